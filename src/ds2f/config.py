@@ -1,0 +1,173 @@
+"""ds2f.toml: one file in parts, each a dataclass below. The comments that `ds2f init` writes come from here."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ds2f.errors import UserError
+
+FILE_NAME = "ds2f.toml"
+
+
+def _key(default: Any, doc: str) -> Any:
+    """A configuration key: its default and the sentence that explains it in ds2f.toml."""
+    factory = {"default_factory": lambda: default} if isinstance(default, list) else {"default": default}
+    return field(**factory, metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things lie; relative to the folder of ds2f.toml."""
+
+    videos: list[str] = _key([], "folders of videos that `ds2f run` ingests")
+    stills: list[str] = _key([], "folders or uncompressed tars of still faces that `ds2f run` ingests")
+    database: str = _key("dataset.db", "the dataset: one SQLite file")
+    runs: str = _key("runs", "checkpoints and logs of training")
+    faces: str = _key("faces", "generated faces of `ds2f run`")
+    report: str = _key("report", "the report of `ds2f run`")
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Voices."""
+
+    clip_seconds: float = _key(6.0, "length of a voice clip in seconds; shorter speech is looped")
+    min_speech: float = _key(1.0, "seconds of speech under which a recording is refused")
+    max_seconds: float = _key(60.0, "only this much of the start of a recording is decoded")
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Faces."""
+
+    frames: int = _key(5, "frames looked at per video, spread evenly")
+    crop_size: int = _key(128, "pixels of the aligned crop that is stored")
+    min_score: float = _key(0.90, "detector probability under which a face does not count")
+    min_eye_distance: float = _key(12.0, "pixels between the eyes under which a face is too small")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Identities are split 80 / 10 / 10 into train, val and test."""
+
+    seed: int = _key(0, "of the split; fixed by the first ingest into a database")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Training. Each model may be given other values on the command line."""
+
+    device: str = _key("auto", "auto, cpu, cuda, mps")
+    seed: int = _key(0, "of weights, data order and noise")
+    decoder_size: int = _key(64, "pixels of a generated face")
+    decoder_width: int = _key(256, "channels of the decoder's transformer")
+    decoder_depth: int = _key(8, "blocks of the decoder's transformer")
+    decoder_batch: int = _key(128, "faces per step")
+    decoder_images: int = _key(400_000, "faces to see in all")
+    decoder_lr: float = _key(1e-3, "peak learning rate of the decoder")
+    prior_batch: int = _key(128, "pairs per step")
+    prior_steps: int = _key(3000, "steps of the prior")
+    prior_lr: float = _key(1e-3, "peak learning rate of the prior")
+    save_seconds: float = _key(120.0, "seconds between checkpoints")
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Generation. An empty model means the checkpoint that ships inside the package."""
+
+    model: str = _key("", "folder of a model, or empty for the one that ships with ds2f")
+    count: int = _key(4, "faces per recording")
+    seed: int = _key(0, "the same seed gives the same face on the same machine")
+    steps: int = _key(20, "sampler steps: more is finer and slower")
+    guidance: float = _key(2.0, "how strictly the face follows the identity; 1 = no guidance")
+    temperature: float = _key(0.7, "0 = the most typical person for a voice, 1 = the whole variety that the prior knows")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluation."""
+
+    split: str = _key("test", "split that is measured: train, val or test")
+    bootstrap: int = _key(1000, "resamples of the identities for the 95 % intervals")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All parts, and the folder that paths are relative to."""
+
+    paths: Paths = field(default_factory=Paths)
+    audio: Audio = field(default_factory=Audio)
+    faces: Faces = field(default_factory=Faces)
+    split: Split = field(default_factory=Split)
+    train: Train = field(default_factory=Train)
+    generate: Generate = field(default_factory=Generate)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    folder: Path = Path()
+
+    def path(self, value: str) -> Path:
+        """A path of the configuration, made relative to where ds2f.toml lies."""
+        return self.folder / value
+
+
+def parts() -> list[Field[Any]]:
+    return [f for f in fields(Config) if f.name != "folder"]
+
+
+def load(path: Path | None = None) -> Config:
+    """Read ds2f.toml; without a path, the one in this folder if there is one, else all defaults.
+
+    Raises UserError for unreadable TOML, an unknown part or key, or a value of the wrong kind.
+    """
+    if path is None:
+        path = Path(FILE_NAME)
+        if not path.exists():
+            return Config()
+    try:
+        with path.open("rb") as file:
+            data = tomllib.load(file)
+    except OSError as error:
+        raise UserError(f"The configuration {path} cannot be read ({error.strerror}).") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"The configuration {path} is not valid TOML: {error}.") from None
+    known = {part.name: part.default_factory for part in parts()}
+    values: dict[str, Any] = {}
+    for name, table in data.items():
+        if name not in known or not isinstance(table, dict):
+            raise UserError(f"{path}: unknown part [{name}]; the parts are {', '.join(known)}.")
+        values[name] = _read_part(path, name, type(known[name]()), table)  # type: ignore[operator, misc]
+    return Config(**values, folder=path.parent)
+
+
+def _read_part(path: Path, name: str, kind: type, table: dict[str, Any]) -> Any:
+    keys = {f.name: f for f in fields(kind)}
+    default = kind()
+    for key, value in table.items():
+        if key not in keys:
+            raise UserError(f"{path}: unknown key {key!r} in [{name}]; the keys are {', '.join(keys)}.")
+        wanted = type(getattr(default, key))
+        if wanted is float and type(value) is int:
+            table[key] = float(value)
+        elif type(value) is not wanted:
+            raise UserError(f"{path}: [{name}] {key} must be {wanted.__name__}, not {json.dumps(value, default=str)}.")
+    return kind(**table)
+
+
+def write_default(path: Path) -> None:
+    """Write a commented ds2f.toml. Raises UserError if it is there already or cannot be written."""
+    if path.exists():
+        raise UserError(f"{path} exists already; remove it first if you want a fresh one.")
+    lines = ["# ds2f: every key with its default. Change what you need, delete what you do not."]
+    for part in parts():
+        kind = type(part.default_factory())  # type: ignore[operator, misc]
+        lines += ["", f"# {' '.join((kind.__doc__ or '').split())}", f"[{part.name}]"]
+        for key in fields(kind):
+            value = json.dumps(getattr(kind(), key.name))
+            lines.append(f"{key.name} = {value}".ljust(32) + f"  # {key.metadata['doc']}")
+    try:
+        path.write_text("\n".join(lines) + "\n")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from None

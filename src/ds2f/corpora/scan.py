@@ -1,0 +1,93 @@
+"""Walk a folder tree, or the index of an uncompressed tar, and describe every file that could be ours."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ds2f.corpora import recognise
+from ds2f.errors import UserError
+from ds2f.media import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ds2f.types import CorpusItem
+
+
+@dataclass
+class Skipped:
+    """How many files of the tree were not of the wanted kind, filled while scanning."""
+
+    audio_only: int = 0
+    other: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+def scan(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
+    """Files of `kind` ("video" or "still") under `root`, in a fixed order.
+
+    Raises UserError if the root is missing, unreadable, or a compressed tar (members could not be found again).
+    """
+    if root.is_dir():
+        yield from _scan_folder(root, kind, skipped)
+    elif root.suffix == ".tar":
+        yield from _scan_tar(root, kind, skipped)
+    elif root.is_file() and root.suffix.lower() in AUDIO_SUFFIXES:
+        raise UserError(f"{root} is sound without a picture; ingest takes videos. Try: ds2f generate {root} --out faces")
+    elif root.is_file():
+        raise UserError(f"{root} is a file; give ingest the folder that it lies in (or an uncompressed .tar).")
+    else:
+        raise UserError(f"There is no folder {root}; check the path.")
+
+
+def _scan_folder(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda e: e.name)
+        except PermissionError:
+            raise UserError(f"The folder {folder} cannot be read (permission denied).") from None
+        pending.extend(Path(e.path) for e in reversed(entries) if e.is_dir() and not e.name.startswith("."))
+        for entry in entries:
+            if not entry.is_file() or entry.name.startswith("."):
+                continue
+            path = PurePosixPath(Path(entry.path).relative_to(root).as_posix())
+            if _wanted(path, kind, skipped):
+                status = entry.stat()
+                yield _item(root.name / path, path, kind, status.st_size, status.st_mtime_ns)
+
+
+def _scan_tar(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
+    try:
+        mtime_ns = root.stat().st_mtime_ns
+        with tarfile.open(root, "r:") as archive:
+            for member in archive:
+                path = PurePosixPath(member.name)
+                if member.isfile() and _wanted(path, kind, skipped):
+                    yield _item(root.stem / path, path, kind, member.size, mtime_ns, member.offset_data)
+    except FileNotFoundError:
+        raise UserError(f"There is no file {root}; check the path.") from None
+    except (tarfile.ReadError, OSError) as error:
+        raise UserError(f"{root} is not a readable uncompressed tar ({error}).") from None
+
+
+def _wanted(path: PurePosixPath, kind: str, skipped: Skipped) -> bool:
+    suffix = path.suffix.lower()
+    if suffix in (VIDEO_SUFFIXES if kind == "video" else IMAGE_SUFFIXES):
+        return True
+    if suffix in AUDIO_SUFFIXES:
+        skipped.audio_only += 1
+    else:
+        skipped.other += 1
+    if len(skipped.examples) < 3:
+        skipped.examples.append(str(path))
+    return False
+
+
+def _item(
+    full: PurePosixPath, path: PurePosixPath, kind: str, size: int, mtime_ns: int, offset: int | None = None
+) -> CorpusItem:
+    corpus, found = recognise(full, kind)
+    return CorpusItem(str(path), corpus, found.identity, size, mtime_ns, offset, found.labels)

@@ -1,0 +1,324 @@
+"""Every question the other rooms ask the dataset, and every change they make to it."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from ds2f.dataset import schema
+from ds2f.errors import UserError
+from ds2f.media import encode_flac, encode_webp
+from ds2f.types import CorpusItem, Extracted, Source
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file that still waits for extraction."""
+
+    video_id: int
+    source: Source
+    kind: str  # video or still
+    shown: str  # path as a person should see it in messages
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A clip whose voice and face are both there. voice, identity: float32 vectors; crop: WebP bytes."""
+
+    video_id: int
+    path: str  # relative to the ingested root
+    corpus: str
+    person: str
+    split: str
+    voice: np.ndarray
+    identity: np.ndarray
+    crop: bytes
+
+
+@dataclass(frozen=True)
+class FaceRow:
+    """A face to learn the decoder from. identity: float32 vector; crop: WebP bytes; coverage in [0, 1]."""
+
+    identity: np.ndarray
+    crop: bytes
+    coverage: float
+    corpus: str
+
+
+def split_of(seed: int, corpus: str, name: str) -> str:
+    """train, val or test (80 / 10 / 10) for an identity: a fixed function of seed and name, so that a corpus
+    that grows never moves anybody from one split to another."""
+    digest = hashlib.sha256(f"{seed}:{corpus}:{name}".encode()).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    return "train" if share < 0.8 else "val" if share < 0.9 else "test"
+
+
+class Dataset:
+    """dataset.db, opened. Use as a context manager, or call close()."""
+
+    def __init__(self, path: Path, create: bool = False) -> None:
+        """Raises UserError if the file is not there (unless `create`), not ours, or of another schema version."""
+        self.path = path
+        self.connection = schema.create(path) if create else schema.connect(path)
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, also under ctrl-C and kill -9."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise UserError(f"The database {self.path} cannot be written ({error}).") from None
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    # ── ingest ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def split_seed(self, wanted: int) -> int:
+        """The seed of the splits: set by the first ingest, and the same for ever after."""
+        self.connection.execute("INSERT OR IGNORE INTO meta VALUES ('split_seed', ?)", (str(wanted),))
+        return int(self.connection.execute("SELECT value FROM meta WHERE key = 'split_seed'").fetchone()[0])
+
+    def add_items(self, root: Path, kind: str, items: Iterable[CorpusItem], seed: int) -> tuple[int, int]:
+        """Enter files under `root`; a changed file (size or time) becomes `new` again and loses its old rows.
+
+        Returns (new files, changed files). One transaction.
+        """
+        sql = self.connection
+        added = changed = 0
+        with self.transaction():
+            sql.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (str(root),))
+            root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
+            known = {
+                r["path"]: r
+                for r in sql.execute("SELECT id, path, size, mtime_ns FROM videos WHERE root_id = ?", (root_id,))
+            }
+            for item in items:
+                old = known.get(item.path)
+                if old is not None and (old["size"], old["mtime_ns"]) == (item.size, item.mtime_ns):
+                    continue
+                if old is not None:
+                    sql.execute("DELETE FROM videos WHERE id = ?", (old["id"],))
+                    changed += 1
+                else:
+                    added += 1
+                video_id = sql.execute(
+                    "INSERT INTO videos (root_id, path, kind, identity_id, size, mtime_ns, tar_offset)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (root_id, item.path, kind, self._identity(item, seed), item.size, item.mtime_ns, item.offset),
+                ).lastrowid
+                sql.executemany("INSERT INTO labels VALUES (?, ?, ?)", [(video_id, *label) for label in item.labels])
+        return added, changed
+
+    def _identity(self, item: CorpusItem, seed: int) -> int:
+        sql = self.connection
+        sql.execute(
+            "INSERT OR IGNORE INTO identities (corpus, name, split) VALUES (?, ?, ?)",
+            (item.corpus, item.identity, split_of(seed, item.corpus, item.identity)),
+        )
+        row = sql.execute(
+            "SELECT id FROM identities WHERE corpus = ? AND name = ?", (item.corpus, item.identity)
+        ).fetchone()
+        return int(row[0])
+
+    # ── extract ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def jobs(self, retry_failed: bool = False) -> list[Job]:
+        """Files that wait for extraction, in the order they were ingested."""
+        states = ("new", "failed") if retry_failed else ("new",)
+        rows = self.connection.execute(
+            "SELECT v.id, v.path, v.kind, v.size, v.tar_offset, r.path AS root FROM videos v"
+            " JOIN roots r ON r.id = v.root_id"
+            f" WHERE v.state IN ({', '.join('?' * len(states))}) ORDER BY v.id",
+            states,
+        )
+        return [
+            Job(
+                row["id"],
+                Source(Path(row["root"]), row["tar_offset"], row["size"])
+                if row["tar_offset"] is not None
+                else Source(Path(row["root"]) / row["path"]),
+                row["kind"],
+                f"{row['root']}/{row['path']}",
+            )
+            for row in rows
+        ]
+
+    def store(self, video_id: int, result: Extracted, encoders: EncoderNames) -> None:
+        """Everything one file gave, in one transaction."""
+        sql, face, clip = self.connection, result.face, result.clip
+        with self.transaction():
+            self._clear(video_id)
+            face_id = sql.execute(
+                "INSERT INTO faces (video_id, time, x, y, w, h, landmarks, score, quality, coverage, crop, detector)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    video_id,
+                    face.time,
+                    *face.detected.box,
+                    face.detected.landmarks.astype(np.float32).tobytes(),
+                    face.detected.score,
+                    face.quality,
+                    face.coverage,
+                    encode_webp(face.crop),
+                    encoders.detector,
+                ),
+            ).lastrowid
+            sql.execute(
+                "INSERT INTO face_embeddings VALUES (?, ?, ?)", (face_id, encoders.face, _blob(face.identity))
+            )
+            if clip is not None and result.voice is not None:
+                clip_id = sql.execute(
+                    "INSERT INTO clips (video_id, start, seconds, speech_seconds, repeats, audio)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        video_id,
+                        clip.start,
+                        encoders.clip_seconds,
+                        clip.speech_seconds,
+                        clip.repeats,
+                        encode_flac(clip.audio),
+                    ),
+                ).lastrowid
+                sql.execute(
+                    "INSERT INTO voice_embeddings VALUES (?, ?, ?)", (clip_id, encoders.voice, _blob(result.voice))
+                )
+            sql.execute(
+                "UPDATE videos SET state = 'done', duration = ?, width = ?, height = ?, fps = ? WHERE id = ?",
+                (result.duration, result.width, result.height, result.fps, video_id),
+            )
+
+    def store_failure(self, video_id: int, stage: str, reason: str) -> None:
+        """The file cannot be used, and why."""
+        with self.transaction():
+            self._clear(video_id)
+            self.connection.execute("INSERT INTO failures VALUES (?, ?, ?)", (video_id, stage, reason))
+            self.connection.execute("UPDATE videos SET state = 'failed' WHERE id = ?", (video_id,))
+
+    def _clear(self, video_id: int) -> None:
+        for table in ("clips", "faces", "failures"):
+            self.connection.execute(f"DELETE FROM {table} WHERE video_id = ?", (video_id,))
+
+    # ── what training, generation and evaluation read ─────────────────────────────────────────────────────────
+
+    def pairs(self, split: str | None = None, voice: str = "resemblyzer", face: str = "dlib") -> list[Pair]:
+        """Clips with both a voice and a face, in a fixed order. split: train, val, test, or None for all."""
+        rows = self.connection.execute(
+            "SELECT v.id, v.path, i.corpus, i.name, i.split, ve.vector AS voice, fe.vector AS face, f.crop"
+            " FROM videos v JOIN identities i ON i.id = v.identity_id"
+            " JOIN clips c ON c.video_id = v.id JOIN voice_embeddings ve ON ve.clip_id = c.id AND ve.encoder = ?"
+            " JOIN faces f ON f.video_id = v.id JOIN face_embeddings fe ON fe.face_id = f.id AND fe.encoder = ?"
+            " WHERE v.state = 'done' AND (? IS NULL OR i.split = ?) ORDER BY v.path, v.id",
+            (voice, face, split, split),
+        )
+        return [
+            Pair(
+                r["id"],
+                r["path"],
+                r["corpus"],
+                f"{r['corpus']}/{r['name']}",
+                r["split"],
+                _vector(r["voice"]),
+                _vector(r["face"]),
+                r["crop"],
+            )
+            for r in rows
+        ]
+
+    def faces(self, split: str | None = None, encoder: str = "dlib") -> Iterator[FaceRow]:
+        """All faces with an identity vector, of recordings and stills, in the order of ingest."""
+        rows = self.connection.execute(
+            "SELECT fe.vector, f.crop, f.coverage, i.corpus FROM faces f JOIN videos v ON v.id = f.video_id"
+            " JOIN identities i ON i.id = v.identity_id"
+            " JOIN face_embeddings fe ON fe.face_id = f.id AND fe.encoder = ?"
+            " WHERE v.state = 'done' AND (? IS NULL OR i.split = ?) ORDER BY v.id",
+            (encoder, split, split),
+        )
+        for r in rows:
+            yield FaceRow(_vector(r["vector"]), r["crop"], r["coverage"], r["corpus"])
+
+    # ── status ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{kind: {state: files}}, for kinds video and still and states new, done, failed."""
+        result = {kind: dict.fromkeys(("new", "done", "failed"), 0) for kind in ("video", "still")}
+        for row in self.connection.execute("SELECT kind, state, count(*) FROM videos GROUP BY kind, state"):
+            result[row[0]][row[1]] = row[2]
+        return result
+
+    def corpora(self) -> Sequence[tuple[str, int, int]]:
+        """(corpus, identities, files) of every corpus."""
+        return [
+            tuple(r)
+            for r in self.connection.execute(
+                "SELECT i.corpus, count(DISTINCT i.id), count(v.id) FROM identities i"
+                " JOIN videos v ON v.identity_id = i.id GROUP BY i.corpus ORDER BY i.corpus"
+            )
+        ]
+
+    def splits(self) -> dict[str, tuple[int, int]]:
+        """{split: (identities, usable pairs of voice and face)}."""
+        rows = self.connection.execute(
+            "SELECT i.split, count(DISTINCT i.id), count(DISTINCT c.video_id) FROM identities i"
+            " JOIN videos v ON v.identity_id = i.id LEFT JOIN clips c ON c.video_id = v.id GROUP BY i.split"
+        )
+        found = {r[0]: (r[1], r[2]) for r in rows}
+        return {split: found.get(split, (0, 0)) for split in SPLITS}
+
+    def failure_counts(self) -> Sequence[tuple[str, str, int]]:
+        """(stage, reason, files), most frequent first; numbers inside reasons are folded together."""
+        rows = self.connection.execute("SELECT stage, reason, count(*) n FROM failures GROUP BY 1, 2 ORDER BY n DESC")
+        return [tuple(r) for r in rows]
+
+    def failure(self, video_id: int) -> tuple[str, str] | None:
+        """(stage, reason) of a failed file, None if it did not fail."""
+        row = self.connection.execute("SELECT stage, reason FROM failures WHERE video_id = ?", (video_id,)).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def fingerprint(self) -> str:
+        """Short hash of which pairs are in which split: two reports with the same one speak of the same data."""
+        digest = hashlib.sha256()
+        for row in self.connection.execute(
+            "SELECT v.path, i.split, v.state FROM videos v JOIN identities i ON i.id = v.identity_id ORDER BY v.path"
+        ):
+            digest.update("\t".join(row).encode())
+        return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class EncoderNames:
+    """Which models made the rows."""
+
+    detector: str
+    face: str
+    voice: str
+    clip_seconds: float
+
+
+def _blob(vector: np.ndarray) -> bytes:
+    return np.ascontiguousarray(vector, np.float32).tobytes()
+
+
+def _vector(blob: bytes) -> np.ndarray:
+    return np.frombuffer(blob, np.float32)

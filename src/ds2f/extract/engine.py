@@ -1,0 +1,91 @@
+"""Worker processes: each loads the models once, takes files, hands back results. Nobody here writes the database."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+from ds2f.dataset.queries import Job
+from ds2f.errors import ItemError
+from ds2f.types import Extracted
+
+QUEUE_PER_WORKER = 4  # files in flight per worker: enough to keep it busy, few enough to bound memory
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file: a result, or the stage and reason of its failure."""
+
+    job: Job
+    result: Extracted | None
+    stage: str = ""
+    reason: str = ""
+
+
+Extract = Callable[[Job], Extracted]
+_extract: Extract | None = None  # the worker's own, made by _start
+
+
+def local_processes(jobs: Sequence[Job], make: Callable[[], Extract], workers: int) -> Iterator[Outcome]:
+    """Outcomes of all jobs in order of completion. make: builds the extract function inside each worker.
+
+    A worker that dies (a crash inside a decoder) takes down only its own file: the files in flight are then
+    tried alone, each in a fresh process, and the one that kills it again is a failure of stage `worker`.
+    """
+    pending = deque(jobs)
+    suspects: deque[Job] = deque()
+    while pending or suspects:
+        alone = bool(suspects)
+        queue = deque([suspects.popleft()]) if alone else pending
+        in_flight: dict[Future[Outcome], Job] = {}
+        pool = ProcessPoolExecutor(
+            1 if alone else workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(make,)
+        )
+        try:
+            while queue or in_flight:
+                while queue and len(in_flight) < workers * QUEUE_PER_WORKER:
+                    job = queue.popleft()
+                    in_flight[pool.submit(_work, job)] = job
+                finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    outcome = future.result()
+                    del in_flight[future]
+                    yield outcome
+        except BrokenProcessPool:
+            if alone:
+                yield Outcome(next(iter(in_flight.values())), None, "worker", "the worker process died on this file")
+            else:
+                suspects.extend(in_flight.values())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(make: Callable[[], Extract]) -> None:
+    global _extract
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the main process's business
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import torch
+
+    torch.set_num_threads(1)
+    _extract = make()
+
+
+def _work(job: Job) -> Outcome:
+    assert _extract is not None
+    return attempt(_extract, job)
+
+
+def attempt(extract: Extract, job: Job) -> Outcome:
+    """Run one file; whatever goes wrong with it becomes its stored reason."""
+    try:
+        return Outcome(job, extract(job))
+    except ItemError as error:
+        return Outcome(job, None, error.stage, error.reason)
+    except Exception as error:  # noqa: BLE001 - one bad file must not stop a corpus; the reason is stored
+        return Outcome(job, None, "worker", f"unexpected {type(error).__name__}: {error}")

@@ -1,0 +1,33 @@
+"""The interfaces that every face model stands behind. One file per model in this folder implements them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from ds2f.types import DetectedFace
+
+
+class FaceDetector(Protocol):
+    """Finds faces. `name` and `licence` go into the database and the documentation."""
+
+    name: str
+    licence: str
+
+    def detect(self, image: np.ndarray) -> list[DetectedFace]:
+        """image: (height, width, 3) uint8 RGB. Returns all faces, best score first; empty if there is none."""
+        ...
+
+
+class FaceEmbedder(Protocol):
+    """Turns faces into identity vectors: the nearer two vectors, the more alike the people."""
+
+    name: str
+    licence: str
+    dim: int
+
+    def embed(self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace]) -> np.ndarray:
+        """images: uint8 RGB pictures; faces: one detected face in each. Returns (n, dim) float32."""
+        ...

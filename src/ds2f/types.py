@@ -1,0 +1,119 @@
+"""Frozen records that travel between the rooms. Units and ranges stand beside every field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+SAMPLE_RATE = 16_000
+"""Hz. All audio in ds2f is mono float32 in [-1, 1] at this rate."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the bytes of one video or picture lie: a file, or a member inside an uncompressed tar."""
+
+    path: Path
+    offset: int | None = None  # bytes from the start of the tar; None for a plain file
+    size: int = 0  # bytes
+
+
+@dataclass(frozen=True)
+class CorpusItem:
+    """One file as a corpus layout describes it, before anything is decoded."""
+
+    path: str  # relative to the ingested root, with forward slashes
+    corpus: str  # name of the layout that recognised it: voxceleb, avspeech, lfw, utkface, folder
+    identity: str  # unique within the corpus
+    size: int  # bytes
+    mtime_ns: int  # of the file, or of the tar that holds it
+    offset: int | None = None  # bytes, only inside a tar
+    labels: tuple[tuple[str, str], ...] = ()  # (attribute, value) pairs that the layout itself states
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded picture. image: (height, width, 3) uint8 RGB; time: seconds from the start."""
+
+    image: np.ndarray
+    time: float
+
+
+@dataclass(frozen=True)
+class Media:
+    """What one decoding pass yields. audio: (samples,) float32 at SAMPLE_RATE, empty if there is no sound."""
+
+    audio: np.ndarray
+    frames: tuple[Frame, ...]
+    duration: float  # seconds of the whole file, as far as it says
+    width: int  # pixels, 0 for audio only
+    height: int
+    fps: float
+    has_audio: bool
+    has_video: bool
+
+
+@dataclass(frozen=True)
+class VoiceClip:
+    """Speech of one person, cut or looped to a fixed length.
+
+    audio: (samples,) float32; start: seconds into the file where the first speech begins;
+    speech_seconds: real speech found in the file; repeats: how often it was laid end to end to fill the length.
+    """
+
+    audio: np.ndarray
+    start: float
+    speech_seconds: float
+    repeats: float
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """box: (x, y, width, height) pixels; landmarks: (5, 2) float32 pixels, left eye, right eye, nose, mouth
+    corners, as the viewer sees them; score: detector probability in [0, 1]."""
+
+    box: tuple[int, int, int, int]
+    landmarks: np.ndarray
+    score: float
+
+    @property
+    def area(self) -> int:
+        return self.box[2] * self.box[3]
+
+
+@dataclass(frozen=True)
+class Face:
+    """The face kept for one video. crop: (size, size, 3) uint8 RGB, canonical alignment; identity: (d,) float32;
+    quality in [0, 1], see `face.quality`; coverage in [0, 1], see `face.align.coverage`."""
+
+    crop: np.ndarray
+    identity: np.ndarray
+    detected: DetectedFace
+    time: float
+    quality: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Everything one item gave. voice is None for a still picture."""
+
+    face: Face
+    clip: VoiceClip | None
+    voice: np.ndarray | None  # (d,) float32 speaker embedding
+    duration: float
+    width: int
+    height: int
+    fps: float
+
+
+@dataclass(frozen=True)
+class GeneratedFace:
+    """One imagined face. image: (size, size, 3) uint8 RGB; identity: (128,) float32, the vector drawn from the
+    prior that the decoder turned into the image; seed: reproduces it on the same machine."""
+
+    image: np.ndarray
+    identity: np.ndarray
+    seed: int

