@@ -61,6 +61,7 @@ class Split:
 class Train:
     """Training. Each model may be given other values on the command line."""
 
+    models: list[str] = _key(["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is")
     device: str = _key("auto", "auto, cpu, cuda, mps")
     seed: int = _key(0, "of weights, data order and noise")
     decoder_size: int = _key(64, "pixels of a generated face")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -69,11 +70,19 @@ def local_processes(jobs: Sequence[Job], make: Callable[[], Extract], workers: i
 def _start(make: Callable[[], Extract]) -> None:
     global _extract
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the main process's business
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
     _extract = make()
+
+
+def _die_with_parent() -> None:
+    """A main process that is killed cannot tell its workers; they must not stay behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(job: Job) -> Outcome:

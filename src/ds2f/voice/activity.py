@@ -43,7 +43,7 @@ def cut_clip(audio: np.ndarray, probability: np.ndarray, seconds: float, min_spe
         loudness = float(np.sqrt(np.mean(np.square(audio)))) if audio.size else 0.0
         raise ItemError("speech", "silence: there is no sound in it" if loudness < 1e-4 else "no speech found")
     if speech_seconds < min_speech:
-        raise ItemError("speech", f"only {speech_seconds:.1f} s of speech; at least {min_speech:.1f} s are needed")
+        raise ItemError("speech", f"only {speech_seconds:.2f} s of speech; at least {min_speech:g} s are needed")
     padded = np.convolve(voiced, np.ones(2 * PADDING + 1), mode="same") > 0
     speech = audio[: padded.size * WINDOW][np.repeat(padded, WINDOW)]
     length = round(seconds * SAMPLE_RATE)

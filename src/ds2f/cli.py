@@ -1,0 +1,209 @@
+"""The command line: arguments in, calls to the rooms, sentences out. No logic lives here, and `--help` never
+imports torch: every command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ds2f import __version__
+from ds2f.errors import ItemError, UserError
+
+if TYPE_CHECKING:
+    from ds2f.config import Config
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `ds2f`. Returns the exit code: 0 done, 1 partly done, 2 a mistake to mend, 130 stopped."""
+    options = build_parser().parse_args(arguments)
+    from ds2f.console import err
+
+    try:
+        return int(options.run(options) or 0)
+    except (UserError, ItemError) as error:
+        err.print(f"[bold red]ds2f {options.command}:[/] ", end="")
+        err.print(str(error), markup=False)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        err.print(f"\nStopped. What is done is kept; run `ds2f {options.command}` again to go on.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ds2f",
+        description="DiffusionSpeech2Face: hears a voice and draws the face that could belong to it.",
+        epilog="A first look: ds2f demo.  Your own recording: ds2f generate talk.wav --out faces",
+    )
+    parser.add_argument("--version", action="version", version=f"ds2f {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        sub.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: ds2f.toml if it is here)")
+        return sub
+
+    sub = command("init", _init, "write ds2f.toml, with every key explained")
+
+    sub = command("ingest", _ingest, "enter a folder tree of videos (or still faces) into the dataset")
+    sub.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder, or uncompressed tar of pictures")
+    sub.add_argument("--kind", choices=("videos", "faces"), default="videos", help="recordings, or still pictures of faces")
+    _database(sub)
+
+    sub = command("extract", _extract, "get voices, faces and identities out of what was ingested; only what is missing")
+    _database(sub)
+    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    sub.add_argument("--retry-failed", action="store_true", help="try the failed files once more")
+
+    sub = command("status", _status, "what is in the dataset, what failed and why")
+    _database(sub)
+    sub.add_argument("--json", action="store_true", help="for programs")
+
+    sub = command("train", _train, "train a model, or go on training it")
+    sub.add_argument("model", choices=("prior", "decoder"))
+    _database(sub)
+    sub.add_argument("--runs", type=Path, help="folder of checkpoints (default: from the configuration)")
+
+    sub = command("generate", _generate, "draw faces for recordings, or one face for every clip of a dataset")
+    sub.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="sound or video, any common format")
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    sub.add_argument("--database", type=Path, metavar="FILE", help="instead of recordings: the clips of this dataset")
+    sub.add_argument("--split", choices=("train", "val", "test"), default="test", help="with --database (default: test)")
+    sub.add_argument("--count", type=_positive, help="faces per recording")
+    sub.add_argument("--seed", type=int, help="the same seed gives the same face")
+    sub.add_argument("--steps", type=_positive, help="sampler steps: more is finer and slower")
+    sub.add_argument("--guidance", type=float, help="how strictly the face follows the identity; 1 = no guidance")
+    sub.add_argument("--temperature", type=float, help="0 = the most typical person, 1 = the whole variety")
+    sub.add_argument("--size", type=_positive, help="pixels; must be what the model draws")
+    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
+    sub = command("evaluate", _evaluate, "measure how well faces fit, beside baselines and other methods")
+    sub.add_argument(
+        "--images", action="append", required=True, metavar="[NAME=]FOLDER", help="generated faces; may be given again"
+    )
+    _database(sub)
+    sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+
+    sub = command("run", _run, "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate")
+    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+
+    sub = command("demo", _demo, "the whole way on the synthetic people that ship with ds2f")
+    sub.add_argument("--out", type=Path, default=Path("demo-out"), metavar="FOLDER")
+    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    return parser
+
+
+def _database(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _config(options: argparse.Namespace) -> Config:
+    from ds2f.config import load
+
+    return load(options.config)
+
+
+def _database_path(options: argparse.Namespace, config: Config) -> Path:
+    return options.database or config.path(config.paths.database)
+
+
+def _init(options: argparse.Namespace) -> None:
+    from ds2f.config import FILE_NAME, write_default
+    from ds2f.console import out
+
+    path = options.config or Path(FILE_NAME)
+    write_default(path)
+    out.print(f"Wrote {path}. Next: ds2f ingest FOLDER")
+
+
+def _ingest(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    config = _config(options)
+    kind = "video" if options.kind == "videos" else "still"
+    workflow.ingest(_database_path(options, config), options.folders, kind, config)
+
+
+def _extract(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    config = _config(options)
+    workflow.extract(_database_path(options, config), config, options.workers, options.retry_failed)
+
+
+def _status(options: argparse.Namespace) -> None:
+    from ds2f.dataset.status import as_json, print_status
+
+    path = _database_path(options, _config(options))
+    as_json(path) if options.json else print_status(path)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    config = _config(options)
+    runs = options.runs or config.path(config.paths.runs)
+    workflow.train(options.model, _database_path(options, config), runs, config)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from ds2f import workflow
+
+    config = _config(options)
+    names = ("count", "seed", "steps", "guidance", "temperature")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    settings = replace(config.generate, **given, **({"model": str(options.model.absolute())} if options.model else {}))
+    config = replace(config, generate=settings)
+    if bool(options.recordings) == bool(options.database):
+        raise UserError("Give either recordings, or --database FILE with --split.")
+    if options.database:
+        workflow.generate_dataset(options.database, options.split, options.out, config, options.device, options.size)
+        return 0
+    return workflow.generate_files(options.recordings, options.out, config, options.device, options.size)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    config = _config(options)
+    images = workflow.named_folders(options.images)
+    split = options.split or config.evaluate.split
+    workflow.evaluate(_database_path(options, config), images, split, options.out, config)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    workflow.run(_config(options), options.workers)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from ds2f.demo.run import run_demo
+
+    run_demo(options.out, options.workers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

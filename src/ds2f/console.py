@@ -1,0 +1,63 @@
+"""What a person sees in the terminal: progress bars on a screen, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+LINE_SECONDS = 10.0  # between two lines where there is no screen
+
+
+class Bar:
+    """Progress of one stage. Call `update(done, total, note)` as often as you like."""
+
+    def __init__(self, stage: str, progress: Progress | None) -> None:
+        self.stage = stage
+        self.progress = progress
+        self.task = progress.add_task(stage, total=None, note="") if progress else None
+        self.started = time.monotonic()
+        self.shown = 0.0
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, completed=done, total=total, note=note)
+            return
+        now = time.monotonic()
+        if done < total and now - self.shown < LINE_SECONDS:
+            return
+        self.shown = now
+        passed = now - self.started
+        left = f", {_clock(passed / done * (total - done))} left" if 0 < done < total else ""
+        err.print(f"{self.stage}: {done:,} of {total:,}, {_clock(passed)} passed{left}{'  ' + note if note else ''}")
+
+
+@contextmanager
+def bar(stage: str) -> Iterator[Bar]:
+    """A progress bar named `stage`, on the error stream so that results can be piped."""
+    if not err.is_terminal:
+        yield Bar(stage, None)
+        return
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=err) as progress:
+        yield Bar(stage, progress)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

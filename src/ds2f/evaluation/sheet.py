@@ -1,0 +1,90 @@
+"""A contact sheet: one row per clip, the true face first, then what was generated for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from ds2f.errors import UserError
+
+CELL, GAP, MARGIN = 144, 12, 28  # pixels
+LABEL_WIDTH = 190
+INK, GREY, EMPTY = "#1d1d1f", "#6e6e76", "#f2f2f4"
+NOTE = "Generated faces are imagined from the voice; they identify nobody."
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """label: what stands at the left; true: (height, width, 3) uint8 RGB; generated: the same, any number."""
+
+    label: str
+    true: np.ndarray
+    generated: Sequence[np.ndarray]
+
+
+def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str]) -> None:
+    """Draw the rows into a PNG at `out`. columns: a heading for each picture column, the true face's first.
+
+    Raises UserError if `out` cannot be written.
+    """
+    heading, small = _font(15), _font(12)
+    count = max([len(columns), *(1 + len(row.generated) for row in rows)])
+    left, top = MARGIN + LABEL_WIDTH + GAP, MARGIN + 26
+    width = left + count * (CELL + GAP) - GAP + MARGIN
+    height = top + len(rows) * (CELL + GAP) + 22 + MARGIN
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for c, title in enumerate(columns):
+        x = left + c * (CELL + GAP) + CELL // 2
+        draw.text((x, MARGIN), _shortened(title, heading, CELL), INK, heading, anchor="ma")
+    for r, row in enumerate(rows):
+        y = top + r * (CELL + GAP)
+        for line, text in enumerate(_lines(row.label, small, LABEL_WIDTH)):
+            draw.text((MARGIN, y + 4 + 17 * line), text, GREY, small)
+        for c, image in enumerate([row.true, *row.generated]):
+            sheet.paste(_cell(image), (left + c * (CELL + GAP), y))
+        for c in range(1 + len(row.generated), count):
+            x = left + c * (CELL + GAP)
+            draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), EMPTY)
+    draw.text((MARGIN, height - MARGIN - 14), NOTE, GREY, small)
+    try:
+        sheet.save(out, "PNG")
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
+
+
+def _cell(image: np.ndarray) -> Image.Image:
+    return ImageOps.fit(Image.fromarray(image), (CELL, CELL), Image.Resampling.LANCZOS)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    import matplotlib  # brings DejaVu Sans along, which knows more letters than Pillow's own font
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """The text, cut with an ellipsis to fit `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _lines(text: str, font: ImageFont.FreeTypeFont, width: int, most: int = 4) -> list[str]:
+    """Broken into at most `most` lines of `width` pixels; paths have no spaces, so anywhere."""
+    lines: list[str] = []
+    while text and len(lines) < most - 1:
+        cut = len(text)
+        while font.getlength(text[:cut]) > width:
+            cut -= 1
+        newline = text[:cut].find("\n")
+        cut = newline + 1 if newline >= 0 else cut
+        lines.append(text[:cut].rstrip("\n"))
+        text = text[cut:]
+    return lines + ([_shortened(text.split("\n")[0], font, width)] if text else [])

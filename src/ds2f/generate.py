@@ -1,0 +1,162 @@
+"""From recordings, or from the clips of a dataset, to files of faces and one generation.json beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from ds2f import __version__
+from ds2f.config import Audio
+from ds2f.dataset import Dataset
+from ds2f.errors import ItemError, UserError
+from ds2f.models.store import write_json, write_tensors
+from ds2f.pictures import NOTICE, write_face
+from ds2f.pipeline import BATCH, Settings, Speech2Face
+from ds2f.types import GeneratedFace
+
+Report = Callable[[int, int, str], None]
+IDENTITIES = "identities.safetensors"
+
+
+@dataclass(frozen=True)
+class Written:
+    """faces: paths of the pictures; refused: (recording, reason) of those that gave none."""
+
+    faces: list[Path]
+    refused: list[tuple[Path, str]]
+
+
+def from_files(
+    model: Speech2Face, inputs: Sequence[Path], out: Path, count: int, seed: int, settings: Settings,
+    audio: Audio, progress: Report | None = None,
+) -> Written:  # fmt: skip
+    """Write <stem>-<i>.png, `count` for each recording, and generation.json.
+
+    A recording that cannot be used does not stop the others. Raises UserError if `out` cannot be written.
+    """
+    make_folder(out)
+    stems = unique_stems(inputs)
+    faces: list[Path] = []
+    refused: list[tuple[Path, str]] = []
+    entries: list[dict[str, Any]] = []
+    vectors: dict[str, np.ndarray] = {}
+    for done, (path, stem) in enumerate(zip(inputs, stems, strict=True)):
+        if progress:
+            progress(done, len(inputs), path.name)
+        try:
+            voice = model.listen(path, audio)
+        except ItemError as error:
+            refused.append((path, error.reason))
+            entries.append({"input": str(path), "failed": error.reason})
+            continue
+        for i, face in enumerate(model.generate(voice, count, seed, settings)):
+            name = f"{stem}-{i}.png"
+            _write(out / name, face, model, settings)
+            faces.append(out / name)
+            vectors[name] = face.identity
+            entries.append({"input": str(path), "image": name, "seed": face.seed})
+    if progress:
+        progress(len(inputs), len(inputs), "")
+    _write_record(out, model, settings, entries, vectors)
+    return Written(faces, refused)
+
+
+def from_dataset(
+    model: Speech2Face, dataset: Dataset, split: str, out: Path, seed: int, settings: Settings,
+    progress: Report | None = None,
+) -> Written:  # fmt: skip
+    """One face per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png.
+
+    Faces that are there already, from the same model, seed and settings, are kept: an interrupted run continues.
+    """
+    make_folder(out)
+    pairs = dataset.pairs(split)
+    if not pairs:
+        raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
+    voices = np.stack([pair.voice for pair in pairs])
+    seeds = [seed + i for i in range(len(pairs))]
+    identities = model.identities(voices, seeds, settings.temperature)
+    names = [str(PurePosixPath(pair.path).with_suffix(".png")) for pair in pairs]
+    wanted = _details(model, settings)
+    todo = [i for i, name in enumerate(names) if _details_of(out / name) != {"seed": seeds[i], **wanted}]
+    for start in range(0, len(todo), BATCH):
+        rows = todo[start : start + BATCH]
+        for i, image in zip(rows, model.draw(identities[rows], [seeds[i] for i in rows], settings), strict=True):
+            _write(out / names[i], GeneratedFace(image, identities[i], seeds[i]), model, settings)
+        if progress:
+            progress(len(pairs) - len(todo) + start + len(rows), len(pairs), "")
+    if progress:
+        progress(len(pairs), len(pairs), "")
+    entries = [{"input": p.path, "image": n, "seed": s} for p, n, s in zip(pairs, names, seeds, strict=True)]
+    _write_record(out, model, settings, entries, dict(zip(names, identities, strict=True)))
+    return Written([out / name for name in names], [])
+
+
+def unique_stems(paths: Sequence[Path]) -> list[str]:
+    """File stems; where two recordings share one, the suffix is added (talk-wav, talk-mp4), then a number."""
+    stems: list[str] = []
+    for path in paths:
+        stem = path.stem
+        if sum(other.stem == path.stem for other in paths) > 1:
+            stem = f"{path.stem}-{path.suffix.lstrip('.')}"
+        number, base = 2, stem
+        while stem in stems:
+            stem, number = f"{base}-{number}", number + 1
+        stems.append(stem)
+    return stems
+
+
+def make_folder(folder: Path) -> None:
+    """Make an output folder. Raises UserError if it cannot be made or written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".ds2f-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be written ({error.strerror}); give another one.") from None
+
+
+def _details(model: Speech2Face, settings: Settings) -> dict[str, Any]:
+    return {"model": model.fingerprint, **asdict(settings)}
+
+
+def _details_of(path: Path) -> dict[str, Any] | None:
+    """What a picture of ours says of its making, None if it is not there or not ours."""
+    import json
+
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return dict(json.loads(image.info.get("ds2f", "null")) or {})
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: Path, face: GeneratedFace, model: Speech2Face, settings: Settings) -> None:
+    write_face(path, face.image, {"seed": face.seed, **_details(model, settings)})
+
+
+def _write_record(
+    out: Path, model: Speech2Face, settings: Settings, entries: list[dict[str, Any]], vectors: dict[str, np.ndarray]
+) -> None:
+    import torch
+
+    write_tensors(out / IDENTITIES, {name: torch.from_numpy(np.array(v)) for name, v in vectors.items()})
+    record = {
+        "notice": NOTICE,
+        "ds2f": __version__,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": {"folder": str(model.folder), "fingerprint": model.fingerprint},
+        "settings": asdict(settings),
+        "size": model.size,
+        "identity_vectors": IDENTITIES,
+        "faces": entries,
+    }
+    write_json(out / "generation.json", record)

@@ -1,0 +1,78 @@
+"""What a model may be told, any subset of it: each condition is a vector that is given or not, row by row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition for a batch. value: (n, d) float32; given: (n,) bool, False where it is to be ignored."""
+
+    value: Tensor
+    given: Tensor
+
+    @staticmethod
+    def of(value: Tensor) -> Condition:
+        """A condition that is given in every row."""
+        return Condition(value, torch.ones(len(value), dtype=torch.bool, device=value.device))
+
+    def dropped(self) -> Condition:
+        """The same condition, given nowhere: the unconditional side of guidance."""
+        return Condition(self.value, torch.zeros_like(self.given))
+
+
+Conditions = dict[str, Condition]
+
+
+def timestep_embedding(t: Tensor, width: int) -> Tensor:
+    """Sinusoids of t in [0, 1]: (n,) to (n, width). Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+
+    cos(1000 t ω_k), sin(1000 t ω_k)  with  ω_k = 10000^(−k / half)
+    """
+    half = width // 2
+    omega = torch.exp(-math.log(10_000.0) * torch.arange(half, device=t.device, dtype=torch.float32) / half)
+    angles = 1000.0 * t.float()[:, None] * omega
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class Conditioning(nn.Module):
+    """Time and conditions to one vector per row: (n,), {name: Condition} to (n, width).
+
+    Every condition is standardised by the mean and spread of the training data, projected, and replaced by a
+    learned vector of its own where it is not given; the sum goes through a small MLP.
+    """
+
+    def __init__(self, dims: dict[str, int], width: int) -> None:
+        super().__init__()
+        self.dims = dict(dims)
+        self.width = width
+        self.time = nn.Linear(width, width)
+        self.project = nn.ModuleDict({name: nn.Linear(dim, width) for name, dim in dims.items()})
+        self.missing = nn.ParameterDict({name: nn.Parameter(0.02 * torch.randn(width)) for name in dims})
+        self.mlp = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        for name, dim in dims.items():
+            self.register_buffer(f"{name}_mean", torch.zeros(dim))
+            self.register_buffer(f"{name}_std", torch.ones(dim))
+
+    def set_statistics(self, name: str, values: Tensor) -> None:
+        """Take mean and standard deviation of a condition from its training values, (n, d)."""
+        getattr(self, f"{name}_mean").copy_(values.mean(0))
+        getattr(self, f"{name}_std").copy_(values.std(0, unbiased=False).clamp_min(1e-4))
+
+    def forward(self, t: Tensor, conditions: Conditions) -> Tensor:
+        hidden = self.time(timestep_embedding(t, self.width))
+        for name in self.dims:
+            missing = self.missing[name].expand(len(t), -1)
+            if name in conditions:
+                condition = conditions[name]
+                value = (condition.value - getattr(self, f"{name}_mean")) / getattr(self, f"{name}_std")
+                projected = self.project[name](value)
+                hidden = hidden + torch.where(condition.given[:, None], projected, missing.to(projected.dtype))
+            else:
+                hidden = hidden + missing
+        return self.mlp(hidden)

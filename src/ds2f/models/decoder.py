@@ -1,0 +1,124 @@
+"""The decoder p(image | identity, coverage): a plain vision transformer on pixel patches that predicts the clean image.
+
+After "Back to Basics: Let Denoising Generative Models Denoise" (JiT; Li & He 2025, arXiv:2511.13720): no latent
+space, large patches, prediction of x rather than of noise or velocity. Two departures for a small budget: it models
+the difference from the mean face, and two small convolutions at the end remove the seams between patches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.models.conditioning import Conditioning, Conditions
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """size: pixels; patch: pixels, divides size; width: channels; heads divides width."""
+
+    size: int = 64
+    patch: int = 8
+    width: int = 256
+    depth: int = 8
+    heads: int = 4
+    refine: int = 16  # channels of the last convolutions
+    conditions: dict[str, int] = field(default_factory=lambda: {"identity": 128, "coverage": 1})
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Decoder(nn.Module):
+    """(z, t, conditions) to the predicted clean image, all in normalised pixels (see `normalise`).
+
+    z: (n, 3, size, size) noisy image; t: (n,) in [0, 1], 0 = pure noise, 1 = clean.
+    """
+
+    image_mean: Tensor
+    image_std: Tensor
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, patch = config.width, config.patch
+        self.side = config.size // patch
+        self.register_buffer("image_mean", torch.zeros(3, config.size, config.size))
+        self.register_buffer("image_std", torch.tensor(0.5))
+        self.conditioning = Conditioning(config.conditions, width)
+        self.embed = nn.Linear(3 * patch * patch, width)
+        self.position = nn.Parameter(0.02 * torch.randn(self.side**2, width))
+        self.modulation = nn.Linear(width, 6 * width)  # shared by all blocks, each adds its own offset
+        self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
+        self.final_modulation = nn.Linear(width, 2 * width)
+        self.unembed = nn.Linear(width, (3 + config.refine) * patch * patch)
+        self.refine = nn.Sequential(
+            nn.Conv2d(6 + config.refine, config.refine, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(config.refine, 3, 3, padding=1),
+        )
+        for layer in (self.modulation, self.final_modulation, self.refine[2]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.unembed.weight, std=0.02)
+        nn.init.zeros_(self.unembed.bias)
+
+    def forward(self, z: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
+        cond = self.conditioning(t, conditions)
+        shared = self.modulation(cond)
+        x = self.embed(self._patches(z)) + self.position
+        for block in self.blocks:
+            x = block(x, shared)
+        shift, scale = self.final_modulation(cond)[:, None].chunk(2, dim=-1)
+        x = self._image(self.unembed(norm(x) * (1 + scale) + shift))
+        return x[:, :3] + self.refine(torch.cat([x, z.to(x.dtype)], dim=1))
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """Pixels in [-1, 1] to what the model works on: difference from the mean face, unit spread."""
+        return (image - self.image_mean) / self.image_std
+
+    def denormalise(self, x: Tensor) -> Tensor:
+        """Inverse of `normalise`, clipped to [-1, 1]."""
+        return (x * self.image_std + self.image_mean).clamp(-1, 1)
+
+    def _patches(self, z: Tensor) -> Tensor:
+        """(n, c, size, size) to (n, side², c patch²)."""
+        return F.unfold(z, self.config.patch, stride=self.config.patch).transpose(1, 2)
+
+    def _image(self, tokens: Tensor) -> Tensor:
+        """(n, side², c patch²) to (n, c, size, size)."""
+        return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (self.side, self.side)), self.config.patch)
+
+
+def norm(x: Tensor) -> Tensor:
+    """Root-mean-square norm over channels without weights (Zhang & Sennrich 2019, arXiv:1910.07467)."""
+    return F.rms_norm(x, (x.shape[-1],))
+
+
+class Block(nn.Module):
+    """Attention with normalised queries and keys, then SwiGLU; both modulated by the condition (adaLN-zero; Peebles
+    & Xie 2023, arXiv:2212.09748), the modulation shared by all blocks as in PixArt-α (arXiv:2310.00426)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        hidden = int(width * 8 / 3) // 8 * 8
+        self.offset = nn.Parameter(torch.zeros(6 * width))
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor, shared: Tensor) -> Tensor:
+        shift1, scale1, gate1, shift2, scale2, gate2 = (shared + self.offset)[:, None].chunk(6, dim=-1)
+        x = x + gate1 * self._attention(norm(x) * (1 + scale1) + shift1)
+        gate, value = self.up(norm(x) * (1 + scale2) + shift2).chunk(2, dim=-1)
+        return x + gate2 * self.down(F.silu(gate) * value)
+
+    def _attention(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.out(F.scaled_dot_product_attention(norm(q), norm(k), v).transpose(1, 2).flatten(2))

@@ -1,0 +1,91 @@
+"""The prior p(identity | voice): a linear map to the likely identity, and a flow over how people differ from it.
+
+One voice fits many faces. The ridge map says what the voice determines; a small flow-matching network draws the
+rest, as a residual in whitened coordinates. With few pairs the residual is what the map gets wrong on people it has
+not seen, so it is fitted on leave-one-person-out errors, never on training errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.models.conditioning import Condition, Conditioning
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """voice_dim, identity_dim: of the embeddings; encoder names say which vectors the model understands."""
+
+    voice_dim: int = 256
+    identity_dim: int = 128
+    width: int = 256
+    depth: int = 3
+    dropout: float = 0.2
+    voice_encoder: str = "resemblyzer"
+    face_encoder: str = "dlib"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Prior(nn.Module):
+    """(z, t, mean) to the predicted clean residual, in whitened coordinates.
+
+    z: (n, identity_dim) noisy residual; t: (n,) in [0, 1]; mean: the linear prediction for the voice.
+    """
+
+    voice_mean: Tensor
+    identity_mean: Tensor
+    linear: Tensor
+    whitening: Tensor
+    colouring: Tensor
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, width = config.identity_dim, config.width
+        self.register_buffer("voice_mean", torch.zeros(config.voice_dim))
+        self.register_buffer("identity_mean", torch.zeros(dim))
+        self.register_buffer("linear", torch.zeros(config.voice_dim, dim))
+        self.register_buffer("whitening", torch.eye(dim))
+        self.register_buffer("colouring", torch.eye(dim))
+        self.conditioning = Conditioning({"mean": dim}, width)
+        self.enter = nn.Linear(dim, width)
+        self.blocks = nn.ModuleList(PriorBlock(width, config.dropout) for _ in range(config.depth))
+        self.leave = nn.Linear(width, dim)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, z: Tensor, t: Tensor, mean: Condition) -> Tensor:
+        cond = self.conditioning(t, {"mean": mean})
+        x = self.enter(z)
+        for block in self.blocks:
+            x = block(x, cond)
+        # Where z is still all noise the best guess is the mean of the residual, 0; where it is clean, z itself.
+        return t[:, None] * z + self.leave(F.silu(x))
+
+    def predict_mean(self, voice: Tensor) -> Tensor:
+        """The linear prediction: (n, voice_dim) to (n, identity_dim)."""
+        return (voice - self.voice_mean) @ self.linear + self.identity_mean
+
+
+class PriorBlock(nn.Module):
+    """A residual MLP block, modulated by the condition."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.modulation = nn.Linear(width, 3 * width)
+        self.body = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+        )
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
+        shift, scale, gate = self.modulation(cond).chunk(3, dim=-1)
+        return x + gate * self.body(F.rms_norm(x, (x.shape[-1],)) * (1 + scale) + shift)

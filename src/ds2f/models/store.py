@@ -1,0 +1,117 @@
+"""Model files: safetensors for the numbers, JSON for the rest, never pickle. A model is a folder:
+
+    decoder.safetensors  decoder.json      prior.safetensors  prior.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ds2f.errors import UserError
+from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.prior import Prior, PriorConfig
+
+FORMAT = 1
+
+
+def shipped() -> Path:
+    """The folder of the model that comes with the package."""
+    return Path(str(files("ds2f") / "weights"))
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write aside, then rename: a reader sees the old file or the new one, never half of it."""
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    os.replace(aside, path)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """As `write_json`, for tensors."""
+    aside = path.with_name(path.name + ".part")
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, aside)
+    os.replace(aside, path)
+
+
+def save(folder: Path, module: Decoder | Prior, card: dict[str, Any], half: bool = True) -> None:
+    """Write one model into `folder`. card: what a reader should know (data, images seen, date, licence).
+
+    half: store weights as float16, half the size; loading widens them again.
+    """
+    kind = "decoder" if isinstance(module, Decoder) else "prior"
+    folder.mkdir(parents=True, exist_ok=True)
+    state = module.state_dict()
+    write_tensors(folder / f"{kind}.safetensors", {k: v.half() if half else v for k, v in state.items()})
+    description = {"format": FORMAT, "kind": kind, "config": module.config.as_json(), "card": card}
+    write_json(folder / f"{kind}.json", description)
+
+
+def load_decoder(folder: Path) -> Decoder:
+    """Raises UserError if the folder holds no decoder, or one that does not fit."""
+    return _load(folder, "decoder", lambda config: Decoder(DecoderConfig(**config)))
+
+
+def load_prior(folder: Path) -> Prior:
+    """Raises UserError if the folder holds no prior, or one that does not fit."""
+    return _load(folder, "prior", lambda config: Prior(PriorConfig(**config)))
+
+
+def description(folder: Path, kind: str) -> dict[str, Any]:
+    """The JSON beside the weights of `kind` ("decoder" or "prior")."""
+    path = folder / f"{kind}.json"
+    if not folder.is_dir():
+        raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")
+    if not path.is_file():
+        raise UserError(f"The model folder {folder} has no {kind}; make it with: ds2f train {kind}")
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}).") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT or data.get("kind") != kind:
+        raise UserError(f"{path} does not describe a ds2f {kind} of format {FORMAT}.")
+    return data
+
+
+def fingerprint(folder: Path) -> str:
+    """Short hash of the weights: two pictures with the same one come from the same model."""
+    digest = hashlib.sha256()
+    for kind in ("decoder", "prior"):
+        digest.update((folder / f"{kind}.safetensors").read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _load(folder: Path, kind: str, build: Any) -> Any:
+    config = description(folder, kind)["config"]
+    path = folder / f"{kind}.safetensors"
+    try:
+        module: nn.Module = build(config)
+        state = {name: tensor.float() for name, tensor in load_file(path).items()}
+        module.load_state_dict(state)
+    except FileNotFoundError:
+        raise UserError(f"The model folder {folder} has {kind}.json but no {kind}.safetensors.") from None
+    except (RuntimeError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"The checkpoint {path} does not fit this version of the {kind} ({reason}).") from None
+    return module.eval().requires_grad_(False)
+
+
+def pick_device(wanted: str) -> torch.device:
+    """auto: CUDA or ROCm if there is one, then Apple's MPS, else the CPU. Raises UserError for an unknown one."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"The device {wanted!r} is not usable here ({str(error).splitlines()[0]}); try cpu.") from None
+    return device

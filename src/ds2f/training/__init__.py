@@ -1,0 +1,1 @@
+"""Training: one loop (`loop`), what the two models learn from (`decoder`, `prior`), and checkpoints."""

@@ -1,0 +1,85 @@
+"""Checkpoints of a run: written aside and renamed, safetensors and JSON only, resumed bit for bit on a CPU.
+
+    runs/decoder/checkpoint-000012800/  weights.safetensors  ema.safetensors  optimizers.safetensors  state.json
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ds2f.errors import UserError
+from ds2f.models.store import write_json, write_tensors
+
+KEEP = 2  # checkpoints: the newest, and one before it in case the disk fails under the newest
+
+
+def save(run: Path, step: int, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer], state: dict[str, Any]) -> Path:
+    """Write checkpoint-<step>; older ones but for the last are removed after it is whole."""
+    final = run / f"checkpoint-{step:09d}"
+    aside = final.with_name(final.name + ".part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    write_tensors(aside / "weights.safetensors", model.state_dict())
+    write_tensors(aside / "ema.safetensors", ema.state_dict())
+    write_tensors(aside / "optimizers.safetensors", _flatten(optimizers))
+    write_json(aside / "state.json", {"step": step, **state})
+    if final.exists():
+        shutil.rmtree(final)
+    aside.rename(final)
+    for old in checkpoints(run)[:-KEEP]:
+        shutil.rmtree(old)
+    return final
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """Whole checkpoints of a run, oldest first."""
+    return sorted(p for p in run.glob("checkpoint-*") if p.suffix != ".part" and (p / "state.json").exists())
+
+
+def resume(run: Path, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer]) -> dict[str, Any] | None:
+    """Load the newest checkpoint into the given objects; returns its state, or None if there is none.
+
+    Raises UserError if it does not fit the model of the configuration.
+    """
+    found = checkpoints(run)
+    if not found:
+        return None
+    newest = found[-1]
+    try:
+        model.load_state_dict(load_file(newest / "weights.safetensors"))
+        ema.load_state_dict(load_file(newest / "ema.safetensors"))
+        _unflatten(optimizers, load_file(newest / "optimizers.safetensors"))
+        return dict(json.loads((newest / "state.json").read_text()))
+    except (RuntimeError, KeyError, ValueError, OSError, safetensors.SafetensorError) as error:
+        raise UserError(
+            f"The checkpoint {newest} does not fit the configuration ({str(error).splitlines()[0]}); "
+            "restore the old configuration, or give another paths.runs."
+        ) from None
+
+
+def _flatten(optimizers: list[Optimizer]) -> dict[str, Tensor]:
+    flat = {}
+    for o, optimizer in enumerate(optimizers):
+        for index, entries in optimizer.state_dict()["state"].items():
+            for key, value in entries.items():
+                flat[f"{o}.{index}.{key}"] = value
+    return flat
+
+
+def _unflatten(optimizers: list[Optimizer], flat: dict[str, Tensor]) -> None:
+    for o, optimizer in enumerate(optimizers):
+        state = optimizer.state_dict()
+        state["state"] = {}
+        for name, value in flat.items():
+            which, index, key = name.split(".", 2)
+            if int(which) == o:
+                state["state"].setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict(state)

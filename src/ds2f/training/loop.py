@@ -1,0 +1,189 @@
+"""The training loop, top to bottom, for both models. Progress is counted in rows seen, so that it means the same
+at any batch size. Run it again and it goes on where it was."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ds2f.errors import UserError
+from ds2f.training import checkpoint
+
+
+class Task(Protocol):
+    """What the loop needs to know of a model's training. size: rows of training data."""
+
+    model: nn.Module
+    size: int
+
+    def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean loss of the model on training rows `rows` (int64 indices), all randomness from `generator`."""
+        ...
+
+    def validate(self, ema: nn.Module) -> float:
+        """Loss of the averaged model on the validation split, with fixed noise."""
+        ...
+
+    def preview(self, ema: nn.Module, path: Path) -> None:
+        """Draw what the averaged model makes, as a picture at `path`; models without pictures draw nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """run: folder of checkpoints and logs; batch: rows a step; total: rows in all; lr: peak learning rate;
+    ema: share of the run over which weights are averaged; save_seconds: between checkpoints."""
+
+    run: Path
+    batch: int
+    total: int
+    lr: float
+    seed: int
+    save_seconds: float
+    bf16: bool = False
+    ema: float = 0.05
+    weight_decay: float = 0.0
+    muon: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """What progress is told: rows seen and in all, smoothed loss, rows per second."""
+
+    seen: int
+    total: int
+    loss: float
+    rate: float
+
+
+Progress = Callable[[Step], None]
+
+
+def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
+    """Train to the end, from scratch or from the newest checkpoint. Returns the averaged model.
+
+    Raises UserError if the loss is no longer a number (the last good checkpoint stays).
+    Ctrl-C saves a checkpoint before it passes on.
+    """
+    model = task.model
+    ema = copy.deepcopy(model).eval().requires_grad_(False)
+    optimizers = make_optimizers(model, options)
+    options.run.mkdir(parents=True, exist_ok=True)
+    state = checkpoint.resume(options.run, model, ema, optimizers)
+    step = state["step"] if state else 0
+    steps = math.ceil(options.total / options.batch)
+    smooth, rate = (state["loss"], state["rate"]) if state else (math.nan, 0.0)
+    device = next(model.parameters()).device.type
+    last_save = last_log = time.monotonic()
+    logged_step = step
+
+    def save() -> None:
+        checkpoint.save(options.run, step, model, ema, optimizers, {"loss": smooth, "rate": rate, "seed": options.seed})
+
+    try:
+        while step < steps:
+            # Order, noise and dropping depend on (seed, step) alone: a resumed run repeats what an unbroken one does.
+            generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
+            rows = data_order(task.size, step * options.batch, options.batch, options.seed)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = options.lr * schedule(step, steps)
+            model.train()
+            with torch.autocast(device, torch.bfloat16, enabled=options.bf16):
+                loss = task.loss(rows, generator)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise UserError(
+                    f"The loss is no longer a number at step {step}; the last checkpoint in {options.run} is whole. "
+                    "Lower the learning rate in ds2f.toml and run again."
+                )
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            update_ema(ema, model, step * options.batch, options.batch, options.ema * options.total)
+            step += 1
+            smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
+
+            now = time.monotonic()
+            if now - last_log > 2.0 or step == steps:
+                rate = (step - logged_step) * options.batch / (now - last_log)
+                last_log, logged_step = now, step
+                if progress:
+                    progress(Step(min(step * options.batch, options.total), options.total, smooth, rate))
+            if now - last_save > options.save_seconds or step == steps:
+                save()
+                last_save = time.monotonic()
+                validation = task.validate(ema)
+                _log(options.run, step * options.batch, smooth, validation, rate)
+                task.preview(ema, options.run / f"preview-{step:09d}.png")
+    except KeyboardInterrupt:
+        if step > 0:
+            save()
+        raise
+    return ema
+
+
+def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
+    """Rows start .. start + count of an endless sequence of shuffled epochs: (count,) int64."""
+    rows = []
+    while count > 0:
+        epoch, offset = divmod(start, size)
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
+        taken = order[offset : offset + count]
+        rows.append(taken)
+        start, count = start + len(taken), count - len(taken)
+    return torch.cat(rows)
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the peak learning rate: 2 % warm-up, constant, then linear to zero over the last 40 % (Hägele et al.
+    2024, arXiv:2405.18392)."""
+    warm_up = max(1, steps // 50)
+    return min(1.0, (step + 1) / warm_up, max(0.0, (steps - step) / (0.4 * steps)))
+
+
+@torch.no_grad()
+def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_life: float) -> None:
+    """Exponential moving average with a half-life in rows, shorter at first (Karras et al. 2024, arXiv:2312.02696).
+
+    θ̄ ← θ + (θ̄ − θ) β,  β = 0.5^(batch / min(half-life, 0.1 · rows seen))
+    """
+    beta = 0.5 ** (batch / max(min(half_life, 0.1 * seen), 1e-8))
+    for average, value in zip(ema.parameters(), model.parameters(), strict=True):
+        average.lerp_(value, 1 - beta)
+    for average, value in zip(ema.buffers(), model.buffers(), strict=True):
+        average.copy_(value)
+
+
+def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for everything else."""
+    matrices = [p for n, p in model.named_parameters() if options.muon and n.startswith("blocks.") and p.dim() == 2]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=options.lr, betas=(0.9, 0.95), weight_decay=options.weight_decay)
+    ]
+    if matrices:
+        optimizers.append(
+            torch.optim.Muon(
+                matrices, lr=options.lr, weight_decay=options.weight_decay, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    return optimizers
+
+
+def _log(run: Path, seen: int, loss: float, validation: float, rate: float) -> None:
+    line = {"seen": seen, "loss": round(loss, 5), "validation": round(validation, 5), "rows_per_second": round(rate, 1)}
+    with (run / "log.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")

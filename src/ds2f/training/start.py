@@ -1,0 +1,94 @@
+"""From configuration and dataset to a trained model in runs/model: what `ds2f train` calls."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ds2f import __version__
+from ds2f.config import Train
+from ds2f.dataset import Dataset
+from ds2f.errors import UserError
+from ds2f.models import store
+from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.prior import Prior, PriorConfig
+from ds2f.training.decoder import DecoderTask, load_faces
+from ds2f.training.loop import Options, Progress, train
+from ds2f.training.prior import PriorTask, load_pairs
+
+
+def train_decoder(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
+    """Train, or go on training, the decoder. Returns the model folder, runs/model."""
+    if settings.decoder_size % 8 or not 16 <= settings.decoder_size <= 256:
+        raise UserError(f"[train] decoder_size = {settings.decoder_size} must be a multiple of 8 from 16 to 256.")
+    if settings.decoder_width % 64:
+        raise UserError(f"[train] decoder_width = {settings.decoder_width} must be a multiple of 64.")
+    device = store.pick_device(settings.device)
+    with Dataset(database) as dataset:
+        faces = load_faces(dataset, "train", settings.decoder_size)
+        held_out = load_faces(dataset, "val", settings.decoder_size)
+        data = dataset.fingerprint()
+    torch.manual_seed(settings.seed)
+    config = DecoderConfig(
+        size=settings.decoder_size,
+        patch=settings.decoder_size // 8,  # 64 patches at any size: the cost stays the same
+        width=settings.decoder_width,
+        depth=settings.decoder_depth,
+        heads=settings.decoder_width // 64,
+    )
+    options = _options(runs / "decoder", settings, device, settings.decoder_batch, settings.decoder_images, settings.decoder_lr)
+    ema = train(DecoderTask(Decoder(config), faces, held_out, device), options, progress)
+    assert isinstance(ema, Decoder)
+    store.save(runs / "model", ema, _card(data, len(faces), settings.decoder_images))
+    return runs / "model"
+
+
+def train_prior(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
+    """Train, or go on training, the prior. Returns the model folder, runs/model."""
+    device = store.pick_device(settings.device)
+    with Dataset(database) as dataset:
+        pairs = load_pairs(dataset, "train")
+        held_out = load_pairs(dataset, "val", at_least=1)
+        data = dataset.fingerprint()
+    torch.manual_seed(settings.seed)
+    config = PriorConfig(voice_dim=pairs.voice.shape[1], identity_dim=pairs.identity.shape[1])
+    total = settings.prior_steps * settings.prior_batch
+    options = _options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
+    ema = train(PriorTask(Prior(config), pairs, held_out, device), options, progress)
+    assert isinstance(ema, Prior)
+    store.save(runs / "model", ema, _card(data, len(pairs.voice), total))
+    return runs / "model"
+
+
+def _options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
+    if min(batch, total) < 1 or lr <= 0:
+        raise UserError("[train] batch, length and learning rate must be positive.")
+    return Options(
+        run=run,
+        batch=batch,
+        total=total,
+        lr=lr,
+        seed=settings.seed,
+        save_seconds=settings.save_seconds,
+        bf16=device.type == "cuda" or (device.type == "cpu" and _cpu_has_bf16()),
+    )
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 natively; without that it is slower than float32."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _card(data: str, rows: int, seen: int) -> dict[str, Any]:
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "ds2f": __version__,
+        "torch": torch.__version__,
+        "dataset": data,
+        "training_rows": rows,
+        "rows_seen": seen,
+    }

@@ -1,0 +1,170 @@
+"""The arrows of the data's way, each with its progress and its closing sentence: what the commands call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ds2f.config import Config
+from ds2f.console import bar, err, out
+from ds2f.errors import UserError
+
+if TYPE_CHECKING:
+    from ds2f.pipeline import Settings, Speech2Face
+
+
+def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -> None:
+    """Enter files into the database, made if it is not there. kind: "video" or "still"."""
+    from ds2f.corpora.scan import Skipped, scan
+    from ds2f.dataset import Dataset
+
+    for folder in folders:
+        if not folder.exists():
+            raise UserError(f"There is no folder {folder}; check the path.")
+    for folder in folders:
+        skipped = Skipped()
+        root = folder.resolve()
+        items = list(scan(root, kind, skipped))
+        if not items:
+            found = f" (only others, such as {skipped.examples[0]})" if skipped.examples else ""
+            what = "videos" if kind == "video" else "pictures"
+            hint = " For still faces add: --kind faces." if kind == "video" and not skipped.audio_only else ""
+            if skipped.audio_only:
+                hint = " Sound without a picture cannot become a pair; to draw faces for it: ds2f generate FILE --out faces"
+            raise UserError(f"{folder} has no {what}{found}.{hint}")
+        with Dataset(database, create=True) as dataset:
+            seed = dataset.split_seed(config.split.seed)
+            added, changed = dataset.add_items(root, kind, items, seed)
+        left_out = skipped.audio_only + skipped.other
+        note = f"; {left_out:,} other files left out" if left_out else ""
+        out.print(f"{folder}: {len(items):,} files, {added:,} new, {changed:,} changed{note}.")
+    out.print(f"The dataset is {database}. Next: ds2f extract")
+
+
+def extract(database: Path, config: Config, workers: int, retry_failed: bool = False) -> None:
+    """Extract what is missing."""
+    from ds2f.extract.item import Settings
+    from ds2f.extract.run import extract_missing
+
+    failed = 0
+    with bar("extract") as shown:
+
+        def progress(done: int, total: int, outcome: object) -> None:
+            nonlocal failed
+            failed += outcome is not None and getattr(outcome, "result", None) is None
+            shown.update(done, total, f"{failed:,} failed" if failed else "")
+
+        summary = extract_missing(database, Settings(config.audio, config.faces), workers, retry_failed, progress)
+    if summary.done + summary.failed == 0:
+        out.print("Nothing is missing. To try failed files again: ds2f extract --retry-failed")
+    else:
+        why = "; why: ds2f status" if summary.failed else ""
+        out.print(f"Extracted {summary.done:,} files, {summary.failed:,} failed{why}.")
+
+
+def train(model: str, database: Path, runs: Path, config: Config) -> Path:
+    """Train "prior" or "decoder", or go on. Returns the model folder."""
+    from ds2f.training import start
+    from ds2f.training.loop import Step
+
+    with bar(f"train {model}") as shown:
+
+        def progress(step: Step) -> None:
+            shown.update(step.seen, step.total, f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s")
+
+        run = start.train_prior if model == "prior" else start.train_decoder
+        folder = run(database, runs, config.train, progress)
+    out.print(f"The {model} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
+    return folder
+
+
+def generate_files(recordings: Sequence[Path], folder: Path, config: Config, device: str, size: int | None) -> int:
+    """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did."""
+    from ds2f.generate import from_files, make_folder
+
+    make_folder(folder)
+    model, settings = _model(config, device, size)
+    chosen = config.generate
+    with bar("generate") as shown:
+        written = from_files(
+            model, recordings, folder, chosen.count, chosen.seed, settings, config.audio, shown.update
+        )
+    for path, reason in written.refused:
+        err.print(f"ds2f generate: {path}: {reason}", markup=False)
+    for path in written.faces:
+        out.print(str(path), markup=False)
+    if written.faces:
+        err.print("These faces are imagined; they show no real person and identify nobody.")
+    return 0 if not written.refused else 1 if written.faces else 2
+
+
+def generate_dataset(
+    database: Path, split: str, folder: Path, config: Config, device: str, size: int | None
+) -> None:
+    """Draw one face for every clip of a split."""
+    from ds2f.dataset import Dataset
+    from ds2f.generate import from_dataset
+
+    with Dataset(database) as dataset:
+        model, settings = _model(config, device, size)
+        with bar("generate") as shown:
+            written = from_dataset(model, dataset, split, folder, config.generate.seed, settings, shown.update)
+    out.print(f"{len(written.faces):,} faces in {folder}, one per clip. They are imagined and identify nobody.")
+
+
+def evaluate(database: Path, images: dict[str, Path], split: str, folder: Path, config: Config) -> None:
+    """Measure folders of images against the true faces of a split."""
+    from ds2f.evaluation.run import evaluate as measure
+    from ds2f.evaluation.summary import print_summary
+
+    with bar("evaluate") as shown:
+        result = measure(database, images, split, folder, config.evaluate.bootstrap, progress=shown.update)
+    print_summary(result)
+    out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
+
+
+def run(config: Config, workers: int) -> None:
+    """Every arrow, from ds2f.toml; each does only what is missing."""
+    from dataclasses import replace
+
+    paths = config.paths
+    if not paths.videos:
+        raise UserError("[paths] videos in ds2f.toml is empty; name the folders of videos there (see: ds2f init).")
+    database, runs = config.path(paths.database), config.path(paths.runs)
+    ingest(database, [config.path(p) for p in paths.videos], "video", config)
+    if paths.stills:
+        ingest(database, [config.path(p) for p in paths.stills], "still", config)
+    extract(database, config, workers)
+    for name in config.train.models:
+        folder = train(name, database, runs, config)
+        if not config.generate.model:
+            config = replace(config, generate=replace(config.generate, model=str(folder)))
+    faces, report = config.path(paths.faces), config.path(paths.report)
+    generate_dataset(database, config.evaluate.split, faces, config, config.train.device, None)
+    evaluate(database, {"ds2f": faces}, config.evaluate.split, report, config)
+
+
+def named_folders(values: Sequence[str]) -> dict[str, Path]:
+    """NAME=FOLDER or FOLDER arguments to {name: folder}. Raises UserError for two of the same name."""
+    found: dict[str, Path] = {}
+    for value in values:
+        name, _, folder = value.rpartition("=")
+        name = name or Path(folder).name or "images"
+        if name in found:
+            raise UserError(f"Two --images are called {name!r}; name them: --images NAME=FOLDER.")
+        found[name] = Path(folder)
+    return found
+
+
+def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, Settings]:
+    """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
+    from ds2f.pipeline import Settings, Speech2Face
+
+    chosen = config.generate
+    if chosen.steps < 1 or chosen.count < 1 or chosen.guidance < 0 or not 0 <= chosen.temperature <= 2:
+        raise UserError("steps and count must be at least 1, guidance at least 0, temperature between 0 and 2.")
+    model = Speech2Face.load(config.path(chosen.model) if chosen.model else None, device)
+    if size is not None and size != model.size:
+        raise UserError(f"The model in {model.folder} draws {model.size} px faces, not {size}; leave --size out.")
+    return model, Settings(chosen.steps, chosen.guidance, chosen.temperature)

@@ -1,0 +1,56 @@
+"""The ridge regression against what it claims to equal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ds2f.models.linear import LinearPrior, choose_alpha, leave_one_out_error
+
+
+@pytest.fixture
+def pairs() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    voice = rng.normal(size=(40, 6)) + 3.0
+    identity = voice @ rng.normal(size=(6, 4)) + 2.0 * rng.normal(size=(40, 4)) - 1.0
+    return voice, identity
+
+
+def test_agrees_with_a_direct_solve(pairs: tuple[np.ndarray, np.ndarray]) -> None:
+    """Ridge is least squares on data padded with √α I; the intercept column is not padded."""
+    voice, identity = pairs
+    alpha = 2.5
+    rows = np.hstack([voice, np.ones((40, 1))])
+    padding = np.hstack([np.sqrt(alpha) * np.eye(6), np.zeros((6, 1))])
+    solution = np.linalg.lstsq(
+        np.vstack([rows, padding]), np.vstack([identity, np.zeros((6, 4))]), rcond=None
+    )[0]
+    prior = LinearPrior.fit(voice, identity, alpha)
+    np.testing.assert_allclose(prior.weight, solution[:6], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(prior.predict(voice), rows @ solution, rtol=1e-4, atol=1e-4)
+    assert prior.predict(voice[0]).shape == (4,)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_leave_one_out_agrees_with_brute_force(pairs: tuple[np.ndarray, np.ndarray], wide: bool) -> None:
+    """Also with more columns than rows, where the ridge does not vanish."""
+    voice, identity = pairs
+    if wide:
+        voice, identity = np.random.default_rng(1).normal(size=(12, 20)), identity[:12]
+    alphas = (0.3, 20.0)
+    slow = []
+    for alpha in alphas:
+        squares = []
+        for i in range(len(voice)):
+            prior = LinearPrior.fit(np.delete(voice, i, 0), np.delete(identity, i, 0), alpha)
+            squares.append((identity[i] - prior.predict(voice[i])) ** 2)
+        slow.append(np.mean(squares))
+    np.testing.assert_allclose(leave_one_out_error(voice, identity, alphas), slow, rtol=1e-4)
+
+
+def test_alpha_grows_with_the_noise() -> None:
+    rng = np.random.default_rng(0)
+    voice = rng.normal(size=(60, 8))
+    clean = voice @ rng.normal(size=(8, 3))
+    noisy = clean + 30.0 * rng.normal(size=clean.shape)
+    assert choose_alpha(voice, clean) < 0.1 < 10.0 < choose_alpha(voice, noisy)
