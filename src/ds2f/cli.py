@@ -58,10 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("ingest", _ingest, "enter a folder tree of videos (or still faces) into the dataset")
     sub.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder, or uncompressed tar of pictures")
-    sub.add_argument("--kind", choices=("videos", "faces"), default="videos", help="recordings, or still pictures of faces")
+    sub.add_argument(
+        "--kind", choices=("videos", "faces"), default="videos", help="recordings, or still pictures of faces"
+    )
     _database(sub)
 
-    sub = command("extract", _extract, "get voices, faces and identities out of what was ingested; only what is missing")
+    sub = command(
+        "extract", _extract, "get voices, faces and identities out of what was ingested; only what is missing"
+    )
     _database(sub)
     sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
     sub.add_argument("--retry-failed", action="store_true", help="try the failed files once more")
@@ -79,7 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="sound or video, any common format")
     sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     sub.add_argument("--database", type=Path, metavar="FILE", help="instead of recordings: the clips of this dataset")
-    sub.add_argument("--split", choices=("train", "val", "test"), default="test", help="with --database (default: test)")
+    sub.add_argument(
+        "--split", choices=("train", "val", "test"), default="test", help="with --database (default: test)"
+    )
     sub.add_argument("--count", type=_positive, help="faces per recording")
     sub.add_argument("--seed", type=int, help="the same seed gives the same face")
     sub.add_argument("--steps", type=_positive, help="sampler steps: more is finer and slower")
@@ -91,7 +97,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("evaluate", _evaluate, "measure how well faces fit, beside baselines and other methods")
     sub.add_argument(
-        "--images", action="append", required=True, metavar="[NAME=]FOLDER", help="generated faces; may be given again"
+        "--images",
+        action="append",
+        required=True,
+        metavar="[NAME=]FOLDER",
+        help="generated faces; may be given again",
     )
     _database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
@@ -174,8 +184,9 @@ def _generate(options: argparse.Namespace) -> int:
     config = _config(options)
     names = ("count", "seed", "steps", "guidance", "temperature")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    settings = replace(config.generate, **given, **({"model": str(options.model.absolute())} if options.model else {}))
-    config = replace(config, generate=settings)
+    if options.model:
+        given["model"] = str(options.model.absolute())
+    config = replace(config, generate=replace(config.generate, **given))
     if bool(options.recordings) == bool(options.database):
         raise UserError("Give either recordings, or --database FILE with --split.")
     if options.database:

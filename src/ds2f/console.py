@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -24,8 +31,11 @@ class Bar:
         self.task = progress.add_task(stage, total=None, note="") if progress else None
         self.started = time.monotonic()
         self.shown = 0.0
+        self.before: int | None = None  # done by an earlier run: no measure of this one's speed
 
     def update(self, done: int, total: int, note: str = "") -> None:
+        if self.before is None:
+            self.before = done
         if self.progress is not None and self.task is not None:
             self.progress.update(self.task, completed=done, total=total, note=note)
             return
@@ -34,7 +44,8 @@ class Bar:
             return
         self.shown = now
         passed = now - self.started
-        left = f", {_clock(passed / done * (total - done))} left" if 0 < done < total else ""
+        fresh = done - self.before
+        left = f", {_clock(passed / fresh * (total - done))} left" if fresh > 0 and done < total else ""
         err.print(f"{self.stage}: {done:,} of {total:,}, {_clock(passed)} passed{left}{'  ' + note if note else ''}")
 
 

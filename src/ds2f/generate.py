@@ -144,7 +144,11 @@ def _write(path: Path, face: GeneratedFace, model: Speech2Face, settings: Settin
 
 
 def _write_record(
-    out: Path, model: Speech2Face, settings: Settings, entries: list[dict[str, Any]], vectors: dict[str, np.ndarray]
+    out: Path,
+    model: Speech2Face,
+    settings: Settings,
+    entries: list[dict[str, Any]],
+    vectors: dict[str, np.ndarray],
 ) -> None:
     import torch
 

@@ -35,7 +35,8 @@ def decode(path: Path, frames: int = 5, max_seconds: float = 60.0) -> Media:
     try:
         if path.stat().st_size == 0:
             raise ItemError("open", "the file is empty (zero bytes)")
-        with av.open(str(path), metadata_errors="replace") as container:
+        # Absolute, because FFmpeg takes "talk: part 1.wav" for an address of the protocol "talk".
+        with av.open(str(path.absolute()), metadata_errors="replace") as container:
             return _decode(container, frames, max_seconds)
     except FileNotFoundError:
         raise ItemError("open", "the file does not exist") from None
@@ -59,7 +60,16 @@ def _decode(container: av.container.InputContainer, count: int, max_seconds: flo
         raise ItemError("open", f"the picture is {video_stream.width}x{video_stream.height}, too large to be a video")
     wanted = [s for s in (audio_stream, video_stream if count else None) if s is not None]
     if not wanted:
-        return Media(np.zeros(0, np.float32), (), duration, 0, 0, 0.0, audio_stream is not None, video_stream is not None)
+        return Media(
+            np.zeros(0, np.float32),
+            (),
+            duration,
+            0,
+            0,
+            0.0,
+            audio_stream is not None,
+            video_stream is not None,
+        )
 
     fps = float(video_stream.average_rate or 0) if video_stream is not None else 0.0
     span = min(duration, max_seconds) if duration > 0 else max_seconds

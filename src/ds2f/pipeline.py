@@ -104,7 +104,7 @@ class Speech2Face:
         self,
         identities: np.ndarray | None,
         seeds: Sequence[int],
-        settings: Settings = Settings(),  # noqa: B008 - frozen
+        settings: Settings = Settings(),
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
         """Identity vectors, (n, 128), or None for no condition, and n seeds to faces: (n, size, size, 3) uint8 RGB.
@@ -132,7 +132,7 @@ class Speech2Face:
         voice: np.ndarray,
         count: int = 4,
         seed: int = 0,
-        settings: Settings = Settings(),  # noqa: B008 - frozen
+        settings: Settings = Settings(),
         progress: Callable[[int, int], None] | None = None,
     ) -> list[GeneratedFace]:
         """Faces that could belong to a voice, (256,): `count` of them, with seeds seed, seed + 1, ..."""
@@ -141,7 +141,7 @@ class Speech2Face:
         images = self.draw(identities, seeds, settings, progress)
         return [GeneratedFace(*row) for row in zip(images, identities, seeds, strict=True)]
 
-    def imagine(self, count: int, seed: int = 0, settings: Settings = Settings()) -> list[GeneratedFace]:  # noqa: B008
+    def imagine(self, count: int, seed: int = 0, settings: Settings = Settings()) -> list[GeneratedFace]:
         """Faces of nobody in particular, without a voice: identities drawn from the prior's spread of people."""
         voices = np.repeat(self.prior.voice_mean.cpu().numpy()[None], count, 0)
         seeds = [seed + i for i in range(count)]

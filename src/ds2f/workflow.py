@@ -18,6 +18,7 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
     """Enter files into the database, made if it is not there. kind: "video" or "still"."""
     from ds2f.corpora.scan import Skipped, scan
     from ds2f.dataset import Dataset
+    from ds2f.dataset.queries import SplitRule
 
     for folder in folders:
         if not folder.exists():
@@ -31,11 +32,11 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
             what = "videos" if kind == "video" else "pictures"
             hint = " For still faces add: --kind faces." if kind == "video" and not skipped.audio_only else ""
             if skipped.audio_only:
-                hint = " Sound without a picture cannot become a pair; to draw faces for it: ds2f generate FILE --out faces"
+                hint = " Sound without a picture makes no pair; to draw faces for it: ds2f generate FILE --out faces"
             raise UserError(f"{folder} has no {what}{found}.{hint}")
         with Dataset(database, create=True) as dataset:
-            seed = dataset.split_seed(config.split.seed)
-            added, changed = dataset.add_items(root, kind, items, seed)
+            rule = SplitRule(config.split.seed, config.split.val, config.split.test)
+            added, changed = dataset.add_items(root, kind, items, rule)
         left_out = skipped.audio_only + skipped.other
         note = f"; {left_out:,} other files left out" if left_out else ""
         out.print(f"{folder}: {len(items):,} files, {added:,} new, {changed:,} changed{note}.")
@@ -87,9 +88,7 @@ def generate_files(recordings: Sequence[Path], folder: Path, config: Config, dev
     model, settings = _model(config, device, size)
     chosen = config.generate
     with bar("generate") as shown:
-        written = from_files(
-            model, recordings, folder, chosen.count, chosen.seed, settings, config.audio, shown.update
-        )
+        written = from_files(model, recordings, folder, chosen.count, chosen.seed, settings, config.audio, shown.update)
     for path, reason in written.refused:
         err.print(f"ds2f generate: {path}: {reason}", markup=False)
     for path in written.faces:
@@ -99,9 +98,7 @@ def generate_files(recordings: Sequence[Path], folder: Path, config: Config, dev
     return 0 if not written.refused else 1 if written.faces else 2
 
 
-def generate_dataset(
-    database: Path, split: str, folder: Path, config: Config, device: str, size: int | None
-) -> None:
+def generate_dataset(database: Path, split: str, folder: Path, config: Config, device: str, size: int | None) -> None:
     """Draw one face for every clip of a split."""
     from ds2f.dataset import Dataset
     from ds2f.generate import from_dataset

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ds2f.dataset.queries import Dataset, EncoderNames, Pair, split_of
+from ds2f.dataset.queries import Dataset, EncoderNames, Pair, SplitRule
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import baselines
 from ds2f.evaluation.run import evaluate
@@ -30,18 +30,16 @@ def _extracted(rng: np.random.Generator, person: np.ndarray) -> Extracted:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """80 people with two clips each."""
+    """200 people with two clips each."""
     path = tmp_path_factory.mktemp("data") / "dataset.db"
     rng = np.random.default_rng(0)
-    items = [CorpusItem(f"p{i // 2}/{i}.mp4", "folder", f"p{i // 2}", 1, 1) for i in range(160)]
+    items = [CorpusItem(f"p{i // 2}/{i}.mp4", "folder", f"p{i // 2}", 1, 1) for i in range(400)]
     with Dataset(path, create=True) as data:
-        data.add_items(Path("videos"), "video", items, seed=0)
+        data.add_items(Path("videos"), "video", items, SplitRule())
         people: dict[str, np.ndarray] = {}
         for job in data.jobs():
             person = people.setdefault(job.source.path.parent.name, rng.normal(size=DIM))
-            data.store(
-                job.video_id, _extracted(rng, person), EncoderNames("mtcnn", "dlib", "resemblyzer", 6.0)
-            )
+            data.store(job.video_id, _extracted(rng, person), EncoderNames("mtcnn", "dlib", "resemblyzer", 6.0))
     return path
 
 
@@ -71,7 +69,7 @@ def _embedder(pairs: list[Pair]):  # type: ignore[no-untyped-def]
 
 
 def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
-    assert len(pairs) >= 8
+    assert len(pairs) >= 20
     _draw(tmp_path / "true", pairs[1:], ".jpg")
     _draw(tmp_path / "blank", pairs)
     (tmp_path / "true" / "generation.json").write_text('{"checkpoint": "step-4711", "seed": 7}')
@@ -160,5 +158,5 @@ def test_what_the_user_can_mend(database: Path, pairs: list[Pair], tmp_path: Pat
 
 def test_the_made_up_people_are_in_all_splits() -> None:
     """If the hash of the splits ever changes, the tests above would measure nothing."""
-    splits = [split_of(0, "folder", f"p{i}") for i in range(80)]
-    assert min(splits.count(split) for split in ("train", "val", "test")) >= 4
+    splits = [SplitRule().of("folder", f"p{i}") for i in range(200)]
+    assert min(splits.count(split) for split in ("train", "val", "test")) >= 10

@@ -37,9 +37,7 @@ def test_pictures_stand_in_their_columns(tmp_path: Path) -> None:
     assert [seen(1, c) for c in range(2)] == [BLUE, RED]
     assert min(seen(1, 2)) > 230  # nothing generated there
     assert (sheet[:MARGIN] == 255).all()
-    assert (
-        sheet[top : top + CELL, MARGIN + LABEL_WIDTH : left] == 255
-    ).all()  # a long label stays in its place
+    assert (sheet[top : top + CELL, MARGIN + LABEL_WIDTH : left] == 255).all()  # a long label stays in its place
 
 
 def test_unwritable_place(tmp_path: Path) -> None:

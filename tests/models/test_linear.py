@@ -22,9 +22,7 @@ def test_agrees_with_a_direct_solve(pairs: tuple[np.ndarray, np.ndarray]) -> Non
     alpha = 2.5
     rows = np.hstack([voice, np.ones((40, 1))])
     padding = np.hstack([np.sqrt(alpha) * np.eye(6), np.zeros((6, 1))])
-    solution = np.linalg.lstsq(
-        np.vstack([rows, padding]), np.vstack([identity, np.zeros((6, 4))]), rcond=None
-    )[0]
+    solution = np.linalg.lstsq(np.vstack([rows, padding]), np.vstack([identity, np.zeros((6, 4))]), rcond=None)[0]
     prior = LinearPrior.fit(voice, identity, alpha)
     np.testing.assert_allclose(prior.weight, solution[:6], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(prior.predict(voice), rows @ solution, rtol=1e-4, atol=1e-4)

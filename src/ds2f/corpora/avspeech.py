@@ -19,5 +19,8 @@ def recognise(path: PurePosixPath) -> Recognised | None:
 
 
 LAYOUT = Corpus(
-    "avspeech", "list CC BY 4.0; videos: their owners'", "https://looking-to-listen.github.io/avspeech/", recognise
+    "avspeech",
+    "list CC BY 4.0; videos: their owners'",
+    "https://looking-to-listen.github.io/avspeech/",
+    recognise,
 )

@@ -26,14 +26,16 @@ class Skipped:
 def scan(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
     """Files of `kind` ("video" or "still") under `root`, in a fixed order.
 
-    Raises UserError if the root is missing, unreadable, or a compressed tar (members could not be found again).
+    Raises UserError if the root is missing, unreadable, or a compressed tar (members cannot be found again).
     """
     if root.is_dir():
         yield from _scan_folder(root, kind, skipped)
     elif root.suffix == ".tar":
         yield from _scan_tar(root, kind, skipped)
     elif root.is_file() and root.suffix.lower() in AUDIO_SUFFIXES:
-        raise UserError(f"{root} is sound without a picture; ingest takes videos. Try: ds2f generate {root} --out faces")
+        raise UserError(
+            f"{root} is sound without a picture; ingest takes videos. Try: ds2f generate {root} --out faces"
+        )
     elif root.is_file():
         raise UserError(f"{root} is a file; give ingest the folder that it lies in (or an uncompressed .tar).")
     else:
@@ -42,9 +44,14 @@ def scan(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
 
 def _scan_folder(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
     pending = [root]
+    entered: set[tuple[int, int]] = set()
     while pending:
         folder = pending.pop()
         try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in entered:
+                continue  # a link back into the tree: each folder is read once
+            entered.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda e: e.name)
         except PermissionError:
@@ -74,6 +81,10 @@ def _scan_tar(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
 
 
 def _wanted(path: PurePosixPath, kind: str, skipped: Skipped) -> bool:
+    if not _is_text(path):  # a name in no known encoding can be neither stored nor shown
+        skipped.other += 1
+        skipped.examples.append(ascii(str(path)))
+        return False
     suffix = path.suffix.lower()
     if suffix in (VIDEO_SUFFIXES if kind == "video" else IMAGE_SUFFIXES):
         return True
@@ -84,6 +95,14 @@ def _wanted(path: PurePosixPath, kind: str, skipped: Skipped) -> bool:
     if len(skipped.examples) < 3:
         skipped.examples.append(str(path))
     return False
+
+
+def _is_text(path: PurePosixPath) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _item(

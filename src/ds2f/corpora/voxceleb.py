@@ -24,5 +24,8 @@ def recognise(path: PurePosixPath) -> Recognised | None:
 
 
 LAYOUT = Corpus(
-    "voxceleb", "CC BY 4.0 metadata; research use", "https://www.robots.ox.ac.uk/~vgg/data/voxceleb/", recognise
+    "voxceleb",
+    "CC BY 4.0 metadata; research use",
+    "https://www.robots.ox.ac.uk/~vgg/data/voxceleb/",
+    recognise,
 )

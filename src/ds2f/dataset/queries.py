@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -54,12 +55,22 @@ class FaceRow:
     corpus: str
 
 
-def split_of(seed: int, corpus: str, name: str) -> str:
-    """train, val or test (80 / 10 / 10) for an identity: a fixed function of seed and name, so that a corpus
-    that grows never moves anybody from one split to another."""
-    digest = hashlib.sha256(f"{seed}:{corpus}:{name}".encode()).digest()
-    share = int.from_bytes(digest[:8], "big") / 2**64
-    return "train" if share < 0.8 else "val" if share < 0.9 else "test"
+@dataclass(frozen=True)
+class SplitRule:
+    """Who goes where: a fixed function of seed and name, so that a corpus that grows never moves anybody.
+
+    val, test: shares of the identities, in [0, 1]; the rest is train.
+    """
+
+    seed: int = 0
+    val: float = 0.1
+    test: float = 0.1
+
+    def of(self, corpus: str, name: str) -> str:
+        """train, val or test for an identity."""
+        digest = hashlib.sha256(f"{self.seed}:{corpus}:{name}".encode()).digest()
+        share = int.from_bytes(digest[:8], "big") / 2**64  # uniform in [0, 1)
+        return "test" if share >= 1 - self.test else "val" if share >= 1 - self.test - self.val else "train"
 
 
 class Dataset:
@@ -95,19 +106,16 @@ class Dataset:
 
     # ── ingest ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def split_seed(self, wanted: int) -> int:
-        """The seed of the splits: set by the first ingest, and the same for ever after."""
-        self.connection.execute("INSERT OR IGNORE INTO meta VALUES ('split_seed', ?)", (str(wanted),))
-        return int(self.connection.execute("SELECT value FROM meta WHERE key = 'split_seed'").fetchone()[0])
-
-    def add_items(self, root: Path, kind: str, items: Iterable[CorpusItem], seed: int) -> tuple[int, int]:
+    def add_items(self, root: Path, kind: str, items: Iterable[CorpusItem], rule: SplitRule) -> tuple[int, int]:
         """Enter files under `root`; a changed file (size or time) becomes `new` again and loses its old rows.
 
+        rule: how identities are split; the first ingest into a database sets it, the same for ever after.
         Returns (new files, changed files). One transaction.
         """
         sql = self.connection
         added = changed = 0
         with self.transaction():
+            rule = self._split_rule(rule)
             sql.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (str(root),))
             root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
             known = {
@@ -126,16 +134,30 @@ class Dataset:
                 video_id = sql.execute(
                     "INSERT INTO videos (root_id, path, kind, identity_id, size, mtime_ns, tar_offset)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (root_id, item.path, kind, self._identity(item, seed), item.size, item.mtime_ns, item.offset),
+                    (
+                        root_id,
+                        item.path,
+                        kind,
+                        self._identity(item, rule),
+                        item.size,
+                        item.mtime_ns,
+                        item.offset,
+                    ),
                 ).lastrowid
                 sql.executemany("INSERT INTO labels VALUES (?, ?, ?)", [(video_id, *label) for label in item.labels])
         return added, changed
 
-    def _identity(self, item: CorpusItem, seed: int) -> int:
+    def _split_rule(self, wanted: SplitRule) -> SplitRule:
+        self.connection.execute("INSERT OR IGNORE INTO meta VALUES ('split', ?)", (json.dumps(asdict(wanted)),))
+        return SplitRule(
+            **json.loads(self.connection.execute("SELECT value FROM meta WHERE key = 'split'").fetchone()[0])
+        )
+
+    def _identity(self, item: CorpusItem, rule: SplitRule) -> int:
         sql = self.connection
         sql.execute(
             "INSERT OR IGNORE INTO identities (corpus, name, split) VALUES (?, ?, ?)",
-            (item.corpus, item.identity, split_of(seed, item.corpus, item.identity)),
+            (item.corpus, item.identity, rule.of(item.corpus, item.identity)),
         )
         row = sql.execute(
             "SELECT id FROM identities WHERE corpus = ? AND name = ?", (item.corpus, item.identity)
@@ -185,9 +207,7 @@ class Dataset:
                     encoders.detector,
                 ),
             ).lastrowid
-            sql.execute(
-                "INSERT INTO face_embeddings VALUES (?, ?, ?)", (face_id, encoders.face, _blob(face.identity))
-            )
+            sql.execute("INSERT INTO face_embeddings VALUES (?, ?, ?)", (face_id, encoders.face, _blob(face.identity)))
             if clip is not None and result.voice is not None:
                 clip_id = sql.execute(
                     "INSERT INTO clips (video_id, start, seconds, speech_seconds, repeats, audio)"
@@ -202,7 +222,8 @@ class Dataset:
                     ),
                 ).lastrowid
                 sql.execute(
-                    "INSERT INTO voice_embeddings VALUES (?, ?, ?)", (clip_id, encoders.voice, _blob(result.voice))
+                    "INSERT INTO voice_embeddings VALUES (?, ?, ?)",
+                    (clip_id, encoders.voice, _blob(result.voice)),
                 )
             sql.execute(
                 "UPDATE videos SET state = 'done', duration = ?, width = ?, height = ?, fps = ? WHERE id = ?",

@@ -4,8 +4,8 @@
                │  └──< faces ─< face_embeddings
     identities ┘  └──< labels, failures
 
-A new encoder is new rows in an embeddings table, never a rewrite. A video is `done` when its rows are all there,
-`failed` when a row of `failures` says why not, `new` otherwise; the change and the rows go in one transaction.
+A new encoder is new rows in an embeddings table, never a rewrite. A video is `done` when its rows are all
+there, `failed` when a row of `failures` says why not, `new` otherwise; change and rows go in one transaction.
 """
 
 from __future__ import annotations
@@ -113,9 +113,10 @@ def create(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _open(path)
+        connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-            f"{TABLES} COMMIT;"
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+            f"PRAGMA user_version = {SCHEMA_VERSION}; {TABLES} COMMIT;"
         )
     except (sqlite3.OperationalError, OSError) as error:
         raise UserError(f"The database {path} cannot be made ({error}); choose a folder you may write to.") from None
@@ -123,7 +124,7 @@ def create(path: Path) -> sqlite3.Connection:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open an existing database. Raises UserError if it is missing, not ours, or of another schema version."""
+    """Open an existing database. Raises UserError if it is missing, not ours, or of another version."""
     if not path.is_file():
         raise UserError(f"There is no database at {path}; make it with: ds2f ingest FOLDER --database {path}")
     try:
@@ -144,12 +145,15 @@ def connect(path: Path) -> sqlite3.Connection:
             f"{path} has schema version {version}, this ds2f reads version {SCHEMA_VERSION}; "
             "use the matching ds2f, or ingest and extract into a new database."
         )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")  # only now: a file that is not ours stays as it was
+    except sqlite3.OperationalError as error:
+        raise UserError(f"{path} cannot be opened ({error}).") from None
     return connection
 
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)  # explicit transactions only
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # kill -9 loses nothing; a power cut at most the last commits
     connection.execute("PRAGMA foreign_keys = ON")
     connection.row_factory = sqlite3.Row

@@ -44,7 +44,10 @@ def print_status(path: Path) -> None:
         out.print(f"[bold]{path}[/]  (fingerprint {dataset.fingerprint()})")
         table = _table("files", "done", "failed", "waiting")
         for kind, states in dataset.counts().items():
-            table.add_row({"video": "videos", "still": "still faces"}[kind], *_numbers(states["done"], states["failed"], states["new"]))
+            table.add_row(
+                {"video": "videos", "still": "still faces"}[kind],
+                *_numbers(states["done"], states["failed"], states["new"]),
+            )
         out.print(table)
         table = _table("corpus", "identities", "files")
         for corpus, people, files in dataset.corpora():

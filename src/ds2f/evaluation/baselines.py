@@ -52,7 +52,9 @@ def linear_prior(train: Sequence[Pair], pairs: Sequence[Pair]) -> Baseline:
 
 
 def baselines(train: Sequence[Pair], pairs: Sequence[Pair], seed: int = 0) -> list[Baseline]:
-    """All four, for the clips of `pairs`; `train` needs two people or more."""
+    """All four, for the clips of `pairs`. Three learn from `train`: with fewer than two people there, they are out."""
+    if len({pair.person for pair in train}) < 2:
+        return [random_face(pairs, seed)]
     return [
         mean_face(train, pairs),
         random_face(pairs, seed),

@@ -49,14 +49,13 @@ def dlib_embedder() -> Embed:
 def find_pictures(folder: Path, pairs: Sequence[Pair]) -> tuple[Path | None, ...]:
     """The picture of each clip. UserError without a folder, or without any picture."""
     if not folder.is_dir():
-        raise UserError(
-            f"There is no folder of pictures at {folder}; make it with ds2f generate, or give another."
-        )
+        raise UserError(f"There is no folder of pictures at {folder}; make it with ds2f generate, or give another.")
     files = tuple(_picture(folder, pair.path) for pair in pairs)
     if not any(files):
+        wanted = folder / Path(pairs[0].path).with_suffix(".png")
         raise UserError(
-            f"No picture in {folder} belongs to any of the {len(pairs)} clips; a clip's picture must have the "
-            f"clip's path with another ending: {folder / Path(pairs[0].path).with_suffix('.png')}."
+            f"No picture in {folder} belongs to any of the {len(pairs)} clips; a picture must have the "
+            f"path of its clip with another ending, such as {wanted}."
         )
     return files
 

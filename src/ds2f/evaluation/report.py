@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ PICTURE = 160  # pixels; shown at about half of it, sharp on a phone's screen
 RANDOM_ROWS, EXTREME_ROWS = 12, 6
 # In the rank curve, image methods are coloured and baselines are grey.
 COLOURS = ("#0b6e4f", "#c8553d", "#3d5a98", "#8a5a9e")
-GREYS = ("#4d4d4d", "#7a7a7a", "#9a9a9a", "#b5b5b5")
+GREYS = ("#9a9a9a", "#8a8a8a", "#5c5c5c", "#222222")
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,11 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Cell:
-    """picture: data URI, None where there is none; caption: what stands beneath."""
+    """picture: data URI, None where there is none; caption, rank: what stands beneath."""
 
     picture: str | None
     caption: str
+    rank: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _row(i: int, evaluation: Evaluation, drawn: Sequence[MethodResult], pictures
     for method in drawn:
         file = pictures.files[method.name][i]
         picture = None if file is None else _thumbnail(file)
-        cells.append(Cell(picture, f"{method.name} · rank {method.ranks[i]:g}"))
+        cells.append(Cell(picture, method.name, f"rank {method.ranks[i]:g}"))
     return Row(evaluation.paths[i], tuple(cells))
 
 
@@ -114,7 +115,7 @@ def _curve_png(evaluation: Evaluation, curves: Mapping[str, np.ndarray]) -> byte
     figure = Figure(figsize=(7.2, 4.4), dpi=170, facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     colours = {"images": iter(COLOURS * 9), "baseline": iter(GREYS * 9)}
-    styles = iter(("-", "--", "-.", ":") * 9)
+    styles = iter((":", "-.", "--", "-") * 9)
     for method in evaluation.methods:
         drawn, curve = method.kind == "images", curves[method.name]
         axes.plot(
@@ -144,22 +145,21 @@ def _uri(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _show(measure: Measure, shape: str, scale: float = 1.0) -> Markup:
+def _show(measure: Measure, text: Callable[[float], str]) -> Markup:
     """The value, and its interval in small print."""
-    value = Markup("<b>{}</b>").format(format(scale * measure.value, shape))
+    value = Markup("<b>{}</b>").format(text(measure.value))
     if measure.low is None or measure.high is None:
         return value
-    low, high = (format(scale * bound, shape) for bound in (measure.low, measure.high))
-    return value + Markup(" <small>{}–{}</small>").format(low, high)
+    return value + Markup(" <small>{}–{}</small>").format(text(measure.low), text(measure.high))
 
 
 def _percent(measure: Measure) -> Markup:
-    return _show(measure, ".1f", 100.0)
+    return _show(measure, lambda value: f"{100 * value:.1f}")
 
 
 def _number(measure: Measure) -> Markup:
-    return _show(measure, ".3f")
+    return _show(measure, "{:.3f}".format)
 
 
 def _rank(measure: Measure) -> Markup:
-    return _show(measure, ".4g")
+    return _show(measure, lambda value: f"{round(value, 1):g}")

@@ -46,12 +46,13 @@ def evaluate(
         raise UserError(f"The bootstrap needs one resample or more, not {bootstrap}; leave it at 1000.")
     _make_folder(out)
     with Dataset(database) as data:
-        pairs, train = _pairs(data, split), _pairs(data, "train")
+        pairs, train = _pairs(data, split), data.pairs("train", VOICE, FACE)
         fingerprint = data.fingerprint()
     files = {name: find_pictures(folder, pairs) for name, folder in images.items()}
     folders = _embed_all(files, embed, len(pairs[0].identity), progress)
 
-    scorer = _Scorer(pairs, identities(train).mean(0), bootstrap, seed)
+    centre = identities(train or pairs).mean(0)  # a dataset without a train split still has a middle
+    scorer = _Scorer(pairs, centre, bootstrap, seed)
     methods = [
         scorer.score(name, "images", str(images[name]), found, _generation(images[name]))
         for name, found in folders.items()
@@ -149,9 +150,7 @@ def _pairs(data: Dataset, split: str) -> list[Pair]:
     if not pairs:
         raise UserError(f"There are no usable pairs in split {split} of {data.path}; run ds2f extract first.")
     if len({pair.person for pair in pairs}) < 2:
-        raise UserError(
-            f"Split {split} of {data.path} has one person only, nobody to tell apart; ingest more videos."
-        )
+        raise UserError(f"Split {split} of {data.path} has one person only, nobody to tell apart; ingest more videos.")
     return pairs
 
 
@@ -198,9 +197,7 @@ def _make_folder(out: Path) -> None:
         aside.touch()  # found out now, and not after minutes of measuring
         aside.unlink()
     except OSError as error:
-        raise UserError(
-            f"No report can be written to {out} ({error.strerror}); choose another folder."
-        ) from None
+        raise UserError(f"No report can be written to {out} ({error.strerror}); choose another folder.") from None
 
 
 def _write(path: Path, text: str) -> None:

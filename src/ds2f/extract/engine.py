@@ -1,4 +1,4 @@
-"""Worker processes: each loads the models once, takes files, hands back results. Nobody here writes the database."""
+"""Worker processes: each loads the models once, takes files, hands back results. None writes the database."""
 
 from __future__ import annotations
 
@@ -31,28 +31,34 @@ class Outcome:
 
 Extract = Callable[[Job], Extracted]
 _extract: Extract | None = None  # the worker's own, made by _start
+_load_error: Exception | None = None  # why there is none
 
 
 def local_processes(jobs: Sequence[Job], make: Callable[[], Extract], workers: int) -> Iterator[Outcome]:
     """Outcomes of all jobs in order of completion. make: builds the extract function inside each worker.
 
     A worker that dies (a crash inside a decoder) takes down only its own file: the files in flight are then
-    tried alone, each in a fresh process, and the one that kills it again is a failure of stage `worker`.
+    tried one at a time, and the one that kills its process again is a failure of stage `worker`.
+    Raises whatever `make` raises: a model that cannot be loaded is no fault of the files.
     """
     pending = deque(jobs)
     suspects: deque[Job] = deque()
     while pending or suspects:
         alone = bool(suspects)
-        queue = deque([suspects.popleft()]) if alone else pending
+        queue = suspects if alone else pending
+        limit = 1 if alone else workers * QUEUE_PER_WORKER
         in_flight: dict[Future[Outcome], Job] = {}
         pool = ProcessPoolExecutor(
-            1 if alone else workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(make,)
+            1 if alone else workers,
+            multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=(make,),
         )
         try:
             while queue or in_flight:
-                while queue and len(in_flight) < workers * QUEUE_PER_WORKER:
-                    job = queue.popleft()
-                    in_flight[pool.submit(_work, job)] = job
+                while queue and len(in_flight) < limit:
+                    in_flight[pool.submit(_work, queue[0])] = queue[0]  # may raise: the job must still be queued
+                    queue.popleft()
                 finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
                 for future in finished:
                     outcome = future.result()
@@ -60,7 +66,8 @@ def local_processes(jobs: Sequence[Job], make: Callable[[], Extract], workers: i
                     yield outcome
         except BrokenProcessPool:
             if alone:
-                yield Outcome(next(iter(in_flight.values())), None, "worker", "the worker process died on this file")
+                for job in in_flight.values():
+                    yield Outcome(job, None, "worker", "the worker process died on this file")
             else:
                 suspects.extend(in_flight.values())
         finally:
@@ -68,13 +75,16 @@ def local_processes(jobs: Sequence[Job], make: Callable[[], Extract], workers: i
 
 
 def _start(make: Callable[[], Extract]) -> None:
-    global _extract
+    global _extract, _load_error
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the main process's business
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    import torch
+    try:
+        import torch
 
-    torch.set_num_threads(1)
-    _extract = make()
+        torch.set_num_threads(1)
+        _extract = make()
+    except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _work
+        _load_error = error
 
 
 def _die_with_parent() -> None:
@@ -86,6 +96,8 @@ def _die_with_parent() -> None:
 
 
 def _work(job: Job) -> Outcome:
+    if _load_error is not None:
+        raise _load_error
     assert _extract is not None
     return attempt(_extract, job)
 

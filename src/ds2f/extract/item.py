@@ -105,7 +105,10 @@ class Extractor:
             raise ItemError("face", "no face found")
         score, frame, detected, crop = max(best, key=lambda candidate: candidate[0])
         if eye_distance(detected) < self.settings.faces.min_eye_distance:
-            raise ItemError("face", f"the face is too small (eyes under {self.settings.faces.min_eye_distance:g} px apart)")
+            raise ItemError(
+                "face",
+                f"the face is too small (eyes under {self.settings.faces.min_eye_distance:g} px apart)",
+            )
         identity = self.embedder.embed([frame.image], [detected])[0]
         self._refuse_change_of_person(identity, crop, [b for b in best if b[1] is not frame])
         return Face(crop, identity, detected, frame.time, score, coverage(frame.image, detected.landmarks))
@@ -120,7 +123,10 @@ class Extractor:
         return float(np.linalg.norm(one - two)) > SAME_PERSON_DISTANCE  # a mirror or a screen shows the same person
 
     def _refuse_change_of_person(
-        self, identity: np.ndarray, crop: np.ndarray, others: list[tuple[float, Frame, DetectedFace, np.ndarray]]
+        self,
+        identity: np.ndarray,
+        crop: np.ndarray,
+        others: list[tuple[float, Frame, DetectedFace, np.ndarray]],
     ) -> None:
         """A cut to somebody else between frames. Only crops that look different are worth an embedding."""
         for score, frame, detected, other in others:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 _ARCFACE_112 = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    np.float32,
 )
 SCALE = 0.80  # of ArcFace's tight crop
 CENTRE = (0.5, 0.56)  # where ArcFace's (0.5, 0.62), the nose, comes to lie, as a share of the crop
@@ -40,8 +41,8 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def canonical_crop(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
     """Cut the face out of `image` (uint8 RGB) so that its (5, 2) landmarks meet the template: (size, size, 3) uint8.
 
-    What lies outside the picture repeats its border; `coverage` says how much that is. A large face is first averaged down, so that no detail
-    is sampled away (aliasing).
+    What lies outside the picture repeats its border; `coverage` says how much that is. A large face is first
+    averaged down, so that no detail is sampled away (aliasing).
     """
     matrix = similarity(landmarks.astype(np.float64), template(size).astype(np.float64))
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))

@@ -56,14 +56,13 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.final_modulation = nn.Linear(width, 2 * width)
         self.unembed = nn.Linear(width, (3 + config.refine) * patch * patch)
-        self.refine = nn.Sequential(
-            nn.Conv2d(6 + config.refine, config.refine, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(config.refine, 3, 3, padding=1),
-        )
-        for layer in (self.modulation, self.final_modulation, self.refine[2]):
+        last = nn.Conv2d(config.refine, 3, 3, padding=1)
+        self.refine = nn.Sequential(nn.Conv2d(6 + config.refine, config.refine, 3, padding=1), nn.SiLU(), last)
+        layers: tuple[nn.Linear | nn.Conv2d, ...] = (self.modulation, self.final_modulation, last)
+        for layer in layers:
             nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         nn.init.normal_(self.unembed.weight, std=0.02)
         nn.init.zeros_(self.unembed.bias)
 

@@ -25,7 +25,7 @@ class PriorConfig:
     identity_dim: int = 128
     width: int = 256
     depth: int = 3
-    dropout: float = 0.2
+    dropout: float = 0.3
     voice_encoder: str = "resemblyzer"
     face_encoder: str = "dlib"
 
@@ -66,8 +66,9 @@ class Prior(nn.Module):
         x = self.enter(z)
         for block in self.blocks:
             x = block(x, cond)
-        # Where z is still all noise the best guess is the mean of the residual, 0; where it is clean, z itself.
-        return t[:, None] * z + self.leave(F.silu(x))
+        # If residuals were exactly N(0, I), E[x | z] = t z / (t² + (1 − t)²); the network learns what they are not.
+        gaussian = (t / (t**2 + (1 - t) ** 2))[:, None] * z
+        return gaussian + self.leave(F.silu(x))
 
     def predict_mean(self, voice: Tensor) -> Tensor:
         """The linear prediction: (n, voice_dim) to (n, identity_dim)."""

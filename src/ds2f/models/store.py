@@ -1,6 +1,6 @@
 """Model files: safetensors for the numbers, JSON for the rest, never pickle. A model is a folder:
 
-    decoder.safetensors  decoder.json      prior.safetensors  prior.json
+decoder.safetensors  decoder.json      prior.safetensors  prior.json
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Checkpoints of a run: written aside and renamed, safetensors and JSON only, resumed bit for bit on a CPU.
 
-    runs/decoder/checkpoint-000012800/  weights.safetensors  ema.safetensors  optimizers.safetensors  state.json
+runs/decoder/checkpoint-000012800/  weights.safetensors  ema.safetensors  optimizers.safetensors  state.json
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from ds2f.models.store import write_json, write_tensors
 KEEP = 2  # checkpoints: the newest, and one before it in case the disk fails under the newest
 
 
-def save(run: Path, step: int, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer], state: dict[str, Any]) -> Path:
+def save(
+    run: Path, step: int, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer], state: dict[str, Any]
+) -> Path:
     """Write checkpoint-<step>; older ones but for the last are removed after it is whole."""
     final = run / f"checkpoint-{step:09d}"
     aside = final.with_name(final.name + ".part")

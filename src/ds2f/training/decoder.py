@@ -14,10 +14,10 @@ from ds2f.dataset import Dataset
 from ds2f.diffusion.flow import flow_loss, sample_time
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
-from ds2f.pictures import to_uint8, write_grid
 from ds2f.media import decode_image
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
+from ds2f.pictures import to_uint8, write_grid
 
 DROP_IDENTITY = 0.15  # of the rows, for guidance and for faces without a voice
 DROP_COVERAGE = 0.05

@@ -22,8 +22,11 @@ from ds2f.training import checkpoint
 class Task(Protocol):
     """What the loop needs to know of a model's training. size: rows of training data."""
 
-    model: nn.Module
-    size: int
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def size(self) -> int: ...
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Mean loss of the model on training rows `rows` (int64 indices), all randomness from `generator`."""
@@ -162,8 +165,8 @@ def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_lif
     beta = 0.5 ** (batch / max(min(half_life, 0.1 * seen), 1e-8))
     for average, value in zip(ema.parameters(), model.parameters(), strict=True):
         average.lerp_(value, 1 - beta)
-    for average, value in zip(ema.buffers(), model.buffers(), strict=True):
-        average.copy_(value)
+    for kept, buffer in zip(ema.buffers(), model.buffers(), strict=True):
+        kept.copy_(buffer)
 
 
 def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Optimizer]:
@@ -176,14 +179,17 @@ def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Opti
     ]
     if matrices:
         optimizers.append(
-            torch.optim.Muon(
-                matrices, lr=options.lr, weight_decay=options.weight_decay, adjust_lr_fn="match_rms_adamw"
-            )
+            torch.optim.Muon(matrices, lr=options.lr, weight_decay=options.weight_decay, adjust_lr_fn="match_rms_adamw")
         )
     return optimizers
 
 
 def _log(run: Path, seen: int, loss: float, validation: float, rate: float) -> None:
-    line = {"seen": seen, "loss": round(loss, 5), "validation": round(validation, 5), "rows_per_second": round(rate, 1)}
+    line = {
+        "seen": seen,
+        "loss": round(loss, 5),
+        "validation": round(validation, 5),
+        "rows_per_second": round(rate, 1),
+    }
     with (run / "log.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")

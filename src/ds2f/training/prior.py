@@ -88,8 +88,8 @@ class PriorTask:
         self.held_out_target = torch.from_numpy((validation.identity - held_out) @ whitening).float()
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        spread = self.model.conditioning.mean_std.cpu()  # type: ignore[operator, union-attr]
-        mean = self.mean[rows] + NOISE_ON_MEAN * spread * torch.randn(len(rows), spread.numel(), generator=generator)
+        noise = torch.randn(len(rows), self.mean.shape[1], generator=generator)
+        mean = self.mean[rows] + NOISE_ON_MEAN * self.mean.std(0) * noise
         given = torch.rand(len(rows), generator=generator) >= 0.1
         return self._losses(self.model, mean, given, self.target[rows], generator)
 

@@ -39,8 +39,18 @@ def train_decoder(database: Path, runs: Path, settings: Train, progress: Progres
         depth=settings.decoder_depth,
         heads=settings.decoder_width // 64,
     )
-    options = _options(runs / "decoder", settings, device, settings.decoder_batch, settings.decoder_images, settings.decoder_lr)
-    ema = train(DecoderTask(Decoder(config), faces, held_out, device), options, progress)
+    options = _options(
+        runs / "decoder",
+        settings,
+        device,
+        settings.decoder_batch,
+        settings.decoder_images,
+        settings.decoder_lr,
+    )
+    task = DecoderTask(Decoder(config), faces, held_out, device)
+    if settings.compile:
+        task.model.compile()
+    ema = train(task, options, progress)
     assert isinstance(ema, Decoder)
     store.save(runs / "model", ema, _card(data, len(faces), settings.decoder_images))
     return runs / "model"

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from ds2f.corpora import recognise
+
+
+@pytest.mark.parametrize(
+    ("path", "corpus", "identity"),
+    [
+        ("avspeech/0a1B2c3D4e5_12.5_18.0.mp4", "avspeech", "0a1B2c3D4e5"),
+        ("avspeech/-a_B2c3D4e5_0-3.mp4", "avspeech", "-a_B2c3D4e5"),
+        ("vox1/Ada_Lovelace/0a1B2c3D4e5/0000012.mp4", "voxceleb", "Ada_Lovelace"),
+        ("vox2/id00012/0a1B2c3D4e5/00001.mp4", "voxceleb", "id00012"),
+        ("id00012/0a1B2c3D4e5/00001.mp4", "voxceleb", "id00012"),
+        ("home/party.mp4", "folder", "home/party"),
+        ("home/00001.mp4", "folder", "home/00001"),
+        ("home/with.dots.mp4", "folder", "home/with.dots"),
+    ],
+)
+def test_video_layouts(path: str, corpus: str, identity: str) -> None:
+    name, found = recognise(PurePosixPath(path), "video")
+    assert (name, found.identity, found.labels) == (corpus, identity, ())
+
+
+@pytest.mark.parametrize(
+    ("path", "corpus", "identity"),
+    [
+        ("lfw/Ada_Lovelace/Ada_Lovelace_0003.webp", "lfw", "Ada_Lovelace"),
+        ("lfw/Ada_Lovelace/Charles_Babbage_0003.webp", "folder", "lfw/Ada_Lovelace/Charles_Babbage_0003"),
+        ("utkface/31_1_2_20170116174525125.jpg.chip.jpg", "utkface", "31_1_2_20170116174525125"),
+        ("utkface/31_1_9_20170116174525125.jpg", "folder", "utkface/31_1_9_20170116174525125"),
+        ("faces/me.png", "folder", "faces/me"),
+    ],
+)
+def test_face_layouts(path: str, corpus: str, identity: str) -> None:
+    name, found = recognise(PurePosixPath(path), "still")
+    assert (name, found.identity) == (corpus, identity)
+
+
+def test_utkface_names_state_age_gender_and_ethnicity() -> None:
+    _, found = recognise(PurePosixPath("utkface/31_1_2_20170116174525125.webp"), "still")
+    assert found.labels == (("age", "31"), ("gender", "female"), ("ethnicity", "Asian"))
+
+
+def test_two_clips_of_one_person_are_one_identity() -> None:
+    paths = ("v/id00012/0a1B2c3D4e5/00001.mp4", "v/id00012/1a1B2c3D4e5/00009.mp4")
+    assert len({recognise(PurePosixPath(path), "video")[1].identity for path in paths}) == 1
+
+
+def test_files_of_one_name_in_two_folders_are_two_identities() -> None:
+    one, two = (recognise(PurePosixPath(path), "video")[1].identity for path in ("r/a/x.mp4", "r/b/x.mp4"))
+    assert one != two

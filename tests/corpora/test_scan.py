@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ds2f.corpora.scan import Skipped, scan
+from ds2f.errors import UserError
+from ds2f.media import decode_image, read_image
+from ds2f.types import Source
+from helpers import picture
+
+
+def _tree(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * (len(name) + 1))
+
+
+def _paths(root: Path, kind: str = "video", skipped: Skipped | None = None) -> list[str]:
+    return [found.path for found in scan(root, kind, skipped or Skipped())]
+
+
+def test_folder_tree_in_a_fixed_order(tmp_path: Path) -> None:
+    _tree(tmp_path, "b/2.mp4", "b/1.MKV", "a/deep/er/3.webm", "0.avi")
+    paths = _paths(tmp_path)
+    assert sorted(paths) == ["0.avi", "a/deep/er/3.webm", "b/1.MKV", "b/2.mp4"]
+    assert paths == _paths(tmp_path)
+
+
+def test_items_carry_size_and_time(tmp_path: Path) -> None:
+    _tree(tmp_path, "a.mp4")
+    (found,) = scan(tmp_path, "video", Skipped())
+    status = (tmp_path / "a.mp4").stat()
+    assert (found.size, found.mtime_ns, found.offset) == (status.st_size, status.st_mtime_ns, None)
+
+
+def test_the_name_of_the_root_belongs_to_the_layout(tmp_path: Path) -> None:
+    root = tmp_path / "id00012"
+    _tree(root, "0a1B2c3D4e5/00001.mp4")
+    (found,) = scan(root, "video", Skipped())
+    assert (found.corpus, found.identity, found.path) == ("voxceleb", "id00012", "0a1B2c3D4e5/00001.mp4")
+
+
+def test_other_files_are_counted(tmp_path: Path) -> None:
+    _tree(tmp_path, "a.mp4", "b.wav", "c.opus", "d.txt", "e.jpg", ".hidden.mp4", ".git/f.mp4")
+    skipped = Skipped()
+    assert _paths(tmp_path, "video", skipped) == ["a.mp4"]
+    assert (skipped.audio_only, skipped.other) == (2, 2)
+    assert len(skipped.examples) == 3
+    assert _paths(tmp_path, "still") == ["e.jpg"]
+
+
+def test_odd_names_survive(tmp_path: Path) -> None:
+    names = ["with space.mp4", "ünï-日本.mp4", "quote'\".mp4", "new\nline.mp4", "%s.mp4"]
+    _tree(tmp_path, *names)
+    assert sorted(_paths(tmp_path)) == sorted(names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes as a file name")
+def test_a_name_that_is_not_text_is_left_out_and_counted(tmp_path: Path) -> None:
+    try:
+        (tmp_path / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    _tree(tmp_path, "a.mp4")
+    skipped = Skipped()
+    assert _paths(tmp_path, "video", skipped) == ["a.mp4"]
+    assert skipped.other == 1
+    assert all(example.encode() for example in skipped.examples)  # can be printed and stored
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    _tree(tmp_path, "a/1.mp4")
+    (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    assert _paths(tmp_path) == ["a/1.mp4"]
+
+
+def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
+    _tree(tmp_path, "elsewhere/1.mp4")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert _paths(tmp_path / "root") == ["link/1.mp4"]
+
+
+def test_tar_offsets_really_read_back_the_pictures(tmp_path: Path) -> None:
+    archive = tmp_path / "lfw.tar"
+    with tarfile.open(archive, "w") as tar:
+        for number in range(1, 4):
+            source = tmp_path / f"{number}.png"
+            picture(source, seed=number, size=16 * number)
+            tar.add(source, f"Ada_Lovelace/Ada_Lovelace_{number:04d}.png")
+        tar.add(tmp_path / "1.png", "notes.txt")
+    skipped = Skipped()
+    items = list(scan(archive, "still", skipped))
+    assert [found.identity for found in items] == ["Ada_Lovelace"] * 3
+    assert skipped.other == 1
+    for number, found in enumerate(items, 1):
+        original = decode_image((tmp_path / f"{number}.png").read_bytes())
+        np.testing.assert_array_equal(read_image(Source(archive, found.offset, found.size)), original)
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_compressed_tar_is_refused(tmp_path: Path, mode: str) -> None:
+    picture(tmp_path / "a.png")
+    for name in ("a.tar", f"a.tar.{mode}"):
+        with tarfile.open(tmp_path / name, f"w:{mode}") as tar:
+            tar.add(tmp_path / "a.png", "a.png")
+        with pytest.raises(UserError, match="uncompressed"):
+            _paths(tmp_path / name, "still")
+
+
+def test_a_sound_file_is_sent_to_generate(tmp_path: Path) -> None:
+    _tree(tmp_path, "talk.wav")
+    with pytest.raises(UserError, match="ds2f generate"):
+        _paths(tmp_path / "talk.wav")
+
+
+def test_a_single_video_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
+    _tree(tmp_path, "a.mp4")
+    with pytest.raises(UserError, match="the folder that it lies in"):
+        _paths(tmp_path / "a.mp4")
+    for name in ("none", "none.tar"):
+        with pytest.raises(UserError, match="There is no f"):
+            _paths(tmp_path / name)

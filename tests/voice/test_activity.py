@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ds2f.errors import ItemError
+from ds2f.types import SAMPLE_RATE
+from ds2f.voice.activity import PADDING, WINDOW, VoiceActivity, cut_clip
+from helpers import noise, silence, tone
+
+
+@pytest.fixture(scope="module")
+def activity() -> VoiceActivity:
+    return VoiceActivity()
+
+
+def _made(seconds: float, start: int, windows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sound that counts its own samples; a probability vector with `windows` of speech from `start`."""
+    audio = np.arange(round(seconds * SAMPLE_RATE), dtype=np.float32) / 1e6
+    probability = np.zeros(audio.size // WINDOW, np.float32)
+    probability[start : start + windows] = 0.9
+    return audio, probability
+
+
+def test_one_probability_for_each_window(activity: VoiceActivity) -> None:
+    probability = activity.probabilities(noise(1.0))
+    assert probability.shape == (SAMPLE_RATE // WINDOW,)
+    assert ((probability >= 0) & (probability <= 1)).all()
+    assert activity.probabilities(np.zeros(100, np.float32)).size == 0
+
+
+def test_files_do_not_influence_each_other(activity: VoiceActivity) -> None:
+    before = activity.probabilities(tone(1.0))
+    activity.probabilities(noise(1.0, 0.5))
+    np.testing.assert_array_equal(before, activity.probabilities(tone(1.0)))
+
+
+def test_silence_is_refused_as_silence(activity: VoiceActivity) -> None:
+    audio = silence(3.0)
+    with pytest.raises(ItemError, match="silence") as caught:
+        cut_clip(audio, activity.probabilities(audio), 6.0)
+    assert caught.value.stage == "speech"
+
+
+def test_noise_is_not_speech(activity: VoiceActivity) -> None:
+    audio = noise(3.0, 0.2)
+    with pytest.raises(ItemError, match=r"no speech found|of speech; at least"):
+        cut_clip(audio, activity.probabilities(audio), 6.0)
+
+
+def test_no_sound_at_all_is_refused() -> None:
+    with pytest.raises(ItemError, match="silence"):
+        cut_clip(np.zeros(0, np.float32), np.zeros(0, np.float32), 6.0)
+
+
+def test_too_little_speech_is_refused_with_both_numbers() -> None:
+    audio, probability = _made(5.0, 10, 20)  # 20 windows = 0.64 s
+    with pytest.raises(ItemError, match=r"only 0\.6\d* s of speech; at least 1(\.0)? s"):
+        cut_clip(audio, probability, 6.0)
+    assert cut_clip(audio, probability, 6.0, min_speech=0.5).speech_seconds == pytest.approx(0.64)
+
+
+@pytest.mark.parametrize("seconds", [3.0, 6.0, 12.0, 24.0])
+def test_clips_have_exactly_the_wanted_length(seconds: float) -> None:
+    audio, probability = _made(10.0, 20, 200)  # 6.4 s
+    assert cut_clip(audio, probability, seconds).audio.size == seconds * SAMPLE_RATE
+
+
+def test_long_speech_is_trimmed_from_its_start() -> None:
+    audio, probability = _made(10.0, 20, 200)
+    clip = cut_clip(audio, probability, 3.0)
+    first = (20 - PADDING) * WINDOW
+    assert clip.start == pytest.approx(first / SAMPLE_RATE)
+    assert clip.repeats == 1.0
+    assert clip.speech_seconds == pytest.approx(6.4)
+    np.testing.assert_array_equal(clip.audio, audio[first : first + 3 * SAMPLE_RATE])
+
+
+def test_short_speech_is_looped() -> None:
+    audio, probability = _made(5.0, 30, 50)
+    clip = cut_clip(audio, probability, 6.0)
+    one = (50 + 2 * PADDING) * WINDOW
+    assert clip.repeats == pytest.approx(6 * SAMPLE_RATE / one)
+    np.testing.assert_array_equal(clip.audio[:one], clip.audio[one : 2 * one])
+
+
+def test_pauses_are_cut_out() -> None:
+    audio, probability = _made(10.0, 10, 50)
+    probability[200:250] = 0.9
+    clip = cut_clip(audio, probability, 3.0)
+    assert np.diff(clip.audio).max() > 1.0 / 1e6 * 100 * WINDOW  # the jump over the pause
+    assert clip.speech_seconds == pytest.approx(100 * WINDOW / SAMPLE_RATE)
+
+
+def test_speech_at_the_very_edges() -> None:
+    audio, probability = _made(4.0, 0, 125)
+    clip = cut_clip(audio, probability, 3.0)
+    assert clip.start == 0.0
+    assert clip.audio.size == 3 * SAMPLE_RATE
