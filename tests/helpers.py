@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import cv2
@@ -15,6 +16,9 @@ import numpy as np
 from ds2f.dataset.queries import EncoderNames, Job
 from ds2f.errors import ItemError
 from ds2f.types import SAMPLE_RATE, CorpusItem, DetectedFace, Extracted, Face, Source, VoiceClip
+
+if TYPE_CHECKING:
+    from ds2f.models.decoder import Decoder
 
 ENCODERS = EncoderNames("mtcnn", "dlib", "resemblyzer", 6.0)
 
@@ -193,3 +197,17 @@ def make_that_fails() -> Callable[[Job], Extracted]:
     from ds2f.errors import UserError
 
     raise UserError("The package face_recognition_models is missing")
+
+
+def tiny_decoder(seed: int = 0) -> Decoder:
+    """A 16 px decoder with random weights, none of them zero, so that every condition matters."""
+    import torch  # here, and not above: worker processes import this file
+
+    from ds2f.models.decoder import Decoder, DecoderConfig
+
+    generator = torch.Generator().manual_seed(seed)
+    decoder = Decoder(DecoderConfig(size=16, patch=4, width=64, depth=2, heads=1, refine=4))
+    with torch.no_grad():
+        for parameter in decoder.parameters():
+            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return decoder.eval().requires_grad_(False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -308,9 +310,12 @@ class Dataset:
         return {split: found.get(split, (0, 0)) for split in SPLITS}
 
     def failure_counts(self) -> Sequence[tuple[str, str, int]]:
-        """(stage, reason, files), most frequent first; numbers inside reasons are folded together."""
-        rows = self.connection.execute("SELECT stage, reason, count(*) n FROM failures GROUP BY 1, 2 ORDER BY n DESC")
-        return [tuple(r) for r in rows]
+        """(stage, reason, files), most frequent first; reasons that differ only in a number count as one."""
+        counts = Counter(
+            (row[0], re.sub(r"\d+(\.\d+)?", "…", row[1], count=1))
+            for row in self.connection.execute("SELECT stage, reason FROM failures")
+        )
+        return [(stage, reason, count) for (stage, reason), count in counts.most_common()]
 
     def failure(self, video_id: int) -> tuple[str, str] | None:
         """(stage, reason) of a failed file, None if it did not fail."""

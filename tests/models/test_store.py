@@ -1,0 +1,65 @@
+"""Model files: what is written comes back, and what does not fit is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ds2f.errors import UserError
+from ds2f.models import store
+from ds2f.models.prior import Prior, PriorConfig
+from helpers import tiny_decoder
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    decoder, prior = tiny_decoder(), Prior(PriorConfig(width=16, depth=1)).eval()
+    store.save(tmp_path, decoder, {"note": "test"}, half=False)
+    store.save(tmp_path, prior, {}, half=False)
+    z, t = torch.randn(1, 3, 16, 16), torch.rand(1)
+    with torch.no_grad():
+        torch.testing.assert_close(store.load_decoder(tmp_path)(z, t, {}), decoder(z, t, {}))
+    torch.testing.assert_close(store.load_prior(tmp_path).leave.bias, prior.leave.bias)
+    assert store.description(tmp_path, "decoder")["card"] == {"note": "test"}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_half_precision_halves_the_file(tmp_path: Path) -> None:
+    store.save(tmp_path / "full", tiny_decoder(), {}, half=False)
+    store.save(tmp_path / "half", tiny_decoder(), {}, half=True)
+    full, half = ((tmp_path / name / "decoder.safetensors").stat().st_size for name in ("full", "half"))
+    assert half < 0.6 * full
+
+
+def test_fingerprint_follows_the_weights(tmp_path: Path) -> None:
+    store.save(tmp_path, tiny_decoder(), {})
+    store.save(tmp_path, Prior(PriorConfig(width=16, depth=1)), {})
+    before = store.fingerprint(tmp_path)
+    store.save(tmp_path, tiny_decoder(seed=5), {})
+    assert store.fingerprint(tmp_path) != before
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model folder"):
+        store.load_decoder(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"has no decoder.*ds2f train decoder"):
+        store.load_decoder(tmp_path)
+    store.save(tmp_path, tiny_decoder(), {})
+    description = json.loads((tmp_path / "decoder.json").read_text())
+    (tmp_path / "decoder.json").write_text(json.dumps({**description, "config": {**description["config"], "depth": 5}}))
+    with pytest.raises(UserError, match="does not fit"):
+        store.load_decoder(tmp_path)
+    (tmp_path / "decoder.json").write_text(json.dumps({**description, "format": 99}))
+    with pytest.raises(UserError, match="format"):
+        store.load_decoder(tmp_path)
+    (tmp_path / "decoder.json").write_text(json.dumps(description))
+    (tmp_path / "decoder.safetensors").write_bytes(b"not tensors at all")
+    with pytest.raises(UserError, match="does not fit"):
+        store.load_decoder(tmp_path)
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(UserError, match="not usable"):
+        store.pick_device("cuda:77")

@@ -1,0 +1,111 @@
+"""The training loop: it learns, resumes bit for bit, and leaves the last good checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ds2f.errors import UserError
+from ds2f.training import checkpoint
+from ds2f.training.loop import Options, data_order, schedule, train
+
+
+class Line:
+    """y = x W for a fixed W, with noise from the generator, so that randomness matters."""
+
+    size = 50
+
+    def __init__(self, stop_at: int | None = None, poison_at: int | None = None) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Sequential()
+        self.model.blocks = nn.ModuleList([nn.Linear(6, 4, bias=False)])  # a matrix for Muon
+        self.model.head = nn.Linear(4, 1)
+        self.x = torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
+        self.y = self.x.sum(1, keepdim=True)
+        self.calls, self.stop_at, self.poison_at = 0, stop_at, poison_at
+
+    def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        self.calls += 1
+        if self.calls == self.stop_at:
+            raise KeyboardInterrupt
+        noise = 0.01 * torch.randn(len(rows), 6, generator=generator)
+        error = self.model.head(self.model.blocks[0](self.x[rows] + noise)) - self.y[rows]
+        return error.square().mean() * (float("nan") if self.calls == self.poison_at else 1.0)
+
+    def validate(self, ema: nn.Module) -> float:
+        return float((ema.head(ema.blocks[0](self.x)) - self.y).square().mean())
+
+    def preview(self, ema: nn.Module, path: Path) -> None:
+        path.touch()
+
+
+def options(run: Path, **changes: object) -> Options:
+    return replace(Options(run, batch=8, total=8 * 40, lr=0.02, seed=3, save_seconds=1e9), **changes)  # type: ignore[arg-type]
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    task = Line()
+    before = task.validate(task.model)
+    ema = train(task, options(tmp_path, total=8 * 300))
+    assert task.validate(ema) < 0.1 * before
+    assert (tmp_path / "log.jsonl").read_text().count("\n") == 1
+    assert len(list(tmp_path.glob("preview-*.png"))) == 1
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    whole = train(Line(), options(tmp_path / "whole")).state_dict()
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(stop_at=18), options(tmp_path / "parts"))
+    resumed = Line()
+    parts = train(resumed, options(tmp_path / "parts")).state_dict()
+    assert resumed.calls == 40 - 17
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:
+    train(Line(), options(tmp_path))
+    again = Line()
+    train(again, options(tmp_path))
+    assert again.calls == 0
+
+
+def test_a_loss_that_is_no_number_ends_with_advice_and_the_last_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="learning rate"):
+        train(Line(poison_at=10), options(tmp_path, save_seconds=0.0))
+    newest = checkpoint.checkpoints(tmp_path)[-1]
+    assert newest.name == "checkpoint-000000009"
+    task = Line()
+    checkpoint.resume(tmp_path, task.model, Line().model, [])
+    assert all(torch.isfinite(p).all() for p in task.model.parameters())
+
+
+def test_half_written_checkpoints_are_not_seen(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-000000099.part").mkdir(parents=True)
+    (tmp_path / "checkpoint-000000098").mkdir()  # without state.json
+    assert checkpoint.checkpoints(tmp_path) == []
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    train(Line(), options(tmp_path))
+    with pytest.raises(UserError, match="does not fit"):
+        checkpoint.resume(tmp_path, nn.Linear(2, 2), nn.Linear(2, 2), [])
+
+
+def test_every_epoch_holds_every_row_once() -> None:
+    order = data_order(10, 0, 35, seed=4)
+    for epoch in range(3):
+        assert sorted(order[10 * epoch : 10 * epoch + 10].tolist()) == list(range(10))
+    assert torch.equal(data_order(10, 7, 12, seed=4), order[7:19])
+    assert not torch.equal(order[:10], order[10:20])
+
+
+def test_schedule_warms_up_stays_and_falls_to_zero() -> None:
+    values = [schedule(step, 1000) for step in range(1001)]
+    assert values[0] < 0.1
+    assert values[100] == values[500] == 1.0
+    assert values[1000] == 0.0
+    assert values[600:] == sorted(values[600:], reverse=True)
