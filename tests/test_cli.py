@@ -61,6 +61,7 @@ def test_bad_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_ingest_refuses_what_is_not_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database = tmp_path / "d.db"
     assert "no folder" in refused(capsys, "ingest", tmp_path / "nowhere", "--database", database)
+    (tmp_path / "sounds").mkdir()
     sound = write_audio(tmp_path / "sounds" / "a.wav", tone(1))
     assert "sound without a picture" in refused(capsys, "ingest", sound, "--database", database)
     assert "Sound without a picture" in refused(capsys, "ingest", sound.parent, "--database", database)
@@ -81,6 +82,7 @@ def test_a_database_that_is_not_ours(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_bad_items_become_failures_and_the_run_goes_on(tmp_path: Path) -> None:
     videos = tmp_path / "videos"
+    videos.mkdir()
     write_video(videos / "no-sound.mp4", grey_ramp(10))
     write_video(videos / "silent.mp4", grey_ramp(10), silence(2))
     write_video(videos / "noise.mp4", grey_ramp(10), noise(2))

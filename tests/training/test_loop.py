@@ -37,7 +37,8 @@ class Line:
         return error.square().mean() * (float("nan") if self.calls == self.poison_at else 1.0)
 
     def validate(self, ema: nn.Module) -> float:
-        return float((ema.head(ema.blocks[0](self.x)) - self.y).square().mean())
+        with torch.no_grad():
+            return float((ema.head(ema.blocks[0](self.x)) - self.y).square().mean())
 
     def preview(self, ema: nn.Module, path: Path) -> None:
         path.touch()

@@ -64,14 +64,18 @@ class Conditioning(nn.Module):
         getattr(self, f"{name}_mean").copy_(values.mean(0))
         getattr(self, f"{name}_std").copy_(values.std(0, unbiased=False).clamp_min(1e-4))
 
+    def standardise(self, name: str, value: Tensor) -> Tensor:
+        """(n, d) values of a condition to zero mean and unit spread over the training data."""
+        standard: Tensor = (value - getattr(self, f"{name}_mean")) / getattr(self, f"{name}_std")
+        return standard
+
     def forward(self, t: Tensor, conditions: Conditions) -> Tensor:
         hidden = self.time(timestep_embedding(t, self.width))
         for name in self.dims:
             missing = self.missing[name].expand(len(t), -1)
             if name in conditions:
                 condition = conditions[name]
-                value = (condition.value - getattr(self, f"{name}_mean")) / getattr(self, f"{name}_std")
-                projected = self.project[name](value)
+                projected = self.project[name](self.standardise(name, condition.value))
                 hidden = hidden + torch.where(condition.given[:, None], projected, missing.to(projected.dtype))
             else:
                 hidden = hidden + missing

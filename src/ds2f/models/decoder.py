@@ -1,8 +1,10 @@
 """The decoder p(image | identity, coverage): a plain vision transformer on pixel patches that predicts the clean image.
 
 After "Back to Basics: Let Denoising Generative Models Denoise" (JiT; Li & He 2025, arXiv:2511.13720): no latent
-space, large patches, prediction of x rather than of noise or velocity. Two departures for a small budget: it models
-the difference from the mean face, and two small convolutions at the end remove the seams between patches.
+space, large patches, prediction of x rather than of noise or velocity. Departures, for a small budget: pixels are
+differences from the mean face; a ridge map from identity to pixels, the *linear face*, carries what is known before
+anything is seen, so that the network only learns what differs from it; and two small convolutions at the end remove the
+seams between patches.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Decoder(nn.Module):
 
     image_mean: Tensor
     image_std: Tensor
+    linear_face: Tensor
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
@@ -49,8 +52,10 @@ class Decoder(nn.Module):
         self.side = config.size // patch
         self.register_buffer("image_mean", torch.zeros(3, config.size, config.size))
         self.register_buffer("image_std", torch.tensor(0.5))
+        self.register_buffer("linear_face", torch.zeros(config.conditions["identity"], 3 * config.size**2))
         self.conditioning = Conditioning(config.conditions, width)
         self.embed = nn.Linear(3 * patch * patch, width)
+        self.embed_linear = nn.Linear(3 * patch * patch, width, bias=False)
         self.position = nn.Parameter(0.02 * torch.randn(self.side**2, width))
         self.modulation = nn.Linear(width, 6 * width)  # shared by all blocks, each adds its own offset
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
@@ -58,7 +63,7 @@ class Decoder(nn.Module):
         self.unembed = nn.Linear(width, (3 + config.refine) * patch * patch)
         last = nn.Conv2d(config.refine, 3, 3, padding=1)
         self.refine = nn.Sequential(nn.Conv2d(6 + config.refine, config.refine, 3, padding=1), nn.SiLU(), last)
-        layers: tuple[nn.Linear | nn.Conv2d, ...] = (self.modulation, self.final_modulation, last)
+        layers: tuple[nn.Linear | nn.Conv2d, ...] = (self.modulation, self.final_modulation, self.embed_linear, last)
         for layer in layers:
             nn.init.zeros_(layer.weight)
             if layer.bias is not None:
@@ -69,12 +74,24 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
         cond = self.conditioning(t, conditions)
         shared = self.modulation(cond)
+        linear = self.linear(conditions)
         x = self.embed(self._patches(z)) + self.position
+        if linear is not None:
+            x = x + self.embed_linear(self._patches(linear))
         for block in self.blocks:
             x = block(x, shared)
         shift, scale = self.final_modulation(cond)[:, None].chunk(2, dim=-1)
         x = self._image(self.unembed(norm(x) * (1 + scale) + shift))
-        return x[:, :3] + self.refine(torch.cat([x, z.to(x.dtype)], dim=1))
+        x = x[:, :3] + self.refine(torch.cat([x, z.to(x.dtype)], dim=1))
+        return x if linear is None else x + linear_share(t)[:, None, None, None] * linear
+
+    def linear(self, conditions: Conditions) -> Tensor | None:
+        """The linear face of each row, (n, 3, size, size) in normalised pixels, 0 where no identity is given."""
+        if "identity" not in conditions:
+            return None
+        identity = conditions["identity"]
+        standard = self.conditioning.standardise("identity", identity.value) * identity.given[:, None]
+        return (standard @ self.linear_face).unflatten(1, (3, self.config.size, self.config.size))
 
     def normalise(self, image: Tensor) -> Tensor:
         """Pixels in [-1, 1] to what the model works on: difference from the mean face, unit spread."""
@@ -91,6 +108,14 @@ class Decoder(nn.Module):
     def _image(self, tokens: Tensor) -> Tensor:
         """(n, side², c patch²) to (n, c, size, size)."""
         return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (self.side, self.side)), self.config.patch)
+
+
+def linear_share(t: Tensor) -> Tensor:
+    """How much of a prior guess m survives seeing z_t: (n,) in [0, 1].
+
+    If x ~ N(m, I), then E[x | z_t] = a(t) m + b(t) z_t with a(t) = (1 − t)² / (t² + (1 − t)²).
+    """
+    return (1 - t) ** 2 / (t**2 + (1 - t) ** 2)
 
 
 def norm(x: Tensor) -> Tensor:

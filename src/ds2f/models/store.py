@@ -40,6 +40,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """As `write_json`, for tensors."""
     aside = path.with_name(path.name + ".part")
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, aside)
+    aside.chmod(0o644)  # safetensors writes files that nobody else may read
     os.replace(aside, path)
 
 

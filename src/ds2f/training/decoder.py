@@ -21,6 +21,7 @@ from ds2f.pictures import to_uint8, write_grid
 
 DROP_IDENTITY = 0.15  # of the rows, for guidance and for faces without a voice
 DROP_COVERAGE = 0.05
+WHOLE = 0.85  # coverage above which a crop hardly shows the border of its picture
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,15 @@ def load_faces(dataset: Dataset, split: str, size: int) -> FaceData:
     )
 
 
+def fit_linear_face(identity: Tensor, x: Tensor, ridge: float = 0.02) -> Tensor:
+    """Ridge map from identities to pixels: (n, d) standardised, (n, 3, h, w) normalised, to (d, 3 h w).
+
+    W = (AᵀA + λ n I)⁻¹ Aᵀ X   (Hoerl & Kennard 1970, as in `models.linear`)
+    """
+    gram = identity.T @ identity + ridge * len(identity) * torch.eye(identity.shape[1], device=identity.device)
+    return torch.linalg.solve(gram, identity.T @ x.flatten(1))
+
+
 class DecoderTask:
     """See `loop.Task`. device: where the model lives; the faces stay in main memory."""
 
@@ -61,13 +71,19 @@ class DecoderTask:
         self._measure()
 
     def _measure(self) -> None:
-        """Mean face, pixel spread and condition statistics, from up to 5,000 faces of the training split."""
-        some = torch.randperm(self.size, generator=torch.Generator().manual_seed(0))[:5000]
+        """Mean face, pixel spread, condition statistics and linear face, from up to 10,000 faces of the train split
+        that lie wholly inside their pictures (all faces, if hardly any does)."""
+        whole = torch.nonzero(self.data.coverage[:, 0] > WHOLE)[:, 0]
+        whole = whole if len(whole) > 1000 else torch.arange(self.size)
+        some = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
         pixels = self.data.image[some].float() / 127.5 - 1
         self.model.image_mean.copy_(pixels.mean(0))
         self.model.image_std.copy_((pixels - pixels.mean(0)).std())
         self.model.conditioning.set_statistics("identity", self.data.identity[some])
-        self.model.conditioning.set_statistics("coverage", self.data.coverage[some])
+        self.model.conditioning.set_statistics("coverage", self.data.coverage)
+        identity = self.model.conditioning.standardise("identity", self.data.identity[some].to(self.device))
+        x = self.model.normalise(pixels.to(self.device))
+        self.model.linear_face.copy_(fit_linear_face(identity, (x + x.flip(3)) / 2))
 
     def _batch(self, data: FaceData, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Conditions]:
         pixels = data.image[rows].float() / 127.5 - 1
