@@ -2,10 +2,11 @@
 
 Faces come from ds2f's own decoder, voices from espeak-ng (`apt install espeak-ng`); nobody was recorded.
 
-    python scripts/make_samples.py --order 3,0,5,2,1,7,4,6
+    python scripts/make_samples.py --candidates candidates.png
+    python scripts/make_samples.py --order 3,0,5,2,1,7,4,6 --check
 
---order says which drawn face speaks with which of the voices below (the first four are deep, the last four
-high): draw once, look at the clips, and choose the order in which face and voice suit each other.
+The first draws 32 faces to choose from; --order says which of them speak with the voices below (the first four are
+deep, the last four high), so that face and voice suit each other.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import cv2
 import numpy as np
 
 from ds2f.media import decode
+from ds2f.pictures import write_grid
+from ds2f.pipeline import Speech2Face
 from ds2f.types import SAMPLE_RATE
 
 SAMPLES = Path(__file__).resolve().parents[1] / "src" / "ds2f" / "demo" / "samples"
@@ -97,7 +100,11 @@ VOICES = (
 
 def main() -> None:
     options = _options()
-    faces = draw_faces(len(VOICES), options.seed)
+    if options.candidates:
+        write_grid(options.candidates, list(draw_faces(32, options.seed).reshape(4, 8, 64, 64, 3)), scale=2)
+        print(f"{options.candidates}: faces 0 to 31, row by row; choose eight for --order")
+        return
+    faces = draw_faces(max(options.order) + 1, options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     for number, (index, voice) in enumerate(zip(options.order, VOICES, strict=True), 1):
         path = options.out / f"person-{number}.mp4"
@@ -110,11 +117,9 @@ def main() -> None:
         _report(sorted(options.out.glob("person-*.mp4")))
 
 
-def draw_faces(count: int, seed: int) -> list[np.ndarray]:
-    """Faces of nobody, (64, 64, 3) uint8 RGB, from the model that ships with ds2f."""
-    from ds2f.pipeline import Speech2Face
-
-    return [face.image for face in Speech2Face.load(None).imagine(count=count, seed=seed)]
+def draw_faces(count: int, seed: int) -> np.ndarray:
+    """Faces of nobody, (count, 64, 64, 3) uint8 RGB, from the model that ships with ds2f."""
+    return np.stack([face.image for face in Speech2Face.load(None).imagine(count=count, seed=seed)])
 
 
 def speak(voice: Voice) -> np.ndarray:
@@ -224,14 +229,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=SAMPLES, metavar="FOLDER")
     parser.add_argument("--seed", type=int, default=0, help="of the faces")
     parser.add_argument("--order", type=_order, default=_order("0,1,2,3,4,5,6,7"), help="face for each voice")
+    parser.add_argument("--candidates", type=Path, metavar="PNG", help="only draw faces to choose from")
     parser.add_argument("--check", action="store_true", help="put the clips through extraction and report")
     return parser.parse_args()
 
 
 def _order(text: str) -> list[int]:
     order = [int(part) for part in text.split(",")]
-    if len(order) != len(VOICES) or not set(order) <= set(range(len(VOICES))):
-        raise argparse.ArgumentTypeError(f"name {len(VOICES)} faces between 0 and {len(VOICES) - 1}")
+    if len(order) != len(VOICES) or min(order) < 0:
+        raise argparse.ArgumentTypeError(f"name {len(VOICES)} faces by their numbers, from 0")
     return order
 
 

@@ -91,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--steps", type=_positive, help="sampler steps: more is finer and slower")
     sub.add_argument("--guidance", type=float, help="how strictly the face follows the identity; 1 = no guidance")
     sub.add_argument("--temperature", type=float, help="0 = the most typical person, 1 = the whole variety")
+    sub.add_argument("--noise", type=float, help="below 1 calmer pictures, 1 = the whole variety")
     sub.add_argument("--size", type=_positive, help="pixels; must be what the model draws")
     sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
@@ -182,7 +183,7 @@ def _generate(options: argparse.Namespace) -> int:
     from ds2f import workflow
 
     config = _config(options)
-    names = ("count", "seed", "steps", "guidance", "temperature")
+    names = ("count", "seed", "steps", "guidance", "temperature", "noise")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
         given["model"] = str(options.model.absolute())

@@ -86,11 +86,10 @@ class Generate:
     model: str = _key("", "folder of a model, or empty for the one that ships with ds2f")
     count: int = _key(4, "faces per recording")
     seed: int = _key(0, "the same seed gives the same face on the same machine")
-    steps: int = _key(20, "sampler steps: more is finer and slower")
+    steps: int = _key(12, "sampler steps: more is finer and slower")
     guidance: float = _key(2.0, "how strictly the face follows the identity; 1 = no guidance")
-    temperature: float = _key(
-        0.7, "0 = the most typical person for a voice, 1 = the whole variety that the prior knows"
-    )
+    temperature: float = _key(0.7, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    noise: float = _key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,14 @@ class Settings:
     """How faces are drawn.
 
     steps: sampler steps; guidance: weight of the identity, 1 = none; temperature in [0, 1]: 0 the most typical
-    person for the voice, 1 the whole variety of the prior.
+    person for the voice, 1 the whole variety of the prior; noise in [0, 1]: scale of the noise that the decoder
+    starts from, below 1 calmer and more typical pictures.
     """
 
-    steps: int = 20
+    steps: int = 12
     guidance: float = 2.0
     temperature: float = 0.7
+    noise: float = 0.85
 
 
 class Speech2Face:
@@ -120,7 +122,7 @@ class Speech2Face:
             if identities is not None:
                 rows = torch.from_numpy(np.asarray(identities[start : start + BATCH], np.float32))
                 conditions["identity"] = Condition.of(rows.to(self.device))
-            noise = _noise(chosen, (3, self.size, self.size), self.device, stream=1)
+            noise = settings.noise * _noise(chosen, (3, self.size, self.size), self.device, stream=1)
             base = number * settings.steps
             report = (lambda done, _, base=base: progress(base + done, total)) if progress else None
             sample = heun(guided(self.decoder, conditions, settings.guidance), noise, settings.steps, report)

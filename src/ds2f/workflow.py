@@ -159,9 +159,9 @@ def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, 
     from ds2f.pipeline import Settings, Speech2Face
 
     chosen = config.generate
-    if chosen.steps < 1 or chosen.count < 1 or chosen.guidance < 0 or not 0 <= chosen.temperature <= 2:
-        raise UserError("steps and count must be at least 1, guidance at least 0, temperature between 0 and 2.")
+    if chosen.steps < 1 or chosen.count < 1 or chosen.guidance < 0 or min(chosen.temperature, chosen.noise) < 0:
+        raise UserError("steps and count must be at least 1, guidance, temperature and noise at least 0.")
     model = Speech2Face.load(config.path(chosen.model) if chosen.model else None, device)
     if size is not None and size != model.size:
         raise UserError(f"The model in {model.folder} draws {model.size} px faces, not {size}; leave --size out.")
-    return model, Settings(chosen.steps, chosen.guidance, chosen.temperature)
+    return model, Settings(chosen.steps, chosen.guidance, chosen.temperature, chosen.noise)
