@@ -23,6 +23,7 @@ from ds2f.models.prior import Prior
 from ds2f.pictures import to_uint8
 from ds2f.types import GeneratedFace
 from ds2f.voice.activity import VoiceActivity, cut_clip
+from ds2f.voice.base import embed_one
 from ds2f.voice.resemblyzer import Resemblyzer
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
@@ -87,7 +88,8 @@ class Speech2Face:
             raise ItemError("audio", "a video without sound" if media.has_video else "there is no sound in it")
         activity, encoder = self._listener
         probability = activity.probabilities(media.audio)
-        return encoder.embed(cut_clip(media.audio, probability, audio.clip_seconds, audio.min_speech).audio)
+        clip = cut_clip(media.audio, probability, audio.clip_seconds, audio.min_speech)
+        return embed_one(encoder, clip.audio)
 
     @torch.no_grad()
     def identities(self, voices: np.ndarray, seeds: Sequence[int], temperature: float) -> np.ndarray:

@@ -84,6 +84,25 @@ class DetectedFace:
 
 
 @dataclass(frozen=True)
+class Attributes:
+    """What a model thinks of a face: distributions, not verdicts; each dictionary sums to 1.
+
+    age: expected age in years; age_bins: probability by decade, keys AGE_BINS; gender: keys GENDERS; ethnicity:
+    keys of the model, which for the offline default are ETHNICITIES.
+    """
+
+    age: float
+    age_bins: dict[str, float]
+    gender: dict[str, float]
+    ethnicity: dict[str, float]
+
+
+AGE_BINS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
+GENDERS = ("male", "female")
+ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
+
+
+@dataclass(frozen=True)
 class Face:
     """The face kept for one video. crop: (size, size, 3) uint8 RGB, canonical alignment; identity: (d,) float32;
     quality in [0, 1], see `face.quality`; coverage in [0, 1], see `face.align.coverage`."""

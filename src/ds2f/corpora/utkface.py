@@ -8,10 +8,9 @@ import re
 from pathlib import PurePosixPath
 
 from ds2f.corpora.base import Corpus, Recognised
+from ds2f.types import ETHNICITIES, GENDERS
 
 _NAME = re.compile(r"^(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<stamp>\d+)$")
-GENDERS = ("male", "female")
-ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
 
 
 def recognise(path: PurePosixPath) -> Recognised | None:

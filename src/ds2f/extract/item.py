@@ -18,6 +18,7 @@ from ds2f.face.quality import eye_distance, quality
 from ds2f.media import decode, read_image
 from ds2f.types import DetectedFace, Extracted, Face, Frame, VoiceClip
 from ds2f.voice.activity import VoiceActivity, cut_clip
+from ds2f.voice.base import embed_one
 from ds2f.voice.resemblyzer import Resemblyzer
 
 SMALL_STILL = 256  # pixels; smaller pictures are enlarged first, the detector was trained on larger faces
@@ -83,7 +84,7 @@ class Extractor:
             self._activity, self._encoder = VoiceActivity(), Resemblyzer()
         probability = self._activity.probabilities(audio)
         clip = cut_clip(audio, probability, self.settings.audio.clip_seconds, self.settings.audio.min_speech)
-        return clip, self._encoder.embed(clip.audio)
+        return clip, embed_one(self._encoder, clip.audio)
 
     def face(self, frames: Sequence[Frame]) -> Face:
         """The best face of the frames. Raises ItemError(stage="face"): none, too small, or more than one person."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ds2f.types import DetectedFace
+from ds2f.types import Attributes, DetectedFace
 
 
 class FaceDetector(Protocol):
@@ -30,4 +30,18 @@ class FaceEmbedder(Protocol):
 
     def embed(self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace]) -> np.ndarray:
         """images: uint8 RGB pictures; faces: one detected face in each. Returns (n, dim) float32."""
+        ...
+
+
+class AttributeModel(Protocol):
+    """Estimates age, gender and ethnicity of faces."""
+
+    name: str
+    licence: str
+
+    def predict(
+        self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray
+    ) -> list[Attributes]:
+        """images: uint8 RGB pictures; faces: one detected face in each; identities: (n, 128) float32 of the same
+        faces by dlib, for models that read the identity vector instead of the pixels."""
         ...

@@ -6,14 +6,27 @@ from typing import Protocol
 
 import numpy as np
 
+from ds2f.errors import ItemError
+
 
 class SpeakerEncoder(Protocol):
-    """Turns speech into a vector of the speaker. `name` marks its rows in the database."""
+    """Turns speech into vectors of the speaker. `name` marks its rows in the database."""
 
     name: str
     licence: str
     dim: int
 
-    def embed(self, audio: np.ndarray) -> np.ndarray:
-        """audio: (samples,) float32 in [-1, 1], 16 kHz mono, speech. Returns (dim,) float32 of length 1."""
+    def embed(self, clips: np.ndarray) -> np.ndarray:
+        """clips: (n, samples) float32 in [-1, 1], 16 kHz mono, speech. Returns (n, dim) float32 of length 1.
+
+        A row of NaN says that the encoder found no speech in that clip.
+        """
         ...
+
+
+def embed_one(encoder: SpeakerEncoder, clip: np.ndarray) -> np.ndarray:
+    """(samples,) to (dim,). Raises ItemError(stage="speech") if the encoder finds no speech in it."""
+    vector: np.ndarray = encoder.embed(clip[None])[0]
+    if not np.isfinite(vector).all():
+        raise ItemError("speech", f"no speech found by {encoder.name}")
+    return vector

@@ -9,8 +9,6 @@ import warnings
 
 import numpy as np
 
-from ds2f.errors import ItemError
-
 
 class Resemblyzer:
     name = "resemblyzer"
@@ -24,10 +22,13 @@ class Resemblyzer:
         self._preprocess = preprocess_wav
         self._encoder = VoiceEncoder(device, verbose=False)
 
-    def embed(self, audio: np.ndarray) -> np.ndarray:
-        """See SpeakerEncoder.embed. Raises ItemError(stage="speech") if its own voice detector finds nothing."""
+    def embed(self, clips: np.ndarray) -> np.ndarray:
+        """See SpeakerEncoder.embed: (n, 256) float32. It trims pauses by a voice detector of its own."""
+        return np.stack([self._embed(clip) for clip in clips])
+
+    def _embed(self, clip: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
-            speech = self._preprocess(audio)
+            speech = self._preprocess(clip)
         if speech.size == 0 or not np.isfinite(speech).all():
-            raise ItemError("speech", "no speech found")
+            return np.full(self.dim, np.nan, np.float32)
         return self._encoder.embed_utterance(speech).astype(np.float32)
