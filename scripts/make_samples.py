@@ -198,23 +198,23 @@ def write_clip(path: Path, frames: list[np.ndarray], audio: np.ndarray) -> None:
 
 def _report(paths: list[Path]) -> None:
     """Put the clips through ds2f's own extraction, and say what it finds and how alike they are."""
-    from ds2f.config import Audio, Faces
-    from ds2f.dataset.queries import Job
-    from ds2f.errors import ItemError
-    from ds2f.extract.item import Extractor, Settings
+    from ds2f.config import Config
+    from ds2f.dataset.plan import Job, Needs
+    from ds2f.extract.item import Extractor
+    from ds2f.extract.settings import Settings
     from ds2f.types import Source
 
-    extractor = Extractor(Settings(Audio(), Faces()))
+    extractor = Extractor(Settings.of(Config()))
+    needs = Needs(speech=True, face=True, voices=((6.0, "resemblyzer"),))
     voices, identities = [], []
     for path in paths:
-        try:
-            found = extractor.extract(Job(0, Source(path), "video", path.name))
-        except ItemError as error:
-            print(f"{path.name}: refused at {error.stage}: {error.reason}")
+        (found,) = extractor.extract([Job(0, Source(path), "video", path.name, needs)])
+        for stage, reason in found.failures:
+            print(f"{path.name}: refused at {stage}: {reason}")
+        if found.speech is None or found.face is None:
             continue
-        assert found.clip is not None
-        print(f"{path.name}: {found.clip.speech_seconds:.1f} s of speech, face of quality {found.face.quality:.2f}")
-        voices.append(found.voice)
+        print(f"{path.name}: {found.speech.seconds:.1f} s of speech, face of quality {found.face.quality:.2f}")
+        voices.append(found.voices[6.0, "resemblyzer"])
         identities.append(found.face.identity)
     if len(voices) > 1:
         alike = np.array(voices) @ np.array(voices).T

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,23 @@ import av
 import cv2
 import numpy as np
 
-from ds2f.dataset.queries import EncoderNames, Job
-from ds2f.errors import ItemError
-from ds2f.types import SAMPLE_RATE, CorpusItem, DetectedFace, Extracted, Face, Source, VoiceClip
+from ds2f.dataset import Dataset
+from ds2f.dataset.plan import Job, Needs, Plan, job, waiting
+from ds2f.extract.worker import ExtractMany
+from ds2f.media import encode_flac, encode_webp
+from ds2f.types import (
+    SAMPLE_RATE,
+    CorpusItem,
+    DetectedFace,
+    Extracted,
+    Facts,
+    Source,
+    StoredFace,
+    StoredSpeech,
+)
 
 if TYPE_CHECKING:
     from ds2f.models.decoder import Decoder
-
-ENCODERS = EncoderNames("mtcnn", "dlib", "resemblyzer", 6.0)
 
 # What goes into which container; every one of them must be readable.
 VIDEO_CODECS = {
@@ -159,41 +168,60 @@ def detected(points: np.ndarray | None = None, score: float = 1.0) -> DetectedFa
     return DetectedFace((20, 20, 60, 80), landmarks() if points is None else points, score)
 
 
+PLAN = Plan(speech="{}", face="{}", voices=((6.0, "resemblyzer"),))
+
+
 def extracted(seed: int = 0, voice: bool = True) -> Extracted:
     """What extraction might have given, made up: 128-d identity, 256-d voice, 6 s clip."""
     rng = np.random.default_rng(seed)
     crop = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    face = Face(crop, rng.standard_normal(128).astype(np.float32), detected(), 0.5, 0.8, 1.0)
+    identity = rng.standard_normal(128).astype(np.float32)
+    face = StoredFace(encode_webp(crop), None, identity, detected(), 0.5, 0.8, 1.0, 1)
     if not voice:
-        return Extracted(face, None, None, 0.0, 32, 32, 0.0)
-    clip = VoiceClip(noise(6.0, seed=seed), 0.25, 4.0, 1.5)
-    return Extracted(face, clip, rng.standard_normal(256).astype(np.float32), 5.0, 64, 48, 5.0)
+        return Extracted(Facts(0.0, 32, 32, 0.0), face=face)
+    speech = StoredSpeech(encode_flac(noise(4.0, seed=seed)), 0.25, 4.0)
+    vector = rng.standard_normal(256).astype(np.float32)
+    voices = {(6.0, "resemblyzer"): vector}
+    return Extracted(Facts(5.0, 64, 48, 5.0), speech, face, clips={6.0: (4.0, 1.5)}, voices=voices)
+
+
+def wanting(dataset: Dataset, plan: Plan = PLAN) -> list[Job]:
+    """Jobs for everything that waits."""
+    return [job(dataset, video_id, plan) for video_id in waiting(dataset, plan)]
 
 
 def jobs(count: int) -> list[Job]:
-    return [Job(number, Source(Path(f"{number}.mp4")), "video", f"folder/{number}.mp4") for number in range(count)]
+    needs = Needs(speech=True, face=True, voices=PLAN.voices)
+    return [Job(n, Source(Path(f"{n}.mp4")), "video", f"folder/{n}.mp4", needs) for n in range(count)]
 
 
 # ── functions that worker processes run: module level, so that they can be imported there ──────
 
 
 def make_fake_extract(
-    deadly: frozenset[int], refused: frozenset[int], broken: frozenset[int]
-) -> Callable[[Job], Extracted]:
-    return partial(_fake_extract, deadly, refused, broken)
+    deadly: frozenset[int] = frozenset(),
+    refused: frozenset[int] = frozenset(),
+    broken: frozenset[int] = frozenset(),
+    slow: frozenset[int] = frozenset(),
+) -> ExtractMany:
+    return lambda jobs: [_fake_extract(job.video_id, deadly, refused, broken, slow) for job in jobs]
 
 
-def _fake_extract(deadly: frozenset[int], refused: frozenset[int], broken: frozenset[int], job: Job) -> Extracted:
-    if job.video_id in deadly:
+def _fake_extract(
+    number: int, deadly: frozenset[int], refused: frozenset[int], broken: frozenset[int], slow: frozenset[int]
+) -> Extracted:
+    if number in deadly:
         os._exit(1)  # as a crash inside a decoder does: no exception, no goodbye
-    if job.video_id in refused:
-        raise ItemError("speech", "no speech found")
-    if job.video_id in broken:
+    if number in refused:
+        return Extracted(failures=(("speech", "no speech found"),))
+    if number in broken:
         raise ZeroDivisionError("division by zero")
-    return extracted(job.video_id)
+    while number in slow:
+        time.sleep(0.05)
+    return extracted(number)
 
 
-def make_that_fails() -> Callable[[Job], Extracted]:
+def make_that_fails() -> ExtractMany:
     from ds2f.errors import UserError
 
     raise UserError("The package face_recognition_models is missing")

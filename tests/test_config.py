@@ -44,9 +44,9 @@ def test_init_where_it_cannot_write(tmp_path: Path) -> None:
 
 
 def test_only_what_is_named_changes(tmp_path: Path) -> None:
-    config = load(_written(tmp_path, "[audio]\nclip_seconds = 12\n"))
-    assert config.audio == Audio(clip_seconds=12.0)
-    assert type(config.audio.clip_seconds) is float
+    config = load(_written(tmp_path, "[audio]\nclip_seconds = [3, 12.5]\nmin_speech = 2\n"))
+    assert config.audio == Audio(clip_seconds=[3.0, 12.5], min_speech=2.0)
+    assert all(type(number) is float for number in (*config.audio.clip_seconds, config.audio.min_speech))
     assert config.train == Config().train
 
 
@@ -65,9 +65,12 @@ def test_without_a_file_all_is_default(tmp_path: Path, monkeypatch: pytest.Monke
         ("[audio]\nclip_second = 3\n", "unknown key 'clip_second'.*clip_seconds"),
         ("[faces]\nframes = 2.5\n", r"\[faces\] frames must be int"),
         ("[faces]\nframes = true\n", "frames must be int"),
-        ('[audio]\nclip_seconds = "six"\n', 'clip_seconds must be float, not "six"'),
+        ('[audio]\nmin_speech = "six"\n', 'min_speech must be float, not "six"'),
+        ("[audio]\nclip_seconds = 6\n", "clip_seconds must be a list of numbers, not 6"),
+        ("[audio]\nclip_seconds = []\n", "clip_seconds must be a list of numbers"),
+        ('[audio]\nclip_seconds = ["six"]\n', "clip_seconds must be a list of numbers"),
         ('[paths]\nvideos = "videos"\n', "videos must be list"),
-        ("[audio]\nclip_seconds = 1979-05-27\n", "must be float"),
+        ("[audio]\nmin_speech = 1979-05-27\n", "must be float"),
         ("[audio\n", "not valid TOML"),
     ],
 )

@@ -35,19 +35,40 @@ class Paths:
 class Audio:
     """Voices."""
 
-    clip_seconds: float = _key(6.0, "length of a voice clip in seconds; shorter speech is looped")
+    clip_seconds: list[float] = _key([6.0], "lengths of voice clips in seconds; shorter speech is looped")
+    encoders: list[str] = _key(["resemblyzer"], "speaker encoders; docs/data.md names the others")
+    languages: list[str] = _key([], "models of spoken language, such as speechbrain:FOLDER")
+    acoustics: bool = _key(False, "measure pitch, formants, rate and more; needs: pip install ds2f[acoustics]")
     min_speech: float = _key(1.0, "seconds of speech under which a recording is refused")
     max_seconds: float = _key(60.0, "only this much of the start of a recording is decoded")
+    keep_seconds: float = _key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
 
 
 @dataclass(frozen=True)
 class Faces:
     """Faces."""
 
+    detector: str = _key("mtcnn", "face detector")
+    encoders: list[str] = _key([], "identity encoders besides dlib, such as uniface:arcface")
+    attributes: list[str] = _key(["ds2f-attributes"], "models of age, gender and ethnicity")
     frames: int = _key(5, "frames looked at per video, spread evenly")
     crop_size: int = _key(128, "pixels of the aligned crop that is stored")
     min_score: float = _key(0.90, "detector probability under which a face does not count")
     min_eye_distance: float = _key(12.0, "pixels between the eyes under which a face is too small")
+    box_crop: int = _key(0, "pixels of a second crop, the detector's box with margins; 0 = none")
+    box_margin_height: float = _key(0.4, "added to the height of the box, half on either side")
+    box_margin_width: float = _key(0.5, "added to its width")
+
+
+@dataclass(frozen=True)
+class Extract:
+    """How extraction runs."""
+
+    engine: str = _key("local", "local processes, or ray: a cluster")
+    ray_address: str = _key("", "of a running Ray cluster; empty starts one on this machine")
+    device: str = _key("auto", "of the encoders: auto, cpu, cuda, mps")
+    batch: int = _key(8, "files that a worker takes at once; its encoders see them together")
+    item_seconds: float = _key(120.0, "a file that takes longer is a failure")
 
 
 @dataclass(frozen=True)
@@ -107,6 +128,7 @@ class Config:
     paths: Paths = field(default_factory=Paths)
     audio: Audio = field(default_factory=Audio)
     faces: Faces = field(default_factory=Faces)
+    extract: Extract = field(default_factory=Extract)
     split: Split = field(default_factory=Split)
     train: Train = field(default_factory=Train)
     generate: Generate = field(default_factory=Generate)
@@ -154,7 +176,12 @@ def _read_part(path: Path, name: str, kind: type, table: dict[str, Any]) -> Any:
         if key not in keys:
             raise UserError(f"{path}: unknown key {key!r} in [{name}]; the keys are {', '.join(keys)}.")
         wanted = type(getattr(default, key))
-        if wanted is float and type(value) is int:
+        numbers = keys[key].type == "list[float]"
+        if numbers and isinstance(value, list) and value and all(type(v) in (int, float) for v in value):
+            table[key] = [float(v) for v in value]
+        elif numbers:
+            raise UserError(f"{path}: [{name}] {key} must be a list of numbers, not {json.dumps(value, default=str)}.")
+        elif wanted is float and type(value) is int:
             table[key] = float(value)
         elif type(value) is not wanted:
             raise UserError(f"{path}: [{name}] {key} must be {wanted.__name__}, not {json.dumps(value, default=str)}.")

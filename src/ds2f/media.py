@@ -7,6 +7,7 @@ file is read once, every packet is decoded, and only the wanted frames are conve
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -26,10 +27,11 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 MAX_PIXELS = 64_000_000  # a frame larger than this is damage or an attack, not a talking head
 
 
-def decode(path: Path, frames: int = 5, max_seconds: float = 60.0) -> Media:
+def decode(path: Path, frames: int | Sequence[float] = 5, max_seconds: float = 60.0, sound: bool = True) -> Media:
     """Decode the first `max_seconds` of a recording in one pass.
 
-    frames: how many to keep, spread evenly over the decoded part; 0 leaves the picture undecoded.
+    frames: how many to keep, spread evenly over the decoded part, or the times in seconds of those wanted; 0 or
+    nothing leaves the picture undecoded. sound: whether the sound is wanted.
     Raises ItemError(stage="open") if the file is missing, empty, or not media.
     """
     try:
@@ -37,7 +39,7 @@ def decode(path: Path, frames: int = 5, max_seconds: float = 60.0) -> Media:
             raise ItemError("open", "the file is empty (zero bytes)")
         # Absolute, because FFmpeg takes "talk: part 1.wav" for an address of the protocol "talk".
         with av.open(str(path.absolute()), metadata_errors="replace") as container:
-            return _decode(container, frames, max_seconds)
+            return _decode(container, frames, max_seconds, sound)
     except FileNotFoundError:
         raise ItemError("open", "the file does not exist") from None
     except PermissionError:
@@ -52,13 +54,16 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _decode(container: av.container.InputContainer, count: int, max_seconds: float) -> Media:
+def _decode(
+    container: av.container.InputContainer, frames: int | Sequence[float], max_seconds: float, sound: bool
+) -> Media:
     audio_stream = container.streams.audio[0] if container.streams.audio else None
     video_stream = next((s for s in container.streams.video if not s.disposition & 0x400), None)  # 0x400: cover art
     duration = float(container.duration or 0) / av.time_base
     if video_stream is not None and video_stream.width * video_stream.height > MAX_PIXELS:
         raise ItemError("open", f"the picture is {video_stream.width}x{video_stream.height}, too large to be a video")
-    wanted = [s for s in (audio_stream, video_stream if count else None) if s is not None]
+    sound = sound and audio_stream is not None
+    wanted = [s for s in (audio_stream if sound else None, video_stream if frames else None) if s is not None]
     if not wanted:
         return Media(
             np.zeros(0, np.float32),
@@ -73,7 +78,8 @@ def _decode(container: av.container.InputContainer, count: int, max_seconds: flo
 
     fps = float(video_stream.average_rate or 0) if video_stream is not None else 0.0
     span = min(duration, max_seconds) if duration > 0 else max_seconds
-    picker = _FramePicker([(k + 0.5) / count * span for k in range(count)], fps or 25.0)
+    times = [(k + 0.5) / frames * span for k in range(frames)] if isinstance(frames, int) else list(frames)
+    picker = _FramePicker(times, fps or 25.0)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     pieces: list[np.ndarray] = []
     samples = 0
@@ -93,7 +99,7 @@ def _decode(container: av.container.InputContainer, count: int, max_seconds: flo
                 for resampled in resampler.resample(frame):
                     pieces.append(resampled.to_ndarray()[0])
                     samples += pieces[-1].size
-        if (audio_stream is None or samples >= limit) and (video_stream is None or not count or picker.past(span)):
+        if (not sound or samples >= limit) and (video_stream is None or not frames or picker.past(span)):
             break
     if pieces:
         pieces.extend(f.to_ndarray()[0] for f in resampler.resample(None))
@@ -187,12 +193,13 @@ def encode_flac(audio: np.ndarray) -> bytes:
     import soundfile
 
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
+    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 
 def decode_flac(data: bytes) -> np.ndarray:
-    """Inverse of `encode_flac`: (samples,) float32."""
+    """Inverse of `encode_flac`: (samples,) float32, what went in rounded to steps of 1/32768."""
     import soundfile
 
     audio, _ = soundfile.read(io.BytesIO(data), dtype="float32")

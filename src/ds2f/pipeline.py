@@ -22,7 +22,7 @@ from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior
 from ds2f.pictures import to_uint8
 from ds2f.types import GeneratedFace
-from ds2f.voice.activity import VoiceActivity, cut_clip
+from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import embed_one
 from ds2f.voice.resemblyzer import Resemblyzer
 
@@ -88,8 +88,8 @@ class Speech2Face:
             raise ItemError("audio", "a video without sound" if media.has_video else "there is no sound in it")
         activity, encoder = self._listener
         probability = activity.probabilities(media.audio)
-        clip = cut_clip(media.audio, probability, audio.clip_seconds, audio.min_speech)
-        return embed_one(encoder, clip.audio)
+        speech = find_speech(media.audio, probability, audio.min_speech)
+        return embed_one(encoder, cut(speech, self.prior.config.clip_seconds).audio)
 
     @torch.no_grad()
     def identities(self, voices: np.ndarray, seeds: Sequence[int], temperature: float) -> np.ndarray:

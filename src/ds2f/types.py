@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -56,17 +57,37 @@ class Media:
 
 
 @dataclass(frozen=True)
-class VoiceClip:
-    """Speech of one person, cut or looped to a fixed length.
+class Speech:
+    """What one person says in a recording, pauses cut out.
 
-    audio: (samples,) float32; start: seconds into the file where the first speech begins;
-    speech_seconds: real speech found in the file; repeats: how often it was laid end to end to fill the length.
+    audio: (samples,) float32; start: seconds into the file where the first speech begins; seconds: real speech found
+    in the whole file, of which `audio` may be only the start.
     """
 
     audio: np.ndarray
     start: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class VoiceClip:
+    """Speech cut or looped to a fixed length.
+
+    audio: (samples,) float32; speech_seconds: real speech in it; repeats: how often that was laid end to end to fill
+    the length, 1 if there was enough.
+    """
+
+    audio: np.ndarray
     speech_seconds: float
     repeats: float
+
+
+@dataclass(frozen=True)
+class Language:
+    """A spoken language. code: ISO 639-1; probability in [0, 1]."""
+
+    code: str
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -104,8 +125,9 @@ ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
 
 @dataclass(frozen=True)
 class Face:
-    """The face kept for one video. crop: (size, size, 3) uint8 RGB, canonical alignment; identity: (d,) float32;
-    quality in [0, 1], see `face.quality`; coverage in [0, 1], see `face.align.coverage`."""
+    """The face kept for one file. crop: (size, size, 3) uint8 RGB, canonical alignment; identity: (128,) float32 by
+    dlib; quality in [0, 1], see `face.quality`; coverage in [0, 1], see `face.align.coverage`; people: how many
+    were seen in the file; box_crop: (size, size, 3) uint8 RGB, the detector's box with margins, None if not wanted."""
 
     crop: np.ndarray
     identity: np.ndarray
@@ -113,19 +135,62 @@ class Face:
     time: float
     quality: float
     coverage: float
+    people: int = 1
+    box_crop: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file says of itself. duration: seconds; width, height: pixels; 0 where it does not say."""
+
+    duration: float = 0.0
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+
+
+@dataclass(frozen=True)
+class StoredSpeech:
+    """A `Speech` as it travels from worker to database. flac: 16 kHz mono 16 bit; start, seconds: as in Speech."""
+
+    flac: bytes
+    start: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StoredFace:
+    """A `Face` as it travels from worker to database, its pictures encoded as WebP."""
+
+    webp: bytes
+    box_webp: bytes | None
+    identity: np.ndarray
+    detected: DetectedFace
+    time: float
+    quality: float
+    coverage: float
+    people: int
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """Everything one item gave. voice is None for a still picture."""
+    """Everything one file gave. What it was asked for and could not give is in `failures`, as (stage, reason).
 
-    face: Face
-    clip: VoiceClip | None
-    voice: np.ndarray | None  # (d,) float32 speaker embedding
-    duration: float
-    width: int
-    height: int
-    fps: float
+    clips: {clip seconds: (seconds of real speech in it, repeats)}; voices: {(clip seconds, encoder): (d,) float32};
+    identities: {encoder: (d,) float32}, besides dlib's, which is the face's own; attributes, languages: {model:
+    estimate}; acoustics: {feature: value}.
+    """
+
+    facts: Facts | None = None
+    speech: StoredSpeech | None = None
+    face: StoredFace | None = None
+    clips: Mapping[float, tuple[float, float]] = field(default_factory=dict)
+    voices: Mapping[tuple[float, str], np.ndarray] = field(default_factory=dict)
+    identities: Mapping[str, np.ndarray] = field(default_factory=dict)
+    attributes: Mapping[str, Attributes] = field(default_factory=dict)
+    languages: Mapping[str, Language] = field(default_factory=dict)
+    acoustics: Mapping[str, float] | None = None
+    failures: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

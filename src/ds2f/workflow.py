@@ -11,6 +11,7 @@ from ds2f.console import bar, err, out
 from ds2f.errors import UserError
 
 if TYPE_CHECKING:
+    from ds2f.extract.engine import Outcome
     from ds2f.pipeline import Settings, Speech2Face
 
 
@@ -43,25 +44,37 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
     out.print(f"The dataset is {database}. Next: ds2f extract")
 
 
-def extract(database: Path, config: Config, workers: int, retry_failed: bool = False) -> None:
-    """Extract what is missing."""
-    from ds2f.extract.item import Settings
+def extract(database: Path, config: Config, workers: int, retry_failed: bool = False, shard: str = "") -> None:
+    """Extract what is missing. shard: "2/8" does the second eighth, into a database of its own beside this one."""
+    from ds2f.dataset.plan import parse_shard
+    from ds2f.dataset.shards import split_off
+    from ds2f.extract.engine import Load
+    from ds2f.extract.engines import pick
     from ds2f.extract.run import extract_missing
+    from ds2f.extract.settings import Settings, plan_of
 
+    settings = Settings.of(config)
+    engine = pick(config.extract.engine, config.extract.ray_address)
+    whole = database
+    if shard:
+        database = split_off(whole, parse_shard(shard), plan_of(settings), retry_failed)
     failed = 0
     with bar("extract") as shown:
 
-        def progress(done: int, total: int, outcome: object) -> None:
+        def progress(done: int, total: int, outcome: Outcome | None) -> None:
             nonlocal failed
-            failed += outcome is not None and getattr(outcome, "result", None) is None
+            failed += outcome is not None and outcome.failed
             shown.update(done, total, f"{failed:,} failed" if failed else "")
 
-        summary = extract_missing(database, Settings(config.audio, config.faces), workers, retry_failed, progress)
+        load = Load(workers, config.extract.batch, settings.item_seconds)
+        summary = extract_missing(database, settings, load, engine, retry_failed, progress)
     if summary.done + summary.failed == 0:
         out.print("Nothing is missing. To try failed files again: ds2f extract --retry-failed")
     else:
-        why = "; why: ds2f status" if summary.failed else ""
+        why = f"; why: ds2f status --database {database}" if summary.failed else ""
         out.print(f"Extracted {summary.done:,} files, {summary.failed:,} failed{why}.")
+    if shard:
+        out.print(f"This shard is in {database}. When all are done: ds2f merge {whole} SHARD.db ...")
 
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:

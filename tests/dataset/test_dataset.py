@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 
 from ds2f.dataset import Dataset, queries
+from ds2f.dataset.plan import retry
 from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.store import store
 from ds2f.errors import UserError
+from ds2f.extract.worker import failure
 from ds2f.media import decode_image
 from ds2f.types import CorpusItem
-from helpers import ENCODERS, extracted, item
+from helpers import PLAN, extracted, item, wanting
 
 ROOT = Path("/videos")
 
@@ -43,8 +46,8 @@ def test_a_new_file_is_added_to_the_known_ones(dataset: Dataset) -> None:
 @pytest.mark.parametrize("change", [{"size": 2}, {"mtime_ns": 2}])
 def test_a_changed_file_becomes_new_and_loses_its_rows(dataset: Dataset, change: dict[str, int]) -> None:
     dataset.add_items(ROOT, "video", [item("a.mp4"), item("b.mp4")], SplitRule())
-    for number, job in enumerate(dataset.jobs()):
-        dataset.store(job.video_id, extracted(number), ENCODERS)
+    for number, job in enumerate(wanting(dataset)):
+        store(dataset, job, extracted(number), PLAN)
     assert dataset.add_items(ROOT, "video", [item("a.mp4", **change), item("b.mp4")], SplitRule()) == (0, 1)
     assert dataset.counts()["video"] == {"new": 1, "done": 1, "failed": 0}
     for table in ("faces", "clips", "face_embeddings", "voice_embeddings"):
@@ -54,7 +57,7 @@ def test_a_changed_file_becomes_new_and_loses_its_rows(dataset: Dataset, change:
 def test_same_path_under_two_roots_is_two_files(dataset: Dataset) -> None:
     assert dataset.add_items(Path("/one"), "video", [item("a.mp4")], SplitRule()) == (1, 0)
     assert dataset.add_items(Path("/two"), "video", [item("a.mp4")], SplitRule()) == (1, 0)
-    assert [job.source.path for job in dataset.jobs()] == [Path("/one/a.mp4"), Path("/two/a.mp4")]
+    assert [job.source.path for job in wanting(dataset)] == [Path("/one/a.mp4"), Path("/two/a.mp4")]
 
 
 def test_labels_of_the_corpus_are_kept(dataset: Dataset) -> None:
@@ -80,8 +83,8 @@ def test_a_failed_ingest_leaves_nothing(dataset: Dataset) -> None:
 def test_split_is_by_identity(dataset: Dataset) -> None:
     items = [item(f"{person}/{number}.mp4", person) for person in map(str, range(40)) for number in range(3)]
     dataset.add_items(ROOT, "video", items, SplitRule())
-    for number, job in enumerate(dataset.jobs()):
-        dataset.store(job.video_id, extracted(number), ENCODERS)
+    for number, job in enumerate(wanting(dataset)):
+        store(dataset, job, extracted(number), PLAN)
     splits: dict[str, set[str]] = {}
     for pair in dataset.pairs():
         splits.setdefault(pair.person, set()).add(pair.split)
@@ -134,14 +137,14 @@ def test_a_growing_corpus_moves_nobody(dataset: Dataset) -> None:
 def test_what_is_stored_comes_back(dataset: Dataset) -> None:
     dataset.add_items(ROOT, "video", [item("a.mp4", "ada")], SplitRule())
     result = extracted()
-    dataset.store(dataset.jobs()[0].video_id, result, ENCODERS)
+    store(dataset, wanting(dataset)[0], result, PLAN)
     (pair,) = dataset.pairs()
     assert (pair.path, pair.corpus, pair.person) == ("a.mp4", "folder", "folder/ada")
-    assert result.voice is not None
-    np.testing.assert_array_equal(pair.voice, result.voice)
+    assert result.face is not None
+    np.testing.assert_array_equal(pair.voice, result.voices[6.0, "resemblyzer"])
     np.testing.assert_array_equal(pair.identity, result.face.identity)
     assert decode_image(pair.crop).shape == (32, 32, 3)
-    assert dataset.jobs() == []
+    assert wanting(dataset) == []
     (face,) = dataset.faces()
     assert face.coverage == 1.0
     assert dataset.pairs(split=next(s for s in queries.SPLITS if s != pair.split)) == []
@@ -149,53 +152,54 @@ def test_what_is_stored_comes_back(dataset: Dataset) -> None:
 
 def test_a_still_has_a_face_but_is_no_pair(dataset: Dataset) -> None:
     dataset.add_items(ROOT, "still", [item("a.jpg")], SplitRule())
-    dataset.store(dataset.jobs()[0].video_id, extracted(voice=False), ENCODERS)
+    store(dataset, wanting(dataset)[0], extracted(voice=False), PLAN)
     assert dataset.pairs() == []
     assert len(list(dataset.faces())) == 1
 
 
 def test_storing_again_replaces(dataset: Dataset) -> None:
     dataset.add_items(ROOT, "video", [item("a.mp4")], SplitRule())
-    video_id = dataset.jobs()[0].video_id
-    dataset.store_failure(video_id, "face", "no face found")
-    dataset.store(video_id, extracted(0), ENCODERS)
-    dataset.store(video_id, extracted(1), ENCODERS)
+    (job,) = wanting(dataset)
+    store(dataset, job, failure("face", "no face found"), PLAN)
+    store(dataset, job, extracted(0), PLAN)
+    store(dataset, job, extracted(1), PLAN)
     assert _count(dataset, "faces") == _count(dataset, "clips") == 1
     assert _count(dataset, "failures") == 0
-    np.testing.assert_array_equal(dataset.pairs()[0].identity, extracted(1).face.identity)
+    face = extracted(1).face
+    assert face is not None
+    np.testing.assert_array_equal(dataset.pairs()[0].identity, face.identity)
 
 
-def test_store_is_all_or_nothing(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    def explode(audio: np.ndarray) -> bytes:
-        raise RuntimeError("disk on fire")  # after the face went in, before the clip
-
+def test_store_is_all_or_nothing(dataset: Dataset) -> None:
     dataset.add_items(ROOT, "video", [item("a.mp4")], SplitRule())
-    monkeypatch.setattr(queries, "encode_flac", explode)
-    with pytest.raises(RuntimeError, match="disk on fire"):
-        dataset.store(dataset.jobs()[0].video_id, extracted(), ENCODERS)
+    (job,) = wanting(dataset)
+    broken = replace(extracted(), voices={(12.0, "resemblyzer"): np.zeros(256, np.float32)})  # of a clip it has not
+    with pytest.raises(sqlite3.IntegrityError):
+        store(dataset, job, broken, PLAN)
     assert _count(dataset, "faces") == _count(dataset, "face_embeddings") == _count(dataset, "clips") == 0
     assert dataset.counts()["video"]["new"] == 1
 
 
 def test_failures_are_rows_with_reasons(dataset: Dataset) -> None:
     dataset.add_items(ROOT, "video", [item(f"{k}.mp4") for k in range(3)], SplitRule())
-    first, second, third = (job.video_id for job in dataset.jobs())
-    dataset.store_failure(first, "face", "no face found")
-    dataset.store_failure(second, "face", "no face found")
-    dataset.store_failure(third, "open", "the file is empty (zero bytes)")
-    assert dataset.failure(first) == ("face", "no face found")
+    first, second, third = wanting(dataset)
+    store(dataset, first, failure("face", "no face found"), PLAN)
+    store(dataset, second, failure("face", "no face found"), PLAN)
+    store(dataset, third, failure("open", "the file is empty (zero bytes)"), PLAN)
+    assert dataset.failures(first.video_id) == {"face": "no face found"}
     assert next(iter(dataset.failure_counts())) == ("face", "no face found", 2)
     assert dataset.counts()["video"] == {"new": 0, "done": 0, "failed": 3}
-    assert dataset.jobs() == []
-    assert len(dataset.jobs(retry_failed=True)) == 3
+    assert wanting(dataset) == []
+    retry(dataset)
+    assert len(wanting(dataset)) == 3
 
 
 def _store_and_die(path: Path) -> None:
     dataset = Dataset(path)
-    first, second = (job.video_id for job in dataset.jobs())
-    dataset.store(first, extracted(), ENCODERS)
+    first, second = wanting(dataset)
+    store(dataset, first, extracted(), PLAN)
     with dataset.transaction():
-        dataset.connection.execute("UPDATE videos SET state = 'done' WHERE id = ?", (second,))
+        dataset.connection.execute("UPDATE videos SET state = 'done' WHERE id = ?", (second.video_id,))
         os.kill(os.getpid(), signal.SIGKILL)
 
 

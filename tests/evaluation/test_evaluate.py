@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ds2f.dataset.queries import Dataset, EncoderNames, Pair, SplitRule
+from ds2f.dataset.queries import Dataset, Pair, SplitRule
+from ds2f.dataset.store import store
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import baselines
 from ds2f.evaluation.run import evaluate
-from ds2f.types import CorpusItem, DetectedFace, Extracted, Face, VoiceClip
+from ds2f.media import encode_flac, encode_webp
+from ds2f.types import CorpusItem, DetectedFace, Extracted, Facts, StoredFace, StoredSpeech
+from helpers import PLAN, wanting
 
 DIM = 6
 
@@ -24,8 +27,13 @@ def _extracted(rng: np.random.Generator, person: np.ndarray) -> Extracted:
     detected = DetectedFace((4, 4, 20, 20), np.zeros((5, 2), np.float32), 1.0)
     identity = (person + 0.05 * rng.normal(size=DIM)).astype(np.float32)
     voice = np.concatenate([person[:3], rng.normal(size=2)]).astype(np.float32)
-    clip = VoiceClip(np.zeros(1600, np.float32), 0.0, 1.0, 1.0)
-    return Extracted(Face(crop, identity, detected, 0.0, 1.0, 1.0), clip, voice, 1.0, 32, 32, 25.0)
+    return Extracted(
+        Facts(1.0, 32, 32, 25.0),
+        StoredSpeech(encode_flac(np.zeros(1600, np.float32)), 0.0, 1.0),
+        StoredFace(encode_webp(crop), None, identity, detected, 0.0, 1.0, 1.0, 1),
+        clips={6.0: (1.0, 6.0)},
+        voices={(6.0, "resemblyzer"): voice},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +45,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Dataset(path, create=True) as data:
         data.add_items(Path("videos"), "video", items, SplitRule())
         people: dict[str, np.ndarray] = {}
-        for job in data.jobs():
+        for job in wanting(data):
             person = people.setdefault(job.source.path.parent.name, rng.normal(size=DIM))
-            data.store(job.video_id, _extracted(rng, person), EncoderNames("mtcnn", "dlib", "resemblyzer", 6.0))
+            store(data, job, _extracted(rng, person), PLAN)
     return path
 
 

@@ -1,69 +1,91 @@
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ds2f.config import Audio, Faces
+from ds2f.config import Config
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.errors import UserError
-from ds2f.extract.engine import Outcome, attempt, local_processes
-from ds2f.extract.item import Settings
+from ds2f.extract.engine import Load, Outcome, local_processes
 from ds2f.extract.run import extract_missing
+from ds2f.extract.settings import Settings
+from ds2f.extract.worker import work
 from helpers import extracted, grey_ramp, item, jobs, make_fake_extract, make_that_fails, tone, write_video
 
-SETTINGS = Settings(Audio(), Faces())
+SETTINGS = Settings.of(Config())
 
 
-def _outcomes(count: int, workers: int, **special: frozenset[int]) -> dict[int, Outcome]:
-    make = partial(
-        make_fake_extract,
-        special.get("deadly", frozenset()),
-        special.get("refused", frozenset()),
-        special.get("broken", frozenset()),
-    )
-    outcomes = list(local_processes(jobs(count), make, workers))
+def _outcomes(count: int, load: Load, **special: frozenset[int]) -> dict[int, Outcome]:
+    outcomes = list(local_processes(iter(jobs(count)), partial(make_fake_extract, **special), load))
     assert len(outcomes) == count, "every job has exactly one outcome"
     return {outcome.job.video_id: outcome for outcome in outcomes}
 
 
-def test_results_and_reasons_come_back_from_workers() -> None:
-    found = _outcomes(6, 2, refused=frozenset({1}), broken=frozenset({4}))
-    assert (found[1].result, found[1].stage, found[1].reason) == (None, "speech", "no speech found")
-    assert (found[4].result, found[4].stage) == (None, "worker")
-    assert found[4].reason == "unexpected ZeroDivisionError: division by zero"
+def _reason(outcome: Outcome) -> tuple[str, str]:
+    (failure,) = outcome.result.failures
+    return failure
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_results_and_reasons_come_back_from_workers(batch: int) -> None:
+    found = _outcomes(6, Load(2, batch), refused=frozenset({1}), broken=frozenset({4}))
+    assert _reason(found[1]) == ("speech", "no speech found")
+    assert _reason(found[4]) == ("worker", "unexpected ZeroDivisionError: division by zero")
     for number in (0, 2, 3, 5):
-        result = found[number].result
-        assert result is not None
-        np.testing.assert_array_equal(result.face.identity, extracted(number).face.identity)
+        face, expected = found[number].result.face, extracted(number).face
+        assert face is not None
+        assert expected is not None
+        np.testing.assert_array_equal(face.identity, expected.identity)
 
 
-def test_a_worker_that_dies_takes_down_only_its_own_file() -> None:
-    found = _outcomes(9, 1, deadly=frozenset({3}))
-    dead = [number for number, outcome in found.items() if outcome.result is None]
-    assert dead == [3]
-    assert (found[3].stage, found[3].reason) == ("worker", "the worker process died on this file")
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_worker_that_dies_takes_down_only_its_own_file(batch: int) -> None:
+    found = _outcomes(9, Load(1, batch), deadly=frozenset({3, 5}))
+    assert [number for number, outcome in sorted(found.items()) if outcome.failed] == [3, 5]
+    assert _reason(found[3]) == ("worker", "the worker process died on this file")
 
 
 def test_a_worker_dying_on_the_last_and_only_file() -> None:
-    found = _outcomes(1, 1, deadly=frozenset({0}))
-    assert found[0].stage == "worker"
+    assert _reason(_outcomes(1, Load(), deadly=frozenset({0}))[0])[0] == "worker"
 
 
 def test_a_model_that_cannot_be_loaded_stops_the_run_and_blames_no_file() -> None:
     with pytest.raises(UserError, match="face_recognition_models is missing"):
-        list(local_processes(jobs(3), make_that_fails, 1))
+        list(local_processes(jobs(3), make_that_fails, Load()))
 
 
-def test_attempt_lets_ctrl_c_through() -> None:
-    def interrupted(job: object) -> None:
+def test_jobs_are_drawn_as_workers_need_them() -> None:
+    drawn = []
+
+    def source():  # type: ignore[no-untyped-def]
+        for job in jobs(50):
+            drawn.append(job)
+            yield job
+
+    outcomes = local_processes(source(), make_fake_extract, Load(1, batch=2))
+    next(outcomes)
+    assert len(drawn) < 15, "a million jobs must not lie in memory"
+    outcomes.close()  # type: ignore[attr-defined]
+
+
+def test_a_file_that_takes_too_long_is_a_failure_and_its_neighbours_are_not() -> None:
+    started = time.monotonic()
+    results = work(make_fake_extract(slow=frozenset({1})), jobs(3), item_seconds=0.3)
+    assert time.monotonic() - started < 10
+    assert [r.failures for r in results] == [(), (("worker", "took longer than 0.3 s"),), ()]
+
+
+def test_ctrl_c_is_not_a_failure_of_the_file() -> None:
+    def interrupted(jobs: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        attempt(interrupted, jobs(1)[0])  # type: ignore[arg-type]
+        work(interrupted, jobs(1), 1.0)  # type: ignore[arg-type]
 
 
 def test_bad_files_become_rows_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -76,14 +98,14 @@ def test_bad_files_become_rows_and_the_run_goes_on(tmp_path: Path) -> None:
     with Dataset(database, create=True) as dataset:
         dataset.add_items(tmp_path, "video", [item(name) for name in names], SplitRule())
     seen: list[tuple[int, int]] = []
-    summary = extract_missing(database, SETTINGS, 1, progress=lambda done, total, _: seen.append((done, total)))
+    summary = extract_missing(database, SETTINGS, Load(1), progress=lambda done, total, _: seen.append((done, total)))
     assert (summary.done, summary.failed) == (0, 5)
     assert seen == [(done, 5) for done in range(6)]
     with Dataset(database) as dataset:
         reasons = {stage: reason for stage, reason, _ in dataset.failure_counts()}
         assert reasons["audio"] == "a video without sound"
-        assert {"open", "audio", "speech"} == set(reasons)
-    again = extract_missing(database, SETTINGS, 1)
+        assert {"open", "audio", "speech", "face"} == set(reasons), "what fails in two ways says both"
+    again = extract_missing(database, SETTINGS)
     assert (again.done, again.failed) == (0, 0), "failed files are not tried again unasked"
 
 
@@ -97,7 +119,7 @@ def test_real_clips_go_all_the_way(tmp_path: Path, shared_data: Path) -> None:
     database = tmp_path / "dataset.db"
     with Dataset(database, create=True) as dataset:
         assert dataset.add_items(folder, "video", scan(folder, "video", Skipped()), SplitRule()) == (5, 0)
-    summary = extract_missing(database, SETTINGS, 2)
+    summary = extract_missing(database, SETTINGS, Load(2, 2))
     assert summary.done + summary.failed == 5
     assert summary.done >= 2
     with Dataset(database) as dataset:

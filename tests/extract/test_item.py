@@ -1,20 +1,27 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from ds2f.config import Audio, Faces
-from ds2f.dataset.queries import Job
+from ds2f.config import Config
+from ds2f.dataset import Dataset
+from ds2f.dataset.plan import Job, Needs, Plan, waiting
+from ds2f.dataset.plan import job as job_of
+from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.store import store
 from ds2f.errors import ItemError
-from ds2f.extract.engine import attempt
-from ds2f.extract.item import Extractor, Settings, encoder_names
-from ds2f.types import DetectedFace, Frame, Source
-from helpers import detected, grey_ramp, noise, silence, tone, write_audio, write_video
+from ds2f.extract.item import Extractor
+from ds2f.extract.settings import Settings, plan_of
+from ds2f.types import DetectedFace, Extracted, Frame, Source
+from helpers import detected, grey_ramp, item, noise, silence, tone, write_audio, write_video
 
-SETTINGS = Settings(Audio(), Faces())
+SETTINGS = Settings.of(Config())
+VOICE = (6.0, "resemblyzer")
 
 
 @pytest.fixture(scope="module")
@@ -27,42 +34,36 @@ def clips(shared_data: Path) -> list[Path]:
     return sorted((shared_data / "videos" / "avspeech").glob("*.mp4"))[:4]
 
 
-def _job(path: Path, kind: str = "video") -> Job:
-    return Job(1, Source(path), kind, str(path))
+def _job(path: Path) -> Job:
+    return Job(1, Source(path), "video", str(path), Needs(speech=True, face=True, voices=(VOICE,)))
 
 
-def _refusal(extractor: Extractor, path: Path) -> tuple[str, str]:
-    with pytest.raises(ItemError) as caught:
-        extractor.extract(_job(path))
-    return caught.value.stage, caught.value.reason
-
-
-def test_names_of_the_encoders() -> None:
-    names = encoder_names(SETTINGS)
-    assert (names.detector, names.face, names.voice, names.clip_seconds) == (
-        "mtcnn",
-        "dlib",
-        "resemblyzer",
-        6.0,
-    )
+def _failures(extractor: Extractor, path: Path) -> dict[str, str]:
+    (result,) = extractor.extract([_job(path)])
+    return dict(result.failures)
 
 
 def test_refusals_name_stage_and_reason(extractor: Extractor, tmp_path: Path) -> None:
     frames = grey_ramp(10)
-    assert _refusal(extractor, write_video(tmp_path / "mute.mp4", frames)) == (
-        "audio",
-        "a video without sound",
-    )
-    stage, reason = _refusal(extractor, write_video(tmp_path / "silent.mp4", frames, silence(2.0)))
-    assert (stage, "silence" in reason) == ("speech", True)
-    assert _refusal(extractor, write_video(tmp_path / "tone.mp4", frames, tone(2.0)))[0] == "speech"
-    assert _refusal(extractor, write_video(tmp_path / "noise.mp4", frames, noise(2.0)))[0] == "speech"
-    assert _refusal(extractor, write_audio(tmp_path / "a.wav", tone(2.0))) == (
-        "open",
-        "sound without a picture",
-    )
+    no_face = {"face": "no face found"}
+    mute = _failures(extractor, write_video(tmp_path / "mute.mp4", frames))
+    assert mute == {"audio": "a video without sound", **no_face}
+    silent = _failures(extractor, write_video(tmp_path / "silent.mp4", frames, silence(2.0)))
+    assert silent == {"speech": "silence: there is no sound in it", **no_face}
+    for name, sound in (("tone.mp4", tone(2.0)), ("noise.mp4", noise(2.0))):
+        assert set(_failures(extractor, write_video(tmp_path / name, frames, sound))) == {"speech", "face"}
+    only_sound = _failures(extractor, write_audio(tmp_path / "a.wav", tone(2.0)))
+    assert only_sound == {"open": "sound without a picture"}
     (tmp_path / "empty.mp4").write_bytes(b"")
-    assert _refusal(extractor, tmp_path / "empty.mp4") == ("open", "the file is empty (zero bytes)")
+    assert _failures(extractor, tmp_path / "empty.mp4") == {"open": "the file is empty (zero bytes)"}
+
+
+def test_one_bad_file_does_not_harm_its_neighbours(extractor: Extractor, clips: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "letter.mp4").write_text("Dear Sir or Madam")
+    alone = extractor.extract([_job(clips[0])])[0]
+    bad, good = extractor.extract([_job(tmp_path / "letter.mp4"), _job(clips[0])])
+    assert dict(bad.failures).keys() == {"open"}
+    np.testing.assert_allclose(good.voices[VOICE], alone.voices[VOICE], atol=1e-6)
 
 
 def test_no_face_in_the_picture(extractor: Extractor) -> None:
@@ -74,7 +75,7 @@ def test_no_face_in_the_picture(extractor: Extractor) -> None:
 
 def test_empty_sound_track(extractor: Extractor) -> None:
     with pytest.raises(ItemError, match="empty"):
-        extractor.voice(np.zeros(0, np.float32))
+        extractor.speech(np.zeros(0, np.float32))
 
 
 class _Finds:
@@ -128,7 +129,7 @@ def test_two_people_beside_each_other(
         with pytest.raises(ItemError, match="two people in the picture"):
             changed.face([Frame(_textured(0), 0.0)])
     else:  # a mirror or a screen shows the same person
-        assert changed.face([Frame(_textured(0), 0.0)]).time == 0.0
+        assert changed.face([Frame(_textured(0), 0.0)])[0].time == 0.0
 
 
 @pytest.mark.parametrize(("apart", "refused"), [(1.0, True), (0.2, False)])
@@ -141,7 +142,7 @@ def test_a_cut_to_somebody_else(
         with pytest.raises(ItemError, match="one after the other"):
             changed.face(frames)
     else:
-        assert changed.face(frames).identity.shape == (128,)
+        assert changed.face(frames)[0].identity.shape == (128,)
 
 
 def test_a_face_that_is_too_small(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,43 +152,91 @@ def test_a_face_that_is_too_small(extractor: Extractor, monkeypatch: pytest.Monk
 
 
 def test_real_clips_give_voice_and_face(extractor: Extractor, clips: list[Path]) -> None:
-    outcomes = [attempt(extractor.extract, _job(path)) for path in clips]
-    assert {outcome.stage for outcome in outcomes} <= {"", "speech", "face"}
-    results = [outcome.result for outcome in outcomes if outcome.result is not None]
+    results = [r for r in extractor.extract([_job(path) for path in clips]) if not r.failures]
     assert len(results) >= 2
     for result in results:
-        assert result.clip is not None
-        assert result.voice is not None
-        assert result.clip.audio.size == 6 * 16_000
-        assert np.linalg.norm(result.voice) == pytest.approx(1.0, abs=1e-3)
-        assert result.face.crop.shape == (128, 128, 3)
+        assert result.face is not None
+        assert np.linalg.norm(result.voices[VOICE]) == pytest.approx(1.0, abs=1e-3)
+        speech_seconds, repeats = result.clips[6.0]
+        assert 1.0 <= speech_seconds <= 6.0
+        assert speech_seconds * repeats >= 6.0 - 1e-6
         assert result.face.identity.shape == (128,)
         assert 0 < result.face.quality <= 1
         assert 0 < result.face.coverage <= 1
-    first, second = results[:2]
-    assert np.linalg.norm(first.face.identity - second.face.identity) > 0.3
+    first, second = (r.face for r in results[:2])
+    assert first is not None
+    assert second is not None
+    assert np.linalg.norm(first.identity - second.identity) > 0.3
 
 
 def test_extraction_is_repeatable(extractor: Extractor, clips: list[Path]) -> None:
-    one, two = (extractor.extract(_job(clips[0])) for _ in range(2))
+    one, two = (extractor.extract([_job(clips[0])])[0] for _ in range(2))
+    assert one.face is not None
+    assert two.face is not None
     np.testing.assert_array_equal(one.face.identity, two.face.identity)
-    np.testing.assert_array_equal(one.voice, two.voice)
+    np.testing.assert_array_equal(one.voices[VOICE], two.voices[VOICE])
+
+
+def test_a_second_crop_with_margins(clips: list[Path]) -> None:
+    settings = replace(SETTINGS, faces=replace(SETTINGS.faces, box_crop=96))
+    (result,) = Extractor(settings).extract([_job(clips[0])])
+    assert result.face is not None
+    assert result.face.box_webp is not None
+    assert cv2.imdecode(np.frombuffer(result.face.box_webp, np.uint8), cv2.IMREAD_COLOR).shape == (96, 96, 3)
+
+
+def _run(dataset: Dataset, extractor: Extractor, plan: Plan) -> list[Job]:
+    """One pass over what waits, in this process; returns the jobs that there were."""
+    jobs = [job_of(dataset, video_id, plan) for video_id in waiting(dataset, plan)]
+    for job in jobs:
+        store(dataset, job, extractor.extract([job])[0], plan)
+    return jobs
+
+
+def test_a_new_length_or_setting_recomputes_only_its_own_rows(
+    dataset: Dataset, clips: list[Path], shared_data: Path
+) -> None:
+    names = [path.name for path in clips[:2]]
+    dataset.add_items(clips[0].parent, "video", [item(name, name) for name in names], SplitRule())
+    _run(dataset, Extractor(SETTINGS), plan_of(SETTINGS))
+    before = dict(dataset.connection.execute("SELECT video_id, vector FROM voice_embeddings").fetchall())
+    crops = dataset.connection.execute("SELECT rowid, webp FROM crops").fetchall()
+    assert _run(dataset, Extractor(SETTINGS), plan_of(SETTINGS)) == []
+
+    longer = replace(SETTINGS, audio=replace(SETTINGS.audio, clip_seconds=[6.0, 3.0]))
+    jobs = _run(dataset, Extractor(longer), plan_of(longer))
+    assert [job.needs for job in jobs] == [Needs(voices=((3.0, "resemblyzer"),))] * 2
+    rows = dataset.connection.execute("SELECT video_id, seconds, vector FROM voice_embeddings").fetchall()
+    assert len(rows) == 4
+    assert {r[0]: r[2] for r in rows if r[1] == 6.0} == before
+    short = {r[0]: np.frombuffer(r[2], np.float32) for r in rows if r[1] == 3.0}
+    fresh = Extractor(longer).extract(
+        [replace(_job(clips[0]), needs=Needs(speech=True, voices=((3.0, "resemblyzer"),)))]
+    )
+    np.testing.assert_array_equal(short[jobs[0].video_id], fresh[0].voices[3.0, "resemblyzer"])
+
+    fewer = replace(longer, faces=replace(longer.faces, frames=2))
+    jobs = _run(dataset, Extractor(fewer), plan_of(fewer))
+    assert [(job.needs.speech, job.needs.face, job.needs.voices) for job in jobs] == [(False, True, ())] * 2
+    assert len(dataset.pairs(seconds=3.0)) == 2
+    assert len(dataset.connection.execute("SELECT 1 FROM crops").fetchall()) == len(crops)
 
 
 def test_real_still_inside_a_tar(extractor: Extractor, shared_data: Path) -> None:
-    from itertools import islice
-
     from ds2f.corpora.scan import Skipped, scan
 
     archive = shared_data / "faces" / "lfw.tar"
-    found = 0
-    for item in islice(scan(archive, "still", Skipped()), 3):
-        try:
-            result = extractor.extract(Job(1, Source(archive, item.offset, item.size), "still", item.path))
-        except ItemError:
-            continue
-        found += 1
-        assert result.clip is None
-        assert result.voice is None
-        assert (result.width, result.height) == (128, 128)
-    assert found >= 2
+    results: list[Extracted] = []
+    for still in islice(scan(archive, "still", Skipped()), 3):
+        source = Source(archive, still.offset, still.size)
+        results += extractor.extract([Job(1, source, "still", still.path, Needs(face=True))])
+    found = [result for result in results if not result.failures]
+    assert len(found) >= 2
+    for result in found:
+        assert result.speech is None
+        assert result.face is not None
+        assert result.facts is not None
+        assert (result.facts.width, result.facts.height) == (128, 128)
+        x, y, w, h = result.face.detected.box
+        assert 0 <= x + w / 2 <= 128, "the box is in pixels of the picture, not of its enlargement"
+        assert 0 <= y + h / 2 <= 128

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from ds2f.dataset import Dataset
+from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.training.decoder import DecoderTask, FaceData, fit_linear_face, load_faces
 from ds2f.training.loop import Options, train
-from helpers import ENCODERS, extracted, item
+from helpers import PLAN, extracted, item, wanting
 
 SIZE = 16
 
@@ -76,8 +77,8 @@ def test_faces_come_out_of_the_dataset_in_size_and_split(tmp_path: Path) -> None
         from ds2f.dataset.queries import SplitRule
 
         dataset.add_items(Path("faces"), "still", [item(f"{i}.png", str(i)) for i in range(3)], SplitRule(0, 0.0, 0.0))
-        for job in dataset.jobs():
-            dataset.store(job.video_id, extracted(job.video_id, voice=False), ENCODERS)
+        for job in wanting(dataset):
+            store(dataset, job, extracted(job.video_id, voice=False), PLAN)
         data = load_faces(dataset, "train", SIZE)
     assert data.image.shape == (3, 3, SIZE, SIZE)
     assert data.image.dtype == torch.uint8

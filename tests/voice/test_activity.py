@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ds2f.errors import ItemError
+from ds2f.media import decode_flac, encode_flac
 from ds2f.types import SAMPLE_RATE
-from ds2f.voice.activity import PADDING, WINDOW, VoiceActivity, cut_clip
+from ds2f.voice.activity import PADDING, WINDOW, VoiceActivity, cut, find_speech
 from helpers import noise, silence, tone
 
 
@@ -38,62 +39,76 @@ def test_files_do_not_influence_each_other(activity: VoiceActivity) -> None:
 def test_silence_is_refused_as_silence(activity: VoiceActivity) -> None:
     audio = silence(3.0)
     with pytest.raises(ItemError, match="silence") as caught:
-        cut_clip(audio, activity.probabilities(audio), 6.0)
+        find_speech(audio, activity.probabilities(audio))
     assert caught.value.stage == "speech"
 
 
 def test_noise_is_not_speech(activity: VoiceActivity) -> None:
     audio = noise(3.0, 0.2)
     with pytest.raises(ItemError, match=r"no speech found|of speech; at least"):
-        cut_clip(audio, activity.probabilities(audio), 6.0)
+        find_speech(audio, activity.probabilities(audio))
 
 
 def test_no_sound_at_all_is_refused() -> None:
     with pytest.raises(ItemError, match="silence"):
-        cut_clip(np.zeros(0, np.float32), np.zeros(0, np.float32), 6.0)
+        find_speech(np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 
 def test_too_little_speech_is_refused_with_both_numbers() -> None:
     audio, probability = _made(5.0, 10, 20)  # 20 windows = 0.64 s
     with pytest.raises(ItemError, match=r"only 0\.6\d* s of speech; at least 1(\.0)? s"):
-        cut_clip(audio, probability, 6.0)
-    assert cut_clip(audio, probability, 6.0, min_speech=0.5).speech_seconds == pytest.approx(0.64)
+        find_speech(audio, probability)
+    assert find_speech(audio, probability, min_speech=0.5).seconds == pytest.approx(0.64)
 
 
 @pytest.mark.parametrize("seconds", [3.0, 6.0, 12.0, 24.0])
 def test_clips_have_exactly_the_wanted_length(seconds: float) -> None:
     audio, probability = _made(10.0, 20, 200)  # 6.4 s
-    assert cut_clip(audio, probability, seconds).audio.size == seconds * SAMPLE_RATE
+    assert cut(find_speech(audio, probability), seconds).audio.size == seconds * SAMPLE_RATE
 
 
 def test_long_speech_is_trimmed_from_its_start() -> None:
     audio, probability = _made(10.0, 20, 200)
-    clip = cut_clip(audio, probability, 3.0)
+    speech = find_speech(audio, probability)
+    clip = cut(speech, 3.0)
     first = (20 - PADDING) * WINDOW
-    assert clip.start == pytest.approx(first / SAMPLE_RATE)
-    assert clip.repeats == 1.0
-    assert clip.speech_seconds == pytest.approx(6.4)
-    np.testing.assert_array_equal(clip.audio, audio[first : first + 3 * SAMPLE_RATE])
+    assert speech.start == pytest.approx(first / SAMPLE_RATE)
+    assert speech.seconds == pytest.approx(6.4)
+    assert (clip.repeats, clip.speech_seconds) == (1.0, 3.0)
+    np.testing.assert_allclose(clip.audio, audio[first : first + 3 * SAMPLE_RATE], atol=1 / 65536)
+
+
+def test_only_the_start_of_long_speech_is_kept() -> None:
+    audio, probability = _made(10.0, 20, 200)
+    speech = find_speech(audio, probability, keep=2.0)
+    assert speech.audio.size == 2 * SAMPLE_RATE
+    assert speech.seconds == pytest.approx(6.4), "all the speech found, not only what is kept"
+    assert cut(speech, 3.0).repeats == pytest.approx(1.5)
 
 
 def test_short_speech_is_looped() -> None:
     audio, probability = _made(5.0, 30, 50)
-    clip = cut_clip(audio, probability, 6.0)
+    clip = cut(find_speech(audio, probability), 6.0)
     one = (50 + 2 * PADDING) * WINDOW
     assert clip.repeats == pytest.approx(6 * SAMPLE_RATE / one)
+    assert clip.speech_seconds == pytest.approx(one / SAMPLE_RATE)
     np.testing.assert_array_equal(clip.audio[:one], clip.audio[one : 2 * one])
 
 
 def test_pauses_are_cut_out() -> None:
     audio, probability = _made(10.0, 10, 50)
     probability[200:250] = 0.9
-    clip = cut_clip(audio, probability, 3.0)
-    assert np.diff(clip.audio).max() > 1.0 / 1e6 * 100 * WINDOW  # the jump over the pause
-    assert clip.speech_seconds == pytest.approx(100 * WINDOW / SAMPLE_RATE)
+    speech = find_speech(audio, probability)
+    assert np.diff(speech.audio).max() > 1.0 / 1e6 * 100 * WINDOW  # the jump over the pause
+    assert speech.seconds == pytest.approx(100 * WINDOW / SAMPLE_RATE)
 
 
 def test_speech_at_the_very_edges() -> None:
     audio, probability = _made(4.0, 0, 125)
-    clip = cut_clip(audio, probability, 3.0)
-    assert clip.start == 0.0
-    assert clip.audio.size == 3 * SAMPLE_RATE
+    assert find_speech(audio, probability).start == 0.0
+
+
+def test_speech_is_the_same_before_and_after_it_was_stored() -> None:
+    audio = noise(2.0)
+    speech = find_speech(audio, np.ones(audio.size // WINDOW, np.float32))
+    np.testing.assert_array_equal(decode_flac(encode_flac(speech.audio)), speech.audio)

@@ -17,20 +17,9 @@ import numpy as np
 
 from ds2f.dataset import schema
 from ds2f.errors import UserError
-from ds2f.media import encode_flac, encode_webp
-from ds2f.types import CorpusItem, Extracted, Source
+from ds2f.types import Attributes, CorpusItem
 
 SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file that still waits for extraction."""
-
-    video_id: int
-    source: Source
-    kind: str  # video or still
-    shown: str  # path as a person should see it in messages
 
 
 @dataclass(frozen=True)
@@ -49,12 +38,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class FaceRow:
-    """A face to learn the decoder from. identity: float32 vector; crop: WebP bytes; coverage in [0, 1]."""
+    """A face to learn the decoder from. identity: float32 vector; crop: WebP bytes; coverage in [0, 1];
+    attributes: a model's estimate; voice: float32 speaker embedding, None for stills."""
 
     identity: np.ndarray
     crop: bytes
     coverage: float
     corpus: str
+    attributes: Attributes | None = None
+    voice: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +97,10 @@ class Dataset:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
+
+    def name(self) -> str:
+        """A name that no other dataset has; shards remember it."""
+        return str(self.connection.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()[0])
 
     # ── ingest ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -166,94 +162,34 @@ class Dataset:
         ).fetchone()
         return int(row[0])
 
-    # ── extract ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    def jobs(self, retry_failed: bool = False) -> list[Job]:
-        """Files that wait for extraction, in the order they were ingested."""
-        states = ("new", "failed") if retry_failed else ("new",)
-        rows = self.connection.execute(
-            "SELECT v.id, v.path, v.kind, v.size, v.tar_offset, r.path AS root FROM videos v"
-            " JOIN roots r ON r.id = v.root_id"
-            f" WHERE v.state IN ({', '.join('?' * len(states))}) ORDER BY v.id",
-            states,
-        )
-        return [
-            Job(
-                row["id"],
-                Source(Path(row["root"]), row["tar_offset"], row["size"])
-                if row["tar_offset"] is not None
-                else Source(Path(row["root"]) / row["path"]),
-                row["kind"],
-                f"{row['root']}/{row['path']}",
-            )
-            for row in rows
-        ]
-
-    def store(self, video_id: int, result: Extracted, encoders: EncoderNames) -> None:
-        """Everything one file gave, in one transaction."""
-        sql, face, clip = self.connection, result.face, result.clip
-        with self.transaction():
-            self._clear(video_id)
-            face_id = sql.execute(
-                "INSERT INTO faces (video_id, time, x, y, w, h, landmarks, score, quality, coverage, crop, detector)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    video_id,
-                    face.time,
-                    *face.detected.box,
-                    face.detected.landmarks.astype(np.float32).tobytes(),
-                    face.detected.score,
-                    face.quality,
-                    face.coverage,
-                    encode_webp(face.crop),
-                    encoders.detector,
-                ),
-            ).lastrowid
-            sql.execute("INSERT INTO face_embeddings VALUES (?, ?, ?)", (face_id, encoders.face, _blob(face.identity)))
-            if clip is not None and result.voice is not None:
-                clip_id = sql.execute(
-                    "INSERT INTO clips (video_id, start, seconds, speech_seconds, repeats, audio)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (
-                        video_id,
-                        clip.start,
-                        encoders.clip_seconds,
-                        clip.speech_seconds,
-                        clip.repeats,
-                        encode_flac(clip.audio),
-                    ),
-                ).lastrowid
-                sql.execute(
-                    "INSERT INTO voice_embeddings VALUES (?, ?, ?)",
-                    (clip_id, encoders.voice, _blob(result.voice)),
-                )
-            sql.execute(
-                "UPDATE videos SET state = 'done', duration = ?, width = ?, height = ?, fps = ? WHERE id = ?",
-                (result.duration, result.width, result.height, result.fps, video_id),
-            )
-
-    def store_failure(self, video_id: int, stage: str, reason: str) -> None:
-        """The file cannot be used, and why."""
-        with self.transaction():
-            self._clear(video_id)
-            self.connection.execute("INSERT INTO failures VALUES (?, ?, ?)", (video_id, stage, reason))
-            self.connection.execute("UPDATE videos SET state = 'failed' WHERE id = ?", (video_id,))
-
-    def _clear(self, video_id: int) -> None:
-        for table in ("clips", "faces", "failures"):
-            self.connection.execute(f"DELETE FROM {table} WHERE video_id = ?", (video_id,))
-
     # ── what training, generation and evaluation read ─────────────────────────────────────────────────────────
 
-    def pairs(self, split: str | None = None, voice: str = "resemblyzer", face: str = "dlib") -> list[Pair]:
-        """Clips with both a voice and a face, in a fixed order. split: train, val, test, or None for all."""
+    def clip_seconds(self, encoder: str) -> float:
+        """The clip length that most recordings have an embedding of; of several, the one nearest to six seconds."""
+        row = self.connection.execute(
+            "SELECT seconds FROM voice_embeddings WHERE encoder = ? GROUP BY seconds"
+            " ORDER BY count(*) DESC, abs(seconds - 6) LIMIT 1",
+            (encoder,),
+        ).fetchone()
+        return 6.0 if row is None else float(row[0])
+
+    def pairs(
+        self,
+        split: str | None = None,
+        voice: str = "resemblyzer",
+        face: str = "dlib",
+        seconds: float | None = None,
+    ) -> list[Pair]:
+        """Recordings with both a voice and a face, in a fixed order. split: train, val, test, or None for all;
+        seconds: length of the clips behind the voices, see `clip_seconds` for the default."""
         rows = self.connection.execute(
-            "SELECT v.id, v.path, i.corpus, i.name, i.split, ve.vector AS voice, fe.vector AS face, f.crop"
+            "SELECT v.id, v.path, i.corpus, i.name, i.split, ve.vector AS voice, fe.vector AS face, c.webp"
             " FROM videos v JOIN identities i ON i.id = v.identity_id"
-            " JOIN clips c ON c.video_id = v.id JOIN voice_embeddings ve ON ve.clip_id = c.id AND ve.encoder = ?"
-            " JOIN faces f ON f.video_id = v.id JOIN face_embeddings fe ON fe.face_id = f.id AND fe.encoder = ?"
-            " WHERE v.state = 'done' AND (? IS NULL OR i.split = ?) ORDER BY v.path, v.id",
-            (voice, face, split, split),
+            " JOIN voice_embeddings ve ON ve.video_id = v.id AND ve.seconds = ? AND ve.encoder = ?"
+            " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
+            " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'"
+            " WHERE ? IS NULL OR i.split = ? ORDER BY v.path, v.id",
+            (self.clip_seconds(voice) if seconds is None else seconds, voice, face, split, split),
         )
         return [
             Pair(
@@ -262,24 +198,42 @@ class Dataset:
                 r["corpus"],
                 f"{r['corpus']}/{r['name']}",
                 r["split"],
-                _vector(r["voice"]),
-                _vector(r["face"]),
-                r["crop"],
+                to_vector(r["voice"]),
+                to_vector(r["face"]),
+                r["webp"],
             )
             for r in rows
         ]
 
-    def faces(self, split: str | None = None, encoder: str = "dlib") -> Iterator[FaceRow]:
-        """All faces with an identity vector, of recordings and stills, in the order of ingest."""
+    def faces(
+        self,
+        split: str | None = None,
+        encoder: str = "dlib",
+        attributes: str = "ds2f-attributes",
+        voice: str = "resemblyzer",
+    ) -> Iterator[FaceRow]:
+        """All faces with an identity vector, of recordings and stills, in the order of ingest; with what the model
+        `attributes` thinks of them and the embedding of their voice, where there are such."""
         rows = self.connection.execute(
-            "SELECT fe.vector, f.crop, f.coverage, i.corpus FROM faces f JOIN videos v ON v.id = f.video_id"
+            "SELECT fe.vector, c.webp, f.coverage, i.corpus, ve.vector AS voice, (SELECT json_group_object(attribute,"
+            " json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
+            " AS attributes FROM faces f JOIN videos v ON v.id = f.video_id"
             " JOIN identities i ON i.id = v.identity_id"
-            " JOIN face_embeddings fe ON fe.face_id = f.id AND fe.encoder = ?"
-            " WHERE v.state = 'done' AND (? IS NULL OR i.split = ?) ORDER BY v.id",
-            (encoder, split, split),
+            " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
+            " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'"
+            " LEFT JOIN voice_embeddings ve ON ve.video_id = v.id AND ve.seconds = ? AND ve.encoder = ?"
+            " WHERE ? IS NULL OR i.split = ? ORDER BY v.id",
+            (attributes, encoder, self.clip_seconds(voice), voice, split, split),
         )
         for r in rows:
-            yield FaceRow(_vector(r["vector"]), r["crop"], r["coverage"], r["corpus"])
+            yield FaceRow(
+                to_vector(r["vector"]),
+                r["webp"],
+                r["coverage"],
+                r["corpus"],
+                _attributes(r["attributes"]),
+                None if r["voice"] is None else to_vector(r["voice"]),
+            )
 
     # ── status ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -303,8 +257,9 @@ class Dataset:
     def splits(self) -> dict[str, tuple[int, int]]:
         """{split: (identities, usable pairs of voice and face)}."""
         rows = self.connection.execute(
-            "SELECT i.split, count(DISTINCT i.id), count(DISTINCT c.video_id) FROM identities i"
-            " JOIN videos v ON v.identity_id = i.id LEFT JOIN clips c ON c.video_id = v.id GROUP BY i.split"
+            "SELECT i.split, count(DISTINCT i.id), count(s.video_id + f.video_id) FROM identities i"
+            " JOIN videos v ON v.identity_id = i.id LEFT JOIN speech s ON s.video_id = v.id"
+            " LEFT JOIN faces f ON f.video_id = v.id GROUP BY i.split"
         )
         found = {r[0]: (r[1], r[2]) for r in rows}
         return {split: found.get(split, (0, 0)) for split in SPLITS}
@@ -317,10 +272,23 @@ class Dataset:
         )
         return [(stage, reason, count) for (stage, reason), count in counts.most_common()]
 
-    def failure(self, video_id: int) -> tuple[str, str] | None:
-        """(stage, reason) of a failed file, None if it did not fail."""
-        row = self.connection.execute("SELECT stage, reason FROM failures WHERE video_id = ?", (video_id,)).fetchone()
-        return None if row is None else (row[0], row[1])
+    def failures(self, video_id: int) -> dict[str, str]:
+        """{stage: reason} of one file, empty if nothing failed."""
+        return dict(self.connection.execute("SELECT stage, reason FROM failures WHERE video_id = ?", (video_id,)))
+
+    def models(self) -> Sequence[tuple[str, str, int]]:
+        """(table, model, rows) for every model that has made rows: what the dataset holds beside files."""
+        found = []
+        for table, name in (
+            ("voice_embeddings", "encoder || ', ' || seconds || ' s'"),
+            ("face_embeddings", "encoder"),
+            ("face_attributes", "model"),
+            ("languages", "model"),
+        ):
+            only = " WHERE attribute = 'age'" if table == "face_attributes" else ""
+            rows = self.connection.execute(f"SELECT {name}, count(*) FROM {table}{only} GROUP BY 1 ORDER BY 1")
+            found += [(table, r[0], r[1]) for r in rows]
+        return found
 
     def fingerprint(self) -> str:
         """Short hash of which pairs are in which split: two reports with the same one speak of the same data."""
@@ -332,19 +300,18 @@ class Dataset:
         return digest.hexdigest()[:12]
 
 
-@dataclass(frozen=True)
-class EncoderNames:
-    """Which models made the rows."""
-
-    detector: str
-    face: str
-    voice: str
-    clip_seconds: float
+def _attributes(text: str | None) -> Attributes | None:
+    found = json.loads(text or "{}")
+    if not found:
+        return None
+    return Attributes(found["age"][0], found["age"][1], found["gender"][1], found["ethnicity"][1])
 
 
-def _blob(vector: np.ndarray) -> bytes:
+def to_blob(vector: np.ndarray) -> bytes:
+    """A vector as it lies in the database: float32."""
     return np.ascontiguousarray(vector, np.float32).tobytes()
 
 
-def _vector(blob: bytes) -> np.ndarray:
+def to_vector(blob: bytes) -> np.ndarray:
+    """Inverse of `to_blob`."""
     return np.frombuffer(blob, np.float32)

@@ -1,22 +1,25 @@
 """The tables of dataset.db, and opening it safely.
 
-    roots ─< videos ─< clips ─< voice_embeddings
-               │  └──< faces ─< face_embeddings
-    identities ┘  └──< labels, failures
+    roots ─< videos ─┬─ speech, speech_audio ─< clips ─< voice_embeddings
+    identities ──┘   │        └─ languages, acoustics
+                     ├─ faces ─< crops, face_embeddings, face_attributes
+                     └─ labels, failures
 
-A new encoder is new rows in an embeddings table, never a rewrite. A video is `done` when its rows are all
-there, `failed` when a row of `failures` says why not, `new` otherwise; change and rows go in one transaction.
+Everything hangs on `video_id`: one file, one speaker, one face. A new encoder is new rows in an embeddings table,
+never a rewrite. Rows and the new state of their file go in one transaction.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from pathlib import Path
 
 from ds2f.errors import UserError
+from ds2f.voice.acoustics import FEATURES
 
 APPLICATION_ID = 0x64733266  # "ds2f", in the header of every SQLite file that is ours
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -34,64 +37,107 @@ CREATE TABLE identities (
     UNIQUE (corpus, name)
 );
 
+CREATE TABLE recipes (                        -- the settings under which speech or faces were extracted
+    key      TEXT PRIMARY KEY,                -- short hash of the settings
+    settings TEXT NOT NULL                    -- JSON
+);
+
 CREATE TABLE videos (                         -- one file: a recording, or a still picture
-    id          INTEGER PRIMARY KEY,
-    root_id     INTEGER NOT NULL REFERENCES roots (id) ON DELETE CASCADE,
-    path        TEXT NOT NULL,                -- relative to the root, forward slashes
-    kind        TEXT NOT NULL CHECK (kind IN ('video', 'still')),
-    identity_id INTEGER NOT NULL REFERENCES identities (id),
-    size        INTEGER NOT NULL,             -- bytes
-    mtime_ns    INTEGER NOT NULL,
-    tar_offset  INTEGER,                      -- bytes, only inside a tar
-    state       TEXT NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'done', 'failed')),
-    duration    REAL,                         -- seconds
-    width       INTEGER,                      -- pixels
-    height      INTEGER,
-    fps         REAL,
+    id            INTEGER PRIMARY KEY,
+    root_id       INTEGER NOT NULL REFERENCES roots (id) ON DELETE CASCADE,
+    path          TEXT NOT NULL,              -- relative to the root, forward slashes
+    kind          TEXT NOT NULL CHECK (kind IN ('video', 'still')),
+    identity_id   INTEGER NOT NULL REFERENCES identities (id),
+    size          INTEGER NOT NULL,           -- bytes
+    mtime_ns      INTEGER NOT NULL,
+    tar_offset    INTEGER,                    -- bytes, only inside a tar
+    state         TEXT NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'done', 'failed')),
+    speech_recipe TEXT REFERENCES recipes (key),   -- NULL: not tried yet
+    face_recipe   TEXT REFERENCES recipes (key),
+    duration      REAL,                       -- seconds
+    width         INTEGER,                    -- pixels
+    height        INTEGER,
+    fps           REAL,
     UNIQUE (root_id, path)
 );
-CREATE INDEX videos_by_state ON videos (state, kind);
+CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);
 CREATE INDEX videos_by_identity ON videos (identity_id);
 
-CREATE TABLE clips (                          -- speech, cut to one length
-    id             INTEGER PRIMARY KEY,
-    video_id       INTEGER NOT NULL REFERENCES videos (id) ON DELETE CASCADE,
-    start          REAL NOT NULL,             -- seconds into the file of the first speech
-    seconds        REAL NOT NULL,             -- length of the clip
-    speech_seconds REAL NOT NULL,             -- real speech in the file
-    repeats        REAL NOT NULL,             -- 1 = trimmed; 2.5 = the speech was laid 2.5 times end to end
-    audio          BLOB,                      -- FLAC, 16 kHz mono 16 bit
-    UNIQUE (video_id, seconds)
+CREATE TABLE speech (
+    video_id INTEGER PRIMARY KEY REFERENCES videos (id) ON DELETE CASCADE,
+    start    REAL NOT NULL,                   -- seconds into the file of the first speech
+    seconds  REAL NOT NULL                    -- real speech in the file
 );
 
+CREATE TABLE speech_audio (                   -- the start of the speech, pauses cut out; clips are cut from it
+    video_id INTEGER PRIMARY KEY REFERENCES speech (video_id) ON DELETE CASCADE,
+    flac     BLOB NOT NULL                    -- 16 kHz mono 16 bit
+);
+
+CREATE TABLE clips (                          -- speech, cut or looped to one length
+    video_id       INTEGER NOT NULL REFERENCES speech (video_id) ON DELETE CASCADE,
+    seconds        REAL NOT NULL,             -- length of the clip
+    speech_seconds REAL NOT NULL,             -- real speech in the clip
+    repeats        REAL NOT NULL,             -- 1 = trimmed; 2.5 = the speech was laid 2.5 times end to end
+    PRIMARY KEY (video_id, seconds)
+) WITHOUT ROWID;
+
+CREATE TABLE voice_embeddings (
+    video_id INTEGER NOT NULL,
+    seconds  REAL NOT NULL,
+    encoder  TEXT NOT NULL,
+    vector   BLOB NOT NULL,                   -- float32
+    PRIMARY KEY (video_id, seconds, encoder),
+    FOREIGN KEY (video_id, seconds) REFERENCES clips (video_id, seconds) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX voice_embeddings_by_encoder ON voice_embeddings (encoder, seconds);
+
+CREATE TABLE languages (
+    video_id    INTEGER NOT NULL REFERENCES speech (video_id) ON DELETE CASCADE,
+    model       TEXT NOT NULL,
+    language    TEXT NOT NULL,                -- ISO 639-1
+    probability REAL NOT NULL,                -- 0..1
+    PRIMARY KEY (video_id, model)
+) WITHOUT ROWID;
+
 CREATE TABLE faces (                          -- the face kept
-    id        INTEGER PRIMARY KEY,
-    video_id  INTEGER NOT NULL UNIQUE REFERENCES videos (id) ON DELETE CASCADE,
+    video_id  INTEGER PRIMARY KEY REFERENCES videos (id) ON DELETE CASCADE,
     time      REAL NOT NULL,                  -- seconds into the file
     x REAL NOT NULL, y REAL NOT NULL, w REAL NOT NULL, h REAL NOT NULL,   -- box, pixels
     landmarks BLOB NOT NULL,                  -- 5 x 2 float32: eyes, nose, mouth corners; pixels
     score     REAL NOT NULL,                  -- detector, 0..1
     quality   REAL NOT NULL,                  -- 0..1
-    coverage  REAL NOT NULL,                  -- share of the crop inside the picture, 0..1
-    crop      BLOB NOT NULL,                  -- WebP, canonical alignment
-    detector  TEXT NOT NULL
+    coverage  REAL NOT NULL,                  -- share of the canonical crop inside the picture, 0..1
+    people    INTEGER NOT NULL                -- seen in the file; 1 = nobody else
 );
 
-CREATE TABLE voice_embeddings (
-    clip_id INTEGER NOT NULL REFERENCES clips (id) ON DELETE CASCADE,
-    encoder TEXT NOT NULL,
-    vector  BLOB NOT NULL,                    -- float32
-    PRIMARY KEY (clip_id, encoder)
-) WITHOUT ROWID;
+CREATE TABLE crops (
+    video_id INTEGER NOT NULL REFERENCES faces (video_id) ON DELETE CASCADE,
+    kind     TEXT NOT NULL CHECK (kind IN ('canonical', 'box')),
+    webp     BLOB NOT NULL,
+    PRIMARY KEY (video_id, kind)
+);
 
 CREATE TABLE face_embeddings (
-    face_id INTEGER NOT NULL REFERENCES faces (id) ON DELETE CASCADE,
-    encoder TEXT NOT NULL,
-    vector  BLOB NOT NULL,                    -- float32
-    PRIMARY KEY (face_id, encoder)
+    video_id INTEGER NOT NULL REFERENCES faces (video_id) ON DELETE CASCADE,
+    encoder  TEXT NOT NULL,
+    vector   BLOB NOT NULL,                   -- float32
+    PRIMARY KEY (video_id, encoder)
 ) WITHOUT ROWID;
+CREATE INDEX face_embeddings_by_encoder ON face_embeddings (encoder);
 
-CREATE TABLE labels (                         -- what the corpus itself states: age, gender, ethnicity, ...
+CREATE TABLE face_attributes (                -- what a model thinks; what the corpus states is in labels
+    video_id     INTEGER NOT NULL REFERENCES faces (video_id) ON DELETE CASCADE,
+    model        TEXT NOT NULL,
+    attribute    TEXT NOT NULL CHECK (attribute IN ('age', 'gender', 'ethnicity')),
+    value        NOT NULL,                    -- expected age in years, or the likeliest name
+    probability  REAL,                        -- of that value, 0..1; NULL for age
+    distribution TEXT NOT NULL,               -- JSON: {name or decade: probability}
+    PRIMARY KEY (video_id, model, attribute)
+) WITHOUT ROWID;
+CREATE INDEX face_attributes_by_model ON face_attributes (model, attribute);
+
+CREATE TABLE labels (                         -- what the corpus itself states: age, gender, nationality, ...
     video_id  INTEGER NOT NULL REFERENCES videos (id) ON DELETE CASCADE,
     attribute TEXT NOT NULL,
     value     TEXT NOT NULL,
@@ -99,11 +145,18 @@ CREATE TABLE labels (                         -- what the corpus itself states: 
 ) WITHOUT ROWID;
 
 CREATE TABLE failures (
-    video_id INTEGER PRIMARY KEY REFERENCES videos (id) ON DELETE CASCADE,
-    stage    TEXT NOT NULL,                   -- open, audio, speech, face, worker
-    reason   TEXT NOT NULL
-);
+    video_id INTEGER NOT NULL REFERENCES videos (id) ON DELETE CASCADE,
+    stage    TEXT NOT NULL,                   -- open, audio, speech, face, worker, or one model: voice:NAME, ...
+    reason   TEXT NOT NULL,
+    PRIMARY KEY (video_id, stage)
+) WITHOUT ROWID;
 """
+
+
+def _acoustics_table() -> str:
+    """One column per feature, named with its unit; see `voice.acoustics` for what each means."""
+    columns = "".join(f", {feature.name} REAL" for feature in FEATURES)
+    return f"CREATE TABLE acoustics (video_id INTEGER PRIMARY KEY REFERENCES speech ON DELETE CASCADE{columns});"
 
 
 def create(path: Path) -> sqlite3.Connection:
@@ -116,7 +169,8 @@ def create(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; {TABLES} COMMIT;"
+            f"PRAGMA user_version = {SCHEMA_VERSION}; {TABLES} {_acoustics_table()}"
+            f"INSERT INTO meta VALUES ('name', '{uuid.uuid4().hex}'); COMMIT;"
         )
     except (sqlite3.OperationalError, OSError) as error:
         raise UserError(f"The database {path} cannot be made ({error}); choose a folder you may write to.") from None

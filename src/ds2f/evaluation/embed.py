@@ -40,10 +40,11 @@ class FolderVectors:
 
 def dlib_embedder() -> Embed:
     """MTCNN and dlib, loaded once, as extraction uses them."""
-    from ds2f.extract.item import Extractor, Settings
+    from ds2f.extract.item import Extractor
+    from ds2f.extract.settings import Settings
 
     extractor = Extractor(Settings(Audio(), Faces()))
-    return lambda path: extractor.extract_still(read_image(Source(path))).face.identity
+    return lambda path: extractor.still(read_image(Source(path)))[0].identity
 
 
 def find_pictures(folder: Path, pairs: Sequence[Pair]) -> tuple[Path | None, ...]:

@@ -1,4 +1,4 @@
-"""Worker processes: each loads the models once, takes files, hands back results. None writes the database."""
+"""The local engine: worker processes that each load the models once, take files, hand back results."""
 
 from __future__ import annotations
 
@@ -6,82 +6,97 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
 
-from ds2f.dataset.queries import Job
-from ds2f.errors import ItemError
+from ds2f.dataset.plan import Job
+from ds2f.extract.worker import ExtractMany, failure, prepare_process, work
 from ds2f.types import Extracted
 
-QUEUE_PER_WORKER = 4  # files in flight per worker: enough to keep it busy, few enough to bound memory
+IN_FLIGHT = 3  # batches per worker: enough to keep it busy, few enough to bound memory
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: a result, or the stage and reason of its failure."""
+    """What became of one file."""
 
     job: Job
-    result: Extracted | None
-    stage: str = ""
-    reason: str = ""
+    result: Extracted
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.result.failures)
 
 
-Extract = Callable[[Job], Extracted]
-_extract: Extract | None = None  # the worker's own, made by _start
+@dataclass(frozen=True)
+class Load:
+    """How many workers there are, how many files each takes at once, and the limit per file in seconds."""
+
+    workers: int = 1
+    batch: int = 1
+    item_seconds: float = 120.0
+
+
+Make = Callable[[], ExtractMany]
+_extract: ExtractMany | None = None  # the worker's own, made by _start
 _load_error: Exception | None = None  # why there is none
 
 
-def local_processes(jobs: Sequence[Job], make: Callable[[], Extract], workers: int) -> Iterator[Outcome]:
+def local_processes(jobs: Iterable[Job], make: Make, load: Load) -> Iterator[Outcome]:
     """Outcomes of all jobs in order of completion. make: builds the extract function inside each worker.
 
     A worker that dies (a crash inside a decoder) takes down only its own file: the files in flight are then
     tried one at a time, and the one that kills its process again is a failure of stage `worker`.
     Raises whatever `make` raises: a model that cannot be loaded is no fault of the files.
     """
-    pending = deque(jobs)
-    suspects: deque[Job] = deque()
-    while pending or suspects:
-        alone = bool(suspects)
-        queue = suspects if alone else pending
-        limit = 1 if alone else workers * QUEUE_PER_WORKER
-        in_flight: dict[Future[Outcome], Job] = {}
-        pool = ProcessPoolExecutor(
-            1 if alone else workers,
-            multiprocessing.get_context("spawn"),
-            initializer=_start,
-            initargs=(make,),
-        )
-        try:
-            while queue or in_flight:
-                while queue and len(in_flight) < limit:
-                    in_flight[pool.submit(_work, queue[0])] = queue[0]  # may raise: the job must still be queued
-                    queue.popleft()
-                finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    outcome = future.result()
-                    del in_flight[future]
-                    yield outcome
-        except BrokenProcessPool:
-            if alone:
-                for job in in_flight.values():
-                    yield Outcome(job, None, "worker", "the worker process died on this file")
-            else:
-                suspects.extend(in_flight.values())
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    batches = _batches(jobs, load.batch)
+    while suspects := (yield from _run_pool(batches, make, load, load.workers, IN_FLIGHT * load.workers)):
+        alone = ([job] for job in suspects)
+        while killers := (yield from _run_pool(alone, make, load, workers=1, in_flight=1)):
+            for job in killers:
+                yield Outcome(job, failure("worker", "the worker process died on this file"))
 
 
-def _start(make: Callable[[], Extract]) -> None:
+def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    remaining = iter(jobs)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _run_pool(
+    batches: Iterator[list[Job]], make: Make, load: Load, workers: int, in_flight: int
+) -> Generator[Outcome, None, list[Job]]:
+    """Work through `batches`. Returns the jobs that were in flight when a worker died, [] if none did."""
+    running: dict[Future[list[Outcome]], list[Job]] = {}
+    drawn: list[Job] = []  # from `batches`, not yet handed to the pool: handing over fails if a worker has died
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(make,))
+    try:
+        while True:
+            while len(running) < in_flight and (drawn := next(batches, [])):
+                running[pool.submit(_work, drawn, load.item_seconds)] = drawn
+                drawn = []
+            if not running:
+                return []
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                outcomes = future.result()
+                del running[future]
+                yield from outcomes
+    except BrokenProcessPool:
+        return [*(job for batch in running.values() for job in batch), *drawn]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(make: Make) -> None:
     global _extract, _load_error
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the main process's business
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        import torch
-
-        torch.set_num_threads(1)
+        prepare_process()
         _extract = make()
     except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _work
         _load_error = error
@@ -95,18 +110,8 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _work(job: Job) -> Outcome:
+def _work(jobs: Sequence[Job], item_seconds: float) -> list[Outcome]:
     if _load_error is not None:
         raise _load_error
     assert _extract is not None
-    return attempt(_extract, job)
-
-
-def attempt(extract: Extract, job: Job) -> Outcome:
-    """Run one file; whatever goes wrong with it becomes its stored reason."""
-    try:
-        return Outcome(job, extract(job))
-    except ItemError as error:
-        return Outcome(job, None, error.stage, error.reason)
-    except Exception as error:  # noqa: BLE001 - one bad file must not stop a corpus; the reason is stored
-        return Outcome(job, None, "worker", f"unexpected {type(error).__name__}: {error}")
+    return [Outcome(job, result) for job, result in zip(jobs, work(_extract, jobs, item_seconds), strict=True)]

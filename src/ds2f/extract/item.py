@@ -1,155 +1,306 @@
-"""What is done to one file: decode, find the speech, find the face, describe both. Models are loaded once."""
+"""What is done to files: decode, find the speech, find the face, describe both. Models are loaded once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
-from ds2f.config import Audio, Faces
-from ds2f.dataset.queries import EncoderNames, Job
+from ds2f.dataset.plan import Job
 from ds2f.errors import ItemError
-from ds2f.face.align import canonical_crop, coverage
-from ds2f.face.dlib_resnet import SAME_PERSON_DISTANCE, DlibResNet
-from ds2f.face.mtcnn import MTCNN
+from ds2f.extract.people import Sighting, choose
+from ds2f.extract.settings import Settings
+from ds2f.face import registry as face_models
+from ds2f.face.align import box_crop, canonical_crop, coverage
+from ds2f.face.base import AttributeModel, FaceEmbedder
+from ds2f.face.dlib_resnet import DlibResNet
 from ds2f.face.quality import eye_distance, quality
-from ds2f.media import decode, read_image
-from ds2f.types import DetectedFace, Extracted, Face, Frame, VoiceClip
-from ds2f.voice.activity import VoiceActivity, cut_clip
-from ds2f.voice.base import embed_one
-from ds2f.voice.resemblyzer import Resemblyzer
+from ds2f.media import decode, decode_flac, encode_flac, encode_webp, read_image
+from ds2f.types import (
+    Attributes,
+    DetectedFace,
+    Extracted,
+    Face,
+    Facts,
+    Frame,
+    Language,
+    Media,
+    Speech,
+    StoredFace,
+    StoredSpeech,
+)
+from ds2f.voice import acoustics, encoders, language
+from ds2f.voice.activity import VoiceActivity, cut, find_speech
+from ds2f.voice.base import SpeakerEncoder
 
 SMALL_STILL = 256  # pixels; smaller pictures are enlarged first, the detector was trained on larger faces
 STILL_MARGIN = 0.15  # of the side, laid round a picture in which no face was found: it may be cut too tightly
-SECOND_FACE_AREA = 0.4  # of the largest face: a second one this large is a second person, not a passer-by
+STANDS_STILL = 1.0  # mean difference of two 32 px thumbnails, of 255, under which a frame shows nothing new
+
+Model = TypeVar("Model")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The parts of the configuration that extraction needs."""
+@dataclass
+class _Item:
+    """One file on its way: what was found so far. image, face: the picture in which the kept face lies, and where."""
 
-    audio: Audio
-    faces: Faces
+    job: Job
+    facts: Facts | None = None
+    speech: Speech | None = None
+    stored_speech: StoredSpeech | None = None
+    stored_face: StoredFace | None = None
+    image: np.ndarray | None = None
+    face: DetectedFace | None = None
+    identity: np.ndarray | None = None
+    clips: dict[float, tuple[float, float]] = field(default_factory=dict)
+    voices: dict[tuple[float, str], np.ndarray] = field(default_factory=dict)
+    identities: dict[str, np.ndarray] = field(default_factory=dict)
+    attributes: dict[str, Attributes] = field(default_factory=dict)
+    languages: dict[str, Language] = field(default_factory=dict)
+    acoustics: dict[str, float] | None = None
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def result(self) -> Extracted:
+        return Extracted(
+            facts=self.facts,
+            speech=self.stored_speech,
+            face=self.stored_face,
+            clips=self.clips,
+            voices=self.voices,
+            identities=self.identities,
+            attributes=self.attributes,
+            languages=self.languages,
+            acoustics=self.acoustics,
+            failures=tuple(self.failures),
+        )
 
 
 class Extractor:
-    """All extraction models of one worker process, loaded once."""
+    """All extraction models of one worker process, each loaded when it is first needed."""
 
     def __init__(self, settings: Settings) -> None:
         cv2.setNumThreads(1)  # parallelism is over files
         self.settings = settings
-        self.detector = MTCNN(settings.faces.min_score)
-        self.embedder = DlibResNet()
-        self._activity: VoiceActivity | None = None
-        self._encoder: Resemblyzer | None = None
+        self.detector = face_models.load_detector(settings.faces.detector, settings.faces.min_score)
+        self.embedder: FaceEmbedder = DlibResNet()
+        self._models: dict[str, object] = {}
 
-    @property
-    def names(self) -> EncoderNames:
-        return encoder_names(self.settings)
+    def extract(self, jobs: Sequence[Job]) -> list[Extracted]:
+        """Do some files: each is read by itself, then the encoders see them together. A file that fails in part
+        keeps what it gave, and says in `failures` what it did not give."""
+        items = [_Item(job) for job in jobs]
+        for item in items:
+            try:
+                self._read(item)
+            except ItemError as error:
+                item.failures.append((error.stage, error.reason))
+        self._embed_voices(items)
+        self._describe_speech(items)
+        self._describe_faces(items)
+        return [item.result() for item in items]
 
-    def extract(self, job: Job) -> Extracted:
-        """One file. Raises ItemError if it gives no usable face (or, for a recording, no usable voice)."""
-        if job.kind == "still":
-            return self.extract_still(read_image(job.source))
-        media = decode(job.source.path, self.settings.faces.frames, self.settings.audio.max_seconds)
-        if not media.has_video or not media.frames:
+    # ── one file ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read(self, item: _Item) -> None:
+        needs, stored = item.job.needs, item.job.stored
+        if stored.speech is not None:
+            item.speech = Speech(decode_flac(stored.speech.flac), stored.speech.start, stored.speech.seconds)
+        item.identity = stored.identity
+        if item.job.kind == "still":
+            if needs.face or self._needs_picture(item):
+                self._read_still(item)
+        elif needs.speech or needs.face:
+            self._read_recording(item)
+        elif self._needs_picture(item):
+            media = decode(item.job.source.path, [stored.time], max_seconds=stored.time + 1.0, sound=False)
+            item.image, item.face = media.frames[0].image, stored.found
+
+    def _needs_picture(self, item: _Item) -> bool:
+        needs = item.job.needs
+        return bool(needs.identities) or any(self._attribute_model(m).needs_picture for m in needs.attributes)
+
+    def _read_recording(self, item: _Item) -> None:
+        needs, settings = item.job.needs, self.settings
+        frames = settings.faces.frames if needs.face else 0
+        media = decode(item.job.source.path, frames, settings.audio.max_seconds, sound=needs.speech)
+        item.facts = Facts(media.duration, media.width, media.height, media.fps) if needs.face else None
+        if not media.has_video:
             raise ItemError("open", "sound without a picture")
+        for wanted, part in ((needs.speech, self._read_speech), (needs.face, self._read_face)):
+            try:
+                if wanted:
+                    part(item, media)
+            except ItemError as error:
+                item.failures.append((error.stage, error.reason))
+
+    def _read_speech(self, item: _Item, media: Media) -> None:
         if not media.has_audio:
             raise ItemError("audio", "a video without sound")
-        clip, voice = self.voice(media.audio)
-        face = self.face(media.frames)
-        return Extracted(face, clip, voice, media.duration, media.width, media.height, media.fps)
+        item.speech = self.speech(media.audio)
+        item.stored_speech = StoredSpeech(encode_flac(item.speech.audio), item.speech.start, item.speech.seconds)
 
-    def extract_still(self, image: np.ndarray) -> Extracted:
-        """A still picture, (height, width, 3) uint8 RGB."""
-        height, width = image.shape[:2]
-        if max(height, width) < SMALL_STILL:
-            scale = SMALL_STILL / max(height, width)
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    def _read_face(self, item: _Item, media: Media) -> None:
+        face, frame = self.face(media.frames)
+        self._keep_face(item, face, frame.image, face.detected)
+
+    def _read_still(self, item: _Item) -> None:
+        picture = read_image(item.job.source)
+        face, image, detected = self.still(picture)
+        item.facts = Facts(0.0, picture.shape[1], picture.shape[0], 0.0)
+        self._keep_face(item, face, image, detected)
+
+    def _keep_face(self, item: _Item, face: Face, image: np.ndarray, detected: DetectedFace) -> None:
+        item.image, item.face, item.identity = image, detected, face.identity
+        if item.job.needs.face:
+            item.stored_face = StoredFace(
+                encode_webp(face.crop),
+                None if face.box_crop is None else encode_webp(face.box_crop),
+                face.identity,
+                face.detected,
+                face.time,
+                face.quality,
+                face.coverage,
+                face.people,
+            )
+
+    def speech(self, audio: np.ndarray) -> Speech:
+        """(samples,) float32 16 kHz to what is said in it. Raises ItemError(stage="audio" or "speech")."""
+        if audio.size == 0:
+            raise ItemError("audio", "the sound track is empty")
+        settings = self.settings.audio
+        return find_speech(audio, self._activity.probabilities(audio), settings.min_speech, settings.keep_seconds)
+
+    def still(self, picture: np.ndarray) -> tuple[Face, np.ndarray, DetectedFace]:
+        """The face of a still picture, (height, width, 3) uint8 RGB, its place in pixels of that picture; then the
+        enlarged picture in which it was found, and its place there. Raises ItemError(stage="face")."""
+        side = max(picture.shape[:2])
+        scale = max(1.0, SMALL_STILL / side)
+        image = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) if scale > 1 else picture
+        margin = 0
         try:
-            face = self.face([Frame(image, 0.0)])
+            face, _ = self.face([Frame(image, 0.0)])
         except ItemError:
             margin = round(STILL_MARGIN * max(image.shape[:2]))
             image = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-            face = self.face([Frame(image, 0.0)])
-        return Extracted(face, None, None, 0.0, width, height, 0.0)
+            face, _ = self.face([Frame(image, 0.0)])
+        found = face.detected
+        x, y, w, h = found.box
+        box = (round((x - margin) / scale), round((y - margin) / scale), round(w / scale), round(h / scale))
+        place = DetectedFace(box, (found.landmarks - margin) / np.float32(scale), found.score)
+        return replace(face, detected=place), image, found
 
-    def voice(self, audio: np.ndarray) -> tuple[VoiceClip, np.ndarray]:
-        """(samples,) float32 16 kHz to the clip of its speech and the (256,) speaker embedding."""
-        if audio.size == 0:
-            raise ItemError("audio", "the sound track is empty")
-        if self._activity is None or self._encoder is None:  # still pictures never need them
-            self._activity, self._encoder = VoiceActivity(), Resemblyzer()
-        probability = self._activity.probabilities(audio)
-        clip = cut_clip(audio, probability, self.settings.audio.clip_seconds, self.settings.audio.min_speech)
-        return clip, embed_one(self._encoder, clip.audio)
+    def face(self, frames: Sequence[Frame]) -> tuple[Face, Frame]:
+        """The person of some frames, at their best, and the frame that shows it. Raises ItemError(stage="face")."""
+        settings = self.settings.faces
+        sightings = self._sightings(frames)
+        large = [s for s in sightings if eye_distance(s.detected) >= settings.min_eye_distance]
+        if sightings and not large:
+            raise ItemError("face", f"the face is too small (eyes under {settings.min_eye_distance:g} px apart)")
+        chosen = choose(large, lambda s: self.embedder.embed([x.frame.image for x in s], [x.detected for x in s]))
+        best, image = chosen.sighting, chosen.sighting.frame.image
+        margins = (settings.box_margin_height, settings.box_margin_width)
+        face = Face(
+            crop=best.crop,
+            identity=chosen.identity,
+            detected=best.detected,
+            time=best.frame.time,
+            quality=best.quality,
+            coverage=coverage(image, best.detected.landmarks),
+            people=chosen.people,
+            box_crop=box_crop(image, best.detected.box, *margins, settings.box_crop) if settings.box_crop else None,
+        )
+        return face, best.frame
 
-    def face(self, frames: Sequence[Frame]) -> Face:
-        """The best face of the frames. Raises ItemError(stage="face"): none, too small, or more than one person."""
-        best: list[tuple[float, Frame, DetectedFace, np.ndarray]] = []
+    def _sightings(self, frames: Sequence[Frame]) -> list[Sighting]:
+        distinct: list[tuple[Frame, int]] = []
         previous: np.ndarray | None = None
         for frame in frames:
             thumbnail = cv2.resize(frame.image, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-            if previous is not None and np.abs(thumbnail - previous).mean() < 1.0:
-                continue  # the picture stands still: nothing new to find
+            if previous is not None and np.abs(thumbnail - previous).mean() < STANDS_STILL:
+                distinct[-1] = (distinct[-1][0], distinct[-1][1] + 1)  # nothing new to find
+                continue
             previous = thumbnail
-            found = sorted(self.detector.detect(frame.image), key=lambda face: -face.area)
-            if not found:
+            distinct.append((frame, 1))
+        sightings = []
+        for frame, weight in distinct:
+            for found in self.detector.detect(frame.image):
+                crop = canonical_crop(frame.image, found.landmarks, self.settings.faces.crop_size)
+                sightings.append(Sighting(frame, found, crop, quality(found, crop), weight))
+        return sightings
+
+    # ── many files at once ────────────────────────────────────────────────────────────────────────────────────
+
+    def _embed_voices(self, items: Sequence[_Item]) -> None:
+        for seconds, encoder in dict.fromkeys(voice for item in items for voice in item.job.needs.voices):
+            chosen = [i for i in items if i.speech is not None and (seconds, encoder) in i.job.needs.voices]
+            if not chosen:
                 continue
-            if len(found) > 1 and frame.time >= 0 and self._second_person(frame, found):
-                raise ItemError("face", "two people in the picture")
-            crop = canonical_crop(frame.image, found[0].landmarks, self.settings.faces.crop_size)
-            best.append((quality(found[0], crop), frame, found[0], crop))
-        if not best:
-            raise ItemError("face", "no face found")
-        score, frame, detected, crop = max(best, key=lambda candidate: candidate[0])
-        if eye_distance(detected) < self.settings.faces.min_eye_distance:
-            raise ItemError(
-                "face",
-                f"the face is too small (eyes under {self.settings.faces.min_eye_distance:g} px apart)",
-            )
-        identity = self.embedder.embed([frame.image], [detected])[0]
-        self._refuse_change_of_person(identity, crop, [b for b in best if b[1] is not frame])
-        return Face(crop, identity, detected, frame.time, score, coverage(frame.image, detected.landmarks))
+            clips = [cut(item.speech, seconds) for item in chosen if item.speech is not None]
+            vectors = self._voice_encoder(encoder).embed(np.stack([clip.audio for clip in clips]))
+            for item, clip, vector in zip(chosen, clips, vectors, strict=True):
+                item.clips[seconds] = (clip.speech_seconds, clip.repeats)
+                if np.isfinite(vector).all():
+                    item.voices[seconds, encoder] = vector
+                else:
+                    item.failures.append((f"voice:{encoder}", f"no speech found by {encoder}"))
 
-    def _second_person(self, frame: Frame, found: list[DetectedFace]) -> bool:
-        first, second = found[:2]
-        if second.area < SECOND_FACE_AREA * first.area or _overlap(first, second) > 0.3:
-            return False
-        if eye_distance(second) < self.settings.faces.min_eye_distance:
-            return False
-        one, two = self.embedder.embed([frame.image] * 2, [first, second])
-        return float(np.linalg.norm(one - two)) > SAME_PERSON_DISTANCE  # a mirror or a screen shows the same person
+    def _describe_speech(self, items: Sequence[_Item]) -> None:
+        longest = max(self.settings.audio.clip_seconds)
+        for model in dict.fromkeys(m for item in items for m in item.job.needs.languages):
+            chosen = [i for i in items if i.speech is not None and model in i.job.needs.languages]
+            if chosen:
+                clips = np.stack([cut(i.speech, longest).audio for i in chosen if i.speech is not None])
+                for item, found in zip(chosen, self._language_model(model).predict(clips), strict=True):
+                    item.languages[model] = found
+        for item in items:
+            if item.job.needs.acoustics and item.speech is not None:
+                item.acoustics = acoustics.measure(item.speech.audio)
 
-    def _refuse_change_of_person(
-        self,
-        identity: np.ndarray,
-        crop: np.ndarray,
-        others: list[tuple[float, Frame, DetectedFace, np.ndarray]],
-    ) -> None:
-        """A cut to somebody else between frames. Only crops that look different are worth an embedding."""
-        for score, frame, detected, other in others:
-            if _correlation(crop, other) > 0.5 or score < 0.2:
+    def _describe_faces(self, items: Sequence[_Item]) -> None:
+        for encoder in dict.fromkeys(e for item in items for e in item.job.needs.identities):
+            chosen = [i for i in items if i.face is not None and encoder in i.job.needs.identities]
+            if chosen:
+                images, faces = [i.image for i in chosen if i.image is not None], [i.face for i in chosen if i.face]
+                for item, vector in zip(chosen, self._face_encoder(encoder).embed(images, faces), strict=True):
+                    item.identities[encoder] = vector
+        for name in dict.fromkeys(m for item in items for m in item.job.needs.attributes):
+            model = self._attribute_model(name)
+            chosen = [i for i in items if name in i.job.needs.attributes and i.identity is not None]
+            if not chosen:
                 continue
-            again = self.embedder.embed([frame.image], [detected])[0]
-            if float(np.linalg.norm(identity - again)) > SAME_PERSON_DISTANCE + 0.1:
-                raise ItemError("face", "two people, one after the other")
+            images = [i.image for i in chosen if i.image is not None] if model.needs_picture else []
+            faces = [i.face for i in chosen if i.face is not None] if model.needs_picture else []
+            identities = np.stack([i.identity for i in chosen if i.identity is not None])
+            for item, attributes in zip(chosen, model.predict(images, faces, identities), strict=True):
+                item.attributes[name] = attributes
 
+    # ── models ────────────────────────────────────────────────────────────────────────────────────────────────
 
-def encoder_names(settings: Settings) -> EncoderNames:
-    return EncoderNames(MTCNN.name, DlibResNet.name, Resemblyzer.name, settings.audio.clip_seconds)
+    @cached_property
+    def _activity(self) -> VoiceActivity:
+        return VoiceActivity()
 
+    def _loaded(self, key: str, load: Callable[[], Model]) -> Model:
+        if key not in self._models:
+            self._models[key] = load()
+        return self._models[key]  # type: ignore[return-value]
 
-def _overlap(a: DetectedFace, b: DetectedFace) -> float:
-    """Intersection over the smaller box, in [0, 1]."""
-    width = min(a.box[0] + a.box[2], b.box[0] + b.box[2]) - max(a.box[0], b.box[0])
-    height = min(a.box[1] + a.box[3], b.box[1] + b.box[3]) - max(a.box[1], b.box[1])
-    return max(0, width) * max(0, height) / max(1, min(a.area, b.area))
+    def _voice_encoder(self, name: str) -> SpeakerEncoder:
+        spec = next(s for s in self.settings.audio.encoders if encoders.name_of(s) == name)
+        return self._loaded(f"voice:{name}", lambda: encoders.load(spec, self.settings.device))
 
+    def _language_model(self, name: str) -> language.LanguageModel:
+        spec = next(s for s in self.settings.audio.languages if language.name_of(s) == name)
+        return self._loaded(f"language:{name}", lambda: language.load(spec, self.settings.device))
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson correlation of two crops, seen as 32 px grey pictures."""
-    small = [cv2.resize(cv2.cvtColor(c, cv2.COLOR_RGB2GRAY), (32, 32)).astype(np.float32).ravel() for c in (a, b)]
-    return float(np.corrcoef(small[0] + 1e-3 * np.arange(1024), small[1] + 1e-3 * np.arange(1024))[0, 1])
+    def _face_encoder(self, name: str) -> FaceEmbedder:
+        spec = next(s for s in self.settings.faces.encoders if face_models.name_of(s) == name)
+        return self._loaded(f"face:{name}", lambda: face_models.load_embedder(spec))
+
+    def _attribute_model(self, name: str) -> AttributeModel:
+        spec = next(s for s in self.settings.faces.attributes if face_models.name_of(s) == name)
+        return self._loaded(f"attributes:{name}", lambda: face_models.load_attributes(spec))

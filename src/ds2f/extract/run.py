@@ -1,17 +1,22 @@
-"""Extraction of all that is missing: jobs out of the dataset, through the engine, results back in by one writer."""
+"""Extraction of all that is missing: jobs out of the dataset, through an engine, results back in by one writer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import Job
-from ds2f.extract.engine import Outcome, local_processes
-from ds2f.extract.item import Extractor, Settings, encoder_names
-from ds2f.types import Extracted
+from ds2f.dataset.plan import Job, Plan, job, retry, waiting
+from ds2f.dataset.store import store
+from ds2f.extract.engine import Load, Make, Outcome, local_processes
+from ds2f.extract.settings import Settings, plan_of
+from ds2f.extract.worker import ExtractMany
+
+Engine = Callable[[Iterable[Job], Make, Load], Iterator[Outcome]]
+ONE_WORKER = Load()
+Progress = Callable[[int, int, Outcome | None], None]
 
 
 @dataclass(frozen=True)
@@ -22,37 +27,50 @@ class ExtractSummary:
     failed: int
 
 
-def make_extract(settings: Settings) -> Callable[[Job], Extracted]:
+def make_extract(settings: Settings) -> ExtractMany:
     """Builds one worker's extract function (module level, so that it can travel to another process)."""
+    from ds2f.extract.item import Extractor
+
     return Extractor(settings).extract
 
 
 def extract_missing(
     database: Path,
     settings: Settings,
-    workers: int,
+    load: Load = ONE_WORKER,
+    engine: Engine = local_processes,
     retry_failed: bool = False,
-    progress: Callable[[int, int, Outcome | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> ExtractSummary:
-    """Extract every file that waits. Interrupted, the next call goes on with what is left.
+    """Extract whatever files lack. Interrupted, the next call goes on with what is left.
 
     progress: called as (files finished, files in all, last outcome), first with (0, total, None).
     """
-    names = encoder_names(settings)
+    plan = plan_of(settings)
     done = failed = 0
     with Dataset(database) as dataset:
-        jobs = dataset.jobs(retry_failed)
+        if retry_failed:
+            retry(dataset)
+        ids = waiting(dataset, plan)
         if progress:
-            progress(0, len(jobs), None)
-        if not jobs:
+            progress(0, len(ids), None)
+        if not ids:
             return ExtractSummary(0, 0)
-        for outcome in local_processes(jobs, partial(make_extract, settings), max(1, min(workers, len(jobs)))):
-            if outcome.result is not None:
-                dataset.store(outcome.job.video_id, outcome.result, names)
-                done += 1
-            else:
-                dataset.store_failure(outcome.job.video_id, outcome.stage, outcome.reason)
-                failed += 1
+        for outcome in engine(_jobs(dataset, ids, plan), partial(make_extract, settings), _share(load, len(ids))):
+            store(dataset, outcome.job, outcome.result, plan)
+            done, failed = done + (not outcome.failed), failed + outcome.failed
             if progress:
-                progress(done + failed, len(jobs), outcome)
+                progress(done + failed, len(ids), outcome)
     return ExtractSummary(done, failed)
+
+
+def _jobs(dataset: Dataset, ids: Sequence[int], plan: Plan) -> Iterator[Job]:
+    """One job after the other, read from the dataset only when a worker is free for it: memory stays bounded."""
+    for video_id in ids:
+        yield job(dataset, video_id, plan)
+
+
+def _share(load: Load, files: int) -> Load:
+    """No more workers than files, and no batch so large that workers wait idle for the last one."""
+    workers = max(1, min(load.workers, files))
+    return Load(workers, max(1, min(load.batch, files // (4 * workers))), load.item_seconds)

@@ -34,14 +34,15 @@ class FaceEmbedder(Protocol):
 
 
 class AttributeModel(Protocol):
-    """Estimates age, gender and ethnicity of faces."""
+    """Estimates age, gender and ethnicity of faces. needs_picture: False if the identity vectors are enough."""
 
     name: str
     licence: str
+    needs_picture: bool
 
     def predict(
         self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray
     ) -> list[Attributes]:
-        """images: uint8 RGB pictures; faces: one detected face in each; identities: (n, 128) float32 of the same
-        faces by dlib, for models that read the identity vector instead of the pixels."""
+        """images: uint8 RGB pictures; faces: one detected face in each; both empty if the model does not need the
+        picture. identities: (n, 128) float32 of the same faces by dlib."""
         ...

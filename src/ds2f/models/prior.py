@@ -28,6 +28,7 @@ class PriorConfig:
     dropout: float = 0.3
     voice_encoder: str = "resemblyzer"
     face_encoder: str = "dlib"
+    clip_seconds: float = 6.0  # of the voice clips it was trained on
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

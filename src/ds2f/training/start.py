@@ -63,8 +63,9 @@ def train_prior(database: Path, runs: Path, settings: Train, progress: Progress 
         pairs = load_pairs(dataset, "train")
         held_out = load_pairs(dataset, "val", at_least=1)
         data = dataset.fingerprint()
+        seconds = dataset.clip_seconds("resemblyzer")
     torch.manual_seed(settings.seed)
-    config = PriorConfig(voice_dim=pairs.voice.shape[1], identity_dim=pairs.identity.shape[1])
+    config = PriorConfig(voice_dim=pairs.voice.shape[1], identity_dim=pairs.identity.shape[1], clip_seconds=seconds)
     total = settings.prior_steps * settings.prior_batch
     options = _options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
     ema = train(PriorTask(Prior(config), pairs, held_out, device), options, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ds2f.errors import ItemError
-from ds2f.types import SAMPLE_RATE, VoiceClip
+from ds2f.types import SAMPLE_RATE, Speech, VoiceClip
 
 WINDOW = 512  # samples, 32 ms: the only window the model takes
 THRESHOLD = 0.5  # of the model's speech probability
@@ -31,25 +31,29 @@ class VoiceActivity:
         return np.array([self._model.process_samples(w.tolist()) for w in windows], np.float32)
 
 
-def cut_clip(audio: np.ndarray, probability: np.ndarray, seconds: float, min_speech: float = 1.0) -> VoiceClip:
-    """Speech only, from its start, exactly `seconds` long: trimmed if there is more, looped if there is less.
+def find_speech(audio: np.ndarray, probability: np.ndarray, min_speech: float = 1.0, keep: float = 24.0) -> Speech:
+    """Speech without its pauses, the first `keep` seconds of it.
 
     audio: (samples,) float32 at 16 kHz; probability: of `VoiceActivity.probabilities`.
     Raises ItemError(stage="speech") if less than `min_speech` seconds of it are speech.
     """
     voiced = probability >= THRESHOLD
-    speech_seconds = float(voiced.sum() * WINDOW / SAMPLE_RATE)
-    if speech_seconds == 0.0:
+    seconds = float(voiced.sum() * WINDOW / SAMPLE_RATE)
+    if seconds == 0.0:
         loudness = float(np.sqrt(np.mean(np.square(audio)))) if audio.size else 0.0
         raise ItemError("speech", "silence: there is no sound in it" if loudness < 1e-4 else "no speech found")
-    if speech_seconds < min_speech:
-        raise ItemError("speech", f"only {speech_seconds:.2f} s of speech; at least {min_speech:g} s are needed")
+    if seconds < min_speech:
+        raise ItemError("speech", f"only {seconds:.2f} s of speech; at least {min_speech:g} s are needed")
     padded = np.convolve(voiced, np.ones(2 * PADDING + 1), mode="same") > 0
     speech = audio[: padded.size * WINDOW][np.repeat(padded, WINDOW)]
+    start = float(np.argmax(padded) * WINDOW / SAMPLE_RATE)
+    kept = np.clip(np.round(speech[: round(keep * SAMPLE_RATE)] * 32768.0), -32768, 32767) / np.float32(32768)
+    return Speech(kept.astype(np.float32), start, seconds)  # 16 bit, as it is stored: embedded now or later, the same
+
+
+def cut(speech: Speech, seconds: float) -> VoiceClip:
+    """Exactly `seconds` of speech: its start if there is more, looped if there is less."""
     length = round(seconds * SAMPLE_RATE)
-    return VoiceClip(
-        audio=np.resize(speech, length),  # np.resize repeats from the start: the loop
-        start=float(np.argmax(padded) * WINDOW / SAMPLE_RATE),
-        speech_seconds=speech_seconds,
-        repeats=max(1.0, length / speech.size),
-    )
+    repeats = max(1.0, length / speech.audio.size)
+    audio = np.resize(speech.audio, length)  # np.resize repeats from the start: the loop
+    return VoiceClip(audio, min(seconds, speech.audio.size / SAMPLE_RATE), repeats)

@@ -1,0 +1,117 @@
+"""Independent runs on one dataset, as batch queues want them: each works in a small database of its own, and the
+results are merged at the end. No two machines ever write one SQLite file: network storage does not survive that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ds2f.dataset import schema
+from ds2f.dataset.plan import Plan, Shard, waiting
+from ds2f.dataset.queries import Dataset
+from ds2f.errors import UserError
+
+# Everything that hangs on a file, in an order in which it can be inserted.
+OF_A_FILE = (
+    "labels",
+    "speech",
+    "speech_audio",
+    "clips",
+    "voice_embeddings",
+    "languages",
+    "acoustics",
+    "faces",
+    "crops",
+    "face_embeddings",
+    "face_attributes",
+    "failures",
+)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """files: taken over; changed: left out, because the file was ingested anew since the shard was made."""
+
+    files: int
+    changed: int
+
+
+def shard_path(database: Path, shard: Shard) -> Path:
+    """Where a shard of `database` lies: beside it."""
+    return database.with_name(f"{database.stem}.shard-{shard.index}-of-{shard.count}.db")
+
+
+def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = False) -> Path:
+    """Copy the files of a shard that lack something of the plan into the shard's own database; the whole is only read.
+
+    A shard that is there already keeps what it has done and gets what was ingested since. retry_failed: failed
+    files too. Returns the path of the shard.
+    """
+    path = shard_path(database, shard)
+    with Dataset(database) as whole:
+        ids = waiting(whole, plan, shard)
+        if retry_failed:
+            failed = whole.connection.execute("SELECT id FROM videos WHERE state = 'failed'")
+            ids += [row[0] for row in failed if row[0] % shard.count == shard.index % shard.count]
+        name = whole.name()
+    with Dataset(path, create=True) as part:
+        sql = part.connection
+        sql.execute("ATTACH ? AS whole", (str(database),))
+        with part.transaction():
+            _choose(part, ids)
+            sql.execute("DELETE FROM chosen WHERE id IN (SELECT id FROM main.videos)")
+            sql.execute("INSERT OR REPLACE INTO meta VALUES ('shard_of', ?)", (name,))
+            for table in ("roots", "identities", "recipes"):
+                sql.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM whole.{table}")
+            sql.execute("INSERT INTO main.videos SELECT * FROM whole.videos WHERE id IN (SELECT id FROM chosen)")
+            _copy(part, "whole", "main")
+    return path
+
+
+def merge(database: Path, shards: Sequence[Path]) -> Merged:
+    """Take what shards have extracted into the whole, each shard in one transaction; merging twice changes nothing.
+
+    Raises UserError for a database that is not a shard of this one.
+    """
+    files = changed = 0
+    with Dataset(database) as whole:
+        sql = whole.connection
+        for path in shards:
+            with closing(schema.connect(path)) as part:
+                row = part.execute("SELECT value FROM meta WHERE key = 'shard_of'").fetchone()
+            if row is None or row[0] != whole.name():
+                raise UserError(
+                    f"{path} is not a shard of {database}; give what `ds2f extract --shard` made."
+                )
+            sql.execute("ATTACH ? AS part", (str(path),))
+            with whole.transaction():
+                same = "m.id = p.id AND m.path = p.path AND m.size = p.size AND m.mtime_ns = p.mtime_ns"
+                tried = "FROM part.videos p LEFT JOIN main.videos m ON {} WHERE p.state != 'new' AND m.id IS {} NULL"
+                _choose(whole, [r[0] for r in sql.execute("SELECT p.id " + tried.format(same, "NOT"))])
+                changed += sql.execute("SELECT count(*) " + tried.format(same, "")).fetchone()[0]
+                sql.execute("INSERT OR IGNORE INTO main.recipes SELECT * FROM part.recipes")
+                for table in ("labels", "speech", "faces", "failures"):  # the others go with them
+                    sql.execute(f"DELETE FROM main.{table} WHERE video_id IN (SELECT id FROM chosen)")
+                _copy(whole, "part", "main")
+                files += sql.execute(
+                    "UPDATE main.videos AS m SET state = p.state, speech_recipe = p.speech_recipe, face_recipe ="
+                    " p.face_recipe, duration = p.duration, width = p.width, height = p.height, fps = p.fps"
+                    " FROM part.videos p WHERE p.id = m.id AND m.id IN (SELECT id FROM chosen)"
+                ).rowcount
+            sql.execute("DETACH part")
+    return Merged(files, changed)
+
+
+def _choose(dataset: Dataset, ids: Sequence[int]) -> None:
+    dataset.connection.execute("DROP TABLE IF EXISTS temp.chosen")
+    dataset.connection.execute("CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY)")
+    dataset.connection.executemany("INSERT OR IGNORE INTO chosen VALUES (?)", [(i,) for i in ids])
+
+
+def _copy(dataset: Dataset, source: str, target: str) -> None:
+    for table in OF_A_FILE:
+        dataset.connection.execute(
+            f"INSERT INTO {target}.{table} SELECT * FROM {source}.{table} WHERE video_id IN (SELECT id FROM chosen)"
+        )

@@ -1,0 +1,77 @@
+"""What happens inside one worker, of whatever engine: some jobs in, one result for each, whatever goes wrong."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from ds2f.dataset.plan import Job
+from ds2f.errors import ItemError
+from ds2f.types import Extracted
+
+GRACE = 15.0  # seconds after which a worker that cannot even be interrupted is killed
+
+ExtractMany = Callable[[Sequence[Job]], list[Extracted]]
+
+
+class OutOfTime(BaseException):
+    """Not an Exception: no library may take it for one of its own errors and go on."""
+
+
+def failure(stage: str, reason: str) -> Extracted:
+    """The result of a file that gave nothing."""
+    return Extracted(failures=((stage, reason),))
+
+
+def work(extract: ExtractMany, jobs: Sequence[Job], item_seconds: float) -> list[Extracted]:
+    """One result per job, in order. If a batch goes wrong as a whole, each of its files is tried alone."""
+    try:
+        with time_limit(item_seconds * len(jobs)):
+            return extract(jobs)
+    except ItemError as error:
+        reason = failure(error.stage, error.reason)
+    except OutOfTime:
+        reason = failure("worker", f"took longer than {item_seconds:g} s")
+    except Exception as error:  # noqa: BLE001 - one bad file must not stop a corpus; the reason is stored
+        reason = failure("worker", f"unexpected {type(error).__name__}: {error}")
+    if len(jobs) == 1:
+        return [reason]
+    return [work(extract, [job], item_seconds)[0] for job in jobs]
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise OutOfTime in here after `seconds`; end the process GRACE later if some C code never comes back.
+
+    The first needs the main thread of a process (where worker engines run their tasks); elsewhere only the second
+    holds.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=nowhere)
+        if in_main_thread:
+            previous = signal.signal(signal.SIGALRM, _out_of_time)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            if in_main_thread:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, previous)
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _out_of_time(number: int, frame: FrameType | None) -> None:
+    raise OutOfTime
+
+
+def prepare_process() -> None:
+    """One thread per worker: parallelism is over files."""
+    import torch
+
+    torch.set_num_threads(1)
