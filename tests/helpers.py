@@ -203,8 +203,15 @@ def make_fake_extract(
     refused: frozenset[int] = frozenset(),
     broken: frozenset[int] = frozenset(),
     slow: frozenset[int] = frozenset(),
+    seconds: float = 0.0,
 ) -> ExtractMany:
-    return lambda jobs: [_fake_extract(job.video_id, deadly, refused, broken, slow) for job in jobs]
+    """seconds: that every file takes; slow: files that never end."""
+
+    def extract(jobs: Sequence[Job]) -> list[Extracted]:
+        time.sleep(seconds * len(jobs))
+        return [_fake_extract(job.video_id, deadly, refused, broken, slow) for job in jobs]
+
+    return extract
 
 
 def _fake_extract(

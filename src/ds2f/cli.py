@@ -69,6 +69,15 @@ def build_parser() -> argparse.ArgumentParser:
     _database(sub)
     sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
     sub.add_argument("--retry-failed", action="store_true", help="try the failed files once more")
+    sub.add_argument("--engine", choices=("local", "ray"), help="processes of this machine, or a Ray cluster")
+    sub.add_argument("--ray-address", metavar="ADDRESS", help="of a running cluster, or auto (default: start one here)")
+    sub.add_argument(
+        "--shard", default="", metavar="I/N", help="do this part, in a database of its own: see merge"
+    )
+
+    sub = command("merge", _merge, "take what shards have extracted into the dataset they are parts of")
+    sub.add_argument("shards", nargs="+", type=Path, metavar="SHARD.db")
+    _database(sub)
 
     sub = command("status", _status, "what is in the dataset, what failed and why")
     _database(sub)
@@ -156,10 +165,20 @@ def _ingest(options: argparse.Namespace) -> None:
 
 
 def _extract(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from ds2f import workflow
 
     config = _config(options)
-    workflow.extract(_database_path(options, config), config, options.workers, options.retry_failed)
+    given = {"engine": options.engine, "ray_address": options.ray_address}
+    config = replace(config, extract=replace(config.extract, **{k: v for k, v in given.items() if v is not None}))
+    workflow.extract(_database_path(options, config), config, options.workers, options.retry_failed, options.shard)
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    workflow.merge(_database_path(options, _config(options)), options.shards)
 
 
 def _status(options: argparse.Namespace) -> None:

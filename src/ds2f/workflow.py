@@ -74,7 +74,16 @@ def extract(database: Path, config: Config, workers: int, retry_failed: bool = F
         why = f"; why: ds2f status --database {database}" if summary.failed else ""
         out.print(f"Extracted {summary.done:,} files, {summary.failed:,} failed{why}.")
     if shard:
-        out.print(f"This shard is in {database}. When all are done: ds2f merge {whole} SHARD.db ...")
+        out.print(f"This shard is in {database}. When all are done: ds2f merge --database {whole} SHARD.db ...")
+
+
+def merge(database: Path, shards: Sequence[Path]) -> None:
+    """Take shards into the whole."""
+    from ds2f.dataset.shards import merge as take
+
+    merged = take(database, shards)
+    left_out = f"; {merged.changed:,} left out, ingested anew since" if merged.changed else ""
+    out.print(f"Merged {merged.files:,} files into {database}{left_out}.")
 
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:

@@ -82,9 +82,7 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
             with closing(schema.connect(path)) as part:
                 row = part.execute("SELECT value FROM meta WHERE key = 'shard_of'").fetchone()
             if row is None or row[0] != whole.name():
-                raise UserError(
-                    f"{path} is not a shard of {database}; give what `ds2f extract --shard` made."
-                )
+                raise UserError(f"{path} is not a shard of {database}; give what `ds2f extract --shard` made.")
             sql.execute("ATTACH ? AS part", (str(path),))
             with whole.transaction():
                 same = "m.id = p.id AND m.path = p.path AND m.size = p.size AND m.mtime_ns = p.mtime_ns"

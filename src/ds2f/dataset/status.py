@@ -27,6 +27,9 @@ def as_json(path: Path) -> None:
                         split: {"identities": people, "pairs": pairs}
                         for split, (people, pairs) in dataset.splits().items()
                     },
+                    "models": [
+                        {"table": table, "model": model, "rows": rows} for table, model, rows in dataset.models()
+                    ],
                     "failures": [
                         {"stage": stage, "reason": reason, "files": count}
                         for stage, reason, count in dataset.failure_counts()
@@ -41,7 +44,7 @@ def as_json(path: Path) -> None:
 def print_status(path: Path) -> None:
     """Tables: files, corpora, splits, failures."""
     with Dataset(path) as dataset:
-        out.print(f"[bold]{path}[/]  (fingerprint {dataset.fingerprint()})")
+        out.print(f"[bold]{path}[/]")
         table = _table("files", "done", "failed", "waiting")
         for kind, states in dataset.counts().items():
             table.add_row(
@@ -57,6 +60,12 @@ def print_status(path: Path) -> None:
         for split, (people, pairs) in dataset.splits().items():
             table.add_row(split, *_numbers(people, pairs))
         out.print(table)
+        models = dataset.models()
+        if models:
+            table = _table("model", "rows")
+            for where, model, rows in models:
+                table.add_row(f"{model}  [dim]{where.replace('_', ' ')}[/]", f"{rows:,}")
+            out.print(table)
         failures = dataset.failure_counts()
         if failures:
             table = _table("why files failed", "stage", "files")

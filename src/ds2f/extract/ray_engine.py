@@ -4,12 +4,15 @@ the same path. Results come back to this process, which alone writes the databas
 from __future__ import annotations
 
 import logging
+import socket
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray import ObjectRef
+from ray.actor import ActorHandle
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from ds2f.dataset.plan import Job
 from ds2f.errors import UserError
@@ -25,11 +28,12 @@ class _Worker:
     """One worker: loads the models once."""
 
     def __init__(self, make: Make) -> None:
-        prepare_process()
-        self._extract = make()
+        self._make = make
 
-    def ready(self) -> None:
-        """Returns once the models are loaded, raises what kept them from loading."""
+    def load(self) -> None:
+        """Load the models; raises what keeps them from loading."""
+        prepare_process()
+        self._extract = self._make()
 
     def work(self, jobs: Sequence[Job], item_seconds: float) -> list[Extracted]:
         return work(self._extract, jobs, item_seconds)
@@ -43,6 +47,7 @@ def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -
     """
     started = not ray.is_initialized()
     if started:
+        _check_reachable(address)
         try:
             ray.init(address=address or None, logging_level=logging.ERROR, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -56,44 +61,63 @@ def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -
             ray.shutdown()
 
 
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise UserError(f"The Ray cluster {address} cannot be reached ({error.strerror or error}).") from None
+
+
 class _Crew:
-    """The actors, and what each has in hand."""
+    """The actors, and what each has in hand. An actor counts from when its models are loaded: one that finds no room in
+    the cluster, as after the loss of a node, is waited for without being given anything."""
 
     def __init__(self, make: Make, load: Load) -> None:
         self.make, self.load = make, load
-        self.in_hand: dict[ray.ObjectRef, tuple[ray.actor.ActorHandle, list[Job]]] = {}
+        self.in_hand: dict[ObjectRef, tuple[ActorHandle, list[Job]]] = {}
+        self.loading: dict[ObjectRef, ActorHandle] = {}
+        self.actors: list[ActorHandle] = []
         self.deaths: Counter[int] = Counter()
         self.suspects: deque[Job] = deque()
-        self.actors = [self._hire() for _ in range(load.workers)]
-        self._check_models()
+        for _ in range(load.workers):
+            self._hire()
 
-    def _hire(self) -> ray.actor.ActorHandle:
-        return _Worker.options(num_cpus=1).remote(self.make)
-
-    def _check_models(self) -> None:
-        """A model that cannot be loaded is no fault of the files: raise it as it was raised."""
-        finished, _ = ray.wait([actor.ready.remote() for actor in self.actors], num_returns=1)
-        try:
-            ray.get(finished)
-        except RayActorError as error:
-            cause = getattr(error, "cause", None) or error.__cause__ or error
-            raise UserError(f"The models cannot be loaded on the Ray cluster: {cause}") from error
+    def _hire(self) -> None:
+        actor = _Worker.options(num_cpus=1).remote(self.make)  # type: ignore[attr-defined]
+        self.loading[actor.load.remote()] = actor
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         pending = iter(jobs)
         while True:
             self._hand_out(pending)
-            if not self.in_hand:
+            if not self.in_hand and self.actors and not self.suspects:
                 return
-            finished, _ = ray.wait(list(self.in_hand), num_returns=1)
-            for reference in finished:
-                actor, batch = self.in_hand.pop(reference)
-                try:
-                    results = ray.get(reference)
-                except RayActorError:
-                    yield from self._mourn(actor, batch)
-                else:
-                    yield from (Outcome(job, result) for job, result in zip(batch, results, strict=True))
+            (reference,), _ = ray.wait([*self.in_hand, *self.loading], num_returns=1)
+            if reference in self.loading:
+                self._welcome(reference)
+                continue
+            actor, batch = self.in_hand.pop(reference)
+            try:
+                results = ray.get(reference)
+            except RayActorError:
+                yield from self._mourn(actor, batch)
+            else:
+                yield from (Outcome(job, result) for job, result in zip(batch, results, strict=True))
+
+    def _welcome(self, reference: ObjectRef) -> None:
+        """Raises what kept a model from loading: that is no fault of the files."""
+        actor = self.loading.pop(reference)
+        try:
+            ray.get(reference)
+        except RayActorError:
+            self._hire()  # its node was lost while it was loading
+        except RayTaskError as error:
+            raise error.cause from None
+        else:
+            self.actors.append(actor)
 
     def _hand_out(self, pending: Iterator[Job]) -> None:
         """New batches to all actors; while there are suspects only these, one to an actor that has nothing else."""
@@ -111,16 +135,17 @@ class _Crew:
                     return
                 self._give(actor, batch)
 
-    def _give(self, actor: ray.actor.ActorHandle, batch: list[Job]) -> None:
+    def _give(self, actor: ActorHandle, batch: list[Job]) -> None:
         self.in_hand[actor.work.remote(batch, self.load.item_seconds)] = (actor, batch)
 
     def _is_suspect(self, batch: list[Job]) -> bool:
         return batch[0].video_id in self.deaths
 
-    def _mourn(self, actor: ray.actor.ActorHandle, batch: list[Job]) -> Iterator[Outcome]:
+    def _mourn(self, actor: ActorHandle, batch: list[Job]) -> Iterator[Outcome]:
         """Replace a dead actor and suspect what it had in hand."""
-        if actor in self.actors:
-            self.actors[self.actors.index(actor)] = self._hire()
+        if actor in self.actors:  # several batches of one actor come back, each with the news of its death
+            self.actors.remove(actor)
+            self._hire()
         alone = self._is_suspect(batch)
         for job in batch:
             self.deaths[job.video_id] += alone
@@ -130,7 +155,7 @@ class _Crew:
                 self.suspects.append(job)
 
     def dismiss(self) -> None:
-        for actor in self.actors:
+        for actor in [*self.actors, *self.loading.values()]:
             try:
                 ray.kill(actor)
             except RayError:

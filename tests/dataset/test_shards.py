@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ds2f.dataset import Dataset
+from ds2f.dataset.plan import Shard, waiting
+from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.shards import Merged, merge, split_off
+from ds2f.dataset.store import store
+from ds2f.errors import UserError
+from ds2f.extract.worker import failure
+from helpers import PLAN, extracted, item, wanting
+
+ROOT = Path("/videos")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    with Dataset(tmp_path / "dataset.db", create=True) as dataset:
+        dataset.add_items(ROOT, "video", [item(f"{k}.mp4", str(k)) for k in range(9)], SplitRule())
+    return tmp_path / "dataset.db"
+
+
+def _work(path: Path, refuse: str = "none") -> None:
+    with Dataset(path) as dataset:
+        for job in wanting(dataset):
+            refused = job.source.path.name == refuse
+            store(dataset, job, failure("face", "no face found") if refused else extracted(job.video_id), PLAN)
+
+
+def _rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    tables = ("videos", "speech", "clips", "voice_embeddings", "faces", "crops", "face_embeddings", "failures")
+    with Dataset(path) as dataset:
+        return {t: [tuple(r) for r in dataset.connection.execute(f"SELECT * FROM {t} ORDER BY 1, 2")] for t in tables}
+
+
+def test_shards_merged_are_the_same_as_one_run(whole: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.db"
+    with Dataset(whole) as dataset:
+        dataset.connection.execute("VACUUM INTO ?", (str(alone),))
+    _work(alone, refuse="4.mp4")
+
+    shards = [split_off(whole, Shard(index, 2), PLAN) for index in (1, 2)]
+    for shard in shards:
+        _work(shard, refuse="4.mp4")
+    assert merge(whole, shards) == Merged(9, 0)
+    assert _rows(whole) == _rows(alone)
+    assert merge(whole, shards) == Merged(9, 0), "merging twice changes nothing"
+    assert _rows(whole) == _rows(alone)
+
+
+def test_a_shard_keeps_what_it_did_and_takes_what_is_new(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 2), PLAN)
+    _work(shard)
+    before = _rows(shard)
+    with Dataset(whole) as dataset:
+        dataset.add_items(ROOT, "video", [item(f"{k}.mp4", str(k)) for k in range(12)], SplitRule())
+    assert split_off(whole, Shard(1, 2), PLAN) == shard
+    with Dataset(shard) as dataset:
+        assert len(waiting(dataset, PLAN)) in (1, 2)
+    assert _rows(shard)["faces"] == before["faces"]
+
+
+def test_a_shard_half_done_is_merged_half(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    with Dataset(shard) as dataset:
+        for job in wanting(dataset)[:4]:
+            store(dataset, job, extracted(), PLAN)
+    assert merge(whole, [shard]) == Merged(4, 0)
+    with Dataset(whole) as dataset:
+        assert len(waiting(dataset, PLAN)) == 5
+
+
+def test_a_file_that_changed_since_is_left_out(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    _work(shard)
+    with Dataset(whole) as dataset:
+        changed = [item("0.mp4", "0", size=2), *(item(f"{k}.mp4", str(k)) for k in range(1, 9))]
+        assert dataset.add_items(ROOT, "video", changed, SplitRule()) == (0, 1)
+    assert merge(whole, [shard]) == Merged(8, 1)
+    with Dataset(whole) as dataset:
+        assert len(waiting(dataset, PLAN)) == 1
+
+
+def test_failed_files_can_be_tried_again_in_a_shard(whole: Path) -> None:
+    _work(whole, refuse="3.mp4")
+    with Dataset(split_off(whole, Shard(1, 1), PLAN)) as dataset:
+        assert dataset.counts()["video"] == {"new": 0, "done": 0, "failed": 0}
+    with Dataset(split_off(whole, Shard(1, 1), PLAN, retry_failed=True)) as dataset:
+        assert dataset.counts()["video"] == {"new": 0, "done": 0, "failed": 1}
+
+
+def test_a_foreign_shard_is_refused(whole: Path, tmp_path: Path) -> None:
+    with Dataset(tmp_path / "other.db", create=True) as other:
+        other.add_items(ROOT, "video", [item("0.mp4", "0")], SplitRule())
+    shard = split_off(tmp_path / "other.db", Shard(1, 1), PLAN)
+    for path in (shard, tmp_path / "other.db"):
+        with pytest.raises(UserError, match="not a shard of"):
+            merge(whole, [path])
