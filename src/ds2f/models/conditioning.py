@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition for a batch. value: (n, d) float32; given: (n,) bool, False where it is to be ignored."""
+    """One condition for a batch. value: (n, d) float32, or (n, 3, size, size) for a guide image; given: (n,) bool, False where it is to be ignored."""
 
     value: Tensor
     given: Tensor
@@ -53,16 +53,17 @@ class Conditioning(nn.Module):
         self.width = width
         self.time = nn.Linear(width, width)
         self.project = nn.ModuleDict({name: nn.Linear(dim, width) for name, dim in dims.items()})
-        self.missing = nn.ParameterDict({name: nn.Parameter(0.02 * torch.randn(width)) for name in dims})
+        self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(width)) for name in dims})
         self.mlp = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         for name, dim in dims.items():
             self.register_buffer(f"{name}_mean", torch.zeros(dim))
             self.register_buffer(f"{name}_std", torch.ones(dim))
 
     def set_statistics(self, name: str, values: Tensor) -> None:
-        """Take mean and standard deviation of a condition from its training values, (n, d)."""
-        getattr(self, f"{name}_mean").copy_(values.mean(0))
-        getattr(self, f"{name}_std").copy_(values.std(0, unbiased=False).clamp_min(1e-4))
+        """Take mean and standard deviation of a condition from its training values, (n, d); of none, keep 0 and 1."""
+        if len(values):
+            getattr(self, f"{name}_mean").copy_(values.mean(0))
+            getattr(self, f"{name}_std").copy_(values.std(0, unbiased=False).clamp_min(1e-4))
 
     def standardise(self, name: str, value: Tensor) -> Tensor:
         """(n, d) values of a condition to zero mean and unit spread over the training data."""

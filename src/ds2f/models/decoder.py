@@ -1,10 +1,10 @@
-"""The decoder p(image | identity, coverage): a plain vision transformer on pixel patches that predicts the clean image.
+"""The decoder p(image | any subset of conditions): a vision transformer on pixel patches that predicts the clean image.
 
 After "Back to Basics: Let Denoising Generative Models Denoise" (JiT; Li & He 2025, arXiv:2511.13720): no latent
 space, large patches, prediction of x rather than of noise or velocity. Departures, for a small budget: pixels are
 differences from the mean face; a ridge map from identity to pixels, the *linear face*, carries what is known before
 anything is seen, so that the network only learns what differs from it; and two small convolutions at the end remove the
-seams between patches.
+seams between patches. A guide image enters beside the noisy one, patch by patch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ds2f.models.conditioning import Conditioning, Conditions
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """size: pixels; patch: pixels, divides size; width: channels; heads divides width."""
+    """size: pixels; patch: pixels, divides size; width: channels; heads divides width; conditions: the vectors that
+    the decoder may be told, and their lengths; guide: whether it may be told a guide image."""
 
     size: int = 64
     patch: int = 8
@@ -30,15 +31,28 @@ class DecoderConfig:
     heads: int = 4
     refine: int = 16  # channels of the last convolutions
     conditions: dict[str, int] = field(default_factory=lambda: {"identity": 128, "coverage": 1})
+    guide: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
+ALL_CONDITIONS = {
+    "identity": 128,
+    "coverage": 1,  # share of the crop inside its picture, see `face.align.coverage`
+    "voice": 256,
+    "age": 1,  # years
+    "gender": 1,  # probability of "female"
+    "ethnicity": 5,  # probabilities, in the order of types.ETHNICITIES
+    "guide_level": 2,  # see `models.guide.Guides`
+}
+
+
 class Decoder(nn.Module):
     """(z, t, conditions) to the predicted clean image, all in normalised pixels (see `normalise`).
 
-    z: (n, 3, size, size) noisy image; t: (n,) in [0, 1], 0 = pure noise, 1 = clean.
+    z: (n, 3, size, size) noisy image; t: (n,) in [0, 1], 0 = pure noise, 1 = clean; conditions: vectors by the names
+    of the configuration, and "guide", (n, 3, size, size) in normalised pixels.
     """
 
     image_mean: Tensor
@@ -56,6 +70,7 @@ class Decoder(nn.Module):
         self.conditioning = Conditioning(config.conditions, width)
         self.embed = nn.Linear(3 * patch * patch, width)
         self.embed_linear = nn.Linear(3 * patch * patch, width, bias=False)
+        self.embed_guide = nn.Linear(3 * patch * patch, width, bias=False) if config.guide else None
         self.position = nn.Parameter(0.02 * torch.randn(self.side**2, width))
         self.modulation = nn.Linear(width, 6 * width)  # shared by all blocks, each adds its own offset
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
@@ -64,7 +79,7 @@ class Decoder(nn.Module):
         last = nn.Conv2d(config.refine, 3, 3, padding=1)
         self.refine = nn.Sequential(nn.Conv2d(6 + config.refine, config.refine, 3, padding=1), nn.SiLU(), last)
         layers: tuple[nn.Linear | nn.Conv2d, ...] = (self.modulation, self.final_modulation, self.embed_linear, last)
-        for layer in layers:
+        for layer in (*layers, *([self.embed_guide] if self.embed_guide else [])):
             nn.init.zeros_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -78,6 +93,9 @@ class Decoder(nn.Module):
         x = self.embed(self._patches(z)) + self.position
         if linear is not None:
             x = x + self.embed_linear(self._patches(linear))
+        if self.embed_guide is not None and "guide" in conditions:
+            guide = conditions["guide"]
+            x = x + self.embed_guide(self._patches(guide.value * guide.given[:, None, None, None]))
         for block in self.blocks:
             x = block(x, shared)
         shift, scale = self.final_modulation(cond)[:, None].chunk(2, dim=-1)

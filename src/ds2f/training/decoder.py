@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,23 +18,38 @@ from ds2f.errors import UserError
 from ds2f.media import decode_image
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
+from ds2f.models.guide import random_guides
 from ds2f.pictures import to_uint8, write_grid
+from ds2f.types import ETHNICITIES
 
-DROP_IDENTITY = 0.15  # of the rows, for guidance and for faces without a voice
-DROP_COVERAGE = 0.05
+DROP = {  # of the rows, each by itself: any subset of conditions must work at sampling
+    "identity": 0.2,
+    "coverage": 0.05,
+    "voice": 0.3,
+    "age": 0.3,
+    "gender": 0.3,
+    "ethnicity": 0.3,
+    "guide": 0.5,
+    "guide_level": 0.2,
+}
+DROP_ALL = 0.1  # of the rows: everything but the coverage
 WHOLE = 0.85  # coverage above which a crop hardly shows the border of its picture
 
 
 @dataclass(frozen=True)
 class FaceData:
-    """image: (n, 3, size, size) uint8; identity: (n, 128) float32; coverage: (n, 1) float32 in [0, 1]."""
+    """image: (n, 3, size, size) uint8; conditions: what is known of each face, by the names of
+    `models.decoder.ALL_CONDITIONS`; identity and coverage are always among them."""
 
     image: Tensor
-    identity: Tensor
-    coverage: Tensor
+    conditions: dict[str, Condition]
 
     def __len__(self) -> int:
         return len(self.image)
+
+    def of(self, name: str) -> Tensor:
+        """The values of a condition where it is known: (m, d)."""
+        return self.conditions[name].value[self.conditions[name].given]
 
 
 def load_faces(dataset: Dataset, split: str, size: int) -> FaceData:
@@ -45,11 +61,26 @@ def load_faces(dataset: Dataset, split: str, size: int) -> FaceData:
     for i, row in enumerate(rows):
         crop = decode_image(row.crop)
         images[i] = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) if crop.shape[0] != size else crop
-    return FaceData(
-        torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),
-        torch.from_numpy(np.stack([row.identity for row in rows])),
-        torch.tensor([[row.coverage] for row in rows], dtype=torch.float32),
-    )
+    looks = [row.attributes for row in rows]
+    conditions = {
+        "identity": _known([row.identity for row in rows]),
+        "coverage": _known([[row.coverage] for row in rows]),
+        "voice": _known([row.voice for row in rows]),
+        "age": _known([a and [a.age] for a in looks]),
+        "gender": _known([a and [a.gender.get("female", 0.0)] for a in looks]),
+        "ethnicity": _known([a and [a.ethnicity.get(name, 0.0) for name in ETHNICITIES] for a in looks]),
+    }
+    known = {name: condition for name, condition in conditions.items() if condition is not None}
+    return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
+
+
+def _known(values: Sequence[np.ndarray | list[float] | None]) -> Condition | None:
+    """One condition of vectors of which some may be missing; None if all are."""
+    first = next((value for value in values if value is not None), None)
+    if first is None:
+        return None
+    filled = np.stack([np.asarray(first if value is None else value, np.float32) for value in values])
+    return Condition(torch.from_numpy(filled), torch.tensor([value is not None for value in values]))
 
 
 def fit_linear_face(identity: Tensor, x: Tensor, ridge: float = 0.02) -> Tensor:
@@ -73,36 +104,40 @@ class DecoderTask:
     def _measure(self) -> None:
         """Mean face, pixel spread, condition statistics and linear face, from up to 10,000 faces of the train split
         that lie wholly inside their pictures (all faces, if hardly any does)."""
-        whole = torch.nonzero(self.data.coverage[:, 0] > WHOLE)[:, 0]
+        whole = torch.nonzero(self.data.conditions["coverage"].value[:, 0] > WHOLE)[:, 0]
         whole = whole if len(whole) > 1000 else torch.arange(self.size)
         some = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
         pixels = self.data.image[some].float() / 127.5 - 1
         self.model.image_mean.copy_(pixels.mean(0))
         self.model.image_std.copy_((pixels - pixels.mean(0)).std())
-        self.model.conditioning.set_statistics("identity", self.data.identity[some])
-        self.model.conditioning.set_statistics("coverage", self.data.coverage)
-        identity = self.model.conditioning.standardise("identity", self.data.identity[some].to(self.device))
+        for name in self.model.config.conditions:
+            if name in self.data.conditions:
+                self.model.conditioning.set_statistics(name, self.data.of(name))
+        self.model.conditioning.set_statistics("identity", self.data.of("identity")[some])
+        identity = self.model.conditioning.standardise("identity", self.data.of("identity")[some].to(self.device))
         x = self.model.normalise(pixels.to(self.device))
         self.model.linear_face.copy_(fit_linear_face(identity, (x + x.flip(3)) / 2))
 
     def _batch(self, data: FaceData, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Conditions]:
-        pixels = data.image[rows].float() / 127.5 - 1
-        identity, coverage = Condition.of(data.identity[rows]), Condition.of(data.coverage[rows])
+        """Normalised pixels and what is told of them. generator: for training; without it all is told but a guide."""
+        pixels, n = data.image[rows].float() / 127.5 - 1, len(rows)
         if generator is not None:
-            n = len(rows)
             flip = torch.rand(n, generator=generator) < 0.5  # the identity vector hardly knows left from right
             pixels = torch.where(flip[:, None, None, None], pixels.flip(3), pixels)
-            identity = Condition(identity.value, torch.rand(n, generator=generator) >= DROP_IDENTITY)
-            coverage = Condition(coverage.value, torch.rand(n, generator=generator) >= DROP_COVERAGE)
-        conditions = {
-            name: Condition(c.value.to(self.device), c.given.to(self.device))
-            for name, c in (("identity", identity), ("coverage", coverage))
-        }
-        return pixels.to(self.device), conditions
+        x = self.model.normalise(pixels.to(self.device))
+        wanted = [name for name in self.model.config.conditions if name in data.conditions]
+        conditions = {n: Condition(data.conditions[n].value[rows], data.conditions[n].given[rows]) for n in wanted}
+        if generator is None:
+            return x, {
+                name: Condition(c.value.to(self.device), c.given.to(self.device)) for name, c in conditions.items()
+            }
+        if self.model.config.guide:
+            guides = random_guides(x, generator)
+            conditions |= {"guide": Condition.of(guides.image), "guide_level": Condition.of(guides.level)}
+        return x, drop(conditions, n, generator, self.device)
 
     def _losses(self, model: Decoder, data: FaceData, rows: Tensor, noise: torch.Generator, augment: bool) -> Tensor:
-        pixels, conditions = self._batch(data, rows, noise if augment else None)
-        x = model.normalise(pixels)
+        x, conditions = self._batch(data, rows, noise if augment else None)
         t = sample_time(len(rows), noise).to(self.device)
         epsilon = torch.randn(x.shape, generator=noise).to(self.device)
         return flow_loss(lambda z, t: model(z, t, conditions), x, t, epsilon)
@@ -118,18 +153,34 @@ class DecoderTask:
         return float(self._losses(ema, self.validation, rows, torch.Generator().manual_seed(1), augment=False).mean())
 
     def preview(self, ema: nn.Module, path: Path) -> None:
-        """Eight validation faces, and below each what the decoder makes of its identity, from two seeds; last row:
-        nothing given but full coverage."""
+        """Eight validation faces, and below each what the decoder makes of its identity, from two seeds; then nothing
+        given but full coverage; then, if the decoder knows them, its guide image and what it makes of that alone."""
         assert isinstance(ema, Decoder)
-        count = min(8, len(self.validation))
-        rows = torch.arange(count)
-        pixels, _ = self._batch(self.validation, rows, None)
-        identity = self.validation.identity[rows].to(self.device)
-        grid = [pixels.cpu()]
-        full = Condition.of(torch.ones(count, 1, device=self.device))
-        for seed, given in ((0, True), (1, True), (2, False)):
-            noise = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
-            conditions = {"coverage": full, **({"identity": Condition.of(identity)} if given else {})}
+        rows = torch.arange(min(8, len(self.validation)))
+        x, told = self._batch(self.validation, rows, None)
+        full = {"coverage": Condition.of(torch.ones(len(rows), 1, device=self.device))}
+        identity = {"identity": told["identity"], **full}
+        wanted: list[tuple[int, Conditions]] = [(0, identity), (1, identity), (2, full)]
+        grid = [ema.denormalise(x).cpu()]
+        guides = random_guides(x, torch.Generator().manual_seed(0))
+        if ema.config.guide:
+            wanted.append((3, {"guide": Condition.of(guides.image), "guide_level": Condition.of(guides.level), **full}))
+        for seed, conditions in wanted:
+            if "guide" in conditions:
+                grid.append(ema.denormalise(guides.image).cpu())
+            noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
             sample = heun(lambda z, t, c=conditions: ema(z, t, c), noise, 12)  # type: ignore[misc]
             grid.append(ema.denormalise(sample).cpu())
         write_grid(path, [to_uint8(row) for row in grid])
+
+
+def drop(conditions: Conditions, n: int, generator: torch.Generator, device: torch.device) -> Conditions:
+    """Hide conditions at random, row by row: each by itself with its share of DROP, and at times all of them."""
+    nothing = torch.rand(n, generator=generator) < DROP_ALL
+    kept: dict[str, Tensor] = {}
+    for name, condition in conditions.items():
+        given = condition.given.cpu() & (torch.rand(n, generator=generator) >= DROP[name])
+        if name != "coverage":
+            given &= ~nothing
+        kept[name] = given & kept["guide"] if name == "guide_level" else given
+    return {name: Condition(c.value.to(device), kept[name].to(device)) for name, c in conditions.items()}

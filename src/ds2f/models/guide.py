@@ -1,0 +1,86 @@
+"""Guide images: what is left of a face after blurring, pixelating or shrinking it, for the decoder to complete.
+
+The kinds and their ranges are those of the research original at 128 px (pixelated to 8-24 px, box blur of radius 4-14,
+Gaussian blur of 4-8 px), scaled with the size of the picture. `level` in [0, 1] says how strong: 0 the mildest of
+its kind, 1 the strongest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+MAX_NOISE = 0.3  # spread of the noise laid over guides in training (Ho et al. 2022, arXiv:2106.15282), of the pixels'
+
+
+def pixelate(image: Tensor, level: float) -> Tensor:
+    """(n, 3, s, s) to blocks: 24 of them across at level 0, 8 at level 1 (at any size)."""
+    small = F.interpolate(image, _across(level), mode="area")
+    return F.interpolate(small, image.shape[-1], mode="nearest")
+
+
+def shrink(image: Tensor, level: float) -> Tensor:
+    """(n, 3, s, s) shrunk to 24 px at level 0, 8 px at level 1, and smoothly enlarged again."""
+    small = F.interpolate(image, _across(level), mode="area")
+    return F.interpolate(small, image.shape[-1], mode="bicubic", align_corners=False)
+
+
+def box_blur(image: Tensor, level: float) -> Tensor:
+    """(n, 3, s, s) averaged over squares of radius 4 px at level 0, 14 px at level 1, of a 128 px picture."""
+    radius = max(1, round((4 + 10 * level) * image.shape[-1] / 128))
+    padded = F.pad(image, (radius,) * 4, mode="replicate")
+    return F.avg_pool2d(padded, 2 * radius + 1, stride=1)
+
+
+def gaussian_blur(image: Tensor, level: float) -> Tensor:
+    """(n, 3, s, s) blurred by a Gaussian of 4 px at level 0, 8 px at level 1, of a 128 px picture."""
+    sigma = (4 + 4 * level) * image.shape[-1] / 128
+    radius = math.ceil(3 * sigma)
+    offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+    for k, padding in ((kernel, (radius, radius, 0, 0)), (kernel.transpose(2, 3), (0, 0, radius, radius))):
+        image = F.conv2d(F.pad(image, padding, mode="replicate"), k, groups=3)
+    return image
+
+
+def _across(level: float) -> int:
+    return round(24 - 16 * level)
+
+
+DEGRADATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "pixelate": pixelate,
+    "shrink": shrink,
+    "box": box_blur,
+    "gaussian": gaussian_blur,
+}
+
+
+@dataclass(frozen=True)
+class Guides:
+    """image: (n, 3, s, s), degraded and noisy, in the units of the input; level: (n, 2): strength of the degradation
+    and spread of the noise, both as shares of their maximum, in [0, 1]."""
+
+    image: Tensor
+    level: Tensor
+
+
+def random_guides(x: Tensor, generator: torch.Generator) -> Guides:
+    """Degrade normalised training pictures, (n, 3, s, s), each group of a quarter of the batch in its own way."""
+    pieces, levels = [], []
+    names = list(DEGRADATIONS)
+    for rows in x.chunk(len(names)):
+        kind = names[int(torch.randint(len(names), (), generator=generator))]
+        level = float(torch.rand((), generator=generator))
+        pieces.append(DEGRADATIONS[kind](rows, level))
+        levels.append(torch.full((len(rows),), level))
+    noise = torch.rand(len(x), generator=generator)
+    image = torch.cat(pieces)
+    spread = (MAX_NOISE * noise)[:, None, None, None].to(x.device)
+    image = image + spread * torch.randn(x.shape, generator=generator).to(x.device)
+    return Guides(image, torch.stack([torch.cat(levels), noise], 1).to(x.device))
