@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ds2f.types import Attributes, DetectedFace
+from ds2f.types import AGE_BINS, Attributes, DetectedFace
 
 
 class FaceDetector(Protocol):
@@ -45,3 +45,9 @@ class AttributeModel(Protocol):
         """images: uint8 RGB pictures; faces: one detected face in each; identities: (n, 128) float32 of the same
         faces by dlib, for models that read the identity vector instead of the pixels."""
         ...
+
+
+def one_decade(age: float) -> dict[str, float]:
+    """`Attributes.age_bins` of a model that names one age and no distribution: all of it in that decade."""
+    decade = min(int(max(age, 0.0)) // 10, len(AGE_BINS) - 1)
+    return {name: float(i == decade) for i, name in enumerate(AGE_BINS)}
