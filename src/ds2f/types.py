@@ -102,6 +102,11 @@ GENDERS = ("male", "female")
 ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
 
 
+def decade_of(age: np.ndarray) -> np.ndarray:
+    """(n,) years to (n,) places in AGE_BINS, -1 for NaN."""
+    return np.clip(np.nan_to_num(age, nan=-10.0) // 10, -1, len(AGE_BINS) - 1).astype(int)
+
+
 @dataclass(frozen=True)
 class FaceLabels:
     """What corpora state about n faces. age: (n,) float years, NaN where not stated; gender, ethnicity: (n,) int,

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from ds2f.console import out
 from ds2f.face.attributes import Estimates
-from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels
+from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
 
 ADULT = 18  # years; the gender of small children is hardly seen in a face
 
@@ -112,7 +112,7 @@ def _groups(truth: FaceLabels) -> Iterator[tuple[str, np.ndarray]]:
     yield f"{ADULT} and older", truth.age >= ADULT
     for i, name in enumerate(GENDERS):
         yield name, truth.gender == i
-    decade = _decade(truth.age)
+    decade = decade_of(truth.age)
     for i, name in enumerate(AGE_BINS):
         yield f"age {name}", decade == i
     for i, name in enumerate(ETHNICITIES):
@@ -138,18 +138,13 @@ def _calibration_errors(found: Estimates, truth: FaceLabels) -> dict[str, float]
     estimates = {
         "gender": (np.stack([1 - found.female, found.female], 1), truth.gender),
         "ethnicity": (found.ethnicity, truth.ethnicity),
-        "age decade": (found.age_bins, _decade(truth.age)),
+        "age decade": (found.age_bins, decade_of(truth.age)),
     }
     return {
         name: expected_calibration_error(probabilities[wanted >= 0], wanted[wanted >= 0])
         for name, (probabilities, wanted) in estimates.items()
         if (wanted >= 0).any()
     }
-
-
-def _decade(age: np.ndarray) -> np.ndarray:
-    """(n,) years to places in AGE_BINS, -1 for NaN."""
-    return np.clip(np.nan_to_num(age, nan=-10.0) // 10, -1, len(AGE_BINS) - 1).astype(int)
 
 
 def _percent(share: float | None) -> str:

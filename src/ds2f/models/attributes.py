@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ds2f.types import ETHNICITIES, GENDERS
+from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS
 
 MAX_AGE = 100  # years; whoever is older counts as this old
 CLASSES = {"age": MAX_AGE + 1, "gender": len(GENDERS), "ethnicity": len(ETHNICITIES)}
@@ -64,6 +64,12 @@ class AttributeHead(nn.Module):
         """softmax(logits / T), one temperature T per attribute (Guo et al. 2017, arXiv:1706.04599)."""
         logits = self(identity)
         return {name: F.softmax(logits[name] / t, dim=1) for name, t in zip(CLASSES, self.temperature, strict=True)}
+
+
+def decades(years: Tensor) -> Tensor:
+    """Probabilities of single years, (n, MAX_AGE + 1), summed by AGE_BINS: (n, 9)."""
+    decade = (torch.arange(MAX_AGE + 1, device=years.device) // 10).clamp(max=len(AGE_BINS) - 1)
+    return years.new_zeros(len(years), len(AGE_BINS)).index_add_(1, decade, years)
 
 
 class ResidualBlock(nn.Module):

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
-from ds2f.models.attributes import CLASSES, MAX_AGE, AttributeHead, Distributions
-from ds2f.types import ETHNICITIES, GENDERS, FaceLabels
+from ds2f.models.attributes import CLASSES, MAX_AGE, AttributeHead, Distributions, decades
+from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, decade_of
 
 AGE_SPREAD = 2.5  # years: a face of 40 looks like 38 or 42 too
 NOISE = 0.3  # of the spread of the identity vectors, added in training: other photos of a person lie that far apart
@@ -114,21 +114,24 @@ def age_distribution(age: Tensor, spread: float = AGE_SPREAD) -> Tensor:
 def calibrate(head: AttributeHead, held_out: LabelledFaces) -> None:
     """Choose the temperatures with the least cross-entropy on faces that training did not see.
 
-    One number per attribute, found by a grid: it moves confidence and (for gender and ethnicity) no decision.
-    Guo et al. 2017, arXiv:1706.04599.
+    One number per attribute, found on a grid: it moves confidence and (for gender and ethnicity) no decision. Ages are
+    judged by decade, because labels lean to round years. Guo et al. 2017, arXiv:1706.04599.
     """
-    identity, _ = _tensors(held_out)
     truth = held_out.labels
-    classes = {"age": np.nan_to_num(truth.age, nan=-1), "gender": truth.gender, "ethnicity": truth.ethnicity}
     grid = torch.exp(torch.linspace(-1.2, 1.2, 97))
     with torch.no_grad():
-        logits = head(identity)
-    for i, name in enumerate(CLASSES):
-        wanted = torch.from_numpy(classes[name]).round().long().clamp(max=CLASSES[name] - 1)
-        stated = wanted >= 0
-        if stated.any():
-            losses = [F.cross_entropy(logits[name][stated] / t, wanted[stated]) for t in grid]
-            head.temperature[i] = grid[int(torch.stack(losses).argmin())]
+        logits = head(torch.from_numpy(held_out.identity))
+    classes = {"age": decade_of(truth.age), "gender": truth.gender, "ethnicity": truth.ethnicity}
+    for i, (name, wanted) in enumerate(classes.items()):
+        stated = torch.from_numpy(wanted >= 0)
+        if not stated.any():
+            continue
+        losses = []
+        for temperature in grid:
+            p = F.softmax(logits[name][stated] / temperature, dim=1)
+            p = decades(p) if name == "age" else p
+            losses.append(F.nll_loss(p.clamp_min(1e-12).log(), torch.from_numpy(wanted).long()[stated]))
+        head.temperature[i] = grid[int(torch.stack(losses).argmin())]
 
 
 def _tensors(faces: LabelledFaces) -> tuple[Tensor, Distributions]:
