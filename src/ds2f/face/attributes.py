@@ -68,7 +68,7 @@ class IdentityAttributes:
         ]
 
     def estimate(self, identities: np.ndarray) -> Estimates:
-        """The same for many rows at once: ~100,000 faces a second on one core."""
+        """The same for many rows at once: tens of thousands of faces a second on one core."""
         return estimate(self._head, identities)
 
 

@@ -1,4 +1,4 @@
-"""The training loop, top to bottom, for both models. Progress is counted in rows seen, so that it means the same
+"""The training loop, top to bottom, for all models. Progress is counted in rows seen, so that it means the same
 at any batch size. Run it again and it goes on where it was."""
 
 from __future__ import annotations
