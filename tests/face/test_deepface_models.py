@@ -1,4 +1,4 @@
-"""The deepface adapters, against a stand-in module: deepface brings TensorFlow and fetches its weights."""
+"""The deepface adapters, against a stand-in module: deepface is heavy and fetches its weights."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import pytest
 from ds2f.errors import UserError
 from ds2f.face import registry
 from ds2f.face.uniface_models import ATTRIBUTES, DETECTORS, EMBEDDERS, FAIRFACE_RACES
-from ds2f.types import AGE_BINS, DetectedFace
+from ds2f.types import AGE_BINS
 from helpers import detected
 
 IMAGE = np.zeros((120, 100, 3), np.uint8)
@@ -205,8 +205,3 @@ def _install_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     module.SCRFD, module.constants = Detector, constants  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "uniface", module)
     monkeypatch.setitem(sys.modules, "uniface.constants", constants)
-
-
-def test_the_box_is_what_the_stand_in_expects() -> None:
-    face: DetectedFace = detected()
-    assert face.box == (20, 20, 60, 80)
