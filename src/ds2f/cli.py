@@ -84,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="for programs")
 
     sub = command("train", _train, "train a model, or go on training it")
-    sub.add_argument("model", choices=("prior", "decoder"))
+    sub.add_argument("model", choices=("prior", "decoder", "attributes"))
     _database(sub)
     sub.add_argument("--runs", type=Path, help="folder of checkpoints (default: from the configuration)")
 

@@ -97,6 +97,9 @@ class Train:
     prior_batch: int = _key(128, "pairs per step")
     prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart")
     prior_lr: float = _key(1e-3, "peak learning rate of the prior")
+    attributes_batch: int = _key(256, "labelled faces per step")
+    attributes_faces: int = _key(400_000, "labelled faces that the attribute model sees in all")
+    attributes_lr: float = _key(1e-3, "peak learning rate of the attribute model")
     save_seconds: float = _key(120.0, "seconds between checkpoints")
 
 

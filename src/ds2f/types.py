@@ -109,7 +109,7 @@ class Attributes:
     """What a model thinks of a face: distributions, not verdicts; each dictionary sums to 1.
 
     age: expected age in years; age_bins: probability by decade, keys AGE_BINS; gender: keys GENDERS; ethnicity:
-    keys of the model, which for the offline default are ETHNICITIES.
+    keys of the model, which for the offline default are ETHNICITIES; empty where the model does not say.
     """
 
     age: float
@@ -121,6 +121,21 @@ class Attributes:
 AGE_BINS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
 GENDERS = ("male", "female")
 ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
+
+
+def decade_of(age: np.ndarray) -> np.ndarray:
+    """(n,) years to (n,) places in AGE_BINS, -1 for NaN."""
+    return np.clip(np.nan_to_num(age, nan=-10.0) // 10, -1, len(AGE_BINS) - 1).astype(int)
+
+
+@dataclass(frozen=True)
+class FaceLabels:
+    """What corpora state about n faces. age: (n,) float years, NaN where not stated; gender, ethnicity: (n,) int,
+    places in GENDERS and ETHNICITIES, -1 where not stated."""
+
+    age: np.ndarray
+    gender: np.ndarray
+    ethnicity: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def merge(database: Path, shards: Sequence[Path]) -> None:
 
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
-    """Train "prior" or "decoder", or go on. Returns the model folder."""
+    """Train "prior", "decoder" or "attributes", or go on. Returns the model folder."""
     from ds2f.training import start
     from ds2f.training.loop import Step
 
@@ -96,9 +96,15 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
         def progress(step: Step) -> None:
             shown.update(step.seen, step.total, f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s")
 
-        run = start.train_prior if model == "prior" else start.train_decoder
-        folder = run(database, runs, config.train, progress)
-    out.print(f"The {model} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
+        starts = {"prior": start.train_prior, "decoder": start.train_decoder, "attributes": start.train_attributes}
+        folder = starts[model](database, runs, config.train, progress)
+    if model == "attributes":
+        from ds2f.evaluation.attributes import AttributeMeasures, print_measures
+        from ds2f.models import store
+
+        print_measures(AttributeMeasures.from_json(store.description(folder, model)["card"]["measures"]))
+    what = "attribute model" if model == "attributes" else model
+    out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
     return folder
 
 

@@ -23,7 +23,7 @@ class Line:
         torch.manual_seed(0)
         self.model = nn.Sequential()
         self.model.blocks = nn.ModuleList([nn.Linear(6, 4, bias=False)])  # a matrix for Muon
-        self.model.head = nn.Linear(4, 1)
+        self.model.head = nn.Sequential(nn.Dropout(0.1), nn.Linear(4, 1))
         self.x = torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
         self.y = self.x.sum(1, keepdim=True)
         self.calls, self.stop_at, self.poison_at = 0, stop_at, poison_at

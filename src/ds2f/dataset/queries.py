@@ -235,6 +235,18 @@ class Dataset:
                 None if r["voice"] is None else to_vector(r["voice"]),
             )
 
+    def labelled_faces(self, split: str, encoder: str = "dlib") -> Iterator[tuple[np.ndarray, dict[str, str]]]:
+        """(identity vector, {attribute: value}) of the faces whose corpus states age, gender or ethnicity."""
+        rows = self.connection.execute(
+            "SELECT fe.vector, json_group_object(l.attribute, l.value) AS labels FROM labels l"
+            " JOIN videos v ON v.id = l.video_id JOIN identities i ON i.id = v.identity_id AND i.split = ?"
+            " JOIN faces f ON f.video_id = v.id JOIN face_embeddings fe ON fe.face_id = f.id AND fe.encoder = ?"
+            " WHERE v.state = 'done' AND l.attribute IN ('age', 'gender', 'ethnicity') GROUP BY f.id ORDER BY f.id",
+            (split, encoder),
+        )
+        for r in rows:
+            yield _vector(r["vector"]), json.loads(r["labels"])
+
     # ── status ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def counts(self) -> dict[str, dict[str, int]]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ds2f.types import Attributes, DetectedFace
+from ds2f.types import AGE_BINS, Attributes, DetectedFace
 
 
 class FaceDetector(Protocol):
@@ -46,3 +46,9 @@ class AttributeModel(Protocol):
         """images: uint8 RGB pictures; faces: one detected face in each; both empty if the model does not need the
         picture. identities: (n, 128) float32 of the same faces by dlib."""
         ...
+
+
+def one_decade(age: float) -> dict[str, float]:
+    """`Attributes.age_bins` of a model that names one age and no distribution: all of it in that decade."""
+    decade = min(int(max(age, 0.0)) // 10, len(AGE_BINS) - 1)
+    return {name: float(i == decade) for i, name in enumerate(AGE_BINS)}

@@ -1,6 +1,6 @@
 """Model files: safetensors for the numbers, JSON for the rest, never pickle. A model is a folder:
 
-decoder.safetensors  decoder.json      prior.safetensors  prior.json
+decoder.safetensors  decoder.json      prior.safetensors  prior.json      attributes.safetensors  attributes.json
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
+from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
 
@@ -44,12 +45,12 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     os.replace(aside, path)
 
 
-def save(folder: Path, module: Decoder | Prior, card: dict[str, Any], half: bool = True) -> None:
+def save(folder: Path, module: Decoder | Prior | AttributeHead, card: dict[str, Any], half: bool = True) -> None:
     """Write one model into `folder`. card: what a reader should know (data, images seen, date, licence).
 
     half: store weights as float16, half the size; loading widens them again.
     """
-    kind = "decoder" if isinstance(module, Decoder) else "prior"
+    kind = {Decoder: "decoder", Prior: "prior", AttributeHead: "attributes"}[type(module)]
     folder.mkdir(parents=True, exist_ok=True)
     state = module.state_dict()
     write_tensors(folder / f"{kind}.safetensors", {k: v.half() if half else v for k, v in state.items()})
@@ -67,8 +68,13 @@ def load_prior(folder: Path) -> Prior:
     return _load(folder, "prior", lambda config: Prior(PriorConfig(**config)))
 
 
+def load_attributes(folder: Path) -> AttributeHead:
+    """Raises UserError if the folder holds no attribute model, or one that does not fit."""
+    return _load(folder, "attributes", lambda config: AttributeHead(AttributesConfig(**config)))
+
+
 def description(folder: Path, kind: str) -> dict[str, Any]:
-    """The JSON beside the weights of `kind` ("decoder" or "prior")."""
+    """The JSON beside the weights of `kind` ("decoder", "prior" or "attributes")."""
     path = folder / f"{kind}.json"
     if not folder.is_dir():
         raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")

@@ -1,1 +1,1 @@
-"""Training: one loop (`loop`), what the two models learn from (`decoder`, `prior`), and checkpoints."""
+"""Training: one loop (`loop`), what the models learn from (`decoder`, `prior`, `attributes`), and checkpoints."""

@@ -1,4 +1,4 @@
-"""The training loop, top to bottom, for both models. Progress is counted in rows seen, so that it means the same
+"""The training loop, top to bottom, for all models. Progress is counted in rows seen, so that it means the same
 at any batch size. Run it again and it goes on where it was."""
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
         while step < steps:
             # Order, noise and dropping depend on (seed, step) alone: a resumed run repeats what an unbroken one does.
             generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
+            torch.manual_seed(options.seed * 1_000_003 + step)  # dropout knows only the global generator
             rows = data_order(task.size, step * options.batch, options.batch, options.seed)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:

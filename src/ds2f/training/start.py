@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,13 @@ from ds2f import __version__
 from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
+from ds2f.evaluation.attributes import measure
+from ds2f.face.attributes import estimate
 from ds2f.models import store
+from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
 from ds2f.training.decoder import DecoderTask, load_faces
 from ds2f.training.loop import Options, Progress, train
 from ds2f.training.prior import PriorTask, load_pairs
@@ -71,6 +76,39 @@ def train_prior(database: Path, runs: Path, settings: Train, progress: Progress 
     ema = train(PriorTask(Prior(config), pairs, held_out, device), options, progress)
     assert isinstance(ema, Prior)
     store.save(runs / "model", ema, _card(data, len(pairs.voice), total))
+    return runs / "model"
+
+
+def train_attributes(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
+    """Train, or go on training, the attribute head, and measure it. Returns the model folder, runs/model.
+
+    It learns from the identities of the train split. Those of val choose the temperatures; the measures are of val
+    and test together, but for the calibration error, which the temperatures would flatter: that is of test alone.
+    """
+    with Dataset(database) as dataset:
+        faces, val, test = (load_labelled(dataset, [split]) for split in ("train", "val", "test"))
+        held_out = load_labelled(dataset, ["val", "test"])
+        data = dataset.fingerprint()
+    torch.manual_seed(settings.seed)
+    options = _options(
+        runs / "attributes",
+        settings,
+        torch.device("cpu"),  # a step takes a millisecond there; a GPU would wait for its next launch
+        settings.attributes_batch,
+        settings.attributes_faces,
+        settings.attributes_lr,
+    )
+    config = AttributesConfig(identity_dim=faces.identity.shape[1])
+    task = AttributesTask(AttributeHead(config), faces, val, torch.device("cpu"))
+    ema = train(task, replace(options, bf16=False, muon=False, weight_decay=0.05), progress)
+    assert isinstance(ema, AttributeHead)
+    calibrate(ema.eval(), val)
+    measures = replace(
+        measure(estimate(ema, held_out.identity), held_out.labels),
+        calibration_error=measure(estimate(ema, test.identity), test.labels).calibration_error,
+    )
+    card = _card(data, len(faces), settings.attributes_faces)
+    store.save(runs / "model", ema, {**card, "held_out_faces": len(held_out), "measures": measures.as_json()})
     return runs / "model"
 
 

@@ -1,0 +1,76 @@
+"""Face models by the names that ds2f.toml gives them: "mtcnn", "dlib", "ds2f-attributes", "uniface:arcface", ...
+
+A name says which model made a row of the dataset. Nothing is imported or loaded before a model is asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ds2f.errors import UserError
+from ds2f.face import deepface_models, uniface_models
+from ds2f.face.base import AttributeModel, FaceDetector, FaceEmbedder
+
+DETECTORS = ("mtcnn", *(f"uniface:{name}" for name in uniface_models.DETECTORS))
+EMBEDDERS = (
+    "dlib",
+    *(f"uniface:{name}" for name in uniface_models.EMBEDDERS),
+    *(f"deepface:{name}" for name in deepface_models.EMBEDDERS),
+)
+ATTRIBUTES = ("ds2f-attributes", *(f"uniface:{name}" for name in uniface_models.ATTRIBUTES), "deepface")
+
+_OWN = "ds2f-attributes:"  # a folder follows: a model of the user's own, made by `ds2f train attributes`
+
+
+def name_of(spec: str) -> str:
+    """The `name` of the model that `spec` means, without loading it. Raises UserError for an unknown one."""
+    if not spec.startswith(_OWN):
+        _check(spec, "face model", (*DETECTORS, *EMBEDDERS, *ATTRIBUTES))
+    return spec
+
+
+def load_detector(spec: str, min_score: float | None = None) -> FaceDetector:
+    """min_score: under which a face does not count, on the detector's own scale; None: its default.
+
+    Raises UserError for an unknown name, a missing package, or weights that cannot be had.
+    """
+    _check(spec, "face detector", DETECTORS)
+    if spec != "mtcnn":
+        return uniface_models.UnifaceDetector(spec.removeprefix("uniface:"), 0.5 if min_score is None else min_score)
+    from ds2f.face.mtcnn import MTCNN
+
+    return MTCNN() if min_score is None else MTCNN(min_score)
+
+
+def load_embedder(spec: str) -> FaceEmbedder:
+    """Raises UserError as `load_detector`."""
+    _check(spec, "face embedder", EMBEDDERS)
+    library, _, model = spec.partition(":")
+    if library == "uniface":
+        return uniface_models.UnifaceEmbedder(model)
+    if library == "deepface":
+        return deepface_models.DeepFaceEmbedder(model)
+    from ds2f.face.dlib_resnet import DlibResNet
+
+    return DlibResNet()
+
+
+def load_attributes(spec: str) -> AttributeModel:
+    """Raises UserError as `load_detector`. "ds2f-attributes:FOLDER" is a model that `ds2f train attributes` made."""
+    own = spec.startswith(_OWN)
+    if not own:
+        _check(spec, "attribute model", ATTRIBUTES)
+    if spec == "uniface:fairface":
+        return uniface_models.FairFace()
+    if spec == "uniface:agegender":
+        return uniface_models.AgeGender()
+    if spec == "deepface":
+        return deepface_models.DeepFaceAttributes()
+    from ds2f.face.attributes import IdentityAttributes
+
+    return IdentityAttributes(Path(spec.removeprefix(_OWN)) if own else None)
+
+
+def _check(spec: str, what: str, known: tuple[str, ...]) -> None:
+    if spec not in known:
+        raise UserError(f"There is no {what} {spec!r}; choose one of {', '.join(known)}.")

@@ -1,0 +1,86 @@
+"""The attribute head: p(age), p(gender) and p(ethnicity) of a face, read off its identity vector.
+
+Age is a distribution over whole years, so that one softmax answers both "how old" and "how sure".
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS
+
+MAX_AGE = 100  # years; whoever is older counts as this old
+CLASSES = {"age": MAX_AGE + 1, "gender": len(GENDERS), "ethnicity": len(ETHNICITIES)}
+
+Distributions = dict[str, Tensor]
+"""{attribute: (n, classes)} for the attributes of CLASSES, logits or probabilities."""
+
+
+@dataclass(frozen=True)
+class AttributesConfig:
+    """identity_dim: of the vectors of face_encoder, the only ones that the head understands."""
+
+    identity_dim: int = 128
+    width: int = 256
+    depth: int = 1
+    dropout: float = 0.3
+    face_encoder: str = "dlib"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class AttributeHead(nn.Module):
+    """identity: (n, identity_dim) float32 to the logits of every attribute."""
+
+    mean: Tensor
+    std: Tensor
+    temperature: Tensor
+
+    def __init__(self, config: AttributesConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mean", torch.zeros(config.identity_dim))
+        self.register_buffer("std", torch.ones(config.identity_dim))
+        self.register_buffer("temperature", torch.ones(len(CLASSES)))
+        self.enter = nn.Linear(config.identity_dim, config.width)
+        self.blocks = nn.ModuleList(ResidualBlock(config.width, config.dropout) for _ in range(config.depth))
+        self.dropout = nn.Dropout(config.dropout)
+        self.leave = nn.ModuleDict({name: nn.Linear(config.width, count) for name, count in CLASSES.items()})
+
+    def forward(self, identity: Tensor) -> Distributions:
+        x = self.enter((identity - self.mean) / self.std)
+        for block in self.blocks:
+            x = block(x)
+        x = self.dropout(F.silu(x))
+        return {name: leave(x) for name, leave in self.leave.items()}
+
+    def probabilities(self, identity: Tensor) -> Distributions:
+        """softmax(logits / T), one temperature T per attribute (Guo et al. 2017, arXiv:1706.04599)."""
+        logits = self(identity)
+        return {name: F.softmax(logits[name] / t, dim=1) for name, t in zip(CLASSES, self.temperature, strict=True)}
+
+
+def decades(years: Tensor) -> Tensor:
+    """Probabilities of single years, (n, MAX_AGE + 1), summed by AGE_BINS: (n, 9)."""
+    decade = (torch.arange(MAX_AGE + 1, device=years.device) // 10).clamp(max=len(AGE_BINS) - 1)
+    return years.new_zeros(len(years), len(AGE_BINS)).index_add_(1, decade, years)
+
+
+class ResidualBlock(nn.Module):
+    """x + MLP(norm(x))."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.body = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(self.norm(x))
