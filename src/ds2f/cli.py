@@ -71,9 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--retry-failed", action="store_true", help="try the failed files once more")
     sub.add_argument("--engine", choices=("local", "ray"), help="processes of this machine, or a Ray cluster")
     sub.add_argument("--ray-address", metavar="ADDRESS", help="of a running cluster, or auto (default: start one here)")
-    sub.add_argument(
-        "--shard", default="", metavar="I/N", help="do this part, in a database of its own: see merge"
-    )
+    sub.add_argument("--shard", default="", metavar="I/N", help="do this part, in a database of its own: see merge")
 
     sub = command("merge", _merge, "take what shards have extracted into the dataset they are parts of")
     sub.add_argument("shards", nargs="+", type=Path, metavar="SHARD.db")

@@ -53,7 +53,7 @@ class Faces:
     attributes: list[str] = _key(["ds2f-attributes"], "models of age, gender and ethnicity")
     frames: int = _key(5, "frames looked at per video, spread evenly")
     crop_size: int = _key(128, "pixels of the aligned crop that is stored")
-    min_score: float = _key(0.90, "detector probability under which a face does not count")
+    min_score: float = _key(0.0, "detector score under which a face does not count; 0 = the detector's own default")
     min_eye_distance: float = _key(12.0, "pixels between the eyes under which a face is too small")
     box_crop: int = _key(0, "pixels of a second crop, the detector's box with margins; 0 = none")
     box_margin_height: float = _key(0.4, "added to the height of the box, half on either side")

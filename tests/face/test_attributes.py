@@ -76,7 +76,8 @@ def test_real_faces(model: IdentityAttributes, shared_data: Path) -> None:
     """Two dozen faces of UTKFace by name, cut, embedded and judged as a user's would be."""
     from ds2f.config import Audio, Faces
     from ds2f.corpora.scan import Skipped, scan
-    from ds2f.extract.item import Extractor, Settings
+    from ds2f.extract.item import Extractor
+from ds2f.extract.settings import Settings
     from ds2f.media import read_image
     from ds2f.types import Source
 
@@ -88,7 +89,7 @@ def test_real_faces(model: IdentityAttributes, shared_data: Path) -> None:
     right = []
     for item in adults:
         try:
-            face = extractor.extract_still(read_image(Source(archives[0], item.offset, item.size))).face
+            face = extractor.still(read_image(Source(archives[0], item.offset, item.size)))[0]
         except ItemError:  # the detector does not find one picture in two hundred
             continue
         found = model.predict_identities(face.identity[None])[0]

@@ -13,8 +13,10 @@ from ds2f.cli import main
 from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.store import store as store_result
 from ds2f.errors import UserError
 from ds2f.face.attributes import IdentityAttributes, estimate
+from ds2f.media import encode_webp
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.training.attributes import (
@@ -27,8 +29,8 @@ from ds2f.training.attributes import (
 )
 from ds2f.training.loop import Options, train
 from ds2f.training.start import train_attributes
-from ds2f.types import ETHNICITIES, GENDERS, CorpusItem, DetectedFace, Extracted, Face, FaceLabels
-from helpers import ENCODERS
+from ds2f.types import ETHNICITIES, GENDERS, CorpusItem, DetectedFace, Extracted, FaceLabels, StoredFace
+from helpers import PLAN, wanting
 
 RULE = np.random.default_rng(9).normal(size=(128, 8)).astype(np.float32) / 4
 
@@ -53,12 +55,11 @@ def fill(dataset: Dataset, faces: LabelledFaces, labelled: bool = True) -> None:
         for i, pairs in enumerate(stated)
     ]
     dataset.add_items(Path("/faces"), "still", items, SplitRule())
-    crop, points = np.zeros((8, 8, 3), np.uint8), np.zeros((5, 2), np.float32)
-    paths = dataset.connection.execute("SELECT id, path FROM videos").fetchall()
-    for row in paths:
-        identity = faces.identity[int(row["path"][:5])]
-        face = Face(crop, identity, DetectedFace((0, 0, 8, 8), points, 1.0), 0.0, 1.0, 1.0)
-        dataset.store(row["id"], Extracted(face, None, None, 0.0, 8, 8, 0.0), ENCODERS)
+    webp, points = encode_webp(np.zeros((8, 8, 3), np.uint8)), np.zeros((5, 2), np.float32)
+    for job in wanting(dataset):
+        identity = faces.identity[int(job.source.path.stem)]
+        face = StoredFace(webp, None, identity, DetectedFace((0, 0, 8, 8), points, 1.0), 0.0, 1.0, 1.0, 1)
+        store_result(dataset, job, Extracted(face=face), PLAN)
 
 
 def test_the_age_distribution_has_its_mean_at_the_age_and_its_spread() -> None:

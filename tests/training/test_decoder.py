@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -28,7 +27,8 @@ def made_up_faces(count: int, seed: int) -> FaceData:
     pattern = pattern + pattern.flip(3)
     image = torch.einsum("nd,dchw->nchw", identity[:, :4], pattern) * 15 + 128
     image = image + 8 * torch.randn(image.shape, generator=generator)
-    return FaceData(image.clamp(0, 255).byte(), identity, torch.ones(count, 1))
+    conditions = {"identity": Condition.of(identity), "coverage": Condition.of(torch.ones(count, 1))}
+    return FaceData(image.clamp(0, 255).byte(), conditions)
 
 
 def task() -> DecoderTask:
@@ -47,10 +47,10 @@ def test_linear_face_recovers_a_linear_map() -> None:
 def test_linear_face_is_fitted_and_zero_where_no_identity_is_given() -> None:
     model, held_out = task().model, made_up_faces(64, 1)
     x = model.normalise(held_out.image.float() / 127.5 - 1)
-    linear = model.linear({"identity": Condition.of(held_out.identity)})
+    linear = model.linear({"identity": Condition.of(held_out.of("identity"))})
     assert linear is not None
     assert (x - linear).square().mean() < 0.3 * x.square().mean()
-    nothing = model.linear({"identity": Condition.of(held_out.identity).dropped()})
+    nothing = model.linear({"identity": Condition.of(held_out.of("identity")).dropped()})
     assert nothing is not None
     assert nothing.abs().max() == 0
     assert model.linear({}) is None
@@ -82,5 +82,5 @@ def test_faces_come_out_of_the_dataset_in_size_and_split(tmp_path: Path) -> None
         data = load_faces(dataset, "train", SIZE)
     assert data.image.shape == (3, 3, SIZE, SIZE)
     assert data.image.dtype == torch.uint8
-    assert data.identity.shape == (3, 128)
-    assert np.isclose(data.coverage.numpy(), extracted(1).face.coverage).all()
+    assert data.of("identity").shape == (3, 128)
+    assert set(data.conditions) == {"identity", "coverage"}, "what no face has is no condition"

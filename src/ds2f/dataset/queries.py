@@ -240,12 +240,12 @@ class Dataset:
         rows = self.connection.execute(
             "SELECT fe.vector, json_group_object(l.attribute, l.value) AS labels FROM labels l"
             " JOIN videos v ON v.id = l.video_id JOIN identities i ON i.id = v.identity_id AND i.split = ?"
-            " JOIN faces f ON f.video_id = v.id JOIN face_embeddings fe ON fe.face_id = f.id AND fe.encoder = ?"
-            " WHERE v.state = 'done' AND l.attribute IN ('age', 'gender', 'ethnicity') GROUP BY f.id ORDER BY f.id",
+            " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
+            " WHERE l.attribute IN ('age', 'gender', 'ethnicity') GROUP BY v.id ORDER BY v.id",
             (split, encoder),
         )
         for r in rows:
-            yield _vector(r["vector"]), json.loads(r["labels"])
+            yield to_vector(r["vector"]), json.loads(r["labels"])
 
     # ── status ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -316,7 +316,8 @@ def _attributes(text: str | None) -> Attributes | None:
     found = json.loads(text or "{}")
     if not found:
         return None
-    return Attributes(found["age"][0], found["age"][1], found["gender"][1], found["ethnicity"][1])
+    stated = {name: found.get(name, (None, {}))[1] for name in ("gender", "ethnicity")}
+    return Attributes(found["age"][0], found["age"][1], **stated)
 
 
 def to_blob(vector: np.ndarray) -> bytes:

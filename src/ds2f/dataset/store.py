@@ -109,6 +109,7 @@ def attribute_rows(attributes: Attributes) -> list[tuple[str, float | str, float
         ("age", round(attributes.age, 2), None, text(attributes.age_bins))
     ]
     for name, distribution in (("gender", attributes.gender), ("ethnicity", attributes.ethnicity)):
-        likeliest = max(distribution, key=lambda key: distribution[key])
-        rows.append((name, likeliest, round(distribution[likeliest], 4), text(distribution)))
+        if distribution:  # not every model says everything
+            likeliest = max(distribution, key=lambda key: distribution[key])
+            rows.append((name, likeliest, round(distribution[likeliest], 4), text(distribution)))
     return rows

@@ -85,7 +85,7 @@ class Extractor:
     def __init__(self, settings: Settings) -> None:
         cv2.setNumThreads(1)  # parallelism is over files
         self.settings = settings
-        self.detector = face_models.load_detector(settings.faces.detector, settings.faces.min_score)
+        self.detector = face_models.load_detector(settings.faces.detector, settings.faces.min_score or None)
         self.embedder: FaceEmbedder = DlibResNet()
         self._models: dict[str, object] = {}
 

@@ -36,6 +36,7 @@ class Estimates:
 class IdentityAttributes:
     """An AttributeModel that looks at the identity vectors only."""
 
+    needs_picture = False
     licence = "weights: non-commercial research, as UTKFace; code: Apache-2.0"
 
     def __init__(self, folder: Path | None = None) -> None:

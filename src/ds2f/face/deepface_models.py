@@ -57,6 +57,7 @@ class DeepFaceAttributes:
     """Age as one number, gender and six ethnicities as probabilities."""
 
     name = "deepface"
+    needs_picture = True
     licence = "MIT; weights trained for research on IMDB-WIKI and FairFace"
 
     def __init__(self) -> None:

@@ -90,6 +90,7 @@ class FairFace:
     """Kärkkäinen & Joo, WACV 2021. Its `predict` names only the likeliest class, so the logits are read here."""
 
     name = "uniface:fairface"
+    needs_picture = True
     licence = ATTRIBUTES["fairface"].licence
 
     def __init__(self) -> None:
@@ -118,6 +119,7 @@ class AgeGender:
     """InsightFace's small model of age and gender. It gives one age and no ethnicity."""
 
     name = "uniface:agegender"
+    needs_picture = True
     licence = ATTRIBUTES["agegender"].licence
 
     def __init__(self) -> None:

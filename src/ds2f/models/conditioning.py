@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition for a batch. value: (n, d) float32, or (n, 3, size, size) for a guide image; given: (n,) bool, False where it is to be ignored."""
+    """One condition for a batch. value: (n, d) float32, or (n, 3, size, size) for a guide image; given: (n,) bool,
+    False where it is to be ignored."""
 
     value: Tensor
     given: Tensor

@@ -66,9 +66,9 @@ def load_faces(dataset: Dataset, split: str, size: int) -> FaceData:
         "identity": _known([row.identity for row in rows]),
         "coverage": _known([[row.coverage] for row in rows]),
         "voice": _known([row.voice for row in rows]),
-        "age": _known([a and [a.age] for a in looks]),
-        "gender": _known([a and [a.gender.get("female", 0.0)] for a in looks]),
-        "ethnicity": _known([a and [a.ethnicity.get(name, 0.0) for name in ETHNICITIES] for a in looks]),
+        "age": _known([[a.age] if a else None for a in looks]),
+        "gender": _known([[a.gender["female"]] if a else None for a in looks]),
+        "ethnicity": _known([[a.ethnicity[name] for name in ETHNICITIES] if a else None for a in looks]),
     }
     known = {name: condition for name, condition in conditions.items() if condition is not None}
     return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
@@ -126,15 +126,14 @@ class DecoderTask:
             pixels = torch.where(flip[:, None, None, None], pixels.flip(3), pixels)
         x = self.model.normalise(pixels.to(self.device))
         wanted = [name for name in self.model.config.conditions if name in data.conditions]
-        conditions = {n: Condition(data.conditions[n].value[rows], data.conditions[n].given[rows]) for n in wanted}
-        if generator is None:
-            return x, {
-                name: Condition(c.value.to(self.device), c.given.to(self.device)) for name, c in conditions.items()
-            }
-        if self.model.config.guide:
+        told = [data.conditions[name] for name in wanted]
+        conditions = {k: Condition(c.value[rows], c.given[rows]) for k, c in zip(wanted, told, strict=True)}
+        if generator is not None and self.model.config.guide:
             guides = random_guides(x, generator)
             conditions |= {"guide": Condition.of(guides.image), "guide_level": Condition.of(guides.level)}
-        return x, drop(conditions, n, generator, self.device)
+        if generator is not None:
+            conditions = drop(conditions, n, generator)
+        return x, {k: Condition(c.value.to(self.device), c.given.to(self.device)) for k, c in conditions.items()}
 
     def _losses(self, model: Decoder, data: FaceData, rows: Tensor, noise: torch.Generator, augment: bool) -> Tensor:
         x, conditions = self._batch(data, rows, noise if augment else None)
@@ -174,7 +173,7 @@ class DecoderTask:
         write_grid(path, [to_uint8(row) for row in grid])
 
 
-def drop(conditions: Conditions, n: int, generator: torch.Generator, device: torch.device) -> Conditions:
+def drop(conditions: Conditions, n: int, generator: torch.Generator) -> Conditions:
     """Hide conditions at random, row by row: each by itself with its share of DROP, and at times all of them."""
     nothing = torch.rand(n, generator=generator) < DROP_ALL
     kept: dict[str, Tensor] = {}
@@ -183,4 +182,4 @@ def drop(conditions: Conditions, n: int, generator: torch.Generator, device: tor
         if name != "coverage":
             given &= ~nothing
         kept[name] = given & kept["guide"] if name == "guide_level" else given
-    return {name: Condition(c.value.to(device), kept[name].to(device)) for name, c in conditions.items()}
+    return {name: Condition(c.value, kept[name]) for name, c in conditions.items()}
