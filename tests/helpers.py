@@ -234,14 +234,15 @@ def make_that_fails() -> ExtractMany:
     raise UserError("The package face_recognition_models is missing")
 
 
-def tiny_decoder(seed: int = 0) -> Decoder:
+def tiny_decoder(seed: int = 0, every_condition: bool = False) -> Decoder:
     """A 16 px decoder with random weights, none of them zero, so that every condition matters."""
     import torch  # here, and not above: worker processes import this file
 
-    from ds2f.models.decoder import Decoder, DecoderConfig
+    from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
 
     generator = torch.Generator().manual_seed(seed)
-    decoder = Decoder(DecoderConfig(size=16, patch=4, width=64, depth=2, heads=1, refine=4))
+    more = {"conditions": ALL_CONDITIONS, "guide": True} if every_condition else {}
+    decoder = Decoder(DecoderConfig(size=16, patch=4, width=64, depth=2, heads=1, refine=4, **more))
     with torch.no_grad():
         for parameter in decoder.parameters():
             parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))

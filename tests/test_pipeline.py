@@ -8,8 +8,11 @@ import torch
 
 from ds2f.demo.run import samples
 from ds2f.errors import ItemError, UserError
+from ds2f.face.attributes import IdentityAttributes
+from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.pipeline import Settings, Speech2Face
+from ds2f.types import ETHNICITIES, NO_WISH, Wish
 from helpers import silence, tiny_decoder, write_audio
 
 QUICK = Settings(steps=4)
@@ -66,3 +69,64 @@ def test_a_prior_and_a_decoder_of_different_identities_are_refused(model: Speech
     prior = Prior(PriorConfig(identity_dim=64, width=16, depth=1))
     with pytest.raises(UserError, match="not made for each other"):
         Speech2Face(prior, tiny_decoder(), model.folder, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("wish", [Wish(gender="female"), Wish(gender="male"), Wish(age=65), Wish(ethnicity="Asian")])
+def test_a_wish_bends_the_identity_towards_people_who_look_so(
+    model: Speech2Face, voices: np.ndarray, wish: Wish
+) -> None:
+    head = IdentityAttributes()
+    many, seeds = np.repeat(voices, 4, 0), list(range(4 * len(voices)))
+
+    def met(wished: Wish) -> float:
+        found = head.estimate(model.identities(many, seeds, 0.7, wished))
+        if wish.age is not None:
+            return float((np.abs(found.age - wish.age) < 12).mean())
+        if wish.gender is not None:
+            return float(((found.female > 0.5) == (wish.gender == "female")).mean())
+        return float((found.ethnicity.argmax(1) == ETHNICITIES.index("Asian")).mean())
+
+    assert met(wish) > 0.85
+    assert met(wish) > met(NO_WISH) + 0.1
+
+
+def test_a_wish_leaves_the_voice_its_say(model: Speech2Face, voices: np.ndarray) -> None:
+    wish = Wish(age=60, gender="female")
+    one, other = model.identities(voices[[0, -1]], [3, 3], 0.7, wish)
+    assert np.linalg.norm(one - other) > 0.05
+
+
+def test_what_the_decoder_was_not_taught_is_refused_in_one_sentence(voices: np.ndarray) -> None:
+    plain = _with_decoder(tiny_decoder())
+    with pytest.raises(UserError, match="cannot be told guide; it knows coverage, identity"):
+        plain.draw(None, [0], QUICK, wish=Wish(guide=np.zeros((8, 8, 3), np.uint8)))
+    with pytest.raises(UserError, match="cannot be told voice"):
+        plain.generate(voices[0], 1, 0, Settings(steps=2, direct=True))
+
+
+def test_any_subset_of_conditions_moves_the_picture(voices: np.ndarray) -> None:
+    taught = _with_decoder(tiny_decoder(every_condition=True))
+    picture = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    wishes = [NO_WISH, Wish(age=70), Wish(gender="female"), Wish(ethnicity="Black"), Wish(guide=picture)]
+    wishes += [Wish(age=70, guide=picture), Wish(guide=picture, guide_level=0.2)]
+    drawn = [taught.draw(None, [0], QUICK, wish=wish).astype(int) for wish in wishes]
+    drawn.append(taught.generate(voices[0], 1, 0, Settings(steps=4, direct=True))[0].image[None].astype(int))
+    drawn.append(taught.generate(voices[-1], 1, 0, Settings(steps=4, direct=True))[0].image[None].astype(int))
+    for i, one in enumerate(drawn):
+        for other in drawn[:i]:
+            assert np.abs(one - other).mean() > 0.5
+
+
+def test_weights_for_each_condition(voices: np.ndarray) -> None:
+    taught = _with_decoder(tiny_decoder(every_condition=True))
+    wish = Wish(guide=np.full((16, 16, 3), 90, np.uint8))
+    weak, strong = (
+        taught.generate(voices[0], 1, 0, Settings(4, {"voice": 2.0, "guide": w}), wish=wish)[0].image.astype(int)
+        for w in (0.5, 3.0)
+    )
+    assert np.abs(weak - strong).mean() > 0.5
+
+
+def _with_decoder(decoder: Decoder) -> Speech2Face:
+    shipped = Speech2Face.load(None, "cpu")
+    return Speech2Face(shipped.prior, decoder, shipped.folder, torch.device("cpu"))

@@ -96,9 +96,19 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--count", type=_positive, help="faces per recording")
     sub.add_argument("--seed", type=int, help="the same seed gives the same face")
     sub.add_argument("--steps", type=_positive, help="sampler steps: more is finer and slower")
-    sub.add_argument("--guidance", type=float, help="how strictly the face follows the identity; 1 = no guidance")
+    sub.add_argument("--guidance", type=float, help="how strictly the face follows voice and wishes; 1 = no guidance")
     sub.add_argument("--temperature", type=float, help="0 = the most typical person, 1 = the whole variety")
     sub.add_argument("--noise", type=float, help="below 1 calmer pictures, 1 = the whole variety")
+    sub.add_argument("--age", type=float, metavar="YEARS", help="a wish: a person of this age")
+    sub.add_argument("--gender", choices=("male", "female"), help="a wish")
+    sub.add_argument("--ethnicity", choices=("White", "Black", "Asian", "Indian", "Others"), help="a wish, never heard")
+    sub.add_argument("--guide", type=Path, metavar="PICTURE", help="a blurred, pixelated or small picture to complete")
+    sub.add_argument(
+        "--guide-guidance", type=float, metavar="WEIGHT", help="how strictly to follow it; 1 = no guidance"
+    )
+    sub.add_argument(
+        "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
+    )
     sub.add_argument("--size", type=_positive, help="pixels; must be what the model draws")
     sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
@@ -200,17 +210,21 @@ def _generate(options: argparse.Namespace) -> int:
     from ds2f import workflow
 
     config = _config(options)
-    names = ("count", "seed", "steps", "guidance", "temperature", "noise")
+    names = ("count", "seed", "steps", "guidance", "guide_guidance", "direct", "temperature", "noise")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
         given["model"] = str(options.model.absolute())
     config = replace(config, generate=replace(config.generate, **given))
     if bool(options.recordings) == bool(options.database):
         raise UserError("Give either recordings, or --database FILE with --split.")
+    wishes = (options.age, options.gender, options.ethnicity, options.guide)
+    if options.database and any(wish is not None for wish in wishes):
+        raise UserError("Wishes such as --age and --guide are for recordings; leave them out with --database.")
     if options.database:
         workflow.generate_dataset(options.database, options.split, options.out, config, options.device, options.size)
         return 0
-    return workflow.generate_files(options.recordings, options.out, config, options.device, options.size)
+    wish = workflow.wish(*wishes)
+    return workflow.generate_files(options.recordings, options.out, config, options.device, options.size, wish)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -93,6 +93,7 @@ class Train:
     decoder_depth: int = _key(8, "blocks of the decoder's transformer")
     decoder_batch: int = _key(128, "faces per step")
     decoder_images: int = _key(400_000, "faces to see in all")
+    decoder_from: str = _key("", "folder of a model whose decoder to start from; empty = from nothing")
     decoder_lr: float = _key(1e-3, "peak learning rate of the decoder")
     prior_batch: int = _key(128, "pairs per step")
     prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart")
@@ -111,7 +112,9 @@ class Generate:
     count: int = _key(4, "faces per recording")
     seed: int = _key(0, "the same seed gives the same face on the same machine")
     steps: int = _key(12, "sampler steps: more is finer and slower")
-    guidance: float = _key(2.0, "how strictly the face follows the identity; 1 = no guidance")
+    guidance: float = _key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
+    guide_guidance: float = _key(1.0, "how strictly it follows a guide picture")
+    direct: bool = _key(False, "let the decoder hear the voice itself, without the prior")
     temperature: float = _key(0.7, "0 = the most typical person for a voice, 1 = the prior's whole variety")
     noise: float = _key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from ds2f.errors import ItemError, UserError
 from ds2f.models.store import write_json, write_tensors
 from ds2f.pictures import NOTICE, write_face
 from ds2f.pipeline import BATCH, Settings, Speech2Face
-from ds2f.types import GeneratedFace
+from ds2f.types import NO_WISH, GeneratedFace, Wish
 
 Report = Callable[[int, int, str], None]
 IDENTITIES = "identities.safetensors"
@@ -33,7 +34,7 @@ class Written:
 
 def from_files(
     model: Speech2Face, inputs: Sequence[Path], out: Path, count: int, seed: int, settings: Settings,
-    audio: Audio, progress: Report | None = None,
+    audio: Audio, wish: Wish = NO_WISH, progress: Report | None = None,
 ) -> Written:  # fmt: skip
     """Write <stem>-<i>.png, `count` for each recording, and generation.json.
 
@@ -54,15 +55,15 @@ def from_files(
             refused.append((path, error.reason))
             entries.append({"input": str(path), "failed": error.reason})
             continue
-        for i, face in enumerate(model.generate(voice, count, seed, settings)):
+        for i, face in enumerate(model.generate(voice, count, seed, settings, wish=wish)):
             name = f"{stem}-{i}.png"
-            _write(out / name, face, model, settings)
+            _write(out / name, face, {**_details(model, settings), **_wished(wish)})
             faces.append(out / name)
             vectors[name] = face.identity
             entries.append({"input": str(path), "image": name, "seed": face.seed})
     if progress:
         progress(len(inputs), len(inputs), "")
-    _write_record(out, model, settings, entries, vectors)
+    _write_record(out, model, {**asdict(settings), **_wished(wish)}, entries, vectors)
     return Written(faces, refused)
 
 
@@ -86,14 +87,19 @@ def from_dataset(
     todo = [i for i, name in enumerate(names) if _details_of(out / name) != {"seed": seeds[i], **wanted}]
     for start in range(0, len(todo), BATCH):
         rows = todo[start : start + BATCH]
-        for i, image in zip(rows, model.draw(identities[rows], [seeds[i] for i in rows], settings), strict=True):
-            _write(out / names[i], GeneratedFace(image, identities[i], seeds[i]), model, settings)
+        chosen = [seeds[i] for i in rows]
+        if settings.direct:
+            images = model.draw(None, chosen, settings, voices=voices[rows])
+        else:
+            images = model.draw(identities[rows], chosen, settings)
+        for i, image in zip(rows, images, strict=True):
+            _write(out / names[i], GeneratedFace(image, identities[i], seeds[i]), wanted)
         if progress:
             progress(len(pairs) - len(todo) + start + len(rows), len(pairs), "")
     if progress:
         progress(len(pairs), len(pairs), "")
     entries = [{"input": p.path, "image": n, "seed": s} for p, n, s in zip(pairs, names, seeds, strict=True)]
-    _write_record(out, model, settings, entries, dict(zip(names, identities, strict=True)))
+    _write_record(out, model, asdict(settings), entries, dict(zip(names, identities, strict=True)))
     return Written([out / name for name in names], [])
 
 
@@ -139,14 +145,21 @@ def _details_of(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _write(path: Path, face: GeneratedFace, model: Speech2Face, settings: Settings) -> None:
-    write_face(path, face.image, {"seed": face.seed, **_details(model, settings)})
+def _wished(wish: Wish) -> dict[str, Any]:
+    said = {"age": wish.age, "gender": wish.gender, "ethnicity": wish.ethnicity, "guide_level": wish.guide_level}
+    if wish.guide is not None:
+        said["guide"] = hashlib.sha256(wish.guide.tobytes()).hexdigest()[:12]
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _write(path: Path, face: GeneratedFace, details: dict[str, Any]) -> None:
+    write_face(path, face.image, {"seed": face.seed, **details})
 
 
 def _write_record(
     out: Path,
     model: Speech2Face,
-    settings: Settings,
+    settings: dict[str, Any],
     entries: list[dict[str, Any]],
     vectors: dict[str, np.ndarray],
 ) -> None:
@@ -158,7 +171,7 @@ def _write_record(
         "ds2f": __version__,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": {"folder": str(model.folder), "fingerprint": model.fingerprint},
-        "settings": asdict(settings),
+        "settings": settings,
         "size": model.size,
         "identity_vectors": IDENTITIES,
         "faces": entries,

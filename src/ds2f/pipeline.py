@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from ds2f.config import Audio
-from ds2f.diffusion.guidance import guided
+from ds2f.diffusion.flow import Predict
+from ds2f.diffusion.guidance import Guidance, guided, steered
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import ItemError, UserError
 from ds2f.media import decode
 from ds2f.models import store
-from ds2f.models.conditioning import Condition
+from ds2f.models.attributes import AttributeHead
+from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior
 from ds2f.pictures import to_uint8
-from ds2f.types import GeneratedFace
+from ds2f.types import ETHNICITIES, NO_WISH, GeneratedFace, Wish
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import embed_one
 from ds2f.voice.resemblyzer import Resemblyzer
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
+WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity against the voice; 1 is Bayes' rule
 BATCH = 16  # faces through the decoder at once; bounds memory
 
 
@@ -34,15 +38,17 @@ BATCH = 16  # faces through the decoder at once; bounds memory
 class Settings:
     """How faces are drawn.
 
-    steps: sampler steps; guidance: weight of the identity, 1 = none; temperature in [0, 1]: 0 the most typical
-    person for the voice, 1 the whole variety of the prior; noise in [0, 1]: scale of the noise that the decoder
-    starts from, below 1 calmer and more typical pictures.
+    steps: sampler steps; guidance: one weight for all conditions, 1 = none, or {condition: weight}, where "voice"
+    means what carries it; temperature in [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the
+    prior; noise in [0, 1]: scale of the noise that the decoder starts from, below 1 calmer and more typical
+    pictures; direct: let the decoder hear the voice itself, and leave the prior out.
     """
 
     steps: int = 12
-    guidance: float = 2.0
+    guidance: float | Mapping[str, float] = 2.0
     temperature: float = 0.7
     noise: float = 0.85
+    direct: bool = False
 
 
 class Speech2Face:
@@ -91,16 +97,28 @@ class Speech2Face:
         speech = find_speech(media.audio, probability, audio.min_speech)
         return embed_one(encoder, cut(speech, self.prior.config.clip_seconds).audio)
 
+    @cached_property
+    def _attributes(self) -> AttributeHead:
+        own = (self.folder / "attributes.json").exists()
+        return store.load_attributes(self.folder if own else store.shipped()).to(self.device)
+
     @torch.no_grad()
-    def identities(self, voices: np.ndarray, seeds: Sequence[int], temperature: float) -> np.ndarray:
+    def identities(
+        self, voices: np.ndarray, seeds: Sequence[int], temperature: float, wish: Wish = NO_WISH
+    ) -> np.ndarray:
         """Draw one identity for each voice: (n, 256) and n seeds to (n, 128) float32.
 
-        temperature scales the noise that the prior's flow starts from.
+        temperature scales the noise that the prior's flow starts from; a wished age, gender or ethnicity bends the flow
+        towards people who look so, see `diffusion.guidance.steered`.
         """
         mean = self.prior.predict_mean(torch.from_numpy(np.asarray(voices, np.float32)).to(self.device))
         condition = Condition.of(mean)
         noise = _noise(seeds, (mean.shape[1],), self.device, stream=0)
-        residual = heun(lambda z, t: self.prior(z, t, condition), temperature * noise, PRIOR_STEPS)
+        predict: Predict = lambda z, t: self.prior(z, t, condition)  # noqa: E731
+        if wish.looks:
+            colouring, head = self.prior.colouring, self._attributes
+            predict = steered(predict, lambda x: head.log_likelihood(mean + x @ colouring, wish), WISH_STRENGTH)
+        residual = heun(predict, temperature * noise, PRIOR_STEPS)
         return (mean + residual @ self.prior.colouring).cpu().numpy()
 
     @torch.no_grad()
@@ -110,26 +128,62 @@ class Speech2Face:
         seeds: Sequence[int],
         settings: Settings = Settings(),
         progress: Callable[[int, int], None] | None = None,
+        wish: Wish = NO_WISH,
+        voices: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Identity vectors, (n, 128), or None for no condition, and n seeds to faces: (n, size, size, 3) uint8 RGB.
+        """Faces for n seeds: (n, size, size, 3) uint8 RGB.
 
+        identities: (n, 128), or None for nobody in particular; voices: (n, 256), for a decoder that hears them.
         progress: called as (sampler steps done, in all) over all batches.
+        Raises UserError if the decoder cannot be told what is wished.
         """
         images = []
         batches = range(0, len(seeds), BATCH)
         total = len(batches) * settings.steps
+        given = {"identity": identities, "voice": voices}
         for number, start in enumerate(batches):
             chosen = seeds[start : start + BATCH]
-            conditions = {"coverage": Condition.of(torch.ones(len(chosen), 1, device=self.device))}
-            if identities is not None:
-                rows = torch.from_numpy(np.asarray(identities[start : start + BATCH], np.float32))
-                conditions["identity"] = Condition.of(rows.to(self.device))
+            rows = {n: v[start : start + BATCH] for n, v in given.items() if v is not None}
+            conditions = self._conditions(rows, len(chosen), wish)
             noise = settings.noise * _noise(chosen, (3, self.size, self.size), self.device, stream=1)
             base = number * settings.steps
             report = (lambda done, _, base=base: progress(base + done, total)) if progress else None
-            sample = heun(guided(self.decoder, conditions, settings.guidance), noise, settings.steps, report)
+            sample = heun(guided(self.decoder, conditions, _guidance(settings)), noise, settings.steps, report)
             images.append(to_uint8(self.decoder.denormalise(sample)))
         return np.concatenate(images)
+
+    def _conditions(self, rows: Mapping[str, np.ndarray], n: int, wish: Wish) -> Conditions:
+        """What the decoder is told. rows: vectors by condition, (n, d); the wish is the same for all rows."""
+        told = {"coverage": torch.ones(n, 1)}
+        told |= {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in rows.items()}
+        known = {*self.decoder.config.conditions, *(["guide"] if self.decoder.config.guide else [])}
+        looks = {
+            "age": None if wish.age is None else torch.tensor([wish.age]),
+            "gender": None if wish.gender is None else torch.tensor([float(wish.gender == "female")]),
+            "ethnicity": None if wish.ethnicity is None else torch.eye(5)[ETHNICITIES.index(wish.ethnicity)],
+        }
+        for name, value in looks.items():
+            # With an identity the prior has seen to the looks already; a decoder that knows them hears them as well.
+            if value is not None and (name in known or "identity" not in rows):
+                told[name] = value.repeat(n, 1)
+        if wish.guide is not None:
+            told["guide"] = self._guide(wish.guide).repeat(n, 1, 1, 1)
+            if wish.guide_level is not None:
+                told["guide_level"] = torch.tensor([[wish.guide_level, 0.0]]).repeat(n, 1)
+        for name in told:
+            if name not in known:
+                raise UserError(
+                    f"The decoder in {self.folder} cannot be told {name.replace('_', ' ')}; it knows "
+                    f"{', '.join(sorted(known))}. Train one that can with: ds2f train decoder"
+                )
+        return {name: Condition.of(value.to(self.device)) for name, value in told.items()}
+
+    def _guide(self, picture: np.ndarray) -> Tensor:
+        """(height, width, 3) uint8 RGB to (1, 3, size, size) in the decoder's pixels."""
+        shrinks = min(picture.shape[:2]) > self.size
+        resized = cv2.resize(picture, (self.size,) * 2, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 127.5 - 1
+        return self.decoder.normalise(pixels.to(self.device)).cpu()
 
     def generate(
         self,
@@ -138,11 +192,16 @@ class Speech2Face:
         seed: int = 0,
         settings: Settings = Settings(),
         progress: Callable[[int, int], None] | None = None,
+        wish: Wish = NO_WISH,
     ) -> list[GeneratedFace]:
         """Faces that could belong to a voice, (256,): `count` of them, with seeds seed, seed + 1, ..."""
         seeds = [seed + i for i in range(count)]
-        identities = self.identities(np.repeat(voice[None], count, 0), seeds, settings.temperature)
-        images = self.draw(identities, seeds, settings, progress)
+        voices = np.repeat(voice[None], count, 0)
+        identities = self.identities(voices, seeds, settings.temperature, wish)
+        if settings.direct:
+            images = self.draw(None, seeds, settings, progress, wish, voices)
+        else:
+            images = self.draw(identities, seeds, settings, progress, wish)
         return [GeneratedFace(*row) for row in zip(images, identities, seeds, strict=True)]
 
     def imagine(self, count: int, seed: int = 0, settings: Settings = Settings()) -> list[GeneratedFace]:
@@ -152,6 +211,15 @@ class Speech2Face:
         mean = self.identities(voices, seeds, temperature=1.0)
         images = self.draw(mean, seeds, settings)
         return [GeneratedFace(*row) for row in zip(images, mean, seeds, strict=True)]
+
+
+def _guidance(settings: Settings) -> Guidance:
+    if not isinstance(settings.guidance, Mapping):
+        return Guidance(settings.guidance)
+    weights = dict(settings.guidance)
+    if "voice" in weights:
+        weights.setdefault("identity", weights["voice"])
+    return Guidance(1.0, weights)
 
 
 def _noise(seeds: Sequence[int], shape: tuple[int, ...], device: torch.device, stream: int) -> Tensor:

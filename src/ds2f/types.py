@@ -209,6 +209,30 @@ class Extracted:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What a face shall be besides fitting its voice; None = not said.
+
+    age: years; gender: one of GENDERS; ethnicity: one of ETHNICITIES, only ever somebody's explicit choice;
+    guide: (height, width, 3) uint8 RGB, a blurred, pixelated or small picture in the canonical crop; guide_level:
+    how much of it is lost, in [0, 1], see `models.guide`; None = let the decoder judge.
+    """
+
+    age: float | None = None
+    gender: str | None = None
+    ethnicity: str | None = None
+    guide: np.ndarray | None = None
+    guide_level: float | None = None
+
+    @property
+    def looks(self) -> bool:
+        """Whether it says anything about the person."""
+        return (self.age, self.gender, self.ethnicity) != (None, None, None)
+
+
+NO_WISH = Wish()
+
+
+@dataclass(frozen=True)
 class GeneratedFace:
     """One imagined face. image: (size, size, 3) uint8 RGB; identity: (128,) float32, the vector drawn from the
     prior that the decoder turned into the image; seed: reproduces it on the same machine."""

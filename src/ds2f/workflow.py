@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from ds2f.config import Config
 from ds2f.console import bar, err, out
-from ds2f.errors import UserError
+from ds2f.errors import ItemError, UserError
 
 if TYPE_CHECKING:
     from ds2f.extract.engine import Outcome
     from ds2f.pipeline import Settings, Speech2Face
+    from ds2f.types import Wish
 
 
 def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -> None:
@@ -108,7 +109,9 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     return folder
 
 
-def generate_files(recordings: Sequence[Path], folder: Path, config: Config, device: str, size: int | None) -> int:
+def generate_files(
+    recordings: Sequence[Path], folder: Path, config: Config, device: str, size: int | None, wish: Wish
+) -> int:
     """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did."""
     from ds2f.generate import from_files, make_folder
 
@@ -116,7 +119,9 @@ def generate_files(recordings: Sequence[Path], folder: Path, config: Config, dev
     model, settings = _model(config, device, size)
     chosen = config.generate
     with bar("generate") as shown:
-        written = from_files(model, recordings, folder, chosen.count, chosen.seed, settings, config.audio, shown.update)
+        written = from_files(
+            model, recordings, folder, chosen.count, chosen.seed, settings, config.audio, wish, shown.update
+        )
     for path, reason in written.refused:
         err.print(f"ds2f generate: {path}: {reason}", markup=False)
     for path in written.faces:
@@ -170,6 +175,20 @@ def run(config: Config, workers: int) -> None:
     evaluate(database, {"ds2f": faces}, config.evaluate.split, report, config)
 
 
+def wish(age: float | None, gender: str | None, ethnicity: str | None, guide: Path | None) -> Wish:
+    """Raises UserError for an age nobody has, and for a guide that is no picture."""
+    from ds2f.media import read_image
+    from ds2f.types import Source, Wish
+
+    if age is not None and not 0 <= age <= 100:
+        raise UserError(f"--age {age:g}: give years from 0 to 100.")
+    try:
+        picture = None if guide is None else read_image(Source(guide))
+    except ItemError as error:
+        raise UserError(f"--guide {guide}: {error.reason}.") from None
+    return Wish(age, gender, ethnicity, picture)
+
+
 def named_folders(values: Sequence[str]) -> dict[str, Path]:
     """NAME=FOLDER or FOLDER arguments to {name: folder}. Raises UserError for two of the same name."""
     found: dict[str, Path] = {}
@@ -192,4 +211,8 @@ def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, 
     model = Speech2Face.load(config.path(chosen.model) if chosen.model else None, device)
     if size is not None and size != model.size:
         raise UserError(f"The model in {model.folder} draws {model.size} px faces, not {size}; leave --size out.")
-    return model, Settings(chosen.steps, chosen.guidance, chosen.temperature, chosen.noise)
+    guidance: float | dict[str, float] = chosen.guidance
+    if chosen.guide_guidance != chosen.guidance:
+        weights = dict.fromkeys(("voice", "age", "gender", "ethnicity"), chosen.guidance)
+        guidance = {**weights, "guide": chosen.guide_guidance}
+    return model, Settings(chosen.steps, guidance, chosen.temperature, chosen.noise, chosen.direct)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.store import store
+from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
-from ds2f.models.decoder import Decoder, DecoderConfig
-from ds2f.training.decoder import DecoderTask, FaceData, fit_linear_face, load_faces
+from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
+from ds2f.training.decoder import DecoderTask, FaceData, drop, fit_linear_face, load_faces
 from ds2f.training.loop import Options, train
+from ds2f.training.start import warm_start
 from helpers import PLAN, extracted, item, wanting
 
 SIZE = 16
@@ -84,3 +88,97 @@ def test_faces_come_out_of_the_dataset_in_size_and_split(tmp_path: Path) -> None
     assert data.image.dtype == torch.uint8
     assert data.of("identity").shape == (3, 128)
     assert set(data.conditions) == {"identity", "coverage"}, "what no face has is no condition"
+
+
+def test_a_warm_start_draws_as_the_old_decoder_did_until_it_learns_more() -> None:
+    old = task().model
+    with torch.no_grad():
+        for parameter in old.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    config = replace(old.config, conditions=ALL_CONDITIONS, guide=True)
+    new = Decoder(config)
+    warm_start(new, old)
+    z, t = torch.randn(3, 3, SIZE, SIZE), torch.rand(3)
+    told = {"identity": Condition.of(torch.randn(3, 128)), "coverage": Condition.of(torch.ones(3, 1))}
+    torch.testing.assert_close(new(z, t, told), old(z, t, told))
+    guide = {"guide": Condition.of(torch.randn(3, 3, SIZE, SIZE))}
+    torch.testing.assert_close(new(z, t, {**told, **guide}), old(z, t, told))
+    with pytest.raises(UserError, match="another shape of decoder"):
+        warm_start(Decoder(replace(config, width=128, heads=2)), old)
+
+
+def test_every_condition_is_dropped_by_itself_and_all_at_once() -> None:
+    n = 4000
+    names = ("identity", "age", "coverage", "guide", "guide_level")
+    known = {name: Condition.of(torch.zeros(n, 1)) for name in names}
+    known["age"] = Condition(torch.zeros(n, 1), torch.arange(n) % 2 == 0)  # known of every other face
+    given = {name: c.given for name, c in drop(known, n, torch.Generator().manual_seed(0)).items()}
+    share = {name: float(rows.float().mean()) for name, rows in given.items()}
+    assert share["identity"] == pytest.approx(0.8 * 0.9, abs=0.03)
+    assert share["age"] == pytest.approx(0.5 * 0.7 * 0.9, abs=0.03)
+    assert share["coverage"] == pytest.approx(0.95, abs=0.02)
+    assert not given["age"][1::2].any()
+    assert not (given["guide_level"] & ~given["guide"]).any(), "a level without its guide means nothing"
+    told = torch.stack([given[name] for name in ("identity", "age", "guide")])
+    assert float((~told[:, ::2].any(0)).float().mean()) > 0.1
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
+    """A decoder trained for a moment on pictures of one colour: red follows the voice, green the age, blue nothing."""
+    generator = torch.Generator().manual_seed(0)
+    n = 512
+    voice, age = torch.randn(n, 1, generator=generator).expand(n, 256), 20 + 60 * torch.rand(n, 1, generator=generator)
+    colour = torch.stack(
+        [voice[:, 0] * 40 + 128, (age[:, 0] - 50) * 2 + 128, 256 * torch.rand(n, generator=generator)], 1
+    )
+    image = colour[:, :, None, None].expand(n, 3, SIZE, SIZE).clamp(0, 255).byte()
+    data = FaceData(
+        image,
+        {
+            "identity": Condition.of(torch.randn(n, 128, generator=generator)),
+            "coverage": Condition.of(torch.ones(n, 1)),
+            "voice": Condition(voice, torch.rand(n, generator=generator) < 0.7),
+            "age": Condition.of(age),
+        },
+    )
+    conditions = {name: ALL_CONDITIONS[name] for name in (*data.conditions, "guide_level")}
+    torch.manual_seed(0)
+    model = Decoder(DecoderConfig(size=SIZE, patch=4, width=64, depth=2, heads=1, conditions=conditions, guide=True))
+    job = DecoderTask(model, data, data, torch.device("cpu"))
+    options = Options(tmp_path_factory.mktemp("run"), batch=64, total=64 * 250, lr=3e-3, seed=0, save_seconds=1e9)
+    ema = train(job, options)
+    assert isinstance(ema, Decoder)
+    return ema
+
+
+def _colour(decoder: Decoder, **told: torch.Tensor) -> np.ndarray:
+    """Mean colour of what it draws, 0..255: (3,)."""
+    conditions = {name: Condition.of(value) for name, value in told.items()}
+    noise = torch.randn(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    rows = {name: Condition.of(c.value.expand(8, *c.value.shape[1:])) for name, c in conditions.items()}
+    drawn = decoder.denormalise(heun(lambda z, t: decoder(z, t, rows), noise, 8))
+    return ((drawn.mean((0, 2, 3)) + 1) * 127.5).numpy()
+
+
+def test_the_voice_and_only_the_voice_changes_the_face(taught: Decoder) -> None:
+    high, low = torch.full((1, 256), 2.0), torch.full((1, 256), -2.0)
+    (red, green, blue), (red2, green2, blue2) = _colour(taught, voice=high), _colour(taught, voice=low)
+    assert red - red2 > 60
+    assert abs(green - green2) < 30
+    assert abs(blue - blue2) < 30
+
+
+def test_each_condition_acts_alone_and_with_others(taught: Decoder) -> None:
+    old, young = torch.tensor([[78.0]]), torch.tensor([[22.0]])
+    assert _colour(taught, age=old)[1] - _colour(taught, age=young)[1] > 60
+    both = _colour(taught, age=old, voice=torch.full((1, 256), 2.0))
+    assert both[0] > 160
+    assert both[1] > 150
+
+
+def test_a_guide_is_followed(taught: Decoder) -> None:
+    shade = torch.tensor([60.0, 200.0, 120.0])
+    guide = taught.normalise((shade / 127.5 - 1).view(1, 3, 1, 1).expand(1, 3, SIZE, SIZE))
+    drawn = _colour(taught, guide=guide)
+    assert np.abs(drawn - shade.numpy()).max() < 35

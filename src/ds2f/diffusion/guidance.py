@@ -1,6 +1,9 @@
-"""Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598)."""
+"""Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598), with a weight for each condition."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,26 +12,83 @@ from ds2f.diffusion.flow import Predict
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 
+UNGUIDED = ("coverage",)  # given on every side: it says what kind of picture is wanted, not of whom
 
-def guided(decoder: Decoder, conditions: Conditions, weight: float, guided_by: str = "identity") -> Predict:
-    """A predictor bound to its conditions, with x̂ = x̂(∅) + w (x̂(c) − x̂(∅)) for the condition `guided_by`.
 
-    The other conditions are given on both sides. weight 1 is no guidance and costs half the evaluations. Mixing
-    predictions of x is the same as mixing velocities, since v is affine in x at fixed z and t.
+@dataclass(frozen=True)
+class Guidance:
+    """weights: {condition: weight}, those not named have `otherwise`; 1 = no guidance. Guidance acts for times in
+    [start, end] only, outside of it every weight is 1 (Kynkäänniemi et al. 2024, arXiv:2404.07724)."""
+
+    otherwise: float = 2.0
+    weights: Mapping[str, float] | None = None
+    start: float = 0.0
+    end: float = 1.0
+
+    def weight(self, name: str) -> float:
+        # A guide's level belongs to the guide: the two are dropped together.
+        return (self.weights or {}).get(name.removesuffix("_level"), self.otherwise)
+
+
+def guided(decoder: Decoder, conditions: Conditions, guidance: Guidance) -> Predict:
+    """A predictor bound to its conditions. Conditions of one weight form a group; the groups c₁, c₂, … enter one after
+    the other, the strongest last:
+
+        x̂ = x̂(∅) + w₁ (x̂(c₁) − x̂(∅)) + w₂ (x̂(c₁, c₂) − x̂(c₁)) + …
+
+    as Brooks et al. 2023 (InstructPix2Pix, arXiv:2211.09800, eq. 3) do for two. With one weight w for all that is
+    x̂(∅) + w (x̂(c) − x̂(∅)). It costs one evaluation more than there are weights, and just one if all are 1.
+    Mixing predictions of x is the same as mixing velocities, since v is affine in x at fixed z and t.
     """
-    if weight == 1.0 or guided_by not in conditions:
+    names = [name for name in conditions if name not in UNGUIDED]
+    levels = sorted({guidance.weight(name) for name in names})
+    if levels in ([], [1.0]):
         return lambda z, t: decoder(z, t, conditions)
-    both = {
-        name: _stack(condition, condition.dropped() if name == guided_by else condition)
-        for name, condition in conditions.items()
-    }
+    sides = [_only(conditions, [n for n in names if guidance.weight(n) < level], names) for level in levels]
+    together = _stack([*sides, conditions])
 
     def predict(z: Tensor, t: Tensor) -> Tensor:
-        with_it, without = decoder(torch.cat([z, z]), torch.cat([t, t]), both).chunk(2)
-        return without + weight * (with_it - without)
+        if not guidance.start <= float(t[0]) <= guidance.end:
+            result: Tensor = decoder(z, t, conditions)
+            return result
+        count = len(levels) + 1
+        x = decoder(z.repeat(count, 1, 1, 1), t.repeat(count), together).chunk(count)
+        result = x[0]
+        for weight, without, with_it in zip(levels, x[:-1], x[1:], strict=True):
+            result = result + weight * (with_it - without)
+        return result
 
     return predict
 
 
-def _stack(a: Condition, b: Condition) -> Condition:
-    return Condition(torch.cat([a.value, b.value]), torch.cat([a.given, b.given]))
+def steered(predict: Predict, log_likelihood: Callable[[Tensor], Tensor], strength: float = 1.0) -> Predict:
+    """A predictor of x given y, from one of x and log p(y | x) alone: Bayes' rule, nothing is trained for it.
+
+        E[x | z, y] = E[x | z] + ((1 − t)² / t) ∇_z log p(y | z)
+
+    (Efron 2011 for z = t x + (1 − t) ε), with p(y | z) ≈ p(y | x̂(z)) (Chung et al. 2023, arXiv:2209.14687) and the slope
+    of x̂(z) taken as that of a unit Gaussian, t / (t² + (1 − t)²), so that the factor stays finite at t = 0. strength 1
+    is Bayes' rule; more insists. log_likelihood: (n, d) to (n,), differentiable.
+    """
+
+    def predicted(z: Tensor, t: Tensor) -> Tensor:
+        x = predict(z, t)
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(log_likelihood(leaf).sum(), leaf)
+        share = (1 - t) ** 2 / (t**2 + (1 - t) ** 2)
+        return x + strength * share[:, None] * slope
+
+    return predicted
+
+
+def _only(conditions: Conditions, kept: list[str], names: list[str]) -> Conditions:
+    """Of the conditions `names` only those in `kept`; the others as they are."""
+    return {n: c.dropped() if n in names and n not in kept else c for n, c in conditions.items()}
+
+
+def _stack(sides: list[Conditions]) -> Conditions:
+    return {
+        name: Condition(torch.cat([s[name].value for s in sides]), torch.cat([s[name].given for s in sides]))
+        for name in sides[0]
+    }

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS
+from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, Wish
 
 MAX_AGE = 100  # years; whoever is older counts as this old
+WISHED_AGE_SPREAD = 4.0  # years; nobody looks an age to the year
 CLASSES = {"age": MAX_AGE + 1, "gender": len(GENDERS), "ethnicity": len(ETHNICITIES)}
 
 Distributions = dict[str, Tensor]
@@ -64,6 +65,21 @@ class AttributeHead(nn.Module):
         """softmax(logits / T), one temperature T per attribute (Guo et al. 2017, arXiv:1706.04599)."""
         logits = self(identity)
         return {name: F.softmax(logits[name] / t, dim=1) for name, t in zip(CLASSES, self.temperature, strict=True)}
+
+    def log_likelihood(self, identity: Tensor, wish: Wish) -> Tensor:
+        """log p(wish | identity): (n, identity_dim) to (n,). An age is met by years around it, as a Gaussian of
+        WISHED_AGE_SPREAD weighs them."""
+        probability = self.probabilities(identity)
+        total = identity.new_zeros(len(identity))
+        if wish.age is not None:
+            years = torch.arange(MAX_AGE + 1, device=identity.device)
+            near = torch.exp(-0.5 * ((years - wish.age) / WISHED_AGE_SPREAD) ** 2)
+            total = total + (probability["age"] @ near).clamp_min(1e-12).log()
+        if wish.gender is not None:
+            total = total + probability["gender"][:, GENDERS.index(wish.gender)].clamp_min(1e-12).log()
+        if wish.ethnicity is not None:
+            total = total + probability["ethnicity"][:, ETHNICITIES.index(wish.ethnicity)].clamp_min(1e-12).log()
+        return total
 
 
 def decades(years: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from ds2f.evaluation.attributes import measure
 from ds2f.face.attributes import estimate
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, AttributesConfig
-from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
 from ds2f.training.decoder import DecoderTask, load_faces
@@ -43,6 +43,8 @@ def train_decoder(database: Path, runs: Path, settings: Train, progress: Progres
         width=settings.decoder_width,
         depth=settings.decoder_depth,
         heads=settings.decoder_width // 64,
+        conditions={n: d for n, d in ALL_CONDITIONS.items() if n in faces.conditions or n == "guide_level"},
+        guide=True,
     )
     options = _options(
         runs / "decoder",
@@ -53,12 +55,31 @@ def train_decoder(database: Path, runs: Path, settings: Train, progress: Progres
         settings.decoder_lr,
     )
     task = DecoderTask(Decoder(config), faces, held_out, device)
+    if settings.decoder_from:
+        warm_start(task.model, store.load_decoder(Path(settings.decoder_from)))
     if settings.compile:
         task.model.compile()
     ema = train(task, options, progress)
     assert isinstance(ema, Decoder)
     store.save(runs / "model", ema, _card(data, len(faces), settings.decoder_images))
     return runs / "model"
+
+
+def warm_start(model: Decoder, old: Decoder) -> None:
+    """Take over what two decoders share, with the mean face and the statistics that the old one was trained around.
+
+    What is new starts without effect: a decoder that learns a further condition first draws as the old one did.
+    Raises UserError if they have nothing in common.
+    """
+    state, mine = old.state_dict(), model.state_dict()
+    fitting = {name: value for name, value in state.items() if name in mine and value.shape == mine[name].shape}
+    if len(fitting) < len(state):
+        lost = sorted(set(state) - set(fitting))
+        raise UserError(
+            f"[train] decoder_from has another shape of decoder ({lost[0]} does not fit); it needs the same "
+            "decoder_size, decoder_width and decoder_depth."
+        )
+    model.load_state_dict({**mine, **fitting})
 
 
 def train_prior(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
