@@ -125,6 +125,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
     sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
 
+    sub = command("verify", _verify, "how well a speaker encoder tells people apart, by a list of trials")
+    sub.add_argument("trials", type=Path, metavar="TRIALS", help="lines of `1 path path`: 1 same speaker, 0 not")
+    sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that the paths are relative to")
+    sub.add_argument("--encoder", metavar="SPEC", help="default: the first of the configuration")
+    sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
     sub = command("run", _run, "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate")
     sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
 
@@ -234,6 +241,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     images = workflow.named_folders(options.images)
     split = options.split or config.evaluate.split
     workflow.evaluate(_database_path(options, config), images, split, options.out, config)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    workflow.verify(options.trials, options.root, options.encoder, options.out, _config(options), options.device)
 
 
 def _run(options: argparse.Namespace) -> None:

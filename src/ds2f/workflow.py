@@ -154,6 +154,28 @@ def evaluate(database: Path, images: dict[str, Path], split: str, folder: Path, 
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
 
 
+def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: Config, device: str) -> None:
+    """Check a speaker encoder on a list of trials."""
+    from ds2f.generate import make_folder
+    from ds2f.models.store import pick_device
+    from ds2f.voice.encoders import load
+    from ds2f.voice.trials import read_trials
+    from ds2f.voice.trials import verify as measure
+
+    wanted = read_trials(trials)
+    make_folder(folder)
+    loaded = load(encoder or config.audio.encoders[0], str(pick_device(device)))
+    with bar("verify") as shown:
+        found = measure(wanted, root, loaded, config.audio, folder, progress=shown.update)
+    for path, reason in found.refused.items():
+        err.print(f"ds2f verify: {path}: {reason}", markup=False)
+    low, high = found.eer_interval
+    out.print(f"{found.encoder}: {found.trials:,} trials, {found.left_out:,} left out")
+    out.print(f"equal error rate {found.eer:.1%} [{low:.1%}, {high:.1%}]")
+    out.print(f"minDCF {found.min_dcf_01:.3f} at P_target 0.01, {found.min_dcf_05:.3f} at 0.05")
+    out.print(f"Curve: {folder / 'roc.png'}   Numbers: {folder / 'verification.json'}")
+
+
 def run(config: Config, workers: int) -> None:
     """Every arrow, from ds2f.toml; each does only what is missing."""
     from dataclasses import replace
