@@ -56,6 +56,20 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("init", _init, "write ds2f.toml, with every key explained")
 
+    sub = command("download", _download, "get a corpus, as far as its owners let you")
+    sub.add_argument("corpus", choices=("voxceleb1", "voxceleb2", "avspeech"))
+    sub.add_argument("urls", nargs="*", metavar="URL", help="VoxCeleb: the addresses that its authors gave you")
+    sub.add_argument("--urls-from", type=Path, metavar="FILE", help="a file of addresses, one a line")
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    sub.add_argument("--user", help="your name at the server; the password is asked for, or DS2F_PASSWORD")
+    sub.add_argument("--checksums", type=Path, metavar="FILE", help="lines of MD5 sum and file name")
+    sub.add_argument("--keep", action="store_true", help="keep archives after unpacking")
+    sub.add_argument("--csv", type=Path, metavar="FILE", help="AVSpeech: avspeech_train.csv or avspeech_test.csv")
+    sub.add_argument("--limit", type=_positive, metavar="N", help="AVSpeech: only the first N segments of the list")
+    sub.add_argument("--pause", type=float, default=3.0, metavar="SECONDS", help="AVSpeech: between two videos (3)")
+    sub.add_argument("--retry-failed", action="store_true", help="AVSpeech: ask again for videos that were gone")
+    sub.add_argument("--accept-terms", action="store_true", help="you have read and accept the corpus's terms")
+
     sub = command("ingest", _ingest, "enter a folder tree of videos (or still faces) into the dataset")
     sub.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder, or uncompressed tar of pictures")
     sub.add_argument(
@@ -169,6 +183,19 @@ def _init(options: argparse.Namespace) -> None:
     path = options.config or Path(FILE_NAME)
     write_default(path)
     out.print(f"Wrote {path}. Next: ds2f ingest FOLDER")
+
+
+def _download(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    workflow.accept_terms(options.corpus, options.accept_terms)
+    if options.corpus == "avspeech":
+        if options.csv is None:
+            raise UserError("Give the list of segments: --csv avspeech_test.csv, from the corpus's page.")
+        workflow.download_avspeech(options.csv, options.out, options.limit, options.pause, options.retry_failed)
+        return
+    addresses = [*options.urls, *workflow.read_addresses(options.urls_from)]
+    workflow.download_voxceleb(addresses, options.out, options.user, options.checksums, options.keep)
 
 
 def _ingest(options: argparse.Namespace) -> None:
