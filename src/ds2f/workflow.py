@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ds2f.pipeline import Settings, Speech2Face
     from ds2f.types import Wish
 
+REFUSED_SHOWN = 20  # recordings that `ds2f verify` could not use
+
 
 def accept_terms(corpus: str, accepted: bool) -> None:
     """Show licence and terms before the first byte. Raises UserError unless they are accepted."""
@@ -232,11 +234,14 @@ def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: 
 
     wanted = read_trials(trials)
     make_folder(folder)
-    loaded = load(encoder or config.audio.encoders[0], str(pick_device(device)))
+    spec = encoder or next(iter(config.audio.encoders), "resemblyzer")
+    loaded = load(spec, str(pick_device(device)))
     with bar("verify") as shown:
-        found = measure(wanted, root, loaded, config.audio, folder, progress=shown.update)
-    for path, reason in found.refused.items():
+        found = measure(wanted, root, loaded, config.audio, folder, config.evaluate.bootstrap, shown.update)
+    for path, reason in list(found.refused.items())[:REFUSED_SHOWN]:
         err.print(f"ds2f verify: {path}: {reason}", markup=False)
+    if len(found.refused) > REFUSED_SHOWN:
+        err.print(f"ds2f verify: and {len(found.refused) - REFUSED_SHOWN:,} more, all named in verification.json")
     low, high = found.eer_interval
     out.print(f"{found.encoder}: {found.trials:,} trials, {found.left_out:,} left out")
     out.print(f"equal error rate {found.eer:.1%} [{low:.1%}, {high:.1%}]")

@@ -89,6 +89,14 @@ def test_noise_and_silence_have_no_pitch() -> None:
     assert measure(silence(1.0))["speaking_rate_per_s"] == 0.0
 
 
+def test_too_short_to_measure() -> None:
+    for seconds in (0.0, 0.01, 0.19):
+        found = measure(vowel(seconds, 150.0) if seconds else np.zeros(0, np.float32))
+        assert list(found) == [feature.name for feature in FEATURES]
+        assert np.isnan(list(found.values())).all()
+    assert measure(vowel(0.2, 150.0))["f0_median_hz"] == pytest.approx(150.0, rel=0.02)
+
+
 def test_a_clean_voice_is_more_harmonic_than_a_hoarse_one() -> None:
     clean = vowel(1.0, 150.0)
     hoarse = clean + noise(1.0, 0.03)

@@ -16,6 +16,7 @@ from ds2f.types import SAMPLE_RATE
 
 FLOOR, CEILING = 60.0, 500.0  # Hz: the search range of the pitch of adults and children
 FORMANT_CEILING = 5500.0  # Hz, Praat's for women; a compromise where the sex is not known
+SHORTEST = 0.2  # seconds: Praat's longest window, that of the intensity, and a little more
 SYLLABLE_DIP = 2.0  # dB that the loudness must fall between two syllables (de Jong & Wempe 2009)
 SYLLABLE_FLOOR = 25.0  # dB under the loudest moment, below which there is no syllable
 MFCCS = 12
@@ -57,6 +58,8 @@ def measure(audio: np.ndarray) -> dict[str, float]:
     Raises UserError if praat-parselmouth is not installed.
     """
     parselmouth = optional("parselmouth", "acoustics", "[audio] acoustics")
+    if audio.size < SHORTEST * SAMPLE_RATE:
+        return {feature.name: np.nan for feature in FEATURES}
     sound = parselmouth.Sound(np.asarray(audio, np.float64), SAMPLE_RATE)
     pitch = sound.to_pitch_ac(time_step=0.01, pitch_floor=FLOOR, pitch_ceiling=CEILING)
     f0 = pitch.selected_array["frequency"]

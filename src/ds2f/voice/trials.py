@@ -18,6 +18,7 @@ from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import SpeakerEncoder, embed_one
 
 Progress = Callable[[int, int, str], None]
+MEASURES = ("eer", "min_dcf_01", "min_dcf_05")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Verification:
 def read_trials(path: Path) -> list[Trial]:
     """Raises UserError for a file that cannot be read, a line that is no trial, or a list without both kinds."""
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The trial list {path} cannot be read ({error}).") from None
     trials = []
@@ -68,21 +69,31 @@ def read_trials(path: Path) -> list[Trial]:
     return trials
 
 
-def error_rates(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def error_rates(
+    scores: np.ndarray, same: np.ndarray, counts: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """False alarm and miss rates at every threshold, from the strictest to the loosest: two arrays of equal length.
 
-    scores: (n,), higher = more alike; same: (n,) bool, with at least one of each.
+    scores: (n,), higher = more alike; same: (n,) bool, with at least one of each; counts: (n,) how often each trial
+    counts, once if it is not given.
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # equal scores fall to one side together
-    hits, alarms = np.cumsum(same[order])[ends], np.cumsum(~same[order])[ends]
+    counted = np.ones(len(scores), int) if counts is None else counts[order]
+    hits, alarms = np.cumsum(counted * same[order])[ends], np.cumsum(counted * ~same[order])[ends]
     miss = np.append(1.0, 1 - hits / hits[-1])
     return np.append(0.0, alarms / alarms[-1]), miss
 
 
 def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
-    """Where false alarms and misses are equally frequent, in [0, 1], between two thresholds by interpolation."""
-    alarm, miss = error_rates(scores, same)
+    """Where false alarms and misses are equally frequent, in [0, 1], between two thresholds by interpolation.
+
+    The point of the DET curve of Martin et al., Eurospeech 1997, on its diagonal.
+    """
+    return _equal_error_rate(*error_rates(scores, same))
+
+
+def _equal_error_rate(alarm: np.ndarray, miss: np.ndarray) -> float:
     after = int(np.argmax(alarm >= miss))
     step = (alarm[after] - miss[after]) - (alarm[after - 1] - miss[after - 1])
     share = (miss[after - 1] - alarm[after - 1]) / step
@@ -94,7 +105,10 @@ def min_dcf(scores: np.ndarray, same: np.ndarray, p_target: float) -> float:
 
     min_θ [p P_miss(θ) + (1 − p) P_fa(θ)] / min(p, 1 − p)   (NIST speaker recognition evaluation plan, 2016 and after)
     """
-    alarm, miss = error_rates(scores, same)
+    return _min_dcf(*error_rates(scores, same), p_target)
+
+
+def _min_dcf(alarm: np.ndarray, miss: np.ndarray, p_target: float) -> float:
     return float((p_target * miss + (1 - p_target) * alarm).min() / min(p_target, 1 - p_target))
 
 
@@ -121,13 +135,9 @@ def verify(
             f"Too few recordings can be used: {len(refused)} were refused, such as {example[0]}: {example[1]}."
         )
     scores = np.array([float(vectors[t.first] @ vectors[t.second]) for t in usable])
-    found = {
-        "eer": equal_error_rate,
-        "min_dcf_01": lambda s, y: min_dcf(s, y, 0.01),
-        "min_dcf_05": lambda s, y: min_dcf(s, y, 0.05),
-    }
-    values: dict[str, Any] = {name: measure(scores, same) for name, measure in found.items()}
-    values |= {f"{name}_interval": _interval(measure, scores, same, bootstrap) for name, measure in found.items()}
+    values: dict[str, Any] = dict(zip(MEASURES, _measures(*error_rates(scores, same)), strict=True))
+    intervals = bootstrap_intervals(scores, same, bootstrap)
+    values |= {f"{name}_interval": pair for name, pair in zip(MEASURES, intervals, strict=True)}
     result = Verification(
         encoder=encoder.name,
         trials=len(usable),
@@ -163,18 +173,29 @@ def _embed(
     return vectors, refused
 
 
-def _interval(
-    measure: Callable[[np.ndarray, np.ndarray], float], scores: np.ndarray, same: np.ndarray, resamples: int
-) -> tuple[float, float]:
-    """95 % by resampling trials of each kind."""
-    rng = np.random.default_rng(0)
+def _measures(alarm: np.ndarray, miss: np.ndarray) -> tuple[float, float, float]:
+    return _equal_error_rate(alarm, miss), _min_dcf(alarm, miss, 0.01), _min_dcf(alarm, miss, 0.05)
+
+
+def bootstrap_intervals(
+    scores: np.ndarray, same: np.ndarray, resamples: int, seed: int = 0
+) -> tuple[tuple[float, float], ...]:
+    """95 % percentile intervals of MEASURES, by drawing trials of each kind anew (Efron & Tibshirani 1993, ch. 13).
+
+    A list does not name its speakers, so trials count as independent; those that share a recording are not, and the
+    true interval is somewhat wider.
+    """
+    order = np.argsort(-scores, kind="stable")  # once: sorting what is sorted costs little
+    scores, same = scores[order], same[order]
+    rng = np.random.default_rng(seed)
     kinds = [np.flatnonzero(same), np.flatnonzero(~same)]
-    values = []
-    for _ in range(resamples):
-        rows = np.concatenate([rng.choice(kind, kind.size) for kind in kinds])
-        values.append(measure(scores[rows], same[rows]))
-    low, high = np.percentile(values, (2.5, 97.5))
-    return float(low), float(high)
+    counts = np.zeros(len(scores), int)
+    drawn = np.empty((resamples, len(MEASURES)))
+    for row in drawn:
+        for kind in kinds:
+            counts[kind] = np.bincount(rng.integers(kind.size, size=kind.size), minlength=kind.size)
+        row[:] = _measures(*error_rates(scores, same, counts))
+    return tuple((float(low), float(high)) for low, high in np.percentile(drawn, (2.5, 97.5), axis=0).T)
 
 
 def plot_roc(scores: np.ndarray, same: np.ndarray, result: Verification, path: Path) -> None:
