@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
+from ds2f.cli import main
 from ds2f.config import Audio
+from ds2f.demo.run import samples
 from ds2f.errors import UserError
+from ds2f.media import decode
 from ds2f.voice import trials
 from ds2f.voice.trials import Trial, bootstrap_intervals, equal_error_rate, error_rates, min_dcf, read_trials, verify
+from helpers import write_audio
 
 
 def _scores(seed: int = 0, apart: float = 1.5, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -97,6 +101,31 @@ def test_real_speakers(tmp_path: Path, shared_data: Path) -> None:
     assert result.eer_interval[0] <= result.eer <= result.eer_interval[1]
     assert json.loads((tmp_path / "out" / "verification.json").read_text())["eer"] == result.eer
     assert (tmp_path / "out" / "roc.png").stat().st_size > 5000
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Synthetic voices from the box, each cut in two: one half is the same speaker as the other."""
+    monkeypatch.chdir(tmp_path)
+    people = sorted(samples().glob("*.mp4"))[:3]
+    for person in people:
+        sound = decode(person, frames=0).audio
+        for half, audio in enumerate(np.array_split(sound, 2)):
+            write_audio(tmp_path / f"{person.stem}-{half}.wav", audio)
+    (tmp_path / "broken.wav").write_text("Dear Sir or Madam")
+    names = [person.stem for person in people]
+    lines = [f"1 {a}-0.wav {a}-1.wav" for a in names] + [
+        f"0 {a}-0.wav {b}-1.wav" for a in names for b in names if a != b
+    ]
+    (tmp_path / "trials.txt").write_text("\n".join([*lines, "0 broken.wav none.wav"]))
+    assert main(["verify", "trials.txt", "--encoder", "resemblyzer", "--device", "cpu"]) == 0
+    said = capsys.readouterr()
+    assert "resemblyzer: 9 trials, 1 left out" in said.out
+    assert "broken.wav: not a media file" in said.err
+    assert "none.wav: the file does not exist" in said.err
+    assert json.loads((tmp_path / "verification" / "verification.json").read_text())["eer"] < 0.35
+    (tmp_path / "trials.txt").write_text(lines[0] + "\nsame a b\n")
+    assert main(["verify", "trials.txt"]) == 2
+    assert "trials.txt, line 2: a trial is `1 path path`" in capsys.readouterr().err
 
 
 def test_nothing_that_can_be_used(tmp_path: Path) -> None:
