@@ -54,6 +54,12 @@ def test_refusals_name_stage_and_reason(extractor: Extractor, tmp_path: Path) ->
         assert set(_failures(extractor, write_video(tmp_path / name, frames, sound))) == {"speech", "face"}
     only_sound = _failures(extractor, write_audio(tmp_path / "a.wav", tone(2.0)))
     assert only_sound == {"open": "sound without a picture"}
+    damaged = write_video(tmp_path / "damaged.mp4", frames)
+    data = bytearray(damaged.read_bytes())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    data[start:end] = bytes(end - start)  # the index is whole, the pictures are gone
+    damaged.write_bytes(data)
+    assert _failures(extractor, damaged)["face"] == "none of its pictures can be decoded"
     (tmp_path / "empty.mp4").write_bytes(b"")
     assert _failures(extractor, tmp_path / "empty.mp4") == {"open": "the file is empty (zero bytes)"}
 
