@@ -191,6 +191,19 @@ def test_a_second_crop_with_margins(clips: list[Path]) -> None:
     assert cv2.imdecode(np.frombuffer(result.face.box_webp, np.uint8), cv2.IMREAD_COLOR).shape == (96, 96, 3)
 
 
+def test_acoustic_features_and_attributes_of_a_real_clip(clips: list[Path]) -> None:
+    pytest.importorskip("parselmouth", reason="praat-parselmouth is not installed: pip install 'ds2f[acoustics]'")
+    needs = Needs(speech=True, face=True, attributes=("ds2f-attributes",), acoustics=True)
+    (result,) = Extractor(SETTINGS).extract([replace(_job(clips[0]), needs=needs)])
+    assert result.failures == ()
+    assert result.acoustics is not None
+    assert 60 < result.acoustics["f0_median_hz"] < 400
+    attributes = result.attributes["ds2f-attributes"]
+    assert 0 < attributes.age < 100
+    for distribution in (attributes.age_bins, attributes.gender, attributes.ethnicity):
+        assert sum(distribution.values()) == pytest.approx(1.0, abs=1e-3)
+
+
 def _run(dataset: Dataset, extractor: Extractor, plan: Plan) -> list[Job]:
     """One pass over what waits, in this process; returns the jobs that there were."""
     jobs = [job_of(dataset, video_id, plan) for video_id in waiting(dataset, plan)]
