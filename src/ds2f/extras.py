@@ -12,7 +12,16 @@ def optional(module: str, extra: str, wanted_by: str) -> Any:
     """Import `module` of the extra `extra`. Raises UserError with the command that installs it."""
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except (
+        ImportError,
+        OSError,
+    ) as error:  # OSError: a compiled part made for another torch, as torchaudio's
         package = module.partition(".")[0]
-        reason = "is not installed" if error.name == package else f"cannot be imported ({error})"
+        missing = isinstance(error, ImportError) and error.name == package
+        reason = "is not installed" if missing else f"cannot be imported ({first_line(error)})"
         raise UserError(f"{wanted_by} needs {package}, which {reason}; run: pip install 'ds2f[{extra}]'") from None
+
+
+def first_line(error: Exception) -> str:
+    """What a library said, short enough for one sentence of ours."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

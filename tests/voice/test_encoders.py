@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,7 +11,8 @@ import torch
 
 from ds2f.errors import UserError
 from ds2f.voice import encoders
-from helpers import noise, tone
+from ds2f.voice.base import unit_rows
+from helpers import noise, silence, tone
 
 CLIPS = np.stack([tone(1.0, 200), tone(1.0, 300), noise(1.0)])
 
@@ -26,6 +28,7 @@ def test_names_are_short_and_load_nothing() -> None:
     }
     assert {spec: encoders.name_of(spec) for spec in specs} == specs
     assert set(sys.modules) - before == set()
+    assert encoders.name_of("speechbrain:.") == f"speechbrain/{Path.cwd().name}"
 
 
 @pytest.mark.parametrize("spec", ["", "ecapa", "wespeaker", "wespeaker:", "resemblyzer:x"])
@@ -45,6 +48,14 @@ def test_resemblyzer_takes_a_batch() -> None:
 
 def test_resemblyzer_says_where_it_hears_nothing() -> None:
     assert np.isnan(encoders.load("resemblyzer").embed(np.zeros((1, 32_000), np.float32))).all()
+
+
+def test_vectors_have_length_one_or_are_none_at_all() -> None:
+    clips = np.stack([noise(0.1), silence(0.1), noise(0.1)])
+    rows = unit_rows(np.array([[3.0, 4.0], [3.0, 4.0], [0.0, 0.0]]), clips)
+    np.testing.assert_allclose(rows[0], [0.6, 0.8], rtol=1e-6)
+    assert rows.dtype == np.float32
+    assert np.isnan(rows[1:]).all(), "silence, and a network that says nothing"
 
 
 # ── WeSpeaker: a tiny file in its format, through the real runtime ────────────────────────────────
@@ -78,6 +89,7 @@ def test_wespeaker_files(tmp_path: Path) -> None:
     assert (encoder.name, encoder.dim, vectors.shape) == ("wespeaker/tiny", 8, (3, 8))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
     np.testing.assert_allclose(encoder.embed(CLIPS[1:2]), vectors[1:2], atol=1e-5)
+    assert np.isnan(encoder.embed(silence(1.0)[None])).all()
     assert np.abs(vectors @ vectors.T - np.eye(3))[~np.eye(3, dtype=bool)].max() < 0.999, "other sounds, other vectors"
 
 
@@ -164,11 +176,13 @@ def test_pyannote(monkeypatch: pytest.MonkeyPatch) -> None:
     def model(result: object) -> SimpleNamespace:
         return SimpleNamespace(from_pretrained=lambda source: result)
 
+    monkeypatch.delenv("PYANNOTE_METRICS_ENABLED", raising=False)
     _module(monkeypatch, "pyannote.audio", Model=model(Net()))
     encoder = encoders.load("pyannote:pyannote/some")
     assert (encoder.name, encoder.dim) == ("pyannote/some", 3)
     np.testing.assert_allclose(np.linalg.norm(encoder.embed(CLIPS), axis=1), 1.0, atol=1e-5)
     _module(monkeypatch, "pyannote.audio", Model=model(None))
+    assert os.environ["PYANNOTE_METRICS_ENABLED"] == "false", "nothing is told to anybody"
     with pytest.raises(UserError, match="accept its terms"):
         encoders.load("pyannote:pyannote/some")
 
@@ -210,3 +224,12 @@ def test_a_missing_extra_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, module, None)  # Python's mark for "must not be found"
     with pytest.raises(UserError, match=rf"pip install 'ds2f\[{extra}\]'"):
         encoders.load(spec)
+
+
+def test_a_package_whose_compiled_part_does_not_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As torchaudio beside another torch: the reason is said, not thrown."""
+    (tmp_path / "pyannote").mkdir()
+    (tmp_path / "pyannote" / "audio.py").write_text("raise OSError('Could not load this library: lib.so')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"pyannote, which cannot be imported \(Could not load this library: lib.so\)"):
+        encoders.load("pyannote:x")

@@ -24,6 +24,17 @@ class SpeakerEncoder(Protocol):
         ...
 
 
+def unit_rows(vectors: np.ndarray, clips: np.ndarray) -> np.ndarray:
+    """What a network said of each clip, (n, dim), as SpeakerEncoder.embed returns it: (n, dim) float32 of length 1.
+
+    Networks without a voice detector answer to everything; a clip of digital silence gets its row of NaN here.
+    """
+    vectors = np.asarray(vectors, np.float32)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    heard = (length > 0) & np.any(clips, axis=1, keepdims=True)
+    return np.divide(vectors, length, out=np.full_like(vectors, np.nan), where=heard)
+
+
 def embed_one(encoder: SpeakerEncoder, clip: np.ndarray) -> np.ndarray:
     """(samples,) to (dim,). Raises ItemError(stage="speech") if the encoder finds no speech in it."""
     vector: np.ndarray = encoder.embed(clip[None])[0]

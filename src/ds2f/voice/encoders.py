@@ -13,7 +13,8 @@ A name says which encoder made a row of the dataset. Nothing is imported or load
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
+from pathlib import Path
 
 from ds2f.errors import UserError
 from ds2f.voice.base import SpeakerEncoder
@@ -27,7 +28,7 @@ def name_of(spec: str) -> str:
     Raises UserError for a spec that means no encoder.
     """
     kind, source = _split(spec)
-    return f"{kind}/{PurePath(source).name.removesuffix('.onnx').removesuffix('.nemo')}" if source else kind
+    return f"{kind}/{Path(source).absolute().name.removesuffix('.onnx').removesuffix('.nemo')}" if source else kind
 
 
 def load(spec: str, device: str = "cpu") -> SpeakerEncoder:
@@ -59,4 +60,4 @@ def _split(spec: str) -> tuple[str, str]:
     known = [k.partition(":")[0] for k in KINDS]
     if kind not in known or (kind == "resemblyzer") == bool(colon) or bool(colon) != bool(source):
         raise UserError(f"There is no speaker encoder {spec!r}; choose one of {', '.join(KINDS)}.")
-    return kind, source
+    return kind, os.path.expanduser(source)  # no shell does it behind the colon

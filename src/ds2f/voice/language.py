@@ -11,14 +11,15 @@ There is no offline default: no model of this kind comes inside a package.
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from ds2f.errors import UserError
-from ds2f.extras import optional
+from ds2f.extras import first_line, optional
 from ds2f.types import Language
 
 KINDS = ("speechbrain:SOURCE", "whisper:SOURCE")
@@ -38,7 +39,7 @@ class LanguageModel(Protocol):
 def name_of(spec: str) -> str:
     """The name that marks rows of this model. Loads nothing. Raises UserError for a spec that means no model."""
     kind, source = _split(spec)
-    return f"{kind}/{PurePath(source).name}"
+    return f"{kind}/{Path(source).absolute().name}"
 
 
 def load(spec: str, device: str = "cpu") -> LanguageModel:
@@ -51,7 +52,7 @@ def _split(spec: str) -> tuple[str, str]:
     kind, _, source = spec.partition(":")
     if kind not in ("speechbrain", "whisper") or not source:
         raise UserError(f"There is no language model {spec!r}; choose one of {', '.join(KINDS)}.")
-    return kind, source
+    return kind, os.path.expanduser(source)  # no shell does it behind the colon
 
 
 class SpeechBrainLanguage:
@@ -66,10 +67,8 @@ class SpeechBrainLanguage:
     @torch.no_grad()
     def predict(self, clips: np.ndarray) -> list[Language]:
         """See LanguageModel.predict. VoxLingua's labels are "th: Thai", CommonLanguage's are names alone."""
-        log_posterior, _, index, labels = self._classifier.classify_batch(
-            torch.from_numpy(np.asarray(clips, np.float32))
-        )
-        probability = torch.softmax(log_posterior.float(), 1).gather(1, index.view(-1, 1))[:, 0]
+        scores, _, _, labels = self._classifier.classify_batch(torch.from_numpy(np.asarray(clips, np.float32)))
+        probability = _posterior(scores.float()).amax(1)
         return [Language(_code(label), float(p)) for label, p in zip(labels, probability, strict=True)]
 
 
@@ -80,32 +79,50 @@ class WhisperLanguage:
         """source: the name of a size, or a folder of a converted model. Raises UserError if it cannot be had."""
         whisper = optional("faster_whisper", "whisper", "The language model whisper")
         self.name = name_of(f"whisper:{source}")
+        kind, _, index = device.partition(":")
+        place = {"device": "cuda", "device_index": int(index or 0)} if kind == "cuda" else {"device": "cpu"}
         try:
-            self._model = whisper.WhisperModel(source, device="cuda" if device.startswith("cuda") else "cpu")
+            self._model = whisper.WhisperModel(source, **place, cpu_threads=1)  # parallelism is over files
         except Exception as error:  # noqa: BLE001 - a download or a file: anything may be wrong
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"The language model whisper cannot load {source} ({reason}).") from None
+            raise UserError(f"The language model whisper cannot load {source} ({first_line(error)}).") from None
+        if not self._model.model.is_multilingual:
+            raise UserError(f"The language model whisper {source} knows English only; choose one without .en.")
 
     def predict(self, clips: np.ndarray) -> list[Language]:
         """See LanguageModel.predict."""
         found = [self._model.detect_language(np.asarray(clip, np.float32)) for clip in clips]
-        return [Language(code, float(probability)) for code, probability, *_ in found]
+        return [Language(_code(f"{code}:"), float(probability)) for code, probability, *_ in found]
+
+
+def _posterior(scores: torch.Tensor) -> torch.Tensor:
+    """What SpeechBrain's classifiers give, (n, languages), to probabilities.
+
+    Xvector.Classifier (VoxLingua107) gives log p; softmax leaves it as it is. ECAPA_TDNN.Classifier (CommonLanguage)
+    gives cosines, whatever classify_batch's documentation says (speechbrain issue 1294); it was trained so that
+    p = softmax(s cos θ), s = 30   (additive angular margin, Deng et al., CVPR 2019, arXiv:1801.07698)
+    """
+    is_log = torch.allclose(scores.exp().sum(1), scores.new_ones(len(scores)), atol=1e-2)
+    return torch.softmax(scores if is_log else MARGIN_SCALE * scores, 1)
 
 
 def _code(label: str) -> str:
-    """ISO 639-1 of a SpeechBrain label; a language without such a code keeps its name, in small letters."""
-    code, colon, _ = label.partition(":")
-    name = label.strip().lower().replace("_", " ")
-    return code.strip().lower() if colon else ISO_639_1.get(name, name)
+    """ISO 639-1 of "th: Thai" or "Thai"; without one, the model's own code, or the name in small letters."""
+    code, colon, _ = label.strip().lower().partition(":")
+    name = code.replace("_", " ")
+    return WITHDRAWN.get(code, code) if colon else ISO_639_1.get(name, name)
 
 
-# The 45 languages of CommonLanguage, by its own names.
+MARGIN_SCALE = 30.0  # of SpeechBrain's recipe for CommonLanguage
+WITHDRAWN = {"iw": "he", "jw": "jv", "in": "id", "ji": "yi"}  # codes of 1988 that models still use
+
+# The languages of CommonLanguage that have a code; it misspells Mongolian and Ukrainian.
 ISO_639_1 = {
     "arabic": "ar", "basque": "eu", "breton": "br", "catalan": "ca", "chinese china": "zh", "chinese hongkong": "zh",
     "chinese taiwan": "zh", "chuvash": "cv", "czech": "cs", "dhivehi": "dv", "dutch": "nl", "english": "en",
     "esperanto": "eo", "estonian": "et", "french": "fr", "frisian": "fy", "georgian": "ka", "german": "de",
     "greek": "el", "indonesian": "id", "interlingua": "ia", "italian": "it", "japanese": "ja", "kinyarwanda": "rw",
-    "kyrgyz": "ky", "latvian": "lv", "maltese": "mt", "mongolian": "mn", "persian": "fa", "polish": "pl",
-    "portuguese": "pt", "romanian": "ro", "romansh sursilvan": "rm", "russian": "ru", "slovenian": "sl",
-    "spanish": "es", "swedish": "sv", "tamil": "ta", "tatar": "tt", "turkish": "tr", "ukrainian": "uk", "welsh": "cy",
+    "kyrgyz": "ky", "latvian": "lv", "maltese": "mt", "mangolian": "mn", "mongolian": "mn", "persian": "fa",
+    "polish": "pl", "portuguese": "pt", "romanian": "ro", "romansh sursilvan": "rm", "russian": "ru",
+    "slovenian": "sl", "spanish": "es", "swedish": "sv", "tamil": "ta", "tatar": "tt", "turkish": "tr",
+    "ukranian": "uk", "ukrainian": "uk", "welsh": "cy",
 }  # fmt: skip

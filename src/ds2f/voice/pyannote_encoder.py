@@ -1,16 +1,20 @@
 """Speaker embeddings of pyannote.audio (Bredin, Interspeech 2023).
 
 Source https://huggingface.co/pyannote/wespeaker-voxceleb-resnet34-LM; code MIT, weights CC BY 4.0; 27 MB, 256-d.
-Extra: pyannote. SOURCE is a Hub id (some want a token: `hf auth login`) or a checkpoint file.
+Extra: pyannote (which needs torchaudio and torchcodec). SOURCE is a Hub id (some want a token: `hf auth login`), a
+checkpoint file or its folder. A checkpoint is a pickle, which can run code: use only sources you trust.
 """
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 import torch
 
 from ds2f.errors import UserError
-from ds2f.extras import optional
+from ds2f.extras import first_line, optional
+from ds2f.voice.base import unit_rows
 
 
 class PyannoteEncoder:
@@ -18,12 +22,12 @@ class PyannoteEncoder:
 
     def __init__(self, source: str, name: str, device: str = "cpu") -> None:
         """Raises UserError if the model cannot be had: pyannote returns None where the Hub wants a token."""
+        os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "false")  # else it tells its makers which model is loaded
         audio = optional("pyannote.audio", "pyannote", "The encoder pyannote")
         try:
             model = audio.Model.from_pretrained(source)
         except Exception as error:  # noqa: BLE001 - a download or a file: anything may be wrong
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"The encoder pyannote cannot load {source} ({reason}).") from None
+            raise UserError(f"The encoder pyannote cannot load {source} ({first_line(error)}).") from None
         if model is None:
             raise UserError(
                 f"The encoder pyannote may not load {source}: accept its terms on the Hub and log in there."
@@ -36,4 +40,4 @@ class PyannoteEncoder:
     def embed(self, clips: np.ndarray) -> np.ndarray:
         """See SpeakerEncoder.embed: (n, dim) float32."""
         waveforms = torch.from_numpy(np.asarray(clips, np.float32))[:, None].to(self._device)  # (n, channel, samples)
-        return torch.nn.functional.normalize(self._model(waveforms).float(), dim=1).cpu().numpy()
+        return unit_rows(self._model(waveforms).cpu().numpy(), clips)

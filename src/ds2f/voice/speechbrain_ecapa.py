@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from ds2f.errors import UserError
-from ds2f.extras import optional
+from ds2f.extras import first_line, optional
+from ds2f.voice.base import unit_rows
 
 
 def load_classifier(source: str, device: str, wanted_by: str) -> Any:
@@ -22,8 +23,7 @@ def load_classifier(source: str, device: str, wanted_by: str) -> Any:
     try:
         return inference.EncoderClassifier.from_hparams(source=source, run_opts={"device": device})
     except Exception as error:  # noqa: BLE001 - a download, a file, a class in YAML: anything may be wrong
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{wanted_by} cannot load {source} ({reason}).") from None
+        raise UserError(f"{wanted_by} cannot load {source} ({first_line(error)}).") from None
 
 
 class SpeechBrainEncoder:
@@ -38,5 +38,5 @@ class SpeechBrainEncoder:
     @torch.no_grad()
     def embed(self, clips: np.ndarray) -> np.ndarray:
         """See SpeakerEncoder.embed: (n, dim) float32."""
-        vectors = self._classifier.encode_batch(torch.from_numpy(np.asarray(clips, np.float32))).flatten(1)
-        return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+        vectors = self._classifier.encode_batch(torch.from_numpy(np.asarray(clips, np.float32)))  # (n, 1, dim)
+        return unit_rows(vectors.flatten(1).cpu().numpy(), clips)

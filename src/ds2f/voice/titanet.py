@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from ds2f.errors import UserError
-from ds2f.extras import optional
+from ds2f.extras import first_line, optional
+from ds2f.voice.base import unit_rows
 
 
 class TitaNet:
@@ -26,8 +27,7 @@ class TitaNet:
             is_file = source.endswith(".nemo") or Path(source).exists()
             model = kind.restore_from(source) if is_file else kind.from_pretrained(source)
         except Exception as error:  # noqa: BLE001 - a download or a file: anything may be wrong
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"The encoder titanet cannot load {source} ({reason}).") from None
+            raise UserError(f"The encoder titanet cannot load {source} ({first_line(error)}).") from None
         self._model, self._device = model.to(torch.device(device)).eval(), torch.device(device)
         self.name = name
         self.dim = self.embed(np.zeros((1, 16_000), np.float32)).shape[1]
@@ -38,4 +38,4 @@ class TitaNet:
         signal = torch.from_numpy(np.asarray(clips, np.float32)).to(self._device)
         length = torch.full((len(clips),), clips.shape[1], device=self._device)
         _, vectors = self._model.forward(input_signal=signal, input_signal_length=length)  # (logits, embeddings)
-        return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+        return unit_rows(vectors.cpu().numpy(), clips)

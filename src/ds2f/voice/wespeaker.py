@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ds2f.errors import UserError
-from ds2f.extras import optional
+from ds2f.extras import first_line, optional
 from ds2f.types import SAMPLE_RATE
+from ds2f.voice.base import unit_rows
 
 MEL_BINS = 80
 
@@ -34,8 +35,9 @@ class WeSpeaker:
             self._session = runtime.InferenceSession(path, options, providers=available)
             (given,), (made, *_) = self._session.get_inputs(), self._session.get_outputs()
         except Exception as error:  # noqa: BLE001 - onnxruntime has no common class of errors
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{path} is not a speaker encoder in WeSpeaker's ONNX format ({reason}).") from None
+            raise UserError(
+                f"{path} is not a speaker encoder in WeSpeaker's ONNX format ({first_line(error)})."
+            ) from None
         if len(given.shape) != 3 or given.shape[2] != MEL_BINS or not isinstance(made.shape[-1], int):
             raise UserError(
                 f"{path} is not a speaker encoder in WeSpeaker's ONNX format: it takes {given.shape} and gives "
@@ -46,8 +48,7 @@ class WeSpeaker:
     def embed(self, clips: np.ndarray) -> np.ndarray:
         """See SpeakerEncoder.embed: (n, dim) float32."""
         features = np.stack([self._features(clip) for clip in clips])
-        vectors = self._session.run(None, {self._input: features})[0].astype(np.float32)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return unit_rows(self._session.run(None, {self._input: features})[0], clips)
 
     def _features(self, clip: np.ndarray) -> np.ndarray:
         """Log mel energies of 25 ms windows each 10 ms, their mean over the clip taken off: (frames, 80) float32."""
