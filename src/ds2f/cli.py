@@ -56,6 +56,20 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("init", _init, "write ds2f.toml, with every key explained")
 
+    sub = command("download", _download, "get a corpus, as far as its owners let you")
+    sub.add_argument("corpus", choices=("voxceleb1", "voxceleb2", "avspeech"))
+    sub.add_argument("urls", nargs="*", metavar="URL", help="VoxCeleb: the addresses that its authors gave you")
+    sub.add_argument("--urls-from", type=Path, metavar="FILE", help="a file of addresses, one a line")
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    sub.add_argument("--user", help="your name at the server; the password is asked for, or DS2F_PASSWORD")
+    sub.add_argument("--checksums", type=Path, metavar="FILE", help="lines of MD5 sum and file name")
+    sub.add_argument("--keep", action="store_true", help="keep archives after unpacking")
+    sub.add_argument("--csv", type=Path, metavar="FILE", help="AVSpeech: avspeech_train.csv or avspeech_test.csv")
+    sub.add_argument("--limit", type=_positive, metavar="N", help="AVSpeech: only the first N segments of the list")
+    sub.add_argument("--pause", type=float, default=3.0, metavar="SECONDS", help="AVSpeech: between two videos (3)")
+    sub.add_argument("--retry-failed", action="store_true", help="AVSpeech: ask again for videos that were gone")
+    sub.add_argument("--accept-terms", action="store_true", help="you have read and accept the corpus's terms")
+
     sub = command("ingest", _ingest, "enter a folder tree of videos (or still faces) into the dataset")
     sub.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder, or uncompressed tar of pictures")
     sub.add_argument(
@@ -133,6 +147,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
     sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
 
+    sub = command("verify", _verify, "how well a speaker encoder tells people apart, by a list of trials")
+    sub.add_argument("trials", type=Path, metavar="TRIALS", help="lines of `1 path path`: 1 same speaker, 0 not")
+    sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that the paths are relative to")
+    sub.add_argument("--encoder", metavar="SPEC", help="default: the first of the configuration")
+    sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
     sub = command("run", _run, "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate")
     sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
 
@@ -170,6 +191,19 @@ def _init(options: argparse.Namespace) -> None:
     path = options.config or Path(FILE_NAME)
     write_default(path)
     out.print(f"Wrote {path}. Next: ds2f ingest FOLDER")
+
+
+def _download(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    workflow.accept_terms(options.corpus, options.accept_terms)
+    if options.corpus == "avspeech":
+        if options.csv is None:
+            raise UserError("Give the list of segments: --csv avspeech_test.csv, from the corpus's page.")
+        workflow.download_avspeech(options.csv, options.out, options.limit, options.pause, options.retry_failed)
+        return
+    addresses = [*options.urls, *workflow.read_addresses(options.urls_from)]
+    workflow.download_voxceleb(addresses, options.out, options.user, options.checksums, options.keep)
 
 
 def _ingest(options: argparse.Namespace) -> None:
@@ -250,6 +284,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     images = workflow.named_folders(options.images)
     split = options.split or config.evaluate.split
     workflow.evaluate(_database_path(options, config), images, split, options.out, config)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    workflow.verify(options.trials, options.root, options.encoder, options.out, _config(options), options.device)
 
 
 def _run(options: argparse.Namespace) -> None:

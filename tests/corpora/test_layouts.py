@@ -33,6 +33,13 @@ def test_video_layouts(path: str, corpus: str, identity: str) -> None:
         ("utkface/31_1_2_20170116174525125.jpg.chip.jpg", "utkface", "31_1_2_20170116174525125"),
         ("utkface/31_1_9_20170116174525125.jpg", "folder", "utkface/31_1_9_20170116174525125"),
         ("faces/me.png", "folder", "faces/me"),
+        ("img_align_celeba/000001.jpg", "celeba", "000001"),
+        ("CelebA/000001.jpg", "celeba", "000001"),
+        ("photos/000001.jpg", "folder", "photos/000001"),
+        ("ffhq/00000/00012.png", "ffhq", "00012"),
+        ("images1024x1024/00012.png", "ffhq", "00012"),
+        ("photos/00012.png", "folder", "photos/00012"),
+        ("vggface2/train/n000002/0001_01.jpg", "vggface2", "n000002"),
     ],
 )
 def test_face_layouts(path: str, corpus: str, identity: str) -> None:

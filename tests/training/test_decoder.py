@@ -174,7 +174,7 @@ def test_each_condition_acts_alone_and_with_others(taught: Decoder) -> None:
     assert _colour(taught, age=old)[1] - _colour(taught, age=young)[1] > 60
     both = _colour(taught, age=old, voice=torch.full((1, 256), 2.0))
     assert both[0] > 160
-    assert both[1] > 150
+    assert both[1] > 140
 
 
 def test_a_guide_is_followed(taught: Decoder) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from ds2f.corpora import avspeech, folder, lfw, utkface, voxceleb
+from ds2f.corpora import avspeech, celeba, ffhq, folder, lfw, utkface, vggface2, voxceleb
 from ds2f.corpora.base import Corpus, Recognised
 
 VIDEO_CORPORA: Sequence[Corpus] = (avspeech.LAYOUT, voxceleb.LAYOUT, folder.LAYOUT)
-FACE_CORPORA: Sequence[Corpus] = (utkface.LAYOUT, lfw.LAYOUT, folder.LAYOUT)
+FACE_CORPORA: Sequence[Corpus] = (
+    utkface.LAYOUT,
+    celeba.LAYOUT,
+    vggface2.LAYOUT,
+    lfw.LAYOUT,
+    ffhq.LAYOUT,
+    folder.LAYOUT,
+)
 
 
 def recognise(path: PurePosixPath, kind: str) -> tuple[str, Recognised]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ds2f.corpora import recognise
+from ds2f.corpora.metadata import Metadata, read_metadata
 from ds2f.errors import UserError
 from ds2f.media import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ds2f.types import CorpusItem
@@ -43,12 +44,13 @@ def scan(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
 
 
 def _scan_folder(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
-    pending = [root]
+    metadata = read_metadata(root)
+    pending = [(str(root), "")]  # strings and not Paths: a million files are walked in seconds
     entered: set[tuple[int, int]] = set()
     while pending:
-        folder = pending.pop()
+        folder, inside = pending.pop()
         try:
-            status = folder.stat()
+            status = os.stat(folder)
             if (status.st_dev, status.st_ino) in entered:
                 continue  # a link back into the tree: each folder is read once
             entered.add((status.st_dev, status.st_ino))
@@ -56,57 +58,58 @@ def _scan_folder(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem
                 entries = sorted(listing, key=lambda e: e.name)
         except PermissionError:
             raise UserError(f"The folder {folder} cannot be read (permission denied).") from None
-        pending.extend(Path(e.path) for e in reversed(entries) if e.is_dir() and not e.name.startswith("."))
-        for entry in entries:
-            if not entry.is_file() or entry.name.startswith("."):
-                continue
-            path = PurePosixPath(Path(entry.path).relative_to(root).as_posix())
-            if _wanted(path, kind, skipped):
+        shown = [e for e in entries if not e.name.startswith(".")]
+        pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if e.is_dir())
+        for entry in shown:
+            if entry.is_file() and _wanted(inside + entry.name, kind, skipped):
                 status = entry.stat()
-                yield _item(root.name / path, path, kind, status.st_size, status.st_mtime_ns)
+                path = inside + entry.name
+                yield _item(root.name, path, kind, metadata, status.st_size, status.st_mtime_ns)
 
 
 def _scan_tar(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
+    metadata = read_metadata(root)
     try:
         mtime_ns = root.stat().st_mtime_ns
         with tarfile.open(root, "r:") as archive:
             for member in archive:
-                path = PurePosixPath(member.name)
-                if member.isfile() and _wanted(path, kind, skipped):
-                    yield _item(root.stem / path, path, kind, member.size, mtime_ns, member.offset_data)
+                if member.isfile() and _wanted(member.name, kind, skipped):
+                    yield _item(root.stem, member.name, kind, metadata, member.size, mtime_ns, member.offset_data)
     except FileNotFoundError:
         raise UserError(f"There is no file {root}; check the path.") from None
     except (tarfile.ReadError, OSError) as error:
         raise UserError(f"{root} is not a readable uncompressed tar ({error}).") from None
 
 
-def _wanted(path: PurePosixPath, kind: str, skipped: Skipped) -> bool:
-    if not _is_text(path):  # a name in no known encoding can be neither stored nor shown
-        skipped.other += 1
-        skipped.examples.append(ascii(str(path)))
-        return False
-    suffix = path.suffix.lower()
+def _wanted(path: str, kind: str, skipped: Skipped) -> bool:
+    suffix = os.path.splitext(path)[1].lower()
     if suffix in (VIDEO_SUFFIXES if kind == "video" else IMAGE_SUFFIXES):
-        return True
+        if _is_text(path):
+            return True
+        skipped.other += 1  # a name in no known encoding can be neither stored nor shown
+        skipped.examples.append(ascii(path))
+        return False
     if suffix in AUDIO_SUFFIXES:
         skipped.audio_only += 1
     else:
         skipped.other += 1
     if len(skipped.examples) < 3:
-        skipped.examples.append(str(path))
+        skipped.examples.append(path if _is_text(path) else ascii(path))
     return False
 
 
-def _is_text(path: PurePosixPath) -> bool:
+def _is_text(path: str) -> bool:
     try:
-        str(path).encode()
+        path.encode()
     except UnicodeEncodeError:
         return False
     return True
 
 
 def _item(
-    full: PurePosixPath, path: PurePosixPath, kind: str, size: int, mtime_ns: int, offset: int | None = None
+    root: str, path: str, kind: str, metadata: Metadata, size: int, mtime_ns: int, offset: int | None = None
 ) -> CorpusItem:
+    full = PurePosixPath(root, path)
     corpus, found = recognise(full, kind)
-    return CorpusItem(str(path), corpus, found.identity, size, mtime_ns, offset, found.labels)
+    found = metadata.complete(corpus, full.name, found)
+    return CorpusItem(path, corpus, found.identity, size, mtime_ns, offset, found.labels)

@@ -66,9 +66,9 @@ def steered(predict: Predict, log_likelihood: Callable[[Tensor], Tensor], streng
 
         E[x | z, y] = E[x | z] + ((1 − t)² / t) ∇_z log p(y | z)
 
-    (Efron 2011 for z = t x + (1 − t) ε), with p(y | z) ≈ p(y | x̂(z)) (Chung et al. 2023, arXiv:2209.14687) and the slope
-    of x̂(z) taken as that of a unit Gaussian, t / (t² + (1 − t)²), so that the factor stays finite at t = 0. strength 1
-    is Bayes' rule; more insists. log_likelihood: (n, d) to (n,), differentiable.
+    (Efron 2011 for z = t x + (1 − t) ε), with p(y | z) ≈ p(y | x̂(z)) (Chung et al. 2023, arXiv:2209.14687) and the
+    slope of x̂(z) taken as that of a unit Gaussian, t / (t² + (1 − t)²), so that the factor stays finite at t = 0.
+    strength 1 is Bayes' rule; more insists. log_likelihood: (n, d) to (n,), differentiable.
     """
 
     def predicted(z: Tensor, t: Tensor) -> Tensor:

@@ -1,0 +1,24 @@
+"""CelebA (Liu et al., ICCV 2015): img_align_celeba/000001.jpg; who it is and how they look stand in two side files.
+
+Source https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html; non-commercial research use. Without identity_CelebA.txt every
+picture is an identity of its own; see `corpora.metadata`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from ds2f.corpora.base import Corpus, Recognised
+
+_FOLDER = re.compile(r"celeba", re.IGNORECASE)
+_NUMBER = re.compile(r"^\d{6}$")
+
+
+def recognise(path: PurePosixPath) -> Recognised | None:
+    if _NUMBER.match(path.stem) and any(_FOLDER.search(part) for part in path.parts[:-1]):
+        return Recognised(path.stem)
+    return None
+
+
+LAYOUT = Corpus("celeba", "non-commercial research use", "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html", recognise)

@@ -1,0 +1,1 @@
+"""Getting corpora: resumable downloads, checked archives, segments of videos. What is there is never fetched again."""

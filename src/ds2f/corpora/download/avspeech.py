@@ -1,0 +1,196 @@
+"""AVSpeech: segments of YouTube videos by the published list, through yt-dlp (extra `download`) and ffmpeg.
+
+Many of the 290,000 videos are gone by now: each that cannot be had is a line with its reason in downloads.jsonl beside
+the clips, and is not asked for again.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ds2f.errors import UserError
+from ds2f.extras import optional
+
+TERMS = """\
+The list of AVSpeech is under CC BY 4.0 (Google). The videos are YouTube's and their owners': downloading them is
+between you, them and YouTube's terms of service, and allowed to researchers in some countries only. The people in
+them never agreed to be in a dataset. https://looking-to-listen.github.io/avspeech/
+"""
+ADDRESS = "https://www.youtube.com/watch?v={id}"
+STATE = "downloads.jsonl"
+NETWORK_FAILURES = 5  # in a row; then the network is down and not the videos
+_TOO_MANY = re.compile(r"HTTP Error 429|not a bot|rate.?limit", re.IGNORECASE)
+_NETWORK = re.compile(
+    r"timed out|getaddrinfo|resolve|Connection|unreachable|Temporary failure|HTTP Error 5", re.IGNORECASE
+)
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A line of the list: seconds start to end of a video."""
+
+    video: str
+    start: float
+    end: float
+
+    @property
+    def name(self) -> str:
+        """As the layout `avspeech` knows it."""
+        return f"{self.video}_{self.start:010.6f}-{self.end:010.6f}"
+
+
+@dataclass(frozen=True)
+class Got:
+    """there: clips of an earlier run; fetched, failed: of this one; gone: known to be gone, not asked for."""
+
+    there: int
+    fetched: int
+    failed: int
+    gone: int
+
+
+def read_list(path: Path) -> list[Segment]:
+    """avspeech_train.csv or _test.csv: `id, start, end, x, y`, no header. Raises UserError for anything else."""
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"The list {path} cannot be read ({error}).") from None
+    segments = []
+    for number, row in enumerate(rows, 1):
+        if not row:
+            continue
+        try:
+            segment = Segment(row[0].strip(), float(row[1]), float(row[2]))
+        except (IndexError, ValueError):
+            raise UserError(f"{path}, line {number}: expected `id, start, end, x, y`, not {','.join(row)!r}.") from None
+        if not re.fullmatch(r"[\w-]{11}", segment.video) or segment.end <= segment.start:
+            raise UserError(f"{path}, line {number}: {','.join(row)!r} is no segment of a YouTube video.")
+        segments.append(segment)
+    return segments
+
+
+Take = Callable[[Segment, Path], None]
+"""Fetches one segment to a path. Raises an exception whose text says why not."""
+
+
+def download(
+    segments: Sequence[Segment],
+    out: Path,
+    take: Take,
+    pause: float = 3.0,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
+) -> Got:
+    """Fetch the segments that are not there, one after the other, with a pause of `pause` to 2 `pause` seconds between.
+
+    Raises UserError when the site has had enough of us, or when the network is down; the next call goes on.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    gone = set() if retry_failed else _gone(out / STATE)
+    there = fetched = failed = known = in_a_row = 0
+    for done, segment in enumerate(segments):
+        if progress:
+            progress(done, len(segments), segment.video)
+        target = out / f"{segment.name}.mp4"
+        if target.exists():
+            there += 1
+            continue
+        if segment.name in gone:
+            known += 1
+            continue
+        if fetched + failed:
+            time.sleep(pause * (1 + random.random()))
+        try:
+            take(segment, target)
+            fetched, in_a_row = fetched + 1, 0
+        except Exception as error:  # noqa: BLE001 - yt-dlp raises what its hundred extractors raise
+            reason = _reason(error)
+            if _TOO_MANY.search(reason):
+                raise UserError(
+                    f"The site asks for a pause ({reason}). {fetched:,} clips were fetched; run the command again in "
+                    "some hours, with a larger --pause."
+                ) from None
+            if _NETWORK.search(reason):
+                in_a_row += 1
+                if in_a_row >= NETWORK_FAILURES:
+                    raise UserError(f"The network seems to be down ({reason}); run the command again later.") from None
+                continue  # no fault of the video: the next run asks again
+            failed, in_a_row = failed + 1, 0
+            _note(out / STATE, segment, reason)
+    if progress:
+        progress(len(segments), len(segments), "")
+    return Got(there, fetched, failed, known)
+
+
+def youtube(address: str = ADDRESS, height: int = 720) -> Take:
+    """A `Take` by yt-dlp that fetches nothing but the segment, in at most `height` lines.
+
+    Raises UserError if yt-dlp or ffmpeg, which cuts, is missing.
+    """
+    library = optional("yt_dlp", "download", "Downloading AVSpeech")
+    if shutil.which("ffmpeg") is None:
+        raise UserError("Cutting segments needs the program ffmpeg; on Debian or Ubuntu: apt install ffmpeg")
+
+    def take(segment: Segment, target: Path) -> None:
+        aside = target.with_name(target.stem + ".part.mp4")
+        with library.YoutubeDL(options(library, segment, aside, height)) as session:
+            session.download([address.format(id=segment.video)])
+        aside.rename(target)
+
+    return take
+
+
+def options(library: Any, segment: Segment, target: Path, height: int) -> dict[str, Any]:
+    """What yt-dlp is told; see its README, "Embedding yt-dlp"."""
+    return {
+        "format": f"bv*[height<={height}][ext=mp4]+ba[ext=m4a]/b[height<={height}]/bv*+ba/b",
+        "download_ranges": library.utils.download_range_func(None, [(segment.start, segment.end)]),
+        "force_keyframes_at_cuts": True,  # cut at the second, not at the nearest keyframe
+        "merge_output_format": "mp4",
+        "outtmpl": {"default": str(target).replace("%", "%%")},
+        "overwrites": True,
+        "quiet": True,
+        "no_warnings": True,
+        "noprogress": True,
+        "retries": 3,
+        "socket_timeout": 30,
+    }
+
+
+def _gone(state: Path) -> set[str]:
+    if not state.exists():
+        return set()
+    lines = state.read_text().splitlines()
+    found = set()
+    for line in lines:
+        try:
+            found.add(json.loads(line)["clip"])
+        except (ValueError, KeyError):
+            continue  # the last line of a run that was killed while writing it
+    return found
+
+
+def _note(state: Path, segment: Segment, reason: str) -> None:
+    line = {"clip": segment.name, "reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")}
+    with state.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _reason(error: Exception) -> str:
+    """yt-dlp's message without its colours, prefix and advice."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() or type(error).__name__
+    text = re.sub(r"^ERROR:\s*(\[[\w:]+\]\s*)?([\w-]{11}:\s*)?", "", text)
+    return text.splitlines()[0].split("; please report")[0].split(". Use --")[0][:200]

@@ -1,0 +1,24 @@
+"""FFHQ (Karras et al., CVPR 2019): 00000.png, flat or in folders of a thousand; people are unknown, so every
+picture is an identity of its own.
+
+Source https://github.com/NVlabs/ffhq-dataset; CC BY-NC-SA 4.0, the pictures under the licences of their photographers.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from ds2f.corpora.base import Corpus, Recognised
+
+_NUMBER = re.compile(r"^\d{5}$")
+_FOLDER = re.compile(r"ffhq|^(images|thumbnails)\d+x\d+$", re.IGNORECASE)
+
+
+def recognise(path: PurePosixPath) -> Recognised | None:
+    if _NUMBER.match(path.stem) and any(_FOLDER.search(part) for part in path.parts[:-1]):
+        return Recognised(path.stem)
+    return None
+
+
+LAYOUT = Corpus("ffhq", "CC BY-NC-SA 4.0", "https://github.com/NVlabs/ffhq-dataset", recognise)

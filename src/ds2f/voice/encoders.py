@@ -1,0 +1,62 @@
+"""Speaker encoders by the names that ds2f.toml gives them: "resemblyzer", "wespeaker:FILE.onnx", ...
+
+A name says which encoder made a row of the dataset. Nothing is imported or loaded before an encoder is asked for.
+
+| spec | encoder | dimension | size | licence |
+| --- | --- | --- | --- | --- |
+| resemblyzer | GE2E LSTM (offline default) | 256 | 17 MB, in its package | Apache-2.0 |
+| wespeaker:FILE.onnx | WeSpeaker ResNet, CAM++, ECAPA | 192-512 | 25-90 MB | Apache-2.0; VoxCeleb weights CC BY 4.0 |
+| speechbrain:SOURCE | ECAPA-TDNN | 192 | 83 MB | Apache-2.0 |
+| pyannote:SOURCE | WeSpeaker ResNet34 or x-vector | 256 or 512 | 27 MB | MIT code; weights CC BY 4.0 |
+| titanet:SOURCE | NeMo TitaNet | 192 | 25-97 MB | Apache-2.0 code; weights CC BY 4.0 |
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from ds2f.errors import UserError
+from ds2f.voice.base import SpeakerEncoder
+
+KINDS = ("resemblyzer", "wespeaker:FILE.onnx", "speechbrain:SOURCE", "pyannote:SOURCE", "titanet:SOURCE")
+
+
+def name_of(spec: str) -> str:
+    """The name that marks rows of this encoder: its kind and the last part of its source. Loads nothing.
+
+    Raises UserError for a spec that means no encoder.
+    """
+    kind, source = _split(spec)
+    return f"{kind}/{PurePath(source).name.removesuffix('.onnx').removesuffix('.nemo')}" if source else kind
+
+
+def load(spec: str, device: str = "cpu") -> SpeakerEncoder:
+    """Raises UserError for a spec that means no encoder, a missing package, or weights that cannot be had."""
+    kind, source = _split(spec)
+    if kind == "wespeaker":
+        from ds2f.voice.wespeaker import WeSpeaker
+
+        return WeSpeaker(source, name_of(spec), device)
+    if kind == "speechbrain":
+        from ds2f.voice.speechbrain_ecapa import SpeechBrainEncoder
+
+        return SpeechBrainEncoder(source, name_of(spec), device)
+    if kind == "pyannote":
+        from ds2f.voice.pyannote_encoder import PyannoteEncoder
+
+        return PyannoteEncoder(source, name_of(spec), device)
+    if kind == "titanet":
+        from ds2f.voice.titanet import TitaNet
+
+        return TitaNet(source, name_of(spec), device)
+    from ds2f.voice.resemblyzer import Resemblyzer
+
+    return Resemblyzer(device)
+
+
+def _split(spec: str) -> tuple[str, str]:
+    kind, colon, source = spec.partition(":")
+    known = [k.partition(":")[0] for k in KINDS]
+    if kind not in known or (kind == "resemblyzer") == bool(colon) or bool(colon) != bool(source):
+        raise UserError(f"There is no speaker encoder {spec!r}; choose one of {', '.join(KINDS)}.")
+    return kind, source

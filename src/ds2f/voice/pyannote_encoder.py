@@ -1,0 +1,39 @@
+"""Speaker embeddings of pyannote.audio (Bredin, Interspeech 2023).
+
+Source https://huggingface.co/pyannote/wespeaker-voxceleb-resnet34-LM; code MIT, weights CC BY 4.0; 27 MB, 256-d.
+Extra: pyannote. SOURCE is a Hub id (some want a token: `hf auth login`) or a checkpoint file.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ds2f.errors import UserError
+from ds2f.extras import optional
+
+
+class PyannoteEncoder:
+    licence = "MIT code; weights CC BY 4.0"
+
+    def __init__(self, source: str, name: str, device: str = "cpu") -> None:
+        """Raises UserError if the model cannot be had: pyannote returns None where the Hub wants a token."""
+        audio = optional("pyannote.audio", "pyannote", "The encoder pyannote")
+        try:
+            model = audio.Model.from_pretrained(source)
+        except Exception as error:  # noqa: BLE001 - a download or a file: anything may be wrong
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(f"The encoder pyannote cannot load {source} ({reason}).") from None
+        if model is None:
+            raise UserError(
+                f"The encoder pyannote may not load {source}: accept its terms on the Hub and log in there."
+            )
+        self._model, self._device = model.to(torch.device(device)).eval(), torch.device(device)
+        self.name = name
+        self.dim = self.embed(np.zeros((1, 16_000), np.float32)).shape[1]
+
+    @torch.no_grad()
+    def embed(self, clips: np.ndarray) -> np.ndarray:
+        """See SpeakerEncoder.embed: (n, dim) float32."""
+        waveforms = torch.from_numpy(np.asarray(clips, np.float32))[:, None].to(self._device)  # (n, channel, samples)
+        return torch.nn.functional.normalize(self._model(waveforms).float(), dim=1).cpu().numpy()

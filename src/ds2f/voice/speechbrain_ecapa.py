@@ -1,0 +1,42 @@
+"""ECAPA-TDNN (Desplanques et al., Interspeech 2020, arXiv:2005.07143) and other encoders of SpeechBrain.
+
+Source https://huggingface.co/speechbrain/spkrec-ecapa-voxceleb; Apache-2.0; 83 MB, 192-d. Extra: speechbrain (which
+needs torchaudio). SOURCE is a Hub id or a folder with hyperparams.yaml. SpeechBrain builds models from that file, code
+included: use only sources you trust.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ds2f.errors import UserError
+from ds2f.extras import optional
+
+
+def load_classifier(source: str, device: str, wanted_by: str) -> Any:
+    """SpeechBrain's EncoderClassifier of `source`. Raises UserError if it cannot be had."""
+    inference = optional("speechbrain.inference.classifiers", "speechbrain", wanted_by)
+    try:
+        return inference.EncoderClassifier.from_hparams(source=source, run_opts={"device": device})
+    except Exception as error:  # noqa: BLE001 - a download, a file, a class in YAML: anything may be wrong
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{wanted_by} cannot load {source} ({reason}).") from None
+
+
+class SpeechBrainEncoder:
+    licence = "Apache-2.0"
+
+    def __init__(self, source: str, name: str, device: str = "cpu") -> None:
+        """source: a Hub id, or a folder. Raises UserError if it cannot be had."""
+        self._classifier = load_classifier(source, device, "The encoder speechbrain")
+        self.name = name
+        self.dim = self.embed(np.zeros((1, 16_000), np.float32)).shape[1]
+
+    @torch.no_grad()
+    def embed(self, clips: np.ndarray) -> np.ndarray:
+        """See SpeakerEncoder.embed: (n, dim) float32."""
+        vectors = self._classifier.encode_batch(torch.from_numpy(np.asarray(clips, np.float32))).flatten(1)
+        return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()

@@ -1,0 +1,196 @@
+"""How well an encoder tells speakers apart, by a trial list in VoxCeleb's format (`1 path path`: same speaker)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ds2f.config import Audio
+from ds2f.errors import ItemError, UserError
+from ds2f.media import decode
+from ds2f.models.store import write_json
+from ds2f.voice.activity import VoiceActivity, cut, find_speech
+from ds2f.voice.base import SpeakerEncoder, embed_one
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """same: whether both recordings are of one speaker; first, second: paths relative to the root."""
+
+    same: bool
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """eer, min_dcf_01, min_dcf_05: see the functions; each with its 95 % bootstrap interval over trials.
+
+    trials: scored ones; left_out: those with a recording that could not be used; refused: {path: reason}.
+    """
+
+    encoder: str
+    trials: int
+    same: int
+    left_out: int
+    eer: float
+    eer_interval: tuple[float, float]
+    min_dcf_01: float
+    min_dcf_01_interval: tuple[float, float]
+    min_dcf_05: float
+    min_dcf_05_interval: tuple[float, float]
+    refused: dict[str, str]
+
+
+def read_trials(path: Path) -> list[Trial]:
+    """Raises UserError for a file that cannot be read, a line that is no trial, or a list without both kinds."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The trial list {path} cannot be read ({error}).") from None
+    trials = []
+    for number, line in enumerate(lines, 1):
+        parts = line.split()
+        if not parts:
+            continue
+        if len(parts) != 3 or parts[0] not in ("0", "1"):
+            raise UserError(f"{path}, line {number}: a trial is `1 path path` or `0 path path`, not {line.strip()!r}.")
+        trials.append(Trial(parts[0] == "1", parts[1], parts[2]))
+    if len({trial.same for trial in trials}) < 2:
+        raise UserError(f"{path} needs trials of both kinds, 1 and 0; it has {len(trials)} of one.")
+    return trials
+
+
+def error_rates(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """False alarm and miss rates at every threshold, from the strictest to the loosest: two arrays of equal length.
+
+    scores: (n,), higher = more alike; same: (n,) bool, with at least one of each.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # equal scores fall to one side together
+    hits, alarms = np.cumsum(same[order])[ends], np.cumsum(~same[order])[ends]
+    miss = np.append(1.0, 1 - hits / hits[-1])
+    return np.append(0.0, alarms / alarms[-1]), miss
+
+
+def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
+    """Where false alarms and misses are equally frequent, in [0, 1], between two thresholds by interpolation."""
+    alarm, miss = error_rates(scores, same)
+    after = int(np.argmax(alarm >= miss))
+    step = (alarm[after] - miss[after]) - (alarm[after - 1] - miss[after - 1])
+    share = (miss[after - 1] - alarm[after - 1]) / step
+    return float(alarm[after - 1] + share * (alarm[after] - alarm[after - 1]))
+
+
+def min_dcf(scores: np.ndarray, same: np.ndarray, p_target: float) -> float:
+    """Least detection cost over all thresholds, as a share of that of always saying the cheaper answer.
+
+    min_θ [p P_miss(θ) + (1 − p) P_fa(θ)] / min(p, 1 − p)   (NIST speaker recognition evaluation plan, 2016 and after)
+    """
+    alarm, miss = error_rates(scores, same)
+    return float((p_target * miss + (1 - p_target) * alarm).min() / min(p_target, 1 - p_target))
+
+
+def verify(
+    trials: Sequence[Trial],
+    root: Path,
+    encoder: SpeakerEncoder,
+    audio: Audio,
+    out: Path,
+    bootstrap: int = 1000,
+    progress: Progress | None = None,
+) -> Verification:
+    """Score all trials, and write verification.json and roc.png into `out`.
+
+    Every recording is decoded and embedded once, as extraction would; one that cannot be used is left out and named.
+    Raises UserError if no trial of one kind is left.
+    """
+    vectors, refused = _embed(trials, root, encoder, audio, progress)
+    usable = [t for t in trials if t.first in vectors and t.second in vectors]
+    same = np.array([t.same for t in usable], bool)
+    if not same.any() or same.all():
+        example = next(iter(refused.items()), ("", ""))
+        raise UserError(
+            f"Too few recordings can be used: {len(refused)} were refused, such as {example[0]}: {example[1]}."
+        )
+    scores = np.array([float(vectors[t.first] @ vectors[t.second]) for t in usable])
+    found = {
+        "eer": equal_error_rate,
+        "min_dcf_01": lambda s, y: min_dcf(s, y, 0.01),
+        "min_dcf_05": lambda s, y: min_dcf(s, y, 0.05),
+    }
+    values: dict[str, Any] = {name: measure(scores, same) for name, measure in found.items()}
+    values |= {f"{name}_interval": _interval(measure, scores, same, bootstrap) for name, measure in found.items()}
+    result = Verification(
+        encoder=encoder.name,
+        trials=len(usable),
+        same=int(same.sum()),
+        left_out=len(trials) - len(usable),
+        refused=refused,
+        **values,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "verification.json", json.loads(json.dumps(asdict(result))))
+    plot_roc(scores, same, result, out / "roc.png")
+    return result
+
+
+def _embed(
+    trials: Sequence[Trial], root: Path, encoder: SpeakerEncoder, audio: Audio, progress: Progress | None
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    activity = VoiceActivity()
+    paths = list(dict.fromkeys(path for t in trials for path in (t.first, t.second)))
+    vectors: dict[str, np.ndarray] = {}
+    refused: dict[str, str] = {}
+    for done, path in enumerate(paths):
+        if progress:
+            progress(done, len(paths), path)
+        try:
+            sound = decode(root / path, frames=0, max_seconds=audio.max_seconds).audio
+            speech = find_speech(sound, activity.probabilities(sound), audio.min_speech, audio.keep_seconds)
+            vectors[path] = embed_one(encoder, cut(speech, audio.clip_seconds[0]).audio)
+        except ItemError as error:
+            refused[path] = error.reason
+    if progress:
+        progress(len(paths), len(paths), "")
+    return vectors, refused
+
+
+def _interval(
+    measure: Callable[[np.ndarray, np.ndarray], float], scores: np.ndarray, same: np.ndarray, resamples: int
+) -> tuple[float, float]:
+    """95 % by resampling trials of each kind."""
+    rng = np.random.default_rng(0)
+    kinds = [np.flatnonzero(same), np.flatnonzero(~same)]
+    values = []
+    for _ in range(resamples):
+        rows = np.concatenate([rng.choice(kind, kind.size) for kind in kinds])
+        values.append(measure(scores[rows], same[rows]))
+    low, high = np.percentile(values, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def plot_roc(scores: np.ndarray, same: np.ndarray, result: Verification, path: Path) -> None:
+    """Hits against false alarms, and the point where the two errors are equal."""
+    from matplotlib.figure import Figure
+
+    alarm, miss = error_rates(scores, same)
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.8", linewidth=1, label="chance")
+    axes.plot(alarm, 1 - miss, color="#1f5fa8", linewidth=2, label=result.encoder)
+    axes.plot([result.eer], [1 - result.eer], "o", color="#1f5fa8", label=f"equal error rate {result.eer:.1%}")
+    axes.set(xlabel="false alarms", ylabel="same speaker recognised", xlim=(0, 1), ylim=(0, 1.005))
+    axes.set_title(f"{result.trials:,} trials, {result.same:,} of them of one speaker", fontsize=10)
+    axes.set_aspect("equal")
+    axes.grid(color="0.93")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right", frameon=False)
+    figure.savefig(path, dpi=150)

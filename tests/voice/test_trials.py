@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+
+from ds2f.config import Audio
+from ds2f.errors import UserError
+from ds2f.voice import trials
+from ds2f.voice.trials import Trial, equal_error_rate, error_rates, min_dcf, read_trials, verify
+
+
+def _scores(seed: int = 0, apart: float = 1.5, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    same = rng.random(count) < 0.4
+    return rng.normal(size=count) + apart * same, same
+
+
+def test_error_rates_are_those_of_scikit_learn() -> None:
+    scores, same = _scores()
+    scores = np.round(scores, 1)  # ties
+    alarm, miss = error_rates(scores, same)
+    expected_alarm, expected_hit, _ = roc_curve(same, scores, drop_intermediate=False)
+    np.testing.assert_allclose(alarm, expected_alarm)
+    np.testing.assert_allclose(1 - miss, expected_hit)
+
+
+def test_equal_error_rate_of_known_answers() -> None:
+    same = np.array([True, True, False, False])
+    assert equal_error_rate(np.array([4.0, 3.0, 2.0, 1.0]), same) == 0.0
+    assert equal_error_rate(np.array([1.0, 2.0, 3.0, 4.0]), same) == 1.0
+    assert equal_error_rate(np.array([4.0, 1.0, 3.0, 2.0]), same) == pytest.approx(0.5)
+    scores, same = _scores(apart=2.0, count=200_000)
+    assert equal_error_rate(scores, same) == pytest.approx(0.1587, abs=0.005), "Φ(−1) for Gaussians 2 apart"
+    assert equal_error_rate(scores * 0, same) == pytest.approx(0.5)
+
+
+def test_detection_cost_of_known_answers() -> None:
+    same = np.array([True] * 10 + [False] * 90)
+    assert min_dcf(np.where(same, 1.0, 0.0), same, 0.01) == 0.0
+    assert min_dcf(np.zeros(100), same, 0.01) == pytest.approx(1.0), "knowing nothing costs as much as always saying no"
+    one_missed = np.where(same, 1.0, 0.0)
+    one_missed[0] = -1.0
+    assert min_dcf(one_missed, same, 0.05) == pytest.approx(0.1)
+
+
+def test_a_trial_list_is_read_and_its_mistakes_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "trials.txt"
+    path.write_text("1 a/1.wav a/2.wav\n\n0 a/1.wav b/1.wav\n")
+    assert read_trials(path) == [Trial(True, "a/1.wav", "a/2.wav"), Trial(False, "a/1.wav", "b/1.wav")]
+    for text, words in (
+        ("1 a b\n2 a b\n", "line 2"),
+        ("1 a\n", "line 1"),
+        ("1 a b\n", "both kinds"),
+        ("", "both kinds"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=words):
+            read_trials(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_trials(tmp_path / "none.txt")
+
+
+def test_real_speakers(tmp_path: Path, shared_data: Path) -> None:
+    from ds2f.voice.resemblyzer import Resemblyzer
+
+    root = shared_data / "speech" / "librispeech"
+    speakers = sorted(p for p in root.iterdir() if len(list(p.glob("*.opus"))) >= 2)[:5]
+    files = [[str(f.relative_to(root)) for f in sorted(s.glob("*.opus"))[:2]] for s in speakers]
+    wanted = [Trial(True, *pair) for pair in files]
+    wanted += [Trial(False, a[0], b[1]) for a in files for b in files if a is not b]
+    result = verify(
+        [*wanted, Trial(True, files[0][0], "none.opus")], root, Resemblyzer(), Audio(), tmp_path / "out", 50
+    )
+    assert result.eer < 0.2
+    assert (result.trials, result.same, result.left_out) == (25, 5, 1)
+    assert result.refused == {"none.opus": "the file does not exist"}
+    assert result.eer_interval[0] <= result.eer <= result.eer_interval[1]
+    assert json.loads((tmp_path / "out" / "verification.json").read_text())["eer"] == result.eer
+    assert (tmp_path / "out" / "roc.png").stat().st_size > 5000
+
+
+def test_nothing_that_can_be_used(tmp_path: Path) -> None:
+    from ds2f.voice.resemblyzer import Resemblyzer
+
+    with pytest.raises(UserError, match="Too few recordings can be used: 2 were refused"):
+        trials.verify([Trial(True, "a", "b"), Trial(False, "b", "a")], tmp_path, Resemblyzer(), Audio(), tmp_path)
