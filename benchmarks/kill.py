@@ -49,8 +49,8 @@ def torture(clips: list[Path], folder: Path, kills: int, workers: int, seed: int
     rng, result = random.Random(seed), Result()
     videos = folder / "videos"
     videos.mkdir()
-    for clip in clips:
-        (videos / clip.name).symlink_to(clip.resolve())
+    for number, clip in enumerate(clips):  # names are not unique where a folder is a person
+        (videos / f"{number:03d}-{clip.name}").symlink_to(clip.resolve())
     undisturbed = _ingested(folder / "undisturbed.db", videos)
     started = time.perf_counter()
     _finish(_start(undisturbed, workers))

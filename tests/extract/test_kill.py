@@ -21,6 +21,6 @@ def test_a_killed_extraction_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     other = tmp_path / "disturbed-0.db"
     with closing(sqlite3.connect(other)) as sql, sql:
         sql.execute("DELETE FROM voice_embeddings WHERE video_id = 1")
-        sql.execute("UPDATE videos SET state = 'new' WHERE path = 'person-2.mp4'")
+        sql.execute("UPDATE videos SET state = 'new' WHERE path = '001-person-2.mp4'")
     found = differences(tmp_path / "undisturbed.db", other)
     assert len(found) == 2, "the comparison itself can see"
