@@ -189,3 +189,47 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     assert ours["missing"] == 0
     assert metrics["clips"] >= 6
     assert "<html" in (tmp_path / "out" / "report" / "report.html").read_text()
+
+
+def test_shards_by_hand_give_what_one_run_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On files that all fail quickly: the commands are tested here, the rows in tests/dataset/test_shards.py."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for number in range(5):
+        (videos / f"{number}.mp4").write_text("Dear Sir or Madam")
+    whole = tmp_path / "dataset.db"
+    assert main(["ingest", str(videos), "--database", str(whole)]) == 0
+    assert "--shard takes" in refused(capsys, "extract", "--database", whole, "--shard", "two")
+    shards = [tmp_path / f"dataset.shard-{index}-of-2.db" for index in (1, 2)]
+    for index in ("1/2", "2/2"):
+        assert main(["extract", "--database", str(whole), "--shard", index, "--workers", "1"]) == 0
+    assert all(shard.exists() for shard in shards)
+    capsys.readouterr()
+    assert main(["merge", *map(str, shards), "--database", str(whole)]) == 0
+    assert "Merged 5 files" in capsys.readouterr().out
+    assert main(["status", "--json", "--database", str(whole)]) == 0
+    assert json.loads(capsys.readouterr().out)["files"]["video"] == {"new": 0, "done": 0, "failed": 5}
+    assert "not a shard of" in refused(capsys, "merge", whole, "--database", whole)
+
+
+def test_wishes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    voice, out = samples() / "person-1.mp4", tmp_path / "faces"
+    assert "years from 0 to 100" in refused(capsys, "generate", voice, "--out", out, "--age", "400")
+    assert "--guide" in refused(capsys, "generate", voice, "--out", out, "--guide", tmp_path / "none.png")
+    assert "are for recordings" in refused(capsys, "generate", "--database", "d.db", "--out", out, "--age", "30")
+    wish = ["--age", "60", "--gender", "female", "--count", "1", "--steps", "2"]
+    assert main(["generate", str(voice), "--out", str(out), *wish]) == 0
+    with Image.open(out / "person-1-0.png") as picture:
+        said = json.loads(picture.info["ds2f"])
+    assert (said["age"], said["gender"]) == (60.0, "female")
+    assert json.loads((out / "generation.json").read_text())["settings"]["gender"] == "female"
+
+
+def test_verify_refuses_what_cannot_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trials = tmp_path / "trials.txt"
+    assert "cannot be read" in refused(capsys, "verify", trials)
+    trials.write_text("1 a.wav b.wav\n0 a.wav c.wav\n")
+    out = tmp_path / "out"
+    assert "no speaker encoder 'ecapa'" in refused(capsys, "verify", trials, "--encoder", "ecapa", "--out", out)
+    assert main(["verify", str(trials), "--root", str(tmp_path), "--out", str(out)]) == 2
+    assert "Too few recordings can be used: 3 were refused" in capsys.readouterr().err.splitlines()[-1]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import struct
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,32 @@ def test_truncated_mp4_is_refused(tmp_path: Path) -> None:
         decode(path)
 
 
+def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
+    write_video(tmp_path / "secret.mp4", grey_ramp(5), tone(1.0))
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile 'secret.mp4'\n")
+    with pytest.raises(ItemError, match="not a media file"):
+        decode(tmp_path / "list.mp4")
+
+
+def test_a_stream_in_an_unknown_codec_is_no_stream(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_ramp(5), tone(1.0))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"xyz1"))
+    media = decode(path)
+    assert (media.has_video, media.frames) == (False, ())
+    assert media.audio.size == pytest.approx(SAMPLE_RATE, abs=0.15 * SAMPLE_RATE)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_audio(tmp_path / "a.wav", tone(1.0))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", refuse)  # chmod would not stop a test that runs as root
+    with pytest.raises(ItemError, match="permission denied"):
+        decode(path)
+
+
 def test_truncated_mkv_gives_what_is_there(tmp_path: Path) -> None:
     whole = write_video(tmp_path / "a.mkv", [*grey_ramp(40)], noise(8.0)).read_bytes()
     path = tmp_path / "b.mkv"
@@ -182,3 +210,12 @@ def test_damaged_pictures_are_refused(tmp_path: Path) -> None:
         decode_image(b"")
     with pytest.raises(ItemError, match="not a picture"):
         decode_image(b"no picture at all")
+
+
+@pytest.mark.parametrize(("side", "words"), [(9_000, "9000x9000, too large"), (60_000, "far too large")])
+def test_a_picture_that_states_a_huge_size_is_refused_undecoded(tmp_path: Path, side: int, words: str) -> None:
+    data = bytearray(picture(tmp_path / "a.png"))
+    data[16:24] = struct.pack(">II", side, side)  # of the header
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(ItemError, match=words):
+        decode_image(bytes(data))

@@ -95,6 +95,14 @@ def build_parser() -> argparse.ArgumentParser:
     _database(sub)
     sub.add_argument("--json", action="store_true", help="for programs")
 
+    sub = command("export", _export, "write the dataset as WebDataset shards or Parquet tables")
+    sub.add_argument("--format", choices=("webdataset", "parquet"), required=True)
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    sub.add_argument("--split", action="append", choices=("train", "val", "test"), help="only this; may be given again")
+    sub.add_argument("--encoder", action="append", metavar="NAME", help="only its vectors; may be given again")
+    sub.add_argument("--shard-mb", type=_positive, default=256, metavar="MB", help="size of a shard (default: 256)")
+    _database(sub)
+
     sub = command("train", _train, "train a model, or go on training it")
     sub.add_argument("model", choices=("prior", "decoder", "attributes"))
     _database(sub)
@@ -221,6 +229,14 @@ def _merge(options: argparse.Namespace) -> None:
     from ds2f import workflow
 
     workflow.merge(_database_path(options, _config(options)), options.shards)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    splits, encoders = dict.fromkeys(options.split or ()), options.encoder or ()
+    database = _database_path(options, _config(options))
+    workflow.export(database, options.format, options.out, list(splits), encoders, options.shard_mb)
 
 
 def _status(options: argparse.Namespace) -> None:

@@ -82,7 +82,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Train:
-    """Training. Each model may be given other values on the command line."""
+    """Training."""
 
     models: list[str] = _key(["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is")
     device: str = _key("auto", "auto, cpu, cuda, mps")

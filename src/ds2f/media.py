@@ -7,6 +7,7 @@ file is read once, every packet is decoded, and only the wanted frames are conve
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import av
 import av.error
 import cv2
 import numpy as np
+from PIL import Image
 
 from ds2f.errors import ItemError
 from ds2f.types import SAMPLE_RATE, Frame, Media, Source
@@ -23,6 +25,13 @@ av.logging.set_level(av.logging.PANIC)  # FFmpeg's own chatter; what matters arr
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg"})
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".oga", ".aac"})
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+
+# What FFmpeg may take a file for. Its playlists (concat, HLS, SDP) are not here: such a file would have other files, or
+# addresses in the network, read in its name.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,dv,rm,"
+    "wav,w64,flac,mp3,ogg,aac,ac3,aiff,caf,amr,au"
+)
 
 MAX_PIXELS = 64_000_000  # a frame larger than this is damage or an attack, not a talking head
 
@@ -35,19 +44,26 @@ def decode(path: Path, frames: int | Sequence[float] = 5, max_seconds: float = 6
     Raises ItemError(stage="open") if the file is missing, empty, or not media.
     """
     try:
-        if path.stat().st_size == 0:
-            raise ItemError("open", "the file is empty (zero bytes)")
+        with path.open("rb") as file:  # asks here, because FFmpeg refuses permission to damaged files, too
+            if not file.read(1):
+                raise ItemError("open", "the file is empty (zero bytes)")
         # Absolute, because FFmpeg takes "talk: part 1.wav" for an address of the protocol "talk".
-        with av.open(str(path.absolute()), metadata_errors="replace") as container:
+        with av.open(
+            str(path.absolute()), metadata_errors="replace", options={"format_whitelist": CONTAINERS}
+        ) as container:
             return _decode(container, frames, max_seconds, sound)
+    except av.error.MemoryError:
+        raise ItemError("open", "not a media file, or damaged (absurd sizes in it)") from None
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ItemError("open", f"not a media file, or damaged ({_reason(error)})") from None
     except FileNotFoundError:
         raise ItemError("open", "the file does not exist") from None
     except PermissionError:
         raise ItemError("open", "the file cannot be read (permission denied)") from None
     except IsADirectoryError:
         raise ItemError("open", "this is a folder, not a file") from None
-    except (av.error.FFmpegError, ValueError, OSError) as error:
-        raise ItemError("open", f"not a media file, or damaged ({_reason(error)})") from None
+    except OSError as error:
+        raise ItemError("open", f"the file cannot be read ({_reason(error)})") from None
 
 
 def _reason(error: Exception) -> str:
@@ -57,8 +73,10 @@ def _reason(error: Exception) -> str:
 def _decode(
     container: av.container.InputContainer, frames: int | Sequence[float], max_seconds: float, sound: bool
 ) -> Media:
-    audio_stream = container.streams.audio[0] if container.streams.audio else None
-    video_stream = next((s for s in container.streams.video if not s.disposition & 0x400), None)  # 0x400: cover art
+    # A damaged stream may be in a codec that nobody knows; PyAV gives such a one no codec_context.
+    audio_stream = next((s for s in container.streams.audio if s.codec_context), None)
+    moving = (s for s in container.streams.video if s.codec_context and not s.disposition & 0x400)  # 0x400: cover art
+    video_stream = next(moving, None)
     duration = float(container.duration or 0) / av.time_base
     if video_stream is not None and video_stream.width * video_stream.height > MAX_PIXELS:
         raise ItemError("open", f"the picture is {video_stream.width}x{video_stream.height}, too large to be a video")
@@ -169,15 +187,28 @@ def decode_image(data: bytes) -> np.ndarray:
     """Encoded picture (any format OpenCV reads) to (height, width, 3) uint8 RGB. Raises ItemError(stage="open")."""
     if not data:
         raise ItemError("open", "the file is empty (zero bytes)")
+    _check_stated_size(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
     if image is None:
         raise ItemError("open", "not a picture, or damaged")
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise ItemError("open", f"the picture is {image.shape[1]}x{image.shape[0]}, too large to be a face")
     return np.ascontiguousarray(image[..., ::-1])
+
+
+def _check_stated_size(data: bytes) -> None:
+    """Refuse a picture by its header alone, before it is decoded: a few bytes can state gigabytes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            width, height = Image.open(io.BytesIO(data)).size
+        except Image.DecompressionBombError:
+            raise ItemError("open", "the picture is far too large to be a face") from None
+        except (OSError, ValueError):
+            return  # OpenCV knows more kinds of pictures, and judges
+    if width * height > MAX_PIXELS:
+        raise ItemError("open", f"the picture is {width}x{height}, too large to be a face")
 
 
 def encode_webp(image: np.ndarray, quality: int = 95) -> bytes:

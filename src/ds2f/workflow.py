@@ -157,6 +157,20 @@ def merge(database: Path, shards: Sequence[Path]) -> None:
     out.print(f"Merged {merged.files:,} files into {database}{left_out}.")
 
 
+def export(
+    database: Path, form: str, folder: Path, splits: Sequence[str], encoders: Sequence[str], shard_mb: int
+) -> None:
+    """Write the dataset as WebDataset or Parquet shards. splits: none means all."""
+    from ds2f.dataset import Dataset
+    from ds2f.dataset.export import export as write
+    from ds2f.dataset.queries import SPLITS
+
+    with Dataset(database) as dataset, bar("export") as shown:
+        written = write(dataset, form, folder, splits or SPLITS, encoders, shard_mb, shown.update)
+    size = f"{written.bytes / 1e6:,.1f} MB"
+    out.print(f"{written.records:,} records in {written.shards:,} shards ({size}) in {folder}; see README.json there.")
+
+
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     """Train "prior", "decoder" or "attributes", or go on. Returns the model folder."""
     from ds2f.training import start

@@ -12,7 +12,8 @@ from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.media import decode_flac
-from ds2f.types import Attributes, Extracted
+from ds2f.types import Attributes, Extracted, Language
+from ds2f.voice.acoustics import FEATURES
 from helpers import PLAN, extracted, item, wanting
 
 ROOT = Path("/videos")
@@ -130,3 +131,19 @@ def test_what_is_no_shard(text: str) -> None:
 
 def test_a_shard() -> None:
     assert parse_shard("2/8") == Shard(2, 8)
+
+
+def test_language_and_acoustics_are_stored_and_go_with_their_speech(filled: Dataset) -> None:
+    plan = replace(PLAN, languages=("lid",), acoustics=True)
+    heard = {feature.name: 1.5 for feature in FEATURES} | {"f0_mean_hz": float("nan")}
+    for job in wanting(filled, plan):
+        assert job.needs == Needs(languages=("lid",), acoustics=True)
+        store(filled, job, Extracted(languages={"lid": Language("fr", 0.9)}, acoustics=heard), plan)
+    assert waiting(filled, plan) == []
+    sql = filled.connection
+    assert {tuple(r) for r in sql.execute("SELECT model, language, probability FROM languages")} == {("lid", "fr", 0.9)}
+    rows = sql.execute("SELECT f0_mean_hz, speaking_rate_per_s FROM acoustics").fetchall()
+    assert [tuple(row) for row in rows] == [(None, 1.5)] * 4, "what cannot be measured is NULL"
+    again = replace(plan, speech='{"min_speech": 2}')
+    store(filled, wanting(filled, again)[0], Extracted(failures=(("speech", "too little"),)), again)
+    assert [sql.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("languages", "acoustics")] == [3, 3]

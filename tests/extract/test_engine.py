@@ -59,6 +59,15 @@ def test_a_model_that_cannot_be_loaded_stops_the_run_and_blames_no_file() -> Non
         list(local_processes(jobs(3), make_that_fails, Load()))
 
 
+@pytest.mark.parametrize("error", [UserError("run: pip install 'ds2f[titanet]'"), ImportError("no module nemo")])
+def test_a_model_that_is_missing_when_first_needed_blames_no_file_either(error: Exception) -> None:
+    def extract(jobs: object) -> None:
+        raise error
+
+    with pytest.raises(type(error), match=r"nemo|titanet"):
+        work(extract, jobs(2), 1.0)  # type: ignore[arg-type]
+
+
 def test_jobs_are_drawn_as_workers_need_them() -> None:
     drawn = []
 

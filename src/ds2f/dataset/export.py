@@ -1,0 +1,187 @@
+"""The dataset in files that other tools read: WebDataset shards for training loops, Parquet tables for questions.
+
+FOLDER/README.json                what it is: dataset, fingerprint, models, columns, counts, shards
+FOLDER/train-pairs-000000.tar     recordings with a voice and a face
+FOLDER/train-faces-000000.tar     faces alone
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ds2f import __version__
+from ds2f.dataset.formats import ParquetFile, ShardFile, TarFile
+from ds2f.dataset.queries import SPLITS, Dataset
+from ds2f.dataset.records import Records
+from ds2f.errors import UserError
+
+README = "README.json"
+MADE_BY = "ds2f export"
+FORMATS: dict[str, tuple[str, type[ShardFile]]] = {  # (suffix, writer)
+    "webdataset": (".tar", TarFile),
+    "parquet": (".parquet", ParquetFile),
+}
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote, what an earlier one had left included. bytes: of all shards."""
+
+    records: int
+    shards: int
+    bytes: int
+
+
+def export(
+    dataset: Dataset,
+    form: str,
+    folder: Path,
+    splits: Sequence[str] = SPLITS,
+    encoders: Sequence[str] = (),
+    shard_mb: int = 256,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write every file that has a face into shards of about `shard_mb` MB (10^6 bytes) under `folder`.
+
+    form: "webdataset" or "parquet"; encoders: whose vectors are wanted, none means all; progress: called as (records
+    done, in all). The shards are written beside `folder` and moved there at the end; stopped, the next call goes on
+    after the last whole shard. An earlier export in `folder` is replaced.
+    Raises UserError for an unknown encoder, a missing package, nothing to export, or a folder that holds other things.
+    """
+    if form == "parquet" and find_spec("pyarrow") is None:
+        raise UserError("The format parquet needs pyarrow; run: pip install 'ds2f[export]'")
+    folder = folder.absolute()
+    _check(folder)
+    dataset.connection.execute("BEGIN")  # one moment of the dataset, whatever an extraction stores meanwhile
+    try:
+        records = Records(dataset, encoders)
+        parts = {
+            f"{split}-{name}": records.ids(split, paired)
+            for split in splits
+            for name, paired in (("pairs", True), ("faces", False))
+        }
+        parts = {name: ids for name, ids in parts.items() if ids}
+        if not parts:
+            raise UserError(f"{dataset.path} has no faces to export; see: ds2f status --database {dataset.path}")
+        header = _header(dataset, form, records, {name: len(ids) for name, ids in parts.items()}, shard_mb)
+        aside = folder.with_name(f".{folder.name}.ds2f-export")
+        try:
+            shards = _write(aside, header, records, parts, progress)
+            _move(aside, folder)
+        except OSError as error:
+            raise UserError(f"The export to {folder} cannot be written ({error.strerror or error}).") from None
+    finally:
+        dataset.connection.execute("ROLLBACK")
+    return Exported(sum(len(ids) for ids in parts.values()), len(shards), sum(shard["bytes"] for shard in shards))
+
+
+def _header(dataset: Dataset, form: str, records: Records, counts: dict[str, int], shard_mb: int) -> dict[str, Any]:
+    """What README.json says beside the list of shards. Two exports with the same header write the same shards."""
+    return {
+        "made_by": MADE_BY,
+        "version": __version__,
+        "format": form,
+        "dataset": dataset.name(),
+        "fingerprint": dataset.fingerprint(),
+        "encoders": sorted({c.source for c in records.columns if c.kind == "vector"}),
+        "recipes": {k: json.loads(v) for k, v in dataset.connection.execute("SELECT key, settings FROM recipes")},
+        "records": counts,
+        "shard_mb": shard_mb,
+        "columns": [{k: v for k, v in asdict(column).items() if v} for column in records.columns],
+    }
+
+
+def _write(
+    aside: Path, header: dict[str, Any], records: Records, parts: dict[str, list[int]], progress: Progress | None
+) -> list[dict[str, Any]]:
+    """Write all shards into `aside`, going on after those that README.json there lists. Returns what it then lists."""
+    shards: list[dict[str, Any]] = []
+    left = _read(aside)
+    if left is not None and {k: v for k, v in left.items() if k != "shards"} == header:
+        shards = left["shards"]
+    else:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+    done, total = sum(shard["records"] for shard in shards), sum(map(len, parts.values()))
+
+    def tick(written: int) -> None:
+        if progress:
+            progress(done + written, total)
+
+    tick(0)
+    for part, ids in parts.items():
+        if header["format"] == "webdataset":
+            random.Random(part).shuffle(ids)  # tars are read from end to end: neighbours should be strangers
+        finished = [shard for shard in shards if shard["file"].startswith(f"{part}-")]
+        number, start = len(finished), sum(shard["records"] for shard in finished)
+        while start < len(ids):
+            path = aside / f"{part}-{number:06d}{FORMATS[header['format']][0]}"
+            written = _write_shard(path, header, records, islice(ids, start, None), tick)
+            shards.append({"file": path.name, "records": written, "bytes": path.stat().st_size})
+            _save(aside, {**header, "shards": shards})
+            number, start, done = number + 1, start + written, done + written
+    return shards
+
+
+def _write_shard(
+    path: Path, header: dict[str, Any], records: Records, ids: Iterable[int], tick: Callable[[int], None]
+) -> int:
+    """Write records until the shard is large enough. Returns how many."""
+    written = 0
+    file = FORMATS[header["format"]][1](path, records.columns)
+    with contextlib.closing(file):
+        for video_id in ids:
+            file.add(records.read(video_id))
+            written += 1
+            tick(written)
+            if file.size() >= header["shard_mb"] * 10**6:
+                break
+    return written
+
+
+def _check(folder: Path) -> None:
+    """Raises UserError unless `folder` is free, empty, or an earlier export."""
+    try:
+        if not folder.exists() or (not any(folder.iterdir())):
+            return
+    except OSError as error:
+        raise UserError(f"{folder} cannot be used ({error.strerror}); give another --out.") from None
+    if _read(folder) is None:
+        raise UserError(f"{folder} holds things that ds2f export did not write; give a new folder as --out.")
+
+
+def _move(aside: Path, folder: Path) -> None:
+    if folder.exists():
+        old = folder.with_name(f".{folder.name}.ds2f-old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        aside.rename(folder)
+        shutil.rmtree(old)
+    else:
+        aside.rename(folder)
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    """README.json of an export, None if there is none that is ours."""
+    try:
+        found = json.loads((folder / README).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("made_by") == MADE_BY else None
+
+
+def _save(folder: Path, readme: dict[str, Any]) -> None:
+    part = folder / f"{README}.part"
+    part.write_text(json.dumps(readme, indent=1) + "\n")
+    part.replace(folder / README)

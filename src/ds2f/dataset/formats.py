@@ -1,0 +1,118 @@
+"""The files that `ds2f export` writes: WebDataset tars and Parquet tables."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ds2f.dataset.records import Column, Record
+
+if TYPE_CHECKING:
+    import pyarrow
+
+ROW_GROUP = 512  # records, about 5 MB: what a Parquet shard holds in memory
+
+
+class ShardFile(Protocol):
+    """One file of an export, open for writing."""
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None: ...
+
+    def add(self, record: Record) -> None: ...
+
+    def size(self) -> int:
+        """Bytes written so far."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class TarFile:
+    """WebDataset: files of one sample stand together and share the part of their names before the first dot.
+
+    KEY.json, KEY.webp, KEY.flac (where there is speech) and KEY.COLUMN.npy for each vector.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        self._tar = tarfile.open(path, "w")  # noqa: SIM115 - closed by close()
+
+    def add(self, record: Record) -> None:
+        self._add(f"{record.key}.json", json.dumps(record.values, ensure_ascii=False).encode())
+        self._add(f"{record.key}.webp", record.crop)
+        if record.flac is not None:
+            self._add(f"{record.key}.flac", record.flac)
+        for column, vector in record.vectors.items():
+            buffer = io.BytesIO()
+            np.save(buffer, vector)
+            self._add(f"{record.key}.{column}.npy", buffer.getvalue())
+
+    def _add(self, name: str, data: bytes) -> None:
+        member = tarfile.TarInfo(name)  # no time, no owner: the same dataset gives the same bytes
+        member.size = len(data)
+        self._tar.addfile(member, io.BytesIO(data))
+
+    def size(self) -> int:
+        return int(self._tar.offset)
+
+    def close(self) -> None:
+        self._tar.close()
+
+
+class ParquetFile:
+    """A table with a row per record: the columns of `records.Records`, vectors as fixed-size lists, then the crop.
+
+    The speech itself is left out: a table is for asking and joining, and sound would be nine tenths of it.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        import pyarrow.parquet
+
+        self._columns = columns
+        self._schema = _arrow_schema(columns)
+        self._file = path.open("wb")
+        self._table = pyarrow.parquet.ParquetWriter(self._file, self._schema, compression="zstd")
+        self._waiting: list[Record] = []
+
+    def add(self, record: Record) -> None:
+        self._waiting.append(record)
+        if len(self._waiting) == ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow
+
+        if self._waiting:
+            values = [[_cell(record, column) for record in self._waiting] for column in self._columns]
+            values.append([record.crop for record in self._waiting])
+            arrays = [pyarrow.array(v, field.type) for v, field in zip(values, self._schema, strict=True)]
+            self._table.write_batch(pyarrow.record_batch(arrays, schema=self._schema))
+            self._waiting.clear()
+
+    def size(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._flush()
+        self._table.close()
+        self._file.close()
+
+
+def _arrow_schema(columns: Sequence[Column]) -> pyarrow.Schema:
+    import pyarrow as pa
+
+    kinds = {"text": pa.string(), "integer": pa.int64(), "real": pa.float64(), "json": pa.string()}
+    fields = [pa.field(c.name, kinds.get(c.kind) or pa.list_(pa.float32(), c.dimension)) for c in columns]
+    return pa.schema([*fields, pa.field("crop", pa.binary())])
+
+
+def _cell(record: Record, column: Column) -> Any:
+    if column.kind == "vector":
+        return record.vectors.get(column.name)
+    value = record.values.get(column.name)
+    return json.dumps(value, ensure_ascii=False) if column.kind == "json" and value is not None else value

@@ -1,0 +1,178 @@
+"""The dataset as flat records, one for every file with a face, as `ds2f export` writes them.
+
+What is a column depends on what the dataset holds: one more for every encoder, attribute model and clip length.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ds2f.dataset.queries import Dataset, to_vector
+from ds2f.errors import UserError
+
+
+@dataclass(frozen=True)
+class Column:
+    """kind: text, integer, real, json, or vector, then with its length in `dimension`; source: the name of the model
+    behind it, empty for what needs none; rows: how many files of the dataset have it."""
+
+    name: str
+    kind: str
+    meaning: str
+    source: str = ""
+    dimension: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One file. values: {column: value}, None or absent where there is none; vectors: {column: (d,) float32};
+    crop: WebP of the canonical crop; flac: 16 kHz mono speech, None for stills and files without usable speech."""
+
+    key: str
+    values: dict[str, Any]
+    vectors: dict[str, np.ndarray]
+    crop: bytes
+    flac: bytes | None
+
+
+FIXED = (
+    Column("video_id", "integer", "number of the file in the dataset"),
+    Column("path", "text", "of the file, relative to the folder that was ingested"),
+    Column("kind", "text", "video or still"),
+    Column("corpus", "text", "layout that recognised the file"),
+    Column("identity", "text", "who it is, unique within the corpus"),
+    Column("split", "text", "train, val or test; by identity"),
+    Column("duration", "real", "of the file, seconds; 0 for a still"),
+    Column("width", "integer", "of the file, pixels"),
+    Column("height", "integer", "of the file, pixels"),
+    Column("fps", "real", "frames per second"),
+    Column("speech_seconds", "real", "real speech in the file"),
+    Column("face_time", "real", "seconds into the file at which the face was taken"),
+    Column("face_score", "real", "detector's probability, 0 to 1"),
+    Column("face_quality", "real", "0 to 1"),
+    Column("coverage", "real", "share of the crop that lies inside the picture, 0 to 1"),
+    Column("people", "integer", "seen in the file"),
+    Column("labels", "json", "what the corpus itself states: {attribute: value}"),
+)
+
+_RECORD = """
+SELECT v.id AS video_id, v.path, v.kind, i.corpus, i.name AS identity, i.split, v.duration, v.width, v.height, v.fps,
+    s.seconds AS speech_seconds, f.time AS face_time, f.score AS face_score, f.quality AS face_quality, f.coverage,
+    f.people, (SELECT json_group_object(attribute, value) FROM labels WHERE video_id = v.id) AS labels,
+    c.webp AS crop, a.flac
+FROM faces f JOIN videos v ON v.id = f.video_id JOIN identities i ON i.id = v.identity_id
+    JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'
+    LEFT JOIN speech s ON s.video_id = v.id LEFT JOIN speech_audio a ON a.video_id = v.id
+WHERE v.id = ?
+"""
+
+
+class Records:
+    """Reads records. columns: all there are, in the order in which they are written."""
+
+    def __init__(self, dataset: Dataset, encoders: Sequence[str] = ()) -> None:
+        """encoders: names of the voice and face encoders whose vectors are wanted; none means all.
+
+        Raises UserError for an encoder that has made no rows, or two names that make the same column.
+        """
+        self._sql = dataset.connection
+        self.columns = (*FIXED, *self._vector_columns(encoders), *self._model_columns(), *self._acoustic_columns())
+        names = [column.name for column in self.columns]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"Two models both make the column {name}; export one at a time with --encoder.")
+        self._names = frozenset(names)
+        self._json = frozenset(column.name for column in self.columns if column.kind == "json")
+
+    def ids(self, split: str, paired: bool) -> list[int]:
+        """Files of a split in the order of ingest. paired: those with a voice and a face, or those with a face only."""
+        rows = self._sql.execute(
+            "SELECT f.video_id FROM faces f JOIN videos v ON v.id = f.video_id"
+            " JOIN identities i ON i.id = v.identity_id LEFT JOIN speech s ON s.video_id = f.video_id"
+            " WHERE i.split = ? AND (s.video_id IS NOT NULL) = ? ORDER BY f.video_id",
+            (split, paired),
+        )
+        return [row[0] for row in rows]
+
+    def read(self, video_id: int) -> Record:
+        """The record of one file that has a face."""
+        row = dict(self._sql.execute(_RECORD, (video_id,)).fetchone())
+        crop, flac = row.pop("crop"), row.pop("flac")
+        vectors = {}
+        for table, name in (("voice_embeddings", _voice_column), ("face_embeddings", _face_column)):
+            for found in self._sql.execute(f"SELECT * FROM {table} WHERE video_id = ?", (video_id,)):
+                if (column := name(found)) in self._names:
+                    vectors[column] = to_vector(found["vector"])
+        for found in self._sql.execute("SELECT * FROM face_attributes WHERE video_id = ?", (video_id,)):
+            column = _name(found["attribute"], found["model"])
+            row[column] = found["value"]
+            row[_name(column, "distribution")] = found["distribution"]
+        for found in self._sql.execute("SELECT * FROM languages WHERE video_id = ?", (video_id,)):
+            row[_name("language", found["model"])] = found["language"]
+            row[_name("language_probability", found["model"])] = found["probability"]
+        acoustics = self._sql.execute("SELECT * FROM acoustics WHERE video_id = ?", (video_id,)).fetchone()
+        row |= dict(acoustics or {})
+        values = {k: json.loads(v) if k in self._json and v is not None else v for k, v in row.items()}
+        return Record(f"{video_id:09d}", values, vectors, crop, flac)
+
+    def _vector_columns(self, encoders: Sequence[str]) -> list[Column]:
+        sql = self._sql
+        voices = sql.execute(
+            "SELECT encoder, seconds, count(*) AS rows, max(length(vector)) / 4 AS dimension FROM voice_embeddings"
+            " GROUP BY encoder, seconds"
+        ).fetchall()
+        faces = sql.execute(
+            "SELECT encoder, count(*) AS rows, max(length(vector)) / 4 AS dimension FROM face_embeddings"
+            " GROUP BY encoder"
+        ).fetchall()
+        there = sorted({r["encoder"] for r in (*voices, *faces)})
+        for wanted in encoders:
+            if wanted not in there:
+                raise UserError(f"There are no rows of the encoder {wanted!r}; this dataset has {', '.join(there)}.")
+        of_voices = [
+            Column(_voice_column(r), "vector", f"{r['seconds']:g} s of speech", r["encoder"], r["dimension"], r["rows"])
+            for r in voices
+        ]
+        of_faces = [
+            Column(_face_column(r), "vector", "the face", r["encoder"], r["dimension"], r["rows"]) for r in faces
+        ]
+        return [c for c in (*of_voices, *of_faces) if not encoders or c.source in encoders]
+
+    def _model_columns(self) -> list[Column]:
+        columns = []
+        for model, attribute, rows in self._sql.execute(
+            "SELECT model, attribute, count(*) FROM face_attributes GROUP BY model, attribute"
+        ):
+            name, kind = _name(attribute, model), "real" if attribute == "age" else "text"
+            meaning = "expected age in years" if attribute == "age" else f"likeliest {attribute}"
+            columns.append(Column(name, kind, meaning, model, rows=rows))
+            columns.append(Column(_name(name, "distribution"), "json", "{value: probability}", model, rows=rows))
+        for model, rows in self._sql.execute("SELECT model, count(*) FROM languages GROUP BY model"):
+            columns.append(Column(_name("language", model), "text", "ISO 639-1", model, rows=rows))
+            columns.append(Column(_name("language_probability", model), "real", "0 to 1", model, rows=rows))
+        return columns
+
+    def _acoustic_columns(self) -> list[Column]:
+        rows = self._sql.execute("SELECT count(*) FROM acoustics").fetchone()[0]
+        names = [c[0] for c in self._sql.execute("SELECT * FROM acoustics LIMIT 0").description]
+        return [Column(n, "real", "acoustic feature", "praat", rows=rows) for n in names if rows and n != "video_id"]
+
+
+def _voice_column(row: Any) -> str:
+    return _name("voice", row["encoder"], f"{row['seconds']:g}s")
+
+
+def _face_column(row: Any) -> str:
+    return _name("face", row["encoder"])
+
+
+def _name(*parts: str) -> str:
+    """A column name that SQL, Python and file names take as it is."""
+    return "_".join(re.sub(r"[^A-Za-z0-9_]+", "_", part) for part in parts)
