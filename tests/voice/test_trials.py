@@ -51,10 +51,10 @@ def test_counts_are_repetitions() -> None:
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    """Gaussians 2 apart: the equal error rate is Φ(−1). 100 lists of 400 trials, 95 % intervals."""
-    found = [bootstrap_intervals(*_scores(seed, 2.0), resamples=200)[0] for seed in range(100)]
+    """Gaussians 2 apart: the equal error rate is Φ(−1). 60 lists of 400 trials, 95 % intervals."""
+    found = [bootstrap_intervals(*_scores(seed, 2.0), resamples=100)[0] for seed in range(60)]
     covered = sum(low <= 0.1587 <= high for low, high in found)
-    assert 88 <= covered <= 100
+    assert 51 <= covered <= 60
     assert np.mean([high - low for low, high in found]) == pytest.approx(0.075, abs=0.02), "about 4 standard errors"
 
 
