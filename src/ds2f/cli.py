@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +54,24 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: ds2f.toml if it is here)")
         return sub
 
-    sub = command("init", _init, "write ds2f.toml, with every key explained")
+    command("init", _init, "write ds2f.toml, with every key explained")
+    _dataset_commands(command)
+    _model_commands(command)
+    _measuring_commands(command)
 
+    sub = command("run", _run, "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate")
+    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+
+    sub = command("demo", _demo, "the whole way on the synthetic people that ship with ds2f")
+    sub.add_argument("--out", type=Path, default=Path("demo-out"), metavar="FOLDER")
+    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    return parser
+
+
+Command = Callable[[str, object, str], argparse.ArgumentParser]
+
+
+def _dataset_commands(command: Command) -> None:
     sub = command("download", _download, "get a corpus, as far as its owners let you")
     sub.add_argument("corpus", choices=("voxceleb1", "voxceleb2", "avspeech"))
     sub.add_argument("urls", nargs="*", metavar="URL", help="VoxCeleb: the addresses that its authors gave you")
@@ -103,6 +119,8 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--shard-mb", type=_positive, default=256, metavar="MB", help="size of a shard (default: 256)")
     _database(sub)
 
+
+def _model_commands(command: Command) -> None:
     sub = command("train", _train, "train a model, or go on training it")
     sub.add_argument("model", choices=("prior", "decoder", "attributes"))
     _database(sub)
@@ -135,6 +153,8 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
 
+
+def _measuring_commands(command: Command) -> None:
     sub = command("evaluate", _evaluate, "measure how well faces fit, beside baselines and other methods")
     sub.add_argument(
         "--images",
@@ -153,14 +173,6 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--encoder", metavar="SPEC", help="default: the first of the configuration")
     sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
-
-    sub = command("run", _run, "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate")
-    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
-
-    sub = command("demo", _demo, "the whole way on the synthetic people that ship with ds2f")
-    sub.add_argument("--out", type=Path, default=Path("demo-out"), metavar="FOLDER")
-    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
-    return parser
 
 
 def _database(sub: argparse.ArgumentParser) -> None:
