@@ -52,14 +52,12 @@ def torture(clips: list[Path], folder: Path, kills: int, workers: int, seed: int
     for number, clip in enumerate(clips):  # names are not unique where a folder is a person
         (videos / f"{number:03d}-{clip.name}").symlink_to(clip.resolve())
     undisturbed = _ingested(folder / "undisturbed.db", videos)
-    started = time.perf_counter()
     _finish(_start(undisturbed, workers))
-    seconds = time.perf_counter() - started
     while result.kills < kills:
         database = _ingested(folder / f"disturbed-{result.databases}.db", videos)
         while True:
             run = _start(database, workers)
-            if result.kills == kills or not _kill(run, rng.uniform(0, seconds)):
+            if result.kills == kills or not _kill(run, database, rng):
                 _finish(run)
                 break
             result.kills += 1
@@ -93,10 +91,18 @@ def _finish(run: subprocess.Popen[bytes]) -> None:
         raise RuntimeError(f"ds2f extract ended with {run.returncode}")
 
 
-def _kill(run: subprocess.Popen[bytes], after: float) -> bool:
-    """Kill the main process after some seconds. False if it had ended before."""
+def _kill(run: subprocess.Popen[bytes], database: Path, rng: random.Random) -> bool:
+    """Kill the main process at a random moment: one time in four while it starts, else while it works, after it has
+    stored some files. Counted in files and not in seconds, or a busy machine would never get to its work.
+
+    False if it had ended before.
+    """
+    starting = rng.random() < 0.25
+    files = 0 if starting else _done(database) + rng.randrange(1, 6)
+    while _done(database) < files and run.poll() is None:
+        time.sleep(0.02)
     try:
-        run.wait(timeout=after)
+        run.wait(timeout=rng.uniform(0, 5.0 if starting else 0.5))
     except subprocess.TimeoutExpired:
         run.send_signal(signal.SIGKILL)
         run.wait()

@@ -46,8 +46,8 @@ def fill(dataset: Dataset, files: int) -> None:
             sql.execute(f"INSERT INTO voice_embeddings SELECT id, ?, ?, zeroblob(16) {done}", (seconds, encoder))
         sql.execute(f"INSERT INTO face_embeddings SELECT id, 'dlib', zeroblob(16) {done}")
         for model in plan.attributes:
-            for name in ("age", "gender", "ethnicity"):
-                sql.execute(f"INSERT INTO face_attributes SELECT id, ?, ?, 1, 1, '{{}}' {done}", (model, name))
+            for name, value in (("age", 33.5), ("gender", "female"), ("ethnicity", "Indian")):
+                sql.execute(f"INSERT INTO face_attributes SELECT id, ?, ?, ?, 1, '{{}}' {done}", (model, name, value))
         sql.execute("INSERT INTO failures SELECT id, 'face', 'no face found' FROM videos WHERE state = 'failed'")
 
 

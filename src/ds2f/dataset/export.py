@@ -65,7 +65,7 @@ def export(
     _check(folder)
     dataset.connection.execute("BEGIN")  # one moment of the dataset, whatever an extraction stores meanwhile
     try:
-        records = Records(dataset, encoders)
+        records = Records(dataset, encoders, FORMATS[form][1].sound)
         parts = {
             f"{split}-{name}": records.ids(split, paired)
             for split in splits
@@ -147,6 +147,7 @@ def _write_shard(
             tick(written)
             if file.size() >= header["shard_mb"] * 10**6:
                 break
+        file.finish()
     return written
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,31 +17,41 @@ from ds2f.dataset.records import Column, Record
 if TYPE_CHECKING:
     import pyarrow
 
-ROW_GROUP = 512  # records, about 5 MB: what a Parquet shard holds in memory
+ROW_GROUP = 512  # records, about 5 MB: what is held in memory
 
 
-class ShardFile(Protocol):
-    """One file of an export, open for writing."""
+class ShardFile(ABC):
+    """One file of an export, open for writing. `close` without `finish` leaves a torso behind."""
 
-    def __init__(self, path: Path, columns: Sequence[Column]) -> None: ...
+    sound = True  # whether it takes the speech of a record
 
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        self._file = path.open("wb")
+
+    @abstractmethod
     def add(self, record: Record) -> None: ...
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write what makes the file whole."""
 
     def size(self) -> int:
         """Bytes written so far."""
-        ...
+        return self._file.tell()
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self._file.close()
 
 
-class TarFile:
+class TarFile(ShardFile):
     """WebDataset: files of one sample stand together and share the part of their names before the first dot.
 
     KEY.json, KEY.webp, KEY.flac (where there is speech) and KEY.COLUMN.npy for each vector.
     """
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
-        self._tar = tarfile.open(path, "w")  # noqa: SIM115 - closed by close()
+        super().__init__(path, columns)
+        self._tar = tarfile.open(fileobj=self._file, mode="w")  # noqa: SIM115 - closed by finish()
 
     def add(self, record: Record) -> None:
         self._add(f"{record.key}.json", json.dumps(record.values, ensure_ascii=False).encode())
@@ -57,30 +68,29 @@ class TarFile:
         member.size = len(data)
         self._tar.addfile(member, io.BytesIO(data))
 
-    def size(self) -> int:
-        return int(self._tar.offset)
-
-    def close(self) -> None:
+    def finish(self) -> None:
         self._tar.close()
 
 
-class ParquetFile:
+class ParquetFile(ShardFile):
     """A table with a row per record: the columns of `records.Records`, vectors as fixed-size lists, then the crop.
 
     The speech itself is left out: a table is for asking and joining, and sound would be nine tenths of it.
     """
 
+    sound = False
+
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
         import pyarrow.parquet
 
+        super().__init__(path, columns)
         self._columns = columns
         self._schema = _arrow_schema(columns)
-        self._file = path.open("wb")
         self._table = pyarrow.parquet.ParquetWriter(self._file, self._schema, compression="zstd")
-        self._waiting: list[Record] = []
+        self._waiting: list[list[Any]] = []  # rows
 
     def add(self, record: Record) -> None:
-        self._waiting.append(record)
+        self._waiting.append([*(_cell(record, column) for column in self._columns), record.crop])
         if len(self._waiting) == ROW_GROUP:
             self._flush()
 
@@ -88,19 +98,14 @@ class ParquetFile:
         import pyarrow
 
         if self._waiting:
-            values = [[_cell(record, column) for record in self._waiting] for column in self._columns]
-            values.append([record.crop for record in self._waiting])
-            arrays = [pyarrow.array(v, field.type) for v, field in zip(values, self._schema, strict=True)]
+            columns = zip(*self._waiting, strict=True)
+            arrays = [pyarrow.array(v, field.type) for v, field in zip(columns, self._schema, strict=True)]
             self._table.write_batch(pyarrow.record_batch(arrays, schema=self._schema))
             self._waiting.clear()
 
-    def size(self) -> int:
-        return self._file.tell()
-
-    def close(self) -> None:
+    def finish(self) -> None:
         self._flush()
         self._table.close()
-        self._file.close()
 
 
 def _arrow_schema(columns: Sequence[Column]) -> pyarrow.Schema:

@@ -33,7 +33,8 @@ class Column:
 @dataclass(frozen=True)
 class Record:
     """One file. values: {column: value}, None or absent where there is none; vectors: {column: (d,) float32};
-    crop: WebP of the canonical crop; flac: 16 kHz mono speech, None for stills and files without usable speech."""
+    crop: WebP of the canonical crop; flac: 16 kHz mono speech, None for stills, and where there is no
+    usable speech or it is not wanted."""
 
     key: str
     values: dict[str, Any]
@@ -66,10 +67,10 @@ _RECORD = """
 SELECT v.id AS video_id, v.path, v.kind, i.corpus, i.name AS identity, i.split, v.duration, v.width, v.height, v.fps,
     s.seconds AS speech_seconds, f.time AS face_time, f.score AS face_score, f.quality AS face_quality, f.coverage,
     f.people, (SELECT json_group_object(attribute, value) FROM labels WHERE video_id = v.id) AS labels,
-    c.webp AS crop, a.flac
+    c.webp AS crop, CASE WHEN ? THEN (SELECT flac FROM speech_audio WHERE video_id = v.id) END AS flac
 FROM faces f JOIN videos v ON v.id = f.video_id JOIN identities i ON i.id = v.identity_id
     JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'
-    LEFT JOIN speech s ON s.video_id = v.id LEFT JOIN speech_audio a ON a.video_id = v.id
+    LEFT JOIN speech s ON s.video_id = v.id
 WHERE v.id = ?
 """
 
@@ -77,12 +78,13 @@ WHERE v.id = ?
 class Records:
     """Reads records. columns: all there are, in the order in which they are written."""
 
-    def __init__(self, dataset: Dataset, encoders: Sequence[str] = ()) -> None:
-        """encoders: names of the voice and face encoders whose vectors are wanted; none means all.
+    def __init__(self, dataset: Dataset, encoders: Sequence[str] = (), sound: bool = True) -> None:
+        """encoders: names of the voice and face encoders whose vectors are wanted, none means all; sound: whether the
+        speech is.
 
         Raises UserError for an encoder that has made no rows, or two names that make the same column.
         """
-        self._sql = dataset.connection
+        self._sql, self._sound = dataset.connection, sound
         self.columns = (*FIXED, *self._vector_columns(encoders), *self._model_columns(), *self._acoustic_columns())
         names = [column.name for column in self.columns]
         for name in names:
@@ -103,7 +105,7 @@ class Records:
 
     def read(self, video_id: int) -> Record:
         """The record of one file that has a face."""
-        row = dict(self._sql.execute(_RECORD, (video_id,)).fetchone())
+        row = dict(self._sql.execute(_RECORD, (self._sound, video_id)).fetchone())
         crop, flac = row.pop("crop"), row.pop("flac")
         vectors = {}
         for table, name in (("voice_embeddings", _voice_column), ("face_embeddings", _face_column)):
