@@ -95,6 +95,7 @@ class Train:
     decoder_images: int = _key(400_000, "faces to see in all")
     decoder_from: str = _key("", "folder of a model whose decoder to start from; empty = from nothing")
     decoder_lr: float = _key(1e-3, "peak learning rate of the decoder")
+    decoder_likeness: float = _key(0.5, "weight of looking like the identity told, judged by dlib; 0 = pixels only")
     prior_batch: int = _key(128, "pairs per step")
     prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart")
     prior_lr: float = _key(1e-3, "peak learning rate of the prior")

@@ -32,8 +32,18 @@ def sample_time(count: int, generator: torch.Generator, mean: float = -0.6, std:
     return torch.sigmoid(mean + std * torch.randn(count, generator=generator))
 
 
+def interpolate(x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    """z_t = t x + (1 − t) ε. x, noise: (n, ...); t: (n,)."""
+    return _like(t, x) * x + (1 - _like(t, x)) * noise
+
+
+def flow_error(predicted: Tensor, x: Tensor, z: Tensor, t: Tensor) -> Tensor:
+    """|v(x̂) − v(x)|², the mean over what a row holds. predicted: x̂; all (n, ...); t: (n,). Returns (n,)."""
+    error = velocity(predicted.float(), z, t) - velocity(x, z, t)
+    return error.square().flatten(1).mean(1)
+
+
 def flow_loss(predict: Predict, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """E |v_θ(z_t, t) − v|², with v_θ from the predicted x. x, noise: (n, ...); t: (n,). Returns (n,) losses."""
-    z = _like(t, x) * x + (1 - _like(t, x)) * noise
-    error = velocity(predict(z, t).float(), z, t) - velocity(x, z, t)
-    return error.square().flatten(1).mean(1)
+    z = interpolate(x, t, noise)
+    return flow_error(predict(z, t), x, z, t)

@@ -86,7 +86,7 @@ class Extractor:
         cv2.setNumThreads(1)  # parallelism is over files
         self.settings = settings
         self.detector = face_models.load_detector(settings.faces.detector, settings.faces.min_score or None)
-        self.embedder: FaceEmbedder = DlibResNet()
+        self.embedder: FaceEmbedder = DlibResNet(settings.device)
         self._models: dict[str, object] = {}
 
     def extract(self, jobs: Sequence[Job]) -> list[Extracted]:

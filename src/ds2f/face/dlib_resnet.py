@@ -1,6 +1,7 @@
 """dlib's 128-d face descriptor (ResNet-29; Davis King, "High quality face recognition with deep metric learning").
 
-Weights from the package `face_recognition_models` (CC0); code `dlib-bin` (Boost). ~80 ms per face on one core.
+Weights from the package `face_recognition_models` (CC0); landmarks and chips by `dlib-bin` (Boost); the network runs in
+PyTorch, with the same numbers at a tenth of the time (see `dlib_torch`).
 Two photos of one person lie nearer than 0.6 (Euclidean) in the author's calibration.
 """
 
@@ -11,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ds2f.errors import UserError
+from ds2f.face.dlib_torch import load_dlib
 from ds2f.types import DetectedFace
 
 SAME_PERSON_DISTANCE = 0.6
@@ -26,17 +29,23 @@ def _model_file(name: str) -> str:
     return str(Path(spec.submodule_search_locations[0]) / "models" / name)
 
 
+def network_file() -> str:
+    """The file with the weights of the descriptor network."""
+    return _model_file("dlib_face_recognition_resnet_model_v1.dat")
+
+
 class DlibResNet:
     name = "dlib"
     licence = "CC0 weights, Boost code"
     dim = 128
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         import dlib
 
         self._dlib = dlib
         self._landmarks = dlib.shape_predictor(_model_file("shape_predictor_68_face_landmarks.dat"))
-        self._net = dlib.face_recognition_model_v1(_model_file("dlib_face_recognition_resnet_model_v1.dat"))
+        self._device = torch.device(device)
+        self._network = load_dlib(network_file()).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def embed(self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace]) -> np.ndarray:
         """See FaceEmbedder.embed: (n, 128) float32."""
@@ -47,4 +56,9 @@ class DlibResNet:
             x, y, w, h = face.box
             shape = self._landmarks(image, self._dlib.rectangle(x, y, x + w, y + h))
             chips.append(self._dlib.get_face_chip(image, shape))
-        return np.array(self._net.compute_face_descriptor(chips), np.float32)
+        pixels = torch.from_numpy(np.stack(chips)).to(self._device).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            # On a CPU one at a time costs little, and a vector's last bits do not depend on who else is in the batch.
+            batches = pixels.split(1 if self._device.type == "cpu" else 256)
+            vectors = [self._network(faces.float() / 127.5 - 1) for faces in batches]
+        return torch.cat(vectors).cpu().numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ds2f.dataset import Dataset
-from ds2f.diffusion.flow import flow_loss, sample_time
+from ds2f.diffusion.flow import flow_error, interpolate, sample_time
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.media import decode_image
@@ -20,6 +21,7 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.guide import random_guides
 from ds2f.pictures import to_uint8, write_grid
+from ds2f.training.likeness import Likeness
 from ds2f.types import ETHNICITIES
 
 DROP = {  # of the rows, each by itself: any subset of conditions must work at sampling
@@ -93,13 +95,18 @@ def fit_linear_face(identity: Tensor, x: Tensor, ridge: float = 0.02) -> Tensor:
 
 
 class DecoderTask:
-    """See `loop.Task`. device: where the model lives; the faces stay in main memory."""
+    """See `loop.Task`. device: where the model lives; the faces stay in main memory. likeness: weight of the loss
+    1 − cosine between the identity told and that of the predicted face, see `likeness.Likeness`; 0 = without."""
 
-    def __init__(self, model: Decoder, train: FaceData, validation: FaceData, device: torch.device) -> None:
+    def __init__(
+        self, model: Decoder, train: FaceData, validation: FaceData, device: torch.device, likeness: float = 0.0
+    ) -> None:
         self.model = model.to(device)
         self.data, self.validation, self.device = train, validation, device
         self.size = len(train)
         self._measure()
+        self.likeness_weight = likeness
+        self.likeness = Likeness(cast(Tensor, model.conditioning.identity_mean)).to(device) if likeness > 0 else None
 
     def _measure(self) -> None:
         """Mean face, pixel spread, condition statistics and linear face, from up to 10,000 faces of the train split
@@ -138,8 +145,17 @@ class DecoderTask:
     def _losses(self, model: Decoder, data: FaceData, rows: Tensor, noise: torch.Generator, augment: bool) -> Tensor:
         x, conditions = self._batch(data, rows, noise if augment else None)
         t = sample_time(len(rows), noise).to(self.device)
-        epsilon = torch.randn(x.shape, generator=noise).to(self.device)
-        return flow_loss(lambda z, t: model(z, t, conditions), x, t, epsilon)
+        z = interpolate(x, t, torch.randn(x.shape, generator=noise).to(self.device))
+        predicted = model(z, t, conditions).float()
+        loss = flow_error(predicted, x, z, t)
+        told = conditions["identity"]
+        if augment and self.likeness is not None and told.given.any():
+            who = torch.nonzero(told.given)[:, 0]
+            faces = predicted[who] * self.model.image_std + self.model.image_mean
+            # Near pure noise the prediction is a mean of many faces, and need not look like one of them: hence t.
+            unlike = t[who] * (1 - self.likeness(faces, told.value[who]))
+            loss = loss.index_add(0, who, self.likeness_weight * unlike)
+        return loss
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         return self._losses(self.model, self.data, rows, generator, augment=True).mean()

@@ -54,7 +54,7 @@ def train_decoder(database: Path, runs: Path, settings: Train, progress: Progres
         settings.decoder_images,
         settings.decoder_lr,
     )
-    task = DecoderTask(Decoder(config), faces, held_out, device)
+    task = DecoderTask(Decoder(config), faces, held_out, device, settings.decoder_likeness)
     if settings.decoder_from:
         warm_start(task.model, store.load_decoder(Path(settings.decoder_from)))
     if settings.compile:

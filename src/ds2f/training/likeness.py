@@ -1,0 +1,33 @@
+"""Does a drawn face look like the person it was told? A loss that asks the face descriptor itself.
+
+A decoder that is only taught to predict pixels learns who somebody is last, as identity is few of the pixels. Judging
+its prediction by a face recognition network teaches it directly (as SF2F, Bai et al. 2022, arXiv:2006.05888, and PuLID,
+Guo et al. 2024, arXiv:2404.16022, do with networks of their own). The price: the space of that network is then one that
+training has seen, and a report that measures in it has to say so.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.face.dlib_resnet import network_file
+from ds2f.face.dlib_torch import chip_of_crop, load_dlib
+
+
+class Likeness(nn.Module):
+    """mean: (128,) identity vector of the mean person, which cosines are measured from."""
+
+    mean: Tensor
+
+    def __init__(self, mean: Tensor) -> None:
+        super().__init__()
+        self.network = load_dlib(network_file())
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.register_buffer("mean", mean.clone())
+
+    def forward(self, faces: Tensor, identity: Tensor) -> Tensor:
+        """Centred cosine, (n,), of canonical crops, (n, 3, size, size) in [-1, 1], with identity vectors, (n, 128)."""
+        chips = chip_of_crop(faces.float()).contiguous(memory_format=torch.channels_last)
+        return F.cosine_similarity(self.network(chips).float() - self.mean, identity - self.mean)
