@@ -312,9 +312,12 @@ def named_folders(values: Sequence[str]) -> dict[str, Path]:
 
 def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, Settings]:
     """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
+    from ds2f.diffusion.samplers import SAMPLERS
     from ds2f.pipeline import Settings, Speech2Face
 
     chosen = config.generate
+    if chosen.sampler not in SAMPLERS:
+        raise UserError(f"There is no sampler {chosen.sampler!r}; choose one of {', '.join(SAMPLERS)}.")
     if chosen.steps < 1 or chosen.count < 1 or chosen.guidance < 0 or min(chosen.temperature, chosen.noise) < 0:
         raise UserError("steps and count must be at least 1, guidance, temperature and noise at least 0.")
     model = Speech2Face.load(config.path(chosen.model) if chosen.model else None, device)
@@ -324,4 +327,4 @@ def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, 
     if chosen.guide_guidance != chosen.guidance:
         weights = dict.fromkeys(("voice", "age", "gender", "ethnicity"), chosen.guidance)
         guidance = {**weights, "guide": chosen.guide_guidance}
-    return model, Settings(chosen.steps, guidance, chosen.temperature, chosen.noise, chosen.direct)
+    return model, Settings(chosen.steps, guidance, chosen.temperature, chosen.noise, chosen.direct, chosen.sampler)

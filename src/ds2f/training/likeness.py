@@ -27,7 +27,12 @@ class Likeness(nn.Module):
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.register_buffer("mean", mean.clone())
 
-    def forward(self, faces: Tensor, identity: Tensor) -> Tensor:
-        """Centred cosine, (n,), of canonical crops, (n, 3, size, size) in [-1, 1], with identity vectors, (n, 128)."""
+    def vectors(self, faces: Tensor) -> Tensor:
+        """Identity vectors, (n, 128), of canonical crops, (n, 3, size, size) in [-1, 1]."""
         chips = chip_of_crop(faces.float()).contiguous(memory_format=torch.channels_last)
-        return F.cosine_similarity(self.network(chips).float() - self.mean, identity - self.mean)
+        found: Tensor = self.network(chips)
+        return found.float()
+
+    def forward(self, faces: Tensor, identity: Tensor) -> Tensor:
+        """Centred cosine, (n,), of canonical crops with identity vectors, (n, 128)."""
+        return F.cosine_similarity(self.vectors(faces) - self.mean, identity - self.mean)
