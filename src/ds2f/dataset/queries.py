@@ -269,9 +269,10 @@ class Dataset:
     def splits(self) -> dict[str, tuple[int, int]]:
         """{split: (identities, usable pairs of voice and face)}."""
         rows = self.connection.execute(
-            "SELECT i.split, count(DISTINCT i.id), count(s.video_id + f.video_id) FROM identities i"
-            " JOIN videos v ON v.identity_id = i.id LEFT JOIN speech s ON s.video_id = v.id"
-            " LEFT JOIN faces f ON f.video_id = v.id GROUP BY i.split"
+            "SELECT i.split, count(*), sum(p.pairs) FROM (SELECT v.identity_id, sum("
+            "EXISTS (SELECT 1 FROM speech s WHERE s.video_id = v.id) AND "
+            "EXISTS (SELECT 1 FROM faces f WHERE f.video_id = v.id)) AS pairs FROM videos v GROUP BY v.identity_id) p"
+            " JOIN identities i ON i.id = p.identity_id GROUP BY i.split"
         )
         found = {r[0]: (r[1], r[2]) for r in rows}
         return {split: found.get(split, (0, 0)) for split in SPLITS}
