@@ -54,6 +54,14 @@ def test_temperature_zero_leaves_no_variety_in_the_identity(model: Speech2Face, 
     assert varied.std(0).mean() > 0.01
 
 
+def test_voice_guidance_goes_on_the_way_the_voice_points(model: Speech2Face, voices: np.ndarray) -> None:
+    average = model.prior.identity_mean.numpy()
+    zero, one, three = (model.identities(voices, [0] * 8, 0.0, voice_guidance=w) - average for w in (0.0, 1.0, 3.0))
+    residual = zero  # what the flow adds at temperature 0, whatever the guidance
+    np.testing.assert_allclose(three - residual, 3 * (one - residual), atol=1e-5)
+    assert np.linalg.norm(one - residual, axis=1).min() > 0.01
+
+
 def test_progress_counts_all_steps(model: Speech2Face) -> None:
     seen: list[tuple[int, int]] = []
     model.draw(None, list(range(17)), Settings(steps=2), lambda done, total: seen.append((done, total)))

@@ -138,6 +138,7 @@ def _model_commands(command: Command) -> None:
     sub.add_argument("--steps", type=_positive, help="sampler steps: more is finer and slower, 4 are quick")
     sub.add_argument("--sampler", choices=("multistep", "heun", "euler"), help="how the steps are taken")
     sub.add_argument("--guidance", type=float, help="how strictly the face follows voice and wishes; 1 = no guidance")
+    sub.add_argument("--voice-guidance", type=float, help="how far the face departs from the average as the voice says")
     sub.add_argument("--temperature", type=float, help="0 = the most typical person, 1 = the whole variety")
     sub.add_argument("--noise", type=float, help="below 1 calmer pictures, 1 = the whole variety")
     sub.add_argument("--age", type=float, metavar="YEARS", help="a wish: a person of this age")
@@ -273,7 +274,8 @@ def _generate(options: argparse.Namespace) -> int:
     from ds2f import workflow
 
     config = _config(options)
-    names = ("count", "seed", "steps", "sampler", "guidance", "guide_guidance", "direct", "temperature", "noise")
+    names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
+    names += ["temperature", "noise", "direct"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
         given["model"] = str(options.model.absolute())

@@ -117,7 +117,8 @@ class Generate:
     guidance: float = _key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
     guide_guidance: float = _key(1.0, "how strictly it follows a guide picture")
     direct: bool = _key(False, "let the decoder hear the voice itself, without the prior")
-    temperature: float = _key(0.7, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    voice_guidance: float = _key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
+    temperature: float = _key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
     noise: float = _key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
 
 

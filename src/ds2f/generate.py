@@ -81,7 +81,7 @@ def from_dataset(
         raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
     voices = np.stack([pair.voice for pair in pairs])
     seeds = [seed + i for i in range(len(pairs))]
-    identities = model.identities(voices, seeds, settings.temperature)
+    identities = model.identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
     names = [str(PurePosixPath(pair.path).with_suffix(".png")) for pair in pairs]
     wanted = _details(model, settings)
     todo = [i for i, name in enumerate(names) if _details_of(out / name) != {"seed": seeds[i], **wanted}]

@@ -39,15 +39,17 @@ class Settings:
     """How faces are drawn.
 
     steps: sampler steps; guidance: one weight for all conditions, 1 = none, or {condition: weight}, where "voice"
-    means what carries it; temperature in [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the
-    prior; noise in [0, 1]: scale of the noise that the decoder starts from, below 1 calmer and more typical
-    pictures; direct: let the decoder hear the voice itself, and leave the prior out; sampler: of
-    `diffusion.samplers.SAMPLERS`. Four steps of "multistep" are enough for a first look.
+    means what carries it; voice_guidance: how far the identity goes the way the voice points, see `identities`;
+    temperature in [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the prior; noise in [0, 1]:
+    scale of the noise that the decoder starts from, below 1 calmer and more typical pictures; direct: let the decoder
+    hear the voice itself, and leave the prior out; sampler: of `diffusion.samplers.SAMPLERS`. Four steps of "multistep"
+    are enough for a first look.
     """
 
     steps: int = 10
     guidance: float | Mapping[str, float] = 2.0
-    temperature: float = 0.7
+    voice_guidance: float = 3.0
+    temperature: float = 0.4
     noise: float = 0.85
     direct: bool = False
     sampler: str = "multistep"
@@ -106,22 +108,33 @@ class Speech2Face:
 
     @torch.no_grad()
     def identities(
-        self, voices: np.ndarray, seeds: Sequence[int], temperature: float, wish: Wish = NO_WISH
+        self,
+        voices: np.ndarray,
+        seeds: Sequence[int],
+        temperature: float,
+        wish: Wish = NO_WISH,
+        voice_guidance: float = 1.0,
     ) -> np.ndarray:
         """Draw one identity for each voice: (n, 256) and n seeds to (n, 128) float32.
+
+        What a voice lets one expect, m(voice), lies near the average person m̄, as one voice fits many faces. Guidance
+        goes on the way that the voice points, as classifier-free guidance does, and draws from around
+
+            m̄ + w (m(voice) − m̄),   w = voice_guidance; 1 = the expectation itself
 
         temperature scales the noise that the prior's flow starts from; a wished age, gender or ethnicity bends the flow
         towards people who look so, see `diffusion.guidance.steered`.
         """
         mean = self.prior.predict_mean(torch.from_numpy(np.asarray(voices, np.float32)).to(self.device))
         condition = Condition.of(mean)
+        centre = self.prior.identity_mean + voice_guidance * (mean - self.prior.identity_mean)
         noise = _noise(seeds, (mean.shape[1],), self.device, stream=0)
         predict: Predict = lambda z, t: self.prior(z, t, condition)  # noqa: E731
         if wish.looks:
             colouring, head = self.prior.colouring, self._attributes
-            predict = steered(predict, lambda x: head.log_likelihood(mean + x @ colouring, wish), WISH_STRENGTH)
+            predict = steered(predict, lambda x: head.log_likelihood(centre + x @ colouring, wish), WISH_STRENGTH)
         residual = heun(predict, temperature * noise, PRIOR_STEPS)
-        return (mean + residual @ self.prior.colouring).cpu().numpy()
+        return (centre + residual @ self.prior.colouring).cpu().numpy()
 
     @torch.no_grad()
     def draw(
@@ -200,7 +213,7 @@ class Speech2Face:
         """Faces that could belong to a voice, (256,): `count` of them, with seeds seed, seed + 1, ..."""
         seeds = [seed + i for i in range(count)]
         voices = np.repeat(voice[None], count, 0)
-        identities = self.identities(voices, seeds, settings.temperature, wish)
+        identities = self.identities(voices, seeds, settings.temperature, wish, settings.voice_guidance)
         if settings.direct:
             images = self.draw(None, seeds, settings, progress, wish, voices)
         else:

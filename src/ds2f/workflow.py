@@ -318,13 +318,15 @@ def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, 
     chosen = config.generate
     if chosen.sampler not in SAMPLERS:
         raise UserError(f"There is no sampler {chosen.sampler!r}; choose one of {', '.join(SAMPLERS)}.")
-    if chosen.steps < 1 or chosen.count < 1 or chosen.guidance < 0 or min(chosen.temperature, chosen.noise) < 0:
+    weights = (chosen.guidance, chosen.guide_guidance, chosen.voice_guidance, chosen.temperature, chosen.noise)
+    if min(chosen.steps, chosen.count) < 1 or min(weights) < 0:
         raise UserError("steps and count must be at least 1, guidance, temperature and noise at least 0.")
     model = Speech2Face.load(config.path(chosen.model) if chosen.model else None, device)
     if size is not None and size != model.size:
         raise UserError(f"The model in {model.folder} draws {model.size} px faces, not {size}; leave --size out.")
     guidance: float | dict[str, float] = chosen.guidance
     if chosen.guide_guidance != chosen.guidance:
-        weights = dict.fromkeys(("voice", "age", "gender", "ethnicity"), chosen.guidance)
-        guidance = {**weights, "guide": chosen.guide_guidance}
-    return model, Settings(chosen.steps, guidance, chosen.temperature, chosen.noise, chosen.direct, chosen.sampler)
+        told = dict.fromkeys(("voice", "age", "gender", "ethnicity"), chosen.guidance)
+        guidance = {**told, "guide": chosen.guide_guidance}
+    names = ("steps", "voice_guidance", "temperature", "noise", "direct", "sampler")
+    return model, Settings(guidance=guidance, **{name: getattr(chosen, name) for name in names})
