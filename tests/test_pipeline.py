@@ -8,7 +8,10 @@ import torch
 
 from ds2f.demo.run import samples
 from ds2f.errors import ItemError, UserError
+from ds2f.face.align import canonical_crop
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.face.mtcnn import MTCNN
+from ds2f.media import decode
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.pipeline import Settings, Speech2Face
@@ -133,6 +136,17 @@ def test_weights_for_each_condition(voices: np.ndarray) -> None:
         for w in (0.5, 3.0)
     )
     assert np.abs(weak - strong).mean() > 0.5
+
+
+def test_a_guide_is_aligned_by_the_face_in_it(model: Speech2Face) -> None:
+    frame = decode(samples() / "person-1.mp4", frames=1).frames[0].image
+    crop = canonical_crop(frame, MTCNN().detect(frame)[0].landmarks, 128)
+    shifted = np.roll(np.pad(frame, ((40, 200), (200, 40), (0, 0)), mode="edge"), 7, 0)
+    guides = {"frame": shifted, "crop": crop, "faceless": np.full((50, 90, 3), 128, np.uint8)}
+    pixels = {name: model.decoder.denormalise(model._guide(guide)) for name, guide in guides.items()}
+    assert (pixels["frame"] - pixels["crop"]).abs().mean() < 0.06
+    assert (pixels["faceless"] - pixels["crop"]).abs().mean() > 0.2
+    assert (pixels["faceless"] - 128 / 127.5 + 1).abs().max() < 0.02  # taken as it is
 
 
 def _with_decoder(decoder: Decoder) -> Speech2Face:

@@ -17,6 +17,8 @@ from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import Guidance, guided, steered
 from ds2f.diffusion.samplers import SAMPLERS, heun
 from ds2f.errors import ItemError, UserError
+from ds2f.face.align import canonical_crop, template
+from ds2f.face.mtcnn import MTCNN
 from ds2f.media import decode
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead
@@ -31,6 +33,7 @@ from ds2f.voice.resemblyzer import Resemblyzer
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
 WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity against the voice; 1 is Bayes' rule
+ALIGNED = 0.08  # of a picture's side: landmarks no farther from the template are in place
 BATCH = 16  # faces through the decoder at once; bounds memory
 
 
@@ -100,6 +103,10 @@ class Speech2Face:
         probability = activity.probabilities(media.audio)
         speech = find_speech(media.audio, probability, audio.min_speech)
         return embed_one(encoder, cut(speech, self.prior.config.clip_seconds).audio)
+
+    @cached_property
+    def _detector(self) -> MTCNN:
+        return MTCNN()
 
     @cached_property
     def _attributes(self) -> AttributeHead:
@@ -196,10 +203,21 @@ class Speech2Face:
 
     def _guide(self, picture: np.ndarray) -> Tensor:
         """(height, width, 3) uint8 RGB to (1, 3, size, size) in the decoder's pixels."""
+        picture = self._aligned(picture)
         shrinks = min(picture.shape[:2]) > self.size
         resized = cv2.resize(picture, (self.size,) * 2, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 127.5 - 1
         return self.decoder.normalise(pixels.to(self.device)).cpu()
+
+    def _aligned(self, picture: np.ndarray) -> np.ndarray:
+        """The canonical crop of the face in a picture. Where no face is found, as in most that are blurred, or where it
+        lies as it should already, the picture is taken to be that crop."""
+        faces = self._detector.detect(picture)
+        if not faces:
+            return picture
+        height, width = picture.shape[:2]
+        off = faces[0].landmarks / (width, height) - template(1)
+        return picture if np.abs(off).max() < ALIGNED else canonical_crop(picture, faces[0].landmarks, self.size)
 
     def generate(
         self,

@@ -213,8 +213,9 @@ class Wish:
     """What a face shall be besides fitting its voice; None = not said.
 
     age: years; gender: one of GENDERS; ethnicity: one of ETHNICITIES, only ever somebody's explicit choice;
-    guide: (height, width, 3) uint8 RGB, a blurred, pixelated or small picture in the canonical crop; guide_level:
-    how much of it is lost, in [0, 1], see `models.guide`; None = let the decoder judge.
+    guide: (height, width, 3) uint8 RGB, a blurred, pixelated or small picture, aligned by the face that is found in it,
+    or else taken to be a canonical crop; guide_level: how much of it is lost, in [0, 1], see `models.guide`; None = let
+    the decoder judge.
     """
 
     age: float | None = None
