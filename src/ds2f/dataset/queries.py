@@ -38,13 +38,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class FaceRow:
-    """A face to learn the decoder from. identity: float32 vector; crop: WebP bytes; coverage in [0, 1];
-    attributes: a model's estimate; voice: float32 speaker embedding, None for stills."""
+    """A face to learn the decoder from. identity: float32 vector; crop: WebP bytes; coverage in [0, 1]; person: unique
+    over all corpora; attributes: a model's estimate; voice: float32 speaker embedding, None for stills."""
 
     identity: np.ndarray
     crop: bytes
     coverage: float
     corpus: str
+    person: int
     attributes: Attributes | None = None
     voice: np.ndarray | None = None
 
@@ -215,8 +216,8 @@ class Dataset:
         """All faces with an identity vector, of recordings and stills, in the order of ingest; with what the model
         `attributes` thinks of them and the embedding of their voice, where there are such."""
         rows = self.connection.execute(
-            "SELECT fe.vector, c.webp, f.coverage, i.corpus, ve.vector AS voice, (SELECT json_group_object(attribute,"
-            " json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
+            "SELECT fe.vector, c.webp, f.coverage, i.corpus, i.id AS person, ve.vector AS voice,"
+            " (SELECT json_group_object(attribute, json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
             " AS attributes FROM faces f JOIN videos v ON v.id = f.video_id"
             " JOIN identities i ON i.id = v.identity_id"
             " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
@@ -231,6 +232,7 @@ class Dataset:
                 r["webp"],
                 r["coverage"],
                 r["corpus"],
+                r["person"],
                 _attributes(r["attributes"]),
                 None if r["voice"] is None else to_vector(r["voice"]),
             )
