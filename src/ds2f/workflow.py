@@ -279,6 +279,8 @@ def run(config: Config, workers: int) -> None:
     """Every arrow, from ds2f.toml; each does only what is missing."""
     from dataclasses import replace
 
+    from ds2f.evaluation.run import refuse_leaks
+
     paths = config.paths
     if not paths.videos:
         raise UserError("[paths] videos in ds2f.toml is empty; name the folders of videos there (see: ds2f init).")
@@ -287,6 +289,8 @@ def run(config: Config, workers: int) -> None:
     if paths.stills:
         ingest(database, [config.path(p) for p in paths.stills], "still", config)
     extract(database, config, workers)
+    if not config.evaluate.allow_leak:
+        refuse_leaks(database, config.evaluate.split)  # now, and not after hours of training
     for name in config.train.models:
         folder = train(name, database, runs, config)
         if not config.generate.model:

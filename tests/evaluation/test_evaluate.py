@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html import escape
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ds2f.dataset.queries import Dataset, Pair, SplitRule
+from ds2f.cli import main
+from ds2f.dataset.queries import Dataset, Pair, SplitRule, to_blob, to_vector
 from ds2f.dataset.store import store
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.compare import compare
 from ds2f.evaluation.results import Measure
-from ds2f.evaluation.run import evaluate
+from ds2f.evaluation.run import evaluate, refuse_leaks
 from ds2f.evaluation.summary import print_comparison, print_summary
 from ds2f.media import encode_flac, encode_webp
 from ds2f.types import CorpusItem, DetectedFace, Extracted, Facts, StoredFace, StoredSpeech
@@ -188,6 +190,23 @@ def test_true_faces_are_found_and_refused(database: Path, pairs: list[Pair], tmp
     assert "true faces" in result.provenance.leaks[0]
 
 
+def test_a_video_in_test_and_train_is_refused(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    shutil.copy(database, copy)
+    with Dataset(copy) as data:
+        refuse_leaks(copy, "test")
+        for number, pair in enumerate((pairs[0], data.pairs("train")[0])):
+            name = f"5MkXgwdrmJw_{number}.mp4"
+            data.connection.execute("UPDATE videos SET path = ? WHERE id = ?", (name, pair.video_id))
+    with pytest.raises(UserError, match="1 videos of test are also in train: 5MkXgwdrmJw"):
+        refuse_leaks(copy, "test")
+    with pytest.raises(UserError, match="1 videos of test are also in train: 5MkXgwdrmJw"):
+        evaluate(copy, {}, "test", tmp_path / "out", 50)
+    result = evaluate(copy, {}, "test", tmp_path / "out", 50, allow_leak=True)
+    assert "5MkXgwdrmJw" in result.provenance.leaks[0]
+    assert "Leak, allowed on request" in result.report_file.read_text()
+
+
 def test_shuffled_ones_are_at_chance(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
     _draw(tmp_path / "true", pairs)
     images = {"oracle": tmp_path / "true"}
@@ -217,6 +236,35 @@ def test_several_faces_of_a_voice_are_averaged(database: Path, pairs: list[Pair]
     assert three.variety.of_voice is not None
     assert three.variety.of_voice.value > 0.5
     assert result.methods[1].kind == "control"
+
+
+def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    shutil.copy(database, copy)
+    with Dataset(copy) as data:
+        rows = data.connection.execute("SELECT video_id, vector FROM face_embeddings").fetchall()
+        twice = [(r["video_id"], to_blob(2 * to_vector(r["vector"]))) for r in rows]
+        data.connection.executemany("INSERT INTO face_embeddings VALUES (?, 'other', ?)", twice)
+    _draw(tmp_path / "next", pairs)
+    see = Embedder(pairs)
+
+    def embed(path: Path) -> dict[str, np.ndarray]:
+        vector = see(path)["dlib"]
+        return {"dlib": vector, "other": 2 * vector}
+
+    result = evaluate(copy, {"next": tmp_path / "next"}, "test", tmp_path / "out", 50, embed=embed)
+    assert result.spaces == ("dlib", "other")
+    for method in result.methods:
+        if method.name != "linear prior":
+            first, second = method.spaces["dlib"], method.spaces["other"]
+            assert first.centred_cosine == second.centred_cosine
+            assert first.people.keys() == second.people.keys()
+            assert first.distances is not None
+            assert second.distances is not None
+            assert second.distances.l2.value == pytest.approx(2 * first.distances.l2.value)
+    page = result.report_file.read_text()
+    assert "by centred cosine (other)" in page
+    assert "results there are for models that learnt in it easier" in page
 
 
 def test_groups_have_counts_and_small_ones_are_marked(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
@@ -256,6 +304,8 @@ def test_two_runs_compared(
     assert all(row.difference == Measure(0, 0, 0) and not row.better for row in same.differences)
     print_comparison(found)
     assert "second" in capsys.readouterr().out
+    assert main(["compare", str(good), str(bad), "--first-method", "linear prior"]) == 0
+    assert "linear prior" in capsys.readouterr().out
     with pytest.raises(UserError, match="no method 'them'; it has true"):
         compare(good, bad, "them")
     with pytest.raises(UserError, match=r"give the metrics\.json"):
