@@ -16,6 +16,7 @@ from ds2f.extras import first_line, optional
 
 NEEDED = ("decoder.json", "decoder.safetensors", "prior.json", "prior.safetensors")
 OPTIONAL = ("attributes.json", "attributes.safetensors", "MODEL_CARD.md", "metrics.json", "README.md")
+TRANSPORTS = ("httpx", "httpx2", "requests")  # what huggingface_hub speaks HTTP by, version by version
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -123,4 +124,8 @@ def _asked(library: Any, what: str, ask: Any) -> Any:
         reason = f"the Hub answered with status {status}{hint}"
     except (errors.HFValidationError, OSError) as error:
         reason = first_line(error)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in TRANSPORTS:
+            raise
+        reason = f"the Hub cannot be reached ({first_line(error)}); check the network"
     raise UserError(f"{what} failed: {reason}.") from None
