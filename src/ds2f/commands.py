@@ -25,6 +25,18 @@ def add(command: Command) -> None:
     sub.add_argument("--revision", metavar="BRANCH", help="to commit to (default: main)")
     sub.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
 
+    sub = command("forget", _forget, "remove a person: rows, vectors, recordings and faces drawn for them")
+    sub.add_argument("identity", metavar="IDENTITY", help="name, or corpus/name")
+    sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
+    sub.add_argument("--faces", type=Path, metavar="FOLDER", help="faces drawn for the dataset (default: configured)")
+    sub.add_argument("--keep-files", action="store_true", help="leave the original recordings and pictures")
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+
+    command("doctor", _doctor, "what is installed, what is missing, and the command that mends it")
+
+    sub = command("completion", _completion, "the script by which a shell completes ds2f's words")
+    sub.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
 
 def _describe(options: argparse.Namespace) -> int:
     from ds2f.config import load
@@ -56,3 +68,41 @@ def _push(options: argparse.Namespace) -> None:
     address = hub.push(options.model, options.repo, options.metrics, options.revision, options.public)
     out.print(f"{options.model} is at {address}", markup=False)
     out.print(f"Use it: ds2f generate talk.wav --out faces --model {options.repo}", markup=False)
+
+
+def _forget(options: argparse.Namespace) -> None:
+    from ds2f.config import load
+    from ds2f.dataset.forget import ask_and_forget
+
+    config = load(options.config)
+    database = options.database or config.path(config.paths.database)
+    faces = options.faces or config.path(config.paths.faces)
+    ask_and_forget(database, options.identity, faces, options.keep_files, options.yes)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from ds2f.console import out
+    from ds2f.doctor import examine
+
+    marks = {"ok": "[green]ok[/]      ", "missing": "[yellow]missing[/] ", "broken": "[bold red]broken[/]  "}
+    broken = False
+    for found in examine():
+        broken |= found.state == "broken"
+        out.print(f"{marks[found.state]} {found.part:<12}", end="")
+        out.print(found.text, markup=False)
+        if found.mend:
+            out.print(f"{'':<21}{found.mend}", markup=False)
+    return 1 if broken else 0
+
+
+def _completion(options: argparse.Namespace) -> None:
+    import shtab
+
+    from ds2f.cli import build_parser
+
+    parser = build_parser()
+    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for action in (action for sub in commands.choices.values() for action in sub._actions):
+        if action.type is Path:
+            vars(action)["complete"] = shtab.DIRECTORY if action.metavar == "FOLDER" else shtab.FILE
+    print(shtab.complete(parser, options.shell))

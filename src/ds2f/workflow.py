@@ -90,6 +90,7 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
     """Enter files into the database, made if it is not there. kind: "video" or "still"."""
     from ds2f.corpora.scan import Skipped, scan
     from ds2f.dataset import Dataset
+    from ds2f.dataset.forgotten import willing
     from ds2f.dataset.queries import SplitRule
 
     for folder in folders:
@@ -109,8 +110,10 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
         with Dataset(database, create=True) as dataset:
             rule = SplitRule(config.split.seed, config.split.val, config.split.test)
             added, changed = dataset.add_items(root, kind, items, rule)
+            forgotten = len(items) - len(willing(dataset.connection, items))
         left_out = skipped.audio_only + skipped.other
         note = f"; {left_out:,} other files left out" if left_out else ""
+        note += f"; {forgotten:,} of people who were forgotten left out" if forgotten else ""
         out.print(f"{folder}: {len(items):,} files, {added:,} new, {changed:,} changed{note}.")
     out.print(f"The dataset is {database}. Next: ds2f extract")
 
