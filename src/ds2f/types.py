@@ -252,3 +252,9 @@ class GeneratedFace:
         from ds2f.pictures import write_face
 
         write_face(Path(path), self.image, {"seed": self.seed, **self.details})
+
+    def png(self) -> bytes:
+        """What `save` would write."""
+        from ds2f.pictures import encode_face
+
+        return encode_face(self.image, {"seed": self.seed, **self.details})
