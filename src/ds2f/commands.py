@@ -18,6 +18,12 @@ def add(command: Command) -> None:
     sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
 
+    sub = command("serve", _serve, "a page to record a voice and watch faces appear")
+    sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
+    sub.add_argument("--port", type=int, default=7860, help="default: 7860; 0 = any that is free")
+    sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
     sub = command("push", _push, "send a model to the Hugging Face Hub, with a card of what was measured")
     sub.add_argument("model", type=Path, metavar="FOLDER", help="as ds2f train writes it")
     sub.add_argument("repo", metavar="OWNER/NAME", help="made if it is not there")
@@ -59,6 +65,12 @@ def _describe(options: argparse.Namespace) -> int:
     if not installed("parselmouth"):
         err.print("Pitch and rate need parselmouth; run: pip install 'ds2f[acoustics]'", markup=False)
     return 0 if heard == len(options.recordings) else 1 if heard else 2
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from ds2f.page.serve import serve
+
+    serve(options.model, options.host, options.port, options.device)
 
 
 def _push(options: argparse.Namespace) -> None:

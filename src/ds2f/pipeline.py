@@ -31,7 +31,7 @@ from ds2f.models.prior import Prior
 from ds2f.pictures import to_uint8
 from ds2f.settings import Settings, check, guidance_of
 from ds2f.types import ETHNICITIES, NO_WISH, GeneratedFace, Wish
-from ds2f.voice.listener import Listener, Recording
+from ds2f.voice.listener import Heard, Listener, Recording
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
 WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity against the voice; 1 is Bayes' rule
@@ -144,16 +144,20 @@ class Speech2Face:
         """Short hash of the weights."""
         return store.fingerprint(self.folder)
 
-    def listen(self, recording: Recording) -> np.ndarray:
-        """A recording, sound or video, to its speaker embedding, (256,) float32. Raises ItemError, see `Listener`."""
-        return self.listener.hear(recording).voice
+    def hear(self, recording: Recording) -> Heard:
+        """The speech in a recording, sound or video, and its speaker. Raises ItemError, see `Listener`."""
+        return self.listener.hear(recording)
 
-    def describe(self, recording: Recording) -> describe.VoiceDescription:
+    def listen(self, recording: Recording) -> np.ndarray:
+        """The speaker embedding alone, (256,) float32."""
+        return self.hear(recording).voice
+
+    def describe(self, recording: Recording | Heard) -> describe.VoiceDescription:
         """Pitch and rate, age and gender as distributions, and how sure; how they are found: `ds2f.describe`.
 
         Raises ItemError if the recording cannot be used.
         """
-        heard = self.listener.hear(recording)
+        heard = recording if isinstance(recording, Heard) else self.hear(recording)
         people = self._people(heard.voice)
         average = self.prior.identity_mean.cpu().numpy()
         return describe.describe(heard.speech, self._judge(people), self._unheard, people, average)
