@@ -124,9 +124,7 @@ def test_what_cannot_be_heard_is_one_sentence(address: str, tmp_path: Path) -> N
         ({"guide": "data:image/png;base64,AAAA"}, 422, "not taught to follow a guide"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_sentence(
-    address: str, voice: str, asked: Any, status: int, sentence: str
-) -> None:
+def test_what_cannot_be_drawn_is_one_sentence(address: str, voice: str, asked: Any, status: int, sentence: str) -> None:
     asked = {"voices": [voice], **asked} if isinstance(asked, dict) else asked
     data = asked if isinstance(asked, str) else json.dumps(asked)
     assert sentence in _error(requests.post(f"{address}/faces", data=data, timeout=60), status)
@@ -181,7 +179,9 @@ def test_a_drawing_that_takes_too_long_or_that_nobody_waits_for_is_stopped(model
             next(answer.iter_lines())
         deadline = time.monotonic() + 20  # a thousand steps would take longer
         while time.monotonic() < deadline:
-            again = requests.post(f"{url}/faces", data=json.dumps({"voices": [voice], "count": 1, "steps": 1}), timeout=60)
+            again = requests.post(
+                f"{url}/faces", data=json.dumps({"voices": [voice], "count": 1, "steps": 1}), timeout=60
+            )
             if again.status_code == 200:
                 break
             time.sleep(0.2)

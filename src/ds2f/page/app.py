@@ -9,13 +9,13 @@ travels back to the page that sent it, and no path of this machine can be asked 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 from importlib.resources import files
-from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
@@ -100,9 +100,15 @@ class Page:
     async def faces(self, request: Request) -> Response:
         wanted = Wanted.read(await read_body(request, self.limits), self.limits, self.model)
         self.gate.enter()
-        said: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         gone = Event()
-        Thread(target=self._work, args=(wanted, said.put, gone), daemon=True).start()
+        loop = asyncio.get_running_loop()
+
+        def say(line: dict[str, Any]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(said.put_nowait, line)
+
+        Thread(target=self._work, args=(wanted, say, gone), daemon=True).start()
         return StreamingResponse(_lines(said, gone), media_type="application/x-ndjson")
 
     def _work(self, wanted: Wanted, say: Say, gone: Event) -> None:
@@ -138,12 +144,12 @@ class Page:
         say({"done": True, "faces": [_face(face) for face in drawn], "settings": drawn[0].details})
 
 
-def _lines(said: SimpleQueue[dict[str, Any]], gone: Event) -> Iterator[str]:
+async def _lines(said: asyncio.Queue[dict[str, Any]], gone: Event) -> AsyncIterator[str]:
     """Lines of JSON: {"step", "of", "faces"} while it is drawn, then {"done", ...} or {"error"}. gone: set when nobody
     reads on."""
     try:
         while True:
-            line = said.get()
+            line = await said.get()
             yield json.dumps(line) + "\n"
             if "step" not in line:
                 return

@@ -50,6 +50,7 @@ function addVoice() {
   const card = $("voice-template").content.firstElementChild.cloneNode(true);
   const find = (selector) => card.querySelector(selector);
   find("h3").textContent = voice.name;
+  find("h3").hidden = voices.length === 1;
   find("input").addEventListener("change", (event) => {
     if (event.target.files[0]) hear(voice, card, event.target.files[0], event.target.files[0].name);
     event.target.value = "";
@@ -151,6 +152,7 @@ async function record(voice, card) {
 }
 
 const percent = (share) => `${Math.round(100 * share)} %`;
+const length = (share) => `${100 * share}%`; // as CSS has it
 
 function describe(card, told) {
   const find = (selector) => card.querySelector(selector);
@@ -166,7 +168,7 @@ function describe(card, told) {
     return row;
   }));
   const female = told.gender.probabilities.female;
-  find(".gender .share").style.width = percent(female);
+  find(".gender .share").style.width = length(female);
   find(".gender").setAttribute("aria-label", `female ${percent(female)}, male ${percent(1 - female)}`);
   find(".left").textContent = `female ${percent(female)}`;
   find(".right").textContent = `male ${percent(1 - female)}`;
@@ -179,8 +181,8 @@ function describe(card, told) {
     const column = document.createElement("span");
     const [bar, before] = [document.createElement("i"), document.createElement("b")];
     column.title = `${decade}: ${percent(p)}, before hearing ${percent(told.age.before[decade])}`;
-    bar.style.height = percent(p / most);
-    before.style.height = percent(told.age.before[decade] / most);
+    bar.style.height = length(p / most);
+    before.style.height = length(told.age.before[decade] / most);
     column.append(bar, before);
     return column;
   }));
@@ -193,6 +195,7 @@ function describe(card, told) {
 
 function ready() {
   $("draw").disabled = !drawing && !voices.some((voice) => voice.text);
+  if (!drawing && voices.some((voice) => voice.text) && $("status").textContent.startsWith("First")) say($("status"), "");
   $("draw").textContent = drawing ? "Stop" : "Imagine faces";
 }
 
@@ -292,8 +295,8 @@ function finish(told, figures, asked) {
     URL.revokeObjectURL(link.href);
   };
   const voicesDrawn = told.faces.length / asked.count;
-  say($("status"), `Done: ${told.faces.length} imagined faces. What differs between the seeds is not in the voice`
-    + (voicesDrawn > 1 ? "; the same seed has the same chance in both rows, so what differs between the rows is." : "."));
+  say($("status"), `Done: ${told.faces.length} imagined faces. What differs between seeds is not in the voice.`
+    + (voicesDrawn > 1 ? " What differs between the rows at the same seed comes from the voices." : ""));
 }
 
 // ── beginning ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -304,16 +307,14 @@ $("count").max = about.limits.count;
 $("steps").max = about.limits.steps;
 $("steps").value = about.defaults.steps;
 $("variety").value = about.defaults.temperature;
-if (!about.guide) {
-  $("guide").disabled = true;
-  $("guide-field").classList.add("off");
-  $("guide-help").textContent = "this model was not taught to follow one";
-}
+$("guide-field").hidden = !about.guide;
 showOutputs();
 addVoice();
 $("compare").addEventListener("click", () => {
   voices[0].name = "First voice";
-  document.querySelector(".voice h3").textContent = "First voice";
+  const title = document.querySelector(".voice h3");
+  title.textContent = "First voice";
+  title.hidden = false;
   $("compare").hidden = true;
   addVoice().querySelector(".record").focus();
 });
