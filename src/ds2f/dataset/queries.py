@@ -219,7 +219,8 @@ class Dataset:
         `attributes` thinks of them and the embedding of their voice, where there are such."""
         rows = self.connection.execute(
             "SELECT fe.vector, c.webp, f.coverage, i.corpus, i.id AS person, ve.vector AS voice,"
-            " (SELECT json_group_object(attribute, json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
+            " (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
+            " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
             " AS attributes FROM faces f JOIN videos v ON v.id = f.video_id"
             " JOIN identities i ON i.id = v.identity_id"
             " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
