@@ -128,6 +128,9 @@ class Evaluate:
 
     split: str = _key("test", "split that is measured: train, val or test")
     bootstrap: int = _key(1000, "resamples of the identities for the 95 % intervals")
+    spaces: list[str] = _key([], "face encoders to measure in besides dlib; empty = all that the dataset holds")
+    trained_spaces: list[str] = _key(["dlib"], "face encoders that training has seen; the report says so")
+    allow_leak: bool = _key(False, "measure although test and train overlap; the report names it")
 
 
 @dataclass(frozen=True)

@@ -233,10 +233,22 @@ def evaluate(database: Path, images: dict[str, Path], split: str, folder: Path, 
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
 
+    chosen = config.evaluate
     with bar("evaluate") as shown:
-        result = measure(database, images, split, folder, config.evaluate.bootstrap, progress=shown.update)
+        result = measure(
+            database, images, split, folder, chosen.bootstrap, spaces=chosen.spaces,
+            trained_spaces=chosen.trained_spaces, allow_leak=chosen.allow_leak, progress=shown.update,
+        )  # fmt: skip
     print_summary(result)
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
+
+
+def compare(first: Path, second: Path, methods: tuple[str | None, str | None], config: Config) -> None:
+    """Print the paired differences of two evaluations. methods: a name for each; None: its first pictures."""
+    from ds2f.evaluation.compare import compare as measure
+    from ds2f.evaluation.summary import print_comparison
+
+    print_comparison(measure(first, second, *methods, draws=config.evaluate.bootstrap))
 
 
 def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: Config, device: str) -> None:
