@@ -231,7 +231,7 @@ class Dataset:
                 r["webp"],
                 r["coverage"],
                 r["corpus"],
-                _attributes(r["attributes"]),
+                parse_attributes(r["attributes"]),
                 None if r["voice"] is None else to_vector(r["voice"]),
             )
 
@@ -312,7 +312,7 @@ class Dataset:
         return digest.hexdigest()[:12]
 
 
-def _attributes(text: str | None) -> Attributes | None:
+def parse_attributes(text: str | None) -> Attributes | None:
     found = json.loads(text or "{}")
     if not found:
         return None
