@@ -19,14 +19,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path)
     options = parser.parse_args()
-    model = Speech2Face.load(options.model, "cpu")
-    voice = model.prior.voice_mean.numpy()
-    model.generate(voice, 1, settings=Settings(steps=2))
+    model = Speech2Face.from_pretrained(options.model, device="cpu")
+    voices = model.prior.voice_mean.numpy()[None].repeat(8, 0)
+    model.generate(voices[:1], [0], Settings(steps=2))
     print(f"{torch.get_num_threads()} threads, {model.size} px")
     for steps in (4, 10, 20, 50):
         for count in (1, 8):
             started = time.perf_counter()
-            model.generate(voice, count, settings=Settings(steps=steps))
+            model.generate(voices[:count], range(count), Settings(steps=steps))
             print(f"{steps:3d} steps, {count} at once: {(time.perf_counter() - started) / count:.3f} s per face")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
 

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, nargs="+", default=[1.0, 2.0, 3.0])
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
-    model = Speech2Face.load(options.model, "cpu")
+    model = Speech2Face.from_pretrained(options.model, device="cpu")
     detector, embedder = MTCNN(), DlibResNet()
     with Dataset(options.database) as dataset:
         rows = list(dataset.faces(options.split))

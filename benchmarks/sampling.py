@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--people", type=int, default=24)
     options = parser.parse_args()
-    decoder = Speech2Face.load(options.model, "cpu").decoder
+    decoder = Speech2Face.from_pretrained(options.model, device="cpu").decoder
     with Dataset(options.database) as dataset:
         rows = [row.identity for row in dataset.faces(options.split)]
     chosen = np.random.default_rng(0).choice(len(rows), options.people, replace=False)

@@ -119,7 +119,7 @@ def main() -> None:
 
 def draw_faces(count: int, seed: int) -> np.ndarray:
     """Faces of nobody, (count, 64, 64, 3) uint8 RGB, from the model that ships with ds2f."""
-    return np.stack([face.image for face in Speech2Face.load(None).imagine(count=count, seed=seed)])
+    return np.stack([face.image for face in Speech2Face.from_pretrained().imagine(count=count, seed=seed)])
 
 
 def speak(voice: Voice) -> np.ndarray:

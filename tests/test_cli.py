@@ -215,7 +215,7 @@ def test_shards_by_hand_give_what_one_run_gives(tmp_path: Path, capsys: pytest.C
 def test_wishes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     voice, out = samples() / "person-1.mp4", tmp_path / "faces"
     assert "years from 0 to 100" in refused(capsys, "generate", voice, "--out", out, "--age", "400")
-    assert "--guide" in refused(capsys, "generate", voice, "--out", out, "--guide", tmp_path / "none.png")
+    assert "The guide" in refused(capsys, "generate", voice, "--out", out, "--guide", tmp_path / "none.png")
     assert "are for recordings" in refused(capsys, "generate", "--database", "d.db", "--out", out, "--age", "30")
     wish = ["--age", "60", "--gender", "female", "--count", "1", "--steps", "2"]
     assert main(["generate", str(voice), "--out", str(out), *wish]) == 0

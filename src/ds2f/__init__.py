@@ -1,6 +1,38 @@
 """ds2f: hears a voice and draws the face that could belong to it.
 
-Importing the package is light on purpose (no torch): `ds2f --help` and `ds2f status` stay instant.
+    from ds2f import Speech2Face
+
+    model = Speech2Face.from_pretrained()
+    for number, face in enumerate(model("talk.wav", count=4)):
+        face.save(f"face-{number}.png")
+
+Importing the package is light on purpose: torch and the rest are imported with the first name that needs them.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ds2f.describe import Belief, VoiceDescription
+    from ds2f.errors import ItemError, UserError
+    from ds2f.pipeline import Settings, Speech2Face
+    from ds2f.types import GeneratedFace
+
 __version__ = "0.1.0"
+__all__ = ["Belief", "GeneratedFace", "ItemError", "Settings", "Speech2Face", "UserError", "VoiceDescription"]
+
+_HOMES = {
+    "describe": ("Belief", "VoiceDescription"),
+    "errors": ("ItemError", "UserError"),
+    "pipeline": ("Settings", "Speech2Face"),
+    "types": ("GeneratedFace",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"ds2f.{home}"), name)
+    raise AttributeError(f"module 'ds2f' has no attribute {name!r}")

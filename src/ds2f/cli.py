@@ -6,11 +6,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2f import __version__
+from ds2f import __version__, commands
+from ds2f.commands import Command
 from ds2f.errors import ItemError, UserError
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="A first look: ds2f demo.  Your own recording: ds2f generate talk.wav --out faces",
     )
     parser.add_argument("--version", action="version", version=f"ds2f {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+        sub = subparsers.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         sub.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: ds2f.toml if it is here)")
         return sub
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _dataset_commands(command)
     _model_commands(command)
     _measuring_commands(command)
+    commands.add(command)
 
     sub = command("run", _run, "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate")
     sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
@@ -66,9 +68,6 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, default=Path("demo-out"), metavar="FOLDER")
     sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
     return parser
-
-
-Command = Callable[[str, object, str], argparse.ArgumentParser]
 
 
 def _dataset_commands(command: Command) -> None:
@@ -122,7 +121,7 @@ def _dataset_commands(command: Command) -> None:
 
 def _model_commands(command: Command) -> None:
     sub = command("train", _train, "train a model, or go on training it")
-    sub.add_argument("model", choices=("prior", "decoder", "attributes"))
+    sub.add_argument("model", choices=("prior", "decoder", "attributes", "alignment"))
     _database(sub)
     sub.add_argument("--runs", type=Path, help="folder of checkpoints (default: from the configuration)")
 
@@ -152,7 +151,7 @@ def _model_commands(command: Command) -> None:
         "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
     )
     sub.add_argument("--size", type=_positive, help="pixels; must be what the model draws")
-    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
+    sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
 
 
@@ -175,6 +174,11 @@ def _measuring_commands(command: Command) -> None:
     sub.add_argument("second", type=Path, metavar="B.json", help="another, of the same clips")
     sub.add_argument("--first-method", metavar="NAME", help="default: the first folder of images there")
     sub.add_argument("--second-method", metavar="NAME", help="default: the same name, or the first folder of images")
+
+    sub = command("match", _match, "which of some faces fits a voice best, and how sure that is")
+    sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
+    sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
+    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
 
     sub = command("verify", _verify, "how well a speaker encoder tells people apart, by a list of trials")
     sub.add_argument("trials", type=Path, metavar="TRIALS", help="lines of `1 path path`: 1 same speaker, 0 not")
@@ -279,13 +283,14 @@ def _generate(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from ds2f import workflow
+    from ds2f.wishes import make_wish
 
     config = _config(options)
     names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
     names += ["temperature", "noise", "direct"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
-        given["model"] = str(options.model.absolute())
+        given["model"] = str(Path(options.model).absolute()) if Path(options.model).is_dir() else options.model
     config = replace(config, generate=replace(config.generate, **given))
     if bool(options.recordings) == bool(options.database):
         raise UserError("Give either recordings, or --database FILE with --split.")
@@ -295,7 +300,7 @@ def _generate(options: argparse.Namespace) -> int:
     if options.database:
         workflow.generate_dataset(options.database, options.split, options.out, config, options.device, options.size)
         return 0
-    wish = workflow.wish(*wishes)
+    wish = make_wish(*wishes)
     return workflow.generate_files(options.recordings, options.out, config, options.device, options.size, wish)
 
 
@@ -317,6 +322,12 @@ def _compare(options: argparse.Namespace) -> None:
 
     methods = (options.first_method, options.second_method)
     workflow.compare(options.first, options.second, methods, _config(options))
+
+
+def _match(options: argparse.Namespace) -> int:
+    from ds2f import workflow
+
+    return workflow.match(options.voice, options.faces, options.model, _config(options))
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from ds2f.errors import UserError
@@ -20,6 +21,11 @@ def optional(module: str, extra: str, wanted_by: str) -> Any:
         missing = isinstance(error, ImportError) and error.name == package
         reason = "is not installed" if missing else f"cannot be imported ({first_line(error)})"
         raise UserError(f"{wanted_by} needs {package}, which {reason}; run: pip install 'ds2f[{extra}]'") from None
+
+
+def installed(module: str) -> bool:
+    """Whether there is such a package; it is not imported."""
+    return importlib.util.find_spec(module) is not None
 
 
 def first_line(error: Exception) -> str:

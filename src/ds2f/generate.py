@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -11,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ds2f import __version__
-from ds2f.config import Audio
+from ds2f import __version__, wishes
 from ds2f.dataset import Dataset
+from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.errors import ItemError, UserError
 from ds2f.models.store import write_json, write_tensors
-from ds2f.pictures import NOTICE, write_face
+from ds2f.pictures import NOTICE
 from ds2f.pipeline import BATCH, Settings, Speech2Face
-from ds2f.types import NO_WISH, GeneratedFace, Wish
+from ds2f.types import NO_WISH, Wish
 
 Report = Callable[[int, int, str], None]
 IDENTITIES = "identities.safetensors"
@@ -34,7 +33,7 @@ class Written:
 
 def from_files(
     model: Speech2Face, inputs: Sequence[Path], out: Path, count: int, seed: int, settings: Settings,
-    audio: Audio, wish: Wish = NO_WISH, progress: Report | None = None,
+    wish: Wish = NO_WISH, progress: Report | None = None,
 ) -> Written:  # fmt: skip
     """Write <stem>-<i>.png, `count` for each recording, and generation.json.
 
@@ -50,20 +49,23 @@ def from_files(
         if progress:
             progress(done, len(inputs), path.name)
         try:
-            voice = model.listen(path, audio)
+            drawn = model(
+                path, count, seed, gender=wish.gender, age=wish.age, ethnicity=wish.ethnicity, guide=wish.guide,
+                settings=settings,
+            )  # fmt: skip
         except ItemError as error:
             refused.append((path, error.reason))
             entries.append({"input": str(path), "failed": error.reason})
             continue
-        for i, face in enumerate(model.generate(voice, count, seed, settings, wish=wish)):
+        for i, face in enumerate(drawn):
             name = f"{stem}-{i}.png"
-            _write(out / name, face, {**_details(model, settings), **_wished(wish)})
+            face.save(out / name)
             faces.append(out / name)
             vectors[name] = face.identity
             entries.append({"input": str(path), "image": name, "seed": face.seed})
     if progress:
         progress(len(inputs), len(inputs), "")
-    _write_record(out, model, {**asdict(settings), **_wished(wish)}, entries, vectors)
+    _write_record(out, model, {**asdict(settings), **wishes.as_json(wish)}, entries, vectors)
     return Written(faces, refused)
 
 
@@ -79,12 +81,17 @@ def from_dataset(
     pairs = dataset.pairs(split)
     if not pairs:
         raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
-    voices = np.stack([pair.voice for pair in pairs])
+    names, known = list(model.prior.config.voices), {r.video_id: r for r in recordings(dataset, split)}
+    unknown = [name for name in names if name not in stored_voices(dataset)]
+    if unknown:
+        raise UserError(f"{dataset.path} has no rows of {unknown[0]!r}, by which the model hears; extract them first.")
+    seconds = dataset.clip_seconds(names[0])
+    voices = model.voices([{name: known[p.video_id].heard(name, seconds) for name in names} for p in pairs])
     seeds = [seed + i for i in range(len(pairs))]
     identities = model.identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
-    names = [str(PurePosixPath(pair.path).with_suffix(".png")) for pair in pairs]
-    wanted = _details(model, settings)
-    todo = [i for i, name in enumerate(names) if _details_of(out / name) != {"seed": seeds[i], **wanted}]
+    pictures = [str(PurePosixPath(pair.path).with_suffix(".png")) for pair in pairs]
+    wanted = model.details(settings)
+    todo = [i for i, name in enumerate(pictures) if _details_of(out / name) != {"seed": seeds[i], **wanted}]
     for start in range(0, len(todo), BATCH):
         rows = todo[start : start + BATCH]
         chosen = [seeds[i] for i in rows]
@@ -92,15 +99,15 @@ def from_dataset(
             images = model.draw(None, chosen, settings, voices=voices[rows])
         else:
             images = model.draw(identities[rows], chosen, settings)
-        for i, image in zip(rows, images, strict=True):
-            _write(out / names[i], GeneratedFace(image, identities[i], seeds[i]), wanted)
+        for i, face in zip(rows, model.faces(images, identities[rows], chosen, settings), strict=True):
+            face.save(out / pictures[i])
         if progress:
             progress(len(pairs) - len(todo) + start + len(rows), len(pairs), "")
     if progress:
         progress(len(pairs), len(pairs), "")
-    entries = [{"input": p.path, "image": n, "seed": s} for p, n, s in zip(pairs, names, seeds, strict=True)]
-    _write_record(out, model, asdict(settings), entries, dict(zip(names, identities, strict=True)))
-    return Written([out / name for name in names], [])
+    entries = [{"input": p.path, "image": n, "seed": s} for p, n, s in zip(pairs, pictures, seeds, strict=True)]
+    _write_record(out, model, asdict(settings), entries, dict(zip(pictures, identities, strict=True)))
+    return Written([out / name for name in pictures], [])
 
 
 def unique_stems(paths: Sequence[Path]) -> list[str]:
@@ -128,10 +135,6 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"The folder {folder} cannot be written ({error.strerror}); give another one.") from None
 
 
-def _details(model: Speech2Face, settings: Settings) -> dict[str, Any]:
-    return {"model": model.fingerprint, **asdict(settings)}
-
-
 def _details_of(path: Path) -> dict[str, Any] | None:
     """What a picture of ours says of its making, None if it is not there or not ours."""
     import json
@@ -143,17 +146,6 @@ def _details_of(path: Path) -> dict[str, Any] | None:
             return dict(json.loads(image.info.get("ds2f", "null")) or {})
     except (OSError, ValueError):
         return None
-
-
-def _wished(wish: Wish) -> dict[str, Any]:
-    said = {"age": wish.age, "gender": wish.gender, "ethnicity": wish.ethnicity, "guide_level": wish.guide_level}
-    if wish.guide is not None:
-        said["guide"] = hashlib.sha256(wish.guide.tobytes()).hexdigest()[:12]
-    return {name: value for name, value in said.items() if value is not None}
-
-
-def _write(path: Path, face: GeneratedFace, details: dict[str, Any]) -> None:
-    write_face(path, face.image, {"seed": face.seed, **details})
 
 
 def _write_record(

@@ -33,24 +33,21 @@ CONTAINERS = (
     "wav,w64,flac,mp3,ogg,aac,ac3,aiff,caf,amr,au"
 )
 
+MAX_CHANNELS = 16  # of sound given as an array; more is an array the wrong way round
 MAX_PIXELS = 64_000_000  # a frame larger than this is damage or an attack, not a talking head
 
 
-def decode(path: Path, frames: int | Sequence[float] = 5, max_seconds: float = 60.0, sound: bool = True) -> Media:
-    """Decode the first `max_seconds` of a recording in one pass.
+def decode(
+    source: Path | bytes, frames: int | Sequence[float] = 5, max_seconds: float = 60.0, sound: bool = True
+) -> Media:
+    """Decode the first `max_seconds` of a recording, a file or its bytes, in one pass.
 
     frames: how many to keep, spread evenly over the decoded part, or the times in seconds of those wanted; 0 or
     nothing leaves the picture undecoded. sound: whether the sound is wanted.
     Raises ItemError(stage="open") if the file is missing, empty, or not media.
     """
     try:
-        with path.open("rb") as file:  # asks here, because FFmpeg refuses permission to damaged files, too
-            if not file.read(1):
-                raise ItemError("open", "the file is empty (zero bytes)")
-        # Absolute, because FFmpeg takes "talk: part 1.wav" for an address of the protocol "talk".
-        with av.open(
-            str(path.absolute()), metadata_errors="replace", options={"format_whitelist": CONTAINERS}
-        ) as container:
+        with _open(source) as container:
             return _decode(container, frames, max_seconds, sound)
     except av.error.MemoryError:
         raise ItemError("open", "not a media file, or damaged (absurd sizes in it)") from None
@@ -64,6 +61,45 @@ def decode(path: Path, frames: int | Sequence[float] = 5, max_seconds: float = 6
         raise ItemError("open", "this is a folder, not a file") from None
     except OSError as error:
         raise ItemError("open", f"the file cannot be read ({_reason(error)})") from None
+
+
+def _open(source: Path | bytes) -> av.container.InputContainer:
+    if isinstance(source, Path):
+        with source.open("rb") as file:  # asks here, because FFmpeg refuses permission to damaged files, too
+            empty = not file.read(1)
+        # Absolute, because FFmpeg takes "talk: part 1.wav" for an address of the protocol "talk".
+        media: str | io.BytesIO = str(source.absolute())
+    else:
+        empty, media = not source, io.BytesIO(source)
+    if empty:
+        raise ItemError("open", "the file is empty (zero bytes)")
+    return av.open(media, "r", metadata_errors="replace", options={"format_whitelist": CONTAINERS})
+
+
+def resample(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Sound of any rate in Hz to (samples,) float32 mono at SAMPLE_RATE.
+
+    samples: (n,) or (n, channels), floats in [-1, 1] or whole numbers of the full range of their type.
+    Raises ItemError(stage="audio") for anything else.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim == 2 and 0 < samples.shape[1] <= MAX_CHANNELS:
+        samples = samples.mean(1, dtype=np.float64).astype(samples.dtype)
+    if samples.ndim != 1 or samples.dtype.kind not in "fiu" or not 1_000 <= rate <= 768_000:
+        raise ItemError(
+            "audio", f"sound must be numbers, (samples,) or (samples, channels), not {samples.dtype} {samples.shape} "
+            f"at {rate} Hz"
+        )  # fmt: skip
+    if samples.dtype.kind in "iu":
+        middle = (np.iinfo(samples.dtype).max + 1.0) / (2 if samples.dtype.kind == "u" else 1)
+        samples = samples / middle - (samples.dtype.kind == "u")
+    samples = np.nan_to_num(samples.astype(np.float32))
+    if rate == SAMPLE_RATE or not samples.size:
+        return samples
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
+    frame.sample_rate = rate
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+    return np.concatenate([f.to_ndarray()[0] for f in (*resampler.resample(frame), *resampler.resample(None))])
 
 
 def _reason(error: Exception) -> str:

@@ -3,65 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
+from typing import Any, overload
 
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
+from ds2f import describe, hub, wishes
 from ds2f.config import Audio
 from ds2f.diffusion.flow import Predict
-from ds2f.diffusion.guidance import Guidance, guided, steered
+from ds2f.diffusion.guidance import guided, steered
 from ds2f.diffusion.samplers import SAMPLERS, heun
-from ds2f.errors import ItemError, UserError
+from ds2f.errors import UserError
 from ds2f.face.align import canonical_crop, template
 from ds2f.face.mtcnn import MTCNN
-from ds2f.media import decode
 from ds2f.models import store
-from ds2f.models.attributes import AttributeHead
+from ds2f.models.attributes import AttributeHead, Distributions
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior
+from ds2f.models.voices import given
 from ds2f.pictures import to_uint8
+from ds2f.settings import Settings, check, guidance_of
 from ds2f.types import ETHNICITIES, NO_WISH, GeneratedFace, Wish
-from ds2f.voice.activity import VoiceActivity, cut, find_speech
-from ds2f.voice.base import embed_one
-from ds2f.voice.resemblyzer import Resemblyzer
+from ds2f.voice.listener import Heard, Listener, Recording
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
 WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity against the voice; 1 is Bayes' rule
 ALIGNED = 0.08  # of a picture's side: landmarks no farther from the template are in place
+Preview = Callable[[np.ndarray], None]
 BATCH = 16  # faces through the decoder at once; bounds memory
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How faces are drawn.
+class Speech2Face:
+    """A prior and a decoder, ready to use: voices in, faces out.
 
-    steps: sampler steps; guidance: one weight for all conditions, 1 = none, or {condition: weight}, where "voice"
-    means what carries it; voice_guidance: how far the identity goes the way the voice points, see `identities`;
-    temperature in [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the prior; noise in [0, 1]:
-    scale of the noise that the decoder starts from, below 1 calmer and more typical pictures; direct: let the decoder
-    hear the voice itself, and leave the prior out; sampler: of `diffusion.samplers.SAMPLERS`. Four steps of "multistep"
-    are enough for a first look.
+        model = Speech2Face.from_pretrained()
+        faces = model("talk.wav", count=4, seed=0)
+        print(model.describe("talk.wav"))
+
+    The same seed gives the same face on the same machine. Any thread may call any method; nothing is printed.
     """
 
-    steps: int = 10
-    guidance: float | Mapping[str, float] = 2.0
-    voice_guidance: float = 3.0
-    temperature: float = 0.4
-    noise: float = 0.85
-    direct: bool = False
-    sampler: str = "multistep"
-
-
-class Speech2Face:
-    """A prior and a decoder, ready to use. All methods are deterministic in their seeds on one machine."""
-
-    def __init__(self, prior: Prior, decoder: Decoder, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, prior: Prior, decoder: Decoder, folder: Path, device: torch.device, audio: Audio = Audio()
+    ) -> None:
         if prior.config.identity_dim != decoder.config.conditions["identity"]:
             raise UserError(
                 f"In {folder} the prior speaks of {prior.config.identity_dim}-d identities, the decoder of "
@@ -69,12 +61,79 @@ class Speech2Face:
             )
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device
+        self._detecting = Lock()  # OpenCV's networks carry state
+        self.listener = Listener(audio, prior.config.clip_seconds, list(prior.config.voices))
 
     @classmethod
-    def load(cls, folder: Path | None = None, device: str = "auto") -> Speech2Face:
-        """The model in `folder`, or the one that ships with the package. Raises UserError if it cannot be used."""
-        folder = folder or store.shipped()
-        return cls(store.load_prior(folder), store.load_decoder(folder), folder, store.pick_device(device))
+    def from_pretrained(
+        cls, name_or_path: str | Path | None = None, revision: str | None = None,
+        device: str | torch.device | None = None, audio: Audio = Audio(),
+    ) -> Speech2Face:  # fmt: skip
+        """Load a model.
+
+        name_or_path: a folder, or an id on the Hub such as "owner/name", see `ds2f.hub.resolve`; None = the model that
+        ships with the package. revision: commit, tag or branch on the Hub. device: None = CUDA, MPS or CPU, what
+        there is. audio: what counts as enough speech. Raises UserError if the model cannot be had or used.
+        """
+        folder = store.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
+        chosen = store.pick_device(str(device or "auto"))
+        return cls(store.load_prior(folder), store.load_decoder(folder), folder, chosen, audio)
+
+    def save_pretrained(self, folder: str | Path, metrics: Path | None = None) -> None:
+        """Write the model as a folder that `from_pretrained` reads, with a card; see `ds2f.hub.save`."""
+        hub.save(self.folder, Path(folder), metrics)
+
+    def push_to_hub(
+        self, repo: str, metrics: Path | None = None, revision: str | None = None, public: bool = False
+    ) -> str:
+        """Upload the model to the Hub; see `ds2f.hub.push`. Returns its address."""
+        return hub.push(self.folder, repo, metrics, revision, public)
+
+    @overload
+    def __call__(
+        self, voice: Recording, count: int = ..., seed: int = ..., steps: int | None = ...,
+        gender: str | None = ..., age: float | None = ..., ethnicity: str | None = ...,
+        guide: wishes.Picture | None = ..., guidance: float | Mapping[str, float] | None = ...,
+        settings: Settings = ...,
+    ) -> list[GeneratedFace]: ...  # fmt: skip
+
+    @overload
+    def __call__(
+        self, voice: list[Recording], count: int = ..., seed: int = ..., steps: int | None = ...,
+        gender: str | None = ..., age: float | None = ..., ethnicity: str | None = ...,
+        guide: wishes.Picture | None = ..., guidance: float | Mapping[str, float] | None = ...,
+        settings: Settings = ...,
+    ) -> list[list[GeneratedFace]]: ...  # fmt: skip
+
+    def __call__(
+        self, voice: Recording | list[Recording], count: int = 4, seed: int = 0, steps: int | None = None,
+        gender: str | None = None, age: float | None = None, ethnicity: str | None = None,
+        guide: wishes.Picture | None = None, guidance: float | Mapping[str, float] | None = None,
+        settings: Settings = Settings(),
+    ) -> list[GeneratedFace] | list[list[GeneratedFace]]:  # fmt: skip
+        """Faces that could belong to a voice; for a list of voices, a list of faces for each.
+
+        voice: a path, the bytes of a file, or (samples, rate in Hz). count: faces per voice, with the seeds seed,
+        seed + 1, ...; gender: "male" or "female"; age: years; ethnicity: of types.ETHNICITIES, never heard, only
+        wished for; guide: a blurred, pixelated or small picture to complete; steps, guidance: as in `Settings`, whose
+        place they take.
+        Raises ItemError for a voice that cannot be used, UserError for a wish that cannot be fulfilled.
+        """
+        wish = wishes.make_wish(age, gender, ethnicity, guide)
+        settings = replace(
+            settings,
+            steps=settings.steps if steps is None else steps,
+            guidance=settings.guidance if guidance is None else guidance,
+        )
+        check(settings, count)
+        many = voice if isinstance(voice, list) else [voice]
+        if not many:
+            return []
+        voices = np.stack([self.listen(one) for one in many])
+        seeds = [seed + i for i in range(count)] * len(many)
+        faces = self.generate(np.repeat(voices, count, 0), seeds, settings, wish=wish)
+        groups = [faces[start : start + count] for start in range(0, len(faces), count)]
+        return groups if isinstance(voice, list) else groups[0]
 
     @property
     def size(self) -> int:
@@ -86,23 +145,45 @@ class Speech2Face:
         """Short hash of the weights."""
         return store.fingerprint(self.folder)
 
-    @cached_property
-    def _listener(self) -> tuple[VoiceActivity, Resemblyzer]:
-        return VoiceActivity(), Resemblyzer()
+    def hear(self, recording: Recording) -> Heard:
+        """The speech in a recording, sound or video, and its speaker. Raises ItemError, see `Listener`."""
+        return self.listener.hear(recording)
 
-    def listen(self, path: Path, audio: Audio | None = None) -> np.ndarray:
-        """A recording, sound or video, to its speaker embedding, (256,) float32.
+    def listen(self, recording: Recording) -> np.ndarray:
+        """The voice alone, as the prior hears it: (d,) float32, with one encoder the speaker embedding."""
+        return self.voices([self.hear(recording).voices])[0]
 
-        Raises ItemError if the file is missing, damaged, silent, or holds too little speech.
+    @torch.no_grad()
+    def voices(self, heard: Sequence[Mapping[str, np.ndarray | None]]) -> np.ndarray:
+        """n times {speaker encoder or "acoustics": (d,) or None} to (n, d) float32, as the prior hears them."""
+        told = {name: given([one[name] for one in heard]) for name in self.prior.config.voices}
+        found = {name: Condition(c.value.to(self.device), c.given.to(self.device)) for name, c in told.items()}
+        return self.prior.inputs(found).cpu().numpy()
+
+    def describe(self, recording: Recording | Heard) -> describe.VoiceDescription:
+        """Pitch and rate, age and gender as distributions, and how sure; how they are found: `ds2f.describe`.
+
+        Raises ItemError if the recording cannot be used.
         """
-        audio = audio or Audio()
-        media = decode(path, frames=0, max_seconds=audio.max_seconds)
-        if not media.has_audio:
-            raise ItemError("audio", "a video without sound" if media.has_video else "there is no sound in it")
-        activity, encoder = self._listener
-        probability = activity.probabilities(media.audio)
-        speech = find_speech(media.audio, probability, audio.min_speech)
-        return embed_one(encoder, cut(speech, self.prior.config.clip_seconds).audio)
+        heard = recording if isinstance(recording, Heard) else self.hear(recording)
+        people = self._people(self.voices([heard.voices])[0])
+        average = self.prior.identity_mean.cpu().numpy()
+        return describe.describe(heard.speech, self._judge(people), self._unheard, people, average)
+
+    @cached_property
+    def _unheard(self) -> Distributions:
+        """What is believed of a speaker before anything is heard."""
+        return self._judge(self._people(self.prior.voice_mean.cpu().numpy()))
+
+    def _people(self, voice: np.ndarray) -> np.ndarray:
+        """Many identities that a voice, (d,), might have: (PEOPLE, 128)."""
+        seeds = range(describe.PEOPLE)
+        return self.identities(np.repeat(voice[None], len(seeds), 0), seeds, temperature=1.0)
+
+    @torch.no_grad()
+    def _judge(self, identities: np.ndarray) -> Distributions:
+        told = self._attributes.probabilities(torch.from_numpy(identities).to(self.device))
+        return {name: probability.cpu() for name, probability in told.items()}
 
     @cached_property
     def _detector(self) -> MTCNN:
@@ -152,11 +233,13 @@ class Speech2Face:
         progress: Callable[[int, int], None] | None = None,
         wish: Wish = NO_WISH,
         voices: np.ndarray | None = None,
+        preview: Preview | None = None,
     ) -> np.ndarray:
         """Faces for n seeds: (n, size, size, 3) uint8 RGB.
 
         identities: (n, 128), or None for nobody in particular; voices: (n, 256), for a decoder that hears them.
-        progress: called as (sampler steps done, in all) over all batches.
+        progress: called as (sampler steps done, in all) over all batches. preview: called at every step with the
+        pictures as they look so far, those of one batch, (up to BATCH, size, size, 3) uint8 RGB.
         Raises UserError if the decoder cannot be told what is wished.
         """
         images = []
@@ -170,7 +253,9 @@ class Speech2Face:
             noise = settings.noise * _noise(chosen, (3, self.size, self.size), self.device, stream=1)
             base = number * settings.steps
             report = (lambda done, _, base=base: progress(base + done, total)) if progress else None
-            predict = guided(self.decoder, conditions, _guidance(settings))
+            predict = guided(self.decoder, conditions, guidance_of(settings))
+            if preview:
+                predict = _shown(predict, self.decoder, preview)
             sample = SAMPLERS[settings.sampler](predict, noise, settings.steps, report)
             images.append(to_uint8(self.decoder.denormalise(sample)))
         return np.concatenate(images)
@@ -212,7 +297,8 @@ class Speech2Face:
     def _aligned(self, picture: np.ndarray) -> np.ndarray:
         """The canonical crop of the face in a picture. Where no face is found, as in most that are blurred, or where it
         lies as it should already, the picture is taken to be that crop."""
-        faces = self._detector.detect(picture)
+        with self._detecting:
+            faces = self._detector.detect(picture)
         if not faces:
             return picture
         height, width = picture.shape[:2]
@@ -221,39 +307,48 @@ class Speech2Face:
 
     def generate(
         self,
-        voice: np.ndarray,
-        count: int = 4,
-        seed: int = 0,
+        voices: np.ndarray,
+        seeds: Sequence[int],
         settings: Settings = Settings(),
         progress: Callable[[int, int], None] | None = None,
         wish: Wish = NO_WISH,
+        preview: Preview | None = None,
     ) -> list[GeneratedFace]:
-        """Faces that could belong to a voice, (256,): `count` of them, with seeds seed, seed + 1, ..."""
-        seeds = [seed + i for i in range(count)]
-        voices = np.repeat(voice[None], count, 0)
+        """A face for each of n speaker embeddings, (n, 256), with its seed."""
         identities = self.identities(voices, seeds, settings.temperature, wish, settings.voice_guidance)
-        if settings.direct:
-            images = self.draw(None, seeds, settings, progress, wish, voices)
-        else:
-            images = self.draw(identities, seeds, settings, progress, wish)
-        return [GeneratedFace(*row) for row in zip(images, identities, seeds, strict=True)]
+        heard = (None, voices) if settings.direct else (identities, None)
+        images = self.draw(heard[0], seeds, settings, progress, wish, heard[1], preview)
+        return self.faces(images, identities, seeds, settings, wish)
 
     def imagine(self, count: int, seed: int = 0, settings: Settings = Settings()) -> list[GeneratedFace]:
         """Faces of nobody in particular, without a voice: identities drawn from the prior's spread of people."""
         voices = np.repeat(self.prior.voice_mean.cpu().numpy()[None], count, 0)
         seeds = [seed + i for i in range(count)]
-        mean = self.identities(voices, seeds, temperature=1.0)
-        images = self.draw(mean, seeds, settings)
-        return [GeneratedFace(*row) for row in zip(images, mean, seeds, strict=True)]
+        identities = self.identities(voices, seeds, temperature=1.0)
+        return self.faces(self.draw(identities, seeds, settings), identities, seeds, settings)
+
+    def faces(
+        self, images: np.ndarray, identities: np.ndarray, seeds: Sequence[int], settings: Settings, wish: Wish = NO_WISH
+    ) -> list[GeneratedFace]:
+        """What was drawn, with what it was drawn from."""
+        details = self.details(settings, wish)
+        rows = zip(images, identities, seeds, strict=True)
+        return [GeneratedFace(Image.fromarray(image), identity, seed, details) for image, identity, seed in rows]
+
+    def details(self, settings: Settings, wish: Wish = NO_WISH) -> dict[str, Any]:
+        """What, besides the voice and the seed, a face comes from: model, settings and wishes."""
+        return {"model": self.fingerprint, **asdict(settings), **wishes.as_json(wish)}
 
 
-def _guidance(settings: Settings) -> Guidance:
-    if not isinstance(settings.guidance, Mapping):
-        return Guidance(settings.guidance)
-    weights = dict(settings.guidance)
-    if "voice" in weights:
-        weights.setdefault("identity", weights["voice"])
-    return Guidance(1.0, weights)
+def _shown(predict: Predict, decoder: Decoder, preview: Preview) -> Predict:
+    """The same predictor, which shows every prediction of the clean picture as it is made."""
+
+    def predicting(z: Tensor, t: Tensor) -> Tensor:
+        x = predict(z, t)
+        preview(to_uint8(decoder.denormalise(x)))
+        return x
+
+    return predicting
 
 
 def _noise(seeds: Sequence[int], shape: tuple[int, ...], device: torch.device, stream: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ds2f.config import Config
 from ds2f.console import bar, err, out
-from ds2f.errors import ItemError, UserError
+from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.extract.engine import Outcome
@@ -90,6 +90,7 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
     """Enter files into the database, made if it is not there. kind: "video" or "still"."""
     from ds2f.corpora.scan import Skipped, scan
     from ds2f.dataset import Dataset
+    from ds2f.dataset.forgotten import willing
     from ds2f.dataset.queries import SplitRule
 
     for folder in folders:
@@ -109,8 +110,10 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
         with Dataset(database, create=True) as dataset:
             rule = SplitRule(config.split.seed, config.split.val, config.split.test)
             added, changed = dataset.add_items(root, kind, items, rule)
+            forgotten = len(items) - len(willing(dataset.connection, items))
         left_out = skipped.audio_only + skipped.other
         note = f"; {left_out:,} other files left out" if left_out else ""
+        note += f"; {forgotten:,} of people who were forgotten left out" if forgotten else ""
         out.print(f"{folder}: {len(items):,} files, {added:,} new, {changed:,} changed{note}.")
     out.print(f"The dataset is {database}. Next: ds2f extract")
 
@@ -172,22 +175,34 @@ def export(
 
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
-    """Train "prior", "decoder" or "attributes", or go on. Returns the model folder."""
+    """Train "prior", "decoder", "attributes" or "alignment", or go on. Returns the model folder."""
     from ds2f.training import start
     from ds2f.training.loop import Step
 
     with bar(f"train {model}") as shown:
 
         def progress(step: Step) -> None:
-            shown.update(step.seen, step.total, f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s")
+            said = f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s" if step.rate else "choosing its size"
+            shown.update(step.seen, step.total, said)
 
-        starts = {"prior": start.train_prior, "decoder": start.train_decoder, "attributes": start.train_attributes}
+        starts = {
+            "prior": start.train_prior,
+            "decoder": start.train_decoder,
+            "attributes": start.train_attributes,
+            "alignment": start.train_alignment,
+        }
         folder = starts[model](database, runs, config.train, progress)
     if model == "attributes":
         from ds2f.evaluation.attributes import AttributeMeasures, print_measures
         from ds2f.models import store
 
         print_measures(AttributeMeasures.from_json(store.description(folder, model)["card"]["measures"]))
+    if model == "alignment":
+        from ds2f.models import store
+        from ds2f.training.matching import MatchMeasures, print_matching
+
+        measures = store.description(folder, model)["card"]["measures"]
+        print_matching({name: MatchMeasures.from_json(found) for name, found in measures.items()})
     what = "attribute model" if model == "attributes" else model
     out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
     return folder
@@ -203,9 +218,7 @@ def generate_files(
     model, settings = _model(config, device, size)
     chosen = config.generate
     with bar("generate") as shown:
-        written = from_files(
-            model, recordings, folder, chosen.count, chosen.seed, settings, config.audio, wish, shown.update
-        )
+        written = from_files(model, recordings, folder, chosen.count, chosen.seed, settings, wish, shown.update)
     for path, reason in written.refused:
         err.print(f"ds2f generate: {path}: {reason}", markup=False)
     for path in written.faces:
@@ -248,6 +261,26 @@ def compare(first: Path, second: Path, methods: tuple[str | None, str | None], c
     from ds2f.evaluation.summary import print_comparison
 
     print_comparison(measure(first, second, *methods, draws=config.evaluate.bootstrap))
+
+
+def match(voice: Path, faces: Sequence[Path], folder: Path | None, config: Config) -> int:
+    """Say which face fits a voice best. Returns 0, or 1 if some picture shows no usable face."""
+    from rich.table import Table
+
+    from ds2f.match import Matcher
+
+    found = Matcher(folder, config.audio).match(voice, faces)
+    for path, reason in found.refused:
+        err.print(f"ds2f match: {path}: {reason}", markup=False)
+    table = Table(box=None, padding=(0, 3, 0, 0))
+    for title in ("face", "fits the voice", "of these, the one"):
+        table.add_column(title, justify="left" if title == "face" else "right")
+    for m in found.faces:
+        table.add_row(str(m.face), f"{m.fits:.0%}", f"{m.share:.0%}")
+    table.add_row("chance", "50%", f"{1 / len(found.faces):.0%}")
+    out.print(table)
+    err.print("A voice says little about a face. This is a guess over many people and identifies nobody.")
+    return 1 if found.refused else 0
 
 
 def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: Config, device: str) -> None:
@@ -300,20 +333,6 @@ def run(config: Config, workers: int) -> None:
     evaluate(database, {"ds2f": faces}, config.evaluate.split, report, config)
 
 
-def wish(age: float | None, gender: str | None, ethnicity: str | None, guide: Path | None) -> Wish:
-    """Raises UserError for an age nobody has, and for a guide that is no picture."""
-    from ds2f.media import read_image
-    from ds2f.types import Source, Wish
-
-    if age is not None and not 0 <= age <= 100:
-        raise UserError(f"--age {age:g}: give years from 0 to 100.")
-    try:
-        picture = None if guide is None else read_image(Source(guide))
-    except ItemError as error:
-        raise UserError(f"--guide {guide}: {error.reason}.") from None
-    return Wish(age, gender, ethnicity, picture)
-
-
 def named_folders(values: Sequence[str]) -> dict[str, Path]:
     """NAME=FOLDER or FOLDER arguments to {name: folder}. Raises UserError for two of the same name."""
     found: dict[str, Path] = {}
@@ -328,21 +347,19 @@ def named_folders(values: Sequence[str]) -> dict[str, Path]:
 
 def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, Settings]:
     """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
-    from ds2f.diffusion.samplers import SAMPLERS
-    from ds2f.pipeline import Settings, Speech2Face
+    from ds2f.pipeline import Speech2Face
+    from ds2f.settings import GUIDED, Settings, check
 
     chosen = config.generate
-    if chosen.sampler not in SAMPLERS:
-        raise UserError(f"There is no sampler {chosen.sampler!r}; choose one of {', '.join(SAMPLERS)}.")
-    weights = (chosen.guidance, chosen.guide_guidance, chosen.voice_guidance, chosen.temperature, chosen.noise)
-    if min(chosen.steps, chosen.count) < 1 or min(weights) < 0:
-        raise UserError("steps and count must be at least 1, guidance, temperature and noise at least 0.")
-    model = Speech2Face.load(config.path(chosen.model) if chosen.model else None, device)
+    guidance: float | dict[str, float] = chosen.guidance
+    if chosen.guide_guidance != 1.0:
+        guidance = {**dict.fromkeys(GUIDED[1:], chosen.guidance), "guide": chosen.guide_guidance}
+    names = ("steps", "voice_guidance", "temperature", "noise", "direct", "sampler")
+    settings = Settings(guidance=guidance, **{name: getattr(chosen, name) for name in names})
+    check(settings, chosen.count)
+    folder = config.path(chosen.model)
+    name = None if not chosen.model else folder if folder.is_dir() else chosen.model
+    model = Speech2Face.from_pretrained(name, device=device, audio=config.audio)
     if size is not None and size != model.size:
         raise UserError(f"The model in {model.folder} draws {model.size} px faces, not {size}; leave --size out.")
-    guidance: float | dict[str, float] = chosen.guidance
-    if chosen.guide_guidance != chosen.guidance:
-        told = dict.fromkeys(("voice", "age", "gender", "ethnicity"), chosen.guidance)
-        guidance = {**told, "guide": chosen.guide_guidance}
-    names = ("steps", "voice_guidance", "temperature", "noise", "direct", "sampler")
-    return model, Settings(guidance=guidance, **{name: getattr(chosen, name) for name in names})
+    return model, settings

@@ -16,6 +16,7 @@ from types import TracebackType
 import numpy as np
 
 from ds2f.dataset import schema
+from ds2f.dataset.forgotten import willing
 from ds2f.errors import UserError
 from ds2f.types import Attributes, CorpusItem
 
@@ -106,7 +107,8 @@ class Dataset:
     # ── ingest ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def add_items(self, root: Path, kind: str, items: Iterable[CorpusItem], rule: SplitRule) -> tuple[int, int]:
-        """Enter files under `root`; a changed file (size or time) becomes `new` again and loses its old rows.
+        """Enter files under `root`; a changed file (size or time) becomes `new` again and loses its old rows;
+        those of people who were forgotten are left out.
 
         rule: how identities are split; the first ingest into a database sets it, the same for ever after.
         Returns (new files, changed files). One transaction.
@@ -121,7 +123,7 @@ class Dataset:
                 r["path"]: r
                 for r in sql.execute("SELECT id, path, size, mtime_ns FROM videos WHERE root_id = ?", (root_id,))
             }
-            for item in items:
+            for item in willing(sql, items):
                 old = known.get(item.path)
                 if old is not None and (old["size"], old["mtime_ns"]) == (item.size, item.mtime_ns):
                     continue
@@ -234,7 +236,7 @@ class Dataset:
                 r["coverage"],
                 r["corpus"],
                 r["person"],
-                _attributes(r["attributes"]),
+                parse_attributes(r["attributes"]),
                 None if r["voice"] is None else to_vector(r["voice"]),
             )
 
@@ -316,7 +318,7 @@ class Dataset:
         return digest.hexdigest()[:12]
 
 
-def _attributes(text: str | None) -> Attributes | None:
+def parse_attributes(text: str | None) -> Attributes | None:
     found = json.loads(text or "{}")
     if not found:
         return None

@@ -1,0 +1,120 @@
+"""The commands beside the data's way: about a voice, a model, a person in the dataset, this machine. As in cli.py,
+arguments in, sentences out, and everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+Command: TypeAlias = Callable[[str, object, str], argparse.ArgumentParser]
+"""(name, what runs it, its help) to its parser."""
+
+
+def add(command: Command) -> None:
+    sub = command("describe", _describe, "what a voice says of its speaker, and how sure that is")
+    sub.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING", help="sound or video, any common format")
+    sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
+    sub = command("serve", _serve, "a page to record a voice and watch faces appear")
+    sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
+    sub.add_argument("--port", type=int, default=7860, help="default: 7860; 0 = any that is free")
+    sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
+    sub = command("push", _push, "send a model to the Hugging Face Hub, with a card of what was measured")
+    sub.add_argument("model", type=Path, metavar="FOLDER", help="as ds2f train writes it")
+    sub.add_argument("repo", metavar="OWNER/NAME", help="made if it is not there")
+    sub.add_argument("--metrics", type=Path, metavar="FILE", help="metrics.json of ds2f evaluate, for the card")
+    sub.add_argument("--revision", metavar="BRANCH", help="to commit to (default: main)")
+    sub.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+
+    sub = command("forget", _forget, "remove a person: rows, vectors, recordings and faces drawn for them")
+    sub.add_argument("identity", metavar="IDENTITY", help="name, or corpus/name")
+    sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
+    sub.add_argument("--faces", type=Path, metavar="FOLDER", help="faces drawn for the dataset (default: configured)")
+    sub.add_argument("--keep-files", action="store_true", help="leave the original recordings and pictures")
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+
+    command("doctor", _doctor, "what is installed, what is missing, and the command that mends it")
+
+    sub = command("completion", _completion, "the script by which a shell completes ds2f's words")
+    sub.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def _describe(options: argparse.Namespace) -> int:
+    from ds2f.config import load
+    from ds2f.console import err, out
+    from ds2f.errors import ItemError
+    from ds2f.extras import installed
+    from ds2f.pipeline import Speech2Face
+
+    config = load(options.config)
+    model = Speech2Face.from_pretrained(options.model, device=options.device, audio=config.audio)
+    heard = 0
+    for path in options.recordings:
+        try:
+            told = model.describe(path)
+        except ItemError as error:
+            err.print(f"ds2f describe: {path}: {error.reason}", markup=False)
+            continue
+        heard += 1
+        out.print(f"{path}\n{told}", markup=False)
+    if not installed("parselmouth"):
+        err.print("Pitch and rate need parselmouth; run: pip install 'ds2f[acoustics]'", markup=False)
+    return 0 if heard == len(options.recordings) else 1 if heard else 2
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from ds2f.page.serve import serve
+
+    serve(options.model, options.host, options.port, options.device)
+
+
+def _push(options: argparse.Namespace) -> None:
+    from ds2f import hub
+    from ds2f.console import out
+
+    address = hub.push(options.model, options.repo, options.metrics, options.revision, options.public)
+    out.print(f"{options.model} is at {address}", markup=False)
+    out.print(f"Use it: ds2f generate talk.wav --out faces --model {options.repo}", markup=False)
+
+
+def _forget(options: argparse.Namespace) -> None:
+    from ds2f.config import load
+    from ds2f.dataset.forget import ask_and_forget
+
+    config = load(options.config)
+    database = options.database or config.path(config.paths.database)
+    faces = options.faces or config.path(config.paths.faces)
+    ask_and_forget(database, options.identity, faces, options.keep_files, options.yes)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from ds2f.console import out
+    from ds2f.doctor import examine
+
+    marks = {"ok": "[green]ok[/]      ", "missing": "[yellow]missing[/] ", "broken": "[bold red]broken[/]  "}
+    broken = False
+    for found in examine():
+        broken |= found.state == "broken"
+        out.print(f"{marks[found.state]} {found.part:<12}", end="")
+        out.print(found.text, markup=False)
+        if found.mend:
+            out.print(f"{'':<21}{found.mend}", markup=False)
+    return 1 if broken else 0
+
+
+def _completion(options: argparse.Namespace) -> None:
+    import shtab
+
+    from ds2f.cli import build_parser
+
+    parser = build_parser()
+    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for action in (action for sub in commands.choices.values() for action in sub._actions):
+        if action.type is Path:
+            vars(action)["complete"] = shtab.DIRECTORY if action.metavar == "FOLDER" else shtab.FILE
+    print(shtab.complete(parser, options.shell))

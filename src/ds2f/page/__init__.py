@@ -1,0 +1,1 @@
+"""The page of `ds2f serve`: record or drop a voice, watch faces appear."""

@@ -1,0 +1,53 @@
+"""Starting the page."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+
+from ds2f.config import Audio
+from ds2f.console import err, out
+from ds2f.errors import UserError
+from ds2f.extras import first_line, optional
+from ds2f.pipeline import Speech2Face
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(model: str | None, host: str, port: int, device: str) -> None:
+    """Serve until stopped. port: 0 = any that is free. Raises UserError if the model or the port cannot be had."""
+    uvicorn = optional("uvicorn", "demo", "The page")
+    optional("starlette", "demo", "The page")
+    from ds2f.page.app import LOCAL, make_app
+    from ds2f.page.guard import Limits
+
+    limits = Limits()
+    listening = listen_at(host, port)
+    audio = replace(Audio(), max_seconds=limits.seconds)
+    loaded = Speech2Face.from_pretrained(model, device=device, audio=audio)
+    own = host in LOOPBACK
+    app = make_app(loaded, limits, LOCAL if own else ("*",))
+    name = "127.0.0.1" if own else host
+    if not own:
+        err.print(
+            "Whoever reaches this machine can use the page. Browsers record a microphone only over https: put a "
+            "server that speaks it, with a password, in front.",
+            style="yellow",
+        )
+    out.print(f"The page is at http://{name}:{listening.getsockname()[1]}  (ctrl-C ends it)", markup=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, limit_concurrency=64, timeout_keep_alive=10)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def listen_at(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise UserError(
+            f"The address {host}:{port} cannot be used ({first_line(error)}); give another --port, or 0 for any."
+        ) from None
+    return listening

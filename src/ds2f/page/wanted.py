@@ -1,0 +1,87 @@
+"""What the page asks for, read from its JSON and checked before anything is drawn."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ds2f.page.guard import Limits, Refused
+from ds2f.pipeline import Speech2Face
+from ds2f.settings import Settings
+from ds2f.types import Wish
+from ds2f.wishes import make_wish
+
+LARGEST_SEED = 2**31
+
+
+def as_text(voice: np.ndarray) -> str:
+    """A voice as the page keeps it."""
+    return base64.b64encode(np.asarray(voice, "<f4").tobytes()).decode()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """voices: one or two, (dim,) float32; variety in [0, 1]: the temperature of the prior."""
+
+    voices: tuple[np.ndarray, ...]
+    count: int
+    seed: int
+    steps: int
+    variety: float
+    wish: Wish
+
+    @staticmethod
+    def read(body: bytes, limits: Limits, model: Speech2Face) -> Wanted:
+        """Raises Refused, or UserError for a wish that cannot be."""
+        try:
+            asked = json.loads(body)
+            voices = asked["voices"]
+        except (ValueError, KeyError, TypeError):
+            raise Refused(400, "This is not what the page would ask.") from None
+        if not isinstance(voices, list) or not 1 <= len(voices) <= 2:
+            raise Refused(400, "One voice is needed, or two.")
+        guide = asked.get("guide")
+        if guide is not None and not model.decoder.config.guide:
+            raise Refused(422, "This model was not taught to follow a guide picture.")
+        age, gender = asked.get("age"), asked.get("gender")
+        if gender is not None and not isinstance(gender, str):
+            raise Refused(400, "The gender must be a name.")
+        return Wanted(
+            tuple(_voice(text, model.prior.inputs.dim) for text in voices),
+            int(_number(asked, "count", 4, 1, limits.count)),
+            int(_number(asked, "seed", 0, 0, LARGEST_SEED)),
+            int(_number(asked, "steps", Settings.steps, 1, limits.steps)),
+            _number(asked, "variety", Settings.temperature, 0, 1),
+            make_wish(
+                None if age is None else _number(asked, "age", 0, 0, 100),
+                gender,
+                guide=None if guide is None else _bytes(guide),
+            ),
+        )
+
+
+def _number(asked: dict[str, Any], name: str, default: float, low: float, high: float) -> float:
+    value = asked.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise Refused(422, f"The {name} must be a number from {low:g} to {high:g}.")
+    return value
+
+
+def _voice(text: Any, dim: int) -> np.ndarray:
+    data = _bytes(text)
+    voice = np.frombuffer(data, "<f4") if len(data) == 4 * dim else np.zeros(0, np.float32)
+    if not voice.size or not np.isfinite(voice).all() or not 0.5 < float(np.linalg.norm(voice)) < 2.0:
+        raise Refused(400, "This is no voice; let the page listen to a recording first.")
+    return voice
+
+
+def _bytes(text: Any) -> bytes:
+    try:
+        return base64.b64decode(str(text).rpartition(",")[2], validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(400, "This is not what the page would send.") from None

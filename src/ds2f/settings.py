@@ -1,0 +1,59 @@
+"""How faces are drawn: the dials of the sampler, and what they may be set to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ds2f.diffusion.guidance import Guidance
+from ds2f.diffusion.samplers import SAMPLERS
+from ds2f.errors import UserError
+
+GUIDED = ("identity", "voice", "age", "gender", "ethnicity", "guide")
+"""The conditions that guidance may weigh."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How faces are drawn.
+
+    steps: sampler steps; guidance: 1 = none; one weight for all conditions but the guide, which has 1, or {condition:
+    weight} for those of GUIDED, where "voice" means what carries it and those left out keep the default;
+    voice_guidance: how far the identity goes the way the voice points, see `Speech2Face.identities`; temperature in
+    [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the prior; noise in [0, 1]: scale of the
+    noise that the decoder starts from, below 1 calmer and more typical pictures; direct: let the decoder hear the voice
+    itself, and leave the prior out; sampler: of `diffusion.samplers.SAMPLERS`. Four steps of "multistep" are enough
+    for a first look.
+    """
+
+    steps: int = 10
+    guidance: float | Mapping[str, float] = 2.0
+    voice_guidance: float = 3.0
+    temperature: float = 0.4
+    noise: float = 0.85
+    direct: bool = False
+    sampler: str = "multistep"
+
+
+def check(settings: Settings, count: int = 1) -> None:
+    """Raises UserError for settings that nothing can be drawn with."""
+    if settings.sampler not in SAMPLERS:
+        raise UserError(f"There is no sampler {settings.sampler!r}; choose one of {', '.join(SAMPLERS)}.")
+    guidance = settings.guidance
+    weights = dict(guidance) if isinstance(guidance, Mapping) else {"voice": guidance}
+    if unknown := [name for name in weights if name not in GUIDED]:
+        raise UserError(f"There is no guidance of {unknown[0]!r}; the conditions are {', '.join(GUIDED)}.")
+    weights |= {name: getattr(settings, name) for name in ("voice_guidance", "temperature", "noise")}
+    if min(settings.steps, count) < 1 or min(weights.values()) < 0:
+        raise UserError("steps and count must be at least 1, guidance, temperature and noise at least 0.")
+
+
+def guidance_of(settings: Settings) -> Guidance:
+    """The weights as the decoder's guidance takes them."""
+    chosen = settings.guidance
+    if not isinstance(chosen, Mapping):
+        return Guidance(chosen, {"guide": 1.0})
+    weights = {"guide": 1.0, **chosen}
+    if "voice" in weights:
+        weights.setdefault("identity", weights["voice"])
+    return Guidance(weights=weights)

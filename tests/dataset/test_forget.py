@@ -1,0 +1,197 @@
+"""Forgetting a person: nothing of them stays in any file, the others stay whole, and they do not come back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ds2f.cli import main
+from ds2f.dataset import Dataset
+from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.store import store
+from ds2f.errors import UserError
+from ds2f.media import encode_flac
+from ds2f.models.store import write_json, write_tensors
+from ds2f.types import Attributes, CorpusItem, Extracted, Language
+from helpers import PLAN, extracted, noise, wanting
+
+GONE, STAYS = "Zebulon-Quux", "Anna-Blume"
+
+
+def _items() -> list[CorpusItem]:
+    labels = (("nationality", "Ruritania-of-Zebulon"),)
+    gone = [CorpusItem(f"{GONE}/{n}.mp4", "voxceleb", GONE, 5, 1, None, labels) for n in range(3)]
+    return [*gone, *(CorpusItem(f"{STAYS}/{n}.mp4", "voxceleb", STAYS, 5, 1) for n in range(2))]
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A dataset of two people, with their files and with faces drawn for them."""
+    root, path = tmp_path / "videos", tmp_path / "dataset.db"
+    with Dataset(path, create=True) as dataset:
+        dataset.add_items(root, "video", _items(), SplitRule())
+        seen = Attributes(33.5, {"30-39": 1.0}, {"male": 0.5, "female": 0.5}, {})
+        for number, job in enumerate(wanting(dataset)):
+            result = replace(extracted(number), attributes={"m": seen}, languages={"l": Language("hi", 0.9)})
+            store(dataset, job, result if number != 1 else Extracted(failures=(("open", "the file is empty"),)), PLAN)
+    faces = tmp_path / "faces"
+    names = []
+    for item in _items():
+        (root / item.path).parent.mkdir(parents=True, exist_ok=True)
+        (root / item.path).write_bytes(b"video")
+        picture = (faces / item.path).with_suffix(".png")
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(b"picture")
+        names.append(str(picture.relative_to(faces)))
+    write_tensors(faces / "identities.safetensors", {name: torch.rand(128) for name in names})
+    entries = [{"input": item.path, "image": name, "seed": 0} for item, name in zip(_items(), names, strict=True)]
+    write_json(faces / "generation.json", {"identity_vectors": "identities.safetensors", "faces": entries})
+    return path
+
+
+def _forget(whole: Path, *more: str) -> int:
+    return main(["forget", f"voxceleb/{GONE}", "--database", str(whole), "--faces", str(whole.parent / "faces"), *more])
+
+
+def _bytes(folder: Path) -> bytes:
+    """Of all files and names under a folder."""
+    found = sorted(folder.rglob("*"))
+    return b"".join(str(path).encode() + (path.read_bytes() if path.is_file() else b"") for path in found)
+
+
+def test_nothing_of_the_person_stays(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    traces = [
+        GONE.encode(),
+        b"Ruritania",
+        extracted(0).voices[6.0, "resemblyzer"].tobytes(),
+        extracted(0).face.identity.tobytes(),
+        extracted(2).face.webp[40:120],
+        encode_flac(noise(4.0, seed=2))[100:300],
+    ]
+    kept = extracted(3).face.identity.tobytes()
+    before = _bytes(whole.parent)
+    assert all(trace in before for trace in (*traces, kept))
+    with Dataset(whole) as dataset:
+        counts = {t: n for t, n in _counts(dataset.connection).items() if n}
+    assert _forget(whole, "--yes") == 0
+    said = capsys.readouterr().out
+    assert "3 videos" in said
+    assert "Deleted 3 original files and 3 generated faces" in said
+    after = _bytes(whole.parent)
+    assert not any(trace in after for trace in traces)
+    assert kept in after
+    with Dataset(whole) as dataset:
+        assert dataset.connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert [tuple(r) for r in dataset.connection.execute("SELECT corpus, name FROM identities")] == [
+            ("voxceleb", STAYS)
+        ]
+        left = _counts(dataset.connection)
+        assert all(left[table] < counts[table] for table in counts if table not in ("meta", "recipes", "roots"))
+        assert left["videos"] == 2
+        assert left["faces"] == 2
+    record = json.loads((whole.parent / "faces" / "generation.json").read_text())
+    assert [entry["image"] for entry in record["faces"]] == [f"{STAYS}/0.png", f"{STAYS}/1.png"]
+
+
+def _counts(sql: sqlite3.Connection) -> dict[str, int]:
+    tables = [r[0] for r in sql.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {table: sql.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
+
+
+def test_the_person_does_not_come_back(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _forget(whole, "--yes") == 0
+    with Dataset(whole) as dataset:
+        assert dataset.add_items(whole.parent / "videos", "video", _items(), SplitRule()) == (0, 0)
+        assert dataset.add_items(whole.parent / "elsewhere", "video", _items(), SplitRule()) == (2, 0)
+        assert dataset.corpora() == [("voxceleb", 1, 4)]
+    capsys.readouterr()
+    assert _forget(whole, "--yes") == 0
+    assert "forgotten already" in capsys.readouterr().out
+    with Dataset(whole.parent / "another.db", create=True) as another:  # the hash is of no use there
+        assert another.add_items(whole.parent, "video", _items(), SplitRule()) == (5, 0)
+        hashes = [r[0] for r in sqlite3.connect(whole).execute("SELECT key FROM meta WHERE key GLOB 'forgotten/*'")]
+        another.connection.execute("INSERT INTO meta VALUES (?, '')", (hashes[0],))
+        assert another.add_items(whole.parent / "b", "video", _items(), SplitRule()) == (5, 0)
+
+
+def test_ingest_says_whom_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "videos" / f"{name}.mp4").write_text("Dear Sir or Madam")
+    ingest = ["ingest", str(tmp_path / "videos"), "--database", str(tmp_path / "d.db")]
+    assert main(ingest) == 0
+    with Dataset(tmp_path / "d.db") as dataset:
+        name = dataset.connection.execute("SELECT name FROM identities ORDER BY name").fetchone()[0]
+    assert main(["forget", f"folder/{name}", "--database", str(tmp_path / "d.db"), "--keep-files", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(ingest) == 0
+    assert "2 files, 0 new, 0 changed; 1 of people who were forgotten left out" in capsys.readouterr().out
+
+
+def test_files_may_stay(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _forget(whole, "--yes", "--keep-files") == 0
+    assert f"Still there: {whole.parent}/videos/{GONE}/0.mp4" in capsys.readouterr().out
+    assert (whole.parent / "videos" / GONE / "0.mp4").exists()
+
+
+def test_what_lies_in_a_tar_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "dataset.db"
+    with Dataset(path, create=True) as dataset:
+        item = CorpusItem("lfw/A/A_1.jpg", "lfw", "A", 5, 1, 512)
+        dataset.add_items(tmp_path / "lfw.tar", "still", [item], SplitRule())
+    assert main(["forget", "A", "--database", str(path), "--yes"]) == 0
+    assert f"Still inside {tmp_path}/lfw.tar: lfw/A/A_1.jpg" in capsys.readouterr().out
+
+
+def test_it_asks_first_and_names_must_be_clear(
+    whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _forget(whole) == 2
+    assert "delete 3 files for good? Nobody is here to say so" in capsys.readouterr().err
+    assert main(["forget", "Nemo", "--database", str(whole)]) == 2
+    assert "Nobody in" in capsys.readouterr().err
+    with Dataset(whole) as dataset:
+        dataset.add_items(whole.parent / "b", "video", [CorpusItem("x.mp4", "folder", GONE, 5, 1)], SplitRule())
+        assert _counts(dataset.connection)["videos"] == 6
+    assert main(["forget", GONE, "--database", str(whole)]) == 2
+    assert f"may be folder/{GONE}, voxceleb/{GONE}" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert _forget(whole) == 2
+    assert "Nothing was removed" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_deleted_leaves_the_rows(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stuck = whole.parent / "videos" / GONE / "1.mp4"
+    stuck.unlink()
+    stuck.mkdir()  # even root cannot unlink a folder
+    assert _forget(whole, "--yes") == 2
+    assert "1.mp4 cannot be deleted" in capsys.readouterr().err
+    with Dataset(whole) as dataset:
+        assert _counts(dataset.connection)["videos"] == 5
+    stuck.rmdir()
+    assert _forget(whole, "--yes") == 0
+
+
+def test_another_process_that_reads_is_named(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reader = sqlite3.connect(whole, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM videos").fetchone()
+    try:
+        from ds2f.dataset import forget as forgetting
+
+        with Dataset(whole) as dataset:
+            dataset.connection.execute("PRAGMA busy_timeout = 100")
+            person = forgetting.find(dataset, GONE)
+            assert person is not None
+            forgetting.forget(dataset, person, whole.parent / "none")
+            with pytest.raises(UserError, match="another process uses"):
+                forgetting.wipe(dataset)
+    finally:
+        reader.close()
+    assert _forget(whole, "--yes") == 0
