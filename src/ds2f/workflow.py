@@ -249,7 +249,8 @@ def evaluate(database: Path, images: dict[str, Path], split: str, folder: Path, 
     with bar("evaluate") as shown:
         result = measure(
             database, images, split, folder, chosen.bootstrap, spaces=chosen.spaces,
-            trained_spaces=chosen.trained_spaces, allow_leak=chosen.allow_leak, progress=shown.update,
+            trained_spaces=chosen.trained_spaces, allow_leak=chosen.allow_leak,
+            model_folder=config.path(config.generate.model) if config.generate.model else None, progress=shown.update,
         )  # fmt: skip
     print_summary(result)
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ds2f.cli import main
@@ -21,6 +22,8 @@ from ds2f.evaluation.results import Measure
 from ds2f.evaluation.run import evaluate, refuse_leaks
 from ds2f.evaluation.summary import print_comparison, print_summary
 from ds2f.media import encode_flac, encode_webp
+from ds2f.models.alignment import Alignment, AlignmentConfig
+from ds2f.models.store import save
 from ds2f.types import CorpusItem, DetectedFace, Extracted, Facts, StoredFace, StoredSpeech
 from helpers import PLAN, wanting
 
@@ -145,6 +148,11 @@ def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path, capsys: p
     assert by_name["another photo"].spaces["dlib"].centred_cosine["all"].r_at_1.value == 1
     assert by_name["another photo"].spaces["dlib"].people == {}
     assert result.same_video == 0
+    overall, *within = result.matching["linear prior"]
+    assert overall.auc is not None
+    assert overall.auc.value > 0.8
+    assert [found.within for found in within] == ["gender", "age", "ethnicity", "gender, age and ethnicity"]
+    assert "alignment" not in result.matching  # the one in the box hears longer vectors than these
 
     _check_files(result.metrics_file, result.report_file, list(by_name), n)
     print_summary(result)
@@ -274,6 +282,24 @@ def test_groups_have_counts_and_small_ones_are_marked(database: Path, pairs: lis
         assert sum(g.clips for (k, _), g in groups.items() if k == kind) == len(pairs)
     assert all(g.few == (g.people < 10) for g in groups.values())
     assert any(g.few for g in groups.values())
+
+
+def test_an_alignment_is_measured_where_there_is_one(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    """Its towers are set to hear the first six numbers of a person and to see the same six."""
+    model = Alignment(AlignmentConfig({"resemblyzer": 8}, DIM, dim=6))
+    with torch.no_grad():
+        for tower in (model.voice, model.face):
+            tower.map.weight.copy_(torch.eye(6, tower.map.in_features))
+    save(tmp_path / "model", model, {})
+    result = evaluate(database, {}, "test", tmp_path / "out", 50, model_folder=tmp_path / "model")
+    overall = result.matching["alignment"][0]
+    assert overall.clips == len(pairs)
+    assert overall.choice[2].value > 0.95
+    assert overall.choice[10].value > 0.8
+    assert overall.choice[10].low is not None
+    assert "Whose voice is it?" in result.report_file.read_text()
+    written = json.loads(result.metrics_file.read_text())
+    assert written["matching"]["alignment"][0]["choice"]["2"]["value"] == overall.choice[2].value
 
 
 def test_without_pictures_only_baselines(database: Path, tmp_path: Path) -> None:

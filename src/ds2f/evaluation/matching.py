@@ -8,33 +8,17 @@ PINs" (Nagrani et al. 2018, arXiv:1805.00833); within a group of one gender, age
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ds2f.evaluation.bootstrap import Bootstrap, interval
-from ds2f.evaluation.results import Measure
+from ds2f.evaluation.results import Matching, Measure
 from ds2f.evaluation.retrieval import rank_similarity
 from ds2f.voice.trials import error_rates, rates_to_eer
 
 WAYS = tuple(range(2, 11))
 _DRAWS = 200  # of AUC and EER, which look at all pairs of every draw
-_MOST_PAIRS = 1_000_000  # more negatives than this are thinned out
-
-
-@dataclass(frozen=True)
-class Matching:
-    """auc: area under the ROC curve; eer: where misses and false alarms are equally frequent; both over all pairs of a
-    voice and a face; choice: {N: share of voices whose face is picked out of N}; all in [0, 1], chance 0.5, 0.5, 1/N.
-
-    within: what the wrong faces have in common with the true one, "" for nothing; clips: voices that had a choice.
-    """
-
-    within: str
-    clips: int
-    auc: Measure | None
-    eer: Measure | None
-    choice: dict[int, Measure]
+_MOST_PAIRS = 200_000  # more negatives than this are thinned out
 
 
 def auc(similarity: np.ndarray, same: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -42,8 +26,7 @@ def auc(similarity: np.ndarray, same: np.ndarray, weights: np.ndarray | None = N
 
     The area under `error_rates` by trapezia (Hanley & McNeil, Radiology 143(1), 1982). weights: (n,) of the pairs.
     """
-    alarm, miss = error_rates(similarity, same, weights)
-    return float(np.trapezoid(1 - miss, alarm))
+    return _area(*error_rates(similarity, same, weights))
 
 
 def eer(similarity: np.ndarray, same: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -91,35 +74,38 @@ def _measure(
     true = np.flatnonzero(~alone)
     voice, face = np.concatenate([true, voice]), np.concatenate([true, face])
     same = np.arange(len(voice)) < len(true)
+    area, equal = _pairs(similarity[voice, face], voice, face, same, bootstrap)
     choice = {n: bootstrap.mean(n_way(similarity, people, n, group)) for n in WAYS}
     return Matching(
         within=within,
         clips=len(true),
-        auc=_pairs(auc, similarity, voice, face, same, bootstrap),
-        eer=_pairs(eer, similarity, voice, face, same, bootstrap),
+        auc=area,
+        eer=equal,
         choice={n: measure for n, measure in choice.items() if measure is not None},
     )
 
 
 def _pairs(
-    statistic: object,
-    similarity: np.ndarray,
-    voice: np.ndarray,
-    face: np.ndarray,
-    same: np.ndarray,
-    bootstrap: Bootstrap,
-) -> Measure | None:
-    """A pair of two people counts as often as both were drawn: once per pair of their copies."""
-    assert callable(statistic)
+    scores: np.ndarray, voice: np.ndarray, face: np.ndarray, same: np.ndarray, bootstrap: Bootstrap
+) -> tuple[Measure | None, Measure | None]:
+    """AUC and equal error rate. A pair of two people counts as often as both were drawn: once per pair of copies."""
     if not same.any() or same.all():
-        return None
-    order = np.argsort(-similarity[voice, face], kind="stable")  # once: sorting what is sorted costs little
-    voice, face, same = voice[order], face[order], same[order]
-    scores = similarity[voice, face]
-    found = []
+        return None, None
+    order = np.argsort(-scores, kind="stable")  # once: sorting what is sorted costs little
+    scores, voice, face, same = scores[order], voice[order], face[order], same[order]
+    drawn = []
     for counts in bootstrap.counts[:_DRAWS]:
         clip = counts[bootstrap.person]
         weights = np.where(same, clip[voice], clip[voice] * clip[face])
         if weights[same].any() and weights[~same].any():
-            found.append(statistic(scores, same, weights))
-    return Measure(float(statistic(scores, same)), *interval(np.array(found)))
+            rates = error_rates(scores, same, weights)
+            drawn.append((_area(*rates), rates_to_eer(*rates)))
+    values = auc(scores, same), eer(scores, same)
+    if not drawn:
+        return Measure(values[0]), Measure(values[1])
+    areas, equals = (interval(column) for column in np.array(drawn).T)
+    return Measure(values[0], *areas), Measure(values[1], *equals)
+
+
+def _area(alarm: np.ndarray, miss: np.ndarray) -> float:
+    return float(np.trapezoid(1 - miss, alarm))

@@ -122,6 +122,21 @@ class Variety:
 
 
 @dataclass(frozen=True)
+class Matching:
+    """auc: area under the ROC curve; eer: where misses and false alarms are equally frequent; both over all pairs of a
+    voice and a face; choice: {N: share of voices whose face is picked out of N}; all in [0, 1], chance 0.5, 0.5, 1/N.
+
+    within: what the wrong faces have in common with the true one, "" for nothing; clips: voices that had a choice.
+    """
+
+    within: str
+    clips: int
+    auc: Measure | None
+    eer: Measure | None
+    choice: dict[int, Measure]
+
+
+@dataclass(frozen=True)
 class GroupResult:
     """Clips of one group, in the gallery of everybody, by centred cosine. kind: gender, age, ethnicity or language;
     few: of fewer than FEW_PEOPLE people. The measures are None where the method has no face in the group."""
@@ -216,7 +231,8 @@ class Provenance:
 @dataclass(frozen=True)
 class Evaluation:
     """version: see VERSION; split: that was measured; people: in it; spaces: face encoders, the first is the
-    headline's; same_video: clips whose voice and true face come from one video, as the person has no other."""
+    headline's; same_video: clips whose voice and true face come from one video, as the person has no other; matching:
+    {alignment or linear prior: overall, then within each group}."""
 
     version: int
     split: str
@@ -227,5 +243,6 @@ class Evaluation:
     chance: Chance
     clips: tuple[Clip, ...]
     methods: tuple[MethodResult, ...]
+    matching: dict[str, tuple[Matching, ...]]
     metrics_file: Path
     report_file: Path

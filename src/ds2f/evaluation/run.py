@@ -26,7 +26,9 @@ from ds2f.evaluation.report import render_report
 from ds2f.evaluation.results import VERSION, Clip, Evaluation, Provenance
 from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, VOICE, Subjects
+from ds2f.evaluation.voices import matching
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.models import store
 from ds2f.types import ETHNICITIES, GENDERS
 
 SAME_PICTURE = 0.15
@@ -44,6 +46,7 @@ def evaluate(
     spaces: Sequence[str] = (),
     trained_spaces: Sequence[str] = (FACE,),
     allow_leak: bool = False,
+    model_folder: Path | None = None,
     progress: Progress | None = None,
     embed: Embed | None = None,
 ) -> Evaluation:  # fmt: skip
@@ -51,8 +54,9 @@ def evaluate(
 
     images: {name of the method: its folder}; split: train, val or test; bootstrap: resamples of the people; spaces:
     face encoders besides dlib, all that the dataset holds if none is named; trained_spaces: those that training has
-    seen; allow_leak: go on where test and train overlap, and say so; progress: called with (pictures done, in all);
-    embed: another way from picture to vectors. Raises UserError for what the user can mend.
+    seen; allow_leak: go on where test and train overlap, and say so; model_folder: of the model whose alignment of
+    voices and faces is measured too, None for the one in the box; progress: called with (pictures done, in all); embed:
+    another way from picture to vectors. Raises UserError for what the user can mend.
     """
     if bootstrap < 1:
         raise UserError(f"The bootstrap needs one resample or more, not {bootstrap}; leave it at 1000.")
@@ -62,6 +66,7 @@ def evaluate(
         subjects = measured_subjects.load(data, split, model, spaces)
         found = leaks(data, split)
         fingerprint = data.fingerprint()
+        matched = matching(data, split, subjects, model_folder or store.shipped(), bootstrap, seed)
     _refuse(found, allow_leak)
     methods = _embed_all(images, subjects, embed, progress)
     found += _copies(methods, subjects)
@@ -92,6 +97,7 @@ def evaluate(
         chance=scorer.chance(),
         clips=_clips(subjects),
         methods=tuple(scorer.score(answers) for answers in methods),
+        matching=matched,
         metrics_file=out / "metrics.json",
         report_file=out / "report.html",
     )
