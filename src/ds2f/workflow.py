@@ -245,13 +245,9 @@ def evaluate(database: Path, images: dict[str, Path], split: str, folder: Path, 
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
 
-    chosen = config.evaluate
+    model = config.path(config.generate.model) if config.generate.model else None
     with bar("evaluate") as shown:
-        result = measure(
-            database, images, split, folder, chosen.bootstrap, spaces=chosen.spaces,
-            trained_spaces=chosen.trained_spaces, allow_leak=chosen.allow_leak,
-            model_folder=config.path(config.generate.model) if config.generate.model else None, progress=shown.update,
-        )  # fmt: skip
+        result = measure(database, images, split, folder, config.evaluate, model_folder=model, progress=shown.update)
     print_summary(result)
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
 

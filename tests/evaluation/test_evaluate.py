@@ -13,88 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ds2f.cli import main
+from ds2f.config import Evaluate
 from ds2f.dataset.queries import Dataset, Pair, SplitRule, to_blob, to_vector
-from ds2f.dataset.store import store
-from ds2f.errors import ItemError, UserError
-from ds2f.evaluation.compare import compare
+from ds2f.errors import UserError
 from ds2f.evaluation.results import Measure
 from ds2f.evaluation.run import evaluate, refuse_leaks
-from ds2f.evaluation.summary import print_comparison, print_summary
-from ds2f.media import encode_flac, encode_webp
+from ds2f.evaluation.summary import print_summary
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.store import save
-from ds2f.types import CorpusItem, DetectedFace, Extracted, Facts, StoredFace, StoredSpeech
-from helpers import PLAN, wanting
-
-DIM = 128  # as dlib's, so that the attribute model can read them
-
-
-def _extracted(rng: np.random.Generator, person: np.ndarray) -> Extracted:
-    crop = rng.integers(0, 255, (32, 32, 3), np.uint8)
-    detected = DetectedFace((4, 4, 20, 20), np.zeros((5, 2), np.float32), 1.0)
-    identity = (person + 0.02 * rng.normal(size=DIM)).astype(np.float32)
-    voice = np.concatenate([person[:6], 0.1 * rng.normal(size=2)]).astype(np.float32)
-    return Extracted(
-        Facts(1.0, 32, 32, 25.0),
-        StoredSpeech(encode_flac(np.zeros(1600, np.float32)), 0.0, 1.0),
-        StoredFace(encode_webp(crop), None, identity, detected, 0.0, 1.0, 1.0, 1),
-        clips={6.0: (1.0, 6.0)},
-        voices={(6.0, "resemblyzer"): voice},
-    )
-
-
-def _person(rng: np.random.Generator) -> np.ndarray:
-    """Somebody of whom half of what matters can be heard: the first six of twelve large numbers."""
-    return np.concatenate([rng.normal(size=12), 0.01 * rng.normal(size=DIM - 12)]) / 5
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 people with two clips each."""
-    path = tmp_path_factory.mktemp("data") / "dataset.db"
-    rng = np.random.default_rng(0)
-    items = [CorpusItem(f"p{i // 2}/{i}.mp4", "folder", f"p{i // 2}", 1, 1) for i in range(400)]
-    with Dataset(path, create=True) as data:
-        data.add_items(Path("videos"), "video", items, SplitRule())
-        people: dict[str, np.ndarray] = {}
-        for job in wanting(data):
-            person = people.setdefault(job.source.path.parent.name, _person(rng))
-            store(data, job, _extracted(rng, person), PLAN)
-    return path
-
-
-@pytest.fixture(scope="module")
-def pairs(database: Path) -> list[Pair]:
-    with Dataset(database) as data:
-        return data.pairs("test")
-
-
-def _draw(folder: Path, pairs: list[Pair], suffix: str = ".png") -> None:
-    for pair in pairs:
-        file = (folder / pair.path).with_suffix(suffix)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (20, 20), (90, 120, 150)).save(file)
-
-
-class Embedder:
-    """Sees the true face of a clip, that of its person's other video, in pictures of the folder `true`; that of the
-    next person in `next`; several in turn in `several`; and no face at all in those of `blank`."""
-
-    def __init__(self, pairs: list[Pair]) -> None:
-        self.places = {str(Path(pair.path).with_suffix("")): i for i, pair in enumerate(pairs)}
-        self.true = {i: next(p.identity for j, p in enumerate(pairs) if p.person == q.person and j != i)
-                     for i, q in enumerate(pairs)}  # fmt: skip
-
-    def __call__(self, path: Path) -> dict[str, np.ndarray]:
-        stem = str(Path(*path.parts[-2:]).with_suffix(""))
-        if "blank" in path.parts:
-            raise ItemError("face", "no face found")
-        if "several" in path.parts:
-            stem, number = stem.rsplit("-", 1)
-            return {"dlib": self.true[(self.places[stem] + 2 * int(number)) % len(self.true)]}
-        shift = 2 if "next" in path.parts else 0
-        return {"dlib": self.true[(self.places[stem] + shift) % len(self.true)]}
+from made_up_people import DIM, Embedder, draw, quick
 
 
 def bounds(measure: Measure) -> tuple[float, float]:
@@ -105,8 +32,8 @@ def bounds(measure: Measure) -> tuple[float, float]:
 
 def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(pairs) >= 20
-    _draw(tmp_path / "true", pairs[1:], ".jpg")
-    _draw(tmp_path / "blank", pairs)
+    draw(tmp_path / "true", pairs[1:], ".jpg")
+    draw(tmp_path / "blank", pairs)
     (tmp_path / "true" / "generation.json").write_text(
         '{"model": {"fingerprint": "step-4711", "folder": "runs"}, "settings": {"steps": 7}}'
     )
@@ -117,8 +44,7 @@ def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path, capsys: p
         images,
         "test",
         tmp_path / "out",
-        200,
-        allow_leak=True,
+        quick(200, allow_leak=True),
         progress=lambda *tick: ticks.append(tick),
         embed=Embedder(pairs),
     )
@@ -182,12 +108,12 @@ def _check_files(metrics: Path, report: Path, names: list[str], n: int) -> None:
 
 def test_true_faces_are_found_and_refused(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
     """The known answer: R@1 = 1, Fréchet 0. But it is no method, so it has to be asked for."""
-    _draw(tmp_path / "true", pairs)
+    draw(tmp_path / "true", pairs)
     images = {"oracle": tmp_path / "true"}
     with pytest.raises(UserError, match=r"pictures of oracle are true faces.*--allow-leak"):
-        evaluate(database, images, "test", tmp_path / "out", 50, embed=Embedder(pairs))
+        evaluate(database, images, "test", tmp_path / "out", quick(50), embed=Embedder(pairs))
     assert not (tmp_path / "out" / "metrics.json").exists()
-    result = evaluate(database, images, "test", tmp_path / "out", 50, allow_leak=True, embed=Embedder(pairs))
+    result = evaluate(database, images, "test", tmp_path / "out", quick(50, allow_leak=True), embed=Embedder(pairs))
     oracle = result.methods[0]
     assert oracle.spaces["dlib"].centred_cosine["all"].r_at_1.value == 1
     assert oracle.spaces["dlib"].people["cosine"].r_at_1.value == 1
@@ -209,16 +135,16 @@ def test_a_video_in_test_and_train_is_refused(database: Path, pairs: list[Pair],
     with pytest.raises(UserError, match="1 videos of test are also in train: 5MkXgwdrmJw"):
         refuse_leaks(copy, "test")
     with pytest.raises(UserError, match="1 videos of test are also in train: 5MkXgwdrmJw"):
-        evaluate(copy, {}, "test", tmp_path / "out", 50)
-    result = evaluate(copy, {}, "test", tmp_path / "out", 50, allow_leak=True)
+        evaluate(copy, {}, "test", tmp_path / "out", quick(50))
+    result = evaluate(copy, {}, "test", tmp_path / "out", quick(50, allow_leak=True))
     assert "5MkXgwdrmJw" in result.provenance.leaks[0]
     assert "Leak, allowed on request" in result.report_file.read_text()
 
 
 def test_shuffled_ones_are_at_chance(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
-    _draw(tmp_path / "true", pairs)
+    draw(tmp_path / "true", pairs)
     images = {"oracle": tmp_path / "true"}
-    result = evaluate(database, images, "test", tmp_path / "out", 300, allow_leak=True, embed=Embedder(pairs))
+    result = evaluate(database, images, "test", tmp_path / "out", quick(300, allow_leak=True), embed=Embedder(pairs))
     shuffled = next(m for m in result.methods if m.kind == "control")
     chance = result.chance.retrieval["all"]
     found = shuffled.spaces["dlib"].centred_cosine["all"]
@@ -236,7 +162,7 @@ def test_several_faces_of_a_voice_are_averaged(database: Path, pairs: list[Pair]
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (20, 20)).save(file)
     images = {"three": tmp_path / "several"}
-    result = evaluate(database, images, "test", tmp_path / "out", 50, allow_leak=True, embed=Embedder(pairs))
+    result = evaluate(database, images, "test", tmp_path / "out", quick(50, allow_leak=True), embed=Embedder(pairs))
     three = result.methods[0]
     assert (three.pictures, three.missing, three.clips) == (3 * len(pairs), 0, len(pairs))
     assert three.spaces["dlib"].euclidean["all"].r_at_1.value == pytest.approx(1 / 3, abs=0.01)
@@ -253,14 +179,14 @@ def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path) -> Non
         rows = data.connection.execute("SELECT video_id, vector FROM face_embeddings").fetchall()
         twice = [(r["video_id"], to_blob(2 * to_vector(r["vector"]))) for r in rows]
         data.connection.executemany("INSERT INTO face_embeddings VALUES (?, 'other', ?)", twice)
-    _draw(tmp_path / "next", pairs)
+    draw(tmp_path / "next", pairs)
     see = Embedder(pairs)
 
     def embed(path: Path) -> dict[str, np.ndarray]:
         vector = see(path)["dlib"]
         return {"dlib": vector, "other": 2 * vector}
 
-    result = evaluate(copy, {"next": tmp_path / "next"}, "test", tmp_path / "out", 50, embed=embed)
+    result = evaluate(copy, {"next": tmp_path / "next"}, "test", tmp_path / "out", quick(50), embed=embed)
     assert result.spaces == ("dlib", "other")
     for method in result.methods:
         if method.name != "linear prior":
@@ -276,7 +202,7 @@ def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path) -> Non
 
 
 def test_groups_have_counts_and_small_ones_are_marked(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
-    result = evaluate(database, {}, "test", tmp_path, 50)
+    result = evaluate(database, {}, "test", tmp_path, quick(50))
     groups = {(g.kind, g.name): g for g in result.methods[1].groups}
     for kind in ("gender", "age", "ethnicity"):
         assert sum(g.clips for (k, _), g in groups.items() if k == kind) == len(pairs)
@@ -291,7 +217,7 @@ def test_an_alignment_is_measured_where_there_is_one(database: Path, pairs: list
         for tower in (model.voice, model.face):
             tower.map.weight.copy_(torch.eye(6, tower.map.in_features))
     save(tmp_path / "model", model, {})
-    result = evaluate(database, {}, "test", tmp_path / "out", 50, model_folder=tmp_path / "model")
+    result = evaluate(database, {}, "test", tmp_path / "out", quick(50), model_folder=tmp_path / "model")
     overall = result.matching["alignment"][0]
     assert overall.clips == len(pairs)
     assert overall.choice[2].value > 0.95
@@ -303,45 +229,9 @@ def test_an_alignment_is_measured_where_there_is_one(database: Path, pairs: list
 
 
 def test_without_pictures_only_baselines(database: Path, tmp_path: Path) -> None:
-    result = evaluate(database, {}, "val", tmp_path, 50)
+    result = evaluate(database, {}, "val", tmp_path, quick(50))
     assert {method.kind for method in result.methods} == {"baseline"}
     assert len(result.methods) == 7
-
-
-def test_two_runs_compared(
-    database: Path, pairs: list[Pair], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _draw(tmp_path / "true", pairs)
-    _draw(tmp_path / "next", pairs[2:])
-    for name in ("true", "next"):
-        images = {name: tmp_path / name}
-        evaluate(database, images, "test", tmp_path / f"{name}-out", 50, allow_leak=True, embed=Embedder(pairs))
-    good, bad = tmp_path / "true-out", tmp_path / "next-out" / "metrics.json"
-    found = compare(bad, good)
-    assert (found.clips, found.only_first, found.only_second) == (len(pairs), 0, 0)
-    by_measure = {row.measure: row for row in found.differences}
-    assert by_measure["r_at_1"].better == by_measure["cosine"].better == "second"
-    assert by_measure["cosine"].clips == len(pairs) - 2
-    assert by_measure["r_at_1"].difference.value == pytest.approx(
-        by_measure["r_at_1"].second - by_measure["r_at_1"].first
-    )
-    assert {row.better for row in compare(good, bad).differences if row.measure == "r_at_1"} == {"first"}
-    same = compare(good, good, "linear prior", "linear prior")
-    assert all(row.difference == Measure(0, 0, 0) and not row.better for row in same.differences)
-    print_comparison(found)
-    assert "second" in capsys.readouterr().out
-    assert main(["compare", str(good), str(bad), "--first-method", "linear prior"]) == 0
-    assert "linear prior" in capsys.readouterr().out
-    with pytest.raises(UserError, match="no method 'them'; it has true"):
-        compare(good, bad, "them")
-    with pytest.raises(UserError, match=r"give the metrics\.json"):
-        compare(tmp_path / "nowhere.json", bad)
-    (tmp_path / "old.json").write_text('{"version": 1}')
-    with pytest.raises(UserError, match="version 2; make it anew"):
-        compare(tmp_path / "old.json", bad)
-    evaluate(database, {}, "val", tmp_path / "val-out", 50)
-    with pytest.raises(UserError, match="no clip in common"):
-        compare(good, tmp_path / "val-out")
 
 
 def test_what_the_user_can_mend(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
@@ -355,9 +245,9 @@ def test_what_the_user_can_mend(database: Path, pairs: list[Pair], tmp_path: Pat
     with pytest.raises(UserError, match="choose another folder"):
         evaluate(database, {}, "test", tmp_path / "file")
     with pytest.raises(UserError, match="one resample or more"):
-        evaluate(database, {}, "test", out, bootstrap=0)
+        evaluate(database, {}, "test", out, quick(0))
     with pytest.raises(UserError, match=r"no faces of 'uniface:arcface'; add it to \[faces\] encoders"):
-        evaluate(database, {}, "test", out, spaces=["uniface:arcface"])
+        evaluate(database, {}, "test", out, Evaluate(spaces=["uniface:arcface"]))
     Dataset(tmp_path / "new.db", create=True).close()
     with pytest.raises(UserError, match=r"no usable pairs in split test .* ds2f extract"):
         evaluate(tmp_path / "new.db", {}, "test", out)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import ds2f
+from ds2f.config import Evaluate
 from ds2f.dataset.clips import leaks
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
@@ -31,6 +32,7 @@ from ds2f.face.attributes import IdentityAttributes
 from ds2f.models import store
 from ds2f.types import ETHNICITIES, GENDERS
 
+DEFAULT = Evaluate()
 SAME_PICTURE = 0.15
 """Of a vector's length, in dlib's space: a generated face nearer than this to a true one of its person is that picture.
 A stored crop that is looked at again lies at 0.03 to 0.3, half of them under 0.07; two photos at 0.23 or more."""
@@ -41,59 +43,42 @@ def evaluate(
     images: Mapping[str, Path],
     split: str,
     out: Path,
-    bootstrap: int = 1000,
+    settings: Evaluate = DEFAULT,
     seed: int = 0,
-    spaces: Sequence[str] = (),
-    trained_spaces: Sequence[str] = (FACE,),
-    allow_leak: bool = False,
     model_folder: Path | None = None,
     progress: Progress | None = None,
     embed: Embed | None = None,
-) -> Evaluation:  # fmt: skip
+) -> Evaluation:
     """Measure folders of generated faces next to the baselines; metrics.json and report.html go to `out`.
 
-    images: {name of the method: its folder}; split: train, val or test; bootstrap: resamples of the people; spaces:
-    face encoders besides dlib, all that the dataset holds if none is named; trained_spaces: those that training has
-    seen; allow_leak: go on where test and train overlap, and say so; model_folder: of the model whose alignment of
-    voices and faces is measured too, None for the one in the box; progress: called with (pictures done, in all); embed:
-    another way from picture to vectors. Raises UserError for what the user can mend.
+    images: {name of the method: its folder}; split: train, val or test, whatever the settings say; settings: [evaluate]
+    of ds2f.toml; seed: of the draws and the random faces; model_folder: of the model whose alignment of voices and
+    faces is measured too, None for the one in the box; progress: called with (pictures done, in all); embed: another
+    way from picture to vectors. Raises UserError for what the user can mend.
     """
-    if bootstrap < 1:
-        raise UserError(f"The bootstrap needs one resample or more, not {bootstrap}; leave it at 1000.")
+    if settings.bootstrap < 1:
+        raise UserError(f"The bootstrap needs one resample or more, not {settings.bootstrap}; leave it at 1000.")
     _make_folder(out)
     model = IdentityAttributes()
     with Dataset(database) as data:
-        subjects = measured_subjects.load(data, split, model, spaces)
+        subjects = measured_subjects.load(data, split, model, settings.spaces)
         found = leaks(data, split)
         fingerprint = data.fingerprint()
-        matched = matching(data, split, subjects, model_folder or store.shipped(), bootstrap, seed)
-    _refuse(found, allow_leak)
-    methods = _embed_all(images, subjects, embed, progress)
-    found += _copies(methods, subjects)
-    _refuse(found, allow_leak)
+        _refuse(found, settings.allow_leak)
+        matched = matching(data, split, subjects, model_folder or store.shipped(), settings.bootstrap, seed)
+    pictures = _embed_all(images, subjects, embed, progress)
+    found += _copies(pictures, subjects)
+    _refuse(found, settings.allow_leak)
 
-    scorer = Scorer(subjects, model, bootstrap, seed)
-    methods += [shuffled(answers, subjects, seed) for answers in methods] + baselines(subjects, seed)
-    train, measured = subjects.train, subjects.measured
+    scorer = Scorer(subjects, model, settings.bootstrap, seed)
+    methods = [*pictures, *(shuffled(answers, subjects, seed) for answers in pictures), *baselines(subjects, seed)]
     evaluation = Evaluation(
         version=VERSION,
         split=split,
-        people=len(set(measured.people)),
+        people=len(set(subjects.measured.people)),
         spaces=subjects.spaces,
         same_video=int((subjects.reference == np.arange(len(subjects.reference))).sum()),
-        provenance=Provenance(
-            database=str(database),
-            fingerprint=fingerprint,
-            train_clips=len(train.pairs) if train else 0,
-            train_people=len(set(train.people)) if train else 0,
-            bootstrap=bootstrap,
-            seed=seed,
-            voice_encoder=VOICE,
-            trained_spaces=tuple(trained_spaces),
-            leaks=tuple(found),
-            made=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=_versions(),
-        ),
+        provenance=_provenance(database, fingerprint, subjects, settings, seed, found),
         chance=scorer.chance(),
         clips=_clips(subjects),
         methods=tuple(scorer.score(answers) for answers in methods),
@@ -101,8 +86,8 @@ def evaluate(
         metrics_file=out / "metrics.json",
         report_file=out / "report.html",
     )
-    crops = [measured.pairs[i].crop for i in subjects.reference]
-    _write(evaluation.report_file, render_report(evaluation, scorer.curves, crops, methods))
+    crops = [subjects.measured.pairs[i].crop for i in subjects.reference]
+    _write(evaluation.report_file, render_report(evaluation, scorer.curves, crops, pictures))
     _write(evaluation.metrics_file, _json(evaluation))
     return evaluation
 
@@ -159,6 +144,25 @@ def _embed_all(
         answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
         result.append(replace(answers, generation=_generation(images[name])))
     return result
+
+
+def _provenance(
+    database: Path, fingerprint: str, subjects: Subjects, settings: Evaluate, seed: int, found: Sequence[str]
+) -> Provenance:
+    train = subjects.train
+    return Provenance(
+        database=str(database),
+        fingerprint=fingerprint,
+        train_clips=len(train.pairs) if train else 0,
+        train_people=len(set(train.people)) if train else 0,
+        bootstrap=settings.bootstrap,
+        seed=seed,
+        voice_encoder=VOICE,
+        trained_spaces=tuple(settings.trained_spaces),
+        leaks=tuple(found),
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+    )
 
 
 def _clips(subjects: Subjects) -> tuple[Clip, ...]:
