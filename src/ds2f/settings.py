@@ -12,8 +12,8 @@ from ds2f.errors import UserError
 GUIDED = ("identity", "voice", "age", "gender", "ethnicity", "guide")
 """The conditions that guidance may weigh."""
 INTERVAL = (0.1, 0.7)
-"""Times at which it acts. Elsewhere it costs variety and brings nothing: with the interval two faces drawn of one identity
-lie 0.36 apart, without it 0.30, and they are as like (benchmarks/sampling.py)."""
+"""Times at which it acts. Elsewhere it costs variety and brings nothing: with the interval two faces drawn of one
+identity lie 0.36 apart, without it 0.30, and they are as like (benchmarks/sampling.py)."""
 
 
 @dataclass(frozen=True)
