@@ -228,6 +228,18 @@ def test_an_alignment_is_measured_where_there_is_one(database: Path, pairs: list
     assert written["matching"]["alignment"][0]["choice"]["2"]["value"] == overall.choice[2].value
 
 
+def test_of_many_clips_some_are_drawn(
+    database: Path, pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ds2f.evaluation.score.MOST_CLIPS", 10)
+    monkeypatch.setattr("ds2f.evaluation.voices.MOST_CLIPS", 10)
+    result = evaluate(database, {}, "test", tmp_path, quick(50))
+    random_face = next(m for m in result.methods if m.name == "random face")
+    assert {(r.generated, r.real) for r in random_face.realism} == {(10, 10)}
+    assert random_face.spaces["dlib"].centred_cosine["all"].clips == len(pairs)
+    assert result.matching["linear prior"][0].clips == 10
+
+
 def test_without_pictures_only_baselines(database: Path, tmp_path: Path) -> None:
     result = evaluate(database, {}, "val", tmp_path, quick(50))
     assert {method.kind for method in result.methods} == {"baseline"}

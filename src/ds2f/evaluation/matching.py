@@ -13,7 +13,7 @@ import numpy as np
 
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.results import Matching, Measure
-from ds2f.evaluation.retrieval import rank_similarity
+from ds2f.evaluation.retrieval import Ranks, rank_similarity
 from ds2f.voice.trials import error_rates, rates_to_eer
 
 WAYS = tuple(range(2, 11))
@@ -37,7 +37,10 @@ def eer(similarity: np.ndarray, same: np.ndarray, weights: np.ndarray | None = N
 def n_way(similarity: np.ndarray, people: Sequence[str], ways: int, within: np.ndarray | None = None) -> np.ndarray:
     """(n,) probability that the true face is the most alike among `ways`, the others drawn from all other people (of
     its group); NaN where its group has too few. Exact, without drawing: see `Ranks.hit_in`."""
-    ranks = rank_similarity(similarity, people, within)
+    return _choice(rank_similarity(similarity, people, within), ways)
+
+
+def _choice(ranks: Ranks, ways: int) -> np.ndarray:
     return np.where(ranks.size >= ways, ranks.hit_in(1, ways), np.nan)
 
 
@@ -75,7 +78,8 @@ def _measure(
     voice, face = np.concatenate([true, voice]), np.concatenate([true, face])
     same = np.arange(len(voice)) < len(true)
     area, equal = _pairs(similarity[voice, face], voice, face, same, bootstrap)
-    choice = {n: bootstrap.mean(n_way(similarity, people, n, group)) for n in WAYS}
+    ranks = rank_similarity(similarity, people, group)
+    choice = {n: bootstrap.mean(_choice(ranks, n)) for n in WAYS}
     return Matching(
         within=within,
         clips=len(true),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.results import Measure, Realism
 
 FEW = 2000
@@ -60,19 +60,21 @@ def precision(generated: np.ndarray, real: np.ndarray, neighbours: int = NEIGHBO
     return (cdist(generated, real) <= radius).any(1).astype(np.float64)
 
 
-def measure(space: str, generated: np.ndarray, clips: np.ndarray, real: np.ndarray, bootstrap: Bootstrap) -> Realism:
-    """All of them in one feature space. generated: (m, d) features of the clips of that number; real: (n, d), one per
-    clip. Raises ValueError with fewer than three generated faces."""
+def measure(
+    space: str, generated: np.ndarray, clips: np.ndarray, real: np.ndarray, among: np.ndarray, bootstrap: Bootstrap
+) -> Realism:
+    """All of them in one feature space. generated: (m, d) features of faces, real: (n, d) of true ones; clips, among:
+    (m,) and (n,) int, the clips of both. Raises ValueError with fewer than four generated faces."""
     if len(generated) <= NEIGHBOURS:
         raise ValueError(f"{len(generated)} faces are no distribution")
     kernels = _kernels(generated, real)
     ones, all_real = np.ones(len(generated)), np.ones(len(real))
 
     def frechet(weights: np.ndarray) -> float:
-        return frechet_distance(generated, real, weights[clips], weights)
+        return frechet_distance(generated, real, weights[clips], weights[among])
 
     def kernel(weights: np.ndarray) -> float:
-        return _discrepancy(*kernels, weights[clips], weights)
+        return _discrepancy(*kernels, weights[clips], weights[among])
 
     return Realism(
         space=space,
@@ -81,8 +83,8 @@ def measure(space: str, generated: np.ndarray, clips: np.ndarray, real: np.ndarr
         few=min(len(generated), len(real)) < FEW,
         frechet=bootstrap.statistic(frechet_distance(generated, real), frechet, DRAWS),
         kernel=bootstrap.statistic(_discrepancy(*kernels, ones, all_real), kernel, DRAWS),
-        precision=_share(precision(generated, real), clips, len(real), bootstrap),
-        recall=_share(precision(real, generated), np.arange(len(real)), len(real), bootstrap),
+        precision=_share(precision(generated, real), clips, bootstrap),
+        recall=_share(precision(real, generated), among, bootstrap),
     )
 
 
@@ -145,11 +147,10 @@ def _ones(x: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     return np.ones(len(x)) if weights is None else weights.astype(np.float64)
 
 
-def _share(inside: np.ndarray, clips: np.ndarray, count: int, bootstrap: Bootstrap) -> Measure:
+def _share(inside: np.ndarray, clips: np.ndarray, bootstrap: Bootstrap) -> Measure:
     """The mean of an indicator of faces, with its interval over the people of their clips."""
+    count = len(bootstrap.person)
     numbers, sums = np.bincount(clips, minlength=count), np.bincount(clips, inside, count)
     totals = bootstrap.sums(np.stack([sums, numbers], 1))
     with np.errstate(invalid="ignore"):
-        draws = totals[:, 0] / totals[:, 1]
-    low, high = np.nanquantile(draws, (0.025, 0.975))
-    return Measure(float(inside.mean()), float(low), float(high))
+        return Measure(float(inside.mean()), *interval(totals[:, 0] / totals[:, 1]))

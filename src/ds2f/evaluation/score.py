@@ -31,6 +31,8 @@ from ds2f.types import FaceLabels, decade_of
 
 PEOPLE = 100
 """In a gallery of the field's protocol; fewer if there are not so many."""
+MOST_CLIPS = 5000
+"""Whose faces are all compared with one another; of more clips, as many are drawn, the same for all methods."""
 
 
 class Scorer:
@@ -50,6 +52,7 @@ class Scorer:
             space: (names, np.stack([faces[name].mean(0) for name in names]).astype(np.float64))
             for space, faces in subjects.faces.items()
         }
+        self.some = np.sort(np.random.default_rng(seed).permutation(self.count)[:MOST_CLIPS])
         self.curves: dict[str, np.ndarray] = {}
 
     # ── one method ────────────────────────────────────────────────────────────────────────────────────────────
@@ -161,7 +164,8 @@ class Scorer:
         """Of pictures, made for all clips; the same ones shuffled are as real."""
         if not answers.real or answers.kind == "control" or len(np.unique(answers.clips)) < self.count:
             return ()
-        vectors, clips, truth = answers.vectors[FACE][seen], answers.clips[seen], self.subjects.truth(FACE)
+        seen = seen & np.isin(answers.clips, self.some)
+        vectors, clips, truth = answers.vectors[FACE][seen], answers.clips[seen], self.subjects.truth(FACE)[self.some]
         if min(len(vectors), len(truth)) <= realism.NEIGHBOURS:
             return ()
         features = {
@@ -169,7 +173,7 @@ class Scorer:
             self.model.name: (self._features(vectors), self._features(truth)),
         }
         return tuple(
-            realism.measure(space, generated, clips, real, self.bootstrap)
+            realism.measure(space, generated, clips, real, self.some, self.bootstrap)
             for space, (generated, real) in features.items()
         )
 
@@ -177,6 +181,7 @@ class Scorer:
         return self.model.features(vectors.astype(np.float32)).astype(np.float64)
 
     def _variety(self, answers: Answers, seen: np.ndarray) -> Variety | None:
+        seen = seen & np.isin(answers.clips, self.some)
         vectors, clips = answers.vectors[FACE][seen], answers.clips[seen]
         of_all = self.bootstrap.mean(realism.spread(vectors, clips, self.count))
         if of_all is None:
