@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import comb
 
-from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.matching import measure
 from ds2f.evaluation.results import Measure
 
 
@@ -45,20 +44,11 @@ def measure_matching(
 ) -> MatchMeasures:
     """score: (n, n), voice i with face j, higher fits better; people: whose row it is; female: (n,) probability, NaN
     where not known."""
-    names = np.unique(np.asarray(people), return_inverse=True)[1]
-    others = names[:, None] != names
-    draws = Bootstrap(people, bootstrap)
-
-    def all_three(wrong: np.ndarray) -> list[Measure | None]:
-        own = np.diagonal(score)[:, None]
-        beaten, tied, count = ((wrong & c).sum(1) for c in (own > score, own == score, np.ones_like(wrong)))
-        return [
-            draws.mean(above(own[:, 0], score[wrong])),
-            draws.mean(choice(beaten, tied, count, 2)),
-            draws.mean(choice(beaten, tied, count, 10)),
-        ]
-
-    return MatchMeasures(len(score), int(names.max()) + 1, *all_three(others), *all_three(others & same_gender(female)))
+    alone = -1 - np.arange(len(female))  # nobody's gender is that of somebody of whom it is not known
+    gender = np.where(np.isnan(female), alone, female > 0.5).astype(int)
+    overall, within = measure(score, people, {"gender": gender}, bootstrap)
+    found = [(m.auc, m.choice.get(2), m.choice.get(10)) for m in (overall, within)]
+    return MatchMeasures(len(score), len(set(people)), *found[0], *found[1])
 
 
 def same_gender(female: np.ndarray) -> np.ndarray:
@@ -73,18 +63,6 @@ def above(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     ordered = np.sort(wrong)
     places = np.searchsorted(ordered, right, "left") + np.searchsorted(ordered, right, "right")
     return places / (2 * len(ordered)) if len(ordered) else np.full(len(right), np.nan)
-
-
-def choice(beaten: np.ndarray, tied: np.ndarray, count: np.ndarray, ways: int) -> np.ndarray:
-    """(n,) probability that the right face comes first among itself and k = ways − 1 wrong ones drawn without
-    replacement; NaN where there are too few. beaten, tied: (n,) wrong faces below and level with it, of (n,) `count`.
-
-        C(beaten, k) / C(count, k), and with ties, broken by a fair coin, the mean over the places it may take,
-        (C(beaten + tied + 1, k + 1) − C(beaten, k + 1)) / ((tied + 1) C(count, k)); exact, no draws needed
-    """
-    k = ways - 1
-    first = (comb(beaten + tied + 1, k + 1) - comb(beaten, k + 1)) / (tied + 1)
-    return np.divide(first, comb(count, k), out=np.full(len(count), np.nan), where=count >= k)
 
 
 def print_matching(measures: dict[str, MatchMeasures]) -> None:
