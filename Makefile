@@ -1,6 +1,7 @@
 # make demo    the whole way on synthetic people, from nothing: makes .venv, installs, runs
 # make test    the tests            make lint    style, formatting and types
-# make setup   only .venv           make clean   remove what make and the tests made (not your data)
+# make docs    site/ from docs/     make setup   only .venv
+# make clean   remove what make and the tests made (not your data)
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ STAMP := $(VENV)/.ds2f-installed
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -38,6 +39,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(STAMP)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) demo-out build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) site demo-out build dist .pytest_cache .ruff_cache .mypy_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -166,6 +166,26 @@ def test_the_card_says_what_was_measured(folder: Path) -> None:
         write_card(folder)
 
 
+def test_the_card_reads_version_2_with_its_groups(folder: Path) -> None:
+    best = {"r_at_1": {"value": 0.05, "low": 0.0, "high": 0.125}, "median_rank": {"value": 14.0}}
+    group = {"kind": "gender", "people": 12, "few": False, "age_mae": {"value": 9.25}, "gender": None}
+    method = {
+        "name": "ds2f",
+        "kind": "images",
+        "spaces": {"dlib": {"centred_cosine": {"all": best}}, "other": {}},
+        "groups": [{**group, "name": "female"}, {**group, "name": "other", "few": True}],
+    }
+    chance = {"retrieval": {"all": {"r_at_1": {"value": 0.5}}}}
+    metrics = {"version": 2, "split": "test", "people": 2, "clips": [{}, {}, {}], "chance": chance, "methods": [method]}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = write_card(folder).read_text()
+    assert "3 clips of 2 people" in text
+    assert "| ds2f | 5.0% [0.0%, 12.5%] | – | – | 14.0 |" in text
+    assert "| chance | 50.0% |" in text
+    assert "| gender: female | 12 | – | – | 9.2 |" in text
+    assert "gender: other" not in text
+
+
 def test_the_card_of_the_model_in_the_box_has_its_groups(tmp_path: Path) -> None:
     Speech2Face.from_pretrained(device="cpu").save_pretrained(tmp_path)
     text = (tmp_path / "README.md").read_text()

@@ -14,6 +14,7 @@ from ds2f import __version__
 from ds2f.errors import UserError
 from ds2f.models import store
 
+PERCENT, NUMBER = "{:.1%}", "{:.1f}"
 SHOWN = {
     "r_at_1": "true face first",
     "r_at_5": "true face among 5",
@@ -24,7 +25,7 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Row:
-    """One method, or chance, of an evaluation. cells: one for each of SHOWN."""
+    """One method, or chance, or one group of people, of an evaluation. cells: one for each column."""
 
     name: str
     cells: tuple[str, ...]
@@ -46,9 +47,10 @@ def write_card(folder: Path) -> Path:
         size=parts["decoder"]["config"]["size"],
         conditions=_conditions(parts["decoder"]["config"]),
         groups=parts.get("attributes", {}).get("card", {}).get("measures", {}).get("groups", []),
-        metrics=metrics,
+        measured=_measured(metrics),
         shown=SHOWN.values(),
         rows=list(_rows(metrics)),
+        people=list(_people(metrics)),
         notes=notes.read_text() if notes.is_file() else "",
     )
     path = folder / "README.md"
@@ -57,7 +59,7 @@ def write_card(folder: Path) -> Path:
 
 
 def _conditions(config: Mapping[str, Any]) -> list[str]:
-    told = [name for name in config.get("conditions", {}) if name != "coverage"]
+    told = [name for name in config.get("conditions", {}) if name not in ("coverage", "guide_level")]
     return [*told, "guide"] if config.get("guide") else told
 
 
@@ -73,16 +75,43 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
+def _measured(metrics: Mapping[str, Any]) -> str:
+    """On what."""
+    clips = metrics.get("clips", 0)
+    count = len(clips) if isinstance(clips, list) else clips
+    return f"the {metrics.get('split')} split: {count} clips of {metrics.get('people')} people"
+
+
+def _retrieval(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The retrieval that heads a report, of a method: by the first face encoder, among everybody. What metrics.json
+    of version 1 calls `euclidean` is read, too."""
+    space: Mapping[str, Any] = next(iter(found.get("spaces", {}).values()), {})
+    return space.get("centred_cosine", {}).get("all") or found.get("euclidean") or {}
+
+
 def _rows(metrics: Mapping[str, Any]) -> Iterator[Row]:
-    """Retrieval by Euclidean distance, as `evaluation.results` writes it; what a version does not have is a dash."""
+    """As `evaluation.results` writes it; what a version does not have is a dash."""
     for method in metrics.get("methods", []):
-        yield Row(str(method.get("name")), _cells(method.get("euclidean") or {}))
-    if metrics.get("chance"):
-        yield Row("chance", _cells(metrics["chance"]))
+        yield Row(str(method.get("name")), _cells(_retrieval(method)))
+    if chance := metrics.get("chance"):
+        yield Row("chance", _cells(chance.get("retrieval", {}).get("all") or chance))
+
+
+def _people(metrics: Mapping[str, Any]) -> Iterator[Row]:
+    """How well the first method's faces fit, group by group; groups of too few people are left out."""
+    method: Mapping[str, Any] = next((m for m in metrics.get("methods", []) if m.get("kind") == "images"), {})
+    for group in method.get("groups", []):
+        if not group.get("few"):
+            cells = (
+                str(group.get("people")),
+                _cell(group.get("r_at_10"), PERCENT),
+                _cell(group.get("gender"), PERCENT),
+            )
+            yield Row(f"{group.get('kind')}: {group.get('name')}", (*cells, _cell(group.get("age_mae"), NUMBER)))
 
 
 def _cells(retrieval: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(_cell(retrieval.get(name), "{:.1f}" if "rank" in name else "{:.1%}") for name in SHOWN)
+    return tuple(_cell(retrieval.get(name), NUMBER if "rank" in name else PERCENT) for name in SHOWN)
 
 
 def _cell(measure: Mapping[str, Any] | None, form: str) -> str:

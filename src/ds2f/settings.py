@@ -59,4 +59,4 @@ def guidance_of(settings: Settings) -> Guidance:
     weights = {"guide": 1.0, **chosen}
     if "voice" in weights:
         weights.setdefault("identity", weights["voice"])
-    return Guidance(Settings.guidance, weights, *INTERVAL)
+    return Guidance(weights=weights, start=INTERVAL[0], end=INTERVAL[1])

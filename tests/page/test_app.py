@@ -121,7 +121,8 @@ def test_what_cannot_be_heard_is_one_sentence(address: str, tmp_path: Path) -> N
         ({"age": float("nan")}, 422, "age must be"),
         ({"gender": "martian"}, 422, "gender 'martian' is not known"),
         ({"gender": 3}, 400, "must be a name"),
-        ({"guide": "data:image/png;base64,AAAA"}, 422, "not taught to follow a guide"),
+        ({"guide": "data:image/png;base64,AAAA"}, 422, "guide picture cannot be used: not a picture"),
+        ({"guide": ["!"]}, 400, "not what the page would send"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_sentence(address: str, voice: str, asked: Any, status: int, sentence: str) -> None:
@@ -189,16 +190,20 @@ def test_a_drawing_that_takes_too_long_or_that_nobody_waits_for_is_stopped(model
 
 
 def test_a_guide_picture_reaches_a_model_that_knows_it(model: Speech2Face, voice: str) -> None:
-    taught = Speech2Face(model.prior, tiny_decoder(every_condition=True), model.folder, torch.device("cpu"))
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), "teal").save(buffer, "PNG")
     guide = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-    with served(taught, Limits()) as url:
-        assert requests.get(f"{url}/about", timeout=10).json()["guide"] is True
-        without, given = (_lines(url, voices=[voice], count=1, steps=2, guide=g)[-1] for g in (None, guide))
-        assert without["faces"][0]["png"] != given["faces"][0]["png"]
-        asked = json.dumps({"voices": [voice], "guide": "data:image/png;base64,AAAA"})
-        assert "guide picture cannot be used" in _error(requests.post(f"{url}/faces", data=asked, timeout=60), 422)
+    for every_condition in (True, False):
+        decoder = tiny_decoder(every_condition=every_condition)
+        taught = Speech2Face(model.prior, decoder, model.folder, torch.device("cpu"))
+        with served(taught, Limits()) as url:
+            assert requests.get(f"{url}/about", timeout=10).json()["guide"] is every_condition
+            if every_condition:
+                faces = [_lines(url, voices=[voice], count=1, steps=2, guide=g)[-1]["faces"] for g in (None, guide)]
+                assert faces[0] != faces[1]
+            else:
+                answer = requests.post(f"{url}/faces", data=json.dumps({"voices": [voice], "guide": guide}), timeout=60)
+                assert "not taught to follow a guide" in _error(answer, 422)
 
 
 def test_places_are_given_back() -> None:

@@ -46,6 +46,7 @@ def page(browser, address: str) -> Iterator[object]:  # type: ignore[no-untyped-
     opened.set_default_timeout(30_000)
     opened.goto(address)
     opened.wait_for_selector("body[data-ready]")
+    opened.evaluate("document.getElementById('steps').value = 2")
     yield opened
     opened.close()
     assert [text for text in complaints if "422" not in text] == []
@@ -125,6 +126,19 @@ def test_two_voices_are_compared_seed_by_seed(page) -> None:  # type: ignore[no-
     assert len(set(faces)) == 8
     assert [title.inner_text() for title in page.locator("#results h3").all()] == ["First voice", "Second voice"]
     assert page.get_by_alt_text("Imagined face for the second voice, seed 2").count() == 1
+
+
+def test_a_guide_picture_is_followed_and_can_be_taken_away(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    if page.locator("#guide-field").is_hidden():
+        pytest.skip("the model in the box was not taught to follow a guide")
+    Image.new("RGB", (16, 16), (200, 120, 40)).save(tmp_path / "guide.png")
+    _hear(page, CLIP)
+    page.get_by_label("Faces per voice").fill("1")
+    without = _draw(page)
+    page.get_by_label("Guide picture").set_input_files(tmp_path / "guide.png")
+    assert _draw(page) != without
+    page.get_by_role("button", name="Without it").click()
+    assert _draw(page) == without
 
 
 def test_the_microphone(page) -> None:  # type: ignore[no-untyped-def]

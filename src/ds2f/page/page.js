@@ -319,6 +319,11 @@ $("compare").addEventListener("click", () => {
   addVoice().querySelector(".record").focus();
 });
 $("dice").addEventListener("click", () => { $("seed").value = Math.floor(Math.random() * 1e6); });
+$("guide").addEventListener("change", () => { $("no-guide").hidden = !$("guide").files.length; });
+$("no-guide").addEventListener("click", () => {
+  $("guide").value = "";
+  $("no-guide").hidden = true;
+});
 for (const name of ["variety", "steps"]) $(name).addEventListener("input", showOutputs);
 $("settings").addEventListener("submit", draw);
 document.body.dataset.ready = "yes";

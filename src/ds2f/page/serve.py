@@ -45,6 +45,7 @@ def listen_at(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # whoever comes before the server is ready waits a moment
     except (OSError, OverflowError) as error:
         listening.close()
         raise UserError(
