@@ -1,4 +1,4 @@
-"""How often `describe` hears a speaker's gender right, and how sure it is when it does; on speakers nobody was trained on.
+"""How often `describe` hears a speaker's gender right, and how sure it is; on speakers nobody was trained on.
 
 python benchmarks/describe.py path/to/speech [--limit 140] [--model FOLDER]
 
@@ -11,6 +11,7 @@ import argparse
 import csv
 import random
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def report(female: np.ndarray, said: np.ndarray, determined: np.ndarray) -> None
     right = (said > 0.5) == female
     sure = np.maximum(said, 1 - said)
     print(f"gender right: {right.mean():.1%}, women {right[female].mean():.1%}, men {right[~female].mean():.1%}")
-    for low, high in zip(BINS[:-1], BINS[1:], strict=True):
+    for low, high in pairwise(BINS):
         chosen = (sure > low) & (sure <= high)
         if chosen.any():
             print(f"  {low:.0%} to {high:.0%} sure: {chosen.sum()} speakers, {right[chosen].mean():.1%} right")

@@ -187,7 +187,7 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "out" / "report" / "metrics.json").read_text())
     ours = next(method for method in metrics["methods"] if method["name"] == "ds2f")
     assert ours["missing"] == 0
-    assert metrics["clips"] >= 6
+    assert len(metrics["clips"]) >= 6
     assert "<html" in (tmp_path / "out" / "report" / "report.html").read_text()
 
 

@@ -121,7 +121,7 @@ def _dataset_commands(command: Command) -> None:
 
 def _model_commands(command: Command) -> None:
     sub = command("train", _train, "train a model, or go on training it")
-    sub.add_argument("model", choices=("prior", "decoder", "attributes"))
+    sub.add_argument("model", choices=("prior", "decoder", "attributes", "alignment"))
     _database(sub)
     sub.add_argument("--runs", type=Path, help="folder of checkpoints (default: from the configuration)")
 
@@ -166,7 +166,19 @@ def _measuring_commands(command: Command) -> None:
     )
     _database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
+    sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and name it")
     sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+
+    sub = command("compare", _compare, "paired differences of two evaluations, with intervals")
+    sub.add_argument("first", type=Path, metavar="A.json", help="metrics.json of ds2f evaluate")
+    sub.add_argument("second", type=Path, metavar="B.json", help="another, of the same clips")
+    sub.add_argument("--first-method", metavar="NAME", help="default: the first folder of images there")
+    sub.add_argument("--second-method", metavar="NAME", help="default: the same name, or the first folder of images")
+
+    sub = command("match", _match, "which of some faces fits a voice best, and how sure that is")
+    sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
+    sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
+    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
 
     sub = command("verify", _verify, "how well a speaker encoder tells people apart, by a list of trials")
     sub.add_argument("trials", type=Path, metavar="TRIALS", help="lines of `1 path path`: 1 same speaker, 0 not")
@@ -293,12 +305,29 @@ def _generate(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from ds2f import workflow
 
     config = _config(options)
     images = workflow.named_folders(options.images)
     split = options.split or config.evaluate.split
+    if options.allow_leak:
+        config = replace(config, evaluate=replace(config.evaluate, allow_leak=True))
     workflow.evaluate(_database_path(options, config), images, split, options.out, config)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+
+    methods = (options.first_method, options.second_method)
+    workflow.compare(options.first, options.second, methods, _config(options))
+
+
+def _match(options: argparse.Namespace) -> int:
+    from ds2f import workflow
+
+    return workflow.match(options.voice, options.faces, options.model, _config(options))
 
 
 def _verify(options: argparse.Namespace) -> None:

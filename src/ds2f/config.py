@@ -96,12 +96,15 @@ class Train:
     decoder_from: str = _key("", "folder of a model whose decoder to start from; empty = from nothing")
     decoder_lr: float = _key(1e-3, "peak learning rate of the decoder")
     decoder_likeness: float = _key(0.5, "weight of looking like the identity told, judged by dlib; 0 = pixels only")
+    voices: list[str] = _key(["resemblyzer"], "stored speaker encoders that prior and alignment hear, and acoustics")
     prior_batch: int = _key(128, "pairs per step")
     prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart")
     prior_lr: float = _key(1e-3, "peak learning rate of the prior")
     attributes_batch: int = _key(256, "labelled faces per step")
     attributes_faces: int = _key(400_000, "labelled faces that the attribute model sees in all")
     attributes_lr: float = _key(1e-3, "peak learning rate of the attribute model")
+    alignment_batch: int = _key(1024, "pairs per step; every other face of a batch is one to be told from")
+    alignment_lr: float = _key(1e-3, "peak learning rate of the alignment")
     save_seconds: float = _key(120.0, "seconds between checkpoints")
 
 
@@ -128,6 +131,9 @@ class Evaluate:
 
     split: str = _key("test", "split that is measured: train, val or test")
     bootstrap: int = _key(1000, "resamples of the identities for the 95 % intervals")
+    spaces: list[str] = _key([], "face encoders to measure in besides dlib; empty = all that the dataset holds")
+    trained_spaces: list[str] = _key(["dlib"], "face encoders that training has seen; the report says so")
+    allow_leak: bool = _key(False, "measure although test and train overlap; the report names it")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ds2f import __version__, wishes
 from ds2f.dataset import Dataset
+from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.errors import ItemError, UserError
 from ds2f.models.store import write_json, write_tensors
 from ds2f.pictures import NOTICE
@@ -80,12 +81,17 @@ def from_dataset(
     pairs = dataset.pairs(split)
     if not pairs:
         raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
-    voices = np.stack([pair.voice for pair in pairs])
+    names, known = list(model.prior.config.voices), {r.video_id: r for r in recordings(dataset, split)}
+    unknown = [name for name in names if name not in stored_voices(dataset)]
+    if unknown:
+        raise UserError(f"{dataset.path} has no rows of {unknown[0]!r}, by which the model hears; extract them first.")
+    seconds = dataset.clip_seconds(names[0])
+    voices = model.voices([{name: known[p.video_id].heard(name, seconds) for name in names} for p in pairs])
     seeds = [seed + i for i in range(len(pairs))]
     identities = model.identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
-    names = [str(PurePosixPath(pair.path).with_suffix(".png")) for pair in pairs]
+    pictures = [str(PurePosixPath(pair.path).with_suffix(".png")) for pair in pairs]
     wanted = model.details(settings)
-    todo = [i for i, name in enumerate(names) if _details_of(out / name) != {"seed": seeds[i], **wanted}]
+    todo = [i for i, name in enumerate(pictures) if _details_of(out / name) != {"seed": seeds[i], **wanted}]
     for start in range(0, len(todo), BATCH):
         rows = todo[start : start + BATCH]
         chosen = [seeds[i] for i in rows]
@@ -94,14 +100,14 @@ def from_dataset(
         else:
             images = model.draw(identities[rows], chosen, settings)
         for i, face in zip(rows, model.faces(images, identities[rows], chosen, settings), strict=True):
-            face.save(out / names[i])
+            face.save(out / pictures[i])
         if progress:
             progress(len(pairs) - len(todo) + start + len(rows), len(pairs), "")
     if progress:
         progress(len(pairs), len(pairs), "")
-    entries = [{"input": p.path, "image": n, "seed": s} for p, n, s in zip(pairs, names, seeds, strict=True)]
-    _write_record(out, model, asdict(settings), entries, dict(zip(names, identities, strict=True)))
-    return Written([out / name for name in names], [])
+    entries = [{"input": p.path, "image": n, "seed": s} for p, n, s in zip(pairs, pictures, seeds, strict=True)]
+    _write_record(out, model, asdict(settings), entries, dict(zip(pictures, identities, strict=True)))
+    return Written([out / name for name in pictures], [])
 
 
 def unique_stems(paths: Sequence[Path]) -> list[str]:

@@ -28,6 +28,7 @@ from ds2f.models.attributes import AttributeHead, Distributions
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior
+from ds2f.models.voices import given
 from ds2f.pictures import to_uint8
 from ds2f.settings import Settings, check, guidance_of
 from ds2f.types import ETHNICITIES, NO_WISH, GeneratedFace, Wish
@@ -61,7 +62,7 @@ class Speech2Face:
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device
         self._detecting = Lock()  # OpenCV's networks carry state
-        self.listener = Listener(audio, prior.config.clip_seconds)
+        self.listener = Listener(audio, prior.config.clip_seconds, list(prior.config.voices))
 
     @classmethod
     def from_pretrained(
@@ -149,8 +150,15 @@ class Speech2Face:
         return self.listener.hear(recording)
 
     def listen(self, recording: Recording) -> np.ndarray:
-        """The speaker embedding alone, (256,) float32."""
-        return self.hear(recording).voice
+        """The voice alone, as the prior hears it: (d,) float32, with one encoder the speaker embedding."""
+        return self.voices([self.hear(recording).voices])[0]
+
+    @torch.no_grad()
+    def voices(self, heard: Sequence[Mapping[str, np.ndarray | None]]) -> np.ndarray:
+        """n times {speaker encoder or "acoustics": (d,) or None} to (n, d) float32, as the prior hears them."""
+        told = {name: given([one[name] for one in heard]) for name in self.prior.config.voices}
+        found = {name: Condition(c.value.to(self.device), c.given.to(self.device)) for name, c in told.items()}
+        return self.prior.inputs(found).cpu().numpy()
 
     def describe(self, recording: Recording | Heard) -> describe.VoiceDescription:
         """Pitch and rate, age and gender as distributions, and how sure; how they are found: `ds2f.describe`.
@@ -158,7 +166,7 @@ class Speech2Face:
         Raises ItemError if the recording cannot be used.
         """
         heard = recording if isinstance(recording, Heard) else self.hear(recording)
-        people = self._people(heard.voice)
+        people = self._people(self.voices([heard.voices])[0])
         average = self.prior.identity_mean.cpu().numpy()
         return describe.describe(heard.speech, self._judge(people), self._unheard, people, average)
 
@@ -168,7 +176,7 @@ class Speech2Face:
         return self._judge(self._people(self.prior.voice_mean.cpu().numpy()))
 
     def _people(self, voice: np.ndarray) -> np.ndarray:
-        """Many identities that a voice, (256,), might have: (PEOPLE, 128)."""
+        """Many identities that a voice, (d,), might have: (PEOPLE, 128)."""
         seeds = range(describe.PEOPLE)
         return self.identities(np.repeat(voice[None], len(seeds), 0), seeds, temperature=1.0)
 

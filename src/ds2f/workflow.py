@@ -175,22 +175,34 @@ def export(
 
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
-    """Train "prior", "decoder" or "attributes", or go on. Returns the model folder."""
+    """Train "prior", "decoder", "attributes" or "alignment", or go on. Returns the model folder."""
     from ds2f.training import start
     from ds2f.training.loop import Step
 
     with bar(f"train {model}") as shown:
 
         def progress(step: Step) -> None:
-            shown.update(step.seen, step.total, f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s")
+            said = f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s" if step.rate else "choosing its size"
+            shown.update(step.seen, step.total, said)
 
-        starts = {"prior": start.train_prior, "decoder": start.train_decoder, "attributes": start.train_attributes}
+        starts = {
+            "prior": start.train_prior,
+            "decoder": start.train_decoder,
+            "attributes": start.train_attributes,
+            "alignment": start.train_alignment,
+        }
         folder = starts[model](database, runs, config.train, progress)
     if model == "attributes":
         from ds2f.evaluation.attributes import AttributeMeasures, print_measures
         from ds2f.models import store
 
         print_measures(AttributeMeasures.from_json(store.description(folder, model)["card"]["measures"]))
+    if model == "alignment":
+        from ds2f.models import store
+        from ds2f.training.matching import MatchMeasures, print_matching
+
+        measures = store.description(folder, model)["card"]["measures"]
+        print_matching({name: MatchMeasures.from_json(found) for name, found in measures.items()})
     what = "attribute model" if model == "attributes" else model
     out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
     return folder
@@ -233,10 +245,39 @@ def evaluate(database: Path, images: dict[str, Path], split: str, folder: Path, 
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
 
+    model = config.path(config.generate.model) if config.generate.model else None
     with bar("evaluate") as shown:
-        result = measure(database, images, split, folder, config.evaluate.bootstrap, progress=shown.update)
+        result = measure(database, images, split, folder, config.evaluate, model_folder=model, progress=shown.update)
     print_summary(result)
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
+
+
+def compare(first: Path, second: Path, methods: tuple[str | None, str | None], config: Config) -> None:
+    """Print the paired differences of two evaluations. methods: a name for each; None: its first pictures."""
+    from ds2f.evaluation.compare import compare as measure
+    from ds2f.evaluation.summary import print_comparison
+
+    print_comparison(measure(first, second, *methods, draws=config.evaluate.bootstrap))
+
+
+def match(voice: Path, faces: Sequence[Path], folder: Path | None, config: Config) -> int:
+    """Say which face fits a voice best. Returns 0, or 1 if some picture shows no usable face."""
+    from rich.table import Table
+
+    from ds2f.match import Matcher
+
+    found = Matcher(folder, config.audio).match(voice, faces)
+    for path, reason in found.refused:
+        err.print(f"ds2f match: {path}: {reason}", markup=False)
+    table = Table(box=None, padding=(0, 3, 0, 0))
+    for title in ("face", "fits the voice", "of these, the one"):
+        table.add_column(title, justify="left" if title == "face" else "right")
+    for m in found.faces:
+        table.add_row(str(m.face), f"{m.fits:.0%}", f"{m.share:.0%}")
+    table.add_row("chance", "50%", f"{1 / len(found.faces):.0%}")
+    out.print(table)
+    err.print("A voice says little about a face. This is a guess over many people and identifies nobody.")
+    return 1 if found.refused else 0
 
 
 def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: Config, device: str) -> None:
@@ -268,6 +309,8 @@ def run(config: Config, workers: int) -> None:
     """Every arrow, from ds2f.toml; each does only what is missing."""
     from dataclasses import replace
 
+    from ds2f.evaluation.run import refuse_leaks
+
     paths = config.paths
     if not paths.videos:
         raise UserError("[paths] videos in ds2f.toml is empty; name the folders of videos there (see: ds2f init).")
@@ -276,6 +319,8 @@ def run(config: Config, workers: int) -> None:
     if paths.stills:
         ingest(database, [config.path(p) for p in paths.stills], "still", config)
     extract(database, config, workers)
+    if not config.evaluate.allow_leak:
+        refuse_leaks(database, config.evaluate.split)  # now, and not after hours of training
     for name in config.train.models:
         folder = train(name, database, runs, config)
         if not config.generate.model:

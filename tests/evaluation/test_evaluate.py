@@ -4,83 +4,39 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from ds2f.dataset.queries import Dataset, Pair, SplitRule
-from ds2f.dataset.store import store
-from ds2f.errors import ItemError, UserError
-from ds2f.evaluation.baselines import baselines
-from ds2f.evaluation.run import evaluate
-from ds2f.media import encode_flac, encode_webp
-from ds2f.types import CorpusItem, DetectedFace, Extracted, Facts, StoredFace, StoredSpeech
-from helpers import PLAN, wanting
-
-DIM = 6
-
-
-def _extracted(rng: np.random.Generator, person: np.ndarray) -> Extracted:
-    crop = rng.integers(0, 255, (32, 32, 3), np.uint8)
-    detected = DetectedFace((4, 4, 20, 20), np.zeros((5, 2), np.float32), 1.0)
-    identity = (person + 0.05 * rng.normal(size=DIM)).astype(np.float32)
-    voice = np.concatenate([person[:3], rng.normal(size=2)]).astype(np.float32)
-    return Extracted(
-        Facts(1.0, 32, 32, 25.0),
-        StoredSpeech(encode_flac(np.zeros(1600, np.float32)), 0.0, 1.0),
-        StoredFace(encode_webp(crop), None, identity, detected, 0.0, 1.0, 1.0, 1),
-        clips={6.0: (1.0, 6.0)},
-        voices={(6.0, "resemblyzer"): voice},
-    )
+from ds2f.config import Evaluate
+from ds2f.dataset.queries import Dataset, Pair, SplitRule, to_blob, to_vector
+from ds2f.errors import UserError
+from ds2f.evaluation.results import Measure
+from ds2f.evaluation.run import evaluate, refuse_leaks
+from ds2f.evaluation.summary import print_summary
+from ds2f.models.alignment import Alignment, AlignmentConfig
+from ds2f.models.store import save
+from made_up_people import DIM, Embedder, draw, quick
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 people with two clips each."""
-    path = tmp_path_factory.mktemp("data") / "dataset.db"
-    rng = np.random.default_rng(0)
-    items = [CorpusItem(f"p{i // 2}/{i}.mp4", "folder", f"p{i // 2}", 1, 1) for i in range(400)]
-    with Dataset(path, create=True) as data:
-        data.add_items(Path("videos"), "video", items, SplitRule())
-        people: dict[str, np.ndarray] = {}
-        for job in wanting(data):
-            person = people.setdefault(job.source.path.parent.name, rng.normal(size=DIM))
-            store(data, job, _extracted(rng, person), PLAN)
-    return path
+def bounds(measure: Measure) -> tuple[float, float]:
+    assert measure.low is not None
+    assert measure.high is not None
+    return measure.low, measure.high
 
 
-@pytest.fixture(scope="module")
-def pairs(database: Path) -> list[Pair]:
-    with Dataset(database) as data:
-        return data.pairs("test")
-
-
-def _draw(folder: Path, pairs: list[Pair], suffix: str = ".png") -> None:
-    for pair in pairs:
-        file = (folder / pair.path).with_suffix(suffix)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (20, 20), (90, 120, 150)).save(file)
-
-
-def _embedder(pairs: list[Pair]):  # type: ignore[no-untyped-def]
-    """Sees the true person in pictures of the folder `true`, and no face at all in those of `blank`."""
-    known = {str(Path(pair.path).with_suffix("")): pair.identity for pair in pairs}
-
-    def embed(path: Path) -> np.ndarray:
-        if "blank" in path.parts:
-            raise ItemError("face", "no face found")
-        return known[str(Path(*path.parts[-2:]).with_suffix(""))]
-
-    return embed
-
-
-def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(pairs) >= 20
-    _draw(tmp_path / "true", pairs[1:], ".jpg")
-    _draw(tmp_path / "blank", pairs)
-    (tmp_path / "true" / "generation.json").write_text('{"checkpoint": "step-4711", "seed": 7}')
+    draw(tmp_path / "true", pairs[1:], ".jpg")
+    draw(tmp_path / "blank", pairs)
+    (tmp_path / "true" / "generation.json").write_text(
+        '{"model": {"fingerprint": "step-4711", "folder": "runs"}, "settings": {"steps": 7}}'
+    )
     ticks: list[tuple[int, int]] = []
     images = {"oracle <1>": tmp_path / "true", "blank": tmp_path / "blank"}
     result = evaluate(
@@ -88,63 +44,206 @@ def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
         images,
         "test",
         tmp_path / "out",
-        200,
+        quick(200, allow_leak=True),
         progress=lambda *tick: ticks.append(tick),
-        embed=_embedder(pairs),
+        embed=Embedder(pairs),
     )
-    assert ticks == [(i + 1, 2 * len(pairs)) for i in range(2 * len(pairs))]
+    assert ticks == [(i + 1, 2 * len(pairs) - 1) for i in range(2 * len(pairs) - 1)]
 
     n = len(pairs) - 1  # the gallery lacks the person's other clip
     by_name = {method.name: method for method in result.methods}
     oracle, blank = by_name["oracle <1>"], by_name["blank"]
-    assert (oracle.faces, oracle.missing, oracle.faceless) == (n, 1, 0)
-    assert oracle.euclidean.r_at_1.value == pytest.approx((n + 1 / n) / (n + 1))
-    assert oracle.distances is not None
-    assert oracle.distances.l2.value == 0.0
-    assert (blank.faces, blank.faceless, blank.distances) == (0, len(pairs), None)
-    assert blank.euclidean.median_rank.value == result.chance.median_rank.value == (n + 1) / 2
-    assert blank.euclidean.r_at_5.value == pytest.approx(result.chance.r_at_5.value)
-    assert by_name["mean face"].centred_cosine.r_at_1.value == pytest.approx(1 / n)
-    linear = by_name["linear prior"].euclidean.median_rank
-    assert linear.low is not None
-    assert linear.high is not None
-    assert linear.low <= linear.value <= linear.high < (n + 1) / 2
+    assert (oracle.faces, oracle.missing, oracle.faceless, oracle.clips) == (n, 1, 0, n + 1)
+    space = oracle.spaces["dlib"]
+    for retrieval in (space.euclidean["all"], space.centred_cosine["all"]):
+        assert retrieval.r_at_1.value == pytest.approx((n + 1 / n) / (n + 1))
+        assert retrieval.gallery == n
+    assert space.distances is not None
+    assert space.distances.l2.value == 0.0
+    assert oracle.agreement is not None
+    assert oracle.agreement.gender.accuracy.value == 1
+    assert oracle.agreement.age_mae.value == pytest.approx(0, abs=1e-4)
+    chance = result.chance.retrieval["all"]
+    unseen = blank.spaces["dlib"]
+    assert (blank.faces, blank.faceless, unseen.distances, blank.agreement) == (0, len(pairs), None, None)
+    assert unseen.euclidean["all"].median_rank.value == chance.median_rank.value == (n + 1) / 2
+    assert unseen.euclidean["all"].r_at_5.value == pytest.approx(chance.r_at_5.value)
+    assert by_name["mean face"].spaces["dlib"].centred_cosine["all"].r_at_1.value == pytest.approx(1 / n)
+    low, high = bounds(by_name["linear prior"].spaces["dlib"].centred_cosine["all"].median_rank)
+    assert 1 <= low <= high < (n + 1) / 4
+    assert by_name["another photo"].spaces["dlib"].centred_cosine["all"].r_at_1.value == 1
+    assert by_name["another photo"].spaces["dlib"].people == {}
+    assert result.same_video == 0
+    overall, *within = result.matching["linear prior"]
+    assert overall.auc is not None
+    assert overall.auc.value > 0.8
+    assert [found.within for found in within] == ["gender", "age", "ethnicity", "gender, age and ethnicity"]
+    assert "alignment" not in result.matching  # the one in the box hears longer vectors than these
 
-    written = json.loads(result.metrics_file.read_text())
-    assert written["version"] == 1
-    assert written["fingerprint"] == result.fingerprint
-    assert [method["name"] for method in written["methods"]] == list(by_name)
-    assert written["methods"][0]["euclidean"]["r_at_1"]["value"] == oracle.euclidean.r_at_1.value
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.json", "report.html"]
+    _check_files(result.metrics_file, result.report_file, list(by_name), n)
+    print_summary(result)
+    said = capsys.readouterr().out
+    assert all(name.split()[0] in said for name in by_name)
 
-    page = result.report_file.read_text()
-    for shown in (
-        "oracle &lt;1&gt;",
-        "blank",
-        "mean face",
-        "random face",
-        "nearest voice",
-        "linear prior",
-        "chance",
-    ):
+
+def _check_files(metrics: Path, report: Path, names: list[str], n: int) -> None:
+    written = json.loads(metrics.read_text())
+    assert written["version"] == 2
+    assert [method["name"] for method in written["methods"]] == names
+    first = written["methods"][0]
+    assert len(first["per_clip"]["rank"]) == len(written["clips"]) == n + 1
+    assert first["per_clip"]["cosine"].count(None) == 1
+    assert first["spaces"]["dlib"]["euclidean"]["all"]["r_at_1"]["value"] == pytest.approx((n + 1 / n) / (n + 1))
+    assert sorted(path.name for path in metrics.parent.iterdir()) == ["metrics.json", "report.html"]
+    page = report.read_text()
+    for shown in (*map(escape, names), "chance within gender", "step-4711", "steps 7", "Leak, allowed"):
         assert shown in page
-    for shown in ("step-4711", result.fingerprint, "imagined", "no picture", "identify nobody"):
+    for shown in ("imagined", "clips without", "identify nobody", "fewer than ten", "under 2,000"):
         assert shown in page
-    assert not re.search(r"https?:|url\(|(src|href)=\"(?!data:)", page)
+    assert written["provenance"]["fingerprint"] in page
+    own = re.sub(r"data:image/[^\"]*", "", page)
+    assert not re.search(r"https?:|url\(|(src|href)=\"[^\"]", own)
     assert "<script" not in page
 
 
+def test_true_faces_are_found_and_refused(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    """The known answer: R@1 = 1, Fréchet 0. But it is no method, so it has to be asked for."""
+    draw(tmp_path / "true", pairs)
+    images = {"oracle": tmp_path / "true"}
+    with pytest.raises(UserError, match=r"pictures of oracle are true faces.*--allow-leak"):
+        evaluate(database, images, "test", tmp_path / "out", quick(50), embed=Embedder(pairs))
+    assert not (tmp_path / "out" / "metrics.json").exists()
+    result = evaluate(database, images, "test", tmp_path / "out", quick(50, allow_leak=True), embed=Embedder(pairs))
+    oracle = result.methods[0]
+    assert oracle.spaces["dlib"].centred_cosine["all"].r_at_1.value == 1
+    assert oracle.spaces["dlib"].people["cosine"].r_at_1.value == 1
+    for realism in oracle.realism:
+        assert realism.frechet.value == pytest.approx(0, abs=1e-6)
+        assert realism.precision.value == realism.recall.value == 1
+        assert realism.few
+    assert "true faces" in result.provenance.leaks[0]
+
+
+def test_a_video_in_test_and_train_is_refused(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    shutil.copy(database, copy)
+    with Dataset(copy) as data:
+        refuse_leaks(copy, "test")
+        for number, pair in enumerate((pairs[0], data.pairs("train")[0])):
+            name = f"5MkXgwdrmJw_{number}.mp4"
+            data.connection.execute("UPDATE videos SET path = ? WHERE id = ?", (name, pair.video_id))
+    with pytest.raises(UserError, match="1 videos of test are also in train: 5MkXgwdrmJw"):
+        refuse_leaks(copy, "test")
+    with pytest.raises(UserError, match="1 videos of test are also in train: 5MkXgwdrmJw"):
+        evaluate(copy, {}, "test", tmp_path / "out", quick(50))
+    result = evaluate(copy, {}, "test", tmp_path / "out", quick(50, allow_leak=True))
+    assert "5MkXgwdrmJw" in result.provenance.leaks[0]
+    assert "Leak, allowed on request" in result.report_file.read_text()
+
+
+def test_shuffled_ones_are_at_chance(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    draw(tmp_path / "true", pairs)
+    images = {"oracle": tmp_path / "true"}
+    result = evaluate(database, images, "test", tmp_path / "out", quick(300, allow_leak=True), embed=Embedder(pairs))
+    shuffled = next(m for m in result.methods if m.kind == "control")
+    chance = result.chance.retrieval["all"]
+    found = shuffled.spaces["dlib"].centred_cosine["all"]
+    for name in ("r_at_10", "median_rank", "mrr"):
+        low, high = bounds(getattr(found, name))
+        assert low <= getattr(chance, name).value <= high
+    assert shuffled.realism == ()  # they are the same pictures
+
+
+def test_several_faces_of_a_voice_are_averaged(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    """One of the three is the true face; the best is never picked."""
+    for pair in pairs:
+        for number in range(3):
+            file = tmp_path / "several" / f"{Path(pair.path).with_suffix('')}-{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (20, 20)).save(file)
+    images = {"three": tmp_path / "several"}
+    result = evaluate(database, images, "test", tmp_path / "out", quick(50, allow_leak=True), embed=Embedder(pairs))
+    three = result.methods[0]
+    assert (three.pictures, three.missing, three.clips) == (3 * len(pairs), 0, len(pairs))
+    assert three.spaces["dlib"].euclidean["all"].r_at_1.value == pytest.approx(1 / 3, abs=0.01)
+    assert three.variety is not None
+    assert three.variety.of_voice is not None
+    assert three.variety.of_voice.value > 0.5
+    assert result.methods[1].kind == "control"
+
+
+def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    shutil.copy(database, copy)
+    with Dataset(copy) as data:
+        rows = data.connection.execute("SELECT video_id, vector FROM face_embeddings").fetchall()
+        twice = [(r["video_id"], to_blob(2 * to_vector(r["vector"]))) for r in rows]
+        data.connection.executemany("INSERT INTO face_embeddings VALUES (?, 'other', ?)", twice)
+    draw(tmp_path / "next", pairs)
+    see = Embedder(pairs)
+
+    def embed(path: Path) -> dict[str, np.ndarray]:
+        vector = see(path)["dlib"]
+        return {"dlib": vector, "other": 2 * vector}
+
+    result = evaluate(copy, {"next": tmp_path / "next"}, "test", tmp_path / "out", quick(50), embed=embed)
+    assert result.spaces == ("dlib", "other")
+    for method in result.methods:
+        if method.name != "linear prior":
+            first, second = method.spaces["dlib"], method.spaces["other"]
+            assert first.centred_cosine == second.centred_cosine
+            assert first.people.keys() == second.people.keys()
+            assert first.distances is not None
+            assert second.distances is not None
+            assert second.distances.l2.value == pytest.approx(2 * first.distances.l2.value)
+    page = result.report_file.read_text()
+    assert "by centred cosine (other)" in page
+    assert "results there are for models that learnt in it easier" in page
+
+
+def test_groups_have_counts_and_small_ones_are_marked(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    result = evaluate(database, {}, "test", tmp_path, quick(50))
+    groups = {(g.kind, g.name): g for g in result.methods[1].groups}
+    for kind in ("gender", "age", "ethnicity"):
+        assert sum(g.clips for (k, _), g in groups.items() if k == kind) == len(pairs)
+    assert all(g.few == (g.people < 10) for g in groups.values())
+    assert any(g.few for g in groups.values())
+
+
+def test_an_alignment_is_measured_where_there_is_one(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    """Its towers are set to hear the first six numbers of a person and to see the same six."""
+    model = Alignment(AlignmentConfig({"resemblyzer": 8}, DIM, dim=6))
+    with torch.no_grad():
+        for tower in (model.voice, model.face):
+            tower.map.weight.copy_(torch.eye(6, tower.map.in_features))
+    save(tmp_path / "model", model, {})
+    result = evaluate(database, {}, "test", tmp_path / "out", quick(50), model_folder=tmp_path / "model")
+    overall = result.matching["alignment"][0]
+    assert overall.clips == len(pairs)
+    assert overall.choice[2].value > 0.95
+    assert overall.choice[10].value > 0.8
+    assert overall.choice[10].low is not None
+    assert "Whose voice is it?" in result.report_file.read_text()
+    written = json.loads(result.metrics_file.read_text())
+    assert written["matching"]["alignment"][0]["choice"]["2"]["value"] == overall.choice[2].value
+
+
+def test_of_many_clips_some_are_drawn(
+    database: Path, pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ds2f.evaluation.score.MOST_CLIPS", 10)
+    monkeypatch.setattr("ds2f.evaluation.voices.MOST_CLIPS", 10)
+    result = evaluate(database, {}, "test", tmp_path, quick(50))
+    random_face = next(m for m in result.methods if m.name == "random face")
+    assert {(r.generated, r.real) for r in random_face.realism} == {(10, 10)}
+    assert random_face.spaces["dlib"].centred_cosine["all"].clips == len(pairs)
+    assert result.matching["linear prior"][0].clips == 10
+
+
 def test_without_pictures_only_baselines(database: Path, tmp_path: Path) -> None:
-    result = evaluate(database, {}, "val", tmp_path, 50)
-    assert [method.kind for method in result.methods] == ["baseline"] * 4
-
-
-def test_baselines_never_answer_with_the_person_asked_for(database: Path) -> None:
-    with Dataset(database) as data:
-        train = data.pairs("train")
-    for baseline in baselines(train, train)[1:3]:  # random face, nearest voice
-        own = {pair.identity.astype(np.float64).tobytes(): pair.person for pair in train}
-        assert all(own[v.tobytes()] != pair.person for v, pair in zip(baseline.vectors, train, strict=True))
+    result = evaluate(database, {}, "val", tmp_path, quick(50))
+    assert {method.kind for method in result.methods} == {"baseline"}
+    assert len(result.methods) == 7
 
 
 def test_what_the_user_can_mend(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
@@ -158,7 +257,9 @@ def test_what_the_user_can_mend(database: Path, pairs: list[Pair], tmp_path: Pat
     with pytest.raises(UserError, match="choose another folder"):
         evaluate(database, {}, "test", tmp_path / "file")
     with pytest.raises(UserError, match="one resample or more"):
-        evaluate(database, {}, "test", out, bootstrap=0)
+        evaluate(database, {}, "test", out, quick(0))
+    with pytest.raises(UserError, match=r"no faces of 'uniface:arcface'; add it to \[faces\] encoders"):
+        evaluate(database, {}, "test", out, Evaluate(spaces=["uniface:arcface"]))
     Dataset(tmp_path / "new.db", create=True).close()
     with pytest.raises(UserError, match=r"no usable pairs in split test .* ds2f extract"):
         evaluate(tmp_path / "new.db", {}, "test", out)

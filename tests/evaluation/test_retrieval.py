@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ds2f.evaluation.bootstrap import interval, resamples
-from ds2f.evaluation.retrieval import chance, cosine, l1, l2, rank
+from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.retrieval import DISTANCES, Ranks, chance, cosine, l1, l2, rank, rank_similarity
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ PEOPLE = [f"person {i // 2}" for i in range(60)]  # two clips each: galleries of
 
 
 def test_true_as_generated_is_first(truth: np.ndarray) -> None:
-    for distance in (l2, l1, cosine):
+    for distance in DISTANCES:
         ranks = rank(truth, truth, PEOPLE, distance)
         assert ranks.hit(1).mean() == 1.0
         assert np.median(ranks.middle) == 1.0
@@ -28,17 +28,18 @@ def test_true_as_generated_is_first(truth: np.ndarray) -> None:
 def test_shuffled_is_chance_within_the_interval(truth: np.ndarray) -> None:
     shuffled = truth[np.random.default_rng(1).permutation(60)]
     ranks = rank(shuffled, truth, PEOPLE)
-    draws = resamples(PEOPLE, 500)
-    low, high = interval(ranks.middle, draws, np.median)
-    assert low <= 30.0 <= high
-    assert high - low < 59
-    low, high = interval(ranks.hit(10), draws)
-    assert low <= 10 / 59 <= high
+    bootstrap = Bootstrap(PEOPLE, 500)
+    middle, ten = bootstrap.median(ranks.middle), bootstrap.mean(ranks.hit(10))
+    assert middle is not None
+    assert ten is not None
+    assert middle.low <= 30.0 <= middle.high
+    assert middle.high - middle.low < 59
+    assert ten.low <= 10 / 59 <= ten.high
 
 
 def test_constant_is_chance_to_the_last_digit(truth: np.ndarray) -> None:
     """Every gallery face ties with a query that points nowhere."""
-    ranks = rank(np.zeros_like(truth), truth, PEOPLE, cosine)
+    ranks = rank(np.zeros_like(truth), truth, PEOPLE, "cosine")
     assert (ranks.size == 59).all()
     assert (ranks.middle == 30.0).all()
     for k in (1, 5, 10):
@@ -88,3 +89,58 @@ def test_distances_by_hand() -> None:
     a, b = np.array([3.0, 0.0]), np.array([0.0, 4.0])
     assert (cosine(a, b), l1(a, b), l2(a, b)) == (1.0, 7.0, 5.0)
     assert cosine(a, -a) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_as_by_the_definition_row_by_row(distance: str, truth: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In small blocks, with groups, several queries to a clip, and a distance that is written out."""
+    monkeypatch.setattr("ds2f.evaluation.retrieval._BLOCK", 200)
+    rng = np.random.default_rng(3)
+    clips = rng.integers(0, 60, 150)
+    queries = truth[clips] + 2 * rng.normal(size=(150, 8))
+    within = rng.integers(0, 3, 60)
+    found = rank(queries, truth, PEOPLE, distance, clips, within)
+    written_out = {"cosine": cosine, "l1": l1, "l2": l2}[distance]
+    for i, clip in enumerate(clips):
+        others = np.array([p != PEOPLE[clip] for p in PEOPLE]) & (within == within[clip])
+        distances = written_out(queries[i], truth)
+        assert found.size[i] == others.sum() + 1
+        assert found.low[i] == found.high[i] == 1 + (distances[others] < distances[clip]).sum()
+
+
+def test_similarities_give_the_same_ranks(truth: np.ndarray) -> None:
+    queries = truth + np.random.default_rng(4).normal(size=truth.shape)
+    similarity = -np.array([l2(query, truth) for query in queries])
+    within = np.arange(60) % 2
+    for group in (None, within):
+        by_vector, by_matrix = rank(queries, truth, PEOPLE, within=group), rank_similarity(similarity, PEOPLE, group)
+        np.testing.assert_array_equal(by_vector.low, by_matrix.low)
+        np.testing.assert_array_equal(by_vector.high, by_matrix.high)
+        np.testing.assert_array_equal(by_vector.size, by_matrix.size)
+
+
+def test_recall_in_smaller_galleries_is_the_mean_over_drawn_ones() -> None:
+    rng = np.random.default_rng(5)
+    size = 30
+    for low, high in ((1, 1), (6, 6), (4, 9)):
+        drawn = []
+        for _ in range(4000):
+            others = rng.choice(np.arange(2, size + 1), 9, replace=False)  # places behind a true face moved to 1
+            place = rng.integers(low, high + 1)
+            drawn.append((others <= place).sum() + 1 <= 3)
+        ranks = Ranks(np.array([low]), np.array([high]), np.array([size]))
+        assert ranks.hit_in(3, 10)[0] == pytest.approx(np.mean(drawn), abs=0.03)
+
+
+def test_recall_in_the_whole_gallery_is_the_plain_one(truth: np.ndarray) -> None:
+    queries = truth + np.random.default_rng(6).normal(size=truth.shape)
+    ranks = rank(queries, truth, PEOPLE)
+    np.testing.assert_allclose(ranks.hit_in(5, 59), ranks.hit(5))
+    np.testing.assert_allclose(ranks.hit_in(5, 1000), ranks.hit(5))
+    blind = chance(np.full(4, 59))
+    np.testing.assert_allclose(blind.hit_in(5, 20), 5 / 20)
+
+
+def test_curve_is_the_mean_of_hits(truth: np.ndarray) -> None:
+    ranks = rank(np.round(truth), np.round(truth) // 2, PEOPLE)
+    np.testing.assert_allclose(ranks.curve(), [ranks.hit(k).mean() for k in range(1, 60)])

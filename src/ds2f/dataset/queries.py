@@ -236,7 +236,7 @@ class Dataset:
                 r["coverage"],
                 r["corpus"],
                 r["person"],
-                _attributes(r["attributes"]),
+                parse_attributes(r["attributes"]),
                 None if r["voice"] is None else to_vector(r["voice"]),
             )
 
@@ -318,7 +318,7 @@ class Dataset:
         return digest.hexdigest()[:12]
 
 
-def _attributes(text: str | None) -> Attributes | None:
+def parse_attributes(text: str | None) -> Attributes | None:
     found = json.loads(text or "{}")
     if not found:
         return None

@@ -1,77 +1,150 @@
-"""What must be beaten: identity vectors that need no diffusion, no picture, or no voice."""
+"""What must be beaten, and what cannot be: answers that need no diffusion, no picture, no voice, or the true person."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ds2f.dataset.queries import Pair
+from ds2f.evaluation.subjects import Split, Subjects
 from ds2f.models.linear import LinearPrior
+from ds2f.types import FaceLabels, decade_of
+
+_ENOUGH = 3  # train faces that make a mean of their attributes
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """vectors: (n, di) float64, one per clip of the split; description: a phrase for the report."""
+class Answers:
+    """What one method says to the clips: m faces, several to a clip if it likes.
+
+    kind: images, control or baseline; source: a folder, or a phrase for the report; clips: (m,) int, the clip of each
+    face; vectors: {space: (m, d) float64}, NaN for a clip without a face; real: whether they are photos or look like
+    some, so that realism can be measured; own: they show the true person, whose mean vector therefore knows them;
+    files: (m,) pictures, None where there is none; generation: what generation.json says.
+    """
 
     name: str
-    description: str
-    vectors: np.ndarray
+    kind: str
+    source: str
+    clips: np.ndarray
+    vectors: Mapping[str, np.ndarray]
+    real: bool = False
+    own: bool = False
+    files: tuple[Path | None, ...] = ()
+    missing: int = 0
+    faceless: int = 0
+    generation: Mapping[str, Any] = field(default_factory=dict)
 
 
-def mean_face(train: Sequence[Pair], pairs: Sequence[Pair]) -> Baseline:
-    vectors = np.tile(identities(train).mean(0), (len(pairs), 1))
-    return Baseline("mean face", "the mean identity vector of the train split, whatever the voice", vectors)
-
-
-def random_face(pairs: Sequence[Pair], seed: int) -> Baseline:
-    """A real face, but somebody else's. It lies in the gallery itself, at distance 0, so its R@1 is 0 and the
-    rest stays at chance: what a perfectly real picture without any likeness is worth."""
+def baselines(subjects: Subjects, seed: int = 0) -> list[Answers]:
+    """All that the data allows: those that learn from train need two people there, the last a person with two
+    videos."""
     rng = np.random.default_rng(seed)
-    people = np.array([pair.person for pair in pairs])
-    chosen = [rng.choice(np.flatnonzero(people != person)) for person in people]
-    vectors = identities(pairs)[chosen]
-    return Baseline("random face", "a real face of the same split, of another person", vectors)
+    found = []
+    if subjects.train is not None:
+        found += [
+            mean_face(subjects, subjects.train),
+            linear_prior(subjects, subjects.train),
+            nearest_voice(subjects, subjects.train),
+            attributes_only(subjects, subjects.train),
+        ]
+    found += [random_face(subjects, rng, gender=False), random_face(subjects, rng, gender=True)]
+    another = another_photo(subjects)
+    return [*found, another] if len(another.clips) else found
 
 
-def nearest_voice(train: Sequence[Pair], pairs: Sequence[Pair]) -> Baseline:
+def mean_face(subjects: Subjects, train: Split) -> Answers:
+    def of(space: str) -> np.ndarray:
+        return np.tile(train.identities[space].mean(0), (len(subjects.reference), 1))
+
+    return _answers("mean face", "the mean identity vector of the train split, whatever the voice", subjects, of)
+
+
+def linear_prior(subjects: Subjects, train: Split) -> Answers:
+    def of(space: str) -> np.ndarray:
+        prior = LinearPrior.fit(train.voices, train.identities[space])
+        return prior.predict(subjects.measured.voices).astype(np.float64)
+
+    return _answers("linear prior", "ridge regression from voice to identity, fitted on train", subjects, of)
+
+
+def nearest_voice(subjects: Subjects, train: Split) -> Answers:
     """The face of the train clip whose voice is nearest by cosine. In the train split, of another person."""
-    known, heard = _unit(voices(train)), _unit(voices(pairs))
-    similarity = heard @ known.T  # (n, train)
-    names = np.array([pair.person for pair in train])
-    for i, pair in enumerate(pairs):
-        similarity[i, names == pair.person] = -np.inf
-    vectors = identities(train)[similarity.argmax(1)]
-    return Baseline("nearest voice", "the face of the train person with the most similar voice", vectors)
+    similarity = _unit(subjects.measured.voices) @ _unit(train.voices).T  # (n, train)
+    names = np.array(train.people)
+    for i, person in enumerate(subjects.measured.people):
+        similarity[i, names == person] = -np.inf
+    chosen = similarity.argmax(1)
+    text = "the face of the train person with the most similar voice"
+    return _answers("nearest voice", text, subjects, lambda space: train.identities[space][chosen], real=True)
 
 
-def linear_prior(train: Sequence[Pair], pairs: Sequence[Pair]) -> Baseline:
-    vectors = LinearPrior.fit(voices(train), identities(train)).predict(voices(pairs)).astype(np.float64)
-    return Baseline("linear prior", "ridge regression from voice to identity, fitted on train", vectors)
+def attributes_only(subjects: Subjects, train: Split) -> Answers:
+    """The mean train face of the true face's gender, decade and ethnicity, or of as many as have enough faces: what one
+    gets who knows these three and nothing else."""
+    chosen = [_alike(subjects.labels, i, train.labels) for i in range(len(subjects.reference))]
+
+    def of(space: str) -> np.ndarray:
+        return np.stack([train.identities[space][rows].mean(0) for rows in chosen])
+
+    text = "the mean train face of the true gender, decade and ethnicity, told and not heard"
+    return _answers("attributes only", text, subjects, of)
 
 
-def baselines(train: Sequence[Pair], pairs: Sequence[Pair], seed: int = 0) -> list[Baseline]:
-    """All four, for the clips of `pairs`. Three learn from `train`: with fewer than two people there, they are out."""
-    if len({pair.person for pair in train}) < 2:
-        return [random_face(pairs, seed)]
-    return [
-        mean_face(train, pairs),
-        random_face(pairs, seed),
-        nearest_voice(train, pairs),
-        linear_prior(train, pairs),
-    ]
+def random_face(subjects: Subjects, rng: np.random.Generator, gender: bool) -> Answers:
+    """A real face of somebody else: what a perfectly real picture without likeness is worth. Of the train split, where
+    there is one: a face out of the gallery would find itself."""
+    donors = subjects.train or subjects.measured
+    names, genders = np.array(donors.people), donors.labels.gender
+    chosen = []
+    for person, wanted in zip(subjects.measured.people, subjects.labels.gender, strict=True):
+        others = names != person
+        right = others & (genders == wanted) if gender else others
+        chosen.append(int(rng.choice(np.flatnonzero(right if right.any() else others))))
+    name = "random face of the right gender" if gender else "random face"
+    text = f"a real face of another person{', of the true gender' if gender else ''}"
+    return _answers(name, text, subjects, lambda space: donors.identities[space][chosen], real=True)
 
 
-def identities(pairs: Sequence[Pair]) -> np.ndarray:
-    """(n, di) float64"""
-    return np.stack([pair.identity for pair in pairs]).astype(np.float64)
+def another_photo(subjects: Subjects) -> Answers:
+    """The ceiling: the face in the voice's own video, where the true face is taken from another one."""
+    clips = np.flatnonzero(subjects.reference != np.arange(len(subjects.reference)))
+    text = "another true photo of the same person, from another video: the ceiling"
+    vectors = {space: found[clips] for space, found in subjects.measured.identities.items()}
+    return Answers("another photo", "baseline", text, clips, vectors, real=True, own=True)
 
 
-def voices(pairs: Sequence[Pair]) -> np.ndarray:
-    """(n, dv) float64"""
-    return np.stack([pair.voice for pair in pairs]).astype(np.float64)
+def shuffled(answers: Answers, subjects: Subjects, seed: int = 0) -> Answers:
+    """The same faces given to other people's clips: whatever they score, the voice has no part in it. (Somebody with
+    more than half of all clips gets some of their own.)"""
+    person = np.unique(np.asarray(subjects.measured.people), return_inverse=True)[1]
+    places = np.random.default_rng(seed).permutation(person.max() + 1)
+    order = np.argsort(places[person], kind="stable")  # a circle of people in random order, their clips side by side,
+    given_to = np.empty_like(order)
+    given_to[order] = np.roll(order, np.bincount(person).max())  # turned so far that nobody meets themselves
+    given = replace(answers, name=f"{answers.name}, voices shuffled", kind="control", generation={})
+    return replace(
+        given, clips=given_to[answers.clips], source=f"the faces of {answers.name}, of other people's voices"
+    )
+
+
+def _answers(name: str, text: str, subjects: Subjects, of: Callable[[str], np.ndarray], real: bool = False) -> Answers:
+    """One vector for every clip."""
+    vectors = {space: of(space) for space in subjects.spaces}
+    return Answers(name, "baseline", text, np.arange(len(subjects.reference)), vectors, real)
+
+
+def _alike(true: FaceLabels, i: int, train: FaceLabels) -> np.ndarray:
+    gender = train.gender == true.gender[i]
+    decade = gender & (decade_of(train.age) == decade_of(true.age[i : i + 1])[0])
+    for members in (decade & (train.ethnicity == true.ethnicity[i]), decade, gender):
+        if members.sum() >= _ENOUGH:
+            return np.flatnonzero(members)
+    return np.arange(len(train.age))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

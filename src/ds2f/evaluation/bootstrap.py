@@ -3,6 +3,9 @@
 Percentile bootstrap over clusters (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13;
 Davison & Hinkley 1997, ch. 3.8). Only the queries are drawn anew; the ranks come from the full gallery, whose
 size they need.
+
+A draw of P people with replacement is a row of P counts, multinomially distributed, and the mean over the clips of a
+draw is (counts · sums) / (counts · numbers): the means of all draws and all measures are two matrix products.
 """
 
 from __future__ import annotations
@@ -11,28 +14,74 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ds2f.evaluation.results import Measure
 
-def resamples(people: Sequence[str], count: int, seed: int = 0) -> list[np.ndarray]:
-    """`count` draws of as many people as there are, with replacement; each is the indices of all their clips.
+LEVEL = (0.025, 0.975)
+_CHUNK = 2**23  # numbers held at once where a statistic needs every clip of every draw
 
-    people: one name per clip. All methods should share the draws, so as to be compared on the same people.
+
+class Bootstrap:
+    """The draws, which all methods share, so as to be compared on the same people.
+
+    person: (n,) int, whose clip each is; counts: (draws, people), how often each person was drawn.
     """
-    names, person = np.unique(np.asarray(people), return_inverse=True)
-    clips = [np.flatnonzero(person == i) for i in range(len(names))]
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(names), size=(count, len(names)))
-    return [np.concatenate([clips[i] for i in draw]) for draw in draws]
+
+    def __init__(self, people: Sequence[str], draws: int, seed: int = 0) -> None:
+        """people: one name per clip."""
+        names, self.person = np.unique(np.asarray(people), return_inverse=True)
+        rng = np.random.default_rng(seed)
+        self.counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), draws).astype(np.float64)
+
+    def mean(self, values: np.ndarray) -> Measure | None:
+        """values: (n,), NaN for clips that do not take part; None if none does."""
+        if np.isnan(values).all():
+            return None
+        return Measure(float(np.nanmean(values)), *interval(self.means(values)))
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """(draws, ...) mean of every draw, NaN for one without a clip. values: (n, ...), NaN for no value."""
+        totals = self.sums(np.nan_to_num(values, nan=0.0))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(totals / self.sums(~np.isnan(values)))
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """(draws, ...) sum over the clips of every draw. values: (n, ...), without NaN."""
+        flat = np.zeros((self.counts.shape[1], int(np.prod(values.shape[1:]))))
+        np.add.at(flat, self.person, values.reshape(len(values), -1).astype(np.float64))
+        return (self.counts @ flat).reshape(-1, *values.shape[1:])
+
+    def median(self, values: np.ndarray) -> Measure | None:
+        """As `mean`, for the median: the values sorted once, each draw is a running sum of counts along them."""
+        order = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]  # NaN comes last
+        if not len(order):
+            return None
+        ordered, found = values[order], np.empty(len(self.counts))
+        step = max(1, _CHUNK // len(order))
+        for at in range(0, len(self.counts), step):
+            weights = np.cumsum(self.counts[at : at + step, self.person[order]], axis=1)
+            found[at : at + step] = _weighted_median(ordered, weights)
+        return Measure(float(np.median(ordered)), *interval(found))
+
+    def statistic(self, value: float, of_weights: Callable[[np.ndarray], float], most: int) -> Measure:
+        """Any other statistic: a function of the weights of the clips, (n,) float. most: draws at most, as it is dear.
+
+        Drawing with replacement makes copies, which distances between sets take for a smaller set: their draws lie
+        too high. So the draws are moved to have their mean at the value, and only their spread is used.
+        """
+        found = np.array([of_weights(counts[self.person]) for counts in self.counts[:most]])
+        low, high = interval(found - found.mean() + value)
+        return Measure(value, low, high)
 
 
-def interval(
-    values: np.ndarray, draws: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float] = np.mean
-) -> tuple[float, float]:
-    """(2.5 %, 97.5 %) quantiles of statistic(values[draw]). values: (clips,), NaN where there is none."""
-    found = []
-    for draw in draws:
-        drawn = values[draw]
-        drawn = drawn[~np.isnan(drawn)]
-        if len(drawn):
-            found.append(statistic(drawn))
-    low, high = np.quantile(found, (0.025, 0.975))
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """(2.5 %, 97.5 %) quantiles of (draws,) statistics; those that are NaN had nothing to measure."""
+    low, high = np.nanquantile(draws, LEVEL)
     return float(low), float(high)
+
+
+def _weighted_median(ordered: np.ndarray, running: np.ndarray) -> np.ndarray:
+    """ordered: (n,) values; running: (draws, n) running sums of their counts. NaN for a draw of nothing."""
+    total = running[:, -1]
+    lower = np.argmax(running >= (total / 2)[:, None], axis=1)
+    upper = np.argmax(running > (total / 2)[:, None], axis=1)  # the next one, if half of the draw ends exactly here
+    return np.where(total > 0, (ordered[lower] + ordered[upper]) / 2, np.nan)

@@ -1,13 +1,12 @@
-"""Identity vectors of a folder of pictures that some method drew, one for each clip of the split.
+"""Identity vectors of a folder of pictures that some method drew for the clips of the split.
 
-The picture of the clip `a/b.mp4` is `FOLDER/a/b.png` (or .jpg, .jpeg, .webp). It goes the same way as a real
-face: the same detector, the same descriptor.
+The picture of the clip `a/b.mp4` is `FOLDER/a/b.png` (or .jpg, .jpeg, .webp); several are `a/b-0.png`, `a/b-1.png`, and
+so on, and all of them count. They go the same way as a real face: the same detector, the same descriptors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,69 +14,103 @@ import numpy as np
 from ds2f.config import Audio, Faces
 from ds2f.dataset.queries import Pair
 from ds2f.errors import ItemError, UserError
+from ds2f.evaluation.baselines import Answers
 from ds2f.media import read_image
 from ds2f.types import Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
-Embed = Callable[[Path], np.ndarray]
-"""A picture file to its (d,) identity vector. Raises ItemError if it shows no usable face."""
+Embed = Callable[[Path], Mapping[str, np.ndarray]]
+"""A picture file to {space: (d,) identity vector}. Raises ItemError if it shows no usable face."""
 
 Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all)."""
 
 
-@dataclass(frozen=True)
-class FolderVectors:
-    """vectors: (n, d) float64 in the order of the clips, NaN where there is no face; files: None where there
-    is no picture; missing: clips without a picture; faceless: pictures without a usable face."""
-
-    vectors: np.ndarray
-    files: tuple[Path | None, ...]
-    missing: int
-    faceless: int
-
-
-def dlib_embedder() -> Embed:
-    """MTCNN and dlib, loaded once, as extraction uses them."""
+def embedder(spaces: Sequence[str]) -> Embed:
+    """MTCNN and the face encoders, loaded once, as extraction uses them. Raises UserError for one that is missing."""
     from ds2f.extract.item import Extractor
     from ds2f.extract.settings import Settings
+    from ds2f.face.registry import load_embedder
 
     extractor = Extractor(Settings(Audio(), Faces()))
-    return lambda path: extractor.still(read_image(Source(path)))[0].identity
+    others = {space: load_embedder(space) for space in spaces if space != extractor.embedder.name}
+
+    def embed(path: Path) -> dict[str, np.ndarray]:
+        face, image, found = extractor.still(read_image(Source(path)))
+        more = {space: model.embed([image], [found])[0] for space, model in others.items()}
+        return {extractor.embedder.name: face.identity, **more}
+
+    return embed
 
 
-def find_pictures(folder: Path, pairs: Sequence[Pair]) -> tuple[Path | None, ...]:
-    """The picture of each clip. UserError without a folder, or without any picture."""
+def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:
+    """The pictures of each clip, in order. UserError without a folder, or without any picture."""
     if not folder.is_dir():
         raise UserError(f"There is no folder of pictures at {folder}; make it with ds2f generate, or give another.")
-    files = tuple(_picture(folder, pair.path) for pair in pairs)
-    if not any(files):
+    found = [_pictures(folder, pair.path) for pair in pairs]
+    if not any(found):
         wanted = folder / Path(pairs[0].path).with_suffix(".png")
         raise UserError(
             f"No picture in {folder} belongs to any of the {len(pairs)} clips; a picture must have the "
             f"path of its clip with another ending, such as {wanted}."
         )
-    return files
+    return found
 
 
-def embed_folder(
-    files: Sequence[Path | None], embed: Embed, dim: int, progress: Progress | None = None
-) -> FolderVectors:
-    """files: one per clip, see `find_pictures`; dim: length of an identity vector."""
-    vectors = np.full((len(files), dim), np.nan)
+def embed_pictures(
+    name: str,
+    folder: Path,
+    files: Sequence[Sequence[Path]],
+    embed: Embed,
+    dims: Mapping[str, int],
+    tick: Callable[[], None],
+) -> Answers:
+    """files: of each clip, see `find_pictures`; dims: {space: length of a vector}; tick: called after every picture.
+
+    A clip without a picture, and a picture without a face, have a row of NaN, so that they count as a blind guess.
+    """
+    clips: list[int] = []
+    shown: list[Path | None] = []
+    vectors: dict[str, list[np.ndarray]] = {space: [] for space in dims}
     faceless = 0
-    for i, file in enumerate(files):
-        if file is not None:
-            try:
-                vectors[i] = embed(file)
-            except ItemError:
-                faceless += 1
-        if progress is not None:
-            progress(i + 1, len(files))
-    return FolderVectors(vectors, tuple(files), sum(file is None for file in files), faceless)
+    for clip, of_clip in enumerate(files):
+        wanted: Sequence[Path | None] = of_clip or [None]
+        for file in wanted:
+            found: Mapping[str, np.ndarray] = {}
+            if file is not None:
+                try:
+                    found = embed(file)
+                except ItemError:
+                    faceless += 1
+                tick()
+            clips.append(clip)
+            shown.append(file)
+            for space, dim in dims.items():
+                vectors[space].append(found.get(space, np.full(dim, np.nan)))
+    return Answers(
+        name,
+        "images",
+        str(folder),
+        np.array(clips),
+        {space: np.stack(rows).astype(np.float64) for space, rows in vectors.items()},
+        real=True,
+        files=tuple(shown),
+        missing=sum(not of_clip for of_clip in files),
+        faceless=faceless,
+    )
 
 
-def _picture(folder: Path, clip: str) -> Path | None:
-    candidates = ((folder / clip).with_suffix(suffix) for suffix in SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
+def _pictures(folder: Path, clip: str) -> list[Path]:
+    stem = str((folder / clip).with_suffix(""))
+    single = _picture(stem)
+    if single is not None:
+        return [single]
+    several: list[Path] = []
+    while (numbered := _picture(f"{stem}-{len(several)}")) is not None:
+        several.append(numbered)
+    return several
+
+
+def _picture(stem: str) -> Path | None:
+    return next((path for suffix in SUFFIXES if (path := Path(stem + suffix)).is_file()), None)

@@ -14,23 +14,20 @@ from markupsafe import Markup
 from PIL import Image
 
 from ds2f.errors import ItemError
+from ds2f.evaluation.baselines import Answers
+from ds2f.evaluation.charts import age_scatter, rank_curves
 from ds2f.evaluation.results import Evaluation, Measure, MethodResult
 from ds2f.media import read_image
 from ds2f.types import Source
 
 PICTURE = 160  # pixels; shown at about half of it, sharp on a phone's screen
 RANDOM_ROWS, EXTREME_ROWS = 12, 6
-# In the rank curve, image methods are coloured and baselines are grey.
-COLOURS = ("#0b6e4f", "#c8553d", "#3d5a98", "#8a5a9e")
-GREYS = ("#9a9a9a", "#8a8a8a", "#5c5c5c", "#222222")
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """crops: WebP bytes of the true face of every clip; files: {method: picture of every clip, or None}."""
-
-    crops: tuple[bytes, ...]
-    files: Mapping[str, tuple[Path | None, ...]]
+GALLERIES = {
+    "all": "Among everybody",
+    "gender": "Among faces of the true gender",
+    "gender_age": "Among faces of the true gender and decade",
+}
+NOTHING = Markup("–")
 
 
 @dataclass(frozen=True)
@@ -55,32 +52,46 @@ class Gallery:
     rows: tuple[Row, ...]
 
 
-def render_report(evaluation: Evaluation, curves: Mapping[str, np.ndarray], pictures: Pictures) -> str:
-    """The page. curves: {method or "chance": R@k for k = 1, 2, ...}."""
+def render_report(
+    evaluation: Evaluation, curves: Mapping[str, np.ndarray], crops: Sequence[bytes], answers: Sequence[Answers]
+) -> str:
+    """The page. curves: {method: R@k for k = 1, 2, ...}; crops: WebP bytes of the true face of every clip; answers: of
+    the methods, for their pictures."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=_percent, number=_number, rank=_rank)
+    environment.filters.update(percent=_percent, number=_number, rank=_rank, years=_years, share=_share, digits=_digits)
     template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text("utf-8"))
+    drawn = [method for method in evaluation.methods if method.kind == "images"]
+    seen = [method for method in drawn if method.agreement is not None]
     return template.render(
-        evaluation=evaluation,
-        drawn=[method for method in evaluation.methods if method.kind == "images"],
-        galleries=_galleries(evaluation, pictures),
-        curve=_uri(_curve_png(evaluation, curves), "png"),
+        e=evaluation,
+        kinds={
+            kind: [method for method in evaluation.methods if method.kind == kind]
+            for kind in ("images", "control", "baseline")
+        },
+        drawn=drawn,
+        seen=seen,
+        galleries=GALLERIES,
+        pictures=_galleries(evaluation, drawn, crops, {a.name: a for a in answers}),
+        curve=_uri(rank_curves(evaluation, curves), "svg+xml"),
+        scatters={method.name: _uri(age_scatter(evaluation, method), "svg+xml") for method in seen},
     )
 
 
-def _galleries(evaluation: Evaluation, pictures: Pictures) -> list[Gallery]:
-    """Random clips, and the best and the worst of the first image method."""
-    drawn = [method for method in evaluation.methods if method.kind == "images"]
+def _galleries(
+    evaluation: Evaluation, drawn: Sequence[MethodResult], crops: Sequence[bytes], answers: Mapping[str, Answers]
+) -> list[Gallery]:
+    """Random clips, and the best and the worst of the first method with pictures."""
     if not drawn:
         return []
     first = drawn[0]
-    ranks = np.array(first.ranks)
-    have = np.flatnonzero([file is not None for file in pictures.files[first.name]])
-    chosen = np.sort(np.random.default_rng(evaluation.seed).permutation(have)[:RANDOM_ROWS])
+    files = {method.name: _first_files(answers[method.name], len(crops)) for method in drawn}
+    have = np.flatnonzero([file is not None for file in files[first.name]])
+    ranks = np.array([np.nan if rank is None else rank for rank in first.per_clip["rank"]])
+    chosen = np.sort(np.random.default_rng(evaluation.provenance.seed).permutation(have)[:RANDOM_ROWS])
     ordered = have[np.argsort(ranks[have], kind="stable")]
 
     def rows(indices: Sequence[int] | np.ndarray) -> tuple[Row, ...]:
-        return tuple(_row(int(i), evaluation, drawn, pictures) for i in indices)
+        return tuple(_row(int(i), evaluation, drawn, crops, files) for i in indices)
 
     return [
         Gallery("Random clips", "Drawn blindly: the honest impression.", rows(chosen)),
@@ -89,13 +100,27 @@ def _galleries(evaluation: Evaluation, pictures: Pictures) -> list[Gallery]:
     ]
 
 
-def _row(i: int, evaluation: Evaluation, drawn: Sequence[MethodResult], pictures: Pictures) -> Row:
-    cells = [Cell(_uri(pictures.crops[i], "webp"), "true face")]
+def _first_files(answers: Answers, count: int) -> list[Path | None]:
+    """The first picture of each clip: of several, the first drawn and not the best."""
+    found: list[Path | None] = [None] * count
+    for clip, file in zip(answers.clips[::-1], answers.files[::-1], strict=True):
+        found[clip] = file
+    return found
+
+
+def _row(
+    i: int,
+    evaluation: Evaluation,
+    drawn: Sequence[MethodResult],
+    crops: Sequence[bytes],
+    files: Mapping[str, Sequence[Path | None]],
+) -> Row:
+    cells = [Cell(_uri(crops[i], "webp"), "true face")]
     for method in drawn:
-        file = pictures.files[method.name][i]
+        file, rank = files[method.name][i], method.per_clip["rank"][i]
         picture = None if file is None else _thumbnail(file)
-        cells.append(Cell(picture, method.name, f"rank {method.ranks[i]:g}"))
-    return Row(evaluation.paths[i], tuple(cells))
+        cells.append(Cell(picture, method.name, "" if rank is None else f"rank {round(rank, 1):g}"))
+    return Row(evaluation.clips[i].path, tuple(cells))
 
 
 def _thumbnail(file: Path) -> str | None:
@@ -109,57 +134,40 @@ def _thumbnail(file: Path) -> str | None:
     return _uri(buffer.getvalue(), "webp")
 
 
-def _curve_png(evaluation: Evaluation, curves: Mapping[str, np.ndarray]) -> bytes:
-    from matplotlib.figure import Figure  # not pyplot: it would look for a screen
-
-    figure = Figure(figsize=(7.2, 4.4), dpi=170, facecolor="white", layout="constrained")
-    axes = figure.add_subplot()
-    colours = {"images": iter(COLOURS * 9), "baseline": iter(GREYS * 9)}
-    styles = iter((":", "-.", "--", "-") * 9)
-    for method in evaluation.methods:
-        drawn, curve = method.kind == "images", curves[method.name]
-        axes.plot(
-            np.arange(1, len(curve) + 1),
-            100 * curve,
-            color=next(colours[method.kind]),
-            linewidth=2.4 if drawn else 1.3,
-            linestyle="-" if drawn else next(styles),
-            label=method.name,
-            zorder=3 if drawn else 2,
-        )
-    blind = 100 * curves["chance"]
-    axes.plot(np.arange(1, len(blind) + 1), blind, color="#d9d9d9", linewidth=5, label="chance", zorder=1)
-    axes.set_xlim(1, len(blind))
-    axes.set_ylim(0, 100)
-    axes.set_xlabel("k nearest faces of the gallery")
-    axes.set_ylabel("clips whose true face is among them (%)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#eeeeee")
-    axes.legend(frameon=False, loc="lower right")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
 def _uri(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _show(measure: Measure, text: Callable[[float], str]) -> Markup:
+def _show(measure: Measure | None, text: Callable[[float], str]) -> Markup:
     """The value, and its interval in small print."""
+    if measure is None or np.isnan(measure.value):
+        return NOTHING
     value = Markup("<b>{}</b>").format(text(measure.value))
     if measure.low is None or measure.high is None:
         return value
-    return value + Markup(" <small>{}–{}</small>").format(text(measure.low), text(measure.high))
+    return value + Markup(" <small>{} – {}</small>").format(text(measure.low), text(measure.high))
 
 
-def _percent(measure: Measure) -> Markup:
+def _percent(measure: Measure | None) -> Markup:
     return _show(measure, lambda value: f"{100 * value:.1f}")
 
 
-def _number(measure: Measure) -> Markup:
+def _number(measure: Measure | None) -> Markup:
     return _show(measure, "{:.3f}".format)
 
 
-def _rank(measure: Measure) -> Markup:
+def _digits(measure: Measure | None, factor: float = 1.0) -> Markup:
+    return _show(measure, lambda value: f"{factor * value:#.3g}".rstrip("."))
+
+
+def _rank(measure: Measure | None) -> Markup:
     return _show(measure, lambda value: f"{round(value, 1):g}")
+
+
+def _years(measure: Measure | None) -> Markup:
+    return _show(measure, lambda value: f"{value:.1f}")
+
+
+def _share(value: float, whole: float) -> str:
+    """CSS length of a part of a bar."""
+    return f"{100 * min(1.0, max(0.0, value / whole)):.2f}%" if whole else "0%"

@@ -1,13 +1,17 @@
-"""What an evaluation found. `metrics.json` is the `Evaluation` below, field by field, by the same names."""
+"""What an evaluation found. `metrics.json` is the `Evaluation` below, field by field, by the same names; what each
+number means, and how it is come by, is written in docs/evaluation.md."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 """Of metrics.json; counts up when a name or its meaning changes."""
+
+FEW_PEOPLE = 10
+"""Groups of fewer identities are marked: their numbers say little, and something about persons."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,30 @@ class Measure:
 @dataclass(frozen=True)
 class Retrieval:
     """r_at_1, r_at_5, r_at_10: share of clips in [0, 1] whose true face is among the nearest k of the
-    gallery; median_rank: 1 is best; mrr: mean of 1 / rank, in (0, 1]. See `retrieval` for the protocol."""
+    gallery; median_rank: 1 is best; mrr: mean of 1 / rank, in (0, 1]. See `retrieval` for the protocol.
 
+    clips: that took part; gallery: median number of faces that a query chose from.
+    """
+
+    clips: int
+    gallery: float
     r_at_1: Measure
     r_at_5: Measure
     r_at_10: Measure
     median_rank: Measure
     mrr: Measure
+
+
+@dataclass(frozen=True)
+class Recall:
+    """The field's protocol: people, each as the mean vector of all their faces; one generated face per person; the mean
+    over all galleries of so many people. r_at_1, r_at_5, r_at_10: in [0, 1]."""
+
+    people: int
+    gallery: int
+    r_at_1: Measure
+    r_at_5: Measure
+    r_at_10: Measure
 
 
 @dataclass(frozen=True)
@@ -42,53 +63,186 @@ class Distances:
 
 
 @dataclass(frozen=True)
+class SpaceResult:
+    """One method in the space of one face encoder. centred_cosine, euclidean: {gallery: retrieval}, galleries "all",
+    "gender" (of the true gender) and "gender_age" (and decade); people: {distance: the field's protocol} for "cosine",
+    "l1" and "l2"; distances: None if no clip has a face. Cosine is centred by the mean identity of the train split."""
+
+    centred_cosine: dict[str, Retrieval]
+    euclidean: dict[str, Retrieval]
+    people: dict[str, Recall]
+    distances: Distances | None
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One attribute as seen in the generated faces, against the true ones. accuracy; balanced: mean over the true
+    classes of the share that is right; confusion: [true][generated] faces, in the order of `names`, a clip with several
+    faces counting once in all."""
+
+    names: tuple[str, ...]
+    accuracy: Measure
+    balanced: Measure
+    confusion: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """age_mae: years; decade: age in steps of ten years."""
+
+    gender: Classes
+    ethnicity: Classes
+    decade: Classes
+    age_mae: Measure
+
+
+@dataclass(frozen=True)
+class Realism:
+    """Generated against true faces of the same clips, in a named feature space. few: under 2,000 images, where the
+    Fréchet distance is biased upwards. frechet ≥ 0; kernel: unbiased, may fall below 0; precision: share of generated
+    faces that look real; recall: share of real faces that the generated ones cover; both in [0, 1]."""
+
+    space: str
+    generated: int
+    real: int
+    few: bool
+    frechet: Measure
+    kernel: Measure
+    precision: Measure
+    recall: Measure
+
+
+@dataclass(frozen=True)
+class Variety:
+    """Mean L2 distance of identity vectors. of_voice: between faces of one voice, None if it has only one;
+    of_all: between faces of different clips."""
+
+    of_voice: Measure | None
+    of_all: Measure
+
+
+@dataclass(frozen=True)
+class Matching:
+    """auc: area under the ROC curve; eer: where misses and false alarms are equally frequent; both over all pairs of a
+    voice and a face; choice: {N: share of voices whose face is picked out of N}; all in [0, 1], chance 0.5, 0.5, 1/N.
+
+    within: what the wrong faces have in common with the true one, "" for nothing; clips: voices that had a choice.
+    """
+
+    within: str
+    clips: int
+    auc: Measure | None
+    eer: Measure | None
+    choice: dict[int, Measure]
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """Clips of one group, in the gallery of everybody, by centred cosine. kind: gender, age, ethnicity or language;
+    few: of fewer than FEW_PEOPLE people. The measures are None where the method has no face in the group."""
+
+    kind: str
+    name: str
+    clips: int
+    people: int
+    few: bool
+    r_at_10: Measure | None
+    median_rank: Measure | None
+    mrr: Measure | None
+    cosine: Measure | None
+    gender: Measure | None
+    age_mae: Measure | None
+
+
+@dataclass(frozen=True)
 class MethodResult:
     """One row of the tables.
 
-    kind: images or baseline; source: the folder, or what the baseline is; faces: clips with a generated face;
-    missing: clips without a picture; faceless: pictures without a usable face (both count as chance in
-    retrieval); euclidean, centred_cosine: retrieval by that distance, centred by the mean identity of the
-    train split; distances: None if no clip has a face; ranks: one per clip, Euclidean, halves where faces
-    tie; generation: what generation.json of the folder says, empty without one.
+    kind: images, control (our images given to other clips) or baseline; source: the folder, or what the baseline is;
+    clips: it is measured on (those where it exists at all); pictures: found; faces: pictures with a usable face;
+    missing: clips without a picture; faceless: pictures without a usable face (both count as chance in retrieval);
+    spaces: {face encoder: results}; per_clip: {measure: one value per clip, in the order of `Evaluation.clips`, None
+    where it does not apply}; generation: what generation.json of the folder says, empty without one.
     """
 
     name: str
     kind: str
     source: str
+    clips: int
+    pictures: int
     faces: int
     missing: int
     faceless: int
-    euclidean: Retrieval
-    centred_cosine: Retrieval
-    distances: Distances | None
-    ranks: tuple[float, ...]
-    generation: dict[str, Any]
+    spaces: dict[str, SpaceResult]
+    agreement: Agreement | None
+    realism: tuple[Realism, ...]
+    variety: Variety | None
+    groups: tuple[GroupResult, ...]
+    per_clip: dict[str, tuple[float | None, ...]]
+    generation: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """version: see VERSION; database, fingerprint: the dataset, and the hash of which clips are in which
-    split; clips, people, gallery: of the measured split, gallery being the median number of faces that a
-    query chooses from; train_clips, train_people: of the split that the baselines learnt from; bootstrap,
-    seed: of the intervals and the random face; versions: of ds2f and the packages that measured; paths: the
-    clips, in the order of every `ranks`."""
+class Clip:
+    """One clip that is measured. path: relative to its root; age: years; gender, ethnicity: as the corpus states, else
+    as the attribute model sees the true face; language: "" where it is not known; reference: path of the video that
+    the true face was taken from, another one than the voice's where the person has several."""
 
-    version: int
+    path: str
+    person: str
+    age: float
+    gender: str
+    ethnicity: str
+    language: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Chance:
+    """retrieval: guessing blindly, {gallery: retrieval}; knowing_gender: guessing among faces of the right gender, in
+    the gallery of all; people: K / N of the field's protocol; people_knowing_gender: 2K / N."""
+
+    retrieval: dict[str, Retrieval]
+    knowing_gender: Retrieval
+    people: Recall
+    people_knowing_gender: Recall
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """database, fingerprint: the dataset, and the hash of which clips are in which split; train_clips, train_people: of
+    the split that the baselines learnt from; bootstrap, seed: of the intervals and the random faces; voice_encoder;
+    trained spaces: face encoders that training has seen, so that results in their space flatter; leaks: what was wrong
+    with the data and was allowed; made: when, UTC; versions: of ds2f and the packages that measured."""
+
     database: str
     fingerprint: str
-    split: str
-    clips: int
-    people: int
-    gallery: float
     train_clips: int
     train_people: int
     bootstrap: int
     seed: int
     voice_encoder: str
-    face_encoder: str
+    trained_spaces: tuple[str, ...]
+    leaks: tuple[str, ...]
+    made: str
     versions: dict[str, str]
-    chance: Retrieval
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """version: see VERSION; split: that was measured; people: in it; spaces: face encoders, the first is the
+    headline's; same_video: clips whose voice and true face come from one video, as the person has no other; matching:
+    {alignment or linear prior: overall, then within each group}."""
+
+    version: int
+    split: str
+    people: int
+    spaces: tuple[str, ...]
+    same_video: int
+    provenance: Provenance
+    chance: Chance
+    clips: tuple[Clip, ...]
     methods: tuple[MethodResult, ...]
-    paths: tuple[str, ...]
+    matching: dict[str, tuple[Matching, ...]]
     metrics_file: Path
     report_file: Path

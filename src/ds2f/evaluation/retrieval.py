@@ -12,21 +12,30 @@ Equal distances are ties, and a tie is broken by a fair coin, on paper: the true
 `low` to `high`, and every measure is its expectation over those places. So a generator that cannot tell the
 gallery apart scores exactly chance, and so does a clip without a (detectable) generated face, whose places
 are 1 to n.
+
+R@k in galleries of N people, the field's protocol (Oh et al. 2019, arXiv:1905.09773; SF2F, Bai et al. 2022,
+arXiv:2006.05888), needs no drawing of galleries: see `Ranks.hit_in`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.stats import hypergeom
 
-Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""(..., d) and (..., d), broadcast against each other, to (...) distances."""
+DISTANCES = ("cosine", "l1", "l2")
+_BLOCK = 2**24  # distances held at once, 64 MiB of float32: bounds the memory whatever the gallery
+_ROUNDING = 2e-6  # of the largest product: float32 distances nearer than this are equal
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """1 − a·b / (|a| |b|), in [0, 2]. A zero vector points nowhere and is at distance 1 from everything."""
+    """1 − a·b / (|a| |b|), in [0, 2]. A zero vector points nowhere and is at distance 1 from everything.
+
+    a, b: (..., d), broadcast against each other; so in `l1` and `l2`.
+    """
     norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     return 1.0 - (a * b).sum(-1) / np.maximum(norms, 1e-12)
 
@@ -61,6 +70,24 @@ class Ranks:
         """(n,) float64 probability that the true face is among the first k."""
         return np.clip((k - self.low + 1) / (self.high - self.low + 1), 0.0, 1.0)
 
+    def hit_in(self, k: int, gallery: int) -> np.ndarray:
+        """(n,) float64 probability that the true face is among the first k of a gallery of so many faces: the true one
+        and others drawn from the full gallery. The mean over all such galleries, exactly:
+
+            P(fewer than k of the r − 1 nearer faces are drawn),   draws ~ Hypergeometric(size − 1, r − 1, gallery − 1)
+
+        averaged over the tied places r. With k = 1 it is the N-way choice. A full gallery that is smaller stays whole.
+        """
+        result = np.empty(len(self.size))
+        for size in np.unique(self.size):
+            rows = self.size == size
+            drawn = min(gallery, size) - 1
+            chance = hypergeom.cdf(k - 1, size - 1, np.arange(size), drawn)  # (size,), by how many are nearer
+            total = np.concatenate([[0.0], np.cumsum(chance)])
+            low, high = self.low[rows], self.high[rows]
+            result[rows] = (total[high] - total[low - 1]) / (high - low + 1)
+        return result
+
     def reciprocal(self) -> np.ndarray:
         """(n,) float64 E[1/rank] = (H(high) − H(low − 1)) / (high − low + 1), H(m) = Σ 1/j for j ≤ m."""
         harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, int(self.size.max()) + 1))])
@@ -68,29 +95,103 @@ class Ranks:
 
     def curve(self) -> np.ndarray:
         """(max size,) float64: R@k for k = 1, 2, ..., the cumulative match characteristic."""
-        return np.array([self.hit(k).mean() for k in range(1, int(self.size.max()) + 1)])
+        steps = np.zeros(int(self.size.max()) + 2)  # each query adds 1 / ties at every place from low to high
+        share = 1 / (self.high - self.low + 1)
+        np.add.at(steps, self.low, share)
+        np.add.at(steps, self.high + 1, -share)
+        return np.clip(np.cumsum(np.cumsum(steps))[1:-1] / len(self.low), 0.0, 1.0)
 
 
-def rank(queries: np.ndarray, gallery: np.ndarray, people: Sequence[str], distance: Distance = l2) -> Ranks:
+def rank(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    people: Sequence[str],
+    distance: str = "l2",
+    clips: np.ndarray | None = None,
+    within: np.ndarray | None = None,
+) -> Ranks:
     """Ranks of the true faces under the protocol above.
 
-    queries: (n, d), row i generated for clip i, a row of NaN where there is no face; gallery: (n, d), row i
-    the true face of clip i; people: n names, whose clip it is.
+    queries: (m, d), a row of NaN where there is no face; gallery: (n, d), row i the true face of clip i; people: n
+    names, whose clip it is; distance: one of DISTANCES; clips: (m,) int, the clip that each query was generated for,
+    0 to n − 1 in order if it is not given; within: (n,) int, then only faces of the true face's group are in the
+    gallery.
     """
+    clips = np.arange(len(queries)) if clips is None else clips
     names = np.unique(np.asarray(people), return_inverse=True)[1]
-    low, high, size = (np.empty(len(queries), np.int64) for _ in range(3))
-    for i, query in enumerate(queries):  # row by row: equal faces give equal distances to the last bit
-        others = names != names[i]
-        size[i] = others.sum() + 1
-        if np.isnan(query).any():
-            low[i], high[i] = 1, size[i]
-            continue
-        distances = distance(query, gallery)
-        low[i] = 1 + (distances[others] < distances[i]).sum()
-        high[i] = low[i] + (distances[others] == distances[i]).sum()
+    groups = np.zeros(len(gallery), int) if within is None else within
+    low, high, size = (np.ones(len(queries), np.int64) for _ in range(3))
+    for group in np.unique(groups[clips]):
+        inside = np.flatnonzero(groups == group)
+        asking = np.flatnonzero(groups[clips] == group)
+        own = np.searchsorted(inside, clips[asking])
+        found = _rank(queries[asking], gallery[inside], names[inside], own, distance)
+        low[asking], high[asking], size[asking] = found
     return Ranks(low, high, size)
+
+
+def rank_similarity(similarity: np.ndarray, people: Sequence[str], within: np.ndarray | None = None) -> Ranks:
+    """The same from similarities of any kind. similarity: (n, n), row i the query of clip i, higher = more alike."""
+    names = np.unique(np.asarray(people), return_inverse=True)[1]
+    groups = np.zeros(len(names), int) if within is None else within
+    gallery = (groups[:, None] == groups) & (names[:, None] != names)  # (n, n), besides the true one
+    own = np.diag(similarity)[:, None]
+    low = 1 + ((similarity > own) & gallery).sum(1)
+    return Ranks(low, low + ((similarity == own) & gallery).sum(1), 1 + gallery.sum(1))
 
 
 def chance(size: np.ndarray) -> Ranks:
     """Guessing blindly in galleries of n: E[R@k] = k / n, median rank (n + 1) / 2, E[1/rank] = H(n) / n."""
     return Ranks(np.ones_like(size), size, size)
+
+
+def _rank(
+    queries: np.ndarray, gallery: np.ndarray, names: np.ndarray, own: np.ndarray, distance: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(low, high, size). names: (n,) int, the people of the gallery; own: (m,) int, each query's true face in it."""
+    count = np.bincount(names)[names[own]]  # faces of the same person, the true one included
+    size = len(gallery) - count + 1
+    low, high = np.ones_like(size), size.copy()
+    order = np.argsort(names, kind="stable")
+    of_person = np.split(order, np.cumsum(np.bincount(names))[:-1])
+    seen = np.flatnonzero(~np.isnan(queries).any(1))
+    nearer, level = np.empty(len(gallery), bool), np.empty(len(gallery), bool)
+    for rows, block, slack in _similarities(queries[seen], gallery, distance):
+        for i, similarity, tie in zip(seen[rows], block, slack, strict=True):
+            same, true = of_person[names[own[i]]], similarity[own[i]]
+            np.greater(similarity, true + tie, out=nearer)
+            np.greater_equal(similarity, true - tie, out=level)
+            ahead = np.count_nonzero(nearer) - np.count_nonzero(nearer[same])
+            low[i] = 1 + ahead
+            high[i] = 1 + np.count_nonzero(level) - np.count_nonzero(level[same])
+    return low, high, size
+
+
+def _similarities(
+    queries: np.ndarray, gallery: np.ndarray, distance: str
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Blocks of (their queries, (rows, n) float32 similarities, (rows,) within which two are equal).
+
+    Only the order counts, so that one matrix product is all there is to do:
+    cosine by q·g / |g|, and L2, as |q − g|² = |q|² − 2 (q·g − |g|²/2), by q·g − |g|²/2 with |g|²/2 as one more column.
+    """
+    step = max(1, _BLOCK // len(gallery))
+    pieces = [slice(at, at + step) for at in range(0, len(queries), step)]
+    if distance == "l1":
+        for rows in pieces:
+            far = cdist(queries[rows], gallery, "cityblock").astype(np.float32)
+            yield rows, -far, _ROUNDING * far.max(1)
+        return
+    if distance == "cosine":
+        left, right = queries, gallery / np.maximum(np.linalg.norm(gallery, axis=1, keepdims=True), 1e-12)
+    else:
+        centre = gallery.mean(0)  # moves nothing nearer or farther, but keeps the products small
+        left, right = queries - centre, gallery - centre
+        left = np.append(left, np.ones((len(left), 1)), 1)
+        right = np.append(right, -0.5 * (right**2).sum(1, keepdims=True), 1)
+    left, right = left.astype(np.float32), np.ascontiguousarray(right.T, np.float32)
+    slack = _ROUNDING * np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=0).max(initial=0.0)
+    block = np.empty((min(step, len(left)), right.shape[1]), np.float32)
+    for rows in pieces:
+        part = left[rows]
+        yield rows, np.matmul(part, right, out=block[: len(part)]), slack[rows]

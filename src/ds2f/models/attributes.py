@@ -54,11 +54,15 @@ class AttributeHead(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.leave = nn.ModuleDict({name: nn.Linear(config.width, count) for name, count in CLASSES.items()})
 
-    def forward(self, identity: Tensor) -> Distributions:
+    def features(self, identity: Tensor) -> Tensor:
+        """(n, width) what age, gender and ethnicity are read off."""
         x = self.enter((identity - self.mean) / self.std)
         for block in self.blocks:
             x = block(x)
-        x = self.dropout(F.silu(x))
+        return F.silu(x)
+
+    def forward(self, identity: Tensor) -> Distributions:
+        x = self.dropout(self.features(identity))
         return {name: leave(x) for name, leave in self.leave.items()}
 
     def probabilities(self, identity: Tensor) -> Distributions:

@@ -7,7 +7,7 @@ not seen, so it is fitted on leave-one-person-out errors, never on training erro
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -15,23 +15,32 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ds2f.models.conditioning import Condition, Conditioning
+from ds2f.models.voices import VoiceInputs
 
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """voice_dim, identity_dim: of the embeddings; encoder names say which vectors the model understands."""
+    """voices: {speaker encoder or "acoustics": length} that the model hears; identity_dim: of the vectors
+    of face_encoder; clip_seconds: of the voice clips it was trained on."""
 
-    voice_dim: int = 256
+    voices: dict[str, int] = field(default_factory=lambda: {"resemblyzer": 256})
     identity_dim: int = 128
     width: int = 256
     depth: int = 3
     dropout: float = 0.3
-    voice_encoder: str = "resemblyzer"
     face_encoder: str = "dlib"
-    clip_seconds: float = 6.0  # of the voice clips it was trained on
+    clip_seconds: float = 6.0
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> PriorConfig:
+        """Also of files from when a prior heard one encoder."""
+        data = dict(data)
+        if "voice_dim" in data:
+            data["voices"] = {data.pop("voice_encoder"): data.pop("voice_dim")}
+        return cls(**data)
 
 
 class Prior(nn.Module):
@@ -50,9 +59,10 @@ class Prior(nn.Module):
         super().__init__()
         self.config = config
         dim, width = config.identity_dim, config.width
-        self.register_buffer("voice_mean", torch.zeros(config.voice_dim))
+        self.inputs = VoiceInputs(config.voices)
+        self.register_buffer("voice_mean", torch.zeros(self.inputs.dim))
         self.register_buffer("identity_mean", torch.zeros(dim))
-        self.register_buffer("linear", torch.zeros(config.voice_dim, dim))
+        self.register_buffer("linear", torch.zeros(self.inputs.dim, dim))
         self.register_buffer("whitening", torch.eye(dim))
         self.register_buffer("colouring", torch.eye(dim))
         self.conditioning = Conditioning({"mean": dim}, width)
@@ -72,7 +82,7 @@ class Prior(nn.Module):
         return gaussian + self.leave(F.silu(x))
 
     def predict_mean(self, voice: Tensor) -> Tensor:
-        """The linear prediction: (n, voice_dim) to (n, identity_dim)."""
+        """The linear prediction: (n, d) voices as `inputs` gives them to (n, identity_dim)."""
         return (voice - self.voice_mean) @ self.linear + self.identity_mean
 
 

@@ -1,6 +1,6 @@
 """Model files: safetensors for the numbers, JSON for the rest, never pickle. A model is a folder:
 
-decoder.safetensors  decoder.json      prior.safetensors  prior.json      attributes.safetensors  attributes.json
+decoder.safetensors  decoder.json      prior.safetensors  prior.json      and so on for attributes and alignment
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
+from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
@@ -45,12 +46,15 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     os.replace(aside, path)
 
 
-def save(folder: Path, module: Decoder | Prior | AttributeHead, card: dict[str, Any], half: bool = True) -> None:
+def save(
+    folder: Path, module: Decoder | Prior | AttributeHead | Alignment, card: dict[str, Any], half: bool = True
+) -> None:
     """Write one model into `folder`. card: what a reader should know (data, images seen, date, licence).
 
     half: store weights as float16, half the size; loading widens them again.
     """
-    kind = {Decoder: "decoder", Prior: "prior", AttributeHead: "attributes"}[type(module)]
+    kinds = {Decoder: "decoder", Prior: "prior", AttributeHead: "attributes", Alignment: "alignment"}
+    kind = kinds[type(module)]
     folder.mkdir(parents=True, exist_ok=True)
     state = module.state_dict()
     write_tensors(folder / f"{kind}.safetensors", {k: v.half() if half else v for k, v in state.items()})
@@ -65,7 +69,7 @@ def load_decoder(folder: Path) -> Decoder:
 
 def load_prior(folder: Path) -> Prior:
     """Raises UserError if the folder holds no prior, or one that does not fit."""
-    return _load(folder, "prior", lambda config: Prior(PriorConfig(**config)))
+    return _load(folder, "prior", lambda config: Prior(PriorConfig.from_json(config)))
 
 
 def load_attributes(folder: Path) -> AttributeHead:
@@ -73,8 +77,13 @@ def load_attributes(folder: Path) -> AttributeHead:
     return _load(folder, "attributes", lambda config: AttributeHead(AttributesConfig(**config)))
 
 
+def load_alignment(folder: Path) -> Alignment:
+    """Raises UserError if the folder holds no alignment, or one that does not fit."""
+    return _load(folder, "alignment", lambda config: Alignment(AlignmentConfig(**config)))
+
+
 def description(folder: Path, kind: str) -> dict[str, Any]:
-    """The JSON beside the weights of `kind` ("decoder", "prior" or "attributes")."""
+    """The JSON beside the weights of `kind` ("decoder", "prior", "attributes" or "alignment")."""
     path = folder / f"{kind}.json"
     if not folder.is_dir():
         raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")
@@ -106,7 +115,7 @@ def _load(folder: Path, kind: str, build: Any) -> Any:
         module.load_state_dict(state)
     except FileNotFoundError:
         raise UserError(f"The model folder {folder} has {kind}.json but no {kind}.safetensors.") from None
-    except (RuntimeError, TypeError, ValueError, safetensors.SafetensorError) as error:
+    except (RuntimeError, TypeError, ValueError, KeyError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"The checkpoint {path} does not fit this version of the {kind} ({reason}).") from None
     return module.eval().requires_grad_(False)

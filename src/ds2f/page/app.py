@@ -95,7 +95,7 @@ class Page:
         with self.gate.turn:
             heard = self.model.hear(data)
             told = self.model.describe(heard)
-        return JSONResponse({"voice": as_text(heard.voice), "description": _description(told)})
+        return JSONResponse({"voice": as_text(self.model.voices([heard.voices])[0]), "description": _description(told)})
 
     async def faces(self, request: Request) -> Response:
         wanted = Wanted.read(await read_body(request, self.limits), self.limits, self.model)

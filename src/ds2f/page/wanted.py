@@ -52,7 +52,7 @@ class Wanted:
         if gender is not None and not isinstance(gender, str):
             raise Refused(400, "The gender must be a name.")
         return Wanted(
-            tuple(_voice(text, model.prior.config.voice_dim) for text in voices),
+            tuple(_voice(text, model.prior.inputs.dim) for text in voices),
             int(_number(asked, "count", 4, 1, limits.count)),
             int(_number(asked, "seed", 0, 0, LARGEST_SEED)),
             int(_number(asked, "steps", Settings.steps, 1, limits.steps)),

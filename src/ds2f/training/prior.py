@@ -2,60 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ds2f.dataset import Dataset
 from ds2f.diffusion.flow import flow_loss, sample_time
-from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.models.prior import Prior
+from ds2f.training.pairs import PairData
 
 FOLDS = 10
-MIN_PAIRS = 20
 NOISE_ON_MEAN = 0.3  # of its spread, added in training: with few pairs the network must not memorise voices
 
 
-@dataclass(frozen=True)
-class PairData:
-    """voice: (n, dv), identity: (n, di) float32; person: (n,) int, equal for clips of one person."""
-
-    voice: np.ndarray
-    identity: np.ndarray
-    person: np.ndarray
-
-
-def load_pairs(dataset: Dataset, split: str, at_least: int = MIN_PAIRS) -> PairData:
-    """Raises UserError if the split has fewer than `at_least` pairs."""
-    pairs = dataset.pairs(split)
-    if len(pairs) < at_least:
-        raise UserError(
-            f"{dataset.path} has {len(pairs)} pairs of voice and face in split {split!r}, at least {at_least} are "
-            "needed; run `ds2f extract` first, or ingest more videos."
-        )
-    people = {name: i for i, name in enumerate(dict.fromkeys(pair.person for pair in pairs))}
-    return PairData(
-        np.stack([pair.voice for pair in pairs]),
-        np.stack([pair.identity for pair in pairs]),
-        np.array([people[pair.person] for pair in pairs]),
-    )
-
-
-def out_of_fold(data: PairData, alpha: float, seed: int = 0) -> np.ndarray:
-    """Linear predictions for people whom the map has not seen: (n, di)."""
-    count = int(data.person.max()) + 1
-    fold = np.random.default_rng(seed).permutation(count) % FOLDS
-    predicted = np.empty_like(data.identity)
+def out_of_fold(voice: np.ndarray, identity: np.ndarray, person: np.ndarray, alpha: float, seed: int = 0) -> np.ndarray:
+    """Linear predictions for people whom the map has not seen: (n, di). person: (n,) int."""
+    fold = (np.random.default_rng(seed).permutation(int(person.max()) + 1) % FOLDS)[person]
+    predicted = np.empty_like(identity)
     for k in range(FOLDS):
-        held_out = fold[data.person] == k
+        held_out = fold == k
         if held_out.any():
-            fitted = LinearPrior.fit(data.voice[~held_out], data.identity[~held_out], alpha)
-            predicted[held_out] = fitted.predict(data.voice[held_out])
+            fitted = LinearPrior.fit(voice[~held_out], identity[~held_out], alpha)
+            predicted[held_out] = fitted.predict(voice[held_out])
     return predicted
 
 
@@ -63,9 +34,11 @@ class PriorTask:
     """See `loop.Task`: fits the linear map and the whitening at once, leaves the flow to the loop."""
 
     def __init__(self, model: Prior, train: PairData, validation: PairData, device: torch.device) -> None:
-        alpha = choose_alpha(train.voice, train.identity)
-        linear = LinearPrior.fit(train.voice, train.identity, alpha)
-        mean = out_of_fold(train, alpha)
+        model.inputs.fit(train.voices)
+        voice = model.inputs(train.voices).numpy()
+        alpha = choose_alpha(voice, train.identity)
+        linear = LinearPrior.fit(voice, train.identity, alpha)
+        mean = out_of_fold(voice, train.identity, train.person, alpha)
         residual = train.identity - mean
         whitening, colouring = whiten(residual)
         tensors = {
@@ -83,7 +56,7 @@ class PriorTask:
         self.size = len(mean)
         self.mean = torch.from_numpy(mean).float()
         self.target = torch.from_numpy(residual @ whitening).float()
-        held_out = linear.predict(validation.voice)
+        held_out = linear.predict(model.inputs(validation.voices).numpy())
         self.held_out_mean = torch.from_numpy(held_out).float()
         self.held_out_target = torch.from_numpy((validation.identity - held_out) @ whitening).float()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,17 @@ from ds2f.errors import UserError
 from ds2f.evaluation.attributes import measure
 from ds2f.face.attributes import estimate
 from ds2f.models import store
+from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_scores, scores
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
 from ds2f.training.decoder import DecoderTask, load_faces
-from ds2f.training.loop import Options, Progress, train
-from ds2f.training.prior import PriorTask, load_pairs
+from ds2f.training.loop import Options, Progress, Step, train
+from ds2f.training.matching import measure_matching
+from ds2f.training.pairs import load_pairs
+from ds2f.training.prior import PriorTask
 
 
 def train_decoder(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
@@ -86,17 +91,16 @@ def train_prior(database: Path, runs: Path, settings: Train, progress: Progress 
     """Train, or go on training, the prior. Returns the model folder, runs/model."""
     device = store.pick_device(settings.device)
     with Dataset(database) as dataset:
-        pairs = load_pairs(dataset, "train")
-        held_out = load_pairs(dataset, "val", at_least=1)
-        data = dataset.fingerprint()
-        seconds = dataset.clip_seconds("resemblyzer")
+        pairs = load_pairs(dataset, "train", settings.voices)
+        held_out = load_pairs(dataset, "val", settings.voices, at_least=1)
+        data, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
     torch.manual_seed(settings.seed)
-    config = PriorConfig(voice_dim=pairs.voice.shape[1], identity_dim=pairs.identity.shape[1], clip_seconds=seconds)
+    config = PriorConfig(pairs.dims, pairs.identity.shape[1], clip_seconds=seconds)
     total = settings.prior_steps * settings.prior_batch
     options = _options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
     ema = train(PriorTask(Prior(config), pairs, held_out, device), options, progress)
     assert isinstance(ema, Prior)
-    store.save(runs / "model", ema, _card(data, len(pairs.voice), total))
+    store.save(runs / "model", ema, _card(data, len(pairs), total))
     return runs / "model"
 
 
@@ -130,6 +134,38 @@ def train_attributes(database: Path, runs: Path, settings: Train, progress: Prog
     )
     card = _card(data, len(faces), settings.attributes_faces)
     store.save(runs / "model", ema, {**card, "held_out_faces": len(held_out), "measures": measures.as_json()})
+    return runs / "model"
+
+
+def train_alignment(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
+    """Train, or go on training, the alignment of voices and faces. The validation split calibrates it, and measures it
+    beside the ridge map. Returns the model folder, runs/model."""
+    with Dataset(database) as dataset:
+        pairs = load_pairs(dataset, "train", settings.voices)
+        held_out = load_pairs(dataset, "val", settings.voices)
+        data, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
+    config = AlignmentConfig(pairs.dims, pairs.identity.shape[1], clip_seconds=seconds)
+    batch = min(settings.alignment_batch, len(pairs))
+    run = runs / "alignment"
+    options = _options(run, settings, torch.device("cpu"), batch, batch, settings.alignment_lr)
+    options = replace(options, bf16=False, muon=False, ema=0.1)
+
+    def report(done: int, total: int) -> None:
+        if progress:
+            progress(Step(done, total, math.nan, 0.0))
+
+    choice = choose(config, pairs, options, report)
+    task = AlignmentTask(Alignment(replace(config, dim=choice.dim)), pairs, held_out, choice.shrinkage)
+    model = train(task, replace(options, total=choice.steps * batch), progress)
+    assert isinstance(model, Alignment)
+    model = calibrated(model, held_out)
+    people, female = [str(p) for p in held_out.person], held_out.female
+    measures = {
+        "alignment": measure_matching(scores(model, held_out), people, female),
+        "linear": measure_matching(linear_scores(pairs, held_out, settings.voices), people, female),
+    }
+    card = {**_card(data, len(pairs), choice.steps * batch), "choice": asdict(choice)}
+    store.save(runs / "model", model, {**card, "measures": {k: m.as_json() for k, m in measures.items()}})
     return runs / "model"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -10,12 +11,15 @@ from typing import TypeAlias
 import numpy as np
 
 from ds2f.config import Audio
-from ds2f.errors import ItemError
+from ds2f.errors import ItemError, UserError
 from ds2f.media import decode, resample
 from ds2f.types import SAMPLE_RATE, Speech
+from ds2f.voice import acoustics
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
-from ds2f.voice.base import embed_one
-from ds2f.voice.resemblyzer import Resemblyzer
+from ds2f.voice.base import SpeakerEncoder, embed_one
+from ds2f.voice.encoders import load, name_of
+
+ACOUSTICS = "acoustics"
 
 Recording: TypeAlias = str | Path | bytes | bytearray | tuple[np.ndarray, int]
 """A path, the bytes of a file, or (samples, rate in Hz) as `media.resample` takes them."""
@@ -23,30 +27,44 @@ Recording: TypeAlias = str | Path | bytes | bytearray | tuple[np.ndarray, int]
 
 @dataclass(frozen=True)
 class Heard:
-    """speech: pauses cut out; voice: (256,) float32 speaker embedding of a clip of it."""
+    """speech: pauses cut out; voices: {speaker encoder or "acoustics": (d,) float32}, of a clip of it."""
 
     speech: Speech
-    voice: np.ndarray
+    voices: dict[str, np.ndarray]
 
 
 class Listener:
-    """Finds speech and embeds its speaker. Any thread may call it; they take turns, as the models carry state."""
+    """Finds speech and describes its speaker. Any thread may call it; they take turns, as the models carry state."""
 
-    def __init__(self, audio: Audio, clip_seconds: float) -> None:
-        """clip_seconds: length of the clip that is embedded; speech is cut or looped to it."""
-        self.audio, self.clip_seconds = audio, clip_seconds
+    def __init__(self, audio: Audio, clip_seconds: float, names: Sequence[str] = ("resemblyzer",)) -> None:
+        """clip_seconds: length of the clip that is embedded; speech is cut or looped to it. names: of speaker encoders,
+        as their rows in a database have them, and "acoustics".
+
+        Raises UserError for an encoder that `audio.encoders` does not say how to load.
+        """
+        self.audio, self.clip_seconds, self.names = audio, clip_seconds, tuple(names)
+        specs = {"resemblyzer": "resemblyzer", **{name_of(spec): spec for spec in audio.encoders}}
+        for name in names:
+            if name != ACOUSTICS and name not in specs:
+                raise UserError(f"The model hears {name}; say where it lies in [audio] encoders of ds2f.toml.")
+        self._specs = {name: specs[name] for name in names if name != ACOUSTICS}
         self._turn = Lock()
-        self._models: tuple[VoiceActivity, Resemblyzer] | None = None
+        self._models: tuple[VoiceActivity, dict[str, SpeakerEncoder]] | None = None
 
     def hear(self, recording: Recording) -> Heard:
         """Raises ItemError if the recording is missing, damaged, silent, or holds too little speech."""
         sound = self._sound(recording)
         with self._turn:
             if self._models is None:
-                self._models = VoiceActivity(), Resemblyzer()
-            activity, encoder = self._models
+                self._models = VoiceActivity(), {name: load(spec) for name, spec in self._specs.items()}
+            activity, encoders = self._models
             speech = find_speech(sound, activity.probabilities(sound), self.audio.min_speech)
-            return Heard(speech, embed_one(encoder, cut(speech, self.clip_seconds).audio))
+            clip = cut(speech, self.clip_seconds).audio
+            found = {name: embed_one(encoder, clip) for name, encoder in encoders.items()}
+        if ACOUSTICS in self.names:
+            kept = speech.audio[: round(self.audio.keep_seconds * SAMPLE_RATE)]
+            found[ACOUSTICS] = np.array(list(acoustics.measure(kept).values()), np.float32)
+        return Heard(speech, {name: found[name] for name in self.names})
 
     def _sound(self, recording: Recording) -> np.ndarray:
         if isinstance(recording, tuple):

@@ -90,10 +90,11 @@ def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
 
     The point of the DET curve of Martin et al., Eurospeech 1997, on its diagonal.
     """
-    return _equal_error_rate(*error_rates(scores, same))
+    return rates_to_eer(*error_rates(scores, same))
 
 
-def _equal_error_rate(alarm: np.ndarray, miss: np.ndarray) -> float:
+def rates_to_eer(alarm: np.ndarray, miss: np.ndarray) -> float:
+    """The same from the two rates that `error_rates` gives."""
     after = int(np.argmax(alarm >= miss))
     step = (alarm[after] - miss[after]) - (alarm[after - 1] - miss[after - 1])
     share = (miss[after - 1] - alarm[after - 1]) / step
@@ -174,7 +175,7 @@ def _embed(
 
 
 def _measures(alarm: np.ndarray, miss: np.ndarray) -> tuple[float, float, float]:
-    return _equal_error_rate(alarm, miss), _min_dcf(alarm, miss, 0.01), _min_dcf(alarm, miss, 0.05)
+    return rates_to_eer(alarm, miss), _min_dcf(alarm, miss, 0.01), _min_dcf(alarm, miss, 0.05)
 
 
 def bootstrap_intervals(

@@ -1,0 +1,139 @@
+"""What evaluation asks the dataset besides pairs: facts of clips, all faces of people, and what would leak."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from ds2f.corpora import avspeech, voxceleb
+from ds2f.dataset.queries import Dataset, to_vector
+
+_YOUTUBE = re.compile(
+    r"^(?=.*[a-z])(?=.*[A-Z])[\w-]{11}(?=$|[_.-])"
+)  # an id has both cases; a name such as clip_000001 not
+_FULL_NAME = re.compile(r"^[^\W\d_]{2,}(?:[\s_.-]+[^\W\d_]+)+\.?$")  # Grace_Hopper, not id00017
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """labels: {attribute: value} as the corpus states them; language: ISO 639-1, "" if not known; recording: clips with
+    the same one were cut from one video."""
+
+    labels: dict[str, str]
+    language: str
+    recording: str
+
+
+def clip_facts(dataset: Dataset, split: str) -> dict[int, ClipFacts]:
+    """{video id: facts} of the recordings of a split."""
+    rows = dataset.connection.execute(
+        "SELECT v.id, v.path, i.corpus, (SELECT json_group_object(attribute, value) FROM labels l WHERE"
+        " l.video_id = v.id) AS labels, (SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY"
+        " probability DESC LIMIT 1) AS language FROM videos v JOIN identities i ON i.id = v.identity_id"
+        " WHERE i.split = ? AND v.kind = 'video'",
+        (split,),
+    )
+    found = {}
+    for r in rows:
+        labels = json.loads(r["labels"])
+        language = labels.get("language", r["language"]) or ""
+        found[int(r["id"])] = ClipFacts(labels, language, recording_of(r["corpus"], r["path"]))
+    return found
+
+
+def recording_of(corpus: str, path: str) -> str:
+    """A name for the video that a file was cut from: its YouTube id where the layout or the file's name holds one."""
+    place = PurePosixPath(path)
+    if corpus == "voxceleb" and voxceleb.recognise(place):
+        return place.parent.name
+    if corpus == "avspeech" and (found := avspeech.recognise(place)):
+        return found.identity
+    youtube = _YOUTUBE.match(place.stem)
+    return youtube[0] if youtube else f"{corpus}/{path}"
+
+
+def faces_of_people(dataset: Dataset, split: str, encoder: str) -> dict[str, np.ndarray]:
+    """{corpus/name: (k, d) identity vectors of all their faces, pictures included} of a split's people with
+    recordings."""
+    rows = dataset.connection.execute(
+        "SELECT i.corpus || '/' || i.name AS person, fe.vector FROM identities i JOIN videos v ON v.identity_id = i.id"
+        " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ? WHERE i.split = ? AND EXISTS"
+        " (SELECT 1 FROM videos r WHERE r.identity_id = i.id AND r.kind = 'video') ORDER BY v.path, v.id",
+        (encoder, split),
+    )
+    found: dict[str, list[np.ndarray]] = {}
+    for r in rows:
+        found.setdefault(r["person"], []).append(to_vector(r["vector"]))
+    return {person: np.stack(vectors) for person, vectors in found.items()}
+
+
+def face_encoders(dataset: Dataset) -> list[str]:
+    """Names of the face encoders that the dataset holds vectors of, the most frequent first."""
+    rows = dataset.connection.execute(
+        "SELECT encoder FROM face_embeddings GROUP BY encoder ORDER BY count(*) DESC, encoder = 'dlib' DESC, encoder"
+    )
+    return [r[0] for r in rows]
+
+
+def leaks(dataset: Dataset, split: str) -> list[str]:
+    """What the measured split shares with train, a sentence for each kind; none if it is train itself.
+
+    People: the same full name in two corpora (numbered people are only comparable within one, where a split never tears
+    them apart). Videos: the same YouTube id. Files: the same size and, to the last bit, the same voice or face vector.
+    """
+    if split == "train":
+        return []
+    shared = {
+        "people": _people(dataset, split),
+        "videos": _videos(dataset, split),
+        "files": _files(dataset, split),
+    }
+    return [
+        f"{len(found)} {what} of {split} are also in train: {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}"
+        for what, found in shared.items()
+        if found
+    ]
+
+
+def _people(dataset: Dataset, split: str) -> list[str]:
+    names: dict[str, dict[str, str]] = {split: {}, "train": {}}
+    for r in dataset.connection.execute("SELECT name, split FROM identities WHERE split IN (?, 'train')", (split,)):
+        if _FULL_NAME.match(r["name"]):
+            names[r["split"]][re.sub(r"[\s_.-]+", " ", r["name"]).casefold()] = r["name"]
+    return sorted(names[split][key] for key in names[split].keys() & names["train"].keys())
+
+
+def _videos(dataset: Dataset, split: str) -> list[str]:
+    rows = dataset.connection.execute(
+        "SELECT i.corpus, v.path, i.split FROM videos v JOIN identities i ON i.id = v.identity_id"
+        " WHERE v.kind = 'video' AND i.split IN (?, 'train')",
+        (split,),
+    )
+    recordings: dict[str, set[str]] = {split: set(), "train": set()}
+    for r in rows:
+        recordings[r["split"]].add(recording_of(r["corpus"], r["path"]))
+    return sorted(recordings[split] & recordings["train"])
+
+
+def _files(dataset: Dataset, split: str) -> list[str]:
+    """Extracted files of equal size whose vectors are equal."""
+    rows = dataset.connection.execute(
+        "SELECT a.path AS path, b.path AS other FROM videos a JOIN identities i ON i.id = a.identity_id AND i.split = ?"
+        " JOIN videos b ON b.size = a.size AND b.id <> a.id"
+        " JOIN identities j ON j.id = b.identity_id AND j.split = 'train' WHERE EXISTS"
+        " (SELECT 1 FROM face_embeddings f JOIN face_embeddings g ON g.encoder = f.encoder AND g.vector ="
+        " f.vector WHERE f.video_id = a.id AND g.video_id = b.id) OR EXISTS (SELECT 1 FROM voice_embeddings f JOIN"
+        " voice_embeddings g ON g.encoder = f.encoder AND g.seconds = f.seconds AND g.vector = f.vector"
+        " WHERE f.video_id = a.id AND g.video_id = b.id) ORDER BY a.path",
+        (split,),
+    )
+    return _distinct(f"{r['path']} = {r['other']}" for r in rows)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

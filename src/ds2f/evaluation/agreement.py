@@ -1,0 +1,87 @@
+"""Are gender, age and ethnicity of the generated face those of the true one, as one and the same model sees them?
+
+The model looks at both, so its own errors count as disagreement: read the numbers next to those of another true photo
+of the same person, which is the ceiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ds2f.evaluation.bootstrap import Bootstrap, interval
+from ds2f.evaluation.results import Agreement, Classes, Measure
+from ds2f.face.attributes import Estimates
+from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
+
+
+def labels_of(found: Estimates) -> FaceLabels:
+    """The likeliest class of each attribute, and the expected age; -1 and NaN where the estimates are NaN."""
+    unseen = np.isnan(found.female)
+
+    def likeliest(probabilities: np.ndarray) -> np.ndarray:
+        return np.where(unseen, -1, probabilities.argmax(1))
+
+    genders = np.stack([1 - found.female, found.female], 1)
+    return FaceLabels(found.age.astype(np.float64), likeliest(genders), likeliest(found.ethnicity))
+
+
+def agreement(true: FaceLabels, found: FaceLabels, clips: np.ndarray, bootstrap: Bootstrap) -> Agreement | None:
+    """true: of n clips; found: of m generated faces, of the clips of that number. None if there is no face."""
+    columns = {
+        "gender": (GENDERS, true.gender[clips], found.gender),
+        "ethnicity": (ETHNICITIES, true.ethnicity[clips], found.ethnicity),
+        "decade": (AGE_BINS, decade_of(true.age)[clips], decade_of(found.age)),
+    }
+    count = len(true.age)
+    classes = {name: measure_classes(*column, clips, count, bootstrap) for name, column in columns.items()}
+    age_mae = bootstrap.mean(per_clip(np.abs(found.age - true.age[clips]), clips, count))
+    if age_mae is None or any(found is None for found in classes.values()):
+        return None
+    return Agreement(**classes, age_mae=age_mae)  # type: ignore[arg-type]
+
+
+def measure_classes(
+    names: Sequence[str], true: np.ndarray, found: np.ndarray, clips: np.ndarray, count: int, bootstrap: Bootstrap
+) -> Classes | None:
+    """true, found: (m,) int, places in `names`, -1 for unknown, which is left out; clips: (m,) int, of `count` clips.
+
+    Every clip is a table of its own, summing to 1; the tables of a draw are added up, and the rates read off the sum.
+    """
+    known = (true >= 0) & (found >= 0)
+    if not known.any():
+        return None
+    true, found, clips = true[known], found[known], clips[known]
+    tables = np.zeros((count, len(names), len(names)))
+    np.add.at(tables, (clips, true, found), 1 / np.bincount(clips, minlength=count)[clips])
+    drawn = bootstrap.sums(tables)
+    whole = tables.sum(0)
+    return Classes(
+        tuple(names),
+        Measure(float(_accuracy(whole)), *interval(_accuracy(drawn))),
+        Measure(float(_balanced(whole)), *interval(_balanced(drawn))),
+        tuple(tuple(round(float(cell), 6) for cell in row) for row in whole),
+    )
+
+
+def per_clip(values: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
+    """(count,) mean over the faces of each clip, NaN for one without. values: (m,), NaN for a face that has none."""
+    known = ~np.isnan(values)
+    sums = np.bincount(clips[known], values[known], count)
+    numbers = np.bincount(clips[known], minlength=count)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(numbers > 0, sums / numbers, np.nan))
+
+
+def _accuracy(tables: np.ndarray) -> np.ndarray:
+    """(..., k, k) counts to (...) shares on the diagonal."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.trace(tables, axis1=-2, axis2=-1) / tables.sum((-2, -1)))
+
+
+def _balanced(tables: np.ndarray) -> np.ndarray:
+    """(..., k, k) counts to (...) means of the recall over the classes that occur."""
+    with np.errstate(invalid="ignore"):
+        recall = np.diagonal(tables, axis1=-2, axis2=-1) / tables.sum(-1)
+        return np.asarray(np.nansum(recall, -1) / (~np.isnan(recall)).sum(-1))

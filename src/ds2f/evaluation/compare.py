@@ -1,0 +1,136 @@
+"""Two evaluations of the same clips: is one better, or is it luck?
+
+Every clip is measured in both, so the differences are taken clip by clip and their mean is bootstrapped over people
+(paired; Efron & Tibshirani 1993, ch. 13): what makes a clip hard is in both and falls out.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ds2f.errors import UserError
+from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.results import VERSION, Measure
+
+MEASURES = {
+    "r_at_1": True,
+    "r_at_5": True,
+    "r_at_10": True,
+    "rank": False,
+    "mrr": True,
+    "cosine": False,
+    "gender": True,
+    "ethnicity": True,
+    "age_error": False,
+}
+"""{measure of `per_clip`: whether more is better}"""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """first, second: means over the clips that have both; difference: second − first; better: first or second where the
+    interval does not hold 0, else ""; clips: compared."""
+
+    measure: str
+    clips: int
+    first: float
+    second: float
+    difference: Measure
+    better: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """first, second: FILE: METHOD; clips, people: that both evaluations measured; only_first, only_second: clips that
+    only one did."""
+
+    first: str
+    second: str
+    clips: int
+    people: int
+    only_first: int
+    only_second: int
+    differences: tuple[Difference, ...]
+
+
+def compare(
+    first: Path, second: Path, first_method: str | None = None, second_method: str | None = None,
+    draws: int = 1000, seed: int = 0,
+) -> Comparison:  # fmt: skip
+    """first, second: files metrics.json, or the folders they lie in. Methods: by name; None: the first with pictures,
+    in the second the one of the same name if there is one. Raises UserError for files that cannot be compared."""
+    a, b = _read(first), _read(second)
+    own = _method(a, first, first_method)
+    other = _method(b, second, second_method, own["name"])
+    if a["spaces"][0] != b["spaces"][0]:
+        raise UserError(f"{first} measures in {a['spaces'][0]}, {second} in {b['spaces'][0]}; compare like with like.")
+    places_a, places_b = _places(a), _places(b)
+    shared = [key for key in places_a if key in places_b]
+    if not shared:
+        raise UserError(f"{first} and {second} have no clip in common; compare evaluations of the same split.")
+    rows_a, rows_b = [places_a[key] for key in shared], [places_b[key] for key in shared]
+    people = [a["clips"][i]["person"] for i in rows_a]
+    bootstrap = Bootstrap(people, draws, seed)
+    differences = []
+    for name, more in MEASURES.items():
+        x, y = _values(own, name, rows_a), _values(other, name, rows_b)
+        measured = bootstrap.mean(y - x)
+        if measured is not None:
+            both = ~np.isnan(x) & ~np.isnan(y)
+            means = float(x[both].mean()), float(y[both].mean())
+            differences.append(Difference(name, int(both.sum()), *means, measured, _better(measured, more)))
+    return Comparison(
+        first=f"{first}: {own['name']}",
+        second=f"{second}: {other['name']}",
+        clips=len(shared),
+        people=len(set(people)),
+        only_first=len(places_a) - len(shared),
+        only_second=len(places_b) - len(shared),
+        differences=tuple(differences),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    path = path / "metrics.json" if path.is_dir() else path
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); give the metrics.json of ds2f evaluate.") from None
+    if not isinstance(data, dict) or data.get("version") != VERSION:
+        raise UserError(f"{path} is no metrics.json of version {VERSION}; make it anew with this ds2f evaluate.")
+    return data
+
+
+def _method(data: dict[str, Any], path: Path, name: str | None, like: str | None = None) -> dict[str, Any]:
+    methods: list[dict[str, Any]] = data["methods"]
+    if name is None:
+        images = [m for m in methods if m["kind"] == "images"]
+        chosen = [m for m in images if m["name"] == like] or images or methods
+    else:
+        chosen = [m for m in methods if m["name"] == name]
+    if not chosen:
+        raise UserError(f"{path} has no method {name!r}; it has {', '.join(m['name'] for m in methods)}.")
+    return chosen[0]
+
+
+def _places(data: dict[str, Any]) -> dict[tuple[str, str], int]:
+    """{(path, true face): place} of every clip: the same clip is one that is asked for with the same true face."""
+    return {(clip["path"], clip["reference"]): i for i, clip in enumerate(data["clips"])}
+
+
+def _values(method: dict[str, Any], name: str, rows: list[int]) -> np.ndarray:
+    values = method["per_clip"].get(name)
+    return np.full(len(rows), np.nan) if values is None else np.array([values[i] for i in rows], np.float64)
+
+
+def _better(difference: Measure, more: bool) -> str:
+    assert difference.low is not None
+    assert difference.high is not None
+    if difference.low <= 0 <= difference.high:
+        return ""
+    return "second" if (difference.value > 0) == more else "first"

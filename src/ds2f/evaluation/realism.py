@@ -1,0 +1,156 @@
+"""Do the generated faces look real, all together, and do they vary? Distances between two sets of features.
+
+A distance is worth what its features are worth, so it is always named with them: "Fréchet distance (dlib)". Only
+with Inception-v3's features is it the FID, and ours are none. Below FEW images the Fréchet distance is biased upwards
+by far more than methods differ, and the kernel distance, which is unbiased, is the one to read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from ds2f.evaluation.bootstrap import Bootstrap, interval
+from ds2f.evaluation.results import Measure, Realism
+
+FEW = 2000
+"""Images under which a Fréchet distance carries a warning."""
+NEIGHBOURS = 3  # of the manifolds of precision and recall, as in the paper
+DRAWS = 200  # of the intervals that need a matrix root or a matrix product each
+
+
+def frechet_distance(
+    a: np.ndarray, b: np.ndarray, weights_a: np.ndarray | None = None, weights_b: np.ndarray | None = None
+) -> float:
+    """Between the Gaussians that have the means and covariances of a, (n, d), and b, (m, d), features:
+
+    |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁ Σ₂)^½
+
+    (Dowson & Landau, J. Multivariate Analysis 12(3), 1982; with Inception's features the FID of Heusel et al. 2017,
+    arXiv:1706.08500). With Σ = RᵀR, tr (Σ₁ Σ₂)^½ is the sum of the singular values of R₁ R₂ᵀ: exact also where a
+    covariance is singular, as it is with fewer faces than features. weights: how often each row counts.
+    """
+    mean_a, root_a = _gaussian(a, weights_a)
+    mean_b, root_b = _gaussian(b, weights_b)
+    shared = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
+    total = ((mean_a - mean_b) ** 2).sum() + (root_a**2).sum() + (root_b**2).sum() - 2 * shared
+    return max(0.0, float(total))
+
+
+def kernel_distance(
+    a: np.ndarray, b: np.ndarray, weights_a: np.ndarray | None = None, weights_b: np.ndarray | None = None
+) -> float:
+    """Squared maximum mean discrepancy with k(x, y) = (x·y / d + 1)³, unbiased, so it may be a little below 0:
+
+    E k(x, x′) + E k(y, y′) − 2 E k(x, y),  x ≠ x′, y ≠ y′        (as KID: Bińkowski et al. 2018, arXiv:1801.01401)
+
+    a: (n, d), b: (m, d) features, n and m ≥ 2; weights: how often each row counts; copies of a row are no pair.
+    """
+    return _discrepancy(*_kernels(a, b), _ones(a, weights_a), _ones(b, weights_b))
+
+
+def precision(generated: np.ndarray, real: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
+    """(n,) 1.0 for each generated feature that lies among the real ones, i.e. within the distance of some real feature
+    to its own k-th neighbour (Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1-2); its mean is the precision.
+
+    The recall is the same with the two exchanged. generated: (n, d); real: (m, d), m > k.
+    """
+    between = cdist(real, real)
+    radius = np.sort(between, axis=1)[:, min(neighbours, len(real) - 1)]  # place 0 is the face itself
+    return (cdist(generated, real) <= radius).any(1).astype(np.float64)
+
+
+def measure(
+    space: str, generated: np.ndarray, clips: np.ndarray, real: np.ndarray, among: np.ndarray, bootstrap: Bootstrap
+) -> Realism:
+    """All of them in one feature space. generated: (m, d) features of faces, real: (n, d) of true ones; clips, among:
+    (m,) and (n,) int, the clips of both. Raises ValueError with fewer than four generated faces."""
+    if len(generated) <= NEIGHBOURS:
+        raise ValueError(f"{len(generated)} faces are no distribution")
+    kernels = _kernels(generated, real)
+    ones, all_real = np.ones(len(generated)), np.ones(len(real))
+
+    def frechet(weights: np.ndarray) -> float:
+        return frechet_distance(generated, real, weights[clips], weights[among])
+
+    def kernel(weights: np.ndarray) -> float:
+        return _discrepancy(*kernels, weights[clips], weights[among])
+
+    return Realism(
+        space=space,
+        generated=len(generated),
+        real=len(real),
+        few=min(len(generated), len(real)) < FEW,
+        frechet=bootstrap.statistic(frechet_distance(generated, real), frechet, DRAWS),
+        kernel=bootstrap.statistic(_discrepancy(*kernels, ones, all_real), kernel, DRAWS),
+        precision=_share(precision(generated, real), clips, bootstrap),
+        recall=_share(precision(real, generated), among, bootstrap),
+    )
+
+
+def variety(vectors: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
+    """(count,) mean L2 distance between the faces that one voice was given, NaN for a clip with fewer than two.
+
+    vectors: (m, d), of the clips of that number, without NaN.
+    """
+    result = np.full(count, np.nan)
+    for clip in np.unique(clips):
+        own = vectors[clips == clip]
+        if len(own) > 1:
+            result[clip] = cdist(own, own).sum() / (len(own) * (len(own) - 1))
+    return result
+
+
+def spread(vectors: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
+    """(count,) mean L2 distance of a clip's faces to those of all other clips, NaN for a clip without a face: what
+    `variety` is to be read against."""
+    present = np.unique(clips)
+    result = np.full(count, np.nan)
+    if len(present) < 2:
+        return result
+    between = cdist(vectors, vectors)
+    other = clips[:, None] != clips
+    of_face = np.where(other, between, 0.0).sum(1) / other.sum(1)
+    result[present] = np.bincount(clips, of_face)[present] / np.bincount(clips)[present]
+    return result
+
+
+def _gaussian(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (d,) and a root R, (r, d), of the covariance, RᵀR = Σ, divided by n − 1 as the references do."""
+    weights = _ones(x, weights)
+    mean = weights @ x / weights.sum()
+    rows = np.sqrt(weights / (weights.sum() - 1))[:, None] * (x - mean)
+    if len(rows) <= rows.shape[1]:
+        return mean, rows
+    values, vectors = np.linalg.eigh(rows.T @ rows)
+    return mean, np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
+
+
+def _kernels(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """k of all pairs within a and within b, 0 for a row with itself, and between the two."""
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
+
+    within_a, within_b = kernel(a, a), kernel(b, b)
+    np.fill_diagonal(within_a, 0)
+    np.fill_diagonal(within_b, 0)
+    return within_a, within_b, kernel(a, b)
+
+
+def _discrepancy(aa: np.ndarray, bb: np.ndarray, ab: np.ndarray, u: np.ndarray, v: np.ndarray) -> float:
+    pairs_a, pairs_b = u.sum() ** 2 - (u**2).sum(), v.sum() ** 2 - (v**2).sum()
+    return float(u @ aa @ u / pairs_a + v @ bb @ v / pairs_b - 2 * (u @ ab @ v) / (u.sum() * v.sum()))
+
+
+def _ones(x: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    return np.ones(len(x)) if weights is None else weights.astype(np.float64)
+
+
+def _share(inside: np.ndarray, clips: np.ndarray, bootstrap: Bootstrap) -> Measure:
+    """The mean of an indicator of faces, with its interval over the people of their clips."""
+    count = len(bootstrap.person)
+    numbers, sums = np.bincount(clips, minlength=count), np.bincount(clips, inside, count)
+    totals = bootstrap.sums(np.stack([sums, numbers], 1))
+    with np.errstate(invalid="ignore"):
+        return Measure(float(inside.mean()), *interval(totals[:, 0] / totals[:, 1]))

@@ -1,0 +1,76 @@
+"""Does this face fit this voice? Two small encoders into one space, and how sure their nearness is.
+
+CLIP's form (Radford et al. 2021, arXiv:2103.00020) for a few hundred pairs: the encoders are linear maps of whitened
+vectors onto a sphere of a few dimensions, and a voice and a face score by their cosine over a learned temperature.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.models.voices import VoiceInputs
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """voices: {encoder or "acoustics": length} that the model hears; dim: of the common space; slope, intercept: of the
+    calibration, see `Alignment.log_odds`; clip_seconds: of the voice clips it was trained on."""
+
+    voices: dict[str, int] = field(default_factory=lambda: {"resemblyzer": 256})
+    identity_dim: int = 128
+    dim: int = 32
+    face_encoder: str = "dlib"
+    clip_seconds: float = 6.0
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Tower(nn.Module):
+    """(n, width) vectors to (n, dim) of length 1: whitened, mapped, normalised."""
+
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("whitening", torch.eye(width))
+        self.map = nn.Linear(width, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(self.map((x - self.mean) @ self.whitening), dim=1)
+
+
+class Alignment(nn.Module):
+    """voice: (n, d) of `inputs`; identity: (m, identity_dim)."""
+
+    def __init__(self, config: AlignmentConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.inputs = VoiceInputs(config.voices)
+        self.voice = Tower(self.inputs.dim, config.dim)
+        self.face = Tower(config.identity_dim, config.dim)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(5.0)))  # of 1 / temperature
+
+    def forward(self, voice: Tensor, identity: Tensor) -> Tensor:
+        """Scores of every voice with every face: (n, m). Only differences mean something, see `log_odds`."""
+        return self.log_scale.exp() * self.voice(voice) @ self.face(identity).T
+
+    def log_odds(self, voice: Tensor, identity: Tensor) -> Tensor:
+        """log p(same person) / p(two people drawn at random), if both were equally likely before: (n, m).
+
+            slope · score + intercept       (Platt 1999, "Probabilistic outputs for support vector machines")
+
+        sigmoid of it answers "do they belong together, or was the face drawn at random?"; softmax over several faces
+        of which one is right answers "which of them?".
+        """
+        return self.config.slope * self(voice, identity) + self.config.intercept

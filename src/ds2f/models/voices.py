@@ -1,0 +1,63 @@
+"""What a model hears: one or several descriptions of a voice, side by side in one vector.
+
+Speaker encoders and acoustic features differ in length, unit and spread. Each is moved to zero mean and scaled to a
+total variance of one, so that none drowns the others; what is missing is 0 (the mean), and a flag says so. A single
+encoder stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ds2f.models.conditioning import Condition
+
+
+def given(vectors: Sequence[np.ndarray | None]) -> Condition:
+    """One description of n voices, (d,) each, None where it is missing; at least one is there."""
+    some = next(v for v in vectors if v is not None)
+    filled = np.stack([np.zeros_like(some) if v is None else v for v in vectors])
+    return Condition(torch.from_numpy(filled), torch.tensor([v is not None for v in vectors]))
+
+
+class VoiceInputs(nn.Module):
+    """{name: (n, d)} to (n, dim). dims: {name: d}, of speaker encoders or "acoustics", in the order of the result."""
+
+    def __init__(self, dims: Mapping[str, int]) -> None:
+        super().__init__()
+        self.dims = dict(dims)
+        self.several = len(self.dims) > 1
+        self.dim = sum(self.dims.values()) + (len(self.dims) if self.several else 0)
+        for i, dim in enumerate(self.dims.values() if self.several else ()):
+            self.register_buffer(f"mean_{i}", torch.zeros(dim))
+            self.register_buffer(f"scale_{i}", torch.ones(dim))
+
+    def fit(self, voices: Mapping[str, Condition]) -> None:
+        """Take the statistics from training data: {name: (n, d) values, NaN for a number that is missing}."""
+        for i, name in enumerate(self.dims if self.several else ()):
+            known = voices[name].value[voices[name].given]
+            mean = known.nanmean(0)
+            variance = (known - mean).square().nanmean(0)
+            # The numbers of an embedding share a unit, and their spreads mean something; those of acoustics do not.
+            each = variance.mean().expand_as(variance) if name != "acoustics" else variance
+            getattr(self, f"mean_{i}").copy_(mean)
+            getattr(self, f"scale_{i}").copy_((each * len(each)).sqrt().clamp_min(1e-6))
+
+    def forward(self, voices: Mapping[str, Condition]) -> Tensor:
+        """voices: what is known; a name left out is missing in all rows. Raises KeyError if nothing is known."""
+        if not self.several:
+            return voices[next(iter(self.dims))].value
+        some = next(iter(voices.values()))
+        parts: list[Tensor] = []
+        flags: list[Tensor] = []
+        for i, (name, dim) in enumerate(self.dims.items()):
+            heard = voices.get(name)
+            if heard is None:
+                heard = Condition(some.value.new_zeros(len(some.value), dim), torch.zeros_like(some.given))
+            standard = (heard.value - getattr(self, f"mean_{i}")) / getattr(self, f"scale_{i}")
+            parts.append(torch.where(heard.given[:, None], torch.nan_to_num(standard), 0.0))
+            flags.append(heard.given[:, None].float())
+        return torch.cat([*parts, *flags], dim=1)

@@ -1,0 +1,218 @@
+"""What the alignment of voices and faces learns from: pairs, and other people's faces that do not belong.
+
+With a few hundred pairs, encoders that start at random learn them by heart. So they start from the closed form, the
+main axes of the cross-covariance of whitened voices and faces, towards which InfoNCE moves first anyway; folds of the
+training people say how many axes, how much shrinkage and how few steps from there are best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.models.alignment import Alignment, AlignmentConfig
+from ds2f.training.loop import Options, train
+from ds2f.training.matching import above, same_gender
+from ds2f.training.pairs import PairData
+
+FOLDS = 5
+WITHIN_GENDER = 0.5  # of the voices and faces of a batch are only told from their own gender
+DIMS = (8, 16, 32, 64)
+SHRINKAGES = (0.3, 0.5, 0.7, 1.0, 1.5)
+STEPS = (10, 30, 100)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the folds found best. dim: of the common space; shrinkage: see `whiten`; steps: from the closed form;
+    score: mean of the areas under the curve overall and within gender, on people held out."""
+
+    dim: int
+    shrinkage: float
+    steps: int
+    score: float
+
+
+class AlignmentTask:
+    """See `loop.Task`. The model starts from the closed form of `start`."""
+
+    def __init__(self, model: Alignment, data: PairData, validation: PairData, shrinkage: float) -> None:
+        model.inputs.fit(data.voices)
+        start(model, data, shrinkage)
+        self.model, self.size = model, len(data)
+        self.data, self.validation = _Batch.of(model, data), _Batch.of(model, validation)
+
+    def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        batch = self.data.rows(rows)
+        only_own = torch.rand(2, len(rows), generator=generator) < WITHIN_GENDER
+        return batch.loss(self.model, only_own)
+
+    @torch.no_grad()
+    def validate(self, ema: nn.Module) -> float:
+        assert isinstance(ema, Alignment)
+        return float(self.validation.loss(ema, torch.zeros(2, len(self.validation.person), dtype=torch.bool)))
+
+    def preview(self, ema: nn.Module, path: Path) -> None:
+        """Scores have no picture."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """voice: (n, dv); identity: (n, di); person: (n,) int; gender: (n,) int, 2 where not known."""
+
+    voice: Tensor
+    identity: Tensor
+    person: Tensor
+    gender: Tensor
+
+    @classmethod
+    def of(cls, model: Alignment, data: PairData) -> _Batch:
+        gender = np.where(np.isnan(data.female), 2, data.female > 0.5).astype(int)
+        told = (model.inputs(data.voices), torch.from_numpy(data.identity))
+        return cls(*told, torch.from_numpy(data.person), torch.from_numpy(gender))
+
+    def rows(self, rows: Tensor) -> _Batch:
+        return _Batch(self.voice[rows], self.identity[rows], self.person[rows], self.gender[rows])
+
+    def loss(self, model: Alignment, only_own: Tensor) -> Tensor:
+        """Mean of voice to face and face to voice. only_own: (2, n) rows that are told from their own gender alone."""
+        score = model(self.voice, self.identity)
+        same = self.person[:, None] == self.person
+        own = self.gender[:, None] == self.gender
+        return (
+            sum(
+                (info_nce(s, same, own | ~only[:, None]) for s, only in zip((score, score.T), only_own, strict=True)),
+                start=score.new_zeros(()),
+            )
+            / 2
+        )
+
+
+def info_nce(score: Tensor, right: Tensor, told_from: Tensor) -> Tensor:
+    """Mean over rows of the loss with several positives (Khosla et al. 2020, arXiv:2004.11362, eq. 2):
+
+        −1/|P_i| Σ_{j ∈ P_i} log( exp s_ij / Σ_{k ∈ A_i} exp s_ik )
+
+    score: (n, m); right: (n, m) bool, P; told_from: (n, m) bool, A besides P.
+    """
+    log_p = F.log_softmax(score.masked_fill(~(told_from | right), -torch.inf), dim=1)
+    return -(torch.where(right, log_p, 0.0).sum(1) / right.sum(1)).mean()
+
+
+@torch.no_grad()
+def start(model: Alignment, data: PairData, shrinkage: float) -> None:
+    """Set both encoders to the closed form: with whitened X (n, dv) and Y (n, di),
+
+        Xᵀ Y / n = U S Vᵀ,   voice map  U √S,   face map  V √S   (the leading `dim` columns)
+
+    Canonical correlation analysis (Hotelling 1936, Biometrika 28) but for the shrinkage. The gradient of InfoNCE at
+    small scores is this matrix, so it is where training from nothing would go first.
+    """
+    voice, face = model.inputs(data.voices), torch.from_numpy(data.identity)
+    for tower, values in ((model.voice, voice), (model.face, face)):
+        tower.mean.copy_(values.mean(0))
+        tower.whitening.copy_(whiten(values, shrinkage))
+    x, y = ((v - t.mean) @ t.whitening for t, v in ((model.voice, voice), (model.face, face)))
+    u, s, v = torch.linalg.svd(x.T @ y / len(x), full_matrices=False)
+    dim = model.config.dim
+    for tower, axes in ((model.voice, u), (model.face, v.T)):
+        mapped = (axes * s.sqrt())[:, :dim].T
+        tower.map.weight.copy_(mapped / mapped.std())  # the loss does not see the scale, the learning rate does
+
+
+def whiten(values: Tensor, shrinkage: float) -> Tensor:
+    """Principal axes over their standard deviations σ, the small ones raised: (n, d) to (d, d).
+
+    V / √(σ² + (shrinkage · σ_max)²): 0 whitens, much over 1 only rotates.
+    """
+    variance, axes = torch.linalg.eigh(torch.cov(values.T.double()))
+    variance = variance.clamp_min(0)
+    return (axes / (variance + shrinkage**2 * variance.max()).sqrt()).float()
+
+
+def choose(config: AlignmentConfig, data: PairData, settings: Options, progress: Callable[[int, int], None]) -> Choice:
+    """Dimensions and shrinkage by the closed form, then the number of steps, all on people that a fold holds out.
+
+    progress: called with (fits done, in all).
+    """
+    people = np.random.default_rng(0).permutation(int(data.person.max()) + 1) % FOLDS
+    fold = people[data.person]
+    parts = [(data.of(fold != k), data.of(fold == k)) for k in range(FOLDS)]
+    dims = [dim for dim in DIMS if dim <= min(config.identity_dim, sum(config.voices.values()))] or [1]
+    forms = [(dim, shrinkage) for dim in dims for shrinkage in SHRINKAGES]
+    total = len(forms) + len(STEPS)
+
+    def score(dim: int, shrinkage: float, steps: int, done: int) -> float:
+        found = [_fit(replace(config, dim=dim), a, b, shrinkage, steps, settings) for a, b in parts]
+        progress(done + 1, total)
+        return float(np.mean([fit_score(m, b) for m, (_, b) in zip(found, parts, strict=True)]))
+
+    scores = {form: score(*form, 0, i) for i, form in enumerate(forms)}
+    best = max(scores, key=lambda form: scores[form])
+    trained = {steps: score(*best, steps, len(forms) + i) for i, steps in enumerate(STEPS)}
+    steps = max(trained, key=lambda s: trained[s])
+    return Choice(*best, steps, trained[steps])
+
+
+def _fit(
+    config: AlignmentConfig, data: PairData, held_out: PairData, shrinkage: float, steps: int, settings: Options
+) -> Alignment:
+    task = AlignmentTask(Alignment(config), data, held_out, shrinkage)
+    if steps == 0:
+        return task.model.eval()
+    with TemporaryDirectory() as folder:
+        batch = min(settings.batch, len(data))
+        found = train(task, replace(settings, run=Path(folder), batch=batch, total=steps * batch))
+    assert isinstance(found, Alignment)
+    return found
+
+
+@torch.no_grad()
+def scores(model: Alignment, data: PairData) -> np.ndarray:
+    """Every voice with every face of the data: (n, n)."""
+    found: np.ndarray = model(model.inputs(data.voices), torch.from_numpy(data.identity)).double().numpy()
+    return found
+
+
+def fit_score(model: Alignment, held_out: PairData) -> float:
+    """Mean area under the ROC curve, overall and (where genders are known) within gender."""
+    found, others = scores(model, held_out), held_out.person[:, None] != held_out.person
+    groups = (others, others & same_gender(held_out.female))
+    return float(np.mean([above(np.diagonal(found), found[wrong]).mean() for wrong in groups if wrong.any()]))
+
+
+def calibrated(model: Alignment, held_out: PairData) -> Alignment:
+    """The model with slope and intercept of `Alignment.log_odds`, fitted to people whom training did not see.
+
+    Right and wrong pairs weigh the same in all, so that log-odds of 0 mean "no evidence".
+    """
+    found = scores(model, held_out)
+    wrong = found[held_out.person[:, None] != held_out.person]
+    right = np.diagonal(found)
+    fitted = LogisticRegression(C=1e6, class_weight="balanced").fit(
+        np.concatenate([right, wrong])[:, None], np.repeat([1, 0], [len(right), len(wrong)])
+    )
+    config = replace(model.config, slope=float(fitted.coef_[0, 0]), intercept=float(fitted.intercept_[0]))
+    result = Alignment(config)
+    result.load_state_dict(model.state_dict())
+    return result.eval()
+
+
+def linear_scores(data: PairData, held_out: PairData, voices: Sequence[str]) -> np.ndarray:
+    """What must be beaten: the cosine of the ridge map's prediction with a face, both from the mean face: (n, n)."""
+    from ds2f.evaluation.baselines import _unit
+    from ds2f.models.linear import LinearPrior
+
+    known, heard = (d.voices[voices[0]].value.numpy() for d in (data, held_out))
+    predicted = LinearPrior.fit(known, data.identity).predict(heard)
+    mean = data.identity.mean(0)
+    found: np.ndarray = _unit(predicted - mean) @ _unit(held_out.identity - mean).T
+    return found

@@ -1,0 +1,104 @@
+"""Who answers for whom: references of other videos, donors of other people, faces given to other voices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ds2f.dataset.clips import ClipFacts
+from ds2f.dataset.queries import Pair
+from ds2f.evaluation.baselines import Answers, attributes_only, baselines, shuffled
+from ds2f.evaluation.subjects import Split, Subjects, references
+from ds2f.types import FaceLabels
+
+RNG = np.random.default_rng(0)
+
+
+def split(people: list[str], recordings: list[str], prefix: str = "") -> Split:
+    n = len(people)
+    vectors = RNG.normal(size=(n, 6))
+    pairs = tuple(
+        Pair(i, f"{prefix}{i}.mp4", "folder", prefix + person, "test", RNG.normal(size=4), vectors[i], b"")
+        for i, person in enumerate(people)
+    )
+    labels = FaceLabels(RNG.uniform(20, 60, n), np.arange(n) % 2, np.zeros(n, int))
+    facts = tuple(ClipFacts({}, "", recording) for recording in recordings)
+    return Split(pairs, {"dlib": vectors, "other": 2 * vectors}, labels, facts)
+
+
+@pytest.fixture
+def subjects() -> Subjects:
+    """Anna has three clips of two videos, Ben two of one, Cleo one."""
+    measured = split(["anna", "anna", "anna", "ben", "ben", "cleo"], ["v", "v", "w", "x", "x", "y"])
+    train = split([str(i) for i in range(40)], [str(i) for i in range(40)], "train")
+    reference = references(measured.people, [f.recording for f in measured.facts])
+    return Subjects(("dlib", "other"), measured, train, reference, {})
+
+
+def test_voice_and_face_come_from_different_videos_where_they_can(subjects: Subjects) -> None:
+    assert subjects.reference.tolist() == [2, 2, 0, 3, 4, 5]
+
+
+def test_no_baseline_answers_with_a_face_of_the_gallery(subjects: Subjects) -> None:
+    gallery = {vector.tobytes() for vector in subjects.measured.identities["dlib"]}
+    found = {answers.name: answers for answers in baselines(subjects)}
+    assert list(found) == [
+        "mean face",
+        "linear prior",
+        "nearest voice",
+        "attributes only",
+        "random face",
+        "random face of the right gender",
+        "another photo",
+    ]
+    for name, answers in found.items():
+        if name != "another photo":
+            assert not gallery & {vector.tobytes() for vector in answers.vectors["dlib"]}
+            assert answers.clips.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_ceiling_is_of_the_person_but_not_the_true_face(subjects: Subjects) -> None:
+    ceiling = baselines(subjects)[-1]
+    assert ceiling.clips.tolist() == [0, 1, 2]
+    for clip, vector in zip(ceiling.clips, ceiling.vectors["dlib"], strict=True):
+        assert not np.array_equal(vector, subjects.truth("dlib")[clip])
+        assert any(np.array_equal(vector, own) for own in subjects.measured.identities["dlib"][:3])
+
+
+def test_the_same_people_answer_in_every_space(subjects: Subjects) -> None:
+    for answers in baselines(subjects):
+        if answers.name != "linear prior":  # fitted anew
+            np.testing.assert_allclose(answers.vectors["other"], 2 * answers.vectors["dlib"])
+
+
+def test_the_right_gender_is_right(subjects: Subjects) -> None:
+    assert subjects.train is not None
+    found = next(a for a in baselines(subjects) if a.name.endswith("right gender"))
+    donors = [np.flatnonzero((subjects.train.identities["dlib"] == v).all(1))[0] for v in found.vectors["dlib"]]
+    np.testing.assert_array_equal(subjects.train.labels.gender[donors], subjects.labels.gender)
+
+
+def test_attributes_only_is_a_mean_of_people_alike(subjects: Subjects) -> None:
+    assert subjects.train is not None
+    vector = attributes_only(subjects, subjects.train).vectors["dlib"][0]
+    decade = subjects.train.labels.age // 10 == subjects.labels.age[0] // 10
+    alike = decade & (subjects.train.labels.gender == subjects.labels.gender[0])
+    assert alike.sum() >= 3
+    np.testing.assert_allclose(vector, subjects.train.identities["dlib"][alike].mean(0))
+
+
+def test_shuffled_faces_are_given_to_other_people(subjects: Subjects) -> None:
+    clips = np.array([0, 1, 2, 3, 4, 5, 5])
+    answers = Answers("ours", "images", "folder", clips, {"dlib": np.arange(7.0)[:, None]}, files=(None,) * 7)
+    people = np.array(subjects.measured.people)
+    for seed in range(20):
+        given = shuffled(answers, subjects, seed)
+        assert (people[given.clips] != people[clips]).all()
+        assert given.clips[5] == given.clips[6]
+        assert len(set(given.clips)) == 6
+        assert (given.name, given.kind) == ("ours, voices shuffled", "control")
+
+
+def test_without_train_there_is_still_a_random_face(subjects: Subjects) -> None:
+    alone = Subjects(subjects.spaces, subjects.measured, None, subjects.reference, {})
+    assert [a.name for a in baselines(alone)] == ["random face", "random face of the right gender", "another photo"]

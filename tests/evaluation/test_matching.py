@@ -1,0 +1,85 @@
+"""AUC and equal error rate against scikit-learn, N-way choice against drawing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from ds2f.evaluation.matching import WAYS, auc, eer, measure, n_way
+
+
+def similarities(n: int = 40, signal: float = 1.0, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, n)) + signal * np.eye(n)
+
+
+PEOPLE = [str(i // 2) for i in range(40)]
+
+
+def test_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(1)
+    same = rng.integers(0, 2, 500).astype(bool)
+    scores = np.round(rng.normal(size=500) + same, 1)  # with ties
+    assert auc(scores, same) == pytest.approx(roc_auc_score(same, scores), abs=1e-9)
+    weights = rng.integers(0, 4, 500)
+    assert auc(scores, same, weights) == pytest.approx(roc_auc_score(same, scores, sample_weight=weights), abs=1e-9)
+    alarm, hit, _ = roc_curve(same, scores, drop_intermediate=False)
+    crossing = np.interp(0, alarm - (1 - hit), alarm)
+    assert eer(scores, same) == pytest.approx(crossing, abs=1e-4)
+
+
+def test_choice_is_what_drawing_gives() -> None:
+    rng = np.random.default_rng(2)
+    similarity = similarities(20)
+    people = [str(i) for i in range(20)]
+    drawn = []
+    for i in range(20):
+        others = np.delete(np.arange(20), i)
+        won = [similarity[i, i] > similarity[i, rng.choice(others, 3, replace=False)].max() for _ in range(2000)]
+        drawn.append(np.mean(won))
+    np.testing.assert_allclose(n_way(similarity, people, 4), drawn, atol=0.05)
+
+
+def test_a_group_too_small_for_the_choice_is_left_out() -> None:
+    group = np.array([0] * 36 + [1] * 4)  # two people in group 1: one to choose from beside the own
+    found = n_way(similarities(), PEOPLE, 4, group)
+    assert not np.isnan(found[:36]).any()
+    assert np.isnan(found[36:]).all()
+
+
+def test_perfect_and_blind() -> None:
+    (perfect,) = measure(similarities(signal=100), PEOPLE, draws=50)
+    assert perfect.auc is not None
+    assert perfect.eer is not None
+    assert (perfect.auc.value, perfect.eer.value) == (1, 0)
+    assert set(perfect.choice) == set(WAYS)
+    assert all(found.value == 1 for found in perfect.choice.values())
+    (blind,) = measure(np.zeros((40, 40)), PEOPLE, draws=50)
+    assert blind.auc is not None
+    assert blind.auc.value == pytest.approx(0.5)
+    assert [blind.choice[n].value for n in WAYS] == pytest.approx([1 / n for n in WAYS])
+
+
+def test_within_a_group_the_shortcut_is_gone() -> None:
+    """Similarity knows the gender and nothing else."""
+    gender = np.arange(40) // 2 % 2
+    knows = (gender[:, None] == gender).astype(float)
+    everybody, within = measure(knows, PEOPLE, {"gender": gender}, draws=50)
+    assert everybody.auc is not None
+    assert within.auc is not None
+    assert everybody.auc.value > 0.7
+    assert within.auc.value == pytest.approx(0.5)
+    assert within.within == "gender"
+    assert within.choice[2].value == pytest.approx(0.5)
+    assert everybody.auc.low is not None
+    assert everybody.auc.high is not None
+    assert everybody.auc.low <= everybody.auc.value <= everybody.auc.high
+
+
+def test_other_clips_of_the_person_are_no_wrong_pair() -> None:
+    """The other clip's face is as alike as the own."""
+    similarity = np.kron(np.eye(20), np.ones((2, 2)))
+    (found,) = measure(similarity, PEOPLE, draws=20)
+    assert found.auc is not None
+    assert found.auc.value == 1
