@@ -110,7 +110,7 @@ def test_what_cannot_be_had_is_one_sentence(hub: FakeHub, folder: Path, monkeypa
         resolve("no model at all")
     with pytest.raises(UserError, match="give owner/name"):
         Speech2Face.from_pretrained(folder, device="cpu").push_to_hub("faces")
-    with pytest.raises(UserError, match=r"no .*nowhere\.json"):
+    with pytest.raises(UserError, match=r"nowhere\.json cannot be read"):
         Speech2Face.from_pretrained(folder, device="cpu").save_pretrained(folder, folder / "nowhere.json")
 
 
@@ -184,6 +184,27 @@ def test_the_card_reads_version_2_with_its_groups(folder: Path) -> None:
     assert "| chance | 50.0% |" in text
     assert "| gender: female | 12 | – | – | 9.2 |" in text
     assert "gender: other" not in text
+
+
+def test_nothing_of_single_people_travels(folder: Path, tmp_path: Path) -> None:
+    groups = [{"name": "female", "few": False}, {"name": "rare", "few": True}]
+    method = {"name": "ds2f", "source": "/home/zebulon/faces", "per_clip": {"rank": [1.0]}, "groups": groups}
+    metrics = {
+        "version": 2,
+        "clips": [{"path": "Zebulon/1.mp4", "person": "voxceleb/Zebulon"}],
+        "provenance": {"database": "/home/zebulon/d.db", "leaks": ["Zebulon is in train and test"], "seed": 0},
+        "methods": [{**method, "generation": {"model": {"folder": "/home/zebulon/model"}}}],
+        "metrics_file": "/home/zebulon/metrics.json",
+    }
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    Speech2Face.from_pretrained(folder, device="cpu").save_pretrained(tmp_path / "copy", tmp_path / "metrics.json")
+    for name in ("metrics.json", "README.md"):
+        assert "zebulon" not in (tmp_path / "copy" / name).read_text().lower()
+    kept = json.loads((tmp_path / "copy" / "metrics.json").read_text())
+    assert kept["clips"] == 1
+    assert kept["provenance"] == {"seed": 0}
+    assert kept["methods"] == [{"name": "ds2f", "groups": [groups[0]]}]
+    assert "1 clips of" in (tmp_path / "copy" / "README.md").read_text()
 
 
 def test_the_card_of_the_model_in_the_box_has_its_groups(tmp_path: Path) -> None:

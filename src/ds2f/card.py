@@ -22,6 +22,10 @@ SHOWN = {
     "median_rank": "median rank",
 }
 
+# Of metrics.json: names and values of single clips, and paths of the machine that measured.
+OF_PEOPLE = {"clips", "paths", "per_clip", "ranks", "leaks", "source", "generation", "database"}
+OF_PEOPLE |= {"metrics_file", "report_file"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -36,7 +40,8 @@ def write_card(folder: Path) -> Path:
     MODEL_CARD.md, words of the model's maker. Raises UserError if one of them cannot be read."""
     kinds = [kind for kind in ("prior", "decoder", "attributes") if (folder / f"{kind}.json").is_file()]
     parts = {kind: store.description(folder, kind) for kind in kinds}
-    metrics = _read(folder / "metrics.json")
+    measured = folder / "metrics.json"
+    metrics = read_metrics(measured) if measured.is_file() else {}
     notes = folder / "MODEL_CARD.md"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ds2f", "."), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -58,16 +63,12 @@ def write_card(folder: Path) -> Path:
     return path
 
 
-def _conditions(config: Mapping[str, Any]) -> list[str]:
-    told = [name for name in config.get("conditions", {}) if name not in ("coverage", "guide_level")]
-    return [*told, "guide"] if config.get("guide") else told
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
+def read_metrics(path: Path) -> dict[str, Any]:
+    """metrics.json of an evaluation. Raises UserError if it cannot be read."""
     try:
         data = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); `ds2f evaluate` writes it into --out.") from None
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}).") from None
     if not isinstance(data, dict) or not isinstance(data.get("methods"), list):
@@ -75,11 +76,34 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
+def published(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """metrics.json without what speaks of single people, or of the machine: for giving away with a model."""
+    clips = metrics.get("clips", 0)
+    methods = [
+        {
+            **{name: value for name, value in method.items() if name not in OF_PEOPLE},
+            "groups": [group for group in method.get("groups", []) if not group.get("few")],
+        }
+        for method in metrics["methods"]
+    ]
+    provenance = {name: value for name, value in metrics.get("provenance", {}).items() if name not in OF_PEOPLE}
+    return {
+        **{name: value for name, value in metrics.items() if name not in OF_PEOPLE},
+        "clips": len(clips) if isinstance(clips, list) else clips,
+        "provenance": provenance,
+        "methods": methods,
+    }
+
+
+def _conditions(config: Mapping[str, Any]) -> list[str]:
+    told = [name for name in config.get("conditions", {}) if name not in ("coverage", "guide_level")]
+    return [*told, "guide"] if config.get("guide") else told
+
+
 def _measured(metrics: Mapping[str, Any]) -> str:
     """On what."""
-    clips = metrics.get("clips", 0)
-    count = len(clips) if isinstance(clips, list) else clips
-    return f"the {metrics.get('split')} split: {count} clips of {metrics.get('people')} people"
+    told = published(metrics) if metrics else {}
+    return f"the {told.get('split')} split: {told.get('clips')} clips of {told.get('people')} people"
 
 
 def _retrieval(found: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -50,22 +50,23 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
 def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
     """Copy the model in `model` to `folder`, with README.md, a card written from what is known of it.
 
-    metrics: the metrics.json of an evaluation, copied along; None keeps the one beside the model, if there is one.
-    Raises UserError if a file cannot be read or written.
+    metrics: the metrics.json of an evaluation, written along without what speaks of single people, see
+    `card.published`; None keeps the one beside the model, if there is one. Raises UserError if a file cannot be read or
+    written.
     """
-    from ds2f.card import write_card
+    from ds2f.card import published, read_metrics, write_card
+    from ds2f.models.store import write_json
 
     own = model / "metrics.json"
     metrics = metrics or (own if own.is_file() else None)
-    if metrics is not None and not metrics.is_file():
-        raise UserError(f"There is no {metrics}; `ds2f evaluate` writes metrics.json into its --out folder.")
+    measured = None if metrics is None else published(read_metrics(metrics))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (*NEEDED, *OPTIONAL[:3]):
             if (name in NEEDED or (model / name).exists()) and model.resolve() != folder.resolve():
                 shutil.copyfile(model / name, folder / name)
-        if metrics is not None and metrics.resolve() != (folder / "metrics.json").resolve():
-            shutil.copyfile(metrics, folder / "metrics.json")
+        if measured is not None:
+            write_json(folder / "metrics.json", measured)
     except OSError as error:
         raise UserError(f"The model cannot be saved: {error.filename or folder}: {error.strerror}.") from None
     write_card(folder)

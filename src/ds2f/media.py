@@ -97,7 +97,7 @@ def resample(samples: np.ndarray, rate: int) -> np.ndarray:
     if rate == SAMPLE_RATE or not samples.size:
         return samples
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
-    frame.sample_rate = rate
+    frame.sample_rate = int(rate)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     return np.concatenate([f.to_ndarray()[0] for f in (*resampler.resample(frame), *resampler.resample(None))])
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, overload
 
 import cv2
@@ -21,8 +20,7 @@ from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import guided, steered
 from ds2f.diffusion.samplers import SAMPLERS, heun
 from ds2f.errors import UserError
-from ds2f.face.align import canonical_crop, template
-from ds2f.face.mtcnn import MTCNN
+from ds2f.face.guide import GuideAligner
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, Distributions
 from ds2f.models.conditioning import Condition, Conditions
@@ -36,7 +34,6 @@ from ds2f.voice.listener import Heard, Listener, Recording
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
 WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity against the voice; 1 is Bayes' rule
-ALIGNED = 0.08  # of a picture's side: landmarks no farther from the template are in place
 Preview = Callable[[np.ndarray], None]
 BATCH = 16  # faces through the decoder at once; bounds memory
 
@@ -61,7 +58,7 @@ class Speech2Face:
             )
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device
-        self._detecting = Lock()  # OpenCV's networks carry state
+        self._guides = GuideAligner()
         self.listener = Listener(audio, prior.config.clip_seconds, list(prior.config.voices))
 
     @classmethod
@@ -186,10 +183,6 @@ class Speech2Face:
         return {name: probability.cpu() for name, probability in told.items()}
 
     @cached_property
-    def _detector(self) -> MTCNN:
-        return MTCNN()
-
-    @cached_property
     def _attributes(self) -> AttributeHead:
         own = (self.folder / "attributes.json").exists()
         return store.load_attributes(self.folder if own else store.shipped()).to(self.device)
@@ -288,22 +281,11 @@ class Speech2Face:
 
     def _guide(self, picture: np.ndarray) -> Tensor:
         """(height, width, 3) uint8 RGB to (1, 3, size, size) in the decoder's pixels."""
-        picture = self._aligned(picture)
+        picture = self._guides.align(picture, self.size)
         shrinks = min(picture.shape[:2]) > self.size
         resized = cv2.resize(picture, (self.size,) * 2, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 127.5 - 1
         return self.decoder.normalise(pixels.to(self.device)).cpu()
-
-    def _aligned(self, picture: np.ndarray) -> np.ndarray:
-        """The canonical crop of the face in a picture. Where no face is found, as in most that are blurred, or where it
-        lies as it should already, the picture is taken to be that crop."""
-        with self._detecting:
-            faces = self._detector.detect(picture)
-        if not faces:
-            return picture
-        height, width = picture.shape[:2]
-        off = faces[0].landmarks / (width, height) - template(1)
-        return picture if np.abs(off).max() < ALIGNED else canonical_crop(picture, faces[0].landmarks, self.size)
 
     def generate(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ds2f.errors import UserError
+from ds2f.pictures import marking
 
 CELL, GAP, MARGIN = 144, 12, 28  # pixels
 LABEL_WIDTH = 190
@@ -52,7 +53,7 @@ def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str]) -
             draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), EMPTY)
     draw.text((MARGIN, height - MARGIN - 14), NOTE, GREY, small)
     try:
-        sheet.save(out, "PNG")
+        sheet.save(out, "PNG", pnginfo=marking({}, "compositeWithTrainedAlgorithmicMedia"))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
 
