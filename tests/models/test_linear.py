@@ -71,8 +71,8 @@ def test_leaving_out_people_agrees_with_brute_force(pairs: tuple[np.ndarray, np.
 
 
 def test_repeated_clips_of_a_person_teach_nothing_new(pairs: tuple[np.ndarray, np.ndarray]) -> None:
-    """Three copies of every row, left out together: the errors of one copy at a third of the alpha. Left out one by one,
-    the copies that stay give away the answer."""
+    """Three copies of every row, left out together: the errors of one copy at a third of the alpha. Left out one by
+    one, the copies that stay give away the answer."""
     voice, identity = (np.repeat(x, 3, 0) for x in pairs)
     people, alphas = np.repeat(np.arange(40), 3), np.array([0.5, 5.0])
     once = leave_one_out_error(*pairs, alphas)
