@@ -124,6 +124,8 @@ def _model_commands(command: Command) -> None:
     sub.add_argument("model", choices=("prior", "decoder", "attributes", "alignment"))
     _database(sub)
     sub.add_argument("--runs", type=Path, help="folder of checkpoints (default: from the configuration)")
+    sub.add_argument("--recipe", metavar="NAME", help="cpu-small, gpu-20min, voxceleb2, or a file with a [train] part")
+    sub.add_argument("--dry-run", action="store_true", help="only say what would be done, with which memory and time")
 
     sub = command("generate", _generate, "draw faces for recordings, or one face for every clip of a dataset")
     sub.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="sound or video, any common format")
@@ -275,7 +277,15 @@ def _train(options: argparse.Namespace) -> None:
     from ds2f import workflow
 
     config = _config(options)
+    if options.recipe:
+        from ds2f.config import with_recipe
+
+        config = with_recipe(config, options.recipe)
     runs = options.runs or config.path(config.paths.runs)
+    if options.dry_run:
+        from ds2f.training.command import dry_run
+
+        return dry_run(options.model, _database_path(options, config), runs, config)
     workflow.train(options.model, _database_path(options, config), runs, config)
 
 

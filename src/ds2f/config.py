@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -182,13 +183,33 @@ def load(path: Path | None = None) -> Config:
     for name, table in data.items():
         if name not in known or not isinstance(table, dict):
             raise UserError(f"{path}: unknown part [{name}]; the parts are {', '.join(known)}.")
-        values[name] = _read_part(path, name, type(known[name]()), table)  # type: ignore[operator]
+        values[name] = _read_part(path, name, known[name](), table)  # type: ignore[operator]
     return Config(**values, folder=path.parent)
 
 
-def _read_part(path: Path, name: str, kind: type, table: dict[str, Any]) -> Any:
-    keys = {f.name: f for f in fields(kind)}
-    default = kind()
+def with_recipe(config: Config, recipe: str) -> Config:
+    """The configuration with [train] as a recipe has it. recipe: one that ships with ds2f, or a TOML file.
+
+    Raises UserError for a recipe that is not there, and for what `load` refuses.
+    """
+    shipped = {file.name.removesuffix(".toml"): file for file in sorted((files("ds2f") / "recipes").iterdir(), key=str)}
+    path = Path(str(shipped.get(recipe, recipe)))
+    if recipe not in shipped and not path.is_file():
+        raise UserError(f"There is no recipe {recipe!r}; choose {', '.join(shipped)}, or give a TOML file.")
+    found = load(path)
+    others = [part.name for part in parts() if part.name != "train" and getattr(found, part.name) != part_default(part)]
+    if others:
+        raise UserError(f"{path}: a recipe has [train] alone, not [{others[0]}]; that part belongs into {FILE_NAME}.")
+    stated = tomllib.loads(path.read_text()).get("train", {})
+    return replace(config, train=replace(config.train, **{key: getattr(found.train, key) for key in stated}))
+
+
+def part_default(part: Field[Any]) -> Any:
+    return part.default_factory()  # type: ignore[operator]
+
+
+def _read_part(path: Path, name: str, default: Any, table: dict[str, Any]) -> Any:
+    keys = {f.name: f for f in fields(default)}
     for key, value in table.items():
         if key not in keys:
             raise UserError(f"{path}: unknown key {key!r} in [{name}]; the keys are {', '.join(keys)}.")
@@ -202,7 +223,7 @@ def _read_part(path: Path, name: str, kind: type, table: dict[str, Any]) -> Any:
             table[key] = float(value)
         elif type(value) is not wanted:
             raise UserError(f"{path}: [{name}] {key} must be {wanted.__name__}, not {json.dumps(value, default=str)}.")
-    return kind(**table)
+    return replace(default, **table)
 
 
 def write_default(path: Path) -> None:

@@ -176,40 +176,9 @@ def export(
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     """Train "prior", "decoder", "attributes" or "alignment", or go on. Returns the model folder."""
-    from ds2f.training import start
-    from ds2f.training.loop import Step
-    from ds2f.training.processes import is_main
+    from ds2f.training.command import train as start
 
-    if not is_main():
-        out.quiet = err.quiet = True  # of many processes, one speaks
-
-    with bar(f"train {model}") as shown:
-
-        def progress(step: Step) -> None:
-            said = f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s" if step.rate else "choosing its size"
-            shown.update(step.seen, step.total, said)
-
-        starts = {
-            "prior": start.train_prior,
-            "decoder": start.train_decoder,
-            "attributes": start.train_attributes,
-            "alignment": start.train_alignment,
-        }
-        folder = starts[model](database, runs, config.train, progress)
-    if model == "attributes":
-        from ds2f.evaluation.attributes import AttributeMeasures, print_measures
-        from ds2f.models import store
-
-        print_measures(AttributeMeasures.from_json(store.description(folder, model)["card"]["measures"]))
-    if model == "alignment":
-        from ds2f.models import store
-        from ds2f.training.matching import MatchMeasures, print_matching
-
-        measures = store.description(folder, model)["card"]["measures"]
-        print_matching({name: MatchMeasures.from_json(found) for name, found in measures.items()})
-    what = "attribute model" if model == "attributes" else model
-    out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
-    return folder
+    return start(model, database, runs, config)
 
 
 def generate_files(

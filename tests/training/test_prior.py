@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from ds2f.diffusion.samplers import heun
+from ds2f.errors import UserError
+from ds2f.models import store
+from ds2f.models.conditioning import Condition
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.loop import Options, train
-from ds2f.training.prior import PriorTask, out_of_fold, whiten
+from ds2f.training.pairs import LoneFaces, PairData
+from ds2f.training.prior import PriorTask, drop, out_of_fold, whiten
 from people import MAP, made_up_pairs
 
 
@@ -40,9 +46,6 @@ def test_the_trained_prior_draws_the_right_people_with_the_right_spread(tmp_path
     ema = train(task, Options(tmp_path, batch=64, total=64 * 60, lr=1e-3, seed=0, save_seconds=1e9))
     assert isinstance(ema, Prior)
 
-    from ds2f.diffusion.samplers import heun
-    from ds2f.models.conditioning import Condition
-
     test = made_up_pairs(300, 3)
     voice = test.voices["resemblyzer"].value
     mean = ema.predict_mean(voice)
@@ -51,3 +54,68 @@ def test_the_trained_prior_draws_the_right_people_with_the_right_spread(tmp_path
     residual = drawn - voice.numpy() @ MAP
     assert residual.std() == pytest.approx(0.5, abs=0.12)  # the spread that the data has round the map
     assert np.corrcoef(drawn.ravel(), test.identity.ravel())[0, 1] > 0.9
+
+
+def test_old_files_of_one_encoder_still_load(tmp_path: Path) -> None:
+    store.save(tmp_path, Prior(PriorConfig(width=16, depth=1)), {}, half=False)
+    path = tmp_path / "prior.json"
+    description = json.loads(path.read_text())
+    config = description["config"]
+    del config["voices"], config["looks"]
+    path.write_text(json.dumps({**description, "config": {**config, "voice_dim": 256, "voice_encoder": "resemblyzer"}}))
+    assert store.load_prior(tmp_path).config == PriorConfig(width=16, depth=1)
+    assert store.load_prior(store.shipped()).config.voices == {"resemblyzer": 256}
+    path.write_text(json.dumps({**description, "config": {**config, "voice_dim": 256}}))
+    with pytest.raises(UserError, match="does not fit this version of the prior"):
+        store.load_prior(tmp_path)
+
+
+def test_a_second_description_of_the_voice_is_used_where_it_is_there() -> None:
+    """The face follows from numbers that only the second description holds; of half of the voices it is missing."""
+    data = made_up_pairs(400, 1, noise=0.1)
+    value = data.voices["resemblyzer"].value
+    given = torch.arange(400) % 2 == 0
+    blind, noisy = value.clone(), torch.full_like(value, torch.nan)
+    blind[:, :6] = 0
+    noisy[given] = 1000 * value[given] + 5000  # another unit altogether
+    data = PairData(
+        {"resemblyzer": Condition.of(blind), "acoustics": Condition(noisy, given)},
+        data.identity,
+        data.person,
+        data.looks,
+    )
+    prior = Prior(PriorConfig(data.dims, identity_dim=6, width=16, depth=1))
+    PriorTask(prior, data, data, torch.device("cpu"))
+    error = (prior.predict_mean(prior.inputs(data.voices)) - torch.from_numpy(data.identity)).square().mean(1)
+    assert error[given].mean() < 0.4 * error[~given].mean()
+    alone = prior.inputs({"resemblyzer": Condition.of(blind)})
+    missing = prior.inputs({**data.voices, "acoustics": data.voices["acoustics"].dropped()})
+    torch.testing.assert_close(alone, missing)
+
+
+def test_told_looks_bend_the_draws_and_faces_without_voices_teach_them(tmp_path: Path) -> None:
+    """The age is in the first number of the identity: told an old age, the draws have more of it."""
+    faces = made_up_pairs(2000, 5)
+    torch.manual_seed(0)
+    prior = Prior(PriorConfig({"resemblyzer": 12}, identity_dim=6, width=64, depth=1, dropout=0.0, looks=True))
+    lone = LoneFaces(faces.identity, faces.looks)
+    task = PriorTask(prior, made_up_pairs(200, 1), made_up_pairs(50, 2), torch.device("cpu"), lone)
+    ema = train(task, Options(tmp_path, batch=128, total=128 * 120, lr=3e-3, seed=0, save_seconds=1e9))
+    mean = ema.identity_mean.expand(300, 6)
+    noise = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
+    drawn = {}
+    for age in (25.0, 65.0):
+        looks = {"age": Condition.of(torch.full((300, 1), age))}
+        predict = lambda z, t, looks=looks: ema(z, t, Condition.of(mean).dropped(), looks)  # noqa: E731
+        drawn[age] = (mean + heun(predict, noise, 16) @ ema.colouring)[:, 0].mean()
+    assert drawn[65.0] - drawn[25.0] > 3.0  # 40 years are 8 in that number
+
+
+def test_looks_are_dropped_one_by_one_and_all_at_once() -> None:
+    n = 4000
+    looks = {name: Condition.of(torch.zeros(n, 1)) for name in ("age", "gender")}
+    looks["gender"] = Condition(torch.zeros(n, 1), torch.arange(n) % 2 == 0)
+    age, gender = (c.given for c in drop(looks, torch.Generator().manual_seed(0)).values())
+    assert float(age.float().mean()) == pytest.approx(0.5 * 0.7, abs=0.03)
+    assert float(gender.float().mean()) == pytest.approx(0.5 * 0.5 * 0.7, abs=0.03)
+    assert not gender[1::2].any()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ds2f import __version__
 from ds2f.config import Train
@@ -24,23 +26,42 @@ from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_scores, scores
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
 from ds2f.training.decoder import DecoderTask, load_faces
-from ds2f.training.loop import Options, Progress, Step, train
+from ds2f.training.loop import Options, Progress, Step, Task, train
 from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import load_pairs
 from ds2f.training.prior import PriorTask
 from ds2f.training.processes import is_main, launched, own_device
 
 
+@dataclass(frozen=True)
+class Job:
+    """A training ready to start. finish: saves the averaged model and returns its folder."""
+
+    task: Task
+    options: Options
+    finish: Callable[[nn.Module], Path]
+
+    def run(self, progress: Progress | None) -> Path:
+        return self.finish(train(self.task, self.options, progress))
+
+
 def train_decoder(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
     """Train, or go on training, the decoder. Returns the model folder, runs/model."""
-    if settings.decoder_size % 8 or not 16 <= settings.decoder_size <= 256:
-        raise UserError(f"[train] decoder_size = {settings.decoder_size} must be a multiple of 8 from 16 to 256.")
-    if settings.decoder_width % 64:
-        raise UserError(f"[train] decoder_width = {settings.decoder_width} must be a multiple of 64.")
+    return decoder_job(database, runs, settings).run(progress)
+
+
+def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = False) -> Job:
+    """sample: with the faces of the validation split alone, to look at what a step needs.
+
+    Raises UserError for what cannot work: sizes, splits without faces, another shape of decoder to start from.
+    """
+    _check_decoder(settings)
     device = own_device(store.pick_device(settings.device))
+    batch, total = settings.decoder_batch, settings.decoder_images
+    options = _options(runs / "decoder", settings, device, batch, total, settings.decoder_lr)
     with Dataset(database) as dataset:
-        faces = load_faces(dataset, "train", settings.decoder_size)
         held_out = load_faces(dataset, "val", settings.decoder_size)
+        faces = held_out if sample else load_faces(dataset, "train", settings.decoder_size)
         data = dataset.fingerprint()
     torch.manual_seed(settings.seed)
     config = DecoderConfig(
@@ -52,23 +73,26 @@ def train_decoder(database: Path, runs: Path, settings: Train, progress: Progres
         conditions={n: d for n, d in ALL_CONDITIONS.items() if n in faces.conditions or n == "guide_level"},
         guide=True,
     )
-    options = _options(
-        runs / "decoder",
-        settings,
-        device,
-        settings.decoder_batch,
-        settings.decoder_images,
-        settings.decoder_lr,
-    )
     task = DecoderTask(Decoder(config), faces, held_out, device, settings.decoder_likeness)
     if settings.decoder_from:
         warm_start(task.model, store.load_decoder(Path(settings.decoder_from)))
-    if settings.compile:
+    if settings.compile and not sample:
         task.model.compile()
-    ema = train(task, options, progress)
-    assert isinstance(ema, Decoder)
-    _save(runs, ema, _card(data, len(faces), settings.decoder_images))
-    return runs / "model"
+
+    def finish(ema: nn.Module) -> Path:
+        assert isinstance(ema, Decoder)
+        return _save(runs, ema, _card(data, len(faces), total))
+
+    return Job(task, options, finish)
+
+
+def _check_decoder(settings: Train) -> None:
+    if settings.decoder_size % 8 or not 16 <= settings.decoder_size <= 256:
+        raise UserError(f"[train] decoder_size = {settings.decoder_size} must be a multiple of 8 from 16 to 256.")
+    if settings.decoder_width % 64 or settings.decoder_width < 64:
+        raise UserError(f"[train] decoder_width = {settings.decoder_width} must be a multiple of 64.")
+    if settings.decoder_depth < 1:
+        raise UserError(f"[train] decoder_depth = {settings.decoder_depth} must be at least 1.")
 
 
 def warm_start(model: Decoder, old: Decoder) -> None:
@@ -90,19 +114,26 @@ def warm_start(model: Decoder, old: Decoder) -> None:
 
 def train_prior(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
     """Train, or go on training, the prior. Returns the model folder, runs/model."""
+    return prior_job(database, runs, settings).run(progress)
+
+
+def prior_job(database: Path, runs: Path, settings: Train, sample: bool = False) -> Job:
+    """sample: makes no difference, the pairs are few. Raises UserError for what cannot work, such as missing voices."""
     device = own_device(store.pick_device(settings.device))
+    total = settings.prior_steps * settings.prior_batch
+    options = _options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
     with Dataset(database) as dataset:
         pairs = load_pairs(dataset, "train", settings.voices)
         held_out = load_pairs(dataset, "val", settings.voices, at_least=1)
         data, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
     torch.manual_seed(settings.seed)
     config = PriorConfig(pairs.dims, pairs.identity.shape[1], clip_seconds=seconds)
-    total = settings.prior_steps * settings.prior_batch
-    options = _options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
-    ema = train(PriorTask(Prior(config), pairs, held_out, device), options, progress)
-    assert isinstance(ema, Prior)
-    _save(runs, ema, _card(data, len(pairs), total))
-    return runs / "model"
+
+    def finish(ema: nn.Module) -> Path:
+        assert isinstance(ema, Prior)
+        return _save(runs, ema, _card(data, len(pairs), total))
+
+    return Job(PriorTask(Prior(config), pairs, held_out, device), options, finish)
 
 
 def train_attributes(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
@@ -111,32 +142,34 @@ def train_attributes(database: Path, runs: Path, settings: Train, progress: Prog
     It learns from the identities of the train split. Those of val choose the temperatures; the measures are of val
     and test together, but for the calibration error, which the temperatures would flatter: that is of test alone.
     """
+    return attributes_job(database, runs, settings).run(progress)
+
+
+def attributes_job(database: Path, runs: Path, settings: Train, sample: bool = False) -> Job:
+    """sample: makes no difference, vectors are small. Raises UserError for what cannot work."""
     _one_process("attributes")
+    device = torch.device("cpu")  # a step takes a millisecond there; a GPU would wait for its next launch
+    batch, total = settings.attributes_batch, settings.attributes_faces
+    options = _options(runs / "attributes", settings, device, batch, total, settings.attributes_lr)
+    options = replace(options, bf16=False, muon=False, weight_decay=0.05, accumulate=1)
     with Dataset(database) as dataset:
         faces, val, test = (load_labelled(dataset, [split]) for split in ("train", "val", "test"))
         held_out = load_labelled(dataset, ["val", "test"])
         data = dataset.fingerprint()
     torch.manual_seed(settings.seed)
-    options = _options(
-        runs / "attributes",
-        settings,
-        torch.device("cpu"),  # a step takes a millisecond there; a GPU would wait for its next launch
-        settings.attributes_batch,
-        settings.attributes_faces,
-        settings.attributes_lr,
-    )
     config = AttributesConfig(identity_dim=faces.identity.shape[1])
-    task = AttributesTask(AttributeHead(config), faces, val, torch.device("cpu"))
-    ema = train(task, replace(options, bf16=False, muon=False, weight_decay=0.05, accumulate=1), progress)
-    assert isinstance(ema, AttributeHead)
-    calibrate(ema.eval(), val)
-    measures = replace(
-        measure(estimate(ema, held_out.identity), held_out.labels),
-        calibration_error=measure(estimate(ema, test.identity), test.labels).calibration_error,
-    )
-    card = _card(data, len(faces), settings.attributes_faces)
-    _save(runs, ema, {**card, "held_out_faces": len(held_out), "measures": measures.as_json()})
-    return runs / "model"
+
+    def finish(ema: nn.Module) -> Path:
+        assert isinstance(ema, AttributeHead)
+        calibrate(ema.eval(), val)
+        measures = replace(
+            measure(estimate(ema, held_out.identity), held_out.labels),
+            calibration_error=measure(estimate(ema, test.identity), test.labels).calibration_error,
+        )
+        card = {**_card(data, len(faces), total), "held_out_faces": len(held_out), "measures": measures.as_json()}
+        return _save(runs, ema, card)
+
+    return Job(AttributesTask(AttributeHead(config), faces, val, device), options, finish)
 
 
 def train_alignment(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
@@ -168,8 +201,7 @@ def train_alignment(database: Path, runs: Path, settings: Train, progress: Progr
         "linear": measure_matching(linear_scores(pairs, held_out, settings.voices), people, female),
     }
     card = {**_card(data, len(pairs), choice.steps * batch), "choice": asdict(choice)}
-    _save(runs, model, {**card, "measures": {k: m.as_json() for k, m in measures.items()}})
-    return runs / "model"
+    return _save(runs, model, {**card, "measures": {k: m.as_json() for k, m in measures.items()}})
 
 
 def _options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
@@ -193,9 +225,10 @@ def _options(run: Path, settings: Train, device: torch.device, batch: int, total
     )
 
 
-def _save(runs: Path, model: Decoder | Prior | AttributeHead | Alignment, card: dict[str, Any]) -> None:
+def _save(runs: Path, model: Decoder | Prior | AttributeHead | Alignment, card: dict[str, Any]) -> Path:
     if is_main():
         store.save(runs / "model", model, card)
+    return runs / "model"
 
 
 def _one_process(model: str) -> None:

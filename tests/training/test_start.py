@@ -1,0 +1,129 @@
+"""What `ds2f train` refuses before its first step, its recipes, and its dry run."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+
+from ds2f.cli import main
+from ds2f.config import Config, Train, load, with_recipe
+from ds2f.dataset import Dataset
+from ds2f.errors import UserError
+from ds2f.models.prior import Prior, PriorConfig
+from ds2f.training.estimate import estimate
+from ds2f.training.loop import Options
+from ds2f.training.prior import PriorTask
+from people import made_up_pairs, paired_dataset
+
+TINY = (
+    'device = "cpu"\ndecoder_size = 16\ndecoder_width = 64\ndecoder_depth = 1\ndecoder_batch = 8\ndecoder_images = 80\n'
+)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], dataset: Dataset, folder: Path, settings: str, *more: str) -> str:
+    (folder / "c.toml").write_text(f"[train]\n{settings}")
+    paths = ["--database", str(dataset.path), "--runs", str(folder / "runs"), "--config", str(folder / "c.toml")]
+    assert main(["train", *more, *paths]) == 2
+    assert not (folder / "runs").exists(), "nothing may have been started"
+    error = " ".join(capsys.readouterr().err.split())
+    assert "Traceback" not in error
+    return error
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("decoder_size = 60", "must be a multiple of 8"),
+        ("decoder_size = 512", "from 16 to 256"),
+        ("decoder_width = 100", "must be a multiple of 64"),
+        ("decoder_width = 0", "must be a multiple of 64"),
+        ("decoder_depth = 0", "must be at least 1"),
+        ("decoder_batch = 0", "must be positive"),
+        ("decoder_lr = 0.0", "must be positive"),
+        ("accumulate = 0", "accumulate = 0"),
+        ("accumulate = 129", "1 to 128 parts"),
+        ("decoder_heads = 3", "unknown key 'decoder_heads'"),
+        ('decoder_width = "wide"', "must be int"),
+        ('device = "tpu"', "not usable here"),
+    ],
+)
+def test_a_decoder_that_cannot_work_is_refused(
+    settings: str, sentence: str, dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paired_dataset(dataset, 4)
+    assert sentence in refusal(capsys, dataset, tmp_path, settings, "decoder")
+
+
+def test_data_that_is_not_there_is_refused(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no faces in split" in refusal(capsys, dataset, tmp_path, TINY, "decoder")
+    paired_dataset(dataset, 30)
+    for voices, sentence in (
+        ('["wespeaker/x"]', "no rows of 'wespeaker/x'"),
+        ('["acoustics"]', "a speaker encoder first"),
+        ("[]", "a speaker encoder first"),
+    ):
+        assert sentence in refusal(capsys, dataset, tmp_path, f"voices = {voices}", "prior")
+    dataset.connection.execute("UPDATE identities SET split = 'train'")
+    assert "0 pairs of voice and face in split 'val'" in refusal(capsys, dataset, tmp_path, "", "prior")
+    assert "no faces in split 'val'" in refusal(capsys, dataset, tmp_path, TINY, "decoder")
+
+
+@pytest.mark.parametrize("name", ["cpu-small", "gpu-20min", "voxceleb2"])
+def test_every_recipe_names_keys_that_exist_and_changes_them(name: str) -> None:
+    stated = tomllib.loads((files("ds2f") / "recipes" / f"{name}.toml").read_text())
+    assert set(stated) == {"train"}
+    found = with_recipe(Config(), name).train
+    assert found != Train()
+    assert {key: getattr(found, key) for key in stated["train"]} == stated["train"]
+
+
+def test_a_recipe_wins_over_the_configuration_and_leaves_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "ds2f.toml").write_text("[train]\ndecoder_width = 64\nseed = 7\n[generate]\ncount = 9\n")
+    found = with_recipe(load(tmp_path / "ds2f.toml"), "cpu-small")
+    assert (found.train.decoder_width, found.train.seed, found.generate.count) == (128, 7, 9)
+    own = tmp_path / "mine.toml"
+    own.write_text("[train]\ndecoder_depth = 2\n")
+    assert with_recipe(found, str(own)).train.decoder_depth == 2
+    own.write_text("[generate]\ncount = 2\n")
+    with pytest.raises(UserError, match=r"a recipe has \[train\] alone"):
+        with_recipe(found, str(own))
+    with pytest.raises(UserError, match=r"no recipe 'gpu'; choose cpu-small, gpu-20min, voxceleb2"):
+        with_recipe(found, "gpu")
+
+
+def test_the_dry_run_says_what_would_be_done_and_does_nothing(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ds2f.training.estimate.SECONDS", 0.1)
+    paired_dataset(dataset, 40)
+    (tmp_path / "c.toml").write_text(f"[train]\n{TINY}")
+    paths = ["--database", str(dataset.path), "--runs", str(tmp_path / "runs"), "--config", str(tmp_path / "c.toml")]
+    assert main(["train", "decoder", "--dry-run", *paths]) == 0
+    said = capsys.readouterr().out
+    assert "decoder_width = 64" in said
+    assert "80 rows in 10 steps of 8" in said
+    assert "GFLOP a row" in said
+    assert not (tmp_path / "runs").exists()
+    assert main(["train", "alignment", "--dry-run", *paths]) == 2
+
+
+def test_the_estimate_counts_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ds2f.training.estimate.SECONDS", 0.0)
+    model = Prior(PriorConfig({"resemblyzer": 12}, identity_dim=6, width=32, depth=1))
+    task = PriorTask(model, made_up_pairs(60, 0), made_up_pairs(30, 1), torch.device("cpu"))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    options = Options(tmp_path, batch=32, total=320, lr=1e-3, seed=0, save_seconds=1.0, muon=False)
+    found = estimate(task, options)
+    assert found.parameters == sum(p.numel() for p in model.parameters())
+    assert found.steps == 10
+    weights = sum(p.numel() for p in model.parameters() if p.dim() == 2)
+    assert found.flops == pytest.approx(6 * weights, rel=0.2), "two a weight forward, four backward"
+    assert found.state_bytes >= 20 * found.parameters, "weight, average, gradient and two of AdamW"
+    assert found.activation_bytes > 0
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
