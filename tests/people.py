@@ -13,7 +13,7 @@ from ds2f.dataset.plan import Plan
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.models.conditioning import Condition
-from ds2f.training.pairs import PairData
+from ds2f.training.pairs import Looks, PairData
 from ds2f.types import AGE_BINS, ETHNICITIES, Attributes
 from helpers import PLAN, extracted, item, wanting
 
@@ -30,9 +30,11 @@ def made_up_pairs(count: int, seed: int, clips: int = 1, noise: float = 0.5) -> 
         {"resemblyzer": Condition.of(torch.from_numpy(voice))},
         identity,
         np.repeat(np.arange(count), clips),
-        45 + 5 * identity[:, 0],
-        (voice[:, 0] > 0).astype(np.float32),
-        np.full((count * clips, 5), 0.2, np.float32),
+        Looks(
+            45 + 5 * identity[:, 0],
+            (voice[:, 0] > 0).astype(np.float32),
+            np.full((count * clips, 5), 0.2, np.float32),
+        ),
     )
 
 

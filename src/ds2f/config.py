@@ -88,6 +88,8 @@ class Train:
     device: str = _key("auto", "auto, cpu, cuda, mps")
     compile: bool = _key(False, "torch.compile: a minute of start, then ~1.3 times as fast; needs a C++ compiler")
     seed: int = _key(0, "of weights, data order and noise")
+    accumulate: int = _key(1, "parts of a batch, one after the other or on several processes; more need less memory")
+    tensorboard: bool = _key(False, "log to runs/MODEL/tensorboard too; needs: pip install ds2f[tensorboard]")
     decoder_size: int = _key(64, "pixels of a generated face")
     decoder_width: int = _key(256, "channels of the decoder's transformer")
     decoder_depth: int = _key(8, "blocks of the decoder's transformer")

@@ -178,6 +178,10 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     """Train "prior", "decoder", "attributes" or "alignment", or go on. Returns the model folder."""
     from ds2f.training import start
     from ds2f.training.loop import Step
+    from ds2f.training.processes import is_main
+
+    if not is_main():
+        out.quiet = err.quiet = True  # of many processes, one speaks
 
     with bar(f"train {model}") as shown:
 

@@ -52,3 +52,29 @@ def test_alpha_grows_with_the_noise() -> None:
     clean = voice @ rng.normal(size=(8, 3))
     noisy = clean + 30.0 * rng.normal(size=clean.shape)
     assert choose_alpha(voice, clean) < 0.1 < 10.0 < choose_alpha(voice, noisy)
+
+
+def test_leaving_out_people_agrees_with_brute_force(pairs: tuple[np.ndarray, np.ndarray]) -> None:
+    """Some have one clip, some two, some three; all clips of a person are left out together."""
+    voice, identity = pairs
+    people = np.array([0, 0, 0, 1, 1, 2, *range(3, 37)])
+    alphas = (0.3, 20.0)
+    slow = []
+    for alpha in alphas:
+        squares = []
+        for person in range(37):
+            mine = people == person
+            prior = LinearPrior.fit(voice[~mine], identity[~mine], alpha)
+            squares.append((identity[mine] - prior.predict(voice[mine])) ** 2)
+        slow.append(np.concatenate(squares).mean())
+    np.testing.assert_allclose(leave_one_out_error(voice, identity, alphas, people), slow, rtol=1e-4)
+
+
+def test_repeated_clips_of_a_person_teach_nothing_new(pairs: tuple[np.ndarray, np.ndarray]) -> None:
+    """Three copies of every row, left out together: the errors of one copy at a third of the alpha. Left out singly,
+    the copies that stay give away the answer."""
+    voice, identity = (np.repeat(x, 3, 0) for x in pairs)
+    people, alphas = np.repeat(np.arange(40), 3), np.array([0.5, 5.0])
+    once = leave_one_out_error(*pairs, alphas)
+    np.testing.assert_allclose(leave_one_out_error(voice, identity, 3 * alphas, people), once, rtol=1e-9)
+    assert (leave_one_out_error(voice, identity, 3 * alphas) < 0.9 * once).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,21 @@ def recordings(
         )
         for r in rows
     ]
+
+
+def face_vectors(
+    dataset: Dataset, split: str, face: str = "dlib", attributes: str = "ds2f-attributes"
+) -> Iterator[tuple[np.ndarray, Attributes | None]]:
+    """(identity vector, what a model thinks of it) of the stills of a split: faces without a voice."""
+    rows = dataset.connection.execute(
+        "SELECT e.vector, (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
+        " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?) AS attributes"
+        " FROM videos v JOIN identities i ON i.id = v.identity_id AND i.split = ?"
+        " JOIN face_embeddings e ON e.video_id = v.id AND e.encoder = ? WHERE v.kind = 'still' ORDER BY v.id",
+        (attributes, split, face),
+    )
+    for r in rows:
+        yield to_vector(r["vector"]), parse_attributes(r["attributes"])
 
 
 def stored_voices(dataset: Dataset) -> list[str]:

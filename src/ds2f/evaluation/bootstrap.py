@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ds2f.evaluation.results import Measure
 
@@ -68,7 +69,8 @@ class Bootstrap:
         Drawing with replacement makes copies, which distances between sets take for a smaller set: their draws lie
         too high. So the draws are moved to have their mean at the value, and only their spread is used.
         """
-        found = np.array([of_weights(counts[self.person]) for counts in self.counts[:most]])
+        with threadpool_limits(1):  # many small problems: on a busy machine, threads would wait for one another
+            found = np.array([of_weights(counts[self.person]) for counts in self.counts[:most]])
         low, high = interval(found - found.mean() + value)
         return Measure(value, low, high)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import ds2f
 from ds2f.config import Evaluate
@@ -141,7 +142,8 @@ def _embed_all(
     result = []
     for name, of_clips in files.items():
         assert embed is not None
-        answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
+        with threadpool_limits(1):  # one small face at a time: on a busy machine, threads would wait for one another
+            answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
         result.append(replace(answers, generation=_generation(images[name])))
     return result
 

@@ -46,12 +46,16 @@ class LinearPrior:
         return (voice.astype(np.float32) - self.voice_mean) @ self.weight + self.identity_mean
 
 
-def leave_one_out_error(voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float]) -> np.ndarray:
-    """Mean squared error of each left-out pair under the map fitted on the others: (len(alphas),) float64.
+def leave_one_out_error(
+    voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float], people: np.ndarray | None = None
+) -> np.ndarray:
+    """Mean squared error of each left-out person under the map fitted on the others: (len(alphas),) float64.
 
-    For a linear smoother Ŷ = H Y no refit is needed (Allen's PRESS, Technometrics 16(1), 1974):
+    people: (n,) int, whose row it is; None: every row is a person of its own. Other clips of a person give away the
+    answer, so all of them are left out together. For a linear smoother Ŷ = H Y no refit is needed (Allen's PRESS,
+    Technometrics 16(1), 1974; by blocks: Cook & Weisberg 1982, Residuals and Influence in Regression):
 
-        yᵢ − ŷ₍₋ᵢ₎ = (yᵢ − ŷᵢ) / (1 − hᵢᵢ),     H = 1/n + X (XᵀX + α I)⁻¹ Xᵀ = 1/n + U diag(s² / (s² + α)) Uᵀ
+        y_g − ŷ₍₋g₎ = (I − H_gg)⁻¹ (y_g − ŷ_g),   H = 1/n + X (XᵀX + α I)⁻¹ Xᵀ = 1/n + U diag(s² / (s² + α)) Uᵀ
 
     with X = U diag(s) Vᵀ centred; 1/n is the share of the intercept. One decomposition serves every alpha.
     """
@@ -59,15 +63,30 @@ def leave_one_out_error(voice: np.ndarray, identity: np.ndarray, alphas: Sequenc
     y = identity.astype(np.float64) - identity.mean(0, dtype=np.float64)
     u, s, _ = np.linalg.svd(x, full_matrices=False)
     projected = u.T @ y  # (min(n, dv), di)
+    clips = _clips_of(len(x), people)
     errors = []
     for alpha in alphas:
         shrink = s**2 / (s**2 + alpha)
-        leverage = 1.0 / len(x) + (u**2) @ shrink  # (n,), the diagonal of H
-        residual = (y - u @ (shrink[:, None] * projected)) / (1.0 - leverage)[:, None]
-        errors.append(float((residual**2).mean()))
+        residual = y - u @ (shrink[:, None] * projected)
+        total = 0.0
+        for rows in clips:  # (people, clips of each), all with as many clips
+            hat = 1.0 / len(x) + np.einsum("pik,k,pjk->pij", u[rows], shrink, u[rows])
+            total += float((np.linalg.solve(np.eye(rows.shape[1]) - hat, residual[rows]) ** 2).sum())
+        errors.append(total / y.size)
     return np.array(errors)
 
 
-def choose_alpha(voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float] = ALPHAS) -> float:
-    """The alpha with the least leave-one-out error. voice: (n, dv), identity: (n, di)."""
-    return float(alphas[int(np.argmin(leave_one_out_error(voice, identity, alphas)))])
+def choose_alpha(
+    voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float] = ALPHAS, people: np.ndarray | None = None
+) -> float:
+    """The alpha with the least leave-one-out error. voice: (n, dv), identity: (n, di), people: (n,) int."""
+    return float(alphas[int(np.argmin(leave_one_out_error(voice, identity, alphas, people)))])
+
+
+def _clips_of(count: int, people: np.ndarray | None) -> list[np.ndarray]:
+    """Row numbers of people with one clip, with two, ...: (people, clips) each."""
+    if people is None:
+        return [np.arange(count)[:, None]]
+    order = np.argsort(people, kind="stable")
+    each = np.split(order, np.flatnonzero(np.diff(people[order])) + 1)
+    return [np.stack([rows for rows in each if len(rows) == size]) for size in sorted({len(rows) for rows in each})]

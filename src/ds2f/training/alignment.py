@@ -75,7 +75,7 @@ class _Batch:
 
     @classmethod
     def of(cls, model: Alignment, data: PairData) -> _Batch:
-        gender = np.where(np.isnan(data.female), 2, data.female > 0.5).astype(int)
+        gender = np.where(np.isnan(data.looks.female), 2, data.looks.female > 0.5).astype(int)
         told = (model.inputs(data.voices), torch.from_numpy(data.identity))
         return cls(*told, torch.from_numpy(data.person), torch.from_numpy(gender))
 
@@ -145,7 +145,7 @@ def choose(config: AlignmentConfig, data: PairData, settings: Options, progress:
     """
     people = np.random.default_rng(0).permutation(int(data.person.max()) + 1) % FOLDS
     fold = people[data.person]
-    parts = [(data.of(fold != k), data.of(fold == k)) for k in range(FOLDS)]
+    parts = [(data.rows(fold != k), data.rows(fold == k)) for k in range(FOLDS)]
     dims = [dim for dim in DIMS if dim <= min(config.identity_dim, sum(config.voices.values()))] or [1]
     forms = [(dim, shrinkage) for dim in dims for shrinkage in SHRINKAGES]
     total = len(forms) + len(STEPS)
@@ -185,7 +185,7 @@ def scores(model: Alignment, data: PairData) -> np.ndarray:
 def fit_score(model: Alignment, held_out: PairData) -> float:
     """Mean area under the ROC curve, overall and (where genders are known) within gender."""
     found, others = scores(model, held_out), held_out.person[:, None] != held_out.person
-    groups = (others, others & same_gender(held_out.female))
+    groups = (others, others & same_gender(held_out.looks.female))
     return float(np.mean([above(np.diagonal(found), found[wrong]).mean() for wrong in groups if wrong.any()]))
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +23,43 @@ from ds2f.models.store import write_json, write_tensors
 KEEP = 2  # checkpoints: the newest, and one before it in case the disk fails under the newest
 
 
+@contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """Turns a disk that is full or refuses into a sentence. Raises UserError."""
+    try:
+        yield
+    except (OSError, safetensors.SafetensorError) as error:
+        kept = checkpoints(run)
+        last = f"The last one, {kept[-1]}, is whole." if kept else "There is none before it."
+        raise UserError(
+            f"The checkpoint of {run} cannot be written ({getattr(error, 'strerror', None) or error}). {last} "
+            "Make room, or give another paths.runs, and run again."
+        ) from None
+
+
 def save(
     run: Path, step: int, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer], state: dict[str, Any]
 ) -> Path:
-    """Write checkpoint-<step>; older ones but for the last are removed after it is whole."""
+    """Write checkpoint-<step>; older ones but for the last are removed after it is whole.
+
+    Raises UserError if the disk is full; then the older ones stay as they were.
+    """
     final = run / f"checkpoint-{step:09d}"
+    if (final / "state.json").exists():
+        return final  # a run that was stopped just after it saved
     aside = final.with_name(final.name + ".part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    write_tensors(aside / "weights.safetensors", model.state_dict())
-    write_tensors(aside / "ema.safetensors", ema.state_dict())
-    write_tensors(aside / "optimizers.safetensors", _flatten(optimizers))
-    write_json(aside / "state.json", {"step": step, **state})
-    if final.exists():
-        shutil.rmtree(final)
-    aside.rename(final)
+    with writing(run):
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            write_tensors(aside / "weights.safetensors", model.state_dict())
+            write_tensors(aside / "ema.safetensors", ema.state_dict())
+            write_tensors(aside / "optimizers.safetensors", _flatten(optimizers))
+            write_json(aside / "state.json", {"step": step, **state})
+            aside.rename(final)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
     for old in checkpoints(run)[:-KEEP]:
         shutil.rmtree(old)
     return final

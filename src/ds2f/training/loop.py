@@ -1,22 +1,32 @@
-"""The training loop, top to bottom, for all models. Progress is counted in rows seen, so that it means the same
-at any batch size. Run it again and it goes on where it was."""
+"""The training loop, top to bottom, for all models, on one processor or many machines. Progress is counted in rows
+seen, so that it means the same at any batch size. Run it again and it goes on where it was.
+
+A step's rows are split into `accumulate` parts. Each part has noise of its own, from (seed, step, part) alone, and each
+process computes its share of the parts; gradients are added up. So the same parts give the same training on any number
+of processes, up to the order in which numbers are added.
+"""
 
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
 from ds2f.training import checkpoint
+from ds2f.training.log import Log
+from ds2f.training.processes import accelerator_for, add_gradients, same_start, total
+
+OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # of CUDA, ROCm and MPS; of CPUs
 
 
 class Task(Protocol):
@@ -44,7 +54,8 @@ class Task(Protocol):
 @dataclass(frozen=True)
 class Options:
     """run: folder of checkpoints and logs; batch: rows a step; total: rows in all; lr: peak learning rate;
-    ema: share of the run over which weights are averaged; save_seconds: between checkpoints."""
+    ema: share of the run over which weights are averaged; save_seconds: between checkpoints; accumulate: parts of a
+    batch, computed one after the other or by several processes; tensorboard: log there too."""
 
     run: Path
     batch: int
@@ -56,6 +67,8 @@ class Options:
     ema: float = 0.05
     weight_decay: float = 0.0
     muon: bool = True
+    accumulate: int = 1
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,43 +87,43 @@ Progress = Callable[[Step], None]
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
     """Train to the end, from scratch or from the newest checkpoint. Returns the averaged model.
 
-    Raises UserError if the loss is no longer a number (the last good checkpoint stays).
-    Ctrl-C saves a checkpoint before it passes on.
+    Raises UserError if the loss is no longer a number, memory runs out or the disk is full (the last good checkpoint
+    stays). Ctrl-C saves a checkpoint before it passes on.
     """
     model = task.model
+    device = next(model.parameters()).device
+    processes = accelerator_for(device)
+    same_start(model, processes)
     ema = copy.deepcopy(model).eval().requires_grad_(False)
     optimizers = make_optimizers(model, options)
-    options.run.mkdir(parents=True, exist_ok=True)
+    with checkpoint.writing(options.run):
+        options.run.mkdir(parents=True, exist_ok=True)
+    log = Log(options.run, options.tensorboard)
     state = checkpoint.resume(options.run, model, ema, optimizers)
     step = state["step"] if state else 0
     steps = math.ceil(options.total / options.batch)
     smooth, rate = (state["loss"], state["rate"]) if state else (math.nan, 0.0)
-    device = next(model.parameters()).device.type
     last_save = last_log = time.monotonic()
     logged_step = step
 
     def save() -> None:
-        checkpoint.save(options.run, step, model, ema, optimizers, {"loss": smooth, "rate": rate, "seed": options.seed})
+        if processes.is_main_process:
+            kept = {"loss": smooth, "rate": rate, "seed": options.seed}
+            checkpoint.save(options.run, step, model, ema, optimizers, kept)
 
     try:
         while step < steps:
-            # Order, noise and dropping depend on (seed, step) alone: a resumed run repeats what an unbroken one does.
-            generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
-            torch.manual_seed(options.seed * 1_000_003 + step)  # dropout knows only the global generator
-            rows = data_order(task.size, step * options.batch, options.batch, options.seed)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = options.lr * schedule(step, steps)
             model.train()
-            with torch.autocast(device, torch.bfloat16, enabled=options.bf16):
-                loss = task.loss(rows, generator)
-            value = float(loss.detach())
+            with out_of_memory_advice(options):
+                value = accumulate(task, options, step, processes)
             if not math.isfinite(value):
                 raise UserError(
                     f"The loss is no longer a number at step {step}; the last checkpoint in {options.run} is whole. "
                     "Lower the learning rate in ds2f.toml and run again."
                 )
-            loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizers:
                 optimizer.step()
@@ -123,19 +136,44 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
             if now - last_log > 2.0 or step == steps:
                 rate = (step - logged_step) * options.batch / (now - last_log)
                 last_log, logged_step = now, step
-                if progress:
+                if progress and processes.is_main_process:
                     progress(Step(min(step * options.batch, options.total), options.total, smooth, rate))
-            if now - last_save > options.save_seconds or step == steps:
+            if processes.is_main_process and (now - last_save > options.save_seconds or step == steps):
                 save()
+                validation, picture = task.validate(ema), options.run / f"preview-{step:09d}.png"
+                with checkpoint.writing(options.run):
+                    task.preview(ema, picture)
+                    log.write(step * options.batch, smooth, validation, rate, picture)
                 last_save = time.monotonic()
-                validation = task.validate(ema)
-                _log(options.run, step * options.batch, smooth, validation, rate)
-                task.preview(ema, options.run / f"preview-{step:09d}.png")
     except KeyboardInterrupt:
         if step > 0:
             save()
         raise
+    processes.wait_for_everyone()  # the last checkpoint is there before anybody builds on it
     return ema
+
+
+def accumulate(task: Task, options: Options, step: int, processes: Accelerator) -> float:
+    """Gradients of the mean loss over the rows of a step, left in the parameters; returns that loss.
+
+    With more processes than parts, every process gets one. Order, noise and dropping depend on (seed, step, part)
+    alone: a resumed run repeats what an unbroken one does.
+    """
+    parameters = [p for p in task.model.parameters() if p.requires_grad]
+    device = parameters[0].device
+    rows = data_order(task.size, step * options.batch, options.batch, options.seed)
+    parts = rows.tensor_split(max(options.accumulate, processes.num_processes))
+    value = torch.zeros((), dtype=torch.float64)
+    for part in range(processes.process_index, len(parts), processes.num_processes):
+        seed = options.seed * 1_000_003 + step + part * 2_147_483_647
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout knows only the global generator
+        with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
+            loss = task.loss(parts[part], generator) * (len(parts[part]) / len(rows))
+        loss.backward()
+        value += loss.detach().double().cpu()
+    add_gradients(parameters, processes)
+    return total(value, device, processes)
 
 
 def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
@@ -185,12 +223,16 @@ def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Opti
     return optimizers
 
 
-def _log(run: Path, seen: int, loss: float, validation: float, rate: float) -> None:
-    line = {
-        "seen": seen,
-        "loss": round(loss, 5),
-        "validation": round(validation, 5),
-        "rows_per_second": round(rate, 1),
-    }
-    with (run / "log.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
+@contextmanager
+def out_of_memory_advice(options: Options) -> Iterator[None]:
+    """Turns running out of memory into a sentence. Raises UserError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(said in str(error) for said in OUT_OF_MEMORY):
+            raise
+        raise UserError(
+            f"Memory ran out on a batch of {options.batch} in {options.accumulate} parts; the last checkpoint in "
+            f"{options.run} is whole. Set [train] accumulate = {2 * options.accumulate} in ds2f.toml, which computes "
+            "the same batch in smaller parts, and run again."
+        ) from None

@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.recordings import ACOUSTICS, Recording, recordings, stored_voices
+from ds2f.dataset.recordings import ACOUSTICS, face_vectors, recordings, stored_voices
 from ds2f.errors import UserError
-from ds2f.models.conditioning import Condition
+from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.voices import given
-from ds2f.types import ETHNICITIES
+from ds2f.types import ETHNICITIES, Attributes
 
 MIN_PAIRS = 20
 
 
 @dataclass(frozen=True)
+class Looks:
+    """What a model reads off n faces. age: (n,) years; female: (n,) and ethnicity: (n, 5) probabilities; NaN where none
+    did."""
+
+    age: np.ndarray
+    female: np.ndarray
+    ethnicity: np.ndarray
+
+    @classmethod
+    def of(cls, found: Sequence[Attributes | None]) -> Looks:
+        nothing = Attributes(np.nan, {}, {}, {})
+        stated = [a or nothing for a in found]
+        return cls(
+            np.array([a.age for a in stated], np.float32),
+            np.array([a.gender.get("female", np.nan) for a in stated], np.float32),
+            np.array([[a.ethnicity.get(name, np.nan) for name in ETHNICITIES] for a in stated], np.float32),
+        )
+
+    def rows(self, rows: np.ndarray) -> Looks:
+        return Looks(self.age[rows], self.female[rows], self.ethnicity[rows])
+
+    def conditions(self) -> Conditions:
+        """As `models.prior.LOOKS`, given where known."""
+        values = {"age": self.age[:, None], "gender": self.female[:, None], "ethnicity": self.ethnicity}
+        tensors = {name: torch.from_numpy(np.asarray(v, np.float32)) for name, v in values.items()}
+        return {name: Condition(v.nan_to_num(), ~v.isnan().any(1)) for name, v in tensors.items()}
+
+
+@dataclass(frozen=True)
 class PairData:
     """n rows, one per clip. voices: {encoder or "acoustics": (n, d)}; identity: (n, di) float32; person: (n,) int,
-    equal for clips of one person; age: (n,) years, female: (n,) and ethnicity: (n, 5) probabilities, as a model reads
-    them off the face; NaN where none did."""
+    equal for clips of one person; looks: of the n faces."""
 
     voices: dict[str, Condition]
     identity: np.ndarray
     person: np.ndarray
-    age: np.ndarray
-    female: np.ndarray
-    ethnicity: np.ndarray
+    looks: Looks
 
     def __len__(self) -> int:
         return len(self.identity)
@@ -39,11 +65,25 @@ class PairData:
         """{encoder or "acoustics": length}."""
         return {name: c.value.shape[1] for name, c in self.voices.items()}
 
-    def of(self, rows: np.ndarray) -> PairData:
-        """The chosen rows. rows: bool mask or indices."""
+    def rows(self, rows: np.ndarray) -> PairData:
+        """Chosen rows. rows: bool mask or indices."""
         chosen = torch.from_numpy(rows)
         voices = {name: Condition(c.value[chosen], c.given[chosen]) for name, c in self.voices.items()}
-        return PairData(voices, *(getattr(self, f.name)[rows] for f in fields(self)[1:]))
+        return PairData(voices, self.identity[rows], self.person[rows], self.looks.rows(rows))
+
+
+@dataclass(frozen=True)
+class LoneFaces:
+    """Faces without a voice. identity: (n, di) float32; looks: of the same n."""
+
+    identity: np.ndarray
+    looks: Looks
+
+
+def load_lone_faces(dataset: Dataset, split: str) -> LoneFaces | None:
+    """The stills of a split; None if there are none."""
+    found = list(face_vectors(dataset, split))
+    return LoneFaces(np.stack([v for v, _ in found]), Looks.of([a for _, a in found])) if found else None
 
 
 def load_pairs(
@@ -69,9 +109,12 @@ def load_pairs(
     rows = [(r, main) for r in found]
     if every_length:
         rows += [(r, s) for r in found for name, s in sorted(r.voices) if name == voices[0] and s != main]
+    people = {name: i for i, name in enumerate(dict.fromkeys(r.person for r, _ in rows))}
     return PairData(
         {name: given([r.heard(name, seconds) for r, seconds in rows]) for name in voices},
-        *_faces([r for r, _ in rows]),
+        np.stack([r.identity for r, _ in rows]),
+        np.array([people[r.person] for r, _ in rows]),
+        Looks.of([r.attributes for r, _ in rows]),
     )
 
 
@@ -87,18 +130,3 @@ def check_voices(dataset: Dataset, voices: Sequence[str]) -> None:
                 f"{dataset.path} has no rows of {name!r}, which [train] voices asks for; it has "
                 f"{', '.join(stored) or 'none at all'}. Set [audio] {key} and run `ds2f extract`."
             )
-
-
-def _faces(rows: Sequence[Recording]) -> tuple[np.ndarray, ...]:
-    """identity, person, age, female, ethnicity."""
-    people = {name: i for i, name in enumerate(dict.fromkeys(r.person for r in rows))}
-    looks = [r.attributes for r in rows]
-    return (
-        np.stack([r.identity for r in rows]),
-        np.array([people[r.person] for r in rows]),
-        np.array([np.nan if a is None else a.age for a in looks], np.float32),
-        np.array([np.nan if a is None else a.gender.get("female", np.nan) for a in looks], np.float32),
-        np.array(
-            [[np.nan if a is None else a.ethnicity.get(e, np.nan) for e in ETHNICITIES] for a in looks], np.float32
-        ),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ds2f.diffusion.flow import flow_loss, sample_time
-from ds2f.models.conditioning import Condition
+from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.linear import LinearPrior, choose_alpha
-from ds2f.models.prior import Prior
-from ds2f.training.pairs import PairData
+from ds2f.models.prior import LOOKS, Prior
+from ds2f.training.pairs import LoneFaces, Looks, PairData
 
 FOLDS = 10
+DROP_LOOK = 0.3  # of the rows that are told anything of their looks
 NOISE_ON_MEAN = 0.3  # of its spread, added in training: with few pairs the network must not memorise voices
 
 
@@ -31,16 +33,44 @@ def out_of_fold(voice: np.ndarray, identity: np.ndarray, person: np.ndarray, alp
 
 
 class PriorTask:
-    """See `loop.Task`: fits the linear map and the whitening at once, leaves the flow to the loop."""
+    """See `loop.Task`: fits the linear map and the whitening at once, leaves the flow to the loop.
 
-    def __init__(self, model: Prior, train: PairData, validation: PairData, device: torch.device) -> None:
+    faces: without a voice; the flow learns from them how people differ from the average one, and what looks mean.
+    """
+
+    def __init__(
+        self,
+        model: Prior,
+        train: PairData,
+        validation: PairData,
+        device: torch.device,
+        faces: LoneFaces | None = None,
+    ) -> None:
+        self.model, self.device = model, device
+        mean, whitening = self._fit_linear(train)
+        self.size = len(train)
+        self.pairs = _Rows.of(mean, train.identity, whitening, train.looks)
+        held_out = model.predict_mean(model.inputs(validation.voices)).numpy()
+        self.held_out = _Rows.of(held_out, validation.identity, whitening, validation.looks)
+        self.faces = None
+        if faces is not None:
+            nobody = np.broadcast_to(model.identity_mean.numpy(), faces.identity.shape)
+            lone = _Rows.of(nobody, faces.identity, whitening, faces.looks)
+            self.faces = replace(lone, mean=lone.mean.dropped())
+        for name in LOOKS if model.config.looks else ():
+            known = [r.looks[name].value[r.looks[name].given] for r in (self.pairs, self.faces) if r is not None]
+            model.conditioning.set_statistics(name, torch.cat(known))
+        model.to(device)
+
+    def _fit_linear(self, train: PairData) -> tuple[np.ndarray, np.ndarray]:
+        """Fill the model's buffers; returns what the map predicts for people it has not seen, and the whitening."""
+        model = self.model
         model.inputs.fit(train.voices)
         voice = model.inputs(train.voices).numpy()
-        alpha = choose_alpha(voice, train.identity)
+        alpha = choose_alpha(voice, train.identity, people=train.person)
         linear = LinearPrior.fit(voice, train.identity, alpha)
         mean = out_of_fold(voice, train.identity, train.person, alpha)
-        residual = train.identity - mean
-        whitening, colouring = whiten(residual)
+        whitening, colouring = whiten(train.identity - mean)
         tensors = {
             "voice_mean": linear.voice_mean,
             "identity_mean": linear.identity_mean,
@@ -51,36 +81,78 @@ class PriorTask:
         for name, value in tensors.items():
             getattr(model, name).copy_(torch.from_numpy(np.asarray(value, np.float32)))
         model.conditioning.set_statistics("mean", torch.from_numpy(mean))
-        self.model = model.to(device)
-        self.device = device
-        self.size = len(mean)
-        self.mean = torch.from_numpy(mean).float()
-        self.target = torch.from_numpy(residual @ whitening).float()
-        held_out = linear.predict(model.inputs(validation.voices).numpy())
-        self.held_out_mean = torch.from_numpy(held_out).float()
-        self.held_out_target = torch.from_numpy((validation.identity - held_out) @ whitening).float()
+        return mean, whitening
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(len(rows), self.mean.shape[1], generator=generator)
-        mean = self.mean[rows] + NOISE_ON_MEAN * self.mean.std(0) * noise
-        given = torch.rand(len(rows), generator=generator) >= 0.1
-        return self._losses(self.model, mean, given, self.target[rows], generator)
+        batch = self.pairs.rows(rows)
+        noise = torch.randn(batch.mean.value.shape, generator=generator)
+        noisy = batch.mean.value + NOISE_ON_MEAN * self.pairs.mean.value.std(0) * noise
+        batch = replace(batch, mean=Condition(noisy, torch.rand(len(rows), generator=generator) >= 0.1))
+        if self.faces is not None:
+            chosen = torch.randint(len(self.faces.target), (len(rows),), generator=generator)
+            batch = batch.and_also(self.faces.rows(chosen))
+        return self._losses(self.model, replace(batch, looks=drop(batch.looks, generator)), generator)
 
-    def _losses(self, model: nn.Module, mean: Tensor, given: Tensor, x: Tensor, noise: torch.Generator) -> Tensor:
-        condition = Condition(mean.to(self.device), given.to(self.device))
+    def _losses(self, model: nn.Module, batch: _Rows, noise: torch.Generator) -> Tensor:
+        mean, x = _to(batch.mean, self.device), batch.target.to(self.device)
+        looks = {name: _to(c, self.device) for name, c in batch.looks.items()}
         t = sample_time(len(x), noise).to(self.device)
         epsilon = torch.randn(x.shape, generator=noise).to(self.device)
-        return flow_loss(lambda z, t: model(z, t, condition), x.to(self.device), t, epsilon).mean()
+        return flow_loss(lambda z, t: model(z, t, mean, looks), x, t, epsilon).mean()
 
     @torch.no_grad()
     def validate(self, ema: nn.Module) -> float:
-        """Mean loss on the validation pairs, eight draws of time and noise each, fixed."""
-        mean, x = self.held_out_mean.repeat(8, 1), self.held_out_target.repeat(8, 1)
-        given = torch.ones(len(x), dtype=torch.bool)
-        return float(self._losses(ema, mean, given, x, torch.Generator().manual_seed(1)))
+        """Mean loss on the validation pairs told nothing of their looks, eight draws of time and noise each, fixed."""
+        batch = self.held_out.rows(torch.arange(len(self.held_out.target)).repeat(8))
+        batch = replace(batch, looks={name: c.dropped() for name, c in batch.looks.items()})
+        return float(self._losses(ema, batch, torch.Generator().manual_seed(1)))
 
     def preview(self, ema: nn.Module, path: Path) -> None:
         """Identity vectors have no picture."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """mean: the linear prediction, (n, di); looks: see `models.prior.LOOKS`; target: (n, di) whitened residuals."""
+
+    mean: Condition
+    looks: Conditions
+    target: Tensor
+
+    @classmethod
+    def of(cls, mean: np.ndarray, identity: np.ndarray, whitening: np.ndarray, looks: Looks) -> _Rows:
+        target = torch.from_numpy((identity - mean) @ whitening).float()
+        return cls(Condition.of(torch.from_numpy(mean.astype(np.float32))), looks.conditions(), target)
+
+    def rows(self, rows: Tensor) -> _Rows:
+        looks = {name: _rows(c, rows) for name, c in self.looks.items()}
+        return _Rows(_rows(self.mean, rows), looks, self.target[rows])
+
+    def and_also(self, more: _Rows) -> _Rows:
+        looks = {name: _both(c, more.looks[name]) for name, c in self.looks.items()}
+        return _Rows(_both(self.mean, more.mean), looks, torch.cat([self.target, more.target]))
+
+
+def _rows(c: Condition, rows: Tensor) -> Condition:
+    return Condition(c.value[rows], c.given[rows])
+
+
+def _both(a: Condition, b: Condition) -> Condition:
+    return Condition(torch.cat([a.value, b.value]), torch.cat([a.given, b.given]))
+
+
+def _to(c: Condition, device: torch.device) -> Condition:
+    return Condition(c.value.to(device), c.given.to(device))
+
+
+def drop(looks: Conditions, generator: torch.Generator) -> Conditions:
+    """Hide looks at random, row by row: each by itself, and half of the time all of them, so that any subset works."""
+    n = len(next(iter(looks.values())).given)
+    some = torch.rand(n, generator=generator) < 0.5
+    return {
+        name: Condition(c.value, c.given & some & (torch.rand(n, generator=generator) >= DROP_LOOK))
+        for name, c in looks.items()
+    }
 
 
 def whiten(residual: np.ndarray, floor: float = 0.05) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,7 @@ from ds2f.training.loop import Options, Progress, Step, train
 from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import load_pairs
 from ds2f.training.prior import PriorTask
+from ds2f.training.processes import is_main, launched, own_device
 
 
 def train_decoder(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
@@ -36,7 +37,7 @@ def train_decoder(database: Path, runs: Path, settings: Train, progress: Progres
         raise UserError(f"[train] decoder_size = {settings.decoder_size} must be a multiple of 8 from 16 to 256.")
     if settings.decoder_width % 64:
         raise UserError(f"[train] decoder_width = {settings.decoder_width} must be a multiple of 64.")
-    device = store.pick_device(settings.device)
+    device = own_device(store.pick_device(settings.device))
     with Dataset(database) as dataset:
         faces = load_faces(dataset, "train", settings.decoder_size)
         held_out = load_faces(dataset, "val", settings.decoder_size)
@@ -66,7 +67,7 @@ def train_decoder(database: Path, runs: Path, settings: Train, progress: Progres
         task.model.compile()
     ema = train(task, options, progress)
     assert isinstance(ema, Decoder)
-    store.save(runs / "model", ema, _card(data, len(faces), settings.decoder_images))
+    _save(runs, ema, _card(data, len(faces), settings.decoder_images))
     return runs / "model"
 
 
@@ -89,7 +90,7 @@ def warm_start(model: Decoder, old: Decoder) -> None:
 
 def train_prior(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
     """Train, or go on training, the prior. Returns the model folder, runs/model."""
-    device = store.pick_device(settings.device)
+    device = own_device(store.pick_device(settings.device))
     with Dataset(database) as dataset:
         pairs = load_pairs(dataset, "train", settings.voices)
         held_out = load_pairs(dataset, "val", settings.voices, at_least=1)
@@ -100,7 +101,7 @@ def train_prior(database: Path, runs: Path, settings: Train, progress: Progress 
     options = _options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
     ema = train(PriorTask(Prior(config), pairs, held_out, device), options, progress)
     assert isinstance(ema, Prior)
-    store.save(runs / "model", ema, _card(data, len(pairs), total))
+    _save(runs, ema, _card(data, len(pairs), total))
     return runs / "model"
 
 
@@ -110,6 +111,7 @@ def train_attributes(database: Path, runs: Path, settings: Train, progress: Prog
     It learns from the identities of the train split. Those of val choose the temperatures; the measures are of val
     and test together, but for the calibration error, which the temperatures would flatter: that is of test alone.
     """
+    _one_process("attributes")
     with Dataset(database) as dataset:
         faces, val, test = (load_labelled(dataset, [split]) for split in ("train", "val", "test"))
         held_out = load_labelled(dataset, ["val", "test"])
@@ -125,7 +127,7 @@ def train_attributes(database: Path, runs: Path, settings: Train, progress: Prog
     )
     config = AttributesConfig(identity_dim=faces.identity.shape[1])
     task = AttributesTask(AttributeHead(config), faces, val, torch.device("cpu"))
-    ema = train(task, replace(options, bf16=False, muon=False, weight_decay=0.05), progress)
+    ema = train(task, replace(options, bf16=False, muon=False, weight_decay=0.05, accumulate=1), progress)
     assert isinstance(ema, AttributeHead)
     calibrate(ema.eval(), val)
     measures = replace(
@@ -133,13 +135,14 @@ def train_attributes(database: Path, runs: Path, settings: Train, progress: Prog
         calibration_error=measure(estimate(ema, test.identity), test.labels).calibration_error,
     )
     card = _card(data, len(faces), settings.attributes_faces)
-    store.save(runs / "model", ema, {**card, "held_out_faces": len(held_out), "measures": measures.as_json()})
+    _save(runs, ema, {**card, "held_out_faces": len(held_out), "measures": measures.as_json()})
     return runs / "model"
 
 
 def train_alignment(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
     """Train, or go on training, the alignment of voices and faces. The validation split calibrates it, and measures it
     beside the ridge map. Returns the model folder, runs/model."""
+    _one_process("alignment")
     with Dataset(database) as dataset:
         pairs = load_pairs(dataset, "train", settings.voices)
         held_out = load_pairs(dataset, "val", settings.voices)
@@ -148,7 +151,7 @@ def train_alignment(database: Path, runs: Path, settings: Train, progress: Progr
     batch = min(settings.alignment_batch, len(pairs))
     run = runs / "alignment"
     options = _options(run, settings, torch.device("cpu"), batch, batch, settings.alignment_lr)
-    options = replace(options, bf16=False, muon=False, ema=0.1)
+    options = replace(options, bf16=False, muon=False, ema=0.1, accumulate=1)
 
     def report(done: int, total: int) -> None:
         if progress:
@@ -159,19 +162,24 @@ def train_alignment(database: Path, runs: Path, settings: Train, progress: Progr
     model = train(task, replace(options, total=choice.steps * batch), progress)
     assert isinstance(model, Alignment)
     model = calibrated(model, held_out)
-    people, female = [str(p) for p in held_out.person], held_out.female
+    people, female = [str(p) for p in held_out.person], held_out.looks.female
     measures = {
         "alignment": measure_matching(scores(model, held_out), people, female),
         "linear": measure_matching(linear_scores(pairs, held_out, settings.voices), people, female),
     }
     card = {**_card(data, len(pairs), choice.steps * batch), "choice": asdict(choice)}
-    store.save(runs / "model", model, {**card, "measures": {k: m.as_json() for k, m in measures.items()}})
+    _save(runs, model, {**card, "measures": {k: m.as_json() for k, m in measures.items()}})
     return runs / "model"
 
 
 def _options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
-    if min(batch, total) < 1 or lr <= 0:
-        raise UserError("[train] batch, length and learning rate must be positive.")
+    if min(batch, total) < 1 or lr <= 0 or settings.save_seconds < 0:
+        raise UserError("[train] batch, length and learning rate must be positive, save_seconds at least 0.")
+    if not 1 <= settings.accumulate <= batch or launched() > batch:
+        raise UserError(
+            f"[train] accumulate = {settings.accumulate}: a batch of {batch} can be split into 1 to {batch} parts, and "
+            f"computed by as many processes; there are {launched()}."
+        )
     return Options(
         run=run,
         batch=batch,
@@ -179,8 +187,20 @@ def _options(run: Path, settings: Train, device: torch.device, batch: int, total
         lr=lr,
         seed=settings.seed,
         save_seconds=settings.save_seconds,
+        tensorboard=settings.tensorboard,
+        accumulate=settings.accumulate,
         bf16=device.type == "cuda" or (device.type == "cpu" and _cpu_has_bf16()),
     )
+
+
+def _save(runs: Path, model: Decoder | Prior | AttributeHead | Alignment, card: dict[str, Any]) -> None:
+    if is_main():
+        store.save(runs / "model", model, card)
+
+
+def _one_process(model: str) -> None:
+    if launched() > 1:
+        raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without a launcher.")
 
 
 def _cpu_has_bf16() -> bool:

@@ -1,0 +1,231 @@
+"""What each thing brought to the prior: fitted with and without it, measured on people it has not seen.
+
+    python benchmarks/ablations.py dataset.db [--speech path/to/speech]
+
+Every variant predicts the identity vector of each held-out voice; the vector is ranked among the true faces by cosine
+from the mean face; drawn identities are drawn four times. Two measurements: the validation split after fitting on
+train, and five folds by person of the train split, each a gallery of its own: ten times as many voices. The test split
+is not touched.
+
+The dataset needs clips of several lengths and acoustic features ([audio] clip_seconds, acoustics). --speech is a folder
+with speakers.csv (path, source, speaker, sex): voices of known sex without a face, as of LibriSpeech and RAVDESS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ds2f.config import Train
+from ds2f.dataset import Dataset
+from ds2f.diffusion import guidance
+from ds2f.diffusion.samplers import heun
+from ds2f.errors import ItemError
+from ds2f.evaluation.bootstrap import interval, resamples
+from ds2f.evaluation.retrieval import cosine, rank
+from ds2f.models import store
+from ds2f.models.attributes import MAX_AGE, WISHED_AGE_SPREAD
+from ds2f.models.conditioning import Condition, Conditions
+from ds2f.models.linear import LinearPrior, choose_alpha
+from ds2f.models.prior import Prior, PriorConfig
+from ds2f.models.voices import VoiceInputs
+from ds2f.pipeline import PRIOR_STEPS, WISH_STRENGTH
+from ds2f.training.loop import Options, train
+from ds2f.training.pairs import LoneFaces, Looks, PairData, load_lone_faces, load_pairs
+from ds2f.training.prior import PriorTask
+
+FOLDS = 5
+DRAWS = 4
+TEMPERATURE, GUIDANCE = 0.4, 3.0  # as `ds2f generate` has them
+
+
+@dataclass(frozen=True)
+class Sexed:
+    """Voices without a face. voice: (n, 256); female: (n,) bool."""
+
+    voice: np.ndarray
+    female: np.ndarray
+
+
+Predict = Callable[[PairData, PairData], np.ndarray]
+"""(pairs to fit on, pairs of other people) to identity vectors for the latter, (n, 128), or (draws, n, 128)."""
+
+
+def ridge(names: tuple[str, ...], sexed: Sexed | None = None) -> Predict:
+    """The linear map from some descriptions of the voice, perhaps also told the average face of a sex for voices that
+    have none."""
+
+    def predict(known: PairData, held_out: PairData) -> np.ndarray:
+        inputs = VoiceInputs({name: d for name, d in known.dims.items() if name in names})
+        inputs.fit(known.voices)
+        x, y = inputs(known.voices).numpy(), known.identity
+        alpha = choose_alpha(x, y, people=known.person)
+        if sexed is not None:
+            mean = [y[(known.looks.female > 0.5) == sex].mean(0) for sex in (False, True)]
+            pull = np.stack([mean[int(f)] for f in sexed.female])
+            x, y = (np.concatenate([a, b]) for a, b in ((x, sexed.voice), (y, pull)))
+        return LinearPrior.fit(x, y, alpha).predict(inputs(held_out.voices).numpy())
+
+    return predict
+
+
+def only_first_clip(predict: Predict) -> Predict:
+    """One clip of each person to fit on, in place of all."""
+    return lambda known, held_out: predict(known.rows(np.unique(known.person, return_index=True)[1]), held_out)
+
+
+def every_length(predict: Predict, longer: PairData) -> Predict:
+    """Clips of all stored lengths to fit on. longer: the same people as those to fit on, and more."""
+
+    def with_more(known: PairData, held_out: PairData) -> np.ndarray:
+        wanted = np.isin(longer.person, np.unique(known.person))
+        return predict(longer.rows(wanted), held_out)
+
+    return with_more
+
+
+def flow(faces: LoneFaces | None = None, looks: bool = False, told: bool = False, steered: bool = False) -> Predict:
+    """The flow over what the linear map leaves open, drawn as `ds2f generate` does by default. faces: to learn from
+    besides; looks: whether it may be told age and gender; told: whether it is, as a model reads them off the true face;
+    steered: told by Bayes' rule instead."""
+
+    def predict(known: PairData, held_out: PairData) -> np.ndarray:
+        prior = fit_flow(known, held_out, faces, looks)
+        return np.stack(
+            [draw(prior, held_out, held_out.looks if told else None, steered, seed) for seed in range(DRAWS)]
+        )
+
+    return predict
+
+
+def fit_flow(known: PairData, held_out: PairData, faces: LoneFaces | None, looks: bool) -> Prior:
+    torch.manual_seed(0)
+    prior = Prior(PriorConfig({"resemblyzer": 256}, looks=looks))
+    task = PriorTask(prior, known, held_out, torch.device("cpu"), faces)
+    settings = Train()
+    with TemporaryDirectory() as folder:
+        total = settings.prior_steps * settings.prior_batch
+        options = Options(Path(folder), settings.prior_batch, total, settings.prior_lr, 0, save_seconds=1e9)
+        fitted = train(task, options)
+    assert isinstance(fitted, Prior)
+    print(f"    validation loss {task.validate(fitted):.4f}", flush=True)
+    return fitted
+
+
+@torch.no_grad()
+def draw(prior: Prior, pairs: PairData, looks: Looks | None, steered: bool, seed: int) -> np.ndarray:
+    """(n, 128) identities for the voices, as `Speech2Face.identities` draws them. looks: age and gender to be told."""
+    mean = prior.predict_mean(prior.inputs(pairs.voices))
+    centre = prior.identity_mean + GUIDANCE * (mean - prior.identity_mean)
+    noise = TEMPERATURE * torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
+    given: Conditions = {}
+    if looks is not None and not steered:
+        given = {name: c for name, c in looks.conditions().items() if name != "ethnicity"}
+    predict = lambda z, t: prior(z, t, Condition.of(mean), given)  # noqa: E731
+    if looks is not None and steered:
+        head = store.load_attributes(store.shipped())
+        years = torch.arange(MAX_AGE + 1)
+
+        def log_likelihood(x: Tensor) -> Tensor:
+            p = head.probabilities(centre + x @ prior.colouring)
+            near = torch.exp(-0.5 * ((years - torch.from_numpy(looks.age)[:, None]) / WISHED_AGE_SPREAD) ** 2)
+            sex = torch.from_numpy((looks.female > 0.5).astype(int))[:, None]
+            return (p["age"] * near).sum(1).clamp_min(1e-12).log() + p["gender"].gather(1, sex)[:, 0].clamp_min(
+                1e-12
+            ).log()
+
+        predict = guidance.steered(predict, log_likelihood, WISH_STRENGTH)
+    return (centre + heun(predict, noise, PRIOR_STEPS) @ prior.colouring).numpy()
+
+
+@dataclass(frozen=True)
+class Found:
+    """hit: (n,) R@10 of each voice; place: (n,) expected rank; size: of the gallery."""
+
+    hit: np.ndarray
+    place: np.ndarray
+    size: float
+
+    @classmethod
+    def of(cls, predict: Predict, known: PairData, held_out: PairData) -> Found:
+        mean, people = known.identity.mean(0), [str(p) for p in held_out.person]
+        vectors = predict(known, held_out)
+        drawn = vectors if vectors.ndim == 3 else vectors[None]
+        every = [rank(v - mean, held_out.identity - mean, people, cosine) for v in drawn]
+        hit, place = (np.mean(x, 0) for x in ([r.hit(10) for r in every], [r.middle for r in every]))
+        return cls(hit, place, float(np.median(every[0].size)))
+
+
+def folds(predict: Predict, pairs: PairData) -> Found:
+    fold = (np.random.default_rng(0).permutation(int(pairs.person.max()) + 1) % FOLDS)[pairs.person]
+    parts = [Found.of(predict, pairs.rows(fold != k), pairs.rows(fold == k)) for k in range(FOLDS)]
+    order = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in range(FOLDS)]))
+    hit, place = (np.concatenate([getattr(p, name) for p in parts])[order] for name in ("hit", "place"))
+    return Found(hit, place, float(np.mean([p.size for p in parts])))
+
+
+def load_speech(folder: Path) -> Sexed:
+    """Resemblyzer's view of 6 s of each recording that has enough speech."""
+    from ds2f.voice.listen import Listener
+
+    listener, rows = Listener(["resemblyzer"], 6.0), []
+    for row in csv.DictReader((folder / "speakers.csv").open()):
+        try:
+            rows.append((listener.hear(folder / row["path"])["resemblyzer"], row["sex"] == "female"))
+        except ItemError as error:
+            print(f"{row['path']}: {error.reason}")
+    return Sexed(np.stack([voice for voice, _ in rows]), np.array([female for _, female in rows]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("database", type=Path)
+    parser.add_argument("--speech", type=Path)
+    parser.add_argument("--quick", action="store_true", help="the linear variants only")
+    options = parser.parse_args()
+    names = ("resemblyzer", "acoustics")
+    with Dataset(options.database) as dataset:
+        known, held_out = (load_pairs(dataset, split, names, 1) for split in ("train", "val"))
+        longer = load_pairs(dataset, "train", names, 1, every_length=True)
+        faces = load_lone_faces(dataset, "train")
+    alone = ridge(names[:1])
+    variants: dict[str, Predict] = {
+        "ridge alone": alone,
+        "one clip of each person": only_first_clip(alone),
+        "+ clips of all lengths": every_length(alone, longer),
+        "+ acoustics": ridge(names),
+    }
+    if options.speech:
+        variants["+ voices of known sex"] = ridge(names[:1], load_speech(options.speech))
+    if not options.quick:
+        variants |= {
+            "+ flow": flow(),
+            "+ flow, faces without voices": flow(faces),
+            "+ flow, faces, may be told looks": flow(faces, looks=True),
+            "the same, told true age and gender": flow(faces, looks=True, told=True),
+            "+ flow, steered to true age and gender": flow(told=True, steered=True),
+        }
+    print("| | validation: R@10 | median rank | folds: R@10 | median rank |\n| --- | --- | --- | --- | --- |")
+    for name, predict in variants.items():
+        cells = []
+        for found, pairs in ((Found.of(predict, known, held_out), held_out), (folds(predict, known), known)):
+            draws = resamples([str(p) for p in pairs.person], 1000)
+            low, high = interval(found.hit, draws)
+            first, last = interval(found.place, draws, np.median)
+            cells += [
+                f"{found.hit.mean():.0%} [{100 * low:.0f}-{100 * high:.0f}]",
+                f"{np.median(found.place):.0f} [{first:.0f}-{last:.0f}] of {found.size:.0f}",
+            ]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""What a training says of itself: log.jsonl always, TensorBoard if wanted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ds2f.extras import optional
+
+
+class Log:
+    """run: folder of the run. Raises UserError if TensorBoard is wanted and not installed."""
+
+    def __init__(self, run: Path, tensorboard: bool) -> None:
+        self.path = run / "log.jsonl"
+        self.writer: Any = None
+        if tensorboard:
+            optional("tensorboard", "tensorboard", "[train] tensorboard")
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(run / "tensorboard")
+
+    def write(self, seen: int, loss: float, validation: float, rate: float, picture: Path) -> None:
+        """seen: rows; rate: rows per second; picture: of samples, if there is one."""
+        line = {
+            "seen": seen,
+            "loss": round(loss, 5),
+            "validation": round(validation, 5),
+            "rows_per_second": round(rate, 1),
+        }
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        if self.writer is not None:
+            for name in ("loss", "validation", "rows_per_second"):
+                self.writer.add_scalar(name, line[name], seen)
+            if picture.exists():
+                from ds2f.media import read_image
+                from ds2f.types import Source
+
+                self.writer.add_image("samples", read_image(Source(picture)), seen, dataformats="HWC")
+            self.writer.flush()

@@ -1,0 +1,72 @@
+"""Several processes that train one model: on the processors of one machine, or on many (HF Accelerate).
+
+accelerate launch -m ds2f train decoder          torchrun --nproc-per-node 8 -m ds2f train decoder
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast, reduce
+from torch import Tensor, nn
+
+from ds2f.errors import UserError
+
+
+def launched() -> int:
+    """Processes that a launcher has started for this training; 1 without one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes files and speaks to the user."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def own_device(device: torch.device) -> torch.device:
+    """The device of this process: of several GPUs, the one that the launcher means."""
+    if device.type != "cuda" or launched() == 1:
+        return device
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def accelerator_for(device: torch.device) -> Accelerator:
+    """The processes of this training; precision and placement stay with the loop.
+
+    Raises UserError if they cannot meet.
+    """
+    try:
+        return Accelerator(cpu=launched() > 1 and device.type == "cpu")
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"The {launched()} processes of this training cannot be joined ({str(error).splitlines()[0]}); start them "
+            "by accelerate launch or torchrun, all with the same settings."
+        ) from None
+
+
+def same_start(model: nn.Module, processes: Accelerator) -> None:
+    """Every process begins with the weights of the first, also on machines that round differently."""
+    if processes.num_processes > 1:
+        for value in (*model.parameters(), *model.buffers()):
+            broadcast(value.detach())
+
+
+def add_gradients(parameters: Sequence[nn.Parameter], processes: Accelerator) -> None:
+    """Every process gets the sum of the gradients of all. One message for all parameters."""
+    if processes.num_processes == 1:
+        return
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    flat = reduce(torch.cat([g.float().flatten() for g in gradients]), reduction="sum")
+    for p, summed in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        p.grad = summed.view_as(p).to(p.dtype)
+
+
+def total(value: Tensor, device: torch.device, processes: Accelerator) -> float:
+    """Sum of a number over all processes."""
+    if processes.num_processes == 1:
+        return float(value)
+    return float(reduce(value.float().to(device), reduction="sum"))
