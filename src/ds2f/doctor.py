@@ -28,6 +28,7 @@ FOR = {
     "pyannote": "speaker encoder",
     "ray": "extraction on a cluster",
     "speechbrain": "speaker encoder ECAPA-TDNN, spoken language",
+    "tensorboard": "curves of a training",
     "titanet": "speaker encoder TitaNet",
     "uniface": "ArcFace, AdaFace, RetinaFace, FairFace",
     "wespeaker": "speaker encoders in ONNX",

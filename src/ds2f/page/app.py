@@ -1,6 +1,6 @@
 """The server behind the page: three files of its own, the sample voices, and two questions.
 
-    POST /listen   a recording in the body                  what is heard in it, and the voice as 256 numbers
+    POST /listen   a recording in the body                  what is heard in it, and the voice as numbers
     POST /faces    JSON: voices, seed, count, wishes, ...    a line of JSON for each step, the last one with the faces
 
 It keeps nothing: recordings and pictures are held in memory while they are worked on and never written, the voice
