@@ -24,13 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ds2f.config import Train
+from ds2f.config import Audio, Train
 from ds2f.dataset import Dataset
 from ds2f.diffusion import guidance
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import ItemError
-from ds2f.evaluation.bootstrap import interval, resamples
-from ds2f.evaluation.retrieval import cosine, rank
+from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.results import Measure
+from ds2f.evaluation.retrieval import rank
 from ds2f.models import store
 from ds2f.models.attributes import MAX_AGE, WISHED_AGE_SPREAD
 from ds2f.models.conditioning import Condition, Conditions
@@ -41,6 +42,7 @@ from ds2f.pipeline import PRIOR_STEPS, WISH_STRENGTH
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import LoneFaces, Looks, PairData, load_lone_faces, load_pairs
 from ds2f.training.prior import PriorTask
+from ds2f.voice.listener import Listener
 
 FOLDS = 5
 DRAWS = 4
@@ -163,7 +165,7 @@ class Found:
         mean, people = known.identity.mean(0), [str(p) for p in held_out.person]
         vectors = predict(known, held_out)
         drawn = vectors if vectors.ndim == 3 else vectors[None]
-        every = [rank(v - mean, held_out.identity - mean, people, cosine) for v in drawn]
+        every = [rank(v - mean, held_out.identity - mean, people, "cosine") for v in drawn]
         hit, place = (np.mean(x, 0) for x in ([r.hit(10) for r in every], [r.middle for r in every]))
         return cls(hit, place, float(np.median(every[0].size)))
 
@@ -176,14 +178,18 @@ def folds(predict: Predict, pairs: PairData) -> Found:
     return Found(hit, place, float(np.mean([p.size for p in parts])))
 
 
+def shown(measure: Measure | None, form: str) -> str:
+    if measure is None or measure.low is None or measure.high is None:
+        return ""
+    return f"{measure.value:{form}} [{measure.low:{form}}-{measure.high:{form}}]"
+
+
 def load_speech(folder: Path) -> Sexed:
     """Resemblyzer's view of 6 s of each recording that has enough speech."""
-    from ds2f.voice.listen import Listener
-
-    listener, rows = Listener(["resemblyzer"], 6.0), []
+    listener, rows = Listener(Audio(), 6.0, ["resemblyzer"]), []
     for row in csv.DictReader((folder / "speakers.csv").open()):
         try:
-            rows.append((listener.hear(folder / row["path"])["resemblyzer"], row["sex"] == "female"))
+            rows.append((listener.hear(folder / row["path"]).voices["resemblyzer"], row["sex"] == "female"))
         except ItemError as error:
             print(f"{row['path']}: {error.reason}")
     return Sexed(np.stack([voice for voice, _ in rows]), np.array([female for _, female in rows]))
@@ -227,12 +233,11 @@ def main() -> None:
         if "flow" not in name:  # a flow takes minutes to fit
             measured.append((folds(predict, known), known))
         for found, pairs in measured:
-            draws = resamples([str(p) for p in pairs.person], 1000)
-            low, high = interval(found.hit, draws)
-            first, last = interval(found.place, draws, np.median)
+            bootstrap = Bootstrap([str(p) for p in pairs.person], 1000)
+            hit, place = bootstrap.mean(found.hit), bootstrap.median(found.place)
             cells += [
-                f"{found.hit.mean():.0%} [{100 * low:.0f}-{100 * high:.0f}]",
-                f"{np.median(found.place):.0f} [{first:.0f}-{last:.0f}] of {found.size:.0f}",
+                shown(hit, ".0%"),
+                f"{shown(place, '.0f')} of {found.size:.0f}",
             ]
         print(f"| {name} | {' | '.join([*cells, '', ''][:4])} |", flush=True)
 

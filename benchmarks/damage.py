@@ -18,7 +18,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
-import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 import ds2f
 from ds2f.config import Config
@@ -116,11 +118,14 @@ def _swapped_sound(clips: Sequence[Path], target: Path, rng: random.Random) -> N
     late, parts = rng.choice((0, 0, 30)), rng.choice(("both", "both", "video", "audio"))
     first, second = rng.choice(clips), rng.choice(clips)
     with av.open(str(first)) as one, av.open(str(second)) as other, av.open(str(target), "w") as out:
-        streams = [one.streams.video[0]] if parts != "audio" else []
-        streams += [other.streams.audio[0]] if parts != "video" else []
-        copies = [out.add_stream_from_template(stream) for stream in streams]
-        for stream, copy in zip(streams, copies, strict=True):
-            for packet in stream.container.demux(stream):
+        wanted: list[tuple[InputContainer, VideoStream | AudioStream]] = []
+        if parts != "audio":
+            wanted.append((one, one.streams.video[0]))
+        if parts != "video":
+            wanted.append((other, other.streams.audio[0]))
+        copies = [out.add_stream_from_template(stream) for _, stream in wanted]  # all before the first packet
+        for (container, stream), copy in zip(wanted, copies, strict=True):
+            for packet in container.demux(stream):
                 if packet.dts is None or packet.pts is None:
                     continue
                 shift = round(late / packet.time_base) if stream.type == "audio" else 0
@@ -136,7 +141,7 @@ def _huge(clips: Sequence[Path], target: Path, rng: random.Random) -> None:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
         frame = av.VideoFrame(width, height, "yuvj420p")
         for plane in frame.planes:
-            plane.update(np.full(plane.buffer_size, 128, np.uint8))
+            plane.update(bytes([128]) * plane.buffer_size)
         frame.pts = 0
         for packet in (*stream.encode(frame), *stream.encode(None)):
             out.mux(packet)

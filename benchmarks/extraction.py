@@ -11,7 +11,7 @@ import os
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import cv2
@@ -39,7 +39,7 @@ def bare(paths: list[Path]) -> dict[str, float]:
     prepare_process()
     cv2.setNumThreads(1)
     detector, identity, activity, voice = MTCNN(), DlibResNet(), VoiceActivity(), Resemblyzer()
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
 
     def timed(part: str, call, *arguments):  # type: ignore[no-untyped-def]
         started = time.perf_counter()

@@ -40,7 +40,7 @@ SIZE, BATCH = 64, 32
 
 
 def import_imagen() -> Any:
-    import transformers  # before torchvision is stood in for, or it would ask that for more
+    import transformers  # type: ignore[import-not-found]  # before torchvision is stood in for, or it would ask that for more
 
     transformers.T5Config.from_pretrained = classmethod(lambda cls, *_, **__: cls(d_model=768))
     _ = transformers.T5EncoderModel, transformers.T5Tokenizer
@@ -52,7 +52,7 @@ def import_imagen() -> Any:
     for name in names[1:]:
         setattr(sys.modules["torchvision"], name.split(".")[1], sys.modules[name])
     sys.modules["torchvision.transforms"].ToPILImage = lambda: None  # type: ignore[attr-defined]
-    import imagen_pytorch
+    import imagen_pytorch  # type: ignore[import-not-found]
 
     return imagen_pytorch
 

@@ -119,7 +119,7 @@ def main() -> None:
 
 def draw_faces(count: int, seed: int) -> np.ndarray:
     """Faces of nobody, (count, 64, 64, 3) uint8 RGB, from the model that ships with ds2f."""
-    return np.stack([face.image for face in Speech2Face.from_pretrained().imagine(count=count, seed=seed)])
+    return np.stack([np.asarray(face.image) for face in Speech2Face.from_pretrained().imagine(count=count, seed=seed)])
 
 
 def speak(voice: Voice) -> np.ndarray:
@@ -160,8 +160,8 @@ def sway(face: np.ndarray, audio: np.ndarray, seed: int) -> list[np.ndarray]:
     background = cv2.GaussianBlur(bordered, (0, 0), 24)
     mask = np.zeros((FRAME, FRAME), np.float32)
     mask[margin + 8 : -margin - 8, margin + 8 : -margin - 8] = 1.0
-    mask = cv2.GaussianBlur(mask, (0, 0), 5)[..., None]
-    portrait = bordered * mask + background * (1 - mask)
+    share = cv2.GaussianBlur(mask, (0, 0), 5)[..., None]
+    portrait = bordered * share + background * (1 - share)
 
     phase = np.random.default_rng(seed).uniform(0, 2 * np.pi, 4)
     frames = []
