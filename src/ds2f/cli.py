@@ -121,7 +121,7 @@ def _dataset_commands(command: Command) -> None:
 
 def _model_commands(command: Command) -> None:
     sub = command("train", _train, "train a model, or go on training it")
-    sub.add_argument("model", choices=("prior", "decoder", "attributes", "alignment"))
+    sub.add_argument("model", choices=("prior", "decoder", "fast-decoder", "attributes", "alignment"))
     _database(sub)
     sub.add_argument("--runs", type=Path, help="folder of checkpoints (default: from the configuration)")
     sub.add_argument("--recipe", metavar="NAME", help="cpu-small, gpu-20min, voxceleb2, or a file with a [train] part")
@@ -149,6 +149,7 @@ def _model_commands(command: Command) -> None:
     sub.add_argument(
         "--guide-guidance", type=float, metavar="WEIGHT", help="how strictly to follow it; 1 = no guidance"
     )
+    sub.add_argument("--fast", action="store_const", const=True, help="let the fast decoder draw, in its few steps")
     sub.add_argument(
         "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
     )
@@ -297,7 +298,7 @@ def _generate(options: argparse.Namespace) -> int:
 
     config = _config(options)
     names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
-    names += ["temperature", "noise", "direct"]
+    names += ["temperature", "noise", "direct", "fast"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
         given["model"] = str(Path(options.model).absolute()) if Path(options.model).is_dir() else options.model

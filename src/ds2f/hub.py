@@ -15,7 +15,15 @@ from ds2f.errors import UserError
 from ds2f.extras import first_line, optional
 
 NEEDED = ("decoder.json", "decoder.safetensors", "prior.json", "prior.safetensors")
-OPTIONAL = ("attributes.json", "attributes.safetensors", "MODEL_CARD.md", "metrics.json", "README.md")
+OPTIONAL = (
+    "fast-decoder.json",
+    "fast-decoder.safetensors",
+    "attributes.json",
+    "attributes.safetensors",
+    "MODEL_CARD.md",
+    "metrics.json",
+    "README.md",
+)
 TRANSPORTS = ("httpx", "httpx2", "requests")  # what huggingface_hub speaks HTTP by, version by version
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -62,7 +70,7 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
     measured = None if metrics is None else published(read_metrics(metrics))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (*NEEDED, *OPTIONAL[:3]):
+        for name in (*NEEDED, *OPTIONAL[:5]):
             if (name in NEEDED or (model / name).exists()) and model.resolve() != folder.resolve():
                 shutil.copyfile(model / name, folder / name)
         if measured is not None:

@@ -17,8 +17,8 @@ from torch import Tensor
 from ds2f import describe, hub, wishes
 from ds2f.config import Audio
 from ds2f.diffusion.flow import Predict
-from ds2f.diffusion.guidance import guided, steered
-from ds2f.diffusion.samplers import SAMPLERS, heun
+from ds2f.diffusion.guidance import Guidance, guided, steered
+from ds2f.diffusion.samplers import SAMPLERS, euler, heun
 from ds2f.errors import UserError
 from ds2f.face.guide import GuideAligner
 from ds2f.models import store
@@ -138,6 +138,14 @@ class Speech2Face:
         return self.decoder.config.size
 
     @cached_property
+    def fast_decoder(self) -> Decoder:
+        """Draws in few steps. Raises UserError if the model has none that fits its decoder."""
+        fast = store.load_fast_decoder(self.folder).to(self.device)
+        if replace(fast.config, few_steps=0) != self.decoder.config:
+            raise UserError(f"The fast decoder in {self.folder} is of another decoder; run: ds2f train fast-decoder")
+        return fast
+
+    @cached_property
     def fingerprint(self) -> str:
         """Short hash of the weights."""
         return store.fingerprint(self.folder)
@@ -237,20 +245,22 @@ class Speech2Face:
         """
         images = []
         batches = range(0, len(seeds), BATCH)
-        total = len(batches) * settings.steps
+        decoder = self.fast_decoder if settings.fast else self.decoder
+        steps = decoder.config.few_steps or settings.steps
+        sampler = euler if decoder.config.few_steps else SAMPLERS[settings.sampler]
+        total = len(batches) * steps
         given = {"identity": identities, "voice": voices}
         for number, start in enumerate(batches):
             chosen = seeds[start : start + BATCH]
             rows = {n: v[start : start + BATCH] for n, v in given.items() if v is not None}
             conditions = self._conditions(rows, len(chosen), wish)
             noise = settings.noise * _noise(chosen, (3, self.size, self.size), self.device, stream=1)
-            base = number * settings.steps
+            base = number * steps
             report = (lambda done, _, base=base: progress(base + done, total)) if progress else None
-            predict = guided(self.decoder, conditions, guidance_of(settings))
+            predict = guided(decoder, conditions, Guidance(1.0) if settings.fast else guidance_of(settings))
             if preview:
-                predict = _shown(predict, self.decoder, preview)
-            sample = SAMPLERS[settings.sampler](predict, noise, settings.steps, report)
-            images.append(to_uint8(self.decoder.denormalise(sample)))
+                predict = _shown(predict, decoder, preview)
+            images.append(to_uint8(decoder.denormalise(sampler(predict, noise, steps, report))))
         return np.concatenate(images)
 
     def _conditions(self, rows: Mapping[str, np.ndarray], n: int, wish: Wish) -> Conditions:

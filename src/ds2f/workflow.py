@@ -324,7 +324,7 @@ def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, 
     guidance: float | dict[str, float] = chosen.guidance
     if chosen.guide_guidance != 1.0:
         guidance = {**dict.fromkeys(GUIDED[1:], chosen.guidance), "guide": chosen.guide_guidance}
-    names = ("steps", "voice_guidance", "temperature", "noise", "direct", "sampler")
+    names = ("steps", "voice_guidance", "temperature", "noise", "direct", "sampler", "fast")
     settings = Settings(guidance=guidance, **{name: getattr(chosen, name) for name in names})
     check(settings, chosen.count)
     folder = config.path(chosen.model)

@@ -14,6 +14,7 @@ from ds2f.config import Config, Train, load, with_recipe
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.models.store import load_fast_decoder
 from ds2f.training.estimate import estimate
 from ds2f.training.loop import Options
 from ds2f.training.prior import PriorTask
@@ -127,3 +128,18 @@ def test_the_estimate_counts_what_is_there(tmp_path: Path, monkeypatch: pytest.M
     assert found.state_bytes >= 20 * found.parameters, "weight, average, gradient and two of AdamW"
     assert found.activation_bytes > 0
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_fast_decoder_is_taught_by_the_decoder_beside_it(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paired_dataset(dataset, 40)
+    settings = TINY + "fast_faces = 32\nfast_batch = 8\nfast_steps = 2\nfast_likeness = 0.0\n"
+    assert "There is no decoder" in refusal(capsys, dataset, tmp_path, settings, "fast-decoder")
+    wrong = settings.replace("fast_steps = 2", "fast_steps = 0")
+    assert "must be from 1 to 8" in refusal(capsys, dataset, tmp_path, wrong, "fast-decoder")
+    (tmp_path / "c.toml").write_text(f"[train]\n{settings}")
+    paths = ["--database", str(dataset.path), "--runs", str(tmp_path / "runs"), "--config", str(tmp_path / "c.toml")]
+    assert main(["train", "decoder", *paths]) == 0
+    assert main(["train", "fast-decoder", *paths]) == 0
+    assert load_fast_decoder(tmp_path / "runs" / "model").config.few_steps == 2

@@ -63,27 +63,38 @@ def heun(predict: Predict, noise: Tensor, steps: int, progress: Progress = None)
 @torch.no_grad()
 def multistep(predict: Predict, noise: Tensor, steps: int, progress: Progress = None) -> Tensor:
     """Second order at one evaluation a step: between two times the prediction is taken as the straight line through
-    this one and the last, x̂(τ) = x̂ + (τ − s) x̂′, for which dz/dτ = (x̂(τ) − z) / (1 − τ) has the exact solution
-
-        z_t = r z_s + (1 − r) x̂ + ((t − s) + (1 − t) log r) x̂′,   r = (1 − t) / (1 − s)
-
-    An exponential Adams-Bashforth method, as DPM-Solver++(2M) is (Lu et al. 2022, arXiv:2211.01095, algorithm 2), but
-    linear in t rather than in the log signal-to-noise ratio, which has no start at t = 0."""
-    z, last, before = noise, None, 0.0
-    slope = torch.zeros_like(noise)
+    this one and the last, see `Multistep`. An exponential Adams-Bashforth method, as DPM-Solver++(2M) is (Lu et al.
+    2022, arXiv:2211.01095, algorithm 2), but linear in t rather than in the log signal-to-noise ratio, which has no
+    start at t = 0."""
+    z, step = noise, Multistep(predict)
     for i, (s, t) in enumerate(itertools.pairwise(times(steps))):
-        x = _predicted(predict, z, s)
-        if last is not None:
-            slope = (x - last) / (s - before)
-        last, before = x, s
-        if i == steps - 1:
-            z = x
-        else:
-            r = (1 - t) / (1 - s)
-            z = r * z + (1 - r) * x + ((t - s) + (1 - t) * math.log(r)) * slope
+        z = step(z, s, t)
         if progress:
             progress(i + 1, steps)
     return z
+
+
+class Multistep:
+    """One step of `multistep` after another. Remembers the last prediction, and takes the next as if it lay on the line
+
+    x̂(τ) = x̂ + (τ − s) x̂′,   for which dz/dτ = (x̂(τ) − z) / (1 − τ) has the exact solution
+
+    z_t = r z_s + (1 − r) x̂ + ((t − s) + (1 − t) log r) x̂′,   r = (1 − t) / (1 − s)
+    """
+
+    def __init__(self, predict: Predict) -> None:
+        self.predict = predict
+        self.last: tuple[Tensor, float] | None = None
+
+    def __call__(self, z: Tensor, s: float, t: float) -> Tensor:
+        """From z at time s to time t; at t = 1 that is the prediction itself."""
+        x = _predicted(self.predict, z, s)
+        slope = torch.zeros_like(x) if self.last is None else (x - self.last[0]) / (s - self.last[1])
+        self.last = x, s
+        if t == 1:
+            return x
+        r = (1 - t) / (1 - s)
+        return r * z + (1 - r) * x + ((t - s) + (1 - t) * math.log(r)) * slope
 
 
 SAMPLERS = {"euler": euler, "heun": heun, "multistep": multistep}

@@ -22,7 +22,8 @@ from ds2f.models.conditioning import Conditioning, Conditions
 @dataclass(frozen=True)
 class DecoderConfig:
     """size: pixels; patch: pixels, divides size; width: channels; heads divides width; conditions: the vectors that
-    the decoder may be told, and their lengths; guide: whether it may be told a guide image."""
+    the decoder may be told, and their lengths; guide: whether it may be told a guide image; few_steps: in how many of
+    Euler's steps, without guidance, it was taught to draw (`training.distillation`); 0 = in any sampler's."""
 
     size: int = 64
     patch: int = 8
@@ -32,6 +33,7 @@ class DecoderConfig:
     refine: int = 16  # channels of the last convolutions
     conditions: dict[str, int] = field(default_factory=lambda: {"identity": 128, "coverage": 1})
     guide: bool = False
+    few_steps: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

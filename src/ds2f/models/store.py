@@ -1,6 +1,6 @@
 """Model files: safetensors for the numbers, JSON for the rest, never pickle. A model is a folder:
 
-decoder.safetensors  decoder.json      prior.safetensors  prior.json      and so on for attributes and alignment
+decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, attributes, alignment
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ def save(
 
     half: store weights as float16, half the size; loading widens them again.
     """
-    kinds = {Decoder: "decoder", Prior: "prior", AttributeHead: "attributes", Alignment: "alignment"}
-    kind = kinds[type(module)]
+    kind = _kind(module)
     folder.mkdir(parents=True, exist_ok=True)
     state = module.state_dict()
     write_tensors(folder / f"{kind}.safetensors", {k: v.half() if half else v for k, v in state.items()})
@@ -65,6 +64,11 @@ def save(
 def load_decoder(folder: Path) -> Decoder:
     """Raises UserError if the folder holds no decoder, or one that does not fit."""
     return _load(folder, "decoder", lambda config: Decoder(DecoderConfig(**config)))
+
+
+def load_fast_decoder(folder: Path) -> Decoder:
+    """Raises UserError if the folder holds no fast decoder, or one that does not fit."""
+    return _load(folder, "fast-decoder", lambda config: Decoder(DecoderConfig(**config)))
 
 
 def load_prior(folder: Path) -> Prior:
@@ -83,12 +87,12 @@ def load_alignment(folder: Path) -> Alignment:
 
 
 def description(folder: Path, kind: str) -> dict[str, Any]:
-    """The JSON beside the weights of `kind` ("decoder", "prior", "attributes" or "alignment")."""
+    """The JSON beside the weights of `kind` ("decoder", "fast-decoder", "prior", "attributes" or "alignment")."""
     path = folder / f"{kind}.json"
     if not folder.is_dir():
         raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")
     if not path.is_file():
-        raise UserError(f"The model folder {folder} has no {kind}; make it with: ds2f train {kind}")
+        raise UserError(f"The model folder {folder} has no {kind.replace('-', ' ')}; make it with: ds2f train {kind}")
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -101,9 +105,17 @@ def description(folder: Path, kind: str) -> dict[str, Any]:
 def fingerprint(folder: Path) -> str:
     """Short hash of the weights: two pictures with the same one come from the same model."""
     digest = hashlib.sha256()
-    for kind in ("decoder", "prior"):
-        digest.update((folder / f"{kind}.safetensors").read_bytes())
+    for kind in ("decoder", "fast-decoder", "prior"):
+        path = folder / f"{kind}.safetensors"
+        if kind != "fast-decoder" or path.exists():
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _kind(module: Decoder | Prior | AttributeHead | Alignment) -> str:
+    if isinstance(module, Decoder):
+        return "fast-decoder" if module.config.few_steps else "decoder"
+    return {Prior: "prior", AttributeHead: "attributes", Alignment: "alignment"}[type(module)]
 
 
 def _load(folder: Path, kind: str, build: Any) -> Any:

@@ -18,14 +18,20 @@ from ds2f.training.processes import is_main
 TRAIN = {
     "prior": start.train_prior,
     "decoder": start.train_decoder,
+    "fast-decoder": start.train_fast_decoder,
     "attributes": start.train_attributes,
     "alignment": start.train_alignment,
 }
-JOBS = {"prior": start.prior_job, "decoder": start.decoder_job, "attributes": start.attributes_job}
+JOBS = {
+    "prior": start.prior_job,
+    "decoder": start.decoder_job,
+    "fast-decoder": start.fast_decoder_job,
+    "attributes": start.attributes_job,
+}
 
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
-    """Train "prior", "decoder", "attributes" or "alignment", or go on. Returns the model folder."""
+    """Train one of TRAIN, or go on. Returns the model folder."""
     if not is_main():
         out.quiet = err.quiet = True  # of many processes, one speaks
     with bar(f"train {model}") as shown:

@@ -96,15 +96,23 @@ def fit_linear_face(identity: Tensor, x: Tensor, ridge: float = 0.02) -> Tensor:
 
 class DecoderTask:
     """See `loop.Task`. device: where the model lives; the faces stay in main memory. likeness: weight of the loss
-    1 − cosine between the identity told and that of the predicted face, see `likeness.Likeness`; 0 = without."""
+    1 − cosine between the identity told and that of the predicted face, see `likeness.Likeness`; 0 = without. measure:
+    take mean face and statistics from the data; False keeps those that the model has."""
 
     def __init__(
-        self, model: Decoder, train: FaceData, validation: FaceData, device: torch.device, likeness: float = 0.0
+        self,
+        model: Decoder,
+        train: FaceData,
+        validation: FaceData,
+        device: torch.device,
+        likeness: float = 0.0,
+        measure: bool = True,
     ) -> None:
         self.model = model.to(device)
         self.data, self.validation, self.device = train, validation, device
         self.size = len(train)
-        self._measure()
+        if measure:
+            self._measure()
         self.likeness_weight = likeness
         self.likeness = Likeness(cast(Tensor, model.conditioning.identity_mean)).to(device) if likeness > 0 else None
 

@@ -26,11 +26,14 @@ from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_scores, scores
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
 from ds2f.training.decoder import DecoderTask, load_faces
+from ds2f.training.distillation import DistillationTask
 from ds2f.training.loop import Options, Progress, Step, Task, train
 from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import load_pairs
 from ds2f.training.prior import PriorTask
 from ds2f.training.processes import is_main, launched, own_device
+
+MOST_FAST_STEPS = 8  # with more, the decoder itself is as good
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,37 @@ def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = Fals
         warm_start(task.model, store.load_decoder(Path(settings.decoder_from)))
     if settings.compile and not sample:
         task.model.compile()
+
+    def finish(ema: nn.Module) -> Path:
+        assert isinstance(ema, Decoder)
+        return _save(runs, ema, _card(data, len(faces), total))
+
+    return Job(task, options, finish)
+
+
+def train_fast_decoder(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
+    """Teach the decoder in runs/model to draw in few steps, or go on teaching. Returns the model folder, runs/model."""
+    return fast_decoder_job(database, runs, settings).run(progress)
+
+
+def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool = False) -> Job:
+    """sample: as for `decoder_job`. Raises UserError for what cannot work, such as no decoder to learn from."""
+    if not 1 <= settings.fast_steps <= MOST_FAST_STEPS:
+        raise UserError(f"[train] fast_steps = {settings.fast_steps} must be from 1 to {MOST_FAST_STEPS}.")
+    device = own_device(store.pick_device(settings.device))
+    batch, total = settings.fast_batch, settings.fast_faces
+    options = _options(runs / "fast-decoder", settings, device, batch, total, settings.fast_lr)
+    if not (runs / "model" / "decoder.json").exists():
+        raise UserError(f"There is no decoder in {runs / 'model'} to learn from; run `ds2f train decoder` first.")
+    teacher = store.load_decoder(runs / "model")
+    with Dataset(database) as dataset:
+        held_out = load_faces(dataset, "val", teacher.config.size)
+        faces = held_out if sample else load_faces(dataset, "train", teacher.config.size)
+        data = dataset.fingerprint()
+    task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness)
+    if settings.compile and not sample:
+        task.model.compile()
+        task.teacher.compile()
 
     def finish(ema: nn.Module) -> Path:
         assert isinstance(ema, Decoder)

@@ -1,0 +1,135 @@
+"""What the fast decoder learns from: the decoder itself, as it draws.
+
+The guided decoder, the teacher, carries noise along its path to a picture; the student, which starts as its copy,
+learns to leap from each of few times straight to the next, so that four evaluations draw what took seventeen:
+progressive distillation (Salimans & Ho 2022, arXiv:2202.00512) in one round, with guidance folded in (Meng et al. 2023,
+arXiv:2210.03142). A path is deterministic, so the squared error asks for a picture, not for the mean of many.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ds2f.diffusion.flow import Predict
+from ds2f.diffusion.guidance import guided
+from ds2f.diffusion.samplers import Multistep, euler, multistep, times
+from ds2f.models.conditioning import Condition, Conditions
+from ds2f.models.decoder import Decoder
+from ds2f.pictures import to_uint8, write_grid
+from ds2f.settings import Settings, guidance_of
+from ds2f.training.decoder import DecoderTask, FaceData
+
+TEACHER_STEPS = 8  # at least; they end as near to the converged picture as 19 evaluations of Heun's method
+NOISE = (0.7, 1.0)  # scales of the noise that pictures start from, around `Settings.noise`
+VALIDATED = 64  # faces
+
+
+class DistillationTask(DecoderTask):
+    """See `loop.Task`. steps: of the student; likeness: weight of the loss 1 − cosine between the identity told and
+    that of the finished face."""
+
+    def __init__(
+        self,
+        teacher: Decoder,
+        train: FaceData,
+        validation: FaceData,
+        device: torch.device,
+        steps: int,
+        likeness: float = 0.0,
+    ) -> None:
+        student = Decoder(replace(teacher.config, few_steps=steps))
+        student.load_state_dict(teacher.state_dict())
+        super().__init__(student, train, validation, device, likeness, measure=False)
+        self.teacher = copy.deepcopy(teacher).to(device).eval().requires_grad_(False)
+        self.every = math.ceil(TEACHER_STEPS / steps)
+        self.times, self.fine = times(steps), times(steps * self.every)
+
+    def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        conditions = self._told(self.data, rows, generator)
+        return self._landing(self.model, conditions, self._noise(len(rows), generator)).mean()
+
+    @torch.no_grad()
+    def validate(self, ema: nn.Module) -> float:
+        """Mean loss on up to 64 faces of the validation split, told their identity, with fixed noise."""
+        assert isinstance(ema, Decoder)
+        conditions = self._identities(torch.arange(min(VALIDATED, len(self.validation))))
+        noise = self._noise(len(conditions["identity"].given), torch.Generator().manual_seed(1))
+        return float(self._landing(ema, conditions, noise).mean())
+
+    @torch.no_grad()
+    def preview(self, ema: nn.Module, path: Path) -> None:
+        """Eight validation identities, from two seeds: what the teacher draws, and below it the student."""
+        assert isinstance(ema, Decoder)
+        conditions = self._identities(torch.arange(min(8, len(self.validation))))
+        grid = []
+        for seed in (0, 1):
+            noise = self._noise(len(conditions["identity"].given), torch.Generator().manual_seed(seed))
+            taught = multistep(self._teach(conditions), noise, Settings.steps)
+            learnt = euler(lambda z, t: ema(z, t, conditions), noise, len(self.times) - 1)
+            grid += [ema.denormalise(taught).cpu(), ema.denormalise(learnt).cpu()]
+        write_grid(path, [to_uint8(row) for row in grid])
+
+    def _landing(self, student: Decoder, conditions: Conditions, noise: Tensor) -> Tensor:
+        """The loss of each row, (n,). Euler's step from s to t with a prediction x̂ of the clean picture lands on
+        z_s + (t − s) (x̂ − z_s) / (1 − s). To land on the z_t that the teacher reaches from the same z_s it must predict
+
+            x* = z_s + (1 − s) / (t − s) (z_t − z_s),        weighted by (t − s) / (1 − s)
+
+        half-way between an even error in x̂ and an even error in where the step lands. The next step begins where the
+        student landed, so that it learns to go on from its own errors.
+        """
+        teacher, z, loss = Multistep(self._teach(conditions)), noise, torch.zeros(len(noise), device=noise.device)
+        for leap in range(len(self.times) - 1):
+            fine = self.fine[leap * self.every : (leap + 1) * self.every + 1]
+            s, t = fine[0], fine[-1]
+            target = z
+            with torch.no_grad():
+                for near, far in itertools.pairwise(fine):
+                    target = teacher(target, near, far)
+            predicted = student(z, torch.full((len(z),), s, device=z.device), conditions).float()
+            share = (t - s) / (1 - s)
+            loss = loss + share * (predicted - z - (target - z) / share).square().flatten(1).mean(1)
+            z = (z + share * (predicted - z)).detach()
+        told = conditions["identity"]
+        if self.likeness is not None and told.given.any():
+            who = torch.nonzero(told.given)[:, 0]
+            faces = predicted[who] * student.image_std + student.image_mean
+            loss = loss.index_add(0, who, self.likeness_weight * (1 - self.likeness(faces, told.value[who])))
+        return loss / (len(self.times) - 1)
+
+    def _teach(self, conditions: Conditions) -> Predict:
+        return guided(self.teacher, conditions, guidance_of(Settings()))
+
+    def _told(self, data: FaceData, rows: Tensor, generator: torch.Generator) -> Conditions:
+        """What the training of the decoder tells, or every other time the identity alone, as it mostly is; identities
+        of half of the rows lie between two people, where those heard from a voice lie."""
+        conditions = self._batch(data, rows, generator)[1]
+        n = len(rows)
+        told = conditions["identity"]
+        share = torch.rand(n, generator=generator).where(torch.rand(n, generator=generator) < 0.5, 1.0)
+        share = share.to(told.value)[:, None]
+        mixed = share * told.value + (1 - share) * told.value.roll(1, 0)
+        if torch.rand((), generator=generator) < 0.5:
+            conditions = {"identity": Condition.of(mixed)}
+        else:
+            conditions["identity"] = Condition(mixed, told.given)
+        return conditions | {"coverage": self._whole(n)}
+
+    def _identities(self, rows: Tensor) -> Conditions:
+        return {"identity": self._batch(self.validation, rows, None)[1]["identity"], "coverage": self._whole(len(rows))}
+
+    def _whole(self, n: int) -> Condition:
+        """Full coverage, as pictures are always asked for."""
+        return Condition.of(torch.ones(n, 1, device=self.device))
+
+    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
+        size, (low, high) = self.model.config.size, NOISE
+        scale = low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator)
+        return (scale * torch.randn(n, 3, size, size, generator=generator)).to(self.device)

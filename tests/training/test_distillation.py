@@ -1,0 +1,92 @@
+"""The fast decoder: taught by a decoder, it draws what that one draws, in few steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from ds2f.diffusion.samplers import euler, multistep
+from ds2f.errors import UserError
+from ds2f.models import store
+from ds2f.models.conditioning import Condition
+from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.prior import Prior, PriorConfig
+from ds2f.pipeline import Speech2Face
+from ds2f.settings import Settings
+from ds2f.training.decoder import DecoderTask
+from ds2f.training.distillation import DistillationTask
+from ds2f.training.loop import Options, train
+from helpers import tiny_decoder
+from made_up_faces import SIZE, made_up_faces
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
+    torch.manual_seed(0)
+    model = Decoder(DecoderConfig(size=SIZE, patch=4, width=64, depth=1, heads=1, refine=4))
+    task = DecoderTask(model, made_up_faces(1500, 0), made_up_faces(64, 1), CPU)
+    run = tmp_path_factory.mktemp("teacher")
+    learnt = train(task, Options(run, batch=32, total=32 * 60, lr=2e-3, seed=0, save_seconds=1e9))
+    assert isinstance(learnt, Decoder)
+    return learnt
+
+
+def test_the_student_learns_to_land_where_the_teacher_does(teacher: Decoder, tmp_path: Path) -> None:
+    held_out = made_up_faces(64, 1)
+    task = DistillationTask(teacher, made_up_faces(600, 0), held_out, CPU, steps=2)
+    told = {"identity": held_out.conditions["identity"], "coverage": held_out.conditions["coverage"]}
+    noise = 0.85 * torch.randn(64, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(5))
+    taught = multistep(task._teach(told), noise, 8)
+
+    def missed(student: Decoder) -> Tensor:
+        return (euler(lambda z, t: student(z, t, told), noise, 2) - taught).square().mean()
+
+    before, measured = missed(task.model), task.validate(task.model)
+    learnt = train(task, Options(tmp_path, batch=16, total=16 * 120, lr=2e-3, seed=0, save_seconds=1e9))
+    assert isinstance(learnt, Decoder)
+    assert missed(learnt) < 0.85 * before
+    assert task.validate(learnt) < 0.5 * measured
+    assert len(list(tmp_path.glob("preview-*.png"))) == 1
+    unchanged = zip(teacher.parameters(), task.teacher.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in unchanged), "the teacher teaches only"
+
+
+def test_every_condition_can_be_taught_and_the_same_generator_gives_the_same_loss() -> None:
+    model, faces = tiny_decoder(every_condition=True), made_up_faces(32, 0)
+    more = {"voice": 256, "age": 1, "gender": 1, "ethnicity": 5}
+    for name, dim in more.items():
+        faces.conditions[name] = Condition.of(torch.rand(32, dim, generator=torch.Generator().manual_seed(dim)))
+    task = DistillationTask(model, faces, faces, CPU, steps=4)
+    for seed in range(6):  # what is told differs: identities alone, or any subset
+        once, again = (task.loss(torch.arange(8), torch.Generator().manual_seed(seed)) for _ in range(2))
+        assert torch.isfinite(once)
+        assert once == again
+
+
+def test_a_model_draws_with_its_fast_decoder(teacher: Decoder, tmp_path: Path) -> None:
+    store.save(tmp_path, teacher, {})
+    store.save(tmp_path, Prior(PriorConfig({"resemblyzer": 12}, width=32, depth=1)), {})
+    identities = made_up_faces(3, 2).of("identity").numpy()
+    model = Speech2Face.from_pretrained(tmp_path, device="cpu")
+    with pytest.raises(UserError, match="has no fast decoder; make it with: ds2f train fast-decoder"):
+        model.draw(identities, [1, 2, 3], Settings(fast=True))
+    before = model.fingerprint
+
+    faces = made_up_faces(64, 1)
+    store.save(tmp_path, DistillationTask(teacher, faces, faces, CPU, steps=4).model, {})
+    model = Speech2Face.from_pretrained(tmp_path, device="cpu")
+    assert model.fingerprint != before
+    seen: list[tuple[int, int]] = []
+    drawn = model.draw(identities, [1, 2, 3], Settings(fast=True, steps=50), lambda *done: seen.append(done))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)], "the steps are its own"
+    assert drawn.shape == (3, SIZE, SIZE, 3)
+    assert (drawn[0] != drawn[1]).any()
+
+    store.save(tmp_path, tiny_decoder(), {})
+    with pytest.raises(UserError, match="is of another decoder"):
+        Speech2Face.from_pretrained(tmp_path, device="cpu").draw(identities, [1, 2, 3], Settings(fast=True))
