@@ -18,18 +18,17 @@ import importlib.machinery
 import sys
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import scipy.linalg
 import torch
 from torch import Tensor
 
 from ds2f.dataset import Dataset
 from ds2f.diffusion.guidance import Guidance, guided
 from ds2f.diffusion.samplers import multistep
+from ds2f.evaluation.realism import frechet_distance
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.training.decoder import DecoderTask, FaceData, load_faces
@@ -37,6 +36,7 @@ from ds2f.training.likeness import Likeness
 from ds2f.training.loop import Options, make_optimizers
 
 SIZE, BATCH = 64, 32
+TURNS = 8
 
 
 def import_imagen() -> Any:
@@ -55,14 +55,6 @@ def import_imagen() -> Any:
     import imagen_pytorch  # type: ignore[import-not-found]
 
     return imagen_pytorch
-
-
-def frechet(a: Tensor, b: Tensor) -> float:
-    """|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½) of two sets of vectors (Dowson & Landau 1982)."""
-    x, y = a.double().numpy(), b.double().numpy()
-    s, t = np.cov(x.T), np.cov(y.T)
-    root = scipy.linalg.sqrtm(s @ t).real
-    return float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(s + t - 2 * root))
 
 
 class Ours:
@@ -133,15 +125,22 @@ class Theirs:
         return faces * 2 - 1
 
 
-def train(step: Callable[[Tensor, torch.Generator], None], size: int, seconds: float) -> int:
-    """Steps until the time is over; the first, which compiles and allocates, does not count."""
-    generator = torch.Generator().manual_seed(0)
-    step(torch.randint(size, (BATCH,), generator=generator), generator)
-    started, count = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
-        step(torch.randint(size, (BATCH,), generator=generator), generator)
-        count += 1
-    return count
+def train(models: Sequence[Any], size: int, seconds: float) -> list[int]:
+    """Train all for so many seconds each, in turns, so that a noisy machine is noisy for all. Returns their steps; the
+    first of each, which compiles and allocates, does not count."""
+    generators = [torch.Generator().manual_seed(0) for _ in models]
+    counts = [0] * len(models)
+    for turn in range(TURNS + 1):
+        for i, (model, generator) in enumerate(zip(models, generators, strict=True)):
+            started = time.perf_counter()
+            while True:
+                model.step(torch.randint(size, (BATCH,), generator=generator), generator)
+                if turn == 0:
+                    break
+                counts[i] += 1
+                if time.perf_counter() - started > seconds / TURNS:
+                    break
+    return counts
 
 
 def main() -> None:
@@ -159,10 +158,9 @@ def main() -> None:
     theirs = Theirs(library, train_faces)
     judge = Likeness(train_faces.of("identity").mean(0))
     print(f"{torch.get_num_threads()} threads; {options.seconds:.0f} s of training each, {options.faces} faces")
-    print(f"real faces of other people: Fréchet distance {frechet(told, others):.4f}")
+    print(f"real faces of other people: Fréchet distance {frechet_distance(told.numpy(), others.numpy()):.4f}")
     models: list[Any] = [Ours(train_faces, 0.0), Ours(train_faces, 0.5), theirs]
-    for model in models:
-        steps = train(model.step, len(train_faces), options.seconds)
+    for model, steps in zip(models, train(models, len(train_faces), options.seconds), strict=True):
         cost = 1000 * options.seconds / (steps * BATCH)
         started = time.perf_counter()
         if model is theirs:
@@ -175,7 +173,7 @@ def main() -> None:
             like = torch.cosine_similarity(vectors - judge.mean, told - judge.mean).mean()
         print(f"{model.name}: {model.parameters / 1e6:.1f} M parameters, {cost:.0f} ms of training per face,", end=" ")
         print(f"{steps * BATCH} faces seen; {seconds:.2f} s to draw one;", end=" ")
-        print(f"Fréchet {frechet(vectors, told):.4f}, likeness {float(like):.2f}", flush=True)
+        print(f"Fréchet {frechet_distance(vectors.numpy(), told.numpy()):.4f}, likeness {float(like):.2f}", flush=True)
     for unets, what in ((1, "64 px, one U-Net"), (2, "128 px, two U-Nets")):
         started = time.perf_counter()
         theirs.draw(told[:2], 10, unets)
