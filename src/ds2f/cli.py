@@ -162,9 +162,12 @@ def _measuring_commands(command: Command) -> None:
     sub.add_argument(
         "--images",
         action="append",
-        required=True,
+        default=[],
         metavar="[NAME=]FOLDER",
         help="generated faces; may be given again",
+    )
+    sub.add_argument(
+        "--guided", action="store_true", help="measure how well the model completes blurred, pixelated and small faces"
     )
     _database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
@@ -324,7 +327,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     split = options.split or config.evaluate.split
     if options.allow_leak:
         config = replace(config, evaluate=replace(config.evaluate, allow_leak=True))
-    workflow.evaluate(_database_path(options, config), images, split, options.out, config)
+    workflow.evaluate(_database_path(options, config), images, split, options.out, config, options.guided)
 
 
 def _compare(options: argparse.Namespace) -> None:

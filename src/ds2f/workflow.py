@@ -213,14 +213,29 @@ def generate_dataset(database: Path, split: str, folder: Path, config: Config, d
     out.print(f"{len(written.faces):,} faces in {folder}, one per clip. They are imagined and identify nobody.")
 
 
-def evaluate(database: Path, images: dict[str, Path], split: str, folder: Path, config: Config) -> None:
-    """Measure folders of images against the true faces of a split."""
+def evaluate(
+    database: Path, images: dict[str, Path], split: str, folder: Path, config: Config, guided: bool = False
+) -> None:
+    """Measure folders of images against the true faces of a split. guided: also how well the model completes spoilt
+    faces."""
+    from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
 
+    if not images and not guided:
+        raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
     model = config.path(config.generate.model) if config.generate.model else None
     with bar("evaluate") as shown:
-        result = measure(database, images, split, folder, config.evaluate, model_folder=model, progress=shown.update)
+
+        def restoring(done: int, total: int) -> None:
+            shown.begin("restore")
+            shown.update(done, total)
+
+        restorer = Restorer(*_model(config, "auto", None), config.generate.seed, restoring) if guided else None
+        result = measure(
+            database, images, split, folder, config.evaluate, model_folder=model, progress=shown.update,
+            restorer=restorer,
+        )  # fmt: skip
     print_summary(result)
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
 

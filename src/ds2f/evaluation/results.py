@@ -137,6 +137,36 @@ class Matching:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """How much of a person is left in a picture. likeness: cosine of its identity vector and the true one, both as they
+    depart from the mean identity of train, in [-1, 1], None if no true face was found; r_at_1, r_at_10: share of
+    pictures by which the true face is found in the gallery of everybody."""
+
+    likeness: Measure | None
+    r_at_1: Measure
+    r_at_10: Measure
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """Guided mode: what a true face looks like, spoilt, and completed from that.
+
+    kind: of `models.guide.DEGRADATIONS`; level: its strength in [0, 1]; degradation: both in words; picture: "spoilt",
+    "restored", or "with the voice"; clips: measured; psnr: dB; ssim in [-1, 1]; spaces: {face encoder: what is
+    kept of the person}.
+    """
+
+    kind: str
+    level: float
+    degradation: str
+    picture: str
+    clips: int
+    psnr: Measure
+    ssim: Measure
+    spaces: dict[str, Kept]
+
+
+@dataclass(frozen=True)
 class GroupResult:
     """Clips of one group, in the gallery of everybody, by centred cosine. kind: gender, age, ethnicity or language;
     few: of fewer than FEW_PEOPLE people. The measures are None where the method has no face in the group."""
@@ -232,7 +262,8 @@ class Provenance:
 class Evaluation:
     """version: see VERSION; split: that was measured; people: in it; spaces: face encoders, the first is the
     headline's; same_video: clips whose voice and true face come from one video, as the person has no other; matching:
-    {alignment or linear prior: overall, then within each group}."""
+    {alignment or linear prior: overall, then within each group}; guided: by degradation and picture, if it was asked
+    for."""
 
     version: int
     split: str
@@ -244,5 +275,6 @@ class Evaluation:
     clips: tuple[Clip, ...]
     methods: tuple[MethodResult, ...]
     matching: dict[str, tuple[Matching, ...]]
+    guided: tuple[Restoration, ...]
     metrics_file: Path
     report_file: Path

@@ -23,7 +23,9 @@ from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation import subjects as measured_subjects
 from ds2f.evaluation.baselines import Answers, baselines, shuffled
+from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.embed import Embed, Progress, embed_pictures, embedder, find_pictures
+from ds2f.evaluation.guided import Guided, Restorer
 from ds2f.evaluation.report import render_report
 from ds2f.evaluation.results import VERSION, Clip, Evaluation, Provenance
 from ds2f.evaluation.score import Scorer
@@ -49,16 +51,17 @@ def evaluate(
     model_folder: Path | None = None,
     progress: Progress | None = None,
     embed: Embed | None = None,
+    restorer: Restorer | None = None,
 ) -> Evaluation:
     """Measure folders of generated faces next to the baselines; metrics.json and report.html go to `out`.
 
     images: {name of the method: its folder}; split: train, val or test, whatever the settings say; settings: [evaluate]
     of ds2f.toml; seed: of the draws and the random faces; model_folder: of the model whose alignment of voices and
     faces is measured too, None for the one in the box; progress: called with (pictures done, in all); embed: another
-    way from picture to vectors. Raises UserError for what the user can mend.
+    way from picture to vectors; restorer: for guided mode, which is left out without. Raises UserError for what the
+    user can mend.
     """
-    if settings.bootstrap < 1:
-        raise UserError(f"The bootstrap needs one resample or more, not {settings.bootstrap}; leave it at 1000.")
+    _check(settings)
     _make_folder(out)
     model = IdentityAttributes()
     with Dataset(database) as data:
@@ -70,6 +73,7 @@ def evaluate(
     pictures = _embed_all(images, subjects, embed, progress)
     found += _copies(pictures, subjects)
     _refuse(found, settings.allow_leak)
+    guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
 
     scorer = Scorer(subjects, model, settings.bootstrap, seed)
     methods = [*pictures, *(shuffled(answers, subjects, seed) for answers in pictures), *baselines(subjects, seed)]
@@ -84,11 +88,12 @@ def evaluate(
         clips=_clips(subjects),
         methods=tuple(scorer.score(answers) for answers in methods),
         matching=matched,
+        guided=guided.measures,
         metrics_file=out / "metrics.json",
         report_file=out / "report.html",
     )
     crops = [subjects.measured.pairs[i].crop for i in subjects.reference]
-    _write(evaluation.report_file, render_report(evaluation, scorer.curves, crops, pictures))
+    _write(evaluation.report_file, render_report(evaluation, scorer.curves, crops, pictures, guided.examples))
     _write(evaluation.metrics_file, _json(evaluation))
     return evaluation
 
@@ -97,6 +102,13 @@ def refuse_leaks(database: Path, split: str) -> None:
     """Raises UserError if the split shares people, videos or files with train."""
     with Dataset(database) as data:
         _refuse(leaks(data, split), False)
+
+
+def _check(settings: Evaluate) -> None:
+    if settings.bootstrap < 1:
+        raise UserError(f"The bootstrap needs one resample or more, not {settings.bootstrap}; leave it at 1000.")
+    if settings.guided_clips < 1:
+        raise UserError(f"Guided mode needs one clip or more, not {settings.guided_clips}; leave guided_clips at 100.")
 
 
 def _refuse(found: Sequence[str], allowed: bool) -> None:
@@ -146,6 +158,17 @@ def _embed_all(
             answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
         result.append(replace(answers, generation=_generation(images[name])))
     return result
+
+
+def _guided(
+    restorer: Restorer, database: Path, split: str, subjects: Subjects, out: Path, settings: Evaluate, seed: int
+) -> Guided:
+    """On all clips, or on as many as the settings say, drawn blindly."""
+    people = subjects.measured.people
+    clips = np.sort(np.random.default_rng(seed).permutation(len(people))[: settings.guided_clips])
+    bootstrap = Bootstrap([people[i] for i in clips], settings.bootstrap, seed)
+    with Dataset(database) as data:
+        return restorer.measure(data, split, subjects, clips, bootstrap, out)
 
 
 def _provenance(

@@ -61,6 +61,17 @@ DEGRADATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
 }
 
 
+def named(kind: str, level: float) -> str:
+    """A degradation in words, pixels being those of a 128 px picture."""
+    if kind == "pixelate":
+        return f"pixelated, {_across(level)} blocks"
+    if kind == "shrink":
+        return f"shrunk to {_across(level)} px"
+    if kind == "box":
+        return f"box blur, radius {4 + 10 * level:g} px"
+    return f"Gaussian blur, {4 + 4 * level:g} px"
+
+
 @dataclass(frozen=True)
 class Guides:
     """image: (n, 3, s, s), degraded and noisy, in the units of the input; level: (n, 2): strength of the degradation
