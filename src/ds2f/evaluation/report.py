@@ -77,6 +77,8 @@ def render_report(
         },
         drawn=drawn,
         seen=seen,
+        feature_spaces=list(dict.fromkeys(r.space for method in evaluation.methods for r in method.realism)),
+        several=any(method.variety and method.variety.of_voice for method in evaluation.methods),
         galleries=GALLERIES,
         pictures=_galleries(evaluation, drawn, crops, {a.name: a for a in answers}),
         curve=_uri(rank_curves(evaluation, curves), "svg+xml"),
@@ -174,7 +176,8 @@ def _number(measure: Measure | None) -> Markup:
 
 
 def _digits(measure: Measure | None, factor: float = 1.0) -> Markup:
-    return _text(measure, lambda value: f"{factor * value:#.3g}".rstrip("."))
+    """Three that mean something, never as a power of ten."""
+    return _text(measure, lambda value: np.format_float_positional(factor * value, 3, fractional=False).rstrip("."))
 
 
 def _rank(measure: Measure | None) -> Markup:
