@@ -67,7 +67,9 @@ def test_the_command_measures_every_degradation(home: Path, capsys: pytest.Captu
     said = capsys.readouterr()
     assert f"restore: {FACES} of {FACES}" in said.err
     assert "pixelated, 8 blocks" in " ".join(said.out.split())
-    found = json.loads((home / "report" / "metrics.json").read_text())["guided"]
+    written = json.loads((home / "report" / "metrics.json").read_text())
+    assert written["provenance"]["guided"]["steps"] == 1
+    found = written["guided"]
     assert len(found) == 3 * 12
     assert {row["clips"] for row in found} == {CLIPS}
     by_name = {(row["kind"], row["level"], row["picture"]): row for row in found}

@@ -7,10 +7,11 @@ by eight blocks, and who has such a picture knows all the same where in it the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,10 +53,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Guided:
-    """measures: by degradation and picture; examples: of every degradation, one clip for all strengths of a kind."""
+    """measures: by degradation and picture; examples: of every degradation, one clip for all strengths of a kind;
+    details: of the model and its settings."""
 
     measures: tuple[Restoration, ...] = ()
     examples: tuple[Example, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Restorer:
@@ -97,7 +100,8 @@ class Restorer:
             one = number // len(LEVELS) % len(clips)
             pictures_of_one = {"true face": true[one], **{name: pictures[one] for name, pictures in shown.items()}}
             examples.append(Example(pairs[clips[one]].path, words, pictures_of_one))
-        return Guided(tuple(measures), tuple(examples))
+        details = {"folder": str(self.model.folder), "seed": self.seed, **self.model.details(self.settings)}
+        return Guided(tuple(measures), tuple(examples), details)
 
     def _true(self, crop: bytes) -> np.ndarray:
         """A stored crop as large as the model draws."""

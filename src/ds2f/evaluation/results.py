@@ -243,7 +243,8 @@ class Provenance:
     """database, fingerprint: the dataset, and the hash of which clips are in which split; train_clips, train_people: of
     the split that the baselines learnt from; bootstrap, seed: of the intervals and the random faces; voice_encoder;
     trained spaces: face encoders that training has seen, so that results in their space flatter; leaks: what was wrong
-    with the data and was allowed; made: when, UTC; versions: of ds2f and the packages that measured."""
+    with the data and was allowed; made: when, UTC; versions: of ds2f and the packages that measured; guided: model and
+    settings that completed the spoilt faces, empty without guided mode."""
 
     database: str
     fingerprint: str
@@ -256,6 +257,7 @@ class Provenance:
     leaks: tuple[str, ...]
     made: str
     versions: dict[str, str]
+    guided: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def evaluate(
         people=len(set(subjects.measured.people)),
         spaces=subjects.spaces,
         same_video=int((subjects.reference == np.arange(len(subjects.reference))).sum()),
-        provenance=_provenance(database, fingerprint, subjects, settings, seed, found),
+        provenance=_provenance(database, fingerprint, subjects, settings, seed, found, guided.details),
         chance=scorer.chance(),
         clips=_clips(subjects),
         methods=tuple(scorer.score(answers) for answers in methods),
@@ -172,7 +172,13 @@ def _guided(
 
 
 def _provenance(
-    database: Path, fingerprint: str, subjects: Subjects, settings: Evaluate, seed: int, found: Sequence[str]
+    database: Path,
+    fingerprint: str,
+    subjects: Subjects,
+    settings: Evaluate,
+    seed: int,
+    found: Sequence[str],
+    guided: Mapping[str, Any],
 ) -> Provenance:
     train = subjects.train
     return Provenance(
@@ -187,6 +193,7 @@ def _provenance(
         leaks=tuple(found),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(),
+        guided=dict(guided),
     )
 
 
