@@ -218,6 +218,8 @@ def evaluate(
 ) -> None:
     """Measure folders of images against the true faces of a split. guided: also how well the model completes spoilt
     faces."""
+    from dataclasses import replace
+
     from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
@@ -225,6 +227,9 @@ def evaluate(
     if not images and not guided:
         raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
     model = config.path(config.generate.model) if config.generate.model else None
+    settings = config.evaluate
+    if settings.inception:
+        settings = replace(settings, inception=str(config.path(settings.inception)))
     with bar("evaluate") as shown:
 
         def restoring(done: int, total: int) -> None:
@@ -233,7 +238,7 @@ def evaluate(
 
         restorer = Restorer(*_model(config, "auto", None), config.generate.seed, restoring) if guided else None
         result = measure(
-            database, images, split, folder, config.evaluate, model_folder=model, progress=shown.update,
+            database, images, split, folder, settings, model_folder=model, progress=shown.update,
             restorer=restorer,
         )  # fmt: skip
     print_summary(result)

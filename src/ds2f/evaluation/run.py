@@ -26,6 +26,7 @@ from ds2f.evaluation.baselines import Answers, baselines, shuffled
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.embed import Embed, Progress, embed_pictures, embedder, find_pictures
 from ds2f.evaluation.guided import Guided, Restorer
+from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.report import render_report
 from ds2f.evaluation.results import VERSION, Clip, Evaluation, Provenance
 from ds2f.evaluation.score import Scorer
@@ -64,18 +65,19 @@ def evaluate(
     _check(settings)
     _make_folder(out)
     model = IdentityAttributes()
+    inception = Inception(Path(settings.inception)) if settings.inception else None
     with Dataset(database) as data:
         subjects = measured_subjects.load(data, split, model, settings.spaces)
         found = leaks(data, split)
         fingerprint = data.fingerprint()
         _refuse(found, settings.allow_leak)
         matched = matching(data, split, subjects, model_folder or store.shipped(), settings.bootstrap, seed)
-    pictures = _embed_all(images, subjects, embed, progress)
+    pictures = _embed_all(images, subjects, embed, inception, progress)
     found += _copies(pictures, subjects)
     _refuse(found, settings.allow_leak)
     guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
 
-    scorer = Scorer(subjects, model, settings.bootstrap, seed)
+    scorer = Scorer(subjects, model, settings.bootstrap, seed, inception)
     methods = [*pictures, *(shuffled(answers, subjects, seed) for answers in pictures), *baselines(subjects, seed)]
     evaluation = Evaluation(
         version=VERSION,
@@ -83,7 +85,7 @@ def evaluate(
         people=len(set(subjects.measured.people)),
         spaces=subjects.spaces,
         same_video=int((subjects.reference == np.arange(len(subjects.reference))).sum()),
-        provenance=_provenance(database, fingerprint, subjects, settings, seed, found, guided.details),
+        provenance=_provenance(database, fingerprint, subjects, settings, seed, found, guided.details, inception),
         chance=scorer.chance(),
         clips=_clips(subjects),
         methods=tuple(scorer.score(answers) for answers in methods),
@@ -136,7 +138,11 @@ def _copies(methods: Sequence[Answers], subjects: Subjects) -> list[str]:
 
 
 def _embed_all(
-    images: Mapping[str, Path], subjects: Subjects, embed: Embed | None, progress: Progress | None
+    images: Mapping[str, Path],
+    subjects: Subjects,
+    embed: Embed | None,
+    inception: Inception | None,
+    progress: Progress | None,
 ) -> list[Answers]:
     files = {name: find_pictures(folder, subjects.measured.pairs) for name, folder in images.items()}
     total = sum(len(of_clip) for of_clips in files.values() for of_clip in of_clips)
@@ -149,8 +155,10 @@ def _embed_all(
             progress(done, total)
 
     dims = {space: found.shape[1] for space, found in subjects.measured.identities.items()}
+    if inception is not None:
+        dims[INCEPTION] = DIM
     if files and embed is None:
-        embed = embedder(subjects.spaces)
+        embed = embedder(subjects.spaces, inception)
     result = []
     for name, of_clips in files.items():
         assert embed is not None
@@ -179,6 +187,7 @@ def _provenance(
     seed: int,
     found: Sequence[str],
     guided: Mapping[str, Any],
+    inception: Inception | None,
 ) -> Provenance:
     train = subjects.train
     return Provenance(
@@ -192,7 +201,7 @@ def _provenance(
         trained_spaces=tuple(settings.trained_spaces),
         leaks=tuple(found),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(),
+        versions=_versions() | ({INCEPTION: inception.fingerprint} if inception else {}),
         guided=dict(guided),
     )
 
