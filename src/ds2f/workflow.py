@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -216,10 +217,7 @@ def generate_dataset(database: Path, split: str, folder: Path, config: Config, d
 def evaluate(
     database: Path, images: dict[str, Path], split: str, folder: Path, config: Config, guided: bool = False
 ) -> None:
-    """Measure folders of images against the true faces of a split. guided: also how well the model completes spoilt
-    faces."""
-    from dataclasses import replace
-
+    """Measure folders of images against the true faces of a split; guided: also how well spoilt faces are completed."""
     from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
@@ -227,9 +225,8 @@ def evaluate(
     if not images and not guided:
         raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
     model = config.path(config.generate.model) if config.generate.model else None
-    settings = config.evaluate
-    if settings.inception:
-        settings = replace(settings, inception=str(config.path(settings.inception)))
+    inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
+    settings = replace(config.evaluate, inception=inception)
     with bar("evaluate") as shown:
 
         def restoring(done: int, total: int) -> None:
@@ -300,8 +297,6 @@ def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: 
 
 def run(config: Config, workers: int) -> None:
     """Every arrow, from ds2f.toml; each does only what is missing."""
-    from dataclasses import replace
-
     from ds2f.evaluation.run import refuse_leaks
 
     paths = config.paths

@@ -1,7 +1,7 @@
 """Inception-v3's features, with which a Fréchet distance is the FID (Heusel et al. 2017, arXiv:1706.08500).
 
 The network is the user's to bring: inception-2015-12-05.pt, the weights of the FID's authors as a TorchScript program,
-which StyleGAN2-ADA came with and clean-fid uses as well. It takes (n, 3, h, w) uint8 RGB and scales it to 299 px itself.
+which StyleGAN2-ADA came with and clean-fid uses as well. It takes (n, 3, h, w) uint8 RGB and scales to 299 px itself.
 A TorchScript file is a program, though not a Python one: take it from where you trust.
 """
 
