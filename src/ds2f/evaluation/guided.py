@@ -23,7 +23,7 @@ from ds2f.errors import UserError
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.embed import Progress
 from ds2f.evaluation.restoration import fidelity, kept
-from ds2f.evaluation.results import Kept, Restoration
+from ds2f.evaluation.results import RESTORED, SPOILT, WITH_VOICE, Kept, Restoration
 from ds2f.evaluation.subjects import Subjects
 from ds2f.face.mtcnn import MTCNN
 from ds2f.face.registry import load_embedder
@@ -36,7 +36,6 @@ from ds2f.settings import Settings
 from ds2f.types import Source, Wish
 
 LEVELS = (0.0, 0.5, 1.0)
-SPOILT, RESTORED, WITH_VOICE = "spoilt", "restored", "with the voice"
 FOLDER = "guided"
 """Of the restored faces, in the folder of the report."""
 _SEEN = 256  # pixels that a face is enlarged to before it is looked at

@@ -147,12 +147,15 @@ class Kept:
     r_at_10: Measure
 
 
+SPOILT, RESTORED, WITH_VOICE = "spoilt", "restored", "with the voice"
+
+
 @dataclass(frozen=True)
 class Restoration:
     """Guided mode: what a true face looks like, spoilt, and completed from that.
 
-    kind: of `models.guide.DEGRADATIONS`; level: its strength in [0, 1]; degradation: both in words; picture: "spoilt",
-    "restored", or "with the voice"; clips: measured; psnr: dB; ssim in [-1, 1]; spaces: {face encoder: what is
+    kind: of `models.guide.DEGRADATIONS`; level: its strength in [0, 1]; degradation: both in words; picture: SPOILT,
+    RESTORED from that alone, or WITH_VOICE; clips: measured; psnr: dB; ssim in [-1, 1]; spaces: {face encoder: what is
     kept of the person}.
     """
 

