@@ -160,13 +160,9 @@ def _model_commands(command: Command) -> None:
 
 def _measuring_commands(command: Command) -> None:
     sub = command("evaluate", _evaluate, "measure how well faces fit, beside baselines and other methods")
-    sub.add_argument(
-        "--images",
-        action="append",
-        required=True,
-        metavar="[NAME=]FOLDER",
-        help="generated faces; may be given again",
-    )
+    shown = "generated faces; may be given again"
+    sub.add_argument("--images", action="append", default=[], metavar="[NAME=]FOLDER", help=shown)
+    sub.add_argument("--guided", action="store_true", help="measure how well spoilt faces are completed")
     _database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
     sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and name it")
@@ -325,7 +321,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     split = options.split or config.evaluate.split
     if options.allow_leak:
         config = replace(config, evaluate=replace(config.evaluate, allow_leak=True))
-    workflow.evaluate(_database_path(options, config), images, split, options.out, config)
+    workflow.evaluate(_database_path(options, config), images, split, options.out, config, options.guided)
 
 
 def _compare(options: argparse.Namespace) -> None:

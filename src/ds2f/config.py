@@ -142,6 +142,8 @@ class Evaluate:
     bootstrap: int = _key(1000, "resamples of the identities for the 95 % intervals")
     spaces: list[str] = _key([], "face encoders to measure in besides dlib; empty = all that the dataset holds")
     trained_spaces: list[str] = _key(["dlib"], "face encoders that training has seen; the report says so")
+    inception: str = _key("", "inception-2015-12-05.pt, of your own, for the FID; empty = no FID")
+    guided_clips: int = _key(100, "clips that evaluate --guided takes at most; each is drawn 24 times")
     allow_leak: bool = _key(False, "measure although test and train overlap; the report names it")
 
 

@@ -26,9 +26,16 @@ class Bar:
     """Progress of one stage. Call `update(done, total, note)` as often as you like."""
 
     def __init__(self, stage: str, progress: Progress | None) -> None:
-        self.stage = stage
         self.progress = progress
-        self.task = progress.add_task(stage, total=None, note="") if progress else None
+        self.stage = ""
+        self.begin(stage)
+
+    def begin(self, stage: str) -> None:
+        """Another stage, with a line and a speed of its own; nothing if it is the one that is shown."""
+        if stage == self.stage:
+            return
+        self.stage = stage
+        self.task = self.progress.add_task(stage, total=None, note="") if self.progress else None
         self.started = time.monotonic()
         self.shown = 0.0
         self.before: int | None = None  # done by an earlier run: no measure of this one's speed

@@ -12,6 +12,7 @@ import numpy as np
 
 from ds2f import __version__, wishes
 from ds2f.dataset import Dataset
+from ds2f.dataset.queries import Pair
 from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.errors import ItemError, UserError
 from ds2f.models.store import write_json, write_tensors
@@ -81,17 +82,12 @@ def from_dataset(
     pairs = dataset.pairs(split)
     if not pairs:
         raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
-    names, known = list(model.prior.config.voices), {r.video_id: r for r in recordings(dataset, split)}
-    unknown = [name for name in names if name not in stored_voices(dataset)]
-    if unknown:
-        raise UserError(f"{dataset.path} has no rows of {unknown[0]!r}, by which the model hears; extract them first.")
-    seconds = dataset.clip_seconds(names[0])
-    voices = model.voices([{name: known[p.video_id].heard(name, seconds) for name in names} for p in pairs])
+    voices = voices_of(model, dataset, split, pairs)
     seeds = [seed + i for i in range(len(pairs))]
     identities = model.identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
     pictures = [str(PurePosixPath(pair.path).with_suffix(".png")) for pair in pairs]
     wanted = model.details(settings)
-    todo = [i for i, name in enumerate(pictures) if _details_of(out / name) != {"seed": seeds[i], **wanted}]
+    todo = [i for i, name in enumerate(pictures) if details_of(out / name) != {"seed": seeds[i], **wanted}]
     for start in range(0, len(todo), BATCH):
         rows = todo[start : start + BATCH]
         chosen = [seeds[i] for i in rows]
@@ -108,6 +104,17 @@ def from_dataset(
     entries = [{"input": p.path, "image": n, "seed": s} for p, n, s in zip(pairs, pictures, seeds, strict=True)]
     _write_record(out, model, asdict(settings), entries, dict(zip(pictures, identities, strict=True)))
     return Written([out / name for name in pictures], [])
+
+
+def voices_of(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair]) -> np.ndarray:
+    """(n, d) float32: the voices of n clips of a split as the model hears them. Raises UserError if the dataset lacks
+    an encoder that it hears by."""
+    names, known = list(model.prior.config.voices), {r.video_id: r for r in recordings(dataset, split)}
+    unknown = [name for name in names if name not in stored_voices(dataset)]
+    if unknown:
+        raise UserError(f"{dataset.path} has no rows of {unknown[0]!r}, by which the model hears; extract them first.")
+    seconds = dataset.clip_seconds(names[0])
+    return model.voices([{name: known[p.video_id].heard(name, seconds) for name in names} for p in pairs])
 
 
 def unique_stems(paths: Sequence[Path]) -> list[str]:
@@ -135,7 +142,7 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"The folder {folder} cannot be written ({error.strerror}); give another one.") from None
 
 
-def _details_of(path: Path) -> dict[str, Any] | None:
+def details_of(path: Path) -> dict[str, Any] | None:
     """What a picture of ours says of its making, None if it is not there or not ours."""
     import json
 

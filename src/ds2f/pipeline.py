@@ -235,10 +235,12 @@ class Speech2Face:
         wish: Wish = NO_WISH,
         voices: np.ndarray | None = None,
         preview: Preview | None = None,
+        guides: np.ndarray | None = None,
     ) -> np.ndarray:
         """Faces for n seeds: (n, size, size, 3) uint8 RGB.
 
-        identities: (n, 128), or None for nobody in particular; voices: (n, 256), for a decoder that hears them.
+        identities: (n, 128), or None for nobody in particular; voices: (n, 256), for a decoder that hears them; guides:
+        (n, size, size, 3) uint8 RGB, a canonical crop to complete for each face, instead of one wished for all.
         progress: called as (sampler steps done, in all) over all batches. preview: called at every step with the
         pictures as they look so far, those of one batch, (up to BATCH, size, size, 3) uint8 RGB.
         Raises UserError if the decoder cannot be told what is wished.
@@ -249,7 +251,7 @@ class Speech2Face:
         steps = decoder.config.few_steps or settings.steps
         sampler = euler if decoder.config.few_steps else SAMPLERS[settings.sampler]
         total = len(batches) * steps
-        given = {"identity": identities, "voice": voices}
+        given = {"identity": identities, "voice": voices, "guide": None if guides is None else self._normalised(guides)}
         for number, start in enumerate(batches):
             chosen = seeds[start : start + BATCH]
             rows = {n: v[start : start + BATCH] for n, v in given.items() if v is not None}
@@ -294,8 +296,12 @@ class Speech2Face:
         picture = self._guides.align(picture, self.size)
         shrinks = min(picture.shape[:2]) > self.size
         resized = cv2.resize(picture, (self.size,) * 2, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 127.5 - 1
-        return self.decoder.normalise(pixels.to(self.device)).cpu()
+        return torch.from_numpy(self._normalised(resized[None]))
+
+    def _normalised(self, pictures: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 RGB to (n, 3, size, size) float32, as the decoder sees them."""
+        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return self.decoder.normalise(pixels.to(self.device)).cpu().numpy()
 
     def generate(
         self,
@@ -305,11 +311,12 @@ class Speech2Face:
         progress: Callable[[int, int], None] | None = None,
         wish: Wish = NO_WISH,
         preview: Preview | None = None,
+        guides: np.ndarray | None = None,
     ) -> list[GeneratedFace]:
-        """A face for each of n speaker embeddings, (n, 256), with its seed."""
+        """A face for each of n speaker embeddings, (n, 256), with its seed. guides: see `draw`."""
         identities = self.identities(voices, seeds, settings.temperature, wish, settings.voice_guidance)
         heard = (None, voices) if settings.direct else (identities, None)
-        images = self.draw(heard[0], seeds, settings, progress, wish, heard[1], preview)
+        images = self.draw(heard[0], seeds, settings, progress, wish, heard[1], preview, guides=guides)
         return self.faces(images, identities, seeds, settings, wish)
 
     def imagine(self, count: int, seed: int = 0, settings: Settings = Settings()) -> list[GeneratedFace]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,14 +214,30 @@ def generate_dataset(database: Path, split: str, folder: Path, config: Config, d
     out.print(f"{len(written.faces):,} faces in {folder}, one per clip. They are imagined and identify nobody.")
 
 
-def evaluate(database: Path, images: dict[str, Path], split: str, folder: Path, config: Config) -> None:
-    """Measure folders of images against the true faces of a split."""
+def evaluate(
+    database: Path, images: dict[str, Path], split: str, folder: Path, config: Config, guided: bool = False
+) -> None:
+    """Measure folders of images against the true faces of a split; guided: also how well spoilt faces are completed."""
+    from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
 
+    if not images and not guided:
+        raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
     model = config.path(config.generate.model) if config.generate.model else None
+    inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
+    settings = replace(config.evaluate, inception=inception)
     with bar("evaluate") as shown:
-        result = measure(database, images, split, folder, config.evaluate, model_folder=model, progress=shown.update)
+
+        def restoring(done: int, total: int) -> None:
+            shown.begin("restore")
+            shown.update(done, total)
+
+        restorer = Restorer(*_model(config, "auto", None), config.generate.seed, restoring) if guided else None
+        result = measure(
+            database, images, split, folder, settings, model_folder=model, progress=shown.update,
+            restorer=restorer,
+        )  # fmt: skip
     print_summary(result)
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
 
@@ -280,8 +297,6 @@ def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: 
 
 def run(config: Config, workers: int) -> None:
     """Every arrow, from ds2f.toml; each does only what is missing."""
-    from dataclasses import replace
-
     from ds2f.evaluation.run import refuse_leaks
 
     paths = config.paths

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ds2f.evaluation.bootstrap import Bootstrap
-from ds2f.evaluation.restoration import by_degradation, measure, psnr, ssim
+from ds2f.evaluation.restoration import MOST_DB, fidelity, kept, psnr, ssim
 
 
 def pair(seed: int = 0, size: int = 48) -> tuple[np.ndarray, np.ndarray]:
@@ -51,19 +51,29 @@ def test_equal_and_opposite_pictures() -> None:
         ssim(black, white[:12])
 
 
-def test_by_degradation_with_intervals() -> None:
+def test_means_have_intervals_over_people() -> None:
     pairs = [pair(seed) for seed in range(6)]
-    restored, true = [p[0] for p in pairs], [p[1] for p in pairs]
-    people = ["a", "a", "b", "c", "d", "e"]
-    found = by_degradation({"none": (true, true), "blur": (restored, true)}, people, 200)
-    assert [f.degradation for f in found] == ["none", "blur"]
-    assert found[0].psnr.value == 100  # dB, where it would be infinite
-    assert found[1].psnr.low is not None
-    assert found[1].psnr.low < found[1].psnr.value < 40
-    assert found[1].identity is None
-    vectors = (np.ones((6, 4)), np.concatenate([np.ones((3, 4)), -np.ones((2, 4)), np.full((1, 4), np.nan)]))
-    measured = measure("blur", restored, true, Bootstrap(people, 50), vectors, threshold=0.6)
-    assert measured.identity is not None
-    assert measured.same is not None
-    assert measured.identity.value == pytest.approx((3 - 2) / 5)
-    assert measured.same.value == pytest.approx(3 / 6)
+    restored, true = np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+    bootstrap = Bootstrap(["a", "a", "b", "c", "d", "e"], 200)
+    same, alike = fidelity(true, true, bootstrap)
+    assert (same.value, alike.value) == (MOST_DB, pytest.approx(1))
+    found, alike = fidelity(restored, true, bootstrap)
+    assert found.low is not None
+    assert found.low < found.value < 40
+    assert found.value == pytest.approx(np.mean([float(psnr(*p)) for p in pairs]))
+    assert alike.value == pytest.approx(np.mean([ssim(*p) for p in pairs]))
+
+
+def test_what_is_left_of_the_person() -> None:
+    """Of four people, one is found, one is taken for the next, one shows no face, and one is not asked for."""
+    gallery = np.eye(4)
+    clips = np.array([0, 1, 3])
+    vectors = np.array([2 * gallery[0], gallery[2], [np.nan] * 4])
+    found = kept(vectors, gallery, ["a", "b", "c", "d"], clips, Bootstrap(["a", "b", "d"], 50))
+    assert found.likeness is not None
+    assert found.likeness.value == pytest.approx(1 / 2)  # 1 and 0; without a face there is nothing to be alike
+    assert found.r_at_1.value == pytest.approx((1 + 0 + 1 / 4) / 3)
+    assert found.r_at_10.value == 1
+    nothing = kept(np.full((3, 4), np.nan), gallery, ["a", "b", "c", "d"], clips, Bootstrap(["a", "b", "d"], 50))
+    assert nothing.likeness is None
+    assert nothing.r_at_1.value == pytest.approx(1 / 4)

@@ -25,6 +25,21 @@ def test_true_as_generated_is_first(truth: np.ndarray) -> None:
         assert ranks.reciprocal().mean() == 1.0
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_ranks_agree_with_torchmetrics(truth: np.ndarray, distance: str) -> None:
+    retrieval = pytest.importorskip("torchmetrics.retrieval")
+    import torch
+
+    queries = truth + np.random.default_rng(2).normal(size=truth.shape)
+    ranks = rank(queries, truth, [str(i) for i in range(60)], distance)
+    far = {"cosine": cosine, "l1": l1, "l2": l2}[distance](queries[:, None], truth[None])
+    asked, given = np.divmod(np.arange(3600), 60)  # a score must be positive there
+    told = torch.from_numpy(100 - far.reshape(-1)), torch.from_numpy(asked == given), torch.from_numpy(asked)
+    assert ranks.reciprocal().mean() == pytest.approx(float(retrieval.RetrievalMRR()(*told)), abs=1e-4)
+    for k in (1, 5, 10):
+        assert ranks.hit(k).mean() == pytest.approx(float(retrieval.RetrievalHitRate(top_k=k)(*told)), abs=1e-4)
+
+
 def test_shuffled_is_chance_within_the_interval(truth: np.ndarray) -> None:
     shuffled = truth[np.random.default_rng(1).permutation(60)]
     ranks = rank(shuffled, truth, PEOPLE)

@@ -34,9 +34,21 @@ def test_blurs_leave_a_flat_picture_as_it_is() -> None:
 
 def test_random_guides_follow_their_generator_alone() -> None:
     image = _picture(64).repeat(8, 1, 1, 1)
-    one, two, three = (random_guides(image, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    one, two, three = (
+        random_guides(image, torch.zeros(3, 64, 64), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
     torch.testing.assert_close(one.image, two.image)
     torch.testing.assert_close(one.level, two.level)
     assert not torch.equal(one.image, three.image)
     assert ((one.level >= 0) & (one.level <= 1)).all()
     assert one.level.shape == (16, 2)
+
+
+def test_the_mean_face_is_spoilt_along_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is learnt from is what comes of a spoilt picture from elsewhere once the mean face is taken off it."""
+    monkeypatch.setattr("ds2f.models.guide.MAX_NOISE", 0.0)
+    monkeypatch.setattr("ds2f.models.guide.DEGRADATIONS", {"box": DEGRADATIONS["box"]})
+    picture, mean = _picture(64)[:1], _picture(64)[1]
+    guides = random_guides(picture - mean, mean, torch.Generator().manual_seed(0))
+    spoilt = DEGRADATIONS["box"](picture, float(guides.level[0, 0]))
+    torch.testing.assert_close(guides.image, spoilt - mean)

@@ -1,5 +1,8 @@
 """AVSpeech (Ephrat et al., SIGGRAPH 2018): clips named YTID_START_END.ext; identity = the YouTube id.
 
+Clips that others have cut from YouTube, YTID_12.ext and the like, are taken for such clips as well: under a layout of
+their own, a video could be in train by one name and in test by the other.
+
 Source https://looking-to-listen.github.io/avspeech/; the list is CC BY 4.0, the videos are their owners'.
 """
 
@@ -11,11 +14,29 @@ from pathlib import PurePosixPath
 from ds2f.corpora.base import Corpus, Recognised
 
 _NAME = re.compile(r"^(?P<id>[\w-]{11})_(?P<start>\d+(\.\d+)?)[-_](?P<end>\d+(\.\d+)?)$")
+_NUMBERED = re.compile(r"^(?P<id>[\w-]{11})[_.-]\d+([_.-]\d+)*[_.-]?$", re.ASCII)
+
+# An id is 64 bits in 11 letters of 6 bits, so that only 16 letters can be the last. What could as well be a name is not
+# taken for an id: it must mix cases, and be no chain of words, numbers and initials. Four of five ids are clear; if one
+# of the others is torn apart by the split, the leak check of `dataset.clips` refuses it.
+_LAST = frozenset("AEIMQUYcgkosw048")
+_BOTH_CASES = re.compile(r"(?=.*[a-z])(?=.*[A-Z])")
+_PART = r"(?:(?:[A-Z][a-z]+|[a-z]{2,}|[A-Z]{2,}|\d+)+|[A-Za-z]?\d*)"
+_LIKE_A_NAME = re.compile(rf"{_PART}(?:[_-]{_PART})*")
 
 
 def recognise(path: PurePosixPath) -> Recognised | None:
     match = _NAME.match(path.stem)
-    return Recognised(match["id"]) if match else None
+    if match is None:
+        match = _NUMBERED.match(path.stem)
+        if match is None or not _is_youtube_id(match["id"]):
+            return None
+    return Recognised(match["id"])
+
+
+def _is_youtube_id(text: str) -> bool:
+    """Whether 11 letters can only be meant as one."""
+    return text[-1] in _LAST and bool(_BOTH_CASES.match(text)) and not _LIKE_A_NAME.fullmatch(text)
 
 
 LAYOUT = Corpus(

@@ -13,10 +13,10 @@ from ds2f.evaluation.results import Evaluation, MethodResult
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Methods with pictures are coloured, everything else is grey.
+# Methods with pictures are bold; baselines are thin, and each has a colour and dashes of its own.
 COLOURS = ("#0b6e4f", "#c8553d", "#3d5a98", "#8a5a9e")
-GREYS = ("#9a9a9a", "#7d7d7d", "#5c5c5c", "#222222")
-STYLES = (":", "-.", "--", "-", (0, (1, 3)), (0, (6, 2, 1, 2)))
+BASELINES = ("#9a9a9a", "#222222", "#b07d2b", "#7a4fa3", "#6f6f6f", "#b23a6f", "#2b8a8a")
+STYLES = (":", "-", "--", "-", (0, (1, 2)), (0, (5, 2)), "-.")
 OLDEST = 90  # years; end of the age axes
 
 
@@ -29,10 +29,10 @@ def rank_curves(evaluation: Evaluation, curves: Mapping[str, np.ndarray]) -> byt
     for i, name in enumerate(images):
         _curve(axes, curves[name], name, COLOURS[i % len(COLOURS)], 2.4, "-")
     for i, name in enumerate(others):
-        _curve(axes, curves[name], name, GREYS[i % len(GREYS)], 1.1, STYLES[i % len(STYLES)])
+        _curve(axes, curves[name], name, BASELINES[i % len(BASELINES)], 1.2, STYLES[i % len(STYLES)])
     _curve(axes, curves["chance within gender"], "chance within gender", "#ecd9b0", 4, "-")
     _curve(axes, curves["chance"], "chance", "#dcdcdc", 4, "-")
-    axes.set(xlim=(1, len(curves["chance"])), ylim=(0, 100))
+    axes.set(xlim=(1, len(curves["chance"])), ylim=(0, 101))
     axes.set_xlabel("k nearest faces of the gallery")
     axes.set_ylabel("clips whose true face is among them (%)")
     figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9.5)

@@ -15,7 +15,8 @@ from ds2f.config import Audio, Faces
 from ds2f.dataset.queries import Pair
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import Answers
-from ds2f.media import read_image
+from ds2f.evaluation.inception import INCEPTION, Inception
+from ds2f.media import decode_image, encode_webp, read_image
 from ds2f.types import Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -27,8 +28,9 @@ Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all)."""
 
 
-def embedder(spaces: Sequence[str]) -> Embed:
-    """MTCNN and the face encoders, loaded once, as extraction uses them. Raises UserError for one that is missing."""
+def embedder(spaces: Sequence[str], inception: Inception | None = None) -> Embed:
+    """MTCNN and the face encoders, loaded once, as extraction uses them; and Inception, for the canonical crop as it
+    would be stored. Raises UserError for an encoder that is missing."""
     from ds2f.extract.item import Extractor
     from ds2f.extract.settings import Settings
     from ds2f.face.registry import load_embedder
@@ -39,6 +41,8 @@ def embedder(spaces: Sequence[str]) -> Embed:
     def embed(path: Path) -> dict[str, np.ndarray]:
         face, image, found = extractor.still(read_image(Source(path)))
         more = {space: model.embed([image], [found])[0] for space, model in others.items()}
+        if inception is not None:
+            more[INCEPTION] = inception.features([decode_image(encode_webp(face.crop))])[0]
         return {extractor.embedder.name: face.identity, **more}
 
     return embed

@@ -1,7 +1,7 @@
 """Do the generated faces look real, all together, and do they vary? Distances between two sets of features.
 
 A distance is worth what its features are worth, so it is always named with them: "Fréchet distance (dlib)". Only
-with Inception-v3's features is it the FID, and ours are none. Below FEW images the Fréchet distance is biased upwards
+with Inception-v3's features (`inception`) is it the FID. Below FEW images the Fréchet distance is biased upwards
 by far more than methods differ, and the kernel distance, which is unbiased, is the one to read.
 """
 

@@ -16,6 +16,7 @@ from PIL import Image
 from ds2f.errors import ItemError
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.charts import age_scatter, rank_curves
+from ds2f.evaluation.guided import Example
 from ds2f.evaluation.results import Evaluation, Measure, MethodResult
 from ds2f.media import read_image
 from ds2f.types import Source
@@ -53,12 +54,18 @@ class Gallery:
 
 
 def render_report(
-    evaluation: Evaluation, curves: Mapping[str, np.ndarray], crops: Sequence[bytes], answers: Sequence[Answers]
+    evaluation: Evaluation,
+    curves: Mapping[str, np.ndarray],
+    crops: Sequence[bytes],
+    answers: Sequence[Answers],
+    examples: Sequence[Example] = (),
 ) -> str:
     """The page. curves: {method: R@k for k = 1, 2, ...}; crops: WebP bytes of the true face of every clip; answers: of
-    the methods, for their pictures."""
+    the methods, for their pictures; examples: of guided mode."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=_percent, number=_number, rank=_rank, years=_years, share=_share, digits=_digits)
+    environment.filters.update(
+        percent=_percent, number=_number, rank=_rank, tenths=_tenths, share=_share, digits=_digits
+    )
     template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text("utf-8"))
     drawn = [method for method in evaluation.methods if method.kind == "images"]
     seen = [method for method in drawn if method.agreement is not None]
@@ -70,9 +77,12 @@ def render_report(
         },
         drawn=drawn,
         seen=seen,
+        feature_spaces=list(dict.fromkeys(r.space for method in evaluation.methods for r in method.realism)),
+        several=any(method.variety and method.variety.of_voice for method in evaluation.methods),
         galleries=GALLERIES,
         pictures=_galleries(evaluation, drawn, crops, {a.name: a for a in answers}),
         curve=_uri(rank_curves(evaluation, curves), "svg+xml"),
+        restored=[_restored_row(example) for example in examples],
         scatters={method.name: _uri(age_scatter(evaluation, method), "svg+xml") for method in seen},
     )
 
@@ -123,11 +133,20 @@ def _row(
     return Row(evaluation.clips[i].path, tuple(cells))
 
 
+def _restored_row(example: Example) -> Row:
+    cells = [Cell(_shown(picture), name) for name, picture in example.pictures.items()]
+    return Row(f"{example.degradation}: {example.clip}", tuple(cells))
+
+
 def _thumbnail(file: Path) -> str | None:
     try:
-        image = Image.fromarray(read_image(Source(file)))
+        return _shown(read_image(Source(file)))
     except ItemError:
         return None
+
+
+def _shown(picture: np.ndarray) -> str:
+    image = Image.fromarray(picture)
     image.thumbnail((PICTURE, PICTURE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=85)
@@ -138,7 +157,7 @@ def _uri(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _show(measure: Measure | None, text: Callable[[float], str]) -> Markup:
+def _text(measure: Measure | None, text: Callable[[float], str]) -> Markup:
     """The value, and its interval in small print."""
     if measure is None or np.isnan(measure.value):
         return NOTHING
@@ -149,23 +168,24 @@ def _show(measure: Measure | None, text: Callable[[float], str]) -> Markup:
 
 
 def _percent(measure: Measure | None) -> Markup:
-    return _show(measure, lambda value: f"{100 * value:.1f}")
+    return _text(measure, lambda value: f"{100 * value:.1f}")
 
 
 def _number(measure: Measure | None) -> Markup:
-    return _show(measure, "{:.3f}".format)
+    return _text(measure, "{:.3f}".format)
 
 
 def _digits(measure: Measure | None, factor: float = 1.0) -> Markup:
-    return _show(measure, lambda value: f"{factor * value:#.3g}".rstrip("."))
+    """Three that mean something, never as a power of ten."""
+    return _text(measure, lambda value: np.format_float_positional(factor * value, 3, fractional=False).rstrip("."))
 
 
 def _rank(measure: Measure | None) -> Markup:
-    return _show(measure, lambda value: f"{round(value, 1):g}")
+    return _text(measure, lambda value: f"{round(value, 1):g}")
 
 
-def _years(measure: Measure | None) -> Markup:
-    return _show(measure, lambda value: f"{value:.1f}")
+def _tenths(measure: Measure | None) -> Markup:
+    return _text(measure, lambda value: f"{value:.1f}")
 
 
 def _share(value: float, whole: float) -> str:

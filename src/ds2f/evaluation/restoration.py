@@ -1,35 +1,20 @@
-"""Guided mode: a face completed from a spoilt picture. How near is it to the true one, pixel by pixel and as a person?
-
-Pure functions on pairs of pictures; a degradation (blur, pixelation, size) is measured by itself, see `by_degradation`.
-"""
+"""How near is a restored picture to the true one, pixel by pixel and as a person? Pure functions on pairs of pictures;
+`guided` makes the pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from ds2f.evaluation.bootstrap import Bootstrap
-from ds2f.evaluation.results import Measure
-from ds2f.evaluation.retrieval import cosine
+from ds2f.evaluation.results import Kept, Measure
+from ds2f.evaluation.retrieval import cosine, rank
 
+MOST_DB = 100.0  # what equal pictures count in a mean, where their ratio is infinite
 _WINDOW, _SIGMA = 11, 1.5  # pixels of the Gaussian window of the SSIM
 _K1, _K2, _RANGE = 0.01, 0.03, 255.0
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """One degradation. psnr: dB; ssim in [-1, 1]; identity: cosine similarity of the identity vectors, in [-1, 1];
-    same: share of faces nearer to the true person than the face encoder's threshold, None without one."""
-
-    degradation: str
-    pictures: int
-    psnr: Measure
-    ssim: Measure
-    identity: Measure | None
-    same: Measure | None
 
 
 def psnr(restored: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -61,37 +46,27 @@ def ssim(restored: np.ndarray, true: np.ndarray) -> float:
     return float((likeness / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
 
 
-def measure(
-    degradation: str,
-    restored: Sequence[np.ndarray],
-    true: Sequence[np.ndarray],
-    bootstrap: Bootstrap,
-    vectors: tuple[np.ndarray, np.ndarray] | None = None,
-    threshold: float | None = None,
-) -> Restoration:
-    """restored, true: n pictures each, pairwise of one size; bootstrap: over the people of these pictures; vectors:
-    the (n, d) identity vectors of both, NaN where no face was found; threshold: L2 distance under which two faces
-    are one person, 0.6 for dlib; a picture without a face is nobody."""
-    ratios = np.minimum([float(psnr(a, b)) for a, b in zip(restored, true, strict=True)], 100.0)  # equal ones: 100 dB
+def fidelity(restored: np.ndarray, true: np.ndarray, bootstrap: Bootstrap) -> tuple[Measure, Measure]:
+    """Mean PSNR and SSIM of n pictures, (n, height, width, 3) uint8. bootstrap: over the people that they show."""
+    ratios = np.minimum(psnr(restored, true), MOST_DB)
     alike = np.array([ssim(a, b) for a, b in zip(restored, true, strict=True)])
-    found_psnr, found_ssim = bootstrap.mean(ratios), bootstrap.mean(alike)
-    assert found_psnr is not None
-    assert found_ssim is not None
-    identity = same = None
-    if vectors is not None:
-        identity = bootstrap.mean(1 - cosine(*vectors))
-        if threshold is not None:
-            near = np.linalg.norm(vectors[0] - vectors[1], axis=1) < threshold  # NaN is not near
-            same = bootstrap.mean(near.astype(np.float64))
-    return Restoration(degradation, len(restored), found_psnr, found_ssim, identity, same)
+    found = bootstrap.mean(ratios), bootstrap.mean(alike)
+    assert found[0] is not None
+    assert found[1] is not None
+    return found[0], found[1]
 
 
-def by_degradation(
-    pictures: Mapping[str, tuple[Sequence[np.ndarray], Sequence[np.ndarray]]], people: Sequence[str], draws: int = 1000
-) -> list[Restoration]:
-    """{degradation: (restored, true)}, each with one picture per name in `people`, such as "blur 4 px"."""
-    bootstrap = Bootstrap(people, draws)
-    return [measure(name, restored, true, bootstrap) for name, (restored, true) in pictures.items()]
+def kept(
+    vectors: np.ndarray, gallery: np.ndarray, people: Sequence[str], clips: np.ndarray, bootstrap: Bootstrap
+) -> Kept:
+    """How much of the person is left. vectors: (m, d) of pictures of the clips `clips`, (m,) int, NaN where no face was
+    found, which is a blind guess; gallery: (n, d) true faces, and people: n names; both centred. bootstrap: over the
+    people of the m pictures."""
+    ranks = rank(vectors, gallery, people, "cosine", clips)
+    first, tenth = bootstrap.mean(ranks.hit(1)), bootstrap.mean(ranks.hit(10))
+    assert first is not None
+    assert tenth is not None
+    return Kept(bootstrap.mean(1 - cosine(vectors, gallery[clips])), first, tenth)
 
 
 def _window(image: np.ndarray) -> np.ndarray:

@@ -137,6 +137,39 @@ class Matching:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """How much of a person is left in a picture. likeness: cosine of its identity vector and the true one, both as they
+    depart from the mean identity of train, in [-1, 1], None if no true face was found; r_at_1, r_at_10: share of
+    pictures by which the true face is found in the gallery of everybody."""
+
+    likeness: Measure | None
+    r_at_1: Measure
+    r_at_10: Measure
+
+
+SPOILT, RESTORED, WITH_VOICE = "spoilt", "restored", "with the voice"
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """Guided mode: what a true face looks like, spoilt, and completed from that.
+
+    kind: of `models.guide.DEGRADATIONS`; level: its strength in [0, 1]; degradation: both in words; picture: SPOILT,
+    RESTORED from that alone, or WITH_VOICE; clips: measured; psnr: dB; ssim in [-1, 1]; spaces: {face encoder: what is
+    kept of the person}.
+    """
+
+    kind: str
+    level: float
+    degradation: str
+    picture: str
+    clips: int
+    psnr: Measure
+    ssim: Measure
+    spaces: dict[str, Kept]
+
+
+@dataclass(frozen=True)
 class GroupResult:
     """Clips of one group, in the gallery of everybody, by centred cosine. kind: gender, age, ethnicity or language;
     few: of fewer than FEW_PEOPLE people. The measures are None where the method has no face in the group."""
@@ -213,7 +246,8 @@ class Provenance:
     """database, fingerprint: the dataset, and the hash of which clips are in which split; train_clips, train_people: of
     the split that the baselines learnt from; bootstrap, seed: of the intervals and the random faces; voice_encoder;
     trained spaces: face encoders that training has seen, so that results in their space flatter; leaks: what was wrong
-    with the data and was allowed; made: when, UTC; versions: of ds2f and the packages that measured."""
+    with the data and was allowed; made: when, UTC; versions: of ds2f and the packages that measured; guided: model and
+    settings that completed the spoilt faces, empty without guided mode."""
 
     database: str
     fingerprint: str
@@ -226,13 +260,15 @@ class Provenance:
     leaks: tuple[str, ...]
     made: str
     versions: dict[str, str]
+    guided: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """version: see VERSION; split: that was measured; people: in it; spaces: face encoders, the first is the
     headline's; same_video: clips whose voice and true face come from one video, as the person has no other; matching:
-    {alignment or linear prior: overall, then within each group}."""
+    {alignment or linear prior: overall, then within each group}; guided: by degradation and picture, if it was asked
+    for."""
 
     version: int
     split: str
@@ -244,5 +280,6 @@ class Evaluation:
     clips: tuple[Clip, ...]
     methods: tuple[MethodResult, ...]
     matching: dict[str, tuple[Matching, ...]]
+    guided: tuple[Restoration, ...]
     metrics_file: Path
     report_file: Path

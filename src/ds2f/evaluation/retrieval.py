@@ -180,7 +180,7 @@ def _similarities(
     if distance == "l1":
         for rows in pieces:
             far = cdist(queries[rows], gallery, "cityblock").astype(np.float32)
-            yield rows, -far, _ROUNDING * far.max(1)
+            yield rows, -far, np.finfo(np.float32).eps * far.max(1)  # summed in double precision
         return
     if distance == "cosine":
         left, right = queries, gallery / np.maximum(np.linalg.norm(gallery, axis=1, keepdims=True), 1e-12)

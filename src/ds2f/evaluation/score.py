@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ds2f.evaluation import realism, retrieval
 from ds2f.evaluation.agreement import agreement, labels_of, per_clip
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.inception import INCEPTION, Inception
 from ds2f.evaluation.results import (
     FEW_PEOPLE,
     Agreement,
@@ -27,6 +29,7 @@ from ds2f.evaluation.results import (
 from ds2f.evaluation.retrieval import Ranks
 from ds2f.evaluation.subjects import FACE, Subjects
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.media import decode_image
 from ds2f.types import FaceLabels, decade_of
 
 PEOPLE = 100
@@ -38,8 +41,15 @@ MOST_CLIPS = 5000
 class Scorer:
     """Measures one method after the other. curves: {method: R@k for k = 1, 2, ...}, filled on the way."""
 
-    def __init__(self, subjects: Subjects, model: IdentityAttributes, draws: int, seed: int) -> None:
-        self.subjects, self.model = subjects, model
+    def __init__(
+        self,
+        subjects: Subjects,
+        model: IdentityAttributes,
+        draws: int,
+        seed: int,
+        inception: Inception | None = None,
+    ) -> None:
+        self.subjects, self.model, self.inception = subjects, model, inception
         self.people = subjects.measured.people
         self.count = len(self.people)
         self.bootstrap = Bootstrap(self.people, draws, seed)
@@ -172,6 +182,8 @@ class Scorer:
             FACE: (vectors, truth),
             self.model.name: (self._features(vectors), self._features(truth)),
         }
+        if self.inception is not None and INCEPTION in answers.vectors:
+            features[INCEPTION] = (answers.vectors[INCEPTION][seen], self._true_inception)
         return tuple(
             realism.measure(space, generated, clips, real, self.some, self.bootstrap)
             for space, (generated, real) in features.items()
@@ -179,6 +191,13 @@ class Scorer:
 
     def _features(self, vectors: np.ndarray) -> np.ndarray:
         return self.model.features(vectors.astype(np.float32)).astype(np.float64)
+
+    @cached_property
+    def _true_inception(self) -> np.ndarray:
+        """(n, 2048) features of the true faces of `some`."""
+        assert self.inception is not None
+        pairs, chosen = self.subjects.measured.pairs, self.subjects.reference[self.some]
+        return self.inception.features([decode_image(pairs[i].crop) for i in chosen])
 
     def _variety(self, answers: Answers, seen: np.ndarray) -> Variety | None:
         seen = seen & np.isin(answers.clips, self.some)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.table import Table
 
 from ds2f.console import err, out
 from ds2f.evaluation.compare import Comparison
-from ds2f.evaluation.results import Evaluation, Measure, Retrieval
+from ds2f.evaluation.results import SPOILT, Evaluation, Measure, Restoration, Retrieval
 
 _PERCENT = ("r_at_1", "r_at_5", "r_at_10", "gender", "ethnicity")
 _NAMES = {
@@ -40,8 +42,28 @@ def print_summary(evaluation: Evaluation) -> None:
     table.add_row("chance within gender", *_row(evaluation.chance.knowing_gender), "100 %", "", style="dim")
     table.add_row("chance", *_row(chance), "", "", style="dim")
     out.print(table)
+    if evaluation.guided:
+        _print_guided(evaluation.guided)
     for leak in evaluation.provenance.leaks:
         err.print(f"Leak, allowed on request: {leak}.", markup=False)
+
+
+def _print_guided(found: Sequence[Restoration]) -> None:
+    """One row per degradation and picture."""
+    space = next(iter(found[0].spaces))
+    out.print(f"\nSpoilt faces completed ({found[0].clips} clips, {space} space)")
+    table = _table("degradation", "picture", "PSNR, dB", "SSIM", "likeness", "R@1")
+    for r in found:
+        kept = r.spaces[space]
+        table.add_row(
+            r.degradation if r.picture == SPOILT else "",
+            r.picture,
+            f"{r.psnr.value:.1f}",
+            f"{r.ssim.value:.3f}",
+            f"{kept.likeness.value:.2f}" if kept.likeness else "",
+            f"{kept.r_at_1.value:.0%}",
+        )
+    out.print(table)
 
 
 def print_comparison(found: Comparison) -> None:

@@ -61,6 +61,17 @@ DEGRADATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
 }
 
 
+def named(kind: str, level: float) -> str:
+    """A degradation in words, pixels being those of a 128 px picture."""
+    if kind == "pixelate":
+        return f"pixelated, {_across(level)} blocks"
+    if kind == "shrink":
+        return f"shrunk to {_across(level)} px"
+    if kind == "box":
+        return f"box blur, radius {4 + 10 * level:g} px"
+    return f"Gaussian blur, {4 + 4 * level:g} px"
+
+
 @dataclass(frozen=True)
 class Guides:
     """image: (n, 3, s, s), degraded and noisy, in the units of the input; level: (n, 2): strength of the degradation
@@ -70,14 +81,18 @@ class Guides:
     level: Tensor
 
 
-def random_guides(x: Tensor, generator: torch.Generator) -> Guides:
-    """Degrade normalised training pictures, (n, 3, s, s), each group of a quarter of the batch in its own way."""
+def random_guides(x: Tensor, mean: Tensor, generator: torch.Generator) -> Guides:
+    """Degrade normalised training pictures, (n, 3, s, s), each group of a quarter of the batch in its own way.
+
+    mean: (3, s, s), the mean face that was taken off them, in the same units. It is spoilt along with the picture, as
+    it is in every picture that somebody brings.
+    """
     pieces, levels = [], []
     names = list(DEGRADATIONS)
     for rows in x.chunk(len(names)):
         kind = names[int(torch.randint(len(names), (), generator=generator))]
         level = float(torch.rand((), generator=generator))
-        pieces.append(DEGRADATIONS[kind](rows, level))
+        pieces.append(DEGRADATIONS[kind](rows + mean, level) - mean)
         levels.append(torch.full((len(rows),), level))
     noise = torch.rand(len(x), generator=generator)
     image = torch.cat(pieces)

@@ -144,7 +144,7 @@ class DecoderTask:
         told = [data.conditions[name] for name in wanted]
         conditions = {k: Condition(c.value[rows], c.given[rows]) for k, c in zip(wanted, told, strict=True)}
         if generator is not None and self.model.config.guide:
-            guides = random_guides(x, generator)
+            guides = random_guides(x, self.model.image_mean / self.model.image_std, generator)
             conditions |= {"guide": Condition.of(guides.image), "guide_level": Condition.of(guides.level)}
         if generator is not None:
             conditions = drop(conditions, n, generator)
@@ -185,7 +185,7 @@ class DecoderTask:
         identity = {"identity": told["identity"], **full}
         wanted: list[tuple[int, Conditions]] = [(0, identity), (1, identity), (2, full)]
         grid = [ema.denormalise(x).cpu()]
-        guides = random_guides(x, torch.Generator().manual_seed(0))
+        guides = random_guides(x, ema.image_mean / ema.image_std, torch.Generator().manual_seed(0))
         if ema.config.guide:
             wanted.append((3, {"guide": Condition.of(guides.image), "guide_level": Condition.of(guides.level), **full}))
         for seed, conditions in wanted:

@@ -1,0 +1,185 @@
+"""Guided mode: true faces are spoilt, completed by the decoder with and without the voice, and held against the truth.
+
+What is spoilt is the clip's true face, from another video than its voice where there is one. The face encoders look at
+spoilt and restored pictures where the detector finds the face in the true one: hardly any detector sees a face in eight
+by eight blocks, and who has such a picture knows all the same where in it the face is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from ds2f.dataset import Dataset
+from ds2f.errors import UserError
+from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.embed import Progress
+from ds2f.evaluation.restoration import fidelity, kept
+from ds2f.evaluation.results import RESTORED, SPOILT, WITH_VOICE, Kept, Restoration
+from ds2f.evaluation.subjects import Subjects
+from ds2f.face.mtcnn import MTCNN
+from ds2f.face.registry import load_embedder
+from ds2f.generate import details_of, voices_of
+from ds2f.media import decode_image, read_image
+from ds2f.models.guide import DEGRADATIONS, named
+from ds2f.pictures import to_uint8, write_face
+from ds2f.pipeline import BATCH, Speech2Face
+from ds2f.settings import Settings
+from ds2f.types import Source, Wish
+
+LEVELS = (0.0, 0.5, 1.0)
+FOLDER = "guided"
+"""Of the restored faces, in the folder of the report."""
+_SEEN = 256  # pixels that a face is enlarged to before it is looked at
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip under one degradation. pictures: {what it is: (size, size, 3) uint8 RGB}, the true one first."""
+
+    clip: str
+    degradation: str
+    pictures: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Guided:
+    """measures: by degradation and picture; examples: of every degradation, one clip for all strengths of a kind;
+    details: of the model and its settings."""
+
+    measures: tuple[Restoration, ...] = ()
+    examples: tuple[Example, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Restorer:
+    """Completes spoilt faces by a model, and measures what comes out. The faces are kept as files: a run that was
+    stopped goes on."""
+
+    def __init__(self, model: Speech2Face, settings: Settings, seed: int = 0, progress: Progress | None = None) -> None:
+        """seed: of the first clip's noise; progress: called with (faces drawn, in all). Raises UserError for a model
+        whose decoder takes no guide."""
+        if not model.decoder.config.guide:
+            raise UserError(f"The decoder in {model.folder} completes no pictures; leave --guided out.")
+        self.model, self.settings, self.seed = model, settings, seed
+        self.progress = progress
+
+    def measure(
+        self, data: Dataset, split: str, subjects: Subjects, clips: np.ndarray, bootstrap: Bootstrap, folder: Path
+    ) -> Guided:
+        """clips: (m,) int, those of the subjects that take part; bootstrap: over their people; folder: of the report.
+        Raises UserError if the dataset lacks an encoder that the model hears by."""
+        pairs = subjects.measured.pairs
+        true = np.stack([self._true(pairs[subjects.reference[i]].crop) for i in clips])
+        voices = voices_of(self.model, data, split, [pairs[i] for i in clips])
+        eye = _Eye(true, subjects.spaces)
+        files = [PurePosixPath(pairs[i].path).with_suffix(".png") for i in clips]
+        tick = self._ticks(2 * len(DEGRADATIONS) * len(LEVELS) * len(clips))
+        measures, examples = [], []
+        for number, (kind, level) in enumerate(product(DEGRADATIONS, LEVELS)):
+            words, place = named(kind, level), folder / FOLDER / f"{kind}-{level:g}"
+            spoilt = spoil(true, kind, level)
+            shown = {
+                SPOILT: spoilt,
+                RESTORED: self._complete(spoilt, None, [place / "alone" / file for file in files], tick),
+                WITH_VOICE: self._complete(spoilt, voices, [place / "voice" / file for file in files], tick),
+            }
+            for name, pictures in shown.items():
+                psnr, ssim = fidelity(pictures, true, bootstrap)
+                left = _kept(eye.vectors(pictures), subjects, clips, bootstrap)
+                measures.append(Restoration(kind, level, words, name, len(clips), psnr, ssim, left))
+            one = number // len(LEVELS) % len(clips)
+            pictures_of_one = {"true face": true[one], **{name: pictures[one] for name, pictures in shown.items()}}
+            examples.append(Example(pairs[clips[one]].path, words, pictures_of_one))
+        details = {"folder": str(self.model.folder), "seed": self.seed, **self.model.details(self.settings)}
+        return Guided(tuple(measures), tuple(examples), details)
+
+    def _true(self, crop: bytes) -> np.ndarray:
+        """A stored crop as large as the model draws."""
+        return cv2.resize(decode_image(crop), (self.model.size,) * 2, interpolation=cv2.INTER_AREA)
+
+    def _complete(
+        self, spoilt: np.ndarray, voices: np.ndarray | None, files: Sequence[Path], tick: Callable[[int], None]
+    ) -> np.ndarray:
+        """(m, size, size, 3) uint8 RGB, read from `files` where they are there and came from the same. voices: (m, d),
+        None to complete without."""
+        seeds = [self.seed + i for i in range(len(files))]
+        details = [self.model.details(self.settings, Wish(guide=guide)) for guide in spoilt]
+        made = [{"seed": seed, **of_face} for seed, of_face in zip(seeds, details, strict=True)]
+        todo = [i for i, file in enumerate(files) if details_of(file) != made[i]]
+        tick(len(files) - len(todo))
+        for start in range(0, len(todo), BATCH):
+            rows = todo[start : start + BATCH]
+            chosen = [seeds[i] for i in rows]
+            if voices is None:
+                drawn = self.model.draw(None, chosen, self.settings, guides=spoilt[rows])
+                images = [Image.fromarray(face) for face in drawn]
+            else:
+                faces = self.model.generate(voices[rows], chosen, self.settings, guides=spoilt[rows])
+                images = [face.image for face in faces]
+            for i, image in zip(rows, images, strict=True):
+                write_face(files[i], image, made[i])
+            tick(len(rows))
+        return np.stack([read_image(Source(file)) for file in files])
+
+    def _ticks(self, total: int) -> Callable[[int], None]:
+        done = 0
+
+        def tick(more: int) -> None:
+            nonlocal done
+            done += more
+            if self.progress is not None and more:
+                self.progress(done, total)
+
+        return tick
+
+
+class _Eye:
+    """The face encoders, which look at pictures of the same faces in the same places."""
+
+    def __init__(self, true: np.ndarray, spaces: Sequence[str]) -> None:
+        """true: (n, size, size, 3) uint8 RGB."""
+        detector = MTCNN()
+        self._faces = [next(iter(detector.detect(_enlarged(picture))), None) for picture in true]
+        self._models = {space: load_embedder(space) for space in spaces}
+
+    def vectors(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
+        """{space: (n, d)}, a row of NaN where not even the true picture shows a face."""
+        seen = np.array([face is not None for face in self._faces])
+        images = [_enlarged(picture) for picture in pictures[seen]]
+        faces = [face for face in self._faces if face is not None]
+        found = {}
+        for space, model in self._models.items():
+            found[space] = np.full((len(seen), model.dim), np.nan)
+            if images:
+                found[space][seen] = model.embed(images, faces)
+        return found
+
+
+def spoil(pictures: np.ndarray, kind: str, level: float) -> np.ndarray:
+    """(n, size, size, 3) uint8 RGB, degraded as `models.guide` does in training."""
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_uint8(DEGRADATIONS[kind](pixels, level))
+
+
+def _kept(
+    vectors: dict[str, np.ndarray], subjects: Subjects, clips: np.ndarray, bootstrap: Bootstrap
+) -> dict[str, Kept]:
+    """In every space, both the vectors and the gallery centred by the mean identity of train."""
+    people, found = subjects.measured.people, {}
+    for space, of_pictures in vectors.items():
+        middle = subjects.middle(space)
+        found[space] = kept(of_pictures - middle, subjects.truth(space) - middle, people, clips, bootstrap)
+    return found
+
+
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    return cv2.resize(picture, (_SEEN, _SEEN), interpolation=cv2.INTER_CUBIC)
