@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +14,18 @@ from torch import Tensor
 
 from ds2f.cli import main
 from ds2f.config import Evaluate
+from ds2f.dataset import Dataset
 from ds2f.demo.run import samples
 from ds2f.errors import UserError
 from ds2f.evaluation import guided
+from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.embed import Progress
 from ds2f.evaluation.guided import Restorer, spoil
 from ds2f.evaluation.restoration import psnr
+from ds2f.evaluation.results import Restoration
 from ds2f.evaluation.run import evaluate
+from ds2f.evaluation.subjects import load
+from ds2f.face.attributes import IdentityAttributes
 from ds2f.media import decode
 from ds2f.models.guide import DEGRADATIONS, named
 from ds2f.pipeline import Speech2Face
@@ -45,11 +51,14 @@ guided_clips = 3
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ds2f.toml and a dataset of eight people, all in test."""
+    """A folder with ds2f.toml and a dataset of four people, all in test."""
     folder = tmp_path_factory.mktemp("guided")
+    (folder / "videos").mkdir()
+    for clip in sorted(samples().glob("*.mp4"))[:4]:
+        shutil.copy(clip, folder / "videos")
     (folder / "ds2f.toml").write_text(CONFIG)
     told = ["--config", str(folder / "ds2f.toml"), "--database", str(folder / "dataset.db")]
-    assert main(["ingest", str(samples()), *told]) == 0
+    assert main(["ingest", str(folder / "videos"), *told]) == 0
     assert main(["extract", "--workers", "1", *told]) == 0
     return folder
 
@@ -105,9 +114,15 @@ def test_a_run_that_was_stopped_goes_on(
         if done >= 2 * CLIPS:
             raise KeyboardInterrupt
 
-    def run(seed: int, progress: Any) -> Any:
+    with Dataset(home / "dataset.db") as data:
+        subjects = load(data, "test", IdentityAttributes())
+    clips = np.arange(CLIPS)
+    bootstrap = Bootstrap([str(i) for i in clips], 20)
+
+    def run(seed: int, progress: Progress | None) -> tuple[Restoration, ...]:
         restorer = Restorer(model, Settings(steps=1), seed, progress)
-        return evaluate(home / "dataset.db", {}, "test", tmp_path, SETTINGS, restorer=restorer).guided
+        with Dataset(home / "dataset.db") as data:
+            return restorer.measure(data, "test", subjects, clips, bootstrap, tmp_path).measures
 
     with pytest.raises(KeyboardInterrupt):
         run(0, stop)
