@@ -27,14 +27,14 @@ BATCH = 16
 VARIANTS = {
     "multistep, 4 steps": Settings(steps=4),
     "multistep, 6 steps": Settings(steps=6),
-    "multistep, 10 steps": Settings(),
+    "multistep, 10 steps": Settings(fast=False),
     "multistep, 20 steps": Settings(steps=20),
     "10 steps, guidance 1": Settings(guidance=1.0),
     "10 steps, guidance 1.5": Settings(guidance=1.5),
     "10 steps, guidance 3": Settings(guidance=3.0),
-    "10 steps, noise 1": Settings(noise=1.0),
-    "fast decoder": Settings(fast=True),
-    "fast decoder, noise 1": Settings(fast=True, noise=1.0),
+    "10 steps, noise 1": Settings(noise=1.0, fast=False),
+    "fast decoder": Settings(),
+    "fast decoder, noise 1": Settings(noise=1.0),
 }
 
 

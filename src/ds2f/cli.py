@@ -149,7 +149,9 @@ def _model_commands(command: Command) -> None:
     sub.add_argument(
         "--guide-guidance", type=float, metavar="WEIGHT", help="how strictly to follow it; 1 = no guidance"
     )
-    sub.add_argument("--fast", action="store_const", const=True, help="let the fast decoder draw, in its few steps")
+    sub.add_argument(
+        "--fine", dest="fast", action="store_const", const=False, help="let the decoder itself draw, not the fast one"
+    )
     sub.add_argument(
         "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
     )

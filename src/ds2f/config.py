@@ -127,7 +127,7 @@ class Generate:
     steps: int = _key(10, "sampler steps: more is finer and slower; 4 give a quick first look")
     guidance: float = _key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
     guide_guidance: float = _key(1.0, "how strictly it follows a guide picture")
-    fast: bool = _key(False, "let the fast decoder draw, in its few steps; steps, sampler and guidance are its own")
+    fast: bool = _key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
     direct: bool = _key(False, "let the decoder hear the voice itself, without the prior")
     voice_guidance: float = _key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
     temperature: float = _key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")

@@ -28,7 +28,7 @@ from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior
 from ds2f.models.voices import given
 from ds2f.pictures import to_uint8
-from ds2f.settings import Settings, check, guidance_of
+from ds2f.settings import Settings, check, guidance_of, taught
 from ds2f.types import ETHNICITIES, NO_WISH, GeneratedFace, Wish
 from ds2f.voice.listener import Heard, Listener, Recording
 
@@ -138,12 +138,10 @@ class Speech2Face:
         return self.decoder.config.size
 
     @cached_property
-    def fast_decoder(self) -> Decoder:
-        """Draws in few steps. Raises UserError if the model has none that fits its decoder."""
-        fast = store.load_fast_decoder(self.folder).to(self.device)
-        if replace(fast.config, few_steps=0) != self.decoder.config:
-            raise UserError(f"The fast decoder in {self.folder} is of another decoder; run: ds2f train fast-decoder")
-        return fast
+    def fast_decoder(self) -> Decoder | None:
+        """Draws in few steps; None if the model has none that this decoder taught."""
+        fast = store.load_fast_decoder(self.folder)
+        return None if fast is None else fast.to(self.device)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -247,9 +245,12 @@ class Speech2Face:
         """
         images = []
         batches = range(0, len(seeds), BATCH)
-        decoder = self.fast_decoder if settings.fast else self.decoder
-        steps = decoder.config.few_steps or settings.steps
-        sampler = euler if decoder.config.few_steps else SAMPLERS[settings.sampler]
+        fast = self.fast_decoder if taught(settings) else None
+        decoder, steps, sampler, guidance = (
+            (self.decoder, settings.steps, SAMPLERS[settings.sampler], guidance_of(settings))
+            if fast is None
+            else (fast, fast.config.few_steps, euler, Guidance(1.0))
+        )
         total = len(batches) * steps
         given = {"identity": identities, "voice": voices, "guide": None if guides is None else self._normalised(guides)}
         for number, start in enumerate(batches):
@@ -259,7 +260,7 @@ class Speech2Face:
             noise = settings.noise * _noise(chosen, (3, self.size, self.size), self.device, stream=1)
             base = number * steps
             report = (lambda done, _, base=base: progress(base + done, total)) if progress else None
-            predict = guided(decoder, conditions, Guidance(1.0) if settings.fast else guidance_of(settings))
+            predict = guided(decoder, conditions, guidance)
             if preview:
                 predict = _shown(predict, decoder, preview)
             images.append(to_uint8(decoder.denormalise(sampler(predict, noise, steps, report))))
@@ -336,7 +337,8 @@ class Speech2Face:
 
     def details(self, settings: Settings, wish: Wish = NO_WISH) -> dict[str, Any]:
         """What, besides the voice and the seed, a face comes from: model, settings and wishes."""
-        return {"model": self.fingerprint, **asdict(settings), **wishes.as_json(wish)}
+        fast = taught(settings) and self.fast_decoder is not None
+        return {"model": self.fingerprint, **asdict(settings), "fast": fast, **wishes.as_json(wish)}
 
 
 def _shown(predict: Predict, decoder: Decoder, preview: Preview) -> Predict:

@@ -25,8 +25,9 @@ class Settings:
     voice_guidance: how far the identity goes the way the voice points, see `Speech2Face.identities`; temperature in
     [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the prior; noise in [0, 1]: scale of the
     noise that the decoder starts from, below 1 calmer and more typical pictures; direct: let the decoder hear the voice
-    itself, and leave the prior out; sampler: of `diffusion.samplers.SAMPLERS`; fast: let the fast decoder draw, in the
-    few steps and with the guidance that it was taught: steps, guidance and sampler do not count.
+    itself, and leave the prior out; sampler: of `diffusion.samplers.SAMPLERS`; fast: where the model has
+    a fast decoder, let that one draw, in the few steps and with the guidance that it was taught; but not where steps,
+    sampler or guidance are other than these.
     """
 
     steps: int = 10
@@ -36,7 +37,14 @@ class Settings:
     noise: float = 0.85
     direct: bool = False
     sampler: str = "multistep"
-    fast: bool = False
+    fast: bool = True
+
+
+def taught(settings: Settings) -> bool:
+    """Whether a fast decoder can draw so: it was taught one way of taking steps."""
+    usual = Settings()
+    same = (settings.steps, settings.sampler) == (usual.steps, usual.sampler)
+    return settings.fast and same and guidance_of(settings) == guidance_of(usual)
 
 
 def check(settings: Settings, count: int = 1) -> None:

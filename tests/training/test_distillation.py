@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from ds2f.diffusion.samplers import euler, multistep
-from ds2f.errors import UserError
 from ds2f.models import store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
@@ -68,25 +68,32 @@ def test_every_condition_can_be_taught_and_the_same_generator_gives_the_same_los
         assert once == again
 
 
-def test_a_model_draws_with_its_fast_decoder(teacher: Decoder, tmp_path: Path) -> None:
+def test_a_model_draws_with_the_fast_decoder_that_its_own_decoder_taught(
+    teacher: Decoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store.save(tmp_path, teacher, {})
     store.save(tmp_path, Prior(PriorConfig({"resemblyzer": 12}, width=32, depth=1)), {})
     identities = made_up_faces(3, 2).of("identity").numpy()
-    model = Speech2Face.from_pretrained(tmp_path, device="cpu")
-    with pytest.raises(UserError, match="has no fast decoder; make it with: ds2f train fast-decoder"):
-        model.draw(identities, [1, 2, 3], Settings(fast=True))
-    before = model.fingerprint
 
+    def drawn(settings: Settings) -> tuple[np.ndarray, int, bool]:
+        """Pictures, steps they took, and what their details say of the fast decoder."""
+        model, seen = Speech2Face.from_pretrained(tmp_path, device="cpu"), []
+        pictures = model.draw(identities, [1, 2, 3], settings, lambda *done: seen.append(done))
+        return pictures, len(seen), model.details(settings)["fast"]
+
+    slow = drawn(Settings())
+    assert slow[1:] == (10, False), "there is no fast decoder yet"
     faces = made_up_faces(64, 1)
-    store.save(tmp_path, DistillationTask(teacher, faces, faces, CPU, steps=4).model, {})
-    model = Speech2Face.from_pretrained(tmp_path, device="cpu")
-    assert model.fingerprint != before
-    seen: list[tuple[int, int]] = []
-    drawn = model.draw(identities, [1, 2, 3], Settings(fast=True, steps=50), lambda *done: seen.append(done))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)], "the steps are its own"
-    assert drawn.shape == (3, SIZE, SIZE, 3)
-    assert (drawn[0] != drawn[1]).any()
+    student = DistillationTask(teacher, faces, faces, CPU, steps=4).model
+    store.save(tmp_path, student, {"teacher": store.digest(tmp_path, "decoder")})
+    quick = drawn(Settings())
+    assert quick[1:] == (4, True)
+    assert quick[0].shape == (3, SIZE, SIZE, 3)
+    assert (quick[0] != slow[0]).any()
+    for asked in (Settings(fast=False), Settings(guidance=1.0), Settings(steps=6), Settings(sampler="heun")):
+        assert drawn(asked)[1:] == (asked.steps, False), "it was not taught that"
+    np.testing.assert_array_equal(drawn(Settings(fast=False))[0], slow[0])
 
     store.save(tmp_path, tiny_decoder(), {})
-    with pytest.raises(UserError, match="is of another decoder"):
-        Speech2Face.from_pretrained(tmp_path, device="cpu").draw(identities, [1, 2, 3], Settings(fast=True))
+    assert drawn(Settings())[1:] == (10, False)
+    assert "was taught by another decoder" in caplog.text

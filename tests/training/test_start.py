@@ -142,4 +142,6 @@ def test_a_fast_decoder_is_taught_by_the_decoder_beside_it(
     paths = ["--database", str(dataset.path), "--runs", str(tmp_path / "runs"), "--config", str(tmp_path / "c.toml")]
     assert main(["train", "decoder", *paths]) == 0
     assert main(["train", "fast-decoder", *paths]) == 0
-    assert load_fast_decoder(tmp_path / "runs" / "model").config.few_steps == 2
+    fast = load_fast_decoder(tmp_path / "runs" / "model")
+    assert fast is not None
+    assert fast.config.few_steps == 2

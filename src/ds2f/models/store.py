@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +25,7 @@ from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
 
 FORMAT = 1
+logger = logging.getLogger(__name__)
 
 
 def shipped() -> Path:
@@ -66,8 +68,13 @@ def load_decoder(folder: Path) -> Decoder:
     return _load(folder, "decoder", lambda config: Decoder(DecoderConfig(**config)))
 
 
-def load_fast_decoder(folder: Path) -> Decoder:
-    """Raises UserError if the folder holds no fast decoder, or one that does not fit."""
+def load_fast_decoder(folder: Path) -> Decoder | None:
+    """None if the folder has no fast decoder, or one that another decoder taught. Raises UserError if it is broken."""
+    if not (folder / "fast-decoder.json").exists():
+        return None
+    if description(folder, "fast-decoder")["card"].get("teacher") != digest(folder, "decoder"):
+        logger.warning("The fast decoder in %s was taught by another decoder; run: ds2f train fast-decoder", folder)
+        return None
     return _load(folder, "fast-decoder", lambda config: Decoder(DecoderConfig(**config)))
 
 
@@ -104,12 +111,15 @@ def description(folder: Path, kind: str) -> dict[str, Any]:
 
 def fingerprint(folder: Path) -> str:
     """Short hash of the weights: two pictures with the same one come from the same model."""
-    digest = hashlib.sha256()
-    for kind in ("decoder", "fast-decoder", "prior"):
-        path = folder / f"{kind}.safetensors"
-        if kind != "fast-decoder" or path.exists():
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    return digest(folder, "decoder", "prior")
+
+
+def digest(folder: Path, *kinds: str) -> str:
+    """Short hash of the weights of some models of a folder."""
+    found = hashlib.sha256()
+    for kind in kinds:
+        found.update((folder / f"{kind}.safetensors").read_bytes())
+    return found.hexdigest()[:12]
 
 
 def _kind(module: Decoder | Prior | AttributeHead | Alignment) -> str:

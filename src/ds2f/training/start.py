@@ -103,7 +103,7 @@ def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool =
     options = _options(runs / "fast-decoder", settings, device, batch, total, settings.fast_lr)
     if not (runs / "model" / "decoder.json").exists():
         raise UserError(f"There is no decoder in {runs / 'model'} to learn from; run `ds2f train decoder` first.")
-    teacher = store.load_decoder(runs / "model")
+    teacher, taught_by = store.load_decoder(runs / "model"), store.digest(runs / "model", "decoder")
     with Dataset(database) as dataset:
         held_out = load_faces(dataset, "val", teacher.config.size)
         faces = held_out if sample else load_faces(dataset, "train", teacher.config.size)
@@ -115,7 +115,7 @@ def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool =
 
     def finish(ema: nn.Module) -> Path:
         assert isinstance(ema, Decoder)
-        return _save(runs, ema, _card(data, len(faces), total))
+        return _save(runs, ema, {**_card(data, len(faces), total), "teacher": taught_by})
 
     return Job(task, options, finish)
 
