@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
@@ -160,7 +161,8 @@ class _Eye:
         for space, model in self._models.items():
             found[space] = np.full((len(seen), model.dim), np.nan)
             if images:
-                found[space][seen] = model.embed(images, faces)
+                with threadpool_limits(1):  # one small face at a time, as in `run`
+                    found[space][seen] = model.embed(images, faces)
         return found
 
 
