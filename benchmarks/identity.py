@@ -39,8 +39,9 @@ def main() -> None:
     mean = model.prior.identity_mean.numpy()
     chosen = np.random.default_rng(0).choice(len(rows), min(options.faces, len(rows)), replace=False)
     print(f"{len(chosen)} of the {len(rows)} faces of {options.split}")
-    for guidance in options.guidance:
-        settings = Settings(steps=options.steps, guidance=guidance)
+    ways = {"as by default": Settings()}
+    ways |= {f"guidance {g:g}": Settings(steps=options.steps, guidance=g, fast=False) for g in options.guidance}
+    for way, settings in ways.items():
         faces = model.draw(gallery[chosen], [int(i) for i in chosen], settings)
         places, likeness, faceless = [], [], 0
         for i, face in zip(chosen, faces, strict=True):
@@ -56,7 +57,7 @@ def main() -> None:
             places.append(1 + int((distance[people != people[i]] < distance[i]).sum()))
         hit = [f"R@{k} {100 * np.mean(np.array(places) <= k):.0f} %" for k in (1, 5, 10)]
         print(
-            f"guidance {guidance}: {', '.join(hit)}, median rank {np.median(places):.0f}, "
+            f"{way}: {', '.join(hit)}, median rank {np.median(places):.0f}, "
             f"likeness {np.mean(likeness):.3f}, no face found {faceless}",
             flush=True,
         )
