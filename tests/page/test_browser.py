@@ -95,6 +95,8 @@ def test_upload_see_faces_change_the_seed_see_others(page) -> None:  # type: ign
 def test_faces_appear_while_they_are_drawn_and_can_be_stopped(page) -> None:  # type: ignore[no-untyped-def]
     _hear(page, CLIP)
     page.evaluate("document.getElementById('steps').value = 50; document.getElementById('count').value = 8")
+    if page.get_by_label("the quick way").is_visible():
+        page.get_by_label("the quick way").uncheck()
     page.get_by_role("button", name="Imagine faces").click()
     page.locator("#results img[src^='data:image/webp']").first.wait_for()
     page.get_by_role("button", name="Stop").click()

@@ -69,7 +69,9 @@ class Page:
             "model": self.model.fingerprint,
             "samples": len(self.samples),
         }
+        fast = self.model.fast_decoder
         told |= {
+            "fast": 0 if fast is None else fast.config.few_steps,
             "guide": self.model.decoder.config.guide,
             "limits": asdict(self.limits),
             "defaults": asdict(Settings()),
@@ -139,7 +141,7 @@ class Page:
 
         voices = np.repeat(np.stack(wanted.voices), wanted.count, 0)
         seeds = [wanted.seed + i for i in range(wanted.count)] * len(wanted.voices)
-        settings = replace(Settings(), steps=wanted.steps, temperature=wanted.variety)
+        settings = replace(Settings(), steps=wanted.steps, fast=wanted.fast, temperature=wanted.variety)
         drawn = self.model.generate(voices, seeds, settings, progress, wanted.wish, preview)
         say({"done": True, "faces": [_face(face) for face in drawn], "settings": drawn[0].details})
 

@@ -201,12 +201,16 @@ function ready() {
 
 function showOutputs() {
   $("variety-shown").textContent = Number($("variety").value).toFixed(2);
-  $("steps-shown").textContent = $("steps").value;
+  const fast = about.fast > 0 && $("fast").checked;
+  $("steps").disabled = fast;
+  $("steps-shown").textContent = fast ? about.fast : $("steps").value;
 }
 
 async function wanted(heard) {
   const asked = { voices: heard.map((voice) => voice.text), variety: Number($("variety").value) };
   for (const name of ["count", "seed", "steps"]) asked[name] = Number($(name).value);
+  asked.fast = $("steps").disabled;
+  if (asked.fast) delete asked.steps;
   if ($("age").value) asked.age = Number($("age").value);
   if ($("gender").value) asked.gender = $("gender").value;
   if ($("guide").files[0]) asked.guide = await readUrl($("guide").files[0]);
@@ -306,6 +310,7 @@ $("model").textContent = `Model ${about.model}, ${about.size} px.`;
 $("count").max = about.limits.count;
 $("steps").max = about.limits.steps;
 $("steps").value = about.defaults.steps;
+$("fast-field").hidden = !about.fast;
 $("variety").value = about.defaults.temperature;
 $("guide-field").hidden = !about.guide;
 showOutputs();
@@ -324,6 +329,6 @@ $("no-guide").addEventListener("click", () => {
   $("guide").value = "";
   $("no-guide").hidden = true;
 });
-for (const name of ["variety", "steps"]) $(name).addEventListener("input", showOutputs);
+for (const name of ["variety", "steps", "fast"]) $(name).addEventListener("input", showOutputs);
 $("settings").addEventListener("submit", draw);
 document.body.dataset.ready = "yes";

@@ -27,12 +27,13 @@ def as_text(voice: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """voices: one or two, (dim,) float32; variety in [0, 1]: the temperature of the prior."""
+    """voices: one or two, (dim,) float32; variety in [0, 1]: the temperature of the prior; fast: see `Settings`."""
 
     voices: tuple[np.ndarray, ...]
     count: int
     seed: int
     steps: int
+    fast: bool
     variety: float
     wish: Wish
 
@@ -57,6 +58,7 @@ class Wanted:
             int(_number(asked, "count", 4, 1, limits.count)),
             int(_number(asked, "seed", 0, 0, LARGEST_SEED)),
             int(_number(asked, "steps", Settings.steps, 1, limits.steps)),
+            asked.get("fast", True) is True,
             _number(asked, "variety", Settings.temperature, 0, 1),
             make_wish(
                 None if age is None else _number(asked, "age", 0, 0, 100),
