@@ -38,7 +38,7 @@ class Row:
 def write_card(folder: Path) -> Path:
     """Write README.md from the JSON files in the model `folder`, from metrics.json there if there is one, and from
     MODEL_CARD.md, words of the model's maker. Raises UserError if one of them cannot be read."""
-    kinds = [kind for kind in ("prior", "decoder", "attributes") if (folder / f"{kind}.json").is_file()]
+    kinds = [kind for kind in ("prior", "decoder", "fast-decoder", "attributes") if (folder / f"{kind}.json").is_file()]
     parts = {kind: store.description(folder, kind) for kind in kinds}
     measured = folder / "metrics.json"
     metrics = read_metrics(measured) if measured.is_file() else {}
