@@ -145,6 +145,7 @@ def _model_commands(command: Command) -> None:
     sub.add_argument("--age", type=float, metavar="YEARS", help="a wish: a person of this age")
     sub.add_argument("--gender", choices=("male", "female"), help="a wish")
     sub.add_argument("--ethnicity", choices=("White", "Black", "Asian", "Indian", "Others"), help="a wish, never heard")
+    sub.add_argument("--language", metavar="CODE", help="spoken language, such as en, for a decoder that knows it")
     sub.add_argument("--guide", type=Path, metavar="PICTURE", help="a blurred, pixelated or small picture to complete")
     sub.add_argument(
         "--guide-guidance", type=float, metavar="WEIGHT", help="how strictly to follow it; 1 = no guidance"
@@ -303,7 +304,7 @@ def _generate(options: argparse.Namespace) -> int:
     config = replace(config, generate=replace(config.generate, **given))
     if bool(options.recordings) == bool(options.database):
         raise UserError("Give either recordings, or --database FILE with --split.")
-    wishes = (options.age, options.gender, options.ethnicity, options.guide)
+    wishes = (options.age, options.gender, options.ethnicity, options.guide, options.language)
     if options.database and any(wish is not None for wish in wishes):
         raise UserError("Wishes such as --age and --guide are for recordings; leave them out with --database.")
     if options.database:

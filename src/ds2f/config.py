@@ -104,7 +104,7 @@ class Train:
     fast_faces: int = _key(16_000, "faces that the decoder draws for it, in all")
     fast_lr: float = _key(3e-4, "peak learning rate of the fast decoder")
     fast_likeness: float = _key(0.1, "weight of looking like the identity told; 0 = only as the decoder draws")
-    voices: list[str] = _key(["resemblyzer"], "stored speaker encoders that prior and alignment hear, and acoustics")
+    voices: list[str] = _key(["resemblyzer"], "stored speaker encoders that the models hear, and acoustics")
     prior_batch: int = _key(128, "pairs per step")
     prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart")
     prior_lr: float = _key(1e-3, "peak learning rate of the prior")

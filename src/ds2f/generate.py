@@ -51,7 +51,8 @@ def from_files(
             progress(done, len(inputs), path.name)
         try:
             drawn = model(
-                path, count, seed, gender=wish.gender, age=wish.age, ethnicity=wish.ethnicity, guide=wish.guide,
+                path, count, seed, gender=wish.gender, age=wish.age, ethnicity=wish.ethnicity, language=wish.language,
+                guide=wish.guide,
                 settings=settings,
             )  # fmt: skip
         except ItemError as error:

@@ -24,7 +24,7 @@ from ds2f.face.guide import GuideAligner
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, Distributions
 from ds2f.models.conditioning import Condition, Conditions
-from ds2f.models.decoder import Decoder
+from ds2f.models.decoder import Decoder, one_hot, voice_condition
 from ds2f.models.prior import Prior
 from ds2f.models.voices import given
 from ds2f.pictures import to_uint8
@@ -89,7 +89,7 @@ class Speech2Face:
     @overload
     def __call__(
         self, voice: Recording, count: int = ..., seed: int = ..., steps: int | None = ...,
-        gender: str | None = ..., age: float | None = ..., ethnicity: str | None = ...,
+        gender: str | None = ..., age: float | None = ..., ethnicity: str | None = ..., language: str | None = ...,
         guide: wishes.Picture | None = ..., guidance: float | Mapping[str, float] | None = ...,
         settings: Settings = ...,
     ) -> list[GeneratedFace]: ...  # fmt: skip
@@ -97,26 +97,26 @@ class Speech2Face:
     @overload
     def __call__(
         self, voice: list[Recording], count: int = ..., seed: int = ..., steps: int | None = ...,
-        gender: str | None = ..., age: float | None = ..., ethnicity: str | None = ...,
+        gender: str | None = ..., age: float | None = ..., ethnicity: str | None = ..., language: str | None = ...,
         guide: wishes.Picture | None = ..., guidance: float | Mapping[str, float] | None = ...,
         settings: Settings = ...,
     ) -> list[list[GeneratedFace]]: ...  # fmt: skip
 
     def __call__(
         self, voice: Recording | list[Recording], count: int = 4, seed: int = 0, steps: int | None = None,
-        gender: str | None = None, age: float | None = None, ethnicity: str | None = None,
+        gender: str | None = None, age: float | None = None, ethnicity: str | None = None, language: str | None = None,
         guide: wishes.Picture | None = None, guidance: float | Mapping[str, float] | None = None,
         settings: Settings = Settings(),
     ) -> list[GeneratedFace] | list[list[GeneratedFace]]:  # fmt: skip
         """Faces that could belong to a voice; for a list of voices, a list of faces for each.
 
-        voice: a path, the bytes of a file, or (samples, rate in Hz). count: faces per voice, with the seeds seed,
-        seed + 1, ...; gender: "male" or "female"; age: years; ethnicity: of types.ETHNICITIES, never heard, only
-        wished for; guide: a blurred, pixelated or small picture to complete; steps, guidance: as in `Settings`, whose
-        place they take.
+        voice: a path, the bytes of a file, or (samples, rate in Hz). count: faces per voice, with the seeds seed, seed
+        + 1, ...; gender: "male" or "female"; age: years; ethnicity: of types.ETHNICITIES, never heard, only wished
+        for; language: ISO 639-1 code, for a decoder that knows it; guide: a blurred, pixelated or small picture to
+        complete; steps, guidance: as in `Settings`, whose place they take.
         Raises ItemError for a voice that cannot be used, UserError for a wish that cannot be fulfilled.
         """
-        wish = wishes.make_wish(age, gender, ethnicity, guide)
+        wish = wishes.make_wish(age, gender, ethnicity, guide, language)
         settings = replace(
             settings,
             steps=settings.steps if steps is None else steps,
@@ -159,7 +159,8 @@ class Speech2Face:
     @torch.no_grad()
     def voices(self, heard: Sequence[Mapping[str, np.ndarray | None]]) -> np.ndarray:
         """n times {speaker encoder or "acoustics": (d,) or None} to (n, d) float32, as the prior hears them."""
-        told = {name: given([one[name] for one in heard]) for name in self.prior.config.voices}
+        by_name = {name: [one[name] for one in heard] for name in self.prior.config.voices}
+        told = {name: given(said) for name, said in by_name.items() if any(v is not None for v in said)}
         found = {name: Condition(c.value.to(self.device), c.given.to(self.device)) for name, c in told.items()}
         return self.prior.inputs(found).cpu().numpy()
 
@@ -252,7 +253,9 @@ class Speech2Face:
             else (fast, fast.config.few_steps, euler, Guidance(1.0))
         )
         total = len(batches) * steps
-        given = {"identity": identities, "voice": voices, "guide": None if guides is None else self._normalised(guides)}
+        given = {"identity": identities, "guide": None if guides is None else self._normalised(guides)}
+        if voices is not None:
+            given |= self._heard(voices)
         for number, start in enumerate(batches):
             chosen = seeds[start : start + BATCH]
             rows = {n: v[start : start + BATCH] for n, v in given.items() if v is not None}
@@ -266,6 +269,12 @@ class Speech2Face:
             images.append(to_uint8(decoder.denormalise(sampler(predict, noise, steps, report))))
         return np.concatenate(images)
 
+    def _heard(self, voices: np.ndarray) -> dict[str, np.ndarray]:
+        """Voices, (n, d) as `voices` gives them, by conditions of the decoder; of several encoders those it knows."""
+        split = self.prior.inputs.split(torch.from_numpy(voices).to(self.device))
+        told = {voice_condition(name): c.value.cpu().numpy() for name, c in split.items() if c.given.all()}
+        return {name: v for name, v in told.items() if name in self.decoder.config.conditions} or told
+
     def _conditions(self, rows: Mapping[str, np.ndarray], n: int, wish: Wish) -> Conditions:
         """What the decoder is told. rows: vectors by condition, (n, d); the wish is the same for all rows."""
         told = {"coverage": torch.ones(n, 1)}
@@ -276,9 +285,11 @@ class Speech2Face:
             "gender": None if wish.gender is None else torch.tensor([float(wish.gender == "female")]),
             "ethnicity": None if wish.ethnicity is None else torch.eye(5)[ETHNICITIES.index(wish.ethnicity)],
         }
+        if wish.language is not None:
+            looks["language"] = self._language(wish.language)
         for name, value in looks.items():
             # With an identity the prior has seen to the looks already; a decoder that knows them hears them as well.
-            if value is not None and (name in known or "identity" not in rows):
+            if value is not None and (name in known or "identity" not in rows or name == "language"):
                 told[name] = value.repeat(n, 1)
         if wish.guide is not None:
             told["guide"] = self._guide(wish.guide).repeat(n, 1, 1, 1)
@@ -291,6 +302,12 @@ class Speech2Face:
                     f"{', '.join(sorted(known))}. Train one that can with: ds2f train decoder"
                 )
         return {name: Condition.of(value.to(self.device)) for name, value in told.items()}
+
+    def _language(self, code: str) -> Tensor:
+        languages = self.decoder.config.languages
+        if languages and code not in languages:
+            raise UserError(f"The decoder in {self.folder} knows the languages {', '.join(languages)}, not {code!r}.")
+        return torch.tensor(one_hot(languages, code))
 
     def _guide(self, picture: np.ndarray) -> Tensor:
         """(height, width, 3) uint8 RGB to (1, 3, size, size) in the decoder's pixels."""

@@ -9,8 +9,8 @@ from ds2f.diffusion.guidance import Guidance
 from ds2f.diffusion.samplers import SAMPLERS
 from ds2f.errors import UserError
 
-GUIDED = ("identity", "voice", "age", "gender", "ethnicity", "guide")
-"""The conditions that guidance may weigh."""
+GUIDED = ("identity", "voice", "age", "gender", "ethnicity", "language", "guide")
+"""The conditions that guidance may weigh; and "voice:NAME", a further speaker encoder by itself."""
 INTERVAL = (0.1, 0.7)
 """Times at which it acts. Elsewhere it costs variety and brings nothing: with the interval two faces drawn of one
 identity lie 0.36 apart, without it 0.30, and they are as like (benchmarks/sampling.py)."""
@@ -53,7 +53,7 @@ def check(settings: Settings, count: int = 1) -> None:
         raise UserError(f"There is no sampler {settings.sampler!r}; choose one of {', '.join(SAMPLERS)}.")
     guidance = settings.guidance
     weights = dict(guidance) if isinstance(guidance, Mapping) else {"voice": guidance}
-    if unknown := [name for name in weights if name not in GUIDED]:
+    if unknown := [name for name in weights if name not in GUIDED and not name.startswith("voice:")]:
         raise UserError(f"There is no guidance of {unknown[0]!r}; the conditions are {', '.join(GUIDED)}.")
     weights |= {name: getattr(settings, name) for name in ("voice_guidance", "temperature", "noise")}
     if min(settings.steps, count) < 1 or min(weights.values()) < 0:

@@ -18,7 +18,11 @@ Picture: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
 
 
 def make_wish(
-    age: float | None = None, gender: str | None = None, ethnicity: str | None = None, guide: Picture | None = None
+    age: float | None = None,
+    gender: str | None = None,
+    ethnicity: str | None = None,
+    guide: Picture | None = None,
+    language: str | None = None,
 ) -> Wish:
     """Raises UserError for an age nobody has, a name the models do not know, and a guide that is no picture."""
     if age is not None and not 0 <= age <= 100:
@@ -26,12 +30,13 @@ def make_wish(
     for what, value, known in (("gender", gender, GENDERS), ("ethnicity", ethnicity, ETHNICITIES)):
         if value is not None and value not in known:
             raise UserError(f"The {what} {value!r} is not known; choose one of {', '.join(known)}.")
-    return Wish(age, gender, ethnicity, None if guide is None else _pixels(guide))
+    return Wish(age, gender, ethnicity, None if guide is None else _pixels(guide), language=language)
 
 
 def as_json(wish: Wish) -> dict[str, Any]:
     """What was wished, for the record; of a guide only a hash."""
     said = {"age": wish.age, "gender": wish.gender, "ethnicity": wish.ethnicity, "guide_level": wish.guide_level}
+    said["language"] = wish.language
     if wish.guide is not None:
         said["guide"] = hashlib.sha256(wish.guide.tobytes()).hexdigest()[:12]
     return {name: value for name, value in said.items() if value is not None}

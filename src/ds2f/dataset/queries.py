@@ -40,15 +40,15 @@ class Pair:
 @dataclass(frozen=True)
 class FaceRow:
     """A face to learn the decoder from. identity: float32 vector; crop: WebP bytes; coverage in [0, 1]; person: unique
-    over all corpora; attributes: a model's estimate; voice: float32 speaker embedding, None for stills."""
+    over all corpora; attributes: a model's estimate."""
 
+    video_id: int
     identity: np.ndarray
     crop: bytes
     coverage: float
     corpus: str
     person: int
     attributes: Attributes | None = None
-    voice: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -213,31 +213,29 @@ class Dataset:
         split: str | None = None,
         encoder: str = "dlib",
         attributes: str = "ds2f-attributes",
-        voice: str = "resemblyzer",
     ) -> Iterator[FaceRow]:
         """All faces with an identity vector, of recordings and stills, in the order of ingest; with what the model
-        `attributes` thinks of them and the embedding of their voice, where there are such."""
+        `attributes` thinks of them, where it was asked."""
         rows = self.connection.execute(
-            "SELECT fe.vector, c.webp, f.coverage, i.corpus, i.id AS person, ve.vector AS voice,"
+            "SELECT v.id, fe.vector, c.webp, f.coverage, i.corpus, i.id AS person,"
             " (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
             " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
             " AS attributes FROM faces f JOIN videos v ON v.id = f.video_id"
             " JOIN identities i ON i.id = v.identity_id"
             " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
             " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'"
-            " LEFT JOIN voice_embeddings ve ON ve.video_id = v.id AND ve.seconds = ? AND ve.encoder = ?"
             " WHERE ? IS NULL OR i.split = ? ORDER BY v.id",
-            (attributes, encoder, self.clip_seconds(voice), voice, split, split),
+            (attributes, encoder, split, split),
         )
         for r in rows:
             yield FaceRow(
+                r["id"],
                 to_vector(r["vector"]),
                 r["webp"],
                 r["coverage"],
                 r["corpus"],
                 r["person"],
                 parse_attributes(r["attributes"]),
-                None if r["voice"] is None else to_vector(r["voice"]),
             )
 
     def labelled_faces(self, split: str, encoder: str = "dlib") -> Iterator[tuple[np.ndarray, dict[str, str]]]:

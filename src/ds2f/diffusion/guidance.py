@@ -17,8 +17,9 @@ UNGUIDED = ("coverage",)  # given on every side: it says what kind of picture is
 
 @dataclass(frozen=True)
 class Guidance:
-    """weights: {condition: weight}, those not named have `otherwise`; 1 = no guidance. Guidance acts for times in
-    [start, end] only, outside of it every weight is 1 (Kynkäänniemi et al. 2024, arXiv:2404.07724)."""
+    """weights: {condition: weight}, "voice" for all encoders of a voice; those not named have `otherwise`; 1 = no
+    guidance. Guidance acts for times in [start, end] only, outside of it every weight is 1 (Kynkäänniemi et al. 2024,
+    arXiv:2404.07724)."""
 
     otherwise: float = 2.0
     weights: Mapping[str, float] | None = None
@@ -27,7 +28,8 @@ class Guidance:
 
     def weight(self, name: str) -> float:
         # A guide's level belongs to the guide: the two are dropped together.
-        return (self.weights or {}).get(name.removesuffix("_level"), self.otherwise)
+        weights, name = self.weights or {}, name.removesuffix("_level")
+        return weights.get(name, weights.get(name.partition(":")[0], self.otherwise))
 
 
 def guided(decoder: Decoder, conditions: Conditions, guidance: Guidance) -> Predict:

@@ -9,6 +9,7 @@ seams between patches. A guide image enters beside the noisy one, patch by patch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,7 +24,8 @@ from ds2f.models.conditioning import Conditioning, Conditions
 class DecoderConfig:
     """size: pixels; patch: pixels, divides size; width: channels; heads divides width; conditions: the vectors that
     the decoder may be told, and their lengths; guide: whether it may be told a guide image; few_steps: in how many of
-    Euler's steps, without guidance, it was taught to draw (`training.distillation`); 0 = in any sampler's."""
+    Euler's steps, without guidance, it was taught to draw (`training.distillation`), 0 = in any sampler's; languages:
+    ISO codes, what the numbers of the condition "language" stand for."""
 
     size: int = 64
     patch: int = 8
@@ -34,9 +36,14 @@ class DecoderConfig:
     conditions: dict[str, int] = field(default_factory=lambda: {"identity": 128, "coverage": 1})
     guide: bool = False
     few_steps: int = 0
+    languages: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> DecoderConfig:
+        return cls(**{**data, "languages": tuple(data.get("languages", ()))})
 
 
 ALL_CONDITIONS = {
@@ -48,6 +55,17 @@ ALL_CONDITIONS = {
     "ethnicity": 5,  # probabilities, in the order of types.ETHNICITIES
     "guide_level": 2,  # see `models.guide.Guides`
 }
+"""And "voice:NAME" for every other speaker encoder, of its length, and "language", one number for each."""
+
+
+def voice_condition(name: str) -> str:
+    """The condition by which a decoder is told what a speaker encoder, or "acoustics", says of a voice."""
+    return "voice" if name == "resemblyzer" else f"voice:{name.replace('.', '_')}"  # no dots in names of parameters
+
+
+def one_hot(languages: Sequence[str], code: str) -> list[float]:
+    """The condition "language" for a decoder that knows these."""
+    return [float(language == code) for language in languages]
 
 
 class Decoder(nn.Module):

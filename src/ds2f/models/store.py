@@ -65,7 +65,7 @@ def save(
 
 def load_decoder(folder: Path) -> Decoder:
     """Raises UserError if the folder holds no decoder, or one that does not fit."""
-    return _load(folder, "decoder", lambda config: Decoder(DecoderConfig(**config)))
+    return _load(folder, "decoder", lambda config: Decoder(DecoderConfig.from_json(config)))
 
 
 def load_fast_decoder(folder: Path) -> Decoder | None:
@@ -75,7 +75,7 @@ def load_fast_decoder(folder: Path) -> Decoder | None:
     if description(folder, "fast-decoder")["card"].get("teacher") != digest(folder, "decoder"):
         logger.warning("The fast decoder in %s was taught by another decoder; run: ds2f train fast-decoder", folder)
         return None
-    return _load(folder, "fast-decoder", lambda config: Decoder(DecoderConfig(**config)))
+    return _load(folder, "fast-decoder", lambda config: Decoder(DecoderConfig.from_json(config)))
 
 
 def load_prior(folder: Path) -> Prior:

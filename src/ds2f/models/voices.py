@@ -46,6 +46,16 @@ class VoiceInputs(nn.Module):
             getattr(self, f"mean_{i}").copy_(mean)
             getattr(self, f"scale_{i}").copy_((each * len(each)).sqrt().clamp_min(1e-6))
 
+    def split(self, voices: Tensor) -> dict[str, Condition]:
+        """What `forward` put side by side, (n, dim), to {name: (n, d)}; what was missing is not given, its mean."""
+        if not self.several:
+            return {name: Condition.of(voices) for name in self.dims}
+        *parts, flags = voices.split([*self.dims.values(), len(self.dims)], dim=1)
+        return {
+            name: Condition(part * getattr(self, f"scale_{i}") + getattr(self, f"mean_{i}"), flags[:, i] > 0)
+            for i, (name, part) in enumerate(zip(self.dims, parts, strict=True))
+        }
+
     def forward(self, voices: Mapping[str, Condition]) -> Tensor:
         """voices: what is known; a name left out is missing in all rows. Raises KeyError if nothing is known."""
         if not self.several:

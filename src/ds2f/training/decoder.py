@@ -13,24 +13,28 @@ import torch
 from torch import Tensor, nn
 
 from ds2f.dataset import Dataset
+from ds2f.dataset.clips import clip_facts
+from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.diffusion.flow import flow_error, interpolate, sample_time
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.media import decode_image
 from ds2f.models.conditioning import Condition, Conditions
-from ds2f.models.decoder import Decoder
+from ds2f.models.decoder import Decoder, one_hot, voice_condition
 from ds2f.models.guide import random_guides
 from ds2f.pictures import to_uint8, write_grid
 from ds2f.training.likeness import Likeness
+from ds2f.training.pairs import check_voices
 from ds2f.types import ETHNICITIES
 
-DROP = {  # of the rows, each by itself: any subset of conditions must work at sampling
+DROP = {  # of the rows, each by itself (every encoder of a voice, too): any subset must work at sampling
     "identity": 0.2,
     "coverage": 0.05,
     "voice": 0.3,
     "age": 0.3,
     "gender": 0.3,
     "ethnicity": 0.3,
+    "language": 0.3,
     "guide": 0.5,
     "guide_level": 0.2,
 }
@@ -41,10 +45,11 @@ WHOLE = 0.85  # coverage above which a crop hardly shows the border of its pictu
 @dataclass(frozen=True)
 class FaceData:
     """image: (n, 3, size, size) uint8; conditions: what is known of each face, by the names of
-    `models.decoder.ALL_CONDITIONS`; identity and coverage are always among them."""
+    `models.decoder.ALL_CONDITIONS`; identity and coverage are always among them; languages: see `DecoderConfig`."""
 
     image: Tensor
     conditions: dict[str, Condition]
+    languages: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.image)
@@ -54,8 +59,20 @@ class FaceData:
         return self.conditions[name].value[self.conditions[name].given]
 
 
-def load_faces(dataset: Dataset, split: str, size: int) -> FaceData:
-    """All faces of a split, in memory, `size` pixels wide. Raises UserError if there are none."""
+def load_faces(
+    dataset: Dataset,
+    split: str,
+    size: int,
+    voices: Sequence[str] = ("resemblyzer",),
+    languages: Sequence[str] | None = None,
+) -> FaceData:
+    """All faces of a split, in memory, `size` pixels wide.
+
+    voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any; languages: ISO
+    codes that it shall know, None for those of the split. Raises UserError if there are no faces, or no such voices.
+    """
+    if stored_voices(dataset):
+        check_voices(dataset, voices)
     rows = list(dataset.faces(split))
     if not rows:
         raise UserError(f"{dataset.path} has no faces in split {split!r}; run `ds2f extract` first, or ingest more.")
@@ -64,24 +81,35 @@ def load_faces(dataset: Dataset, split: str, size: int) -> FaceData:
         crop = decode_image(row.crop)
         images[i] = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) if crop.shape[0] != size else crop
     looks = [row.attributes for row in rows]
+    heard, facts = {r.video_id: r for r in recordings(dataset, split)}, clip_facts(dataset, split)
+    told = [heard.get(row.video_id) for row in rows]
+    seconds = dataset.clip_seconds(voices[0])
+    spoken = [facts[row.video_id].language if row.video_id in facts else "" for row in rows]
+    known_languages = tuple(sorted(set(spoken) - {""}) if languages is None else languages)
     conditions = {
         "identity": _known([row.identity for row in rows]),
         "coverage": _known([[row.coverage] for row in rows]),
-        "voice": _known([row.voice for row in rows]),
+        **{voice_condition(name): _known([r.heard(name, seconds) if r else None for r in told]) for name in voices},
         "age": _known([[a.age] if a else None for a in looks]),
         "gender": _known([[a.gender["female"]] if a else None for a in looks]),
         "ethnicity": _known([[a.ethnicity[name] for name in ETHNICITIES] if a else None for a in looks]),
+        "language": _known([one_hot(known_languages, code) if code in known_languages else None for code in spoken]),
     }
     known = {name: condition for name, condition in conditions.items() if condition is not None}
-    return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
+    return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known, known_languages)
 
 
 def _known(values: Sequence[np.ndarray | list[float] | None]) -> Condition | None:
-    """One condition of vectors of which some may be missing; None if all are."""
+    """One condition of vectors of which some may be missing; None if all are. A number that could not be measured,
+    NaN, is taken to be as it is on average."""
     first = next((value for value in values if value is not None), None)
     if first is None:
         return None
     filled = np.stack([np.asarray(first if value is None else value, np.float32) for value in values])
+    missing = np.isnan(filled)
+    if missing.any():
+        average = np.nansum(filled, axis=0) / np.maximum((~missing).sum(0), 1)
+        filled = np.where(missing, average, filled).astype(np.float32)
     return Condition(torch.from_numpy(filled), torch.tensor([value is not None for value in values]))
 
 
@@ -202,7 +230,7 @@ def drop(conditions: Conditions, n: int, generator: torch.Generator) -> Conditio
     nothing = torch.rand(n, generator=generator) < DROP_ALL
     kept: dict[str, Tensor] = {}
     for name, condition in conditions.items():
-        given = condition.given.cpu() & (torch.rand(n, generator=generator) >= DROP[name])
+        given = condition.given.cpu() & (torch.rand(n, generator=generator) >= DROP[name.partition(":")[0]])
         if name != "coverage":
             given &= ~nothing
         kept[name] = given & kept["guide"] if name == "guide_level" else given

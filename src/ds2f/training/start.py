@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +21,11 @@ from ds2f.face.attributes import estimate
 from ds2f.models import store
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
-from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
+from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_scores, scores
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
-from ds2f.training.decoder import DecoderTask, load_faces
+from ds2f.training.decoder import DecoderTask, FaceData, load_faces
 from ds2f.training.distillation import DistillationTask
 from ds2f.training.loop import Options, Progress, Step, Task, train
 from ds2f.training.matching import measure_matching
@@ -63,8 +63,7 @@ def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = Fals
     batch, total = settings.decoder_batch, settings.decoder_images
     options = _options(runs / "decoder", settings, device, batch, total, settings.decoder_lr)
     with Dataset(database) as dataset:
-        held_out = load_faces(dataset, "val", settings.decoder_size)
-        faces = held_out if sample else load_faces(dataset, "train", settings.decoder_size)
+        held_out, faces = _faces(dataset, settings.decoder_size, settings.voices, sample)
         data = dataset.fingerprint()
     torch.manual_seed(settings.seed)
     config = DecoderConfig(
@@ -73,8 +72,9 @@ def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = Fals
         width=settings.decoder_width,
         depth=settings.decoder_depth,
         heads=settings.decoder_width // 64,
-        conditions={n: d for n, d in ALL_CONDITIONS.items() if n in faces.conditions or n == "guide_level"},
+        conditions={name: c.value.shape[1] for name, c in faces.conditions.items()} | {"guide_level": 2},
         guide=True,
+        languages=faces.languages,
     )
     task = DecoderTask(Decoder(config), faces, held_out, device, settings.decoder_likeness)
     if settings.decoder_from:
@@ -105,8 +105,7 @@ def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool =
         raise UserError(f"There is no decoder in {runs / 'model'} to learn from; run `ds2f train decoder` first.")
     teacher, taught_by = store.load_decoder(runs / "model"), store.digest(runs / "model", "decoder")
     with Dataset(database) as dataset:
-        held_out = load_faces(dataset, "val", teacher.config.size)
-        faces = held_out if sample else load_faces(dataset, "train", teacher.config.size)
+        held_out, faces = _faces(dataset, teacher.config.size, settings.voices, sample)
         data = dataset.fingerprint()
     task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness)
     if settings.compile and not sample:
@@ -118,6 +117,15 @@ def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool =
         return _save(runs, ema, {**_card(data, len(faces), total), "teacher": taught_by})
 
     return Job(task, options, finish)
+
+
+def _faces(dataset: Dataset, size: int, voices: Sequence[str], sample: bool) -> tuple[FaceData, FaceData]:
+    """Those of the validation split and of train, which say which languages there are."""
+    if sample:
+        held_out = load_faces(dataset, "val", size, voices)
+        return held_out, held_out
+    faces = load_faces(dataset, "train", size, voices)
+    return load_faces(dataset, "val", size, voices, faces.languages), faces
 
 
 def _check_decoder(settings: Train) -> None:

@@ -1,0 +1,136 @@
+"""A decoder that hears several speaker encoders and the language: stored rows to faces that follow each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ds2f.config import Audio, Train
+from ds2f.dataset import Dataset
+from ds2f.dataset.plan import Plan
+from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.store import store
+from ds2f.errors import UserError
+from ds2f.media import encode_webp
+from ds2f.models.store import load_decoder
+from ds2f.pipeline import Speech2Face
+from ds2f.settings import Settings
+from ds2f.training.decoder import load_faces
+from ds2f.training.start import train_decoder, train_fast_decoder, train_prior
+from ds2f.types import Language
+from ds2f.voice.acoustics import FEATURES
+from ds2f.wishes import make_wish
+from helpers import PLAN, extracted, item, wanting
+
+OTHER = "wespeaker/v2.1"  # a name with a dot, which parameters cannot have
+SIZE = 16
+TINY = Train(
+    device="cpu", decoder_size=SIZE, decoder_width=64, decoder_depth=1, decoder_batch=64, decoder_images=64 * 200,
+    decoder_lr=3e-3, decoder_likeness=0.0, prior_steps=10, prior_batch=16, voices=["resemblyzer", OTHER],
+    fast_batch=8, fast_faces=8 * 4, fast_likeness=0.0, save_seconds=1e9,
+)  # fmt: skip
+
+
+def people(dataset: Dataset, count: int) -> Plan:
+    """Recordings whose faces are red as the first encoder has it, green as the second, and blue in German."""
+    rng = np.random.default_rng(0)
+    plan = replace(PLAN, voices=((6.0, "resemblyzer"), (6.0, OTHER)), languages=("whisper:tiny",))
+    dataset.add_items(Path("/videos"), "video", [item(f"{i:04d}.mp4", str(i)) for i in range(count)], SplitRule())
+    for number, job in enumerate(wanting(dataset, plan)):
+        made, (red, green), german = extracted(number), rng.choice([-1.0, 1.0], 2), number % 2
+        assert made.face is not None
+        colour = [128 + 90 * red, 128 + 90 * green, 128 + 90 * (1 if german else -1)]
+        crop = np.broadcast_to(np.array(colour, np.uint8), (32, 32, 3))
+        voices = {(6.0, "resemblyzer"): np.full(256, red), (6.0, OTHER): np.full(12, green)}
+        store(
+            dataset,
+            job,
+            replace(
+                made,
+                face=replace(made.face, webp=encode_webp(np.ascontiguousarray(crop))),
+                voices={key: v.astype(np.float32) for key, v in voices.items()},
+                languages={"whisper:tiny": Language("de" if german else "en", 0.9)},
+            ),
+            plan,
+        )
+    return plan
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Speech2Face:
+    folder = tmp_path_factory.mktemp("several")
+    with Dataset(folder / "d.db", create=True) as dataset:
+        people(dataset, 200)
+    for train in (train_prior, train_decoder, train_fast_decoder):
+        train(folder / "d.db", folder / "runs", TINY)
+    heard = Audio(encoders=["resemblyzer", "wespeaker:v2.1.onnx"])
+    return Speech2Face.from_pretrained(folder / "runs" / "model", device="cpu", audio=heard)
+
+
+def colour(
+    model: Speech2Face, first: float | None, second: float | None, settings: Settings, **wish: str
+) -> np.ndarray:
+    """Mean colour of eight faces drawn by the voice itself: (3,)."""
+    parts = {"resemblyzer": (first, 256), OTHER: (second, 12)}
+    heard = {name: None if v is None else np.full(d, v, np.float32) for name, (v, d) in parts.items()}
+    voices = np.repeat(model.voices([heard]), 8, 0)
+    drawn = model.draw(None, range(8), settings, wish=make_wish(**wish), voices=voices)
+    return np.asarray(drawn.mean((0, 1, 2)))
+
+
+def test_what_is_stored_becomes_conditions(model: Speech2Face) -> None:
+    config = model.decoder.config
+    assert config.conditions["voice"] == 256
+    assert config.conditions["voice:wespeaker/v2_1"] == 12
+    assert config.conditions["language"] == 2
+    assert config.languages == ("de", "en")
+    assert load_decoder(model.folder).config == config
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_each_encoder_moves_its_colour_and_no_other(model: Speech2Face, fast: bool) -> None:
+    settings = Settings(fast=fast)
+    base, red, green = (colour(model, *v, settings) for v in ((-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0)))
+    assert model.details(settings)["fast"] == fast
+    assert red[0] - base[0] > 80
+    assert green[1] - base[1] > 80
+    assert abs(red[1] - base[1]) < 0.5 * (red[0] - base[0])
+    assert abs(green[0] - base[0]) < 0.5 * (green[1] - base[1])
+
+
+def test_one_encoder_alone_is_enough_and_has_its_own_weight(model: Speech2Face) -> None:
+    assert colour(model, 1.0, None, Settings())[0] > 150
+    assert colour(model, None, 1.0, Settings())[1] > 150
+    little, much = (
+        colour(model, 1.0, 0.5, Settings(guidance={"voice": 1.0, "voice:wespeaker/v2_1": weight}))
+        for weight in (0.0, 3.0)
+    )
+    assert much[1] - little[1] > 3 * abs(much[0] - little[0])
+    assert much[1] - little[1] > 3
+
+
+def test_the_language_is_a_wish_that_is_drawn(model: Speech2Face) -> None:
+    german, english = (colour(model, 1.0, 1.0, Settings(), language=code) for code in ("de", "en"))
+    assert german[2] - english[2] > 60
+    with pytest.raises(UserError, match="knows the languages de, en, not 'fr'"):
+        colour(model, 1.0, 1.0, Settings(), language="fr")
+    shipped = Speech2Face.from_pretrained(device="cpu")
+    with pytest.raises(UserError, match="cannot be told language"):
+        shipped.generate(np.zeros((1, 256), np.float32), [0], wish=make_wish(language="en"))
+
+
+def test_acoustics_that_could_not_be_measured_are_taken_as_average(dataset: Dataset) -> None:
+    plan = people(dataset, 10)
+    assert plan.languages
+    dataset.connection.execute(
+        f"INSERT INTO acoustics (video_id, {FEATURES[0].name}) SELECT id, CASE id % 2 WHEN 0 THEN 9.0 END FROM videos"
+    )
+    faces = load_faces(dataset, "train", SIZE, ["resemblyzer", "acoustics"])
+    values = faces.conditions["voice:acoustics"].value
+    assert torch.isfinite(values).all()
+    with pytest.raises(UserError, match="no rows of 'titanet/x'"):
+        load_faces(dataset, "train", SIZE, ["resemblyzer", "titanet/x"])
