@@ -3,7 +3,7 @@
 Faces come from ds2f's own decoder, voices from espeak-ng (`apt install espeak-ng`); nobody was recorded.
 
     python scripts/make_samples.py --candidates candidates.png
-    python scripts/make_samples.py --order 3,0,5,2,1,7,4,6 --check
+    python scripts/make_samples.py --order 8,30,10,18,1,24,19,5 --check
 
 The first draws 32 faces to choose from; --order says which of them speak with the voices below (the first four are
 deep, the last four high), so that face and voice suit each other.
