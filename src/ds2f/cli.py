@@ -220,16 +220,16 @@ def _init(options: argparse.Namespace) -> None:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from ds2f import workflow
+    from ds2f.corpora.download import command
 
-    workflow.accept_terms(options.corpus, options.accept_terms)
+    command.accept_terms(options.corpus, options.accept_terms)
     if options.corpus == "avspeech":
         if options.csv is None:
             raise UserError("Give the list of segments: --csv avspeech_test.csv, from the corpus's page.")
-        workflow.download_avspeech(options.csv, options.out, options.limit, options.pause, options.retry_failed)
+        command.download_avspeech(options.csv, options.out, options.limit, options.pause, options.retry_failed)
         return
-    addresses = [*options.urls, *workflow.read_addresses(options.urls_from)]
-    workflow.download_voxceleb(addresses, options.out, options.user, options.checksums, options.keep)
+    addresses = [*options.urls, *command.read_addresses(options.urls_from)]
+    command.download_voxceleb(addresses, options.out, options.user, options.checksums, options.keep)
 
 
 def _ingest(options: argparse.Namespace) -> None:
