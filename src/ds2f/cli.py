@@ -176,18 +176,6 @@ def _measuring_commands(command: Command) -> None:
     sub.add_argument("--first-method", metavar="NAME", help="default: the first folder of images there")
     sub.add_argument("--second-method", metavar="NAME", help="default: the same name, or the first folder of images")
 
-    sub = command("match", _match, "which of some faces fits a voice best, and how sure that is")
-    sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
-    sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
-    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
-
-    sub = command("verify", _verify, "how well a speaker encoder tells people apart, by a list of trials")
-    sub.add_argument("trials", type=Path, metavar="TRIALS", help="lines of `1 path path`: 1 same speaker, 0 not")
-    sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that the paths are relative to")
-    sub.add_argument("--encoder", metavar="SPEC", help="default: the first of the configuration")
-    sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
-    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
-
 
 def _database(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
@@ -331,18 +319,6 @@ def _compare(options: argparse.Namespace) -> None:
 
     methods = (options.first_method, options.second_method)
     workflow.compare(options.first, options.second, methods, _config(options))
-
-
-def _match(options: argparse.Namespace) -> int:
-    from ds2f import workflow
-
-    return workflow.match(options.voice, options.faces, options.model, _config(options))
-
-
-def _verify(options: argparse.Namespace) -> None:
-    from ds2f import workflow
-
-    workflow.verify(options.trials, options.root, options.encoder, options.out, _config(options), options.device)
 
 
 def _run(options: argparse.Namespace) -> None:
