@@ -53,6 +53,7 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
 
 def extract(database: Path, config: Config, workers: int, retry_failed: bool = False, shard: str = "") -> None:
     """Extract what is missing. shard: "2/8" does the second eighth, into a database of its own beside this one."""
+    _must_open(database)
     from ds2f.dataset.plan import parse_shard
     from ds2f.dataset.shards import split_off
     from ds2f.extract.engine import Load
@@ -109,6 +110,7 @@ def export(
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     """Train "prior", "decoder", "attributes" or "alignment", or go on. Returns the model folder."""
+    _must_open(database)
     from ds2f.training.command import train as start
 
     return start(model, database, runs, config)
@@ -152,12 +154,13 @@ def evaluate(
     database: Path, images: dict[str, Path], split: str, folder: Path, config: Config, guided: bool = False
 ) -> None:
     """Measure folders of images against the true faces of a split; guided: also how well spoilt faces are completed."""
+    if not images and not guided:
+        raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
+    _must_open(database)
     from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
 
-    if not images and not guided:
-        raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
     model = config.path(config.generate.model) if config.generate.model else None
     inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
     settings = replace(config.evaluate, inception=inception)
@@ -282,3 +285,11 @@ def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, 
     if size is not None and size != model.size:
         raise UserError(f"The model in {model.folder} draws {model.size} px faces, not {size}; leave --size out.")
     return model, settings
+
+
+def _must_open(database: Path) -> None:
+    """Say that a database cannot be used before torch is loaded, which takes seconds. Raises UserError."""
+    from ds2f.dataset import Dataset
+
+    with Dataset(database):
+        pass
