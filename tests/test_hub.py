@@ -205,7 +205,12 @@ def test_nothing_of_single_people_travels(folder: Path, tmp_path: Path) -> None:
     metrics = {
         "version": 2,
         "clips": [{"path": "Zebulon/1.mp4", "person": "voxceleb/Zebulon"}],
-        "provenance": {"database": "/home/zebulon/d.db", "leaks": ["Zebulon is in train and test"], "seed": 0},
+        "provenance": {
+            "database": "/home/zebulon/d.db",
+            "leaks": ["Zebulon is in train and test"],
+            "seed": 0,
+            "guided": {"folder": "/home/zebulon/model", "fingerprint": "abc"},
+        },
         "methods": [{**method, "generation": {"model": {"folder": "/home/zebulon/model"}}}],
         "metrics_file": "/home/zebulon/metrics.json",
     }
@@ -215,7 +220,7 @@ def test_nothing_of_single_people_travels(folder: Path, tmp_path: Path) -> None:
         assert "zebulon" not in (tmp_path / "copy" / name).read_text().lower()
     kept = json.loads((tmp_path / "copy" / "metrics.json").read_text())
     assert kept["clips"] == 1
-    assert kept["provenance"] == {"seed": 0}
+    assert kept["provenance"] == {"seed": 0, "guided": {"fingerprint": "abc"}}
     assert kept["methods"] == [{"name": "ds2f", "groups": [groups[0]]}]
     assert "1 clips of" in (tmp_path / "copy" / "README.md").read_text()
 

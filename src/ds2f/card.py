@@ -87,6 +87,8 @@ def published(metrics: Mapping[str, Any]) -> dict[str, Any]:
         for method in metrics["methods"]
     ]
     provenance = {name: value for name, value in metrics.get("provenance", {}).items() if name not in OF_PEOPLE}
+    if provenance.get("guided"):
+        provenance["guided"] = {name: value for name, value in provenance["guided"].items() if name != "folder"}
     return {
         **{name: value for name, value in metrics.items() if name not in OF_PEOPLE},
         "clips": len(clips) if isinstance(clips, list) else clips,
