@@ -121,6 +121,9 @@ def test_generate_refuses_what_has_no_voice(tmp_path: Path, capsys: pytest.Captu
 def test_generate_refuses_what_cannot_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sound, out = write_audio(tmp_path / "a.wav", tone(2)), tmp_path / "faces"
     assert "Give either" in refused(capsys, "generate", "--out", out)
+    missing = tmp_path / "missing.wav"
+    assert "There is no recording" in refused(capsys, "generate", missing, "--out", out, "--model", tmp_path / "m")
+    assert not out.exists(), "a wrong path leaves no folder behind"
     assert "64 px faces, not 512" in refused(capsys, "generate", sound, "--out", out, "--size", "512")
     assert "temperature" in refused(capsys, "generate", sound, "--out", out, "--temperature", "-1")
     assert "no model folder" in refused(capsys, "generate", sound, "--out", out, "--model", tmp_path / "m")

@@ -107,3 +107,14 @@ def test_a_shell_completes_commands_options_and_choices(script: str, tmp_path: P
     assert complete("generate", "--gender", "f") == ["female"]
     (tmp_path / "talk.wav").touch()
     assert complete("generate", "ta") == ["talk.wav"]
+
+
+@pytest.mark.parametrize("command", [["extract"], ["train", "prior"], ["evaluate", "--images", ".", "--out", "report"]])
+def test_a_missing_database_is_said_before_torch_is_loaded(command: list[str], tmp_path: Path) -> None:
+    code = f"""import sys
+from ds2f.cli import main
+assert main({command!r} + ["--database", "none.db"]) == 2
+sys.exit("torch" in sys.modules)"""
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "There is no database at none.db" in " ".join(said.stderr.split())

@@ -13,7 +13,7 @@ from ds2f import Speech2Face, UserError
 from ds2f.card import write_card
 from ds2f.cli import main
 from ds2f.demo.run import samples
-from ds2f.hub import NEEDED, resolve
+from ds2f.hub import NEEDED, resolve, save
 from ds2f.models import store
 from ds2f.models.prior import Prior, PriorConfig
 from fake_hub import FakeHub, running
@@ -56,6 +56,19 @@ def test_a_saved_model_is_the_same_model(folder: Path, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "copy").iterdir()} == {*NEEDED, "README.md"}
     model.save_pretrained(folder)  # onto itself: only the card is new
     assert (folder / "README.md").read_text() == (tmp_path / "copy" / "README.md").read_text()
+
+
+def test_everything_in_the_box_travels(tmp_path: Path) -> None:
+    save(store.shipped(), tmp_path / "copy")
+    kept = {path.name for path in store.shipped().iterdir() if path.is_file()}
+    assert {path.name for path in (tmp_path / "copy").iterdir()} == {*kept, "README.md"}
+
+
+def test_what_is_no_model_does_not_travel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["push", str(tmp_path), "someone/faces"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "has no decoder.json" in said
+    assert "ds2f train" in said
 
 
 def test_pushed_taken_and_then_at_hand_without_a_network(

@@ -177,18 +177,6 @@ def _measuring_commands(command: Command) -> None:
     sub.add_argument("--first-method", metavar="NAME", help="default: the first folder of images there")
     sub.add_argument("--second-method", metavar="NAME", help="default: the same name, or the first folder of images")
 
-    sub = command("match", _match, "which of some faces fits a voice best, and how sure that is")
-    sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
-    sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
-    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
-
-    sub = command("verify", _verify, "how well a speaker encoder tells people apart, by a list of trials")
-    sub.add_argument("trials", type=Path, metavar="TRIALS", help="lines of `1 path path`: 1 same speaker, 0 not")
-    sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that the paths are relative to")
-    sub.add_argument("--encoder", metavar="SPEC", help="default: the first of the configuration")
-    sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
-    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
-
 
 def _database(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
@@ -221,16 +209,16 @@ def _init(options: argparse.Namespace) -> None:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from ds2f import workflow
+    from ds2f.corpora.download import command
 
-    workflow.accept_terms(options.corpus, options.accept_terms)
+    command.accept_terms(options.corpus, options.accept_terms)
     if options.corpus == "avspeech":
         if options.csv is None:
             raise UserError("Give the list of segments: --csv avspeech_test.csv, from the corpus's page.")
-        workflow.download_avspeech(options.csv, options.out, options.limit, options.pause, options.retry_failed)
+        command.download_avspeech(options.csv, options.out, options.limit, options.pause, options.retry_failed)
         return
-    addresses = [*options.urls, *workflow.read_addresses(options.urls_from)]
-    workflow.download_voxceleb(addresses, options.out, options.user, options.checksums, options.keep)
+    addresses = [*options.urls, *command.read_addresses(options.urls_from)]
+    command.download_voxceleb(addresses, options.out, options.user, options.checksums, options.keep)
 
 
 def _ingest(options: argparse.Namespace) -> None:
@@ -332,18 +320,6 @@ def _compare(options: argparse.Namespace) -> None:
 
     methods = (options.first_method, options.second_method)
     workflow.compare(options.first, options.second, methods, _config(options))
-
-
-def _match(options: argparse.Namespace) -> int:
-    from ds2f import workflow
-
-    return workflow.match(options.voice, options.faces, options.model, _config(options))
-
-
-def _verify(options: argparse.Namespace) -> None:
-    from ds2f import workflow
-
-    workflow.verify(options.trials, options.root, options.encoder, options.out, _config(options), options.device)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -18,6 +18,18 @@ def add(command: Command) -> None:
     sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
 
+    sub = command("match", _match, "which of some faces fits a voice best, and how sure that is")
+    sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
+    sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
+    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
+
+    sub = command("verify", _verify, "how well a speaker encoder tells people apart, by a list of trials")
+    sub.add_argument("trials", type=Path, metavar="TRIALS", help="lines of `1 path path`: 1 same speaker, 0 not")
+    sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that the paths are relative to")
+    sub.add_argument("--encoder", metavar="SPEC", help="default: the first of the configuration")
+    sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
     sub = command("serve", _serve, "a page to record a voice and watch faces appear")
     sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
     sub.add_argument("--port", type=int, default=7860, help="default: 7860; 0 = any that is free")
@@ -65,6 +77,20 @@ def _describe(options: argparse.Namespace) -> int:
     if not installed("parselmouth"):
         err.print("Pitch and rate need parselmouth; run: pip install 'ds2f[acoustics]'", markup=False)
     return 0 if heard == len(options.recordings) else 1 if heard else 2
+
+
+def _match(options: argparse.Namespace) -> int:
+    from ds2f import workflow
+    from ds2f.config import load
+
+    return workflow.match(options.voice, options.faces, options.model, load(options.config))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from ds2f import workflow
+    from ds2f.config import load
+
+    workflow.verify(options.trials, options.root, options.encoder, options.out, load(options.config), options.device)
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -20,10 +20,11 @@ OPTIONAL = (
     "fast-decoder.safetensors",
     "attributes.json",
     "attributes.safetensors",
+    "alignment.json",
+    "alignment.safetensors",
     "MODEL_CARD.md",
-    "metrics.json",
-    "README.md",
 )
+WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
 TRANSPORTS = ("httpx", "httpx2", "requests")  # what huggingface_hub speaks HTTP by, version by version
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -45,7 +46,7 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
             "or none for the model that ships with ds2f."
         )
     library = optional("huggingface_hub", "hub", f"The model {name}, which is no folder here,")
-    wanted = {"repo_id": str(name), "revision": revision, "allow_patterns": [*NEEDED, *OPTIONAL]}
+    wanted = {"repo_id": str(name), "revision": revision, "allow_patterns": [*NEEDED, *OPTIONAL, *WRITTEN]}
     cached = _cached(library, wanted)
     if cached is not None:
         return cached
@@ -65,12 +66,14 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
     from ds2f.card import published, read_metrics, write_card
     from ds2f.models.store import write_json
 
+    if missing := [name for name in NEEDED if not (model / name).is_file()]:
+        raise UserError(f"{model} has no {missing[0]}; give a model folder, as ds2f train prior and decoder write it.")
     own = model / "metrics.json"
     metrics = metrics or (own if own.is_file() else None)
     measured = None if metrics is None else published(read_metrics(metrics))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (*NEEDED, *OPTIONAL[:5]):
+        for name in (*NEEDED, *OPTIONAL):
             if (name in NEEDED or (model / name).exists()) and model.resolve() != folder.resolve():
                 shutil.copyfile(model / name, folder / name)
         if measured is not None:

@@ -54,7 +54,7 @@ def decode(
     except (av.error.FFmpegError, ValueError) as error:
         raise ItemError("open", f"not a media file, or damaged ({_reason(error)})") from None
     except FileNotFoundError:
-        raise ItemError("open", "the file does not exist") from None
+        raise ItemError("open", "the file does not exist; check the path") from None
     except PermissionError:
         raise ItemError("open", "the file cannot be read (permission denied)") from None
     except IsADirectoryError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,73 +17,6 @@ if TYPE_CHECKING:
     from ds2f.types import Wish
 
 REFUSED_SHOWN = 20  # recordings that `ds2f verify` could not use
-
-
-def accept_terms(corpus: str, accepted: bool) -> None:
-    """Show licence and terms before the first byte. Raises UserError unless they are accepted."""
-    from ds2f.corpora.download import avspeech, voxceleb
-
-    err.print((avspeech if corpus == "avspeech" else voxceleb).TERMS, markup=False)
-    if accepted:
-        return
-    if not sys.stdin.isatty():
-        raise UserError("Nobody is here to accept these terms; if you do, add --accept-terms.")
-    if input("Do you accept these terms? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise UserError("The terms were not accepted; nothing was downloaded.")
-
-
-def read_addresses(path: Path | None) -> list[str]:
-    """Addresses in a file, one a line; none without a file."""
-    try:
-        lines = [] if path is None else path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The addresses {path} cannot be read ({error}).") from None
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-
-
-def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, checksums: Path | None, keep: bool) -> None:
-    """Fetch, check, join and unpack what the user has addresses for."""
-    import getpass
-    import os
-
-    from ds2f.corpora.download import voxceleb
-    from ds2f.corpora.download.archive import read_checksums
-    from ds2f.corpora.download.fetch import Login
-    from ds2f.generate import make_folder
-
-    if not urls and not folder.is_dir():
-        raise UserError("Give the addresses that the authors of VoxCeleb sent you: URL ..., or --urls-from FILE.")
-    make_folder(folder)
-    login = Login(user, os.environ.get("DS2F_PASSWORD") or getpass.getpass("Password: ")) if user else None
-    sums = read_checksums(checksums) if checksums else {}
-    with bar("download") as shown:
-
-        def progress(stage: str, done: int, total: int, name: str) -> None:
-            shown.stage = stage
-            shown.update(done, total, name)
-
-        got = voxceleb.download(urls, folder, login, sums, keep, progress)
-    for archive, parts in got.missing.items():
-        out.print(f"{archive} waits for {', '.join(parts)}.", markup=False)
-    out.print(f"Unpacked {len(got.archives):,} archives, {got.files:,} new files, into {folder}.")
-    out.print(f"Next: ds2f ingest {folder}")
-
-
-def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, retry_failed: bool) -> None:
-    """Fetch the segments of a list that are still there."""
-    from ds2f.corpora.download import avspeech
-    from ds2f.generate import make_folder
-
-    segments = avspeech.read_list(csv)[:limit]
-    make_folder(folder)
-    take = avspeech.youtube()
-    with bar("download") as shown:
-        got = avspeech.download(segments, folder, take, pause, retry_failed, shown.update)
-    out.print(
-        f"{got.fetched:,} clips fetched, {got.there:,} were there; {got.failed:,} cannot be had, {got.gone:,} were "
-        f"known to be gone; reasons: {folder / avspeech.STATE}"
-    )
-    out.print(f"Next: ds2f ingest {folder}")
 
 
 def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -> None:
@@ -121,6 +53,7 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
 
 def extract(database: Path, config: Config, workers: int, retry_failed: bool = False, shard: str = "") -> None:
     """Extract what is missing. shard: "2/8" does the second eighth, into a database of its own beside this one."""
+    _must_open(database)
     from ds2f.dataset.plan import parse_shard
     from ds2f.dataset.shards import split_off
     from ds2f.extract.engine import Load
@@ -177,6 +110,7 @@ def export(
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     """Train "prior", "decoder", "attributes" or "alignment", or go on. Returns the model folder."""
+    _must_open(database)
     from ds2f.training.command import train as start
 
     return start(model, database, runs, config)
@@ -188,6 +122,8 @@ def generate_files(
     """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did."""
     from ds2f.generate import from_files, make_folder
 
+    if not any(path.exists() for path in recordings):  # said now, and not after the model is loaded
+        raise UserError(f"There is no recording {recordings[0]}; check the path.")
     make_folder(folder)
     model, settings = _model(config, device, size)
     chosen = config.generate
@@ -218,12 +154,13 @@ def evaluate(
     database: Path, images: dict[str, Path], split: str, folder: Path, config: Config, guided: bool = False
 ) -> None:
     """Measure folders of images against the true faces of a split; guided: also how well spoilt faces are completed."""
+    if not images and not guided:
+        raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
+    _must_open(database)
     from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
     from ds2f.evaluation.summary import print_summary
 
-    if not images and not guided:
-        raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
     model = config.path(config.generate.model) if config.generate.model else None
     inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
     settings = replace(config.evaluate, inception=inception)
@@ -348,3 +285,11 @@ def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, 
     if size is not None and size != model.size:
         raise UserError(f"The model in {model.folder} draws {model.size} px faces, not {size}; leave --size out.")
     return model, settings
+
+
+def _must_open(database: Path) -> None:
+    """Say that a database cannot be used before torch is loaded, which takes seconds. Raises UserError."""
+    from ds2f.dataset import Dataset
+
+    with Dataset(database):
+        pass

@@ -97,7 +97,7 @@ def test_real_speakers(tmp_path: Path, shared_data: Path) -> None:
     )
     assert result.eer < 0.2
     assert (result.trials, result.same, result.left_out) == (25, 5, 1)
-    assert result.refused == {"none.opus": "the file does not exist"}
+    assert result.refused == {"none.opus": "the file does not exist; check the path"}
     assert result.eer_interval[0] <= result.eer <= result.eer_interval[1]
     assert json.loads((tmp_path / "out" / "verification.json").read_text())["eer"] == result.eer
     assert (tmp_path / "out" / "roc.png").stat().st_size > 5000

@@ -1,0 +1,77 @@
+"""`ds2f download`: terms first, then the bytes, then a closing sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ds2f.console import bar, err, out
+from ds2f.errors import UserError
+
+
+def accept_terms(corpus: str, accepted: bool) -> None:
+    """Show licence and terms before the first byte. Raises UserError unless they are accepted."""
+    from ds2f.corpora.download import avspeech, voxceleb
+
+    err.print((avspeech if corpus == "avspeech" else voxceleb).TERMS, markup=False)
+    if accepted:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("Nobody is here to accept these terms; if you do, add --accept-terms.")
+    if input("Do you accept these terms? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise UserError("The terms were not accepted; nothing was downloaded.")
+
+
+def read_addresses(path: Path | None) -> list[str]:
+    """Addresses in a file, one a line; none without a file."""
+    try:
+        lines = [] if path is None else path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The addresses {path} cannot be read ({error}).") from None
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, checksums: Path | None, keep: bool) -> None:
+    """Fetch, check, join and unpack what the user has addresses for."""
+    import getpass
+    import os
+
+    from ds2f.corpora.download import voxceleb
+    from ds2f.corpora.download.archive import read_checksums
+    from ds2f.corpora.download.fetch import Login
+    from ds2f.generate import make_folder
+
+    if not urls and not folder.is_dir():
+        raise UserError("Give the addresses that the authors of VoxCeleb sent you: URL ..., or --urls-from FILE.")
+    make_folder(folder)
+    login = Login(user, os.environ.get("DS2F_PASSWORD") or getpass.getpass("Password: ")) if user else None
+    sums = read_checksums(checksums) if checksums else {}
+    with bar("download") as shown:
+
+        def progress(stage: str, done: int, total: int, name: str) -> None:
+            shown.stage = stage
+            shown.update(done, total, name)
+
+        got = voxceleb.download(urls, folder, login, sums, keep, progress)
+    for archive, parts in got.missing.items():
+        out.print(f"{archive} waits for {', '.join(parts)}.", markup=False)
+    out.print(f"Unpacked {len(got.archives):,} archives, {got.files:,} new files, into {folder}.")
+    out.print(f"Next: ds2f ingest {folder}")
+
+
+def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, retry_failed: bool) -> None:
+    """Fetch the segments of a list that are still there."""
+    from ds2f.corpora.download import avspeech
+    from ds2f.generate import make_folder
+
+    segments = avspeech.read_list(csv)[:limit]
+    make_folder(folder)
+    take = avspeech.youtube()
+    with bar("download") as shown:
+        got = avspeech.download(segments, folder, take, pause, retry_failed, shown.update)
+    out.print(
+        f"{got.fetched:,} clips fetched, {got.there:,} were there; {got.failed:,} cannot be had, {got.gone:,} were "
+        f"known to be gone; reasons: {folder / avspeech.STATE}"
+    )
+    out.print(f"Next: ds2f ingest {folder}")
