@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ds2f import __version__, commands
 from ds2f.commands import Command
@@ -28,20 +28,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         return int(options.run(options) or 0)
-    except (UserError, ItemError) as error:
-        err.print(f"[bold red]ds2f {options.command}:[/] ", end="")
-        err.print(str(error), markup=False)
-        return EXIT_USER_ERROR
     except KeyboardInterrupt:
         err.print(f"\nStopped. What is done is kept; run `ds2f {options.command}` again to go on.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        from ds2f.files import disk_trouble
+
+        sentence = str(error) if isinstance(error, UserError | ItemError) else disk_trouble(error)
+        if sentence is None:
+            raise  # a mistake of ours, which nobody shall look for without its traceback
+        err.print(f"[bold red]ds2f {options.command}:[/] ", end="")
+        err.print(sentence, markup=False)
+        return EXIT_USER_ERROR
+
+
+class Parser(argparse.ArgumentParser):
+    """Says a mistake in one sentence, where argparse prints every option first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USER_ERROR, f"{self.prog}: {message}; see: {self.prog} --help\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ds2f",
         description="DiffusionSpeech2Face: hears a voice and draws the face that could belong to it.",
         epilog="A first look: ds2f demo.  Your own recording: ds2f generate talk.wav --out faces",
@@ -183,9 +195,9 @@ def _database(sub: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
     return value
 
 

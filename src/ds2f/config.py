@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2f.errors import UserError
+from ds2f.files import replacing
 
 FILE_NAME = "ds2f.toml"
 
@@ -246,6 +247,7 @@ def write_default(path: Path) -> None:
             value = json.dumps(getattr(kind(), key.name))
             lines.append(f"{key.name} = {value}".ljust(32) + f"  # {key.metadata['doc']}")
     try:
-        path.write_text("\n".join(lines) + "\n")
+        with replacing(path) as aside:
+            aside.write_text("\n".join(lines) + "\n")
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}).") from None
+        raise UserError(f"{path} cannot be written ({error.strerror}); make room, or give another --config.") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ds2f import __version__
+from ds2f.files import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,11 +63,10 @@ def marking(details: Mapping[str, Any], source: str = "trainedAlgorithmicMedia")
 
 
 def write_face(path: Path, image: Image.Image, details: Mapping[str, Any]) -> None:
-    """Write a generated face as a PNG with its `marking`. Written aside, then renamed."""
+    """Write a generated face as a PNG with its `marking`, all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    image.save(aside, format="PNG", pnginfo=marking(details))
-    os.replace(aside, path)
+    with replacing(path) as aside:
+        image.save(aside, format="PNG", pnginfo=marking(details))
 
 
 def encode_face(image: Image.Image, details: Mapping[str, Any]) -> bytes:
@@ -89,10 +88,9 @@ def write_grid(path: Path, rows: Sequence[np.ndarray], scale: int = 2, gap: int 
             sheet[top : top + height, left : left + width] = image
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(sheet)
-    aside = path.with_name(path.name + ".part")
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
-    picture.save(aside, format="PNG", pnginfo=marking({}, "compositeWithTrainedAlgorithmicMedia"))
-    os.replace(aside, path)
+    with replacing(path) as aside:
+        picture.save(aside, format="PNG", pnginfo=marking({}, "compositeWithTrainedAlgorithmicMedia"))
 
 
 def to_uint8(pixels: Tensor) -> np.ndarray:

@@ -23,6 +23,7 @@ from ds2f.dataset.formats import ParquetFile, ShardFile, TarFile
 from ds2f.dataset.queries import SPLITS, Dataset
 from ds2f.dataset.records import Records
 from ds2f.errors import UserError
+from ds2f.files import replacing
 
 README = "README.json"
 MADE_BY = "ds2f export"
@@ -183,6 +184,5 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 
 def _save(folder: Path, readme: dict[str, Any]) -> None:
-    part = folder / f"{README}.part"
-    part.write_text(json.dumps(readme, indent=1) + "\n")
-    part.replace(folder / README)
+    with replacing(folder / README) as aside:
+        aside.write_text(json.dumps(readme, indent=1) + "\n")

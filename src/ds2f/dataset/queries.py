@@ -95,10 +95,11 @@ class Dataset:
             raise UserError(f"The database {self.path} cannot be written ({error}).") from None
         try:
             yield
+            self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # a full disk has ended it already
+                self.connection.execute("ROLLBACK")
             raise
-        self.connection.execute("COMMIT")
 
     def name(self) -> str:
         """A name that no other dataset has; shards remember it."""

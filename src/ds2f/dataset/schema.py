@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 from ds2f.errors import UserError
@@ -167,16 +168,17 @@ def create(path: Path) -> sqlite3.Connection:
         return connect(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _open(path)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; {TABLES} {_acoustics_table()}"
-            f"INSERT INTO meta VALUES ('name', '{uuid.uuid4().hex}'); COMMIT;"
-        )
+        with closing(_open(path)) as connection:  # where this fails the file is left empty, and can be made later
+            connection.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {SCHEMA_VERSION}; {TABLES} {_acoustics_table()}"
+                f"INSERT INTO meta VALUES ('name', '{uuid.uuid4().hex}'); COMMIT;"
+            )
     except (sqlite3.OperationalError, OSError) as error:
-        raise UserError(f"The database {path} cannot be made ({error}); choose a folder you may write to.") from None
-    return connection
+        raise UserError(
+            f"The database {path} cannot be made ({error}); make room, or choose a folder you may write to."
+        ) from None
+    return connect(path)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -192,6 +194,8 @@ def connect(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except PermissionError:
         raise UserError(f"{path} cannot be read (permission denied).") from None
+    except sqlite3.OperationalError as error:
+        raise UserError(f"{path} cannot be opened ({error}); SQLite must be able to write into its folder.") from None
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path} is damaged or cannot be opened ({error}); restore it or ingest anew.") from None
     if application != APPLICATION_ID:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, VOICE, Subjects
 from ds2f.evaluation.voices import matching
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.files import replacing
 from ds2f.generate import make_folder
 from ds2f.models import store
 from ds2f.types import ETHNICITIES, GENDERS
@@ -243,11 +243,10 @@ def _versions() -> dict[str, str]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Aside, then renamed: a reader sees the old file or the new one, never half of it."""
-    aside = path.with_name(f".{path.name}.part")
+    """Raises UserError if the disk will not take it."""
     try:
-        aside.write_text(text, "utf-8")
-        os.replace(aside, path)
+        with replacing(path) as aside:
+            aside.write_text(text, "utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder.") from None
 

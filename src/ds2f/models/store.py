@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
+from ds2f.files import replacing
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
@@ -34,18 +34,16 @@ def shipped() -> Path:
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write aside, then rename: a reader sees the old file or the new one, never half of it."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-    os.replace(aside, path)
+    """Write all of it or nothing, see `files.replacing`."""
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """As `write_json`, for tensors."""
-    aside = path.with_name(path.name + ".part")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, aside)
-    aside.chmod(0o644)  # safetensors writes files that nobody else may read
-    os.replace(aside, path)
+    with replacing(path) as aside:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, aside)
+        aside.chmod(0o644)  # safetensors writes files that nobody else may read
 
 
 def save(

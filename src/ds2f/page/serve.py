@@ -9,7 +9,6 @@ from ds2f.config import Audio
 from ds2f.console import err, out
 from ds2f.errors import UserError
 from ds2f.extras import first_line, optional
-from ds2f.pipeline import Speech2Face
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -18,11 +17,13 @@ def serve(model: str | None, host: str, port: int, device: str) -> None:
     """Serve until stopped. port: 0 = any that is free. Raises UserError if the model or the port cannot be had."""
     uvicorn = optional("uvicorn", "demo", "The page")
     optional("starlette", "demo", "The page")
-    from ds2f.page.app import LOCAL, make_app
     from ds2f.page.guard import Limits
 
     limits = Limits()
     listening = listen_at(host, port)
+    from ds2f.page.app import LOCAL, make_app  # brings torch, which takes seconds: not before the port is ours
+    from ds2f.pipeline import Speech2Face
+
     audio = replace(Audio(), max_seconds=limits.seconds)
     loaded = Speech2Face.from_pretrained(model, device=device, audio=audio)
     own = host in LOOPBACK
@@ -48,7 +49,8 @@ def listen_at(host: str, port: int) -> socket.socket:
         listening.listen(128)  # whoever comes before the server is ready waits a moment
     except (OSError, OverflowError) as error:
         listening.close()
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise UserError(
-            f"The address {host}:{port} cannot be used ({first_line(error)}); give another --port, or 0 for any."
+            f"The address {host}:{port} cannot be used ({reason}); give another --port, 0 for any, or another --host."
         ) from None
     return listening

@@ -1,0 +1,46 @@
+"""Files that are there whole or not at all, and what is said when a disk will not take them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what shall be at `path`: a file beside it, that takes its place at the end, or is removed if
+    anything goes wrong. A reader sees the old file or the new one, never half of it."""
+    aside = path.with_name(path.name + ".part")
+    try:
+        yield aside
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def disk_trouble(error: Exception) -> str | None:
+    """One sentence for a disk that is full or may not be written, whoever has noticed; None for any other error."""
+    place = f" ({os.fsdecode(error.filename)})" if isinstance(error, OSError) and error.filename else ""
+    number = _number(error)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full{place}. What was finished is kept; make room, and run the same command again."
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"A file may not be read or written{place}; change its permissions, or choose another place."
+    return None
+
+
+def _number(error: Exception) -> int | None:
+    """The errno of an error, also where SQLite or safetensors has words of its own for it."""
+    if isinstance(error, sqlite3.OperationalError):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bytes say more exactly why
+        return {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}.get(code)
+    if isinstance(error, SafetensorError):
+        return errno.ENOSPC if f"(os error {errno.ENOSPC})" in str(error) else None
+    return error.errno if isinstance(error, OSError) else None
