@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from dataclasses import Field, dataclass, field, fields, replace
 from importlib.resources import files
@@ -15,10 +16,12 @@ from ds2f.files import replacing
 FILE_NAME = "ds2f.toml"
 
 
-def _key(default: Any, doc: str) -> Any:
-    """A configuration key: its default and the sentence that explains it in ds2f.toml."""
+def _key(
+    default: Any, doc: str, least: float | None = None, most: float | None = None, above: float | None = None
+) -> Any:
+    """A configuration key: its default, the sentence that explains it in ds2f.toml, and the range of its number."""
     factory = {"default_factory": lambda: default} if isinstance(default, list) else {"default": default}
-    return field(**factory, metadata={"doc": doc})
+    return field(**factory, metadata={"doc": doc, "least": least, "most": most, "above": above})
 
 
 @dataclass(frozen=True)
@@ -89,32 +92,32 @@ class Train:
     models: list[str] = _key(["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is")
     device: str = _key("auto", "auto, cpu, cuda, mps")
     compile: bool = _key(False, "torch.compile: a minute of start, then ~1.3 times as fast; needs a C++ compiler")
-    seed: int = _key(0, "of weights, data order and noise")
-    accumulate: int = _key(1, "parts of a batch, one after the other or on several processes; more need less memory")
+    seed: int = _key(0, "of weights, data order and noise", least=0, most=2**32 - 1)
+    accumulate: int = _key(1, "parts of a batch, in turn or on several processes; more need less memory", least=1)
     tensorboard: bool = _key(False, "log to runs/MODEL/tensorboard too; needs: pip install ds2f[tensorboard]")
     decoder_size: int = _key(64, "pixels of a generated face")
     decoder_width: int = _key(256, "channels of the decoder's transformer")
-    decoder_depth: int = _key(8, "blocks of the decoder's transformer")
-    decoder_batch: int = _key(128, "faces per step")
-    decoder_images: int = _key(400_000, "faces to see in all")
+    decoder_depth: int = _key(8, "blocks of the decoder's transformer", least=1)
+    decoder_batch: int = _key(128, "faces per step", least=1)
+    decoder_images: int = _key(400_000, "faces to see in all", least=1)
     decoder_from: str = _key("", "folder of a model whose decoder to start from; empty = from nothing")
-    decoder_lr: float = _key(1e-3, "peak learning rate of the decoder")
-    decoder_likeness: float = _key(0.5, "weight of looking like the identity told, judged by dlib; 0 = pixels only")
-    fast_steps: int = _key(4, "steps that the fast decoder draws in, 1 to 8")
-    fast_batch: int = _key(16, "faces per step of the fast decoder")
-    fast_faces: int = _key(16_000, "faces that the decoder draws for it, in all")
-    fast_lr: float = _key(3e-4, "peak learning rate of the fast decoder")
-    fast_likeness: float = _key(0.1, "weight of looking like the identity told; 0 = only as the decoder draws")
+    decoder_lr: float = _key(1e-3, "peak learning rate of the decoder", above=0)
+    decoder_likeness: float = _key(0.5, "weight of looking like the identity told, to dlib; 0 = pixels only", least=0)
+    fast_steps: int = _key(4, "steps that the fast decoder draws in; with more the decoder is as good", least=1, most=8)
+    fast_batch: int = _key(16, "faces per step of the fast decoder", least=1)
+    fast_faces: int = _key(16_000, "faces that the decoder draws for it, in all", least=1)
+    fast_lr: float = _key(3e-4, "peak learning rate of the fast decoder", above=0)
+    fast_likeness: float = _key(0.1, "weight of looking like the identity told; 0 = only as the decoder draws", least=0)
     voices: list[str] = _key(["resemblyzer"], "stored speaker encoders that the models hear, and acoustics")
-    prior_batch: int = _key(128, "pairs per step")
-    prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart")
-    prior_lr: float = _key(1e-3, "peak learning rate of the prior")
-    attributes_batch: int = _key(256, "labelled faces per step")
-    attributes_faces: int = _key(400_000, "labelled faces that the attribute model sees in all")
-    attributes_lr: float = _key(1e-3, "peak learning rate of the attribute model")
-    alignment_batch: int = _key(1024, "pairs per step; every other face of a batch is one to be told from")
-    alignment_lr: float = _key(1e-3, "peak learning rate of the alignment")
-    save_seconds: float = _key(120.0, "seconds between checkpoints")
+    prior_batch: int = _key(128, "pairs per step", least=1)
+    prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart", least=1)
+    prior_lr: float = _key(1e-3, "peak learning rate of the prior", above=0)
+    attributes_batch: int = _key(256, "labelled faces per step", least=1)
+    attributes_faces: int = _key(400_000, "labelled faces that the attribute model sees in all", least=1)
+    attributes_lr: float = _key(1e-3, "peak learning rate of the attribute model", above=0)
+    alignment_batch: int = _key(1024, "pairs per step; every other face of a batch is one to be told from", least=1)
+    alignment_lr: float = _key(1e-3, "peak learning rate of the alignment", above=0)
+    save_seconds: float = _key(120.0, "seconds between checkpoints", least=0)
 
 
 @dataclass(frozen=True)
@@ -232,7 +235,26 @@ def _read_part(path: Path, name: str, default: Any, table: dict[str, Any]) -> An
             table[key] = float(value)
         elif type(value) is not wanted:
             raise UserError(f"{path}: [{name}] {key} must be {wanted.__name__}, not {json.dumps(value, default=str)}.")
-    return replace(default, **table)
+    part = replace(default, **table)
+    check(name, part)
+    return part
+
+
+def check(name: str, part: Any) -> None:
+    """Raises UserError for a number of the part `name` that is out of its range."""
+    for key in fields(part):
+        value, least, most, above = (getattr(part, key.name), *(key.metadata[k] for k in ("least", "most", "above")))
+        if isinstance(value, float) and not math.isfinite(value):
+            wanted = "a number"
+        elif above is not None and value <= above:
+            wanted = f"more than {above}"
+        elif most is not None and not least <= value <= most:
+            wanted = f"from {least} to {most}"
+        elif least is not None and value < least:
+            wanted = f"at least {least}"
+        else:
+            continue
+        raise UserError(f"[{name}] {key.name} = {value} must be {wanted}.")
 
 
 def write_default(path: Path) -> None:

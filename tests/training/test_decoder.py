@@ -17,7 +17,7 @@ from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
 from ds2f.training.decoder import DecoderTask, FaceData, drop, fit_linear_face, load_faces
 from ds2f.training.loop import Options, train
-from ds2f.training.start import warm_start
+from ds2f.training.warm_start import extended, warm_start
 from helpers import PLAN, extracted, item, wanting
 from made_up_faces import SIZE, made_up_faces
 
@@ -77,21 +77,49 @@ def test_faces_come_out_of_the_dataset_in_size_and_split(tmp_path: Path) -> None
     assert set(data.conditions) == {"identity", "coverage"}, "what no face has is no condition"
 
 
-def test_a_warm_start_draws_as_the_old_decoder_did_until_it_learns_more() -> None:
-    old = task().model
+def shaken(model: Decoder) -> Decoder:
+    """With weights none of which is zero."""
     with torch.no_grad():
-        for parameter in old.parameters():
+        for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    config = replace(old.config, conditions=ALL_CONDITIONS, guide=True)
-    new = Decoder(config)
+    return model
+
+
+@torch.no_grad()
+def test_a_warm_start_draws_as_the_old_decoder_did_until_it_learns_more() -> None:
+    old = shaken(task().model)
+    wanted = replace(old.config, conditions={**ALL_CONDITIONS, "voice:other": 7}, guide=True)
+    new = Decoder(extended(wanted, old.config))
     warm_start(new, old)
     z, t = torch.randn(3, 3, SIZE, SIZE), torch.rand(3)
     told = {"identity": Condition.of(torch.randn(3, 128)), "coverage": Condition.of(torch.ones(3, 1))}
-    torch.testing.assert_close(new(z, t, told), old(z, t, told))
-    guide = {"guide": Condition.of(torch.randn(3, 3, SIZE, SIZE))}
-    torch.testing.assert_close(new(z, t, {**told, **guide}), old(z, t, told))
-    with pytest.raises(UserError, match="another shape of decoder"):
-        warm_start(Decoder(replace(config, width=128, heads=2)), old)
+    expected = old(z, t, told)
+    assert torch.equal(new(z, t, told), expected)
+    for name, dim in new.config.conditions.items():
+        if name not in old.config.conditions:
+            told[name] = Condition.of(torch.randn(3, dim))
+    told["guide"] = Condition.of(torch.randn(3, 3, SIZE, SIZE))
+    torch.testing.assert_close(new(z, t, told), expected, msg="what is new is without effect, though it is told")
+    for other in (replace(wanted, width=128, heads=2), replace(wanted, depth=0), replace(wanted, size=32)):
+        with pytest.raises(UserError, match="another shape of decoder"):
+            warm_start(Decoder(extended(other, old.config)), old)
+
+
+@torch.no_grad()
+def test_a_warm_start_forgets_nothing_and_keeps_the_languages_apart() -> None:
+    config = task().model.config
+    dims = {**config.conditions, "age": 1, "language": 2}
+    old = shaken(Decoder(replace(config, conditions=dims, languages=("en", "de"))))
+    dims = {**config.conditions, "language": 3}
+    grown = extended(replace(config, conditions=dims, languages=("en", "de", "fr")), old.config)
+    assert grown.conditions == {**config.conditions, "age": 1, "language": 3}
+    new = Decoder(grown)
+    warm_start(new, old)
+    z, t, age = torch.randn(3, 3, SIZE, SIZE), torch.rand(3), Condition.of(torch.rand(3, 1))
+    first, again = torch.eye(2)[[0, 1, 1]], torch.eye(3)[[0, 1, 1]]
+    told = old(z, t, {"age": age, "language": Condition.of(first)})
+    torch.testing.assert_close(new(z, t, {"age": age, "language": Condition.of(again)}), told)
+    assert (told - old(z, t, {"age": age, "language": Condition.of(1 - first)})).abs().max() > 1e-3
 
 
 def test_every_condition_is_dropped_by_itself_and_all_at_once() -> None:

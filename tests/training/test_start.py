@@ -42,10 +42,21 @@ def refusal(capsys: pytest.CaptureFixture[str], dataset: Dataset, folder: Path, 
         ("decoder_size = 512", "from 16 to 256"),
         ("decoder_width = 100", "must be a multiple of 64"),
         ("decoder_width = 0", "must be a multiple of 64"),
-        ("decoder_depth = 0", "must be at least 1"),
-        ("decoder_batch = 0", "must be positive"),
-        ("decoder_lr = 0.0", "must be positive"),
-        ("accumulate = 0", "accumulate = 0"),
+        ("decoder_depth = 0", "decoder_depth = 0 must be at least 1"),
+        ("decoder_batch = 0", "decoder_batch = 0 must be at least 1"),
+        ("decoder_images = 0", "decoder_images = 0 must be at least 1"),
+        ("decoder_lr = 0.0", "decoder_lr = 0.0 must be more than 0"),
+        ("decoder_lr = -1e-3", "decoder_lr = -0.001 must be more than 0"),
+        ("decoder_lr = nan", "decoder_lr = nan must be a number"),
+        ("decoder_lr = inf", "decoder_lr = inf must be a number"),
+        ("decoder_likeness = -1.0", "decoder_likeness = -1.0 must be at least 0"),
+        ("save_seconds = -1.0", "save_seconds = -1.0 must be at least 0"),
+        ("seed = -1", "seed = -1 must be from 0 to"),
+        ("prior_steps = 0", "prior_steps = 0 must be at least 1"),
+        ("fast_lr = -1.0", "fast_lr = -1.0 must be more than 0"),
+        ("fast_steps = 9", "fast_steps = 9 must be from 1 to 8"),
+        ("accumulate = 0", "accumulate = 0 must be at least 1"),
+        ('decoder_from = "nowhere"', "There is no model folder"),
         ("accumulate = 129", "1 to 128 parts"),
         ("decoder_heads = 3", "unknown key 'decoder_heads'"),
         ('decoder_width = "wide"', "must be int"),
@@ -70,6 +81,8 @@ def test_data_that_is_not_there_is_refused(
         ("[]", "a speaker encoder first"),
     ):
         assert sentence in refusal(capsys, dataset, tmp_path, f"voices = {voices}", "prior")
+    refused = refusal(capsys, dataset, tmp_path, "decoder_size = 256", "decoder")
+    assert "holds faces of 32 px, and 256 px are wanted; set [faces] crop_size = 256" in refused
     dataset.connection.execute("UPDATE identities SET split = 'train'")
     assert "0 pairs of voice and face in split 'val'" in refusal(capsys, dataset, tmp_path, "", "prior")
     assert "no faces in split 'val'" in refusal(capsys, dataset, tmp_path, TINY, "decoder")

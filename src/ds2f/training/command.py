@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from ds2f.config import Config
+from ds2f.config import Config, Train
 from ds2f.console import bar, err, out
 from ds2f.errors import UserError
 from ds2f.models import store
@@ -40,7 +40,7 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
             said = f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s" if step.rate else "choosing its size"
             shown.update(step.seen, step.total, said)
 
-        folder = TRAIN[model](database, runs, config.train, progress)
+        folder = TRAIN[model](database, runs, _settings(config), progress)
     if is_main():
         _print_measures(model, folder)
     what = "attribute model" if model == "attributes" else model
@@ -52,7 +52,7 @@ def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
     """Say what `train` would do, and check all that can be checked before its first step."""
     if model not in JOBS:
         raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without --dry-run.")
-    job = JOBS[model](database, runs, config.train, sample=True)
+    job = JOBS[model](database, runs, _settings(config), sample=True)
     device = str(next(job.task.model.parameters()).device)
     found = estimate(job.task, job.options)
     if not is_main():
@@ -63,6 +63,12 @@ def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
     out.print()
     for line in describe(found, job.options, device):
         out.print(line, markup=False, soft_wrap=True)
+
+
+def _settings(config: Config) -> Train:
+    """[train], its path made relative to where ds2f.toml lies."""
+    folder = config.train.decoder_from
+    return replace(config.train, decoder_from=str(config.path(folder)) if folder else "")
 
 
 def _print_measures(model: str, folder: Path) -> None:

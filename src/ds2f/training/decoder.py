@@ -45,11 +45,10 @@ WHOLE = 0.85  # coverage above which a crop hardly shows the border of its pictu
 @dataclass(frozen=True)
 class FaceData:
     """image: (n, 3, size, size) uint8; conditions: what is known of each face, by the names of
-    `models.decoder.ALL_CONDITIONS`; identity and coverage are always among them; languages: see `DecoderConfig`."""
+    `models.decoder.ALL_CONDITIONS`; identity and coverage are always among them."""
 
     image: Tensor
     conditions: dict[str, Condition]
-    languages: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.image)
@@ -64,12 +63,12 @@ def load_faces(
     split: str,
     size: int,
     voices: Sequence[str] = ("resemblyzer",),
-    languages: Sequence[str] | None = None,
+    languages: Sequence[str] = (),
 ) -> FaceData:
     """All faces of a split, in memory, `size` pixels wide.
 
     voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any; languages: ISO
-    codes that it shall know, None for those of the split. Raises UserError if there are no faces, or no such voices.
+    codes that it shall know. Raises UserError if there are no faces, none so large, or no such voices.
     """
     if stored_voices(dataset):
         check_voices(dataset, voices)
@@ -77,6 +76,12 @@ def load_faces(
     if not rows:
         raise UserError(f"{dataset.path} has no faces in split {split!r}; run `ds2f extract` first, or ingest more.")
     images = np.empty((len(rows), size, size, 3), np.uint8)
+    stored = len(decode_image(rows[0].crop))
+    if stored < size:
+        raise UserError(
+            f"{dataset.path} holds faces of {stored} px, and {size} px are wanted; set [faces] crop_size = {size} and "
+            f"run `ds2f extract` again, or [train] decoder_size to {stored} or less."
+        )
     for i, row in enumerate(rows):
         crop = decode_image(row.crop)
         images[i] = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) if crop.shape[0] != size else crop
@@ -85,7 +90,6 @@ def load_faces(
     told = [heard.get(row.video_id) for row in rows]
     seconds = dataset.clip_seconds(voices[0])
     spoken = [facts[row.video_id].language if row.video_id in facts else "" for row in rows]
-    known_languages = tuple(sorted(set(spoken) - {""}) if languages is None else languages)
     conditions = {
         "identity": _known([row.identity for row in rows]),
         "coverage": _known([[row.coverage] for row in rows]),
@@ -93,10 +97,15 @@ def load_faces(
         "age": _known([[a.age] if a else None for a in looks]),
         "gender": _known([[a.gender["female"]] if a else None for a in looks]),
         "ethnicity": _known([[a.ethnicity[name] for name in ETHNICITIES] if a else None for a in looks]),
-        "language": _known([one_hot(known_languages, code) if code in known_languages else None for code in spoken]),
+        "language": _known([one_hot(languages, code) if code in languages else None for code in spoken]),
     }
     known = {name: condition for name, condition in conditions.items() if condition is not None}
-    return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known, known_languages)
+    return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
+
+
+def spoken_languages(dataset: Dataset) -> list[str]:
+    """ISO codes of what is spoken in the train split, in alphabetical order."""
+    return sorted({facts.language for facts in clip_facts(dataset, "train").values()} - {""})
 
 
 def _known(values: Sequence[np.ndarray | list[float] | None]) -> Condition | None:

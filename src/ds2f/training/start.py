@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ds2f import __version__
-from ds2f.config import Train
+from ds2f.config import Train, check
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation.attributes import measure
@@ -25,15 +25,14 @@ from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_scores, scores
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
-from ds2f.training.decoder import DecoderTask, FaceData, load_faces
+from ds2f.training.decoder import DecoderTask, FaceData, load_faces, spoken_languages
 from ds2f.training.distillation import DistillationTask
 from ds2f.training.loop import Options, Progress, Step, Task, train
 from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import load_pairs
 from ds2f.training.prior import PriorTask
 from ds2f.training.processes import is_main, launched, own_device
-
-MOST_FAST_STEPS = 8  # with more, the decoder itself is as good
+from ds2f.training.warm_start import extended, warm_start
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,13 @@ def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = Fals
     device = own_device(store.pick_device(settings.device))
     batch, total = settings.decoder_batch, settings.decoder_images
     options = _options(runs / "decoder", settings, device, batch, total, settings.decoder_lr)
+    old = store.load_decoder(Path(settings.decoder_from)) if settings.decoder_from else None
     with Dataset(database) as dataset:
-        held_out, faces = _faces(dataset, settings.decoder_size, settings.voices, sample)
+        known = old.config.languages if old else ()
+        languages = (*known, *(code for code in spoken_languages(dataset) if code not in known))
+        held_out, faces = _faces(dataset, settings.decoder_size, settings.voices, languages, sample)
         data = dataset.fingerprint()
+    further = {"guide_level": 2} | ({"language": len(languages)} if languages else {})
     torch.manual_seed(settings.seed)
     config = DecoderConfig(
         size=settings.decoder_size,
@@ -72,13 +75,15 @@ def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = Fals
         width=settings.decoder_width,
         depth=settings.decoder_depth,
         heads=settings.decoder_width // 64,
-        conditions={name: c.value.shape[1] for name, c in faces.conditions.items()} | {"guide_level": 2},
+        conditions={name: c.value.shape[1] for name, c in faces.conditions.items()} | further,
         guide=True,
-        languages=faces.languages,
+        languages=languages,
     )
-    task = DecoderTask(Decoder(config), faces, held_out, device, settings.decoder_likeness)
-    if settings.decoder_from:
-        warm_start(task.model, store.load_decoder(Path(settings.decoder_from)))
+    task = DecoderTask(
+        Decoder(extended(config, old.config) if old else config), faces, held_out, device, settings.decoder_likeness
+    )
+    if old:
+        warm_start(task.model, old)
     if settings.compile and not sample:
         task.model.compile()
 
@@ -96,8 +101,6 @@ def train_fast_decoder(database: Path, runs: Path, settings: Train, progress: Pr
 
 def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool = False) -> Job:
     """sample: as for `decoder_job`. Raises UserError for what cannot work, such as no decoder to learn from."""
-    if not 1 <= settings.fast_steps <= MOST_FAST_STEPS:
-        raise UserError(f"[train] fast_steps = {settings.fast_steps} must be from 1 to {MOST_FAST_STEPS}.")
     device = own_device(store.pick_device(settings.device))
     batch, total = settings.fast_batch, settings.fast_faces
     options = _options(runs / "fast-decoder", settings, device, batch, total, settings.fast_lr)
@@ -105,7 +108,7 @@ def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool =
         raise UserError(f"There is no decoder in {runs / 'model'} to learn from; run `ds2f train decoder` first.")
     teacher, taught_by = store.load_decoder(runs / "model"), store.digest(runs / "model", "decoder")
     with Dataset(database) as dataset:
-        held_out, faces = _faces(dataset, teacher.config.size, settings.voices, sample)
+        held_out, faces = _faces(dataset, teacher.config.size, settings.voices, teacher.config.languages, sample)
         data = dataset.fingerprint()
     task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness)
     if settings.compile and not sample:
@@ -119,13 +122,12 @@ def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool =
     return Job(task, options, finish)
 
 
-def _faces(dataset: Dataset, size: int, voices: Sequence[str], sample: bool) -> tuple[FaceData, FaceData]:
-    """Those of the validation split and of train, which say which languages there are."""
-    if sample:
-        held_out = load_faces(dataset, "val", size, voices)
-        return held_out, held_out
-    faces = load_faces(dataset, "train", size, voices)
-    return load_faces(dataset, "val", size, voices, faces.languages), faces
+def _faces(
+    dataset: Dataset, size: int, voices: Sequence[str], languages: Sequence[str], sample: bool
+) -> tuple[FaceData, FaceData]:
+    """Those of the validation split and of train; of the validation split alone for a sample."""
+    held_out = load_faces(dataset, "val", size, voices, languages)
+    return held_out, held_out if sample else load_faces(dataset, "train", size, voices, languages)
 
 
 def _check_decoder(settings: Train) -> None:
@@ -133,25 +135,6 @@ def _check_decoder(settings: Train) -> None:
         raise UserError(f"[train] decoder_size = {settings.decoder_size} must be a multiple of 8 from 16 to 256.")
     if settings.decoder_width % 64 or settings.decoder_width < 64:
         raise UserError(f"[train] decoder_width = {settings.decoder_width} must be a multiple of 64.")
-    if settings.decoder_depth < 1:
-        raise UserError(f"[train] decoder_depth = {settings.decoder_depth} must be at least 1.")
-
-
-def warm_start(model: Decoder, old: Decoder) -> None:
-    """Take over what two decoders share, with the mean face and the statistics that the old one was trained around.
-
-    What is new starts without effect: a decoder that learns a further condition first draws as the old one did.
-    Raises UserError if they have nothing in common.
-    """
-    state, mine = old.state_dict(), model.state_dict()
-    fitting = {name: value for name, value in state.items() if name in mine and value.shape == mine[name].shape}
-    if len(fitting) < len(state):
-        lost = sorted(set(state) - set(fitting))
-        raise UserError(
-            f"[train] decoder_from has another shape of decoder ({lost[0]} does not fit); it needs the same "
-            "decoder_size, decoder_width and decoder_depth."
-        )
-    model.load_state_dict({**mine, **fitting})
 
 
 def train_prior(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
@@ -247,8 +230,7 @@ def train_alignment(database: Path, runs: Path, settings: Train, progress: Progr
 
 
 def _options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
-    if min(batch, total) < 1 or lr <= 0 or settings.save_seconds < 0:
-        raise UserError("[train] batch, length and learning rate must be positive, save_seconds at least 0.")
+    check("train", settings)
     if not 1 <= settings.accumulate <= batch or launched() > batch:
         raise UserError(
             f"[train] accumulate = {settings.accumulate}: a batch of {batch} can be split into 1 to {batch} parts, and "
