@@ -1,7 +1,7 @@
 """What the fast decoder learns from: the decoder itself, as it draws.
 
 The guided decoder, the teacher, carries noise along its path to a picture; the student, which starts as its copy,
-learns to leap from each of few times straight to the next, so that four evaluations draw what took seventeen:
+learns to leap from each of few times straight to the next, so that four evaluations draw what took fifteen:
 progressive distillation (Salimans & Ho 2022, arXiv:2202.00512) in one round, with guidance folded in (Meng et al. 2023,
 arXiv:2210.03142). A path is deterministic, so the squared error asks for a picture, not for the mean of many.
 """
