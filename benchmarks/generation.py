@@ -1,27 +1,51 @@
 """Seconds per generated face on this machine, model loaded.
 
-python benchmarks/generation.py [--model FOLDER]
+python benchmarks/generation.py [--model FOLDER | --recipe NAME]
+
+A recipe means a decoder of its size that has learnt nothing, and a fast one: what they cost is what trained ones cost.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from ds2f.config import Config, with_recipe
+from ds2f.models import store
+from ds2f.models.decoder import ALL_CONDITIONS, Decoder
 from ds2f.pipeline import Settings, Speech2Face
+from ds2f.training.start import decoder_config
 
 REPEATS = 5
 
 
+def untrained(recipe: str) -> Speech2Face:
+    """The prior in the box, with decoders of a recipe's size."""
+    config = decoder_config(with_recipe(Config(), recipe).train, ALL_CONDITIONS)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store.save(folder, store.load_prior(store.shipped()), {})
+        store.save(folder, Decoder(config), {})
+        store.save(folder, Decoder(replace(config, few_steps=4)), {"teacher": store.digest(folder, "decoder")})
+        model = Speech2Face.from_pretrained(folder, device="cpu")
+        print(f"{recipe}: {sum(p.numel() for p in model.decoder.parameters()) / 1e6:.1f} M parameters")
+        model.generate(model.prior.voice_mean.numpy()[None], [0])  # reads all of the folder
+    return model
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--model", type=Path)
+    chosen.add_argument("--recipe")
     options = parser.parse_args()
-    model = Speech2Face.from_pretrained(options.model, device="cpu")
+    model = untrained(options.recipe) if options.recipe else Speech2Face.from_pretrained(options.model, device="cpu")
     voices = model.prior.voice_mean.numpy()[None].repeat(8, 0)
     print(f"{torch.get_num_threads()} threads, {model.size} px")
     ways = {"as by default": Settings(), "4 steps": Settings(steps=4), "10 steps": Settings(fast=False)}

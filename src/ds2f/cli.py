@@ -136,7 +136,9 @@ def _model_commands(command: Command) -> None:
     sub.add_argument("model", choices=("prior", "decoder", "fast-decoder", "attributes", "alignment"))
     _database(sub)
     sub.add_argument("--runs", type=Path, help="folder of checkpoints (default: from the configuration)")
-    sub.add_argument("--recipe", metavar="NAME", help="cpu-small, gpu-20min, voxceleb2, or a file with a [train] part")
+    sub.add_argument(
+        "--recipe", metavar="NAME", help="cpu-small, gpu-20min and more (docs/training.md), or your own TOML file"
+    )
     sub.add_argument("--dry-run", action="store_true", help="only say what would be done, with which memory and time")
 
     sub = command("generate", _generate, "draw faces for recordings, or one face for every clip of a dataset")

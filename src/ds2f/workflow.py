@@ -235,8 +235,11 @@ def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: 
 def run(config: Config, workers: int) -> None:
     """Every arrow, from ds2f.toml; each does only what is missing."""
     from ds2f.evaluation.run import refuse_leaks
+    from ds2f.training.command import TRAIN
 
     paths = config.paths
+    if unknown := set(config.train.models) - set(TRAIN):
+        raise UserError(f"[train] models: there is no {min(unknown)!r}; choose of {', '.join(TRAIN)}.")
     if not paths.videos:
         raise UserError("[paths] videos in ds2f.toml is empty; name the folders of videos there (see: ds2f init).")
     database, runs = config.path(paths.database), config.path(paths.runs)
@@ -249,7 +252,7 @@ def run(config: Config, workers: int) -> None:
     for name in config.train.models:
         folder = train(name, database, runs, config)
         if not config.generate.model:
-            config = replace(config, generate=replace(config.generate, model=str(folder)))
+            config = replace(config, generate=replace(config.generate, model=str(folder.absolute())))
     faces, report = config.path(paths.faces), config.path(paths.report)
     generate_dataset(database, config.evaluate.split, faces, config, config.train.device, None)
     evaluate(database, {"ds2f": faces}, config.evaluate.split, report, config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -103,6 +103,11 @@ def load_faces(
     return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
 
 
+def pixels_of(data: FaceData, rows: Tensor) -> Tensor:
+    """(n, 3, size, size) float32 in [-1, 1]."""
+    return data.image[rows].float() / 127.5 - 1
+
+
 def spoken_languages(dataset: Dataset) -> list[str]:
     """ISO codes of what is spoken in the train split, in alphabetical order."""
     return sorted({facts.language for facts in clip_facts(dataset, "train").values()} - {""})
@@ -122,13 +127,15 @@ def _known(values: Sequence[np.ndarray | list[float] | None]) -> Condition | Non
     return Condition(torch.from_numpy(filled), torch.tensor([value is not None for value in values]))
 
 
-def fit_linear_face(identity: Tensor, x: Tensor, ridge: float = 0.02) -> Tensor:
-    """Ridge map from identities to pixels: (n, d) standardised, (n, 3, h, w) normalised, to (d, 3 h w).
+def fit_linear_face(faces: Iterable[tuple[Tensor, Tensor]], ridge: float = 0.02) -> Tensor:
+    """Ridge map from identities to pixels, (d, 3 h w), of faces that come in parts: (n, d) standardised identities,
+    (n, 3, h, w) normalised pixels.
 
     W = (AᵀA + λ n I)⁻¹ Aᵀ X   (Hoerl & Kennard 1970, as in `models.linear`)
     """
-    gram = identity.T @ identity + ridge * len(identity) * torch.eye(identity.shape[1], device=identity.device)
-    return torch.linalg.solve(gram, identity.T @ x.flatten(1))
+    sums = [(identity.T @ identity, identity.T @ x.flatten(1), len(identity)) for identity, x in faces]
+    gram, product, count = (sum(column) for column in zip(*sums, strict=True))
+    return torch.linalg.solve(gram + ridge * count * torch.eye(len(gram), device=gram.device), product)
 
 
 class DecoderTask:
@@ -159,20 +166,26 @@ class DecoderTask:
         whole = torch.nonzero(self.data.conditions["coverage"].value[:, 0] > WHOLE)[:, 0]
         whole = whole if len(whole) > 1000 else torch.arange(self.size)
         some = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
-        pixels = self.data.image[some].float() / 127.5 - 1
-        self.model.image_mean.copy_(pixels.mean(0))
-        self.model.image_std.copy_((pixels - pixels.mean(0)).std())
+        parts = some.split(1000)  # all of them at once as floats would be gigabytes at 128 px
+        mean = sum(pixels_of(self.data, part).mean(0) * len(part) for part in parts) / len(some)
+        squares = [(pixels_of(self.data, part) - mean).square().mean() * len(part) for part in parts]
+        self.model.image_mean.copy_(mean)
+        self.model.image_std.copy_((sum(squares) / len(some)).sqrt())
         for name in self.model.config.conditions:
             if name in self.data.conditions:
                 self.model.conditioning.set_statistics(name, self.data.of(name))
         self.model.conditioning.set_statistics("identity", self.data.of("identity")[some])
-        identity = self.model.conditioning.standardise("identity", self.data.of("identity")[some].to(self.device))
-        x = self.model.normalise(pixels.to(self.device))
-        self.model.linear_face.copy_(fit_linear_face(identity, (x + x.flip(3)) / 2))
+        self.model.linear_face.copy_(fit_linear_face(self._standard(part) for part in parts))
+
+    def _standard(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised identities, and normalised pictures made symmetric."""
+        identity = self.data.of("identity")[rows].to(self.device)
+        x = self.model.normalise(pixels_of(self.data, rows).to(self.device))
+        return self.model.conditioning.standardise("identity", identity), (x + x.flip(3)) / 2
 
     def _batch(self, data: FaceData, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Conditions]:
         """Normalised pixels and what is told of them. generator: for training; without it all is told but a guide."""
-        pixels, n = data.image[rows].float() / 127.5 - 1, len(rows)
+        pixels, n = pixels_of(data, rows), len(rows)
         if generator is not None:
             flip = torch.rand(n, generator=generator) < 0.5  # the identity vector hardly knows left from right
             pixels = torch.where(flip[:, None, None, None], pixels.flip(3), pixels)

@@ -21,7 +21,7 @@ from ds2f.face.attributes import estimate
 from ds2f.models import store
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
-from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_scores, scores
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
@@ -67,21 +67,11 @@ def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = Fals
         languages = (*known, *(code for code in spoken_languages(dataset) if code not in known))
         held_out, faces = _faces(dataset, settings.decoder_size, settings.voices, languages, sample)
         data = dataset.fingerprint()
-    further = {"guide_level": 2} | ({"language": len(languages)} if languages else {})
+    further = {"guide_level": ALL_CONDITIONS["guide_level"]} | ({"language": len(languages)} if languages else {})
     torch.manual_seed(settings.seed)
-    config = DecoderConfig(
-        size=settings.decoder_size,
-        patch=settings.decoder_size // 8,  # 64 patches at any size: the cost stays the same
-        width=settings.decoder_width,
-        depth=settings.decoder_depth,
-        heads=settings.decoder_width // 64,
-        conditions={name: c.value.shape[1] for name, c in faces.conditions.items()} | further,
-        guide=True,
-        languages=languages,
-    )
-    task = DecoderTask(
-        Decoder(extended(config, old.config) if old else config), faces, held_out, device, settings.decoder_likeness
-    )
+    config = decoder_config(settings, {n: c.value.shape[1] for n, c in faces.conditions.items()} | further, languages)
+    model = Decoder(extended(config, old.config) if old else config)
+    task = DecoderTask(model, faces, held_out, device, settings.decoder_likeness)
     if old:
         warm_start(task.model, old)
     if settings.compile and not sample:
@@ -92,6 +82,20 @@ def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = Fals
         return _save(runs, ema, _card(data, len(faces), total))
 
     return Job(task, options, finish)
+
+
+def decoder_config(settings: Train, conditions: dict[str, int], languages: Sequence[str] = ()) -> DecoderConfig:
+    """The decoder that a configuration means, told `conditions`."""
+    return DecoderConfig(
+        size=settings.decoder_size,
+        patch=settings.decoder_size // 8,  # 64 patches at any size: the cost stays nearly the same
+        width=settings.decoder_width,
+        depth=settings.decoder_depth,
+        heads=settings.decoder_width // 64,
+        conditions=conditions,
+        guide=True,
+        languages=tuple(languages),
+    )
 
 
 def train_fast_decoder(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
