@@ -52,7 +52,7 @@ def test_the_command_says_what_fits_what_is_chance_and_what_was_refused(
     code = main(["match", str(samples() / "person-1.mp4"), *map(str, faces), str(tmp_path / "noise.png")])
     said = capsys.readouterr()
     assert code == 1
-    assert "33%" in said.out.splitlines()[-1]
+    assert "33 %" in said.out.splitlines()[-1]
     assert "noise.png: no face found" in " ".join(said.err.split())
     assert "identifies nobody" in said.err
 

@@ -8,16 +8,22 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 from ds2f import __version__, commands
-from ds2f.commands import Command
+from ds2f.arguments import (
+    EXIT_USER_ERROR,
+    Command,
+    Parser,
+    add_config,
+    add_database,
+    add_model,
+    add_out,
+    config_of,
+    database_of,
+    positive,
+)
 from ds2f.errors import ItemError, UserError
 
-if TYPE_CHECKING:
-    from ds2f.config import Config
-
-EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
@@ -45,13 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USER_ERROR
 
 
-class Parser(argparse.ArgumentParser):
-    """Says a mistake in one sentence, where argparse prints every option first."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USER_ERROR, f"{self.prog}: {message}; see: {self.prog} --help\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="ds2f",
@@ -61,10 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ds2f {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
-        sub = subparsers.add_parser(name, help=text, description=text)
+    def command(name: str, run: object, text: str, configured: bool = True) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         sub.set_defaults(run=run)
-        sub.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: ds2f.toml if it is here)")
+        if configured:
+            add_config(sub)
         return sub
 
     command("init", _init, "write ds2f.toml, with every key explained")
@@ -74,11 +74,15 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add(command)
 
     sub = command("run", _run, "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate")
-    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    sub.add_argument(
+        "--workers", type=positive, metavar="N", default=os.cpu_count() or 1, help="processes (default: all cores)"
+    )
 
-    sub = command("demo", _demo, "the whole way on the synthetic people that ship with ds2f")
-    sub.add_argument("--out", type=Path, default=Path("demo-out"), metavar="FOLDER")
-    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    sub = command("demo", _demo, "the whole way on the synthetic people that ship with ds2f", configured=False)
+    sub.add_argument("--out", type=Path, default=Path("demo-out"), metavar="FOLDER", help="default: demo-out")
+    sub.add_argument(
+        "--workers", type=positive, metavar="N", default=os.cpu_count() or 1, help="processes (default: all cores)"
+    )
     return parser
 
 
@@ -87,12 +91,14 @@ def _dataset_commands(command: Command) -> None:
     sub.add_argument("corpus", choices=("voxceleb1", "voxceleb2", "avspeech"))
     sub.add_argument("urls", nargs="*", metavar="URL", help="VoxCeleb: the addresses that its authors gave you")
     sub.add_argument("--urls-from", type=Path, metavar="FILE", help="a file of addresses, one a line")
-    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    sub.add_argument("--user", help="your name at the server; the password is asked for, or DS2F_PASSWORD")
+    add_out(sub, "what is there is not fetched again")
+    sub.add_argument(
+        "--user", metavar="NAME", help="your name at the server; the password is asked for, or DS2F_PASSWORD"
+    )
     sub.add_argument("--checksums", type=Path, metavar="FILE", help="lines of MD5 sum and file name")
     sub.add_argument("--keep", action="store_true", help="keep archives after unpacking")
     sub.add_argument("--csv", type=Path, metavar="FILE", help="AVSpeech: avspeech_train.csv or avspeech_test.csv")
-    sub.add_argument("--limit", type=_positive, metavar="N", help="AVSpeech: only the first N segments of the list")
+    sub.add_argument("--limit", type=positive, metavar="N", help="AVSpeech: only the first N segments of the list")
     sub.add_argument("--pause", type=float, default=3.0, metavar="SECONDS", help="AVSpeech: between two videos (3)")
     sub.add_argument("--retry-failed", action="store_true", help="AVSpeech: ask again for videos that were gone")
     sub.add_argument("--accept-terms", action="store_true", help="you have read and accept the corpus's terms")
@@ -102,13 +108,15 @@ def _dataset_commands(command: Command) -> None:
     sub.add_argument(
         "--kind", choices=("videos", "faces"), default="videos", help="recordings, or still pictures of faces"
     )
-    _database(sub)
+    add_database(sub)
 
     sub = command(
         "extract", _extract, "get voices, faces and identities out of what was ingested; only what is missing"
     )
-    _database(sub)
-    sub.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    add_database(sub)
+    sub.add_argument(
+        "--workers", type=positive, metavar="N", default=os.cpu_count() or 1, help="processes (default: all cores)"
+    )
     sub.add_argument("--retry-failed", action="store_true", help="try the failed files once more")
     sub.add_argument("--engine", choices=("local", "ray"), help="processes of this machine, or a Ray cluster")
     sub.add_argument("--ray-address", metavar="ADDRESS", help="of a running cluster, or auto (default: start one here)")
@@ -116,26 +124,26 @@ def _dataset_commands(command: Command) -> None:
 
     sub = command("merge", _merge, "take what shards have extracted into the dataset they are parts of")
     sub.add_argument("shards", nargs="+", type=Path, metavar="SHARD.db")
-    _database(sub)
+    add_database(sub)
 
     sub = command("status", _status, "what is in the dataset, what failed and why")
-    _database(sub)
+    add_database(sub)
     sub.add_argument("--json", action="store_true", help="for programs")
 
     sub = command("export", _export, "write the dataset as WebDataset shards or Parquet tables")
     sub.add_argument("--format", choices=("webdataset", "parquet"), required=True)
-    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    add_out(sub, "to write to")
     sub.add_argument("--split", action="append", choices=("train", "val", "test"), help="only this; may be given again")
     sub.add_argument("--encoder", action="append", metavar="NAME", help="only its vectors; may be given again")
-    sub.add_argument("--shard-mb", type=_positive, default=256, metavar="MB", help="size of a shard (default: 256)")
-    _database(sub)
+    sub.add_argument("--shard-mb", type=positive, default=256, metavar="MB", help="size of a shard (default: 256)")
+    add_database(sub)
 
 
 def _model_commands(command: Command) -> None:
     sub = command("train", _train, "train a model, or go on training it")
     sub.add_argument("model", choices=("prior", "decoder", "fast-decoder", "attributes", "alignment"))
-    _database(sub)
-    sub.add_argument("--runs", type=Path, help="folder of checkpoints (default: from the configuration)")
+    add_database(sub)
+    sub.add_argument("--runs", type=Path, metavar="FOLDER", help="of checkpoints (default: from the configuration)")
     sub.add_argument(
         "--recipe", metavar="NAME", help="cpu-small, gpu-20min and more (docs/training.md), or your own TOML file"
     )
@@ -143,19 +151,27 @@ def _model_commands(command: Command) -> None:
 
     sub = command("generate", _generate, "draw faces for recordings, or one face for every clip of a dataset")
     sub.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="sound or video, any common format")
-    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    sub.epilog = "What is not given here comes from [generate] of ds2f.toml."
+    add_out(sub, "for pictures and generation.json")
     sub.add_argument("--database", type=Path, metavar="FILE", help="instead of recordings: the clips of this dataset")
     sub.add_argument(
         "--split", choices=("train", "val", "test"), default="test", help="with --database (default: test)"
     )
-    sub.add_argument("--count", type=_positive, help="faces per recording")
-    sub.add_argument("--seed", type=int, help="the same seed gives the same face")
-    sub.add_argument("--steps", type=_positive, help="sampler steps: more is finer and slower, 4 are quick")
+    sub.add_argument("--count", type=positive, metavar="N", help="faces per recording")
+    sub.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same face")
+    sub.add_argument("--steps", type=positive, metavar="N", help="sampler steps: more is finer and slower")
     sub.add_argument("--sampler", choices=("multistep", "heun", "euler"), help="how the steps are taken")
-    sub.add_argument("--guidance", type=float, help="how strictly the face follows voice and wishes; 1 = no guidance")
-    sub.add_argument("--voice-guidance", type=float, help="how far the face departs from the average as the voice says")
-    sub.add_argument("--temperature", type=float, help="0 = the most typical person, 1 = the whole variety")
-    sub.add_argument("--noise", type=float, help="below 1 calmer pictures, 1 = the whole variety")
+    sub.add_argument(
+        "--guidance",
+        type=float,
+        metavar="WEIGHT",
+        help="how strictly to follow voice and wishes; 1 = no guidance",
+    )
+    sub.add_argument(
+        "--voice-guidance", type=float, metavar="WEIGHT", help="how far to depart from the average as the voice says"
+    )
+    sub.add_argument("--temperature", type=float, metavar="T", help="0 = the most typical person, 1 = all variety")
+    sub.add_argument("--noise", type=float, metavar="SCALE", help="below 1 calmer pictures, 1 = all variety")
     sub.add_argument("--age", type=float, metavar="YEARS", help="a wish: a person of this age")
     sub.add_argument("--gender", choices=("male", "female"), help="a wish")
     sub.add_argument("--ethnicity", choices=("White", "Black", "Asian", "Indian", "Others"), help="a wish, never heard")
@@ -170,9 +186,8 @@ def _model_commands(command: Command) -> None:
     sub.add_argument(
         "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
     )
-    sub.add_argument("--size", type=_positive, help="pixels; must be what the model draws")
-    sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
-    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    sub.add_argument("--size", type=positive, metavar="PIXELS", help="must be what the model draws")
+    add_model(sub)
 
 
 def _measuring_commands(command: Command) -> None:
@@ -180,37 +195,16 @@ def _measuring_commands(command: Command) -> None:
     shown = "generated faces; may be given again"
     sub.add_argument("--images", action="append", default=[], metavar="[NAME=]FOLDER", help=shown)
     sub.add_argument("--guided", action="store_true", help="measure how well spoilt faces are completed")
-    _database(sub)
+    add_database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
     sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and name it")
-    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    add_out(sub, "to write to")
 
     sub = command("compare", _compare, "paired differences of two evaluations, with intervals")
     sub.add_argument("first", type=Path, metavar="A.json", help="metrics.json of ds2f evaluate")
     sub.add_argument("second", type=Path, metavar="B.json", help="another, of the same clips")
     sub.add_argument("--first-method", metavar="NAME", help="default: the first folder of images there")
     sub.add_argument("--second-method", metavar="NAME", help="default: the same name, or the first folder of images")
-
-
-def _database(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
-    return value
-
-
-def _config(options: argparse.Namespace) -> Config:
-    from ds2f.config import load
-
-    return load(options.config)
-
-
-def _database_path(options: argparse.Namespace, config: Config) -> Path:
-    return options.database or config.path(config.paths.database)
 
 
 def _init(options: argparse.Namespace) -> None:
@@ -237,10 +231,12 @@ def _download(options: argparse.Namespace) -> None:
 
 def _ingest(options: argparse.Namespace) -> None:
     from ds2f import workflow
+    from ds2f.console import out
 
-    config = _config(options)
-    kind = "video" if options.kind == "videos" else "still"
-    workflow.ingest(_database_path(options, config), options.folders, kind, config)
+    config = config_of(options)
+    database, kind = database_of(options, config), "video" if options.kind == "videos" else "still"
+    workflow.ingest(database, options.folders, kind, config)
+    out.print(f"The dataset is {database}. Next: ds2f extract{f' --database {database}' if options.database else ''}")
 
 
 def _extract(options: argparse.Namespace) -> None:
@@ -248,37 +244,37 @@ def _extract(options: argparse.Namespace) -> None:
 
     from ds2f import workflow
 
-    config = _config(options)
+    config = config_of(options)
     given = {"engine": options.engine, "ray_address": options.ray_address}
     config = replace(config, extract=replace(config.extract, **{k: v for k, v in given.items() if v is not None}))
-    workflow.extract(_database_path(options, config), config, options.workers, options.retry_failed, options.shard)
+    workflow.extract(database_of(options, config), config, options.workers, options.retry_failed, options.shard)
 
 
 def _merge(options: argparse.Namespace) -> None:
     from ds2f import workflow
 
-    workflow.merge(_database_path(options, _config(options)), options.shards)
+    workflow.merge(database_of(options, config_of(options)), options.shards)
 
 
 def _export(options: argparse.Namespace) -> None:
     from ds2f import workflow
 
     splits, encoders = dict.fromkeys(options.split or ()), options.encoder or ()
-    database = _database_path(options, _config(options))
+    database = database_of(options, config_of(options))
     workflow.export(database, options.format, options.out, list(splits), encoders, options.shard_mb)
 
 
 def _status(options: argparse.Namespace) -> None:
     from ds2f.dataset.status import as_json, print_status
 
-    path = _database_path(options, _config(options))
+    path = database_of(options, config_of(options))
     as_json(path) if options.json else print_status(path)
 
 
 def _train(options: argparse.Namespace) -> None:
     from ds2f import workflow
 
-    config = _config(options)
+    config = config_of(options)
     if options.recipe:
         from ds2f.config import with_recipe
 
@@ -287,8 +283,8 @@ def _train(options: argparse.Namespace) -> None:
     if options.dry_run:
         from ds2f.training.command import dry_run
 
-        return dry_run(options.model, _database_path(options, config), runs, config)
-    workflow.train(options.model, _database_path(options, config), runs, config)
+        return dry_run(options.model, database_of(options, config), runs, config)
+    workflow.train(options.model, database_of(options, config), runs, config)
 
 
 def _generate(options: argparse.Namespace) -> int:
@@ -297,7 +293,7 @@ def _generate(options: argparse.Namespace) -> int:
     from ds2f import workflow
     from ds2f.wishes import make_wish
 
-    config = _config(options)
+    config = config_of(options)
     names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
     names += ["temperature", "noise", "direct", "fast"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
@@ -321,25 +317,25 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     from ds2f import workflow
 
-    config = _config(options)
+    config = config_of(options)
     images = workflow.named_folders(options.images)
     split = options.split or config.evaluate.split
     if options.allow_leak:
         config = replace(config, evaluate=replace(config.evaluate, allow_leak=True))
-    workflow.evaluate(_database_path(options, config), images, split, options.out, config, options.guided)
+    workflow.evaluate(database_of(options, config), images, split, options.out, config, options.guided)
 
 
 def _compare(options: argparse.Namespace) -> None:
     from ds2f import workflow
 
     methods = (options.first_method, options.second_method)
-    workflow.compare(options.first, options.second, methods, _config(options))
+    workflow.compare(options.first, options.second, methods, config_of(options))
 
 
 def _run(options: argparse.Namespace) -> None:
     from ds2f import workflow
 
-    workflow.run(_config(options), options.workers)
+    workflow.run(config_of(options), options.workers)
 
 
 def _demo(options: argparse.Namespace) -> None:

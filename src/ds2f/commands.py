@@ -4,19 +4,15 @@ arguments in, sentences out, and everything heavy is imported by the command tha
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
-Command: TypeAlias = Callable[[str, object, str], argparse.ArgumentParser]
-"""(name, what runs it, its help) to its parser."""
+from ds2f.arguments import Command, add_database, add_device, add_model, config_of, database_of
 
 
 def add(command: Command) -> None:
     sub = command("describe", _describe, "what a voice says of its speaker, and how sure that is")
     sub.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING", help="sound or video, any common format")
-    sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
-    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    add_model(sub)
 
     sub = command("match", _match, "which of some faces fits a voice best, and how sure that is")
     sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
@@ -28,15 +24,16 @@ def add(command: Command) -> None:
     sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that the paths are relative to")
     sub.add_argument("--encoder", metavar="SPEC", help="default: the first of the configuration")
     sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
-    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    add_device(sub)
 
     sub = command("serve", _serve, "a page to record a voice and watch faces appear")
     sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
-    sub.add_argument("--port", type=int, default=7860, help="default: 7860; 0 = any that is free")
-    sub.add_argument("--model", metavar="MODEL", help="folder, or id on the Hub (default: what ships with ds2f)")
-    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    sub.add_argument("--port", type=int, default=7860, metavar="N", help="default: 7860; 0 = any that is free")
+    add_model(sub)
 
-    sub = command("push", _push, "send a model to the Hugging Face Hub, with a card of what was measured")
+    sub = command(
+        "push", _push, "send a model to the Hugging Face Hub, with a card of what was measured", configured=False
+    )
     sub.add_argument("model", type=Path, metavar="FOLDER", help="as ds2f train writes it")
     sub.add_argument("repo", metavar="OWNER/NAME", help="made if it is not there")
     sub.add_argument("--metrics", type=Path, metavar="FILE", help="metrics.json of ds2f evaluate, for the card")
@@ -45,25 +42,24 @@ def add(command: Command) -> None:
 
     sub = command("forget", _forget, "remove a person: rows, vectors, recordings and faces drawn for them")
     sub.add_argument("identity", metavar="IDENTITY", help="name, or corpus/name")
-    sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
+    add_database(sub)
     sub.add_argument("--faces", type=Path, metavar="FOLDER", help="faces drawn for the dataset (default: configured)")
     sub.add_argument("--keep-files", action="store_true", help="leave the original recordings and pictures")
     sub.add_argument("--yes", action="store_true", help="do not ask")
 
-    command("doctor", _doctor, "what is installed, what is missing, and the command that mends it")
+    command("doctor", _doctor, "what is installed, what is missing, and the command that mends it", configured=False)
 
-    sub = command("completion", _completion, "the script by which a shell completes ds2f's words")
+    sub = command("completion", _completion, "the script by which a shell completes ds2f's words", configured=False)
     sub.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
 
 def _describe(options: argparse.Namespace) -> int:
-    from ds2f.config import load
     from ds2f.console import err, out
     from ds2f.errors import ItemError
     from ds2f.extras import installed
     from ds2f.pipeline import Speech2Face
 
-    config = load(options.config)
+    config = config_of(options)
     model = Speech2Face.from_pretrained(options.model, device=options.device, audio=config.audio)
     heard = 0
     for path in options.recordings:
@@ -81,22 +77,20 @@ def _describe(options: argparse.Namespace) -> int:
 
 def _match(options: argparse.Namespace) -> int:
     from ds2f import workflow
-    from ds2f.config import load
 
-    return workflow.match(options.voice, options.faces, options.model, load(options.config))
+    return workflow.match(options.voice, options.faces, options.model, config_of(options))
 
 
 def _verify(options: argparse.Namespace) -> None:
     from ds2f import workflow
-    from ds2f.config import load
 
-    workflow.verify(options.trials, options.root, options.encoder, options.out, load(options.config), options.device)
+    workflow.verify(options.trials, options.root, options.encoder, options.out, config_of(options), options.device)
 
 
 def _serve(options: argparse.Namespace) -> None:
     from ds2f.page.serve import serve
 
-    serve(options.model, options.host, options.port, options.device)
+    serve(options.model, options.host, options.port, options.device, config_of(options).audio)
 
 
 def _push(options: argparse.Namespace) -> None:
@@ -109,13 +103,11 @@ def _push(options: argparse.Namespace) -> None:
 
 
 def _forget(options: argparse.Namespace) -> None:
-    from ds2f.config import load
     from ds2f.dataset.forget import ask_and_forget
 
-    config = load(options.config)
-    database = options.database or config.path(config.paths.database)
+    config = config_of(options)
     faces = options.faces or config.path(config.paths.faces)
-    ask_and_forget(database, options.identity, faces, options.keep_files, options.yes)
+    ask_and_forget(database_of(options, config), options.identity, faces, options.keep_files, options.yes)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -38,6 +38,7 @@ class Bar:
         self.task = self.progress.add_task(stage, total=None, note="") if self.progress else None
         self.started = time.monotonic()
         self.shown = 0.0
+        self.ended: tuple[int, str] | None = None  # what the last line said: an end is often told twice
         self.before: int | None = None  # done by an earlier run: no measure of this one's speed
 
     def update(self, done: int, total: int, note: str = "") -> None:
@@ -47,13 +48,14 @@ class Bar:
             self.progress.update(self.task, completed=done, total=total, note=note)
             return
         now = time.monotonic()
-        if done < total and now - self.shown < LINE_SECONDS:
+        if self.ended == (done, note) or (done < total and now - self.shown < LINE_SECONDS):
             return
-        self.shown = now
+        self.shown, self.ended = now, (done, note) if done >= total else None
         passed = now - self.started
         fresh = done - self.before
         left = f", {_clock(passed / fresh * (total - done))} left" if fresh > 0 and done < total else ""
-        err.print(f"{self.stage}: {done:,} of {total:,}, {_clock(passed)} passed{left}{'  ' + note if note else ''}")
+        text = f"{self.stage}: {done:,} of {total:,}, {_clock(passed)} passed{left}{'  ' + note if note else ''}"
+        err.print(text, markup=False)
 
 
 @contextmanager

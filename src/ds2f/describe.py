@@ -76,9 +76,9 @@ class VoiceDescription:
             lines.append(f"pitch       {self.pitch:.0f} Hz, spread {self.pitch_spread or 0:.1f} semitones")
         if self.rate is not None:
             lines.append(f"rate        {self.rate:.1f} syllables/s")
-        lines.append(f"gender      {', '.join(f'{n} {p:.0%}' for n, p in self.gender.probabilities.items())}")
+        lines.append(f"gender      {', '.join(f'{n} {100 * p:.0f} %' for n, p in self.gender.probabilities.items())}")
         lines.append(f"age         about {middle:.0f} years; 80 % between {low:.0f} and {high:.0f}")
-        lines.append(f"determined  {self.determined:.0%} of the face; the rest is imagined")
+        lines.append(f"determined  {100 * self.determined:.0f} % of the face; the rest is imagined")
         return "\n".join(lines)
 
 

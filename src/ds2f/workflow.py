@@ -48,7 +48,6 @@ def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -
         note = f"; {left_out:,} other files left out" if left_out else ""
         note += f"; {forgotten:,} of people who were forgotten left out" if forgotten else ""
         out.print(f"{folder}: {len(items):,} files, {added:,} new, {changed:,} changed{note}.")
-    out.print(f"The dataset is {database}. Next: ds2f extract")
 
 
 def extract(database: Path, config: Config, workers: int, retry_failed: bool = False, shard: str = "") -> None:
@@ -200,8 +199,8 @@ def match(voice: Path, faces: Sequence[Path], folder: Path | None, config: Confi
     for title in ("face", "fits the voice", "of these, the one"):
         table.add_column(title, justify="left" if title == "face" else "right")
     for m in found.faces:
-        table.add_row(str(m.face), f"{m.fits:.0%}", f"{m.share:.0%}")
-    table.add_row("chance", "50%", f"{1 / len(found.faces):.0%}")
+        table.add_row(str(m.face), f"{100 * m.fits:.0f} %", f"{100 * m.share:.0f} %")
+    table.add_row("chance", "50 %", f"{100 / len(found.faces):.0f} %")
     out.print(table)
     err.print("A voice says little about a face. This is a guess over many people and identifies nobody.")
     return 1 if found.refused else 0
@@ -227,7 +226,7 @@ def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: 
         err.print(f"ds2f verify: and {len(found.refused) - REFUSED_SHOWN:,} more, all named in verification.json")
     low, high = found.eer_interval
     out.print(f"{found.encoder}: {found.trials:,} trials, {found.left_out:,} left out")
-    out.print(f"equal error rate {found.eer:.1%} [{low:.1%}, {high:.1%}]")
+    out.print(f"equal error rate {100 * found.eer:.1f} % [{100 * low:.1f}-{100 * high:.1f}]")
     out.print(f"minDCF {found.min_dcf_01:.3f} at P_target 0.01, {found.min_dcf_05:.3f} at 0.05")
     out.print(f"Curve: {folder / 'roc.png'}   Numbers: {folder / 'verification.json'}")
 

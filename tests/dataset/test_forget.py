@@ -155,6 +155,8 @@ def test_it_asks_first_and_names_must_be_clear(
     assert "delete 3 files for good? Nobody is here to say so" in capsys.readouterr().err
     assert main(["forget", "Nemo", "--database", str(whole)]) == 2
     assert "Nobody in" in capsys.readouterr().err
+    assert main(["forget", GONE[1:], "--database", str(whole)]) == 2
+    assert f"perhaps voxceleb/{GONE}." in capsys.readouterr().err
     with Dataset(whole) as dataset:
         dataset.add_items(whole.parent / "b", "video", [CorpusItem("x.mp4", "folder", GONE, 5, 1)], SplitRule())
         assert _counts(dataset.connection)["videos"] == 6

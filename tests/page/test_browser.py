@@ -94,9 +94,9 @@ def test_upload_see_faces_change_the_seed_see_others(page) -> None:  # type: ign
 
 def test_faces_appear_while_they_are_drawn_and_can_be_stopped(page) -> None:  # type: ignore[no-untyped-def]
     _hear(page, CLIP)
-    page.evaluate("document.getElementById('steps').value = 50; document.getElementById('count').value = 8")
     if page.get_by_label("the quick way").is_visible():
         page.get_by_label("the quick way").uncheck()
+    page.evaluate("document.getElementById('steps').value = 50; document.getElementById('count').value = 8")
     page.get_by_role("button", name="Imagine faces").click()
     page.locator("#results img[src^='data:image/webp']").first.wait_for()
     page.get_by_role("button", name="Stop").click()
@@ -109,6 +109,7 @@ def test_a_bad_file_gets_its_sentence_and_the_page_goes_on(page, tmp_path: Path)
     page.locator("input[type=file]").first.set_input_files(tmp_path / "letter.wav")
     page.get_by_text("Not a media file, or damaged").wait_for()
     assert page.get_by_role("button", name="Imagine faces").is_disabled()
+    assert page.locator("audio").is_hidden(), "there is nothing to play"
     (tmp_path / "large.wav").write_bytes(bytes(2_100_000))
     page.locator("input[type=file]").first.set_input_files(tmp_path / "large.wav")
     page.get_by_text("larger than 2 MB").wait_for()
@@ -128,6 +129,28 @@ def test_two_voices_are_compared_seed_by_seed(page) -> None:  # type: ignore[no-
     assert len(set(faces)) == 8
     assert [title.inner_text() for title in page.locator("#results h3").all()] == ["First voice", "Second voice"]
     assert page.get_by_alt_text("Imagined face for the second voice, seed 2").count() == 1
+    page.get_by_role("button", name="Remove this voice").click()
+    assert page.locator(".voice").count() == 1
+    assert page.locator(".voice h3").is_hidden()
+    assert page.get_by_role("button", name="Compare").is_visible()
+    assert _draw(page) == faces[:4]
+
+
+def test_the_quick_way_and_the_fine_one_keep_their_steps(page) -> None:  # type: ignore[no-untyped-def]
+    quick, steps = page.get_by_label("the quick way"), page.locator("#steps")
+    if quick.is_hidden():
+        pytest.skip("the model in the box has no fast decoder")
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    taught = steps.input_value()
+    assert (steps.is_disabled(), page.locator("#steps-shown").inner_text()) == (True, taught)
+    quick.uncheck()
+    assert (steps.is_enabled(), steps.input_value()) == (True, "10")
+    steps.fill("20")
+    quick.check()
+    assert steps.input_value() == taught
+    quick.uncheck()
+    assert steps.input_value() == "20"
 
 
 def test_a_guide_picture_is_followed_and_can_be_taken_away(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -53,9 +53,11 @@ def find(dataset: Dataset, identity: str) -> Person | None:
         corpus, _, name = identity.partition("/")
         if is_forgotten(sql, corpus, name):
             return None
+        like = sql.execute("SELECT corpus || '/' || name FROM identities WHERE instr(name, ?) LIMIT 3", (identity,))
+        hint = f"perhaps {' or '.join(found)}" if (found := [row[0] for row in like]) else "names are corpus/name"
         raise UserError(
-            f"Nobody in {dataset.path} is called {identity!r}; names are corpus/name, as in: "
-            f'sqlite3 {dataset.path} "SELECT corpus, name FROM identities"'
+            f"Nobody in {dataset.path} is called {identity!r}; {hint}. "
+            f'All names: sqlite3 {dataset.path} "SELECT corpus, name FROM identities"'
         )
     if len(rows) > 1:
         names = ", ".join(f"{row['corpus']}/{row['name']}" for row in rows)

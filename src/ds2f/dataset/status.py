@@ -42,7 +42,7 @@ def as_json(path: Path) -> None:
 
 
 def print_status(path: Path) -> None:
-    """Tables: files, corpora, splits, failures."""
+    """Tables: files, corpora, splits, models, failures."""
     with Dataset(path) as dataset:
         out.print(f"[bold]{path}[/]")
         table = _table("files", "done", "failed", "waiting")
@@ -62,9 +62,9 @@ def print_status(path: Path) -> None:
         out.print(table)
         models = dataset.models()
         if models:
-            table = _table("model", "rows")
+            table = _table("model", "of", "rows")
             for where, model, rows in models:
-                table.add_row(f"{model}  [dim]{where.replace('_', ' ')}[/]", f"{rows:,}")
+                table.add_row(model, where.replace("_", " "), f"{rows:,}")
             out.print(table)
         failures = dataset.failure_counts()
         if failures:
@@ -82,7 +82,7 @@ def print_status(path: Path) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 3, 0, 0), title_justify="left")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 or column == "stage" else "right", overflow="fold")
+        table.add_column(column, justify="left" if i == 0 or column in ("of", "stage") else "right", overflow="fold")
     return table
 
 

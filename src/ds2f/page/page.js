@@ -5,6 +5,7 @@ const voices = []; // {name, text: what the server calls the voice, or null}
 let about;
 let drawing = null; // AbortController of the drawing that runs
 let sampled = 0;
+let otherSteps; // of the way of drawing that is not chosen, the quick or the fine one
 
 // ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -45,12 +46,19 @@ const readUrl = (file) => new Promise((resolve, reject) => {
 // ── voices ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 function addVoice() {
-  const voice = { name: voices.length ? "Second voice" : "Voice", text: null };
+  const voice = { name: "", text: null };
   voices.push(voice);
   const card = $("voice-template").content.firstElementChild.cloneNode(true);
   const find = (selector) => card.querySelector(selector);
-  find("h3").textContent = voice.name;
-  find("h3").hidden = voices.length === 1;
+  find(".remove").hidden = voices.length === 1;
+  find(".remove").addEventListener("click", () => {
+    if (card.recorder) card.recorder.stop();
+    voices.pop();
+    card.remove();
+    nameVoices();
+    ready();
+    $("compare").focus();
+  });
   find("input").addEventListener("change", (event) => {
     if (event.target.files[0]) hear(voice, card, event.target.files[0], event.target.files[0].name);
     event.target.value = "";
@@ -72,7 +80,18 @@ function addVoice() {
     if (file) hear(voice, card, file, file.name);
   });
   $("voices").append(card);
+  nameVoices();
   return card;
+}
+
+function nameVoices() {
+  const alone = voices.length === 1;
+  document.querySelectorAll(".voice h3").forEach((title, i) => {
+    voices[i].name = alone ? "Voice" : ["First voice", "Second voice"][i];
+    title.textContent = voices[i].name;
+    title.hidden = alone;
+  });
+  $("compare").hidden = !alone;
 }
 
 function say(element, text, bad = false) {
@@ -82,23 +101,23 @@ function say(element, text, bad = false) {
 
 async function hear(voice, card, data, name) {
   const heard = card.querySelector(".heard");
-  const description = card.querySelector(".description");
+  const player = card.querySelector("audio");
   voice.text = null;
-  description.hidden = true;
+  card.querySelector(".description").hidden = true;
+  player.hidden = true;
   ready();
   if (data.size > about.limits.upload_mb * 1e6) {
     say(heard, `${name} is larger than ${about.limits.upload_mb} MB; a minute of speech is enough.`, true);
     return;
   }
   say(heard, `Listening to ${name} …`);
-  const player = card.querySelector("audio");
-  URL.revokeObjectURL(player.src);
-  player.src = URL.createObjectURL(data);
-  player.hidden = false;
   try {
     const told = await (await ask("/listen", { method: "POST", body: data })).json();
     voice.text = told.voice;
     say(heard, `Heard ${name}.`);
+    URL.revokeObjectURL(player.src);
+    player.src = URL.createObjectURL(data);
+    player.hidden = false;
     describe(card, told.description);
   } catch (error) {
     say(heard, error.message, true);
@@ -203,7 +222,7 @@ function showOutputs() {
   $("variety-shown").textContent = Number($("variety").value).toFixed(2);
   const fast = about.fast > 0 && $("fast").checked;
   $("steps").disabled = fast;
-  $("steps-shown").textContent = fast ? about.fast : $("steps").value;
+  $("steps-shown").textContent = $("steps").value;
 }
 
 async function wanted(heard) {
@@ -309,25 +328,22 @@ about = await (await ask("/about")).json();
 $("model").textContent = `Model ${about.model}, ${about.size} px.`;
 $("count").max = about.limits.count;
 $("steps").max = about.limits.steps;
-$("steps").value = about.defaults.steps;
+$("steps").value = about.fast || about.defaults.steps;
+otherSteps = about.defaults.steps;
 $("fast-field").hidden = !about.fast;
 $("variety").value = about.defaults.temperature;
 $("guide-field").hidden = !about.guide;
 showOutputs();
 addVoice();
-$("compare").addEventListener("click", () => {
-  voices[0].name = "First voice";
-  const title = document.querySelector(".voice h3");
-  title.textContent = "First voice";
-  title.hidden = false;
-  $("compare").hidden = true;
-  addVoice().querySelector(".record").focus();
-});
+$("compare").addEventListener("click", () => addVoice().querySelector(".record").focus());
 $("dice").addEventListener("click", () => { $("seed").value = Math.floor(Math.random() * 1e6); });
 $("guide").addEventListener("change", () => { $("no-guide").hidden = !$("guide").files.length; });
 $("no-guide").addEventListener("click", () => {
   $("guide").value = "";
   $("no-guide").hidden = true;
+});
+$("fast").addEventListener("input", () => {
+  [otherSteps, $("steps").value] = [$("steps").value, otherSteps];
 });
 for (const name of ["variety", "steps", "fast"]) $(name).addEventListener("input", showOutputs);
 $("settings").addEventListener("submit", draw);

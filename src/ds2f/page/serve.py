@@ -13,8 +13,11 @@ from ds2f.extras import first_line, optional
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(model: str | None, host: str, port: int, device: str) -> None:
-    """Serve until stopped. port: 0 = any that is free. Raises UserError if the model or the port cannot be had."""
+def serve(model: str | None, host: str, port: int, device: str, audio: Audio = Audio()) -> None:
+    """Serve until stopped. port: 0 = any that is free; audio: how voices are heard.
+
+    Raises UserError if the model or the port cannot be had.
+    """
     uvicorn = optional("uvicorn", "demo", "The page")
     optional("starlette", "demo", "The page")
     from ds2f.page.guard import Limits
@@ -24,7 +27,7 @@ def serve(model: str | None, host: str, port: int, device: str) -> None:
     from ds2f.page.app import LOCAL, make_app  # brings torch, which takes seconds: not before the port is ours
     from ds2f.pipeline import Speech2Face
 
-    audio = replace(Audio(), max_seconds=limits.seconds)
+    audio = replace(audio, max_seconds=min(audio.max_seconds, limits.seconds))
     loaded = Speech2Face.from_pretrained(model, device=device, audio=audio)
     own = host in LOOPBACK
     app = make_app(loaded, limits, LOCAL if own else ("*",))

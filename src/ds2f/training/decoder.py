@@ -167,10 +167,11 @@ class DecoderTask:
         whole = whole if len(whole) > 1000 else torch.arange(self.size)
         some = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
         parts = some.split(1000)  # all of them at once as floats would be gigabytes at 128 px
-        mean = sum(pixels_of(self.data, part).mean(0) * len(part) for part in parts) / len(some)
-        squares = [(pixels_of(self.data, part) - mean).square().mean() * len(part) for part in parts]
+        count = len(some)
+        mean = torch.stack([pixels_of(self.data, part).sum(0) for part in parts]).sum(0) / count
+        squares = torch.stack([(pixels_of(self.data, part) - mean).square().mean((1, 2, 3)).sum() for part in parts])
         self.model.image_mean.copy_(mean)
-        self.model.image_std.copy_((sum(squares) / len(some)).sqrt())
+        self.model.image_std.copy_((squares.sum() / count).sqrt())
         for name in self.model.config.conditions:
             if name in self.data.conditions:
                 self.model.conditioning.set_statistics(name, self.data.of(name))

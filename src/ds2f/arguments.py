@@ -1,0 +1,71 @@
+"""What the commands' arguments have in common: how they are shown, checked, and added to a command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+if TYPE_CHECKING:
+    from ds2f.config import Config
+
+EXIT_USER_ERROR = 2
+
+Command: TypeAlias = Callable[..., argparse.ArgumentParser]
+"""(name, what runs it, its help, configured=True: takes --config) to its parser."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says a mistake in one sentence, where argparse prints every option first, and leaves room for long options."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given, formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32))
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USER_ERROR, f"{self.prog}: {message}; see: {self.prog} --help\n")
+
+
+def positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+    return value
+
+
+def add_config(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: ds2f.toml if it is here)")
+
+
+def add_database(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
+
+
+def add_device(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
+
+def add_model(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--model", help="folder, or id on the Hub (default: what ships with ds2f)")
+    add_device(sub)
+
+
+def add_out(sub: argparse.ArgumentParser, text: str) -> None:
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=text)
+
+
+def add_workers(sub: argparse.ArgumentParser) -> None:
+    cores = os.cpu_count() or 1
+    sub.add_argument("--workers", type=positive, default=cores, metavar="N", help="processes (default: all cores)")
+
+
+def config_of(options: argparse.Namespace) -> Config:
+    from ds2f.config import load
+
+    return load(options.config)
+
+
+def database_of(options: argparse.Namespace, config: Config) -> Path:
+    path: Path | None = options.database
+    return path or config.path(config.paths.database)
