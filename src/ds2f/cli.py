@@ -157,7 +157,7 @@ def _model_commands(command: Command) -> None:
     sub.add_argument(
         "--split", choices=("train", "val", "test"), default="test", help="with --database (default: test)"
     )
-    sub.add_argument("--count", type=positive, metavar="N", help="faces per recording")
+    sub.add_argument("--count", type=positive, metavar="N", help="faces per recording (4) or per clip of a dataset (1)")
     sub.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same face")
     sub.add_argument("--steps", type=positive, metavar="N", help="sampler steps: more is finer and slower")
     sub.add_argument("--sampler", choices=("multistep", "heun", "euler"), help="how the steps are taken")
@@ -306,7 +306,9 @@ def _generate(options: argparse.Namespace) -> int:
     if options.database and any(wish is not None for wish in wishes):
         raise UserError("Wishes such as --age and --guide are for recordings; leave them out with --database.")
     if options.database:
-        workflow.generate_dataset(options.database, options.split, options.out, config, options.device, options.size)
+        workflow.generate_dataset(
+            options.database, options.split, options.out, config, options.device, options.size, options.count or 1
+        )
         return 0
     wish = make_wish(*wishes)
     return workflow.generate_files(options.recordings, options.out, config, options.device, options.size, wish)

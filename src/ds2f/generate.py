@@ -72,10 +72,11 @@ def from_files(
 
 
 def from_dataset(
-    model: Speech2Face, dataset: Dataset, split: str, out: Path, seed: int, settings: Settings,
+    model: Speech2Face, dataset: Dataset, split: str, out: Path, count: int, seed: int, settings: Settings,
     progress: Report | None = None,
 ) -> Written:  # fmt: skip
-    """One face per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png.
+    """`count` faces per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png; of
+    several, by -0.png, -1.png and so on.
 
     Faces that are there already, from the same model, seed and settings, are kept: an interrupted run continues.
     """
@@ -83,10 +84,14 @@ def from_dataset(
     pairs = dataset.pairs(split)
     if not pairs:
         raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
-    voices = voices_of(model, dataset, split, pairs)
-    seeds = [seed + i for i in range(len(pairs))]
+    voices = voices_of(model, dataset, split, pairs).repeat(count, axis=0)
+    seeds = [seed + i for i in range(len(voices))]
     identities = model.identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
-    pictures = [str(PurePosixPath(pair.path).with_suffix(".png")) for pair in pairs]
+    stems = [str(PurePosixPath(pair.path).with_suffix("")) for pair in pairs]
+    pictures = [f"{stem}-{i}.png" if count > 1 else f"{stem}.png" for stem in stems for i in range(count)]
+    clips = [pair.path for pair in pairs for _ in range(count)]
+    if count > 1 and any((out / f"{stem}.png").exists() for stem in stems):
+        raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
     wanted = model.details(settings)
     todo = [i for i, name in enumerate(pictures) if details_of(out / name) != {"seed": seeds[i], **wanted}]
     for start in range(0, len(todo), BATCH):
@@ -99,10 +104,10 @@ def from_dataset(
         for i, face in zip(rows, model.faces(images, identities[rows], chosen, settings), strict=True):
             face.save(out / pictures[i])
         if progress:
-            progress(len(pairs) - len(todo) + start + len(rows), len(pairs), "")
+            progress(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
     if progress:
-        progress(len(pairs), len(pairs), "")
-    entries = [{"input": p.path, "image": n, "seed": s} for p, n, s in zip(pairs, pictures, seeds, strict=True)]
+        progress(len(pictures), len(pictures), "")
+    entries = [{"input": c, "image": n, "seed": s} for c, n, s in zip(clips, pictures, seeds, strict=True)]
     _write_record(out, model, asdict(settings), entries, dict(zip(pictures, identities, strict=True)))
     return Written([out / name for name in pictures], [])
 

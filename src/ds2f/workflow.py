@@ -137,16 +137,19 @@ def generate_files(
     return 0 if not written.refused else 1 if written.faces else 2
 
 
-def generate_dataset(database: Path, split: str, folder: Path, config: Config, device: str, size: int | None) -> None:
-    """Draw one face for every clip of a split."""
+def generate_dataset(
+    database: Path, split: str, folder: Path, config: Config, device: str, size: int | None, count: int = 1
+) -> None:
+    """Draw `count` faces for every clip of a split."""
     from ds2f.dataset import Dataset
     from ds2f.generate import from_dataset
 
     with Dataset(database) as dataset:
         model, settings = _model(config, device, size)
         with bar("generate") as shown:
-            written = from_dataset(model, dataset, split, folder, config.generate.seed, settings, shown.update)
-    out.print(f"{len(written.faces):,} faces in {folder}, one per clip. They are imagined and identify nobody.")
+            written = from_dataset(model, dataset, split, folder, count, config.generate.seed, settings, shown.update)
+    number = "one" if count == 1 else str(count)
+    out.print(f"{len(written.faces):,} faces in {folder}, {number} per clip. They are imagined and identify nobody.")
 
 
 def evaluate(

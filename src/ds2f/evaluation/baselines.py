@@ -20,9 +20,9 @@ _ENOUGH = 3  # train faces that make a mean of their attributes
 class Answers:
     """What one method says to the clips: m faces, several to a clip if it likes.
 
-    kind: images, control or baseline; source: a folder, or a phrase for the report; clips: (m,) int, the clip of each
-    face; vectors: {space: (m, d) float64}, NaN for a clip without a face; real: whether they are photos or look like
-    some, so that realism can be measured; own: they show the true person, whose mean vector therefore knows them;
+    kind: images, together, control or baseline; source: a folder, or a phrase for the report; clips: (m,) int, the clip
+    of each face; vectors: {space: (m, d) float64}, NaN for a clip without a face; real: whether they are photos or look
+    like some, so that realism can be measured; own: they show the true person, whose mean vector therefore knows them;
     files: (m,) pictures, None where there is none; generation: what generation.json says.
     """
 
@@ -115,6 +115,25 @@ def another_photo(subjects: Subjects) -> Answers:
     text = "another true photo of the same person, from another video: the ceiling"
     vectors = {space: found[clips] for space, found in subjects.measured.identities.items()}
     return Answers("another photo", "baseline", text, clips, vectors, real=True, own=True)
+
+
+def together(answers: Answers) -> Answers | None:
+    """What the pictures of a voice have in common: the mean of their unit vectors, as SF2F takes a person's from all
+    their faces (Bai et al. 2022, arXiv:2006.05888). None where every clip has one picture."""
+    clips, place = np.unique(answers.clips, return_inverse=True)
+    if len(clips) == len(answers.clips):
+        return None
+
+    def mean(vectors: np.ndarray) -> np.ndarray:
+        seen = ~np.isnan(vectors).any(1)
+        sums = np.zeros((len(clips), vectors.shape[1]))
+        np.add.at(sums, place[seen], _unit(vectors[seen]))
+        sums[np.bincount(place[seen], minlength=len(clips)) == 0] = np.nan
+        return sums / np.linalg.norm(sums, axis=1, keepdims=True) * np.linalg.norm(vectors[seen], axis=1).mean()
+
+    vectors = {space: mean(of) for space, of in answers.vectors.items()}
+    text = f"the mean vector of the pictures that {answers.name} drew for a voice"
+    return Answers(f"{answers.name}, pictures of a voice together", "together", text, clips, vectors)
 
 
 def shuffled(answers: Answers, subjects: Subjects, seed: int = 0) -> Answers:

@@ -25,9 +25,12 @@ def rank_curves(evaluation: Evaluation, curves: Mapping[str, np.ndarray]) -> byt
     figure = _figure(6.0, 4.8)
     axes = figure.add_subplot()
     images = [m.name for m in evaluation.methods if m.kind == "images"]
+    means = [m.name for m in evaluation.methods if m.kind == "together"]
     others = [m.name for m in evaluation.methods if m.kind == "baseline"]
     for i, name in enumerate(images):
         _curve(axes, curves[name], name, COLOURS[i % len(COLOURS)], 2.4, "-")
+    for i, name in enumerate(means):
+        _curve(axes, curves[name], name, COLOURS[::-1][i % len(COLOURS)], 2.0, "--")
     for i, name in enumerate(others):
         _curve(axes, curves[name], name, BASELINES[i % len(BASELINES)], 1.2, STYLES[i % len(STYLES)])
     _curve(axes, curves["chance within gender"], "chance within gender", "#ecd9b0", 4, "-")

@@ -73,7 +73,7 @@ def render_report(
         e=evaluation,
         kinds={
             kind: [method for method in evaluation.methods if method.kind == kind]
-            for kind in ("images", "control", "baseline")
+            for kind in ("images", "together", "control", "baseline")
         },
         drawn=drawn,
         seen=seen,

@@ -191,7 +191,8 @@ class GroupResult:
 class MethodResult:
     """One row of the tables.
 
-    kind: images, control (our images given to other clips) or baseline; source: the folder, or what the baseline is;
+    kind: images, together (the mean of several images of a clip), control (images given to other clips) or baseline;
+    source: the folder, or what else it is;
     clips: it is measured on (those where it exists at all); pictures: found; faces: pictures with a usable face;
     missing: clips without a picture; faceless: pictures without a usable face (both count as chance in retrieval);
     spaces: {face encoder: results}; per_clip: {measure: one value per clip, in the order of `Evaluation.clips`, None

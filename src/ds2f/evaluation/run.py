@@ -21,7 +21,7 @@ from ds2f.dataset.clips import leaks
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation import subjects as measured_subjects
-from ds2f.evaluation.baselines import Answers, baselines, shuffled
+from ds2f.evaluation.baselines import Answers, baselines, shuffled, together
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.embed import Embed, Progress, embed_pictures, embedder, find_pictures
 from ds2f.evaluation.guided import Guided, Restorer
@@ -79,7 +79,9 @@ def evaluate(
     guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
 
     scorer = Scorer(subjects, model, settings.bootstrap, seed, inception)
-    methods = [*pictures, *(shuffled(answers, subjects, seed) for answers in pictures), *baselines(subjects, seed)]
+    means = [mean for answers in pictures if (mean := together(answers)) is not None]
+    controls = [shuffled(answers, subjects, seed) for answers in pictures]
+    methods = [*pictures, *means, *controls, *baselines(subjects, seed)]
     evaluation = Evaluation(
         version=VERSION,
         split=split,
