@@ -7,7 +7,7 @@ import pytest
 
 from ds2f.dataset.clips import ClipFacts
 from ds2f.dataset.queries import Pair
-from ds2f.evaluation.baselines import Answers, attributes_only, baselines, shuffled
+from ds2f.evaluation.baselines import Answers, attributes_only, baselines, shuffled, together
 from ds2f.evaluation.subjects import Split, Subjects, references
 from ds2f.types import FaceLabels
 
@@ -97,6 +97,19 @@ def test_shuffled_faces_are_given_to_other_people(subjects: Subjects) -> None:
         assert given.clips[5] == given.clips[6]
         assert len(set(given.clips)) == 6
         assert (given.name, given.kind) == ("ours, voices shuffled", "control")
+
+
+def test_pictures_of_a_voice_together_are_their_mean_direction() -> None:
+    east, north, nothing = [2.0, 0.0], [0.0, 1.0], [np.nan, np.nan]
+    vectors = {"dlib": np.array([east, north, north, nothing, nothing])}
+    mean = together(Answers("ours", "images", "folder", np.array([0, 0, 3, 3, 4]), vectors, real=True))
+    assert mean is not None
+    assert mean.clips.tolist() == [0, 3, 4]
+    unit = mean.vectors["dlib"] / np.linalg.norm(mean.vectors["dlib"], axis=1, keepdims=True)
+    np.testing.assert_allclose(unit, [[0.5**0.5, 0.5**0.5], [0, 1], nothing], err_msg="a long vector says no more")
+    assert (mean.kind, mean.real) == ("together", False)
+    alone = Answers("ours", "images", "folder", np.arange(5), vectors)
+    assert together(alone) is None
 
 
 def test_without_train_there_is_still_a_random_face(subjects: Subjects) -> None:

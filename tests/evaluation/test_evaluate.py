@@ -169,7 +169,10 @@ def test_several_faces_of_a_voice_are_averaged(database: Path, pairs: list[Pair]
     assert three.variety is not None
     assert three.variety.of_voice is not None
     assert three.variety.of_voice.value > 0.5
-    assert result.methods[1].kind == "control"
+    together = result.methods[1]
+    assert (together.name, together.kind) == ("three, pictures of a voice together", "together")
+    assert together.spaces["dlib"].centred_cosine["all"].median_rank.value < 8, "a third of it points the right way"
+    assert result.methods[2].kind == "control"
 
 
 def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path) -> None:

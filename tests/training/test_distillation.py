@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import euler, multistep
 from ds2f.models import store
 from ds2f.models.conditioning import Condition
@@ -17,10 +18,11 @@ from ds2f.models.prior import Prior, PriorConfig
 from ds2f.pipeline import Speech2Face
 from ds2f.settings import Settings
 from ds2f.training.decoder import DecoderTask
-from ds2f.training.distillation import DistillationTask
+from ds2f.training.distillation import DistillationTask, heard_identities
 from ds2f.training.loop import Options, train
 from helpers import tiny_decoder
 from made_up_faces import SIZE, made_up_faces
+from people import paired_dataset
 
 CPU = torch.device("cpu")
 
@@ -66,6 +68,31 @@ def test_every_condition_can_be_taught_and_the_same_generator_gives_the_same_los
         once, again = (task.loss(torch.arange(8), torch.Generator().manual_seed(seed)) for _ in range(2))
         assert torch.isfinite(once)
         assert once == again
+
+
+def test_half_of_whom_it_is_taught_are_heard_in_voices() -> None:
+    faces, generator = made_up_faces(64, 0), torch.Generator().manual_seed(0)
+    heard = torch.full((10, faces.of("identity").shape[1]), 7.0)
+    task = DistillationTask(tiny_decoder(), faces, faces, CPU, steps=4, heard=heard)
+    told = torch.cat([task._told(faces, torch.arange(64), generator)["identity"].value for _ in range(20)])
+    assert 0.45 < (told == 7.0).all(1).float().mean() < 0.55
+
+
+def test_whom_a_prior_hears_lie_around_what_it_expects(dataset: Dataset, tmp_path: Path) -> None:
+    assert heard_identities(dataset, tmp_path) is None, "there is no prior"
+    paired_dataset(dataset, 60)
+    model = Speech2Face.from_pretrained(device="cpu")
+    store.save(tmp_path, model.prior, {})
+    store.save(tmp_path, model.decoder, {})
+    heard, count = heard_identities(dataset, tmp_path), len(dataset.pairs("train"))
+    assert heard is not None
+    assert heard.shape == (12 * count, 128), "four weights by three temperatures"
+    drawn = heard.unflatten(0, (4, 3, count))
+    further = drawn[1:, 0] - drawn[:-1, 0]
+    assert (further[0].norm(dim=1) > 0.01).all()
+    torch.testing.assert_close(further[1:], further[:1].expand_as(further[1:]), msg="each as far again from the mean")
+    away = (drawn - model.prior.identity_mean).norm(dim=3).mean(2)
+    assert (away[:, 2] > away[:, 0]).all(), "a higher temperature, a wider circle"
 
 
 def test_a_model_draws_with_the_fast_decoder_that_its_own_decoder_taught(

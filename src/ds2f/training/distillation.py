@@ -14,26 +14,33 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ds2f.dataset import Dataset
+from ds2f.dataset.recordings import stored_voices
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import guided
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
+from ds2f.generate import voices_of
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.pictures import to_uint8, write_grid
+from ds2f.pipeline import Speech2Face
 from ds2f.settings import Settings, guidance_of
 from ds2f.training.decoder import DecoderTask, FaceData
 
 TEACHER_STEPS = 8  # at least; they end as near to the converged picture as 19 evaluations of Heun's method
 NOISE = (0.7, 1.0)  # scales of the noise that pictures start from, around `Settings.noise`
 VALIDATED = 64  # faces
+HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.4, 0.8)  # around the defaults of `Settings`
 
 
 class DistillationTask(DecoderTask):
     """See `loop.Task`. steps: of the student; likeness: weight of the loss 1 − cosine between the identity told and
-    that of the finished face."""
+    that of the finished face; heard: (m, d) identities as a prior draws them from voices, which a student mostly draws
+    in use, where there are any."""
 
     def __init__(
         self,
@@ -43,11 +50,13 @@ class DistillationTask(DecoderTask):
         device: torch.device,
         steps: int,
         likeness: float = 0.0,
+        heard: Tensor | None = None,
     ) -> None:
         student = Decoder(replace(teacher.config, few_steps=steps))
         student.load_state_dict(teacher.state_dict())
         super().__init__(student, train, validation, device, likeness, measure=False)
         self.teacher = copy.deepcopy(teacher).to(device).eval().requires_grad_(False)
+        self.heard = None if heard is None else heard.to(device)
         self.every = math.ceil(TEACHER_STEPS / steps)
         self.times, self.fine = times(steps), times(steps * self.every)
 
@@ -109,13 +118,16 @@ class DistillationTask(DecoderTask):
 
     def _told(self, data: FaceData, rows: Tensor, generator: torch.Generator) -> Conditions:
         """What the training of the decoder tells, or every other time the identity alone, as it mostly is; identities
-        of half of the rows lie between two people, where those heard from a voice lie."""
+        of half of the rows lie between two people; half of all are what a prior heard in a voice, if there is one."""
         conditions = self._batch(data, rows, generator)[1]
         n = len(rows)
         told = conditions["identity"]
         share = torch.rand(n, generator=generator).where(torch.rand(n, generator=generator) < 0.5, 1.0)
         share = share.to(told.value)[:, None]
         mixed = share * told.value + (1 - share) * told.value.roll(1, 0)
+        if self.heard is not None:
+            some = self.heard[torch.randint(len(self.heard), (n,), generator=generator).to(self.heard.device)]
+            mixed = some.where((torch.rand(n, 1, generator=generator) < 0.5).to(some.device), mixed)
         if torch.rand((), generator=generator) < 0.5:
             conditions = {"identity": Condition.of(mixed)}
         else:
@@ -133,3 +145,19 @@ class DistillationTask(DecoderTask):
         size, (low, high) = self.model.config.size, NOISE
         scale = low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator)
         return (scale * torch.randn(n, 3, size, size, generator=generator)).to(self.device)
+
+
+def heard_identities(dataset: Dataset, folder: Path) -> Tensor | None:
+    """(m, d): whom the model in a folder hears in the voices of the train split, from hardly to clearly. None without a
+    prior, or without the voices that it hears by."""
+    if not (folder / "prior.json").exists():
+        return None
+    model, pairs = Speech2Face.from_pretrained(folder, device="cpu"), dataset.pairs("train")
+    if not pairs or any(name not in stored_voices(dataset) for name in model.prior.config.voices):
+        return None
+    voices = voices_of(model, dataset, "train", pairs)
+    drawn = [
+        model.identities(voices, range(i * len(voices), (i + 1) * len(voices)), temperature, voice_guidance=weight)
+        for i, (weight, temperature) in enumerate(itertools.product(HEARD_WEIGHTS, HEARD_TEMPERATURES))
+    ]
+    return torch.from_numpy(np.concatenate(drawn))

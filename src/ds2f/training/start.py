@@ -26,7 +26,7 @@ from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_scores, scores
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
 from ds2f.training.decoder import DecoderTask, FaceData, load_faces, spoken_languages
-from ds2f.training.distillation import DistillationTask
+from ds2f.training.distillation import DistillationTask, heard_identities
 from ds2f.training.loop import Options, Progress, Step, Task, train
 from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import load_pairs
@@ -113,8 +113,8 @@ def fast_decoder_job(database: Path, runs: Path, settings: Train, sample: bool =
     teacher, taught_by = store.load_decoder(runs / "model"), store.digest(runs / "model", "decoder")
     with Dataset(database) as dataset:
         held_out, faces = _faces(dataset, teacher.config.size, settings.voices, teacher.config.languages, sample)
-        data = dataset.fingerprint()
-    task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness)
+        heard, data = heard_identities(dataset, runs / "model"), dataset.fingerprint()
+    task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness, heard)
     if settings.compile and not sample:
         task.model.compile()
         task.teacher.compile()
