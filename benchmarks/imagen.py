@@ -2,11 +2,11 @@
 training time gives. One run, one machine, the same faces.
 
 pip install imagen-pytorch accelerate transformers datasets   # in an environment of its own beside ds2f
-python benchmarks/imagen.py DATABASE [--seconds 300] [--faces 128]
+python benchmarks/imagen.py DATABASE [--seconds 300] [--faces 128] [--steps 100]
 
 Both are told the identity vector: imagen as a text of one token. Its U-Net is as wide as makes it similar in
 parameters. A face at its research setting, two U-Nets of 1,000 steps each (64 px, then 128 px) with guidance, is
-extrapolated from 10 measured steps of each; the faces for the Fréchet distance take 100 steps instead of 1,000. It
+extrapolated from 10 measured steps of each; the faces for the Fréchet distance take fewer steps than its 1,000. It
 imports torchvision, whose registry build does not load beside a CPU build of torch: the few names it takes from there
 are stood in for. Its text encoder is never loaded, only asked for its width.
 """
@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("database", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0, help="of training, each")
     parser.add_argument("--faces", type=int, default=128, help="for the Fréchet distance")
+    parser.add_argument("--steps", type=int, default=100, help="in which imagen draws them")
     options = parser.parse_args()
     library = import_imagen()
     with Dataset(options.database) as dataset:
@@ -164,7 +165,7 @@ def main() -> None:
         cost = 1000 * options.seconds / (steps * BATCH)
         started = time.perf_counter()
         if model is theirs:
-            faces = torch.cat([theirs.draw(part, 100) for part in told.split(32)])
+            faces = torch.cat([theirs.draw(part, options.steps) for part in told.split(32)])
         else:
             faces = torch.cat([model.draw(part, generator) for part in told.split(32)])
         seconds = (time.perf_counter() - started) / len(told)

@@ -64,6 +64,7 @@ def test_bad_input_gets_a_sentence(faces: list[Path], tmp_path: Path, capsys: py
     picture(tmp_path / "noise.png")
     for arguments, sentence in (
         ((str(tmp_path / "nowhere.wav"), face), "nowhere.wav"),
+        ((voice, face, str(tmp_path / "nowhere.png")), "There is no picture"),
         ((str(tmp_path / "silent.wav"), face), "silence"),
         ((str(tmp_path / "hiss.wav"), face), "no speech found"),
         ((voice, str(tmp_path / "noise.png")), "None of the pictures shows a face"),

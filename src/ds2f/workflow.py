@@ -191,6 +191,9 @@ def compare(first: Path, second: Path, methods: tuple[str | None, str | None], c
 
 def match(voice: Path, faces: Sequence[Path], folder: Path | None, config: Config) -> int:
     """Say which face fits a voice best. Returns 0, or 1 if some picture shows no usable face."""
+    for path, what in ((voice, "recording"), *((face, "picture") for face in faces)):
+        if not path.exists():  # said now, and not after the models are loaded
+            raise UserError(f"There is no {what} {path}; check the path.")
     from rich.table import Table
 
     from ds2f.match import Matcher
