@@ -67,8 +67,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Speech2Face:
         people(dataset, 200)
     for train in (train_prior, train_decoder, train_fast_decoder):
         train(folder / "d.db", folder / "runs", TINY)
-    heard = Audio(encoders=["resemblyzer", "wespeaker:v2.1.onnx"])
-    return Speech2Face.from_pretrained(folder / "runs" / "model", device="cpu", audio=heard)
+    return Speech2Face.from_pretrained(folder / "runs" / "model", device="cpu")
 
 
 def colour(
@@ -111,6 +110,15 @@ def test_one_encoder_alone_is_enough_and_has_its_own_weight(model: Speech2Face) 
     )
     assert much[1] - little[1] > 3 * abs(much[0] - little[0])
     assert much[1] - little[1] > 3
+
+
+def test_only_who_hears_a_recording_must_say_where_the_encoder_lies(model: Speech2Face) -> None:
+    sound = (np.zeros(16000, np.float32), 16000)
+    with pytest.raises(UserError, match=r"hears wespeaker/v2.1; say where it lies in \[audio\] encoders"):
+        model.hear(sound)
+    told = Audio(encoders=["resemblyzer", "wespeaker:v2.1.onnx"])
+    with pytest.raises(UserError, match=r"no speaker encoder at v2\.1\.onnx"):
+        Speech2Face.from_pretrained(model.folder, device="cpu", audio=told).hear(sound)
 
 
 def test_the_language_is_a_wish_that_is_drawn(model: Speech2Face) -> None:

@@ -29,6 +29,7 @@ def serve(model: str | None, host: str, port: int, device: str, audio: Audio = A
 
     audio = replace(audio, max_seconds=min(audio.max_seconds, limits.seconds))
     loaded = Speech2Face.from_pretrained(model, device=device, audio=audio)
+    loaded.listener.check()
     own = host in LOOPBACK
     app = make_app(loaded, limits, LOCAL if own else ("*",))
     name = "127.0.0.1" if own else host

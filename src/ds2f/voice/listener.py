@@ -39,24 +39,30 @@ class Listener:
     def __init__(self, audio: Audio, clip_seconds: float, names: Sequence[str] = ("resemblyzer",)) -> None:
         """clip_seconds: length of the clip that is embedded; speech is cut or looped to it. names: of speaker encoders,
         as their rows in a database have them, and "acoustics".
-
-        Raises UserError for an encoder that `audio.encoders` does not say how to load.
         """
         self.audio, self.clip_seconds, self.names = audio, clip_seconds, tuple(names)
-        specs = {"resemblyzer": "resemblyzer", **{name_of(spec): spec for spec in audio.encoders}}
-        for name in names:
-            if name != ACOUSTICS and name not in specs:
-                raise UserError(f"The model hears {name}; say where it lies in [audio] encoders of ds2f.toml.")
-        self._specs = {name: specs[name] for name in names if name != ACOUSTICS}
         self._turn = Lock()
         self._models: tuple[VoiceActivity, dict[str, SpeakerEncoder]] | None = None
 
+    def check(self) -> dict[str, str]:
+        """{speaker encoder: how it is loaded}. Raises UserError for one that `audio.encoders` does not say.
+
+        Not asked for before something is heard: voices that a database holds need no encoder.
+        """
+        known = {"resemblyzer": "resemblyzer", **{name_of(spec): spec for spec in self.audio.encoders}}
+        names = [name for name in self.names if name != ACOUSTICS]
+        for name in names:
+            if name not in known:
+                raise UserError(f"The model hears {name}; say where it lies in [audio] encoders of ds2f.toml.")
+        return {name: known[name] for name in names}
+
     def hear(self, recording: Recording) -> Heard:
-        """Raises ItemError if the recording is missing, damaged, silent, or holds too little speech."""
-        sound = self._sound(recording)
+        """Raises ItemError if the recording is missing, damaged, silent, or holds too little speech; UserError as
+        `check` does."""
+        specs, sound = self.check(), self._sound(recording)
         with self._turn:
             if self._models is None:
-                self._models = VoiceActivity(), {name: load(spec) for name, spec in self._specs.items()}
+                self._models = VoiceActivity(), {name: load(spec) for name, spec in specs.items()}
             activity, encoders = self._models
             speech = find_speech(sound, activity.probabilities(sound), self.audio.min_speech)
             clip = cut(speech, self.clip_seconds).audio
