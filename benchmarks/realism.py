@@ -1,15 +1,17 @@
 """How real the faces look, all together, and how like the people told, for steps, guidance and the fast decoder.
 
-python benchmarks/realism.py DATABASE [--model FOLDER] [--split test] [--faces 500]
+python benchmarks/realism.py DATABASE [--model FOLDER] [--split test] [--faces 500] [--weak FOLDER...]
 
 Identities of some real faces of the split are drawn, and held against the other real faces of the split: Fréchet and
 kernel distance in dlib's space, lower is better, beside what those real faces themselves score. likeness: centred
 cosine between the identity told and the face drawn; precision, recall: shares of the drawn among the real, and back.
+--weak adds autoguidance (Karras et al. 2024, arXiv:2406.02507): away from what an older decoder draws, by its folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import cast
@@ -19,11 +21,18 @@ import torch
 from torch import Tensor
 
 from ds2f.dataset import Dataset
+from ds2f.diffusion.samplers import multistep
 from ds2f.evaluation.realism import frechet_distance, kernel_distance, precision
+from ds2f.models import store
+from ds2f.models.conditioning import Condition, Conditions
+from ds2f.models.decoder import Decoder
+from ds2f.pictures import to_uint8
 from ds2f.pipeline import Settings, Speech2Face
+from ds2f.settings import guidance_of
 from ds2f.training.likeness import Likeness
 
 BATCH = 16
+WEIGHTS = (1.25, 1.5, 2.0)
 VARIANTS = {
     "multistep, 4 steps": Settings(steps=4),
     "multistep, 6 steps": Settings(steps=6),
@@ -45,6 +54,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--faces", type=int, default=500)
     parser.add_argument("--only", default="", metavar="TEXT", help="variants whose name has this in it")
+    parser.add_argument("--weak", type=Path, nargs="+", default=[], metavar="FOLDER")
     options = parser.parse_args()
     model = Speech2Face.from_pretrained(options.model, device="cpu")
     with Dataset(options.database) as dataset:
@@ -62,9 +72,45 @@ def main() -> None:
         started = time.perf_counter()
         pictures = model.draw(told, range(len(told)), settings)
         seconds = (time.perf_counter() - started) / len(told)
-        x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-        drawn = torch.cat([judge.vectors(x[i : i + BATCH]) for i in range(0, len(x), BATCH)]).numpy()
-        print(_row(name, drawn, others, told, seconds, judge), flush=True)
+        print(_row(name, _seen(pictures, judge), others, told, seconds, judge), flush=True)
+    for folder in options.weak:
+        weak = store.load_decoder(folder)
+        for weight in WEIGHTS:
+            started = time.perf_counter()
+            pictures = _autoguided(model.decoder, weak, told, weight)
+            seconds = (time.perf_counter() - started) / len(told)
+            name = f"10 steps, autoguidance {weight:g} by {folder.name}"
+            print(_row(name, _seen(pictures, judge), others, told, seconds, judge), flush=True)
+
+
+def _autoguided(decoder: Decoder, weak: Decoder, told: np.ndarray, weight: float) -> np.ndarray:
+    """x̂ = x̂_weak(c) + w (x̂(c) − x̂_weak(c)) at the times of guidance."""
+    if not torch.equal(decoder.image_mean, weak.image_mean) or not torch.equal(decoder.image_std, weak.image_std):
+        sys.exit("The older decoder has another mean face: its predictions mean something else.")
+    start, end = guidance_of(Settings()).start, guidance_of(Settings()).end
+    pictures = []
+    for first in range(0, len(told), BATCH):
+        rows = torch.from_numpy(told[first : first + BATCH]).float()
+        conditions = {"identity": Condition.of(rows), "coverage": Condition.of(torch.ones(len(rows), 1))}
+
+        def predict(z: Tensor, t: Tensor, conditions: Conditions = conditions) -> Tensor:
+            x: Tensor = decoder(z, t, conditions)
+            if not start <= float(t[0]) <= end:
+                return x
+            other: Tensor = weak(z, t, conditions)
+            return other + weight * (x - other)
+
+        seeds = range(first, first + len(rows))
+        noise = torch.cat([torch.randn(1, 3, decoder.config.size, decoder.config.size,
+                                       generator=torch.Generator().manual_seed(seed)) for seed in seeds])  # fmt: skip
+        pictures.append(to_uint8(decoder.denormalise(multistep(predict, Settings.noise * noise, Settings.steps))))
+    return np.concatenate(pictures)
+
+
+def _seen(pictures: np.ndarray, judge: Likeness) -> np.ndarray:
+    """(n, h, w, 3) uint8 to their identities, (n, 128)."""
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.cat([judge.vectors(x[i : i + BATCH]) for i in range(0, len(x), BATCH)]).numpy()
 
 
 def _row(name: str, drawn: np.ndarray, real: np.ndarray, told: np.ndarray, seconds: float, judge: Likeness) -> str:

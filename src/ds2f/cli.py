@@ -195,6 +195,8 @@ def _measuring_commands(command: Command) -> None:
     shown = "generated faces; may be given again"
     sub.add_argument("--images", action="append", default=[], metavar="[NAME=]FOLDER", help=shown)
     sub.add_argument("--guided", action="store_true", help="measure how well spoilt faces are completed")
+    shown = "whose alignment, and with --guided whose pictures, are measured (default: what ships with ds2f)"
+    sub.add_argument("--model", help=shown)
     add_database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
     sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and name it")
@@ -298,7 +300,7 @@ def _generate(options: argparse.Namespace) -> int:
     names += ["temperature", "noise", "direct", "fast"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
-        given["model"] = str(Path(options.model).absolute()) if Path(options.model).is_dir() else options.model
+        given["model"] = _absolute(options.model)
     config = replace(config, generate=replace(config.generate, **given))
     if bool(options.recordings) == bool(options.database):
         raise UserError("Give either recordings, or --database FILE with --split.")
@@ -314,6 +316,11 @@ def _generate(options: argparse.Namespace) -> int:
     return workflow.generate_files(options.recordings, options.out, config, options.device, options.size, wish)
 
 
+def _absolute(model: str) -> str:
+    """A folder on its own; an id on the Hub as it is. Relative paths of a configuration would start at its file."""
+    return str(Path(model).absolute()) if Path(model).is_dir() else model
+
+
 def _evaluate(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
@@ -324,6 +331,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     split = options.split or config.evaluate.split
     if options.allow_leak:
         config = replace(config, evaluate=replace(config.evaluate, allow_leak=True))
+    if options.model:
+        config = replace(config, generate=replace(config.generate, model=_absolute(options.model)))
     workflow.evaluate(database_of(options, config), images, split, options.out, config, options.guided)
 
 

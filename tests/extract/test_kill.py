@@ -14,8 +14,8 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lo
 
 
 def test_a_killed_extraction_goes_on_and_ends_the_same(tmp_path: Path) -> None:
-    result = torture(sorted(SAMPLES.glob("*.mp4")), tmp_path, kills=3, workers=1, seed=13)
-    assert result.kills == 3
+    result = torture(sorted(SAMPLES.glob("*.mp4"))[:5], tmp_path, kills=2, workers=1, seed=13)
+    assert result.kills == 2
     assert result.orphans == 0
     assert result.differences == []
     other = tmp_path / "disturbed-0.db"

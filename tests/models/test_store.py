@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from ds2f.errors import UserError
 from ds2f.models import store
+from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
 from helpers import tiny_decoder
 
@@ -39,6 +41,19 @@ def test_fingerprint_follows_the_weights(tmp_path: Path) -> None:
     before = store.fingerprint(tmp_path)
     store.save(tmp_path, tiny_decoder(seed=5), {})
     assert store.fingerprint(tmp_path) != before
+
+
+def test_fingerprint_follows_the_fast_decoder_too(tmp_path: Path) -> None:
+    store.save(tmp_path, tiny_decoder(), {})
+    store.save(tmp_path, Prior(PriorConfig(width=16, depth=1)), {})
+    seen = {store.fingerprint(tmp_path)}
+    for seed in (1, 2):
+        student = Decoder(replace(tiny_decoder().config, few_steps=4))
+        torch.manual_seed(seed)
+        torch.nn.init.normal_(next(student.parameters()))
+        store.save(tmp_path, student, {})
+        seen.add(store.fingerprint(tmp_path))
+    assert len(seen) == 3
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -108,8 +108,9 @@ def description(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def fingerprint(folder: Path) -> str:
-    """Short hash of the weights: two pictures with the same one come from the same model."""
-    return digest(folder, "decoder", "prior")
+    """Short hash of all weights that draw: two pictures with the same one come from the same model."""
+    optional = [kind for kind in ("fast-decoder", "attributes") if (folder / f"{kind}.safetensors").exists()]
+    return digest(folder, "decoder", "prior", *optional)
 
 
 def digest(folder: Path, *kinds: str) -> str:

@@ -118,7 +118,8 @@ class DistillationTask(DecoderTask):
 
     def _told(self, data: FaceData, rows: Tensor, generator: torch.Generator) -> Conditions:
         """What the training of the decoder tells, or every other time the identity alone, as it mostly is; identities
-        of half of the rows lie between two people; half of all are what a prior heard in a voice, if there is one."""
+        of half of the rows lie between two people; half of all are what a prior heard in a voice, if there is one. What
+        else is told, such as a guide, is as often told without an identity."""
         conditions = self._batch(data, rows, generator)[1]
         n = len(rows)
         told = conditions["identity"]
@@ -131,7 +132,8 @@ class DistillationTask(DecoderTask):
         if torch.rand((), generator=generator) < 0.5:
             conditions = {"identity": Condition.of(mixed)}
         else:
-            conditions["identity"] = Condition(mixed, told.given)
+            named = torch.rand(n, generator=generator) < 0.5
+            conditions["identity"] = Condition(mixed, told.given & named.to(told.given.device))
         return conditions | {"coverage": self._whole(n)}
 
     def _identities(self, rows: Tensor) -> Conditions:
