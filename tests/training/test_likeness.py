@@ -40,6 +40,20 @@ def test_a_face_is_like_itself_and_unlike_others(faces: torch.Tensor, likeness: 
     assert likeness(pixels + 0.05, identity).min() > 0.8  # a little more light changes nobody
 
 
+def test_in_training_a_face_is_seen_beside_its_place_and_mirrored_and_is_like_itself_still(
+    faces: torch.Tensor, likeness: Likeness
+) -> None:
+    pixels = faces / 127.5 - 1
+    identity = likeness.vectors(pixels)
+    seen = [likeness(pixels, identity, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.allclose(seen[0], seen[2])
+    assert seen[0].mean() > 0.7
+    beside = likeness.vectors(pixels, torch.tensor([[2 / 64, 3 / 64]]).expand(len(faces), 2))
+    moved = likeness.vectors(pixels.roll((-3, -2), (2, 3)))  # the chip leaves more than that of the crop aside
+    torch.testing.assert_close(beside, moved, atol=1e-4, rtol=0)
+
+
 def test_climbing_its_slope_makes_a_face_look_like_another(faces: torch.Tensor, likeness: Likeness) -> None:
     pixels = (faces[:1] / 127.5 - 1).requires_grad_()
     target = likeness.vectors(faces[1:2] / 127.5 - 1)

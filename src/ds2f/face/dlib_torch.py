@@ -45,13 +45,17 @@ class DlibTorch(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def chip_of_crop(crops: Tensor) -> Tensor:
+def chip_of_crop(crops: Tensor, shift: Tensor | None = None) -> Tensor:
     """(n, 3, size, size) canonical crops to the (n, 3, 150, 150) pictures that `DlibTorch` takes, without looking for
     landmarks: in a canonical crop they lie where they should. From crops of 64 px, 99 % of 600 faces are nearest to
     their own identity vector, which was measured in the whole picture.
+
+    shift: (n, 2), how far beside that place to look instead, right and down, as shares of the crop.
     """
-    shift = [[_CHIP_WIDTH, 0.0, 2 * _CHIP_CENTRE[0] - 1], [0.0, _CHIP_WIDTH, 2 * _CHIP_CENTRE[1] - 1]]
-    matrix = torch.tensor(shift, device=crops.device).expand(len(crops), 2, 3)
+    place = [[_CHIP_WIDTH, 0.0, 2 * _CHIP_CENTRE[0] - 1], [0.0, _CHIP_WIDTH, 2 * _CHIP_CENTRE[1] - 1]]
+    matrix = torch.tensor(place, device=crops.device).repeat(len(crops), 1, 1)
+    if shift is not None:
+        matrix[:, :, 2] += 2 * shift
     grid = F.affine_grid(matrix, [len(crops), 3, CHIP, CHIP], align_corners=False)
     return F.grid_sample(crops, grid, mode="bilinear", padding_mode="border", align_corners=False)
 

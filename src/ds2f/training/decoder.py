@@ -212,7 +212,7 @@ class DecoderTask:
             who = torch.nonzero(told.given)[:, 0]
             faces = predicted[who] * self.model.image_std + self.model.image_mean
             # Near pure noise the prediction is a mean of many faces, and need not look like one of them: hence t.
-            unlike = t[who] * (1 - self.likeness(faces, told.value[who]))
+            unlike = t[who] * (1 - self.likeness(faces, told.value[who], noise))
             loss = loss.index_add(0, who, self.likeness_weight * unlike)
         return loss
 

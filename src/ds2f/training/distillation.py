@@ -62,7 +62,7 @@ class DistillationTask(DecoderTask):
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         conditions = self._told(self.data, rows, generator)
-        return self._landing(self.model, conditions, self._noise(len(rows), generator)).mean()
+        return self._landing(self.model, conditions, self._noise(len(rows), generator), generator).mean()
 
     @torch.no_grad()
     def validate(self, ema: nn.Module) -> float:
@@ -85,7 +85,9 @@ class DistillationTask(DecoderTask):
             grid += [ema.denormalise(taught).cpu(), ema.denormalise(learnt).cpu()]
         write_grid(path, [to_uint8(row) for row in grid])
 
-    def _landing(self, student: Decoder, conditions: Conditions, noise: Tensor) -> Tensor:
+    def _landing(
+        self, student: Decoder, conditions: Conditions, noise: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The loss of each row, (n,). Euler's step from s to t with a prediction x̂ of the clean picture lands on
         z_s + (t − s) (x̂ − z_s) / (1 − s). To land on the z_t that the teacher reaches from the same z_s it must predict
 
@@ -110,7 +112,7 @@ class DistillationTask(DecoderTask):
         if self.likeness is not None and told.given.any():
             who = torch.nonzero(told.given)[:, 0]
             faces = predicted[who] * student.image_std + student.image_mean
-            loss = loss.index_add(0, who, self.likeness_weight * (1 - self.likeness(faces, told.value[who])))
+            loss = loss.index_add(0, who, self.likeness_weight * (1 - self.likeness(faces, told.value[who], generator)))
         return loss / (len(self.times) - 1)
 
     def _teach(self, conditions: Conditions) -> Predict:
