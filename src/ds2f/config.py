@@ -107,7 +107,7 @@ class Train:
     fast_batch: int = _key(16, "faces per step of the fast decoder", least=1)
     fast_faces: int = _key(16_000, "faces that the decoder draws for it, in all", least=1)
     fast_lr: float = _key(3e-4, "peak learning rate of the fast decoder", above=0)
-    fast_likeness: float = _key(0.2, "weight of looking like the identity told; 0 = only as the decoder draws", least=0)
+    fast_likeness: float = _key(0.05, "weight of looking like the identity told; 0 = only as the decoder draws", least=0)
     voices: list[str] = _key(["resemblyzer"], "stored speaker encoders that the models hear, and acoustics")
     prior_batch: int = _key(128, "pairs per step", least=1)
     prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart", least=1)
