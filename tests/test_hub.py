@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     where = tmp_path / "model"
     card = {"made": "2026-01-01", "training_rows": 12, "held_out": [1, 2]}
-    store.save(where, tiny_decoder(every_condition=True), card, half=False)
+    store.save(where, tiny_decoder(every_condition=True), card, precision="float32")
     store.save(where, Prior(PriorConfig(width=16, depth=1)), card)
     return where
 
@@ -103,7 +103,7 @@ def test_a_revision_is_pinned(folder: Path, hub: FakeHub) -> None:
     Speech2Face.from_pretrained(folder, device="cpu").push_to_hub("someone/faces", public=True)
     assert hub.private == {"someone/faces": False}
     first = hub.heads["someone/faces", "main"]
-    store.save(folder, tiny_decoder(seed=1, every_condition=True), {}, half=False)
+    store.save(folder, tiny_decoder(seed=1, every_condition=True), {}, precision="float32")
     Speech2Face.from_pretrained(folder, device="cpu").push_to_hub("someone/faces", revision="next")
     assert hub.heads["someone/faces", "main"] == first
     old = Speech2Face.from_pretrained("someone/faces", revision=first, device="cpu")

@@ -260,7 +260,8 @@ class Speech2Face:
             chosen = seeds[start : start + BATCH]
             rows = {n: v[start : start + BATCH] for n, v in given.items() if v is not None}
             conditions = self._conditions(rows, len(chosen), wish)
-            noise = settings.noise * _noise(chosen, (3, self.size, self.size), self.device, stream=1)
+            noise = _noise(chosen, (3, self.size, self.size), self.device, stream=1)
+            noise *= settings.noise * decoder.config.noise
             base = number * steps
             report = (lambda done, _, base=base: progress(base + done, total)) if progress else None
             predict = guided(decoder, conditions, guidance)

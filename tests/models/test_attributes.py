@@ -30,7 +30,7 @@ def test_round_trip_keeps_statistics_and_temperature(tmp_path: Path) -> None:
     torch.manual_seed(0)
     head = AttributeHead(AttributesConfig(identity_dim=6, width=8)).eval()
     head.mean.fill_(0.5), head.temperature.fill_(1.5)
-    store.save(tmp_path, head, {"note": "test"}, half=False)
+    store.save(tmp_path, head, {"note": "test"}, precision="float32")
     loaded = store.load_attributes(tmp_path)
     assert loaded.config == head.config
     identity = torch.randn(5, 6)

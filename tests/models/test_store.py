@@ -18,8 +18,8 @@ from helpers import tiny_decoder
 
 def test_round_trip(tmp_path: Path) -> None:
     decoder, prior = tiny_decoder(), Prior(PriorConfig(width=16, depth=1)).eval()
-    store.save(tmp_path, decoder, {"note": "test"}, half=False)
-    store.save(tmp_path, prior, {}, half=False)
+    store.save(tmp_path, decoder, {"note": "test"}, precision="float32")
+    store.save(tmp_path, prior, {}, precision="float32")
     z, t = torch.randn(1, 3, 16, 16), torch.rand(1)
     with torch.no_grad():
         torch.testing.assert_close(store.load_decoder(tmp_path)(z, t, {}), decoder(z, t, {}))
@@ -28,9 +28,25 @@ def test_round_trip(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_whole_numbers_come_back_to_half_a_step(tmp_path: Path) -> None:
+    decoder = tiny_decoder()
+    store.save(tmp_path, decoder, {}, precision="int8")
+    for (name, found), value in zip(
+        store.load_decoder(tmp_path).state_dict().items(), decoder.state_dict().values(), strict=True
+    ):
+        if value.dim() == 2:
+            step = value.abs().amax(1, keepdim=True) / 127
+            assert bool(((found - value).abs() <= 0.501 * step + 1e-7).all()), name
+        else:
+            torch.testing.assert_close(found, value.half().float())
+    store.save(tmp_path / "half", decoder, {})
+    small, half = (f.stat().st_size for f in (tmp_path / "decoder.safetensors", tmp_path / "half/decoder.safetensors"))
+    assert small < 0.8 * half
+
+
 def test_half_precision_halves_the_file(tmp_path: Path) -> None:
-    store.save(tmp_path / "full", tiny_decoder(), {}, half=False)
-    store.save(tmp_path / "half", tiny_decoder(), {}, half=True)
+    store.save(tmp_path / "full", tiny_decoder(), {}, precision="float32")
+    store.save(tmp_path / "half", tiny_decoder(), {}, precision="float16")
     full, half = ((tmp_path / name / "decoder.safetensors").stat().st_size for name in ("full", "half"))
     assert half < 0.6 * full
 

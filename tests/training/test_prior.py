@@ -57,7 +57,7 @@ def test_the_trained_prior_draws_the_right_people_with_the_right_spread(tmp_path
 
 
 def test_old_files_of_one_encoder_still_load(tmp_path: Path) -> None:
-    store.save(tmp_path, Prior(PriorConfig(width=16, depth=1)), {}, half=False)
+    store.save(tmp_path, Prior(PriorConfig(width=16, depth=1)), {}, precision="float32")
     path = tmp_path / "prior.json"
     description = json.loads(path.read_text())
     config = description["config"]

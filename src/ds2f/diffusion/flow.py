@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ds2f.diffusion.noise import normal
+
 MIN_DISTANCE = 0.05  # of 1 − t: below it the division by 1 − t would only amplify rounding
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(z (n, ...), t (n,)) to the predicted clean x (n, ...): a network with its conditions bound."""
@@ -29,7 +31,7 @@ def velocity(x: Tensor, z: Tensor, t: Tensor) -> Tensor:
 
 def sample_time(count: int, generator: torch.Generator, mean: float = -0.6, std: float = 1.0) -> Tensor:
     """Logit-normal times, t = sigmoid(mean + std n): (count,). Esser et al. 2024, arXiv:2403.03206, eq. 19."""
-    return torch.sigmoid(mean + std * torch.randn(count, generator=generator))
+    return torch.sigmoid(mean + std * normal(generator, count))
 
 
 def interpolate(x: Tensor, t: Tensor, noise: Tensor) -> Tensor:

@@ -25,7 +25,8 @@ class DecoderConfig:
     """size: pixels; patch: pixels, divides size; width: channels; heads divides width; conditions: the vectors that
     the decoder may be told, and their lengths; guide: whether it may be told a guide image; few_steps: in how many of
     Euler's steps, without guidance, it was taught to draw (`training.distillation`), 0 = in any sampler's; languages:
-    ISO codes, what the numbers of the condition "language" stand for."""
+    ISO codes, what the numbers of the condition "language" stand for; noise: spread of the noise that pictures are
+    mixed with, see `noise_for`; linear_size: pixels of the linear face, 0 = size."""
 
     size: int = 64
     patch: int = 8
@@ -37,6 +38,8 @@ class DecoderConfig:
     guide: bool = False
     few_steps: int = 0
     languages: tuple[str, ...] = ()
+    noise: float = 1.0
+    linear_size: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,6 +59,19 @@ ALL_CONDITIONS = {
     "guide_level": 2,  # see `models.guide.Guides`
 }
 """And "voice:NAME" for every other speaker encoder, of its length, and "language", one number for each."""
+
+
+LINEAR_SIZE = 64  # pixels, at most: what a line can tell of a face is soft, and a larger map only takes space
+
+
+def noise_for(size: int) -> float:
+    """The spread of the noise for pictures of a size: 1 at 64 px, 2 at 128.
+
+    Through the same noise a picture twice as wide shows twice as much, as four pixels say together what one said. Noise
+    that grows with the picture hides as much of it at every time t, so times, steps and guidance stay what they are at
+    64 px (Hoogeboom et al. 2023, arXiv:2301.11093, section 3.1; Li & He 2025, arXiv:2511.13720, do likewise).
+    """
+    return max(1.0, size / 64)
 
 
 def voice_condition(name: str) -> str:
@@ -86,7 +102,8 @@ class Decoder(nn.Module):
         self.side = config.size // patch
         self.register_buffer("image_mean", torch.zeros(3, config.size, config.size))
         self.register_buffer("image_std", torch.tensor(0.5))
-        self.register_buffer("linear_face", torch.zeros(config.conditions["identity"], 3 * config.size**2))
+        self.linear_size = config.linear_size or config.size
+        self.register_buffer("linear_face", torch.zeros(config.conditions["identity"], 3 * self.linear_size**2))
         self.conditioning = Conditioning(config.conditions, width)
         self.embed = nn.Linear(3 * patch * patch, width)
         self.embed_linear = nn.Linear(3 * patch * patch, width, bias=False)
@@ -121,7 +138,7 @@ class Decoder(nn.Module):
         shift, scale = self.final_modulation(cond)[:, None].chunk(2, dim=-1)
         x = self._image(self.unembed(norm(x) * (1 + scale) + shift))
         x = x[:, :3] + self.refine(torch.cat([x, z.to(x.dtype)], dim=1))
-        return x if linear is None else x + linear_share(t)[:, None, None, None] * linear
+        return x if linear is None else x + linear_share(t, self.config.noise)[:, None, None, None] * linear
 
     def linear(self, conditions: Conditions) -> Tensor | None:
         """The linear face of each row, (n, 3, size, size) in normalised pixels, 0 where no identity is given."""
@@ -129,7 +146,10 @@ class Decoder(nn.Module):
             return None
         identity = conditions["identity"]
         standard = self.conditioning.standardise("identity", identity.value) * identity.given[:, None]
-        return (standard @ self.linear_face).unflatten(1, (3, self.config.size, self.config.size))
+        face = (standard @ self.linear_face).unflatten(1, (3, self.linear_size, self.linear_size))
+        if self.linear_size == self.config.size:
+            return face
+        return F.interpolate(face, self.config.size, mode="bilinear", align_corners=False)
 
     def normalise(self, image: Tensor) -> Tensor:
         """Pixels in [-1, 1] to what the model works on: difference from the mean face, unit spread."""
@@ -148,12 +168,13 @@ class Decoder(nn.Module):
         return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (self.side, self.side)), self.config.patch)
 
 
-def linear_share(t: Tensor) -> Tensor:
+def linear_share(t: Tensor, noise: float = 1.0) -> Tensor:
     """How much of a prior guess m survives seeing z_t: (n,) in [0, 1].
 
-    If x ~ N(m, I), then E[x | z_t] = a(t) m + b(t) z_t with a(t) = (1 − t)² / (t² + (1 − t)²).
+    If x ~ N(m, I) and ε ~ N(0, σ² I), then E[x | z_t] = a(t) m + b(t) z_t with a(t) = σ² (1 − t)² / (t² + σ² (1 − t)²).
     """
-    return (1 - t) ** 2 / (t**2 + (1 - t) ** 2)
+    hidden = (noise * (1 - t)) ** 2
+    return hidden / (t**2 + hidden)
 
 
 def norm(x: Tensor) -> Tensor:

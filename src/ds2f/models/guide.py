@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ds2f.diffusion.noise import normal, uniform
+
 MAX_NOISE = 0.3  # spread of the noise laid over guides in training (Ho et al. 2022, arXiv:2106.15282), of the pixels'
 
 
@@ -90,12 +92,12 @@ def random_guides(x: Tensor, mean: Tensor, generator: torch.Generator) -> Guides
     pieces, levels = [], []
     names = list(DEGRADATIONS)
     for rows in x.chunk(len(names)):
-        kind = names[int(torch.randint(len(names), (), generator=generator))]
-        level = float(torch.rand((), generator=generator))
+        kind = names[int(len(names) * uniform(generator))]
+        level = float(uniform(generator))
         pieces.append(DEGRADATIONS[kind](rows + mean, level) - mean)
         levels.append(torch.full((len(rows),), level))
-    noise = torch.rand(len(x), generator=generator)
+    noise = uniform(generator, len(x), to=x.device)
     image = torch.cat(pieces)
-    spread = (MAX_NOISE * noise)[:, None, None, None].to(x.device)
-    image = image + spread * torch.randn(x.shape, generator=generator).to(x.device)
-    return Guides(image, torch.stack([torch.cat(levels), noise], 1).to(x.device))
+    spread = (MAX_NOISE * noise)[:, None, None, None]
+    image = image + spread * normal(generator, *x.shape, to=x.device)
+    return Guides(image, torch.stack([torch.cat(levels).to(x.device), noise], 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,11 +12,13 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import clip_facts
 from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.diffusion.flow import flow_error, interpolate, sample_time
+from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.media import decode_image
@@ -82,9 +85,13 @@ def load_faces(
             f"{dataset.path} holds faces of {stored} px, and {size} px are wanted; set [faces] crop_size = {size} and "
             f"run `ds2f extract` again, or [train] decoder_size to {stored} or less."
         )
-    for i, row in enumerate(rows):
-        crop = decode_image(row.crop)
+
+    def read(i: int) -> None:
+        crop = decode_image(rows[i].crop)
         images[i] = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) if crop.shape[0] != size else crop
+
+    with ThreadPoolExecutor() as threads:  # OpenCV works outside of Python's lock
+        list(threads.map(read, range(len(rows))))
     looks = [row.attributes for row in rows]
     heard, facts = {r.video_id: r for r in recordings(dataset, split)}, clip_facts(dataset, split)
     told = [heard.get(row.video_id) for row in rows]
@@ -103,9 +110,18 @@ def load_faces(
     return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
 
 
-def pixels_of(data: FaceData, rows: Tensor) -> Tensor:
-    """(n, 3, size, size) float32 in [-1, 1]."""
-    return data.image[rows].float() / 127.5 - 1
+def pixels_of(data: FaceData, rows: Tensor, device: torch.device) -> Tensor:
+    """(n, 3, size, size) float32 in [-1, 1], on a device; bytes travel, not floats."""
+    return data.image[rows.to(data.image.device)].to(device).float() / 127.5 - 1
+
+
+def near(data: FaceData, device: torch.device) -> FaceData:
+    """The faces on a GPU, if a third of its free memory holds them: picked, flipped and spoilt there, they keep up with
+    it. On a CPU, and where there are too many, as they are."""
+    if device.type != "cuda" or data.image.numel() > torch.cuda.mem_get_info(device)[0] / 3:
+        return data
+    conditions = {k: Condition(c.value.to(device), c.given.to(device)) for k, c in data.conditions.items()}
+    return FaceData(data.image.to(device), conditions)
 
 
 def spoken_languages(dataset: Dataset) -> list[str]:
@@ -139,9 +155,9 @@ def fit_linear_face(faces: Iterable[tuple[Tensor, Tensor]], ridge: float = 0.02)
 
 
 class DecoderTask:
-    """See `loop.Task`. device: where the model lives; the faces stay in main memory. likeness: weight of the loss
-    1 − cosine between the identity told and that of the predicted face, see `likeness.Likeness`; 0 = without. measure:
-    take mean face and statistics from the data; False keeps those that the model has."""
+    """See `loop.Task`. device: where the model lives; for the faces see `near`. likeness: weight of the loss 1 − cosine
+    between the identity told and that of the predicted face, see `likeness.Likeness`; 0 = without. measure: take mean
+    face and statistics from the data; False keeps those that the model has."""
 
     def __init__(
         self,
@@ -153,7 +169,7 @@ class DecoderTask:
         measure: bool = True,
     ) -> None:
         self.model = model.to(device)
-        self.data, self.validation, self.device = train, validation, device
+        self.data, self.validation, self.device = near(train, device), near(validation, device), device
         self.size = len(train)
         if measure:
             self._measure()
@@ -163,13 +179,14 @@ class DecoderTask:
     def _measure(self) -> None:
         """Mean face, pixel spread, condition statistics and linear face, from up to 10,000 faces of the train split
         that lie wholly inside their pictures (all faces, if hardly any does)."""
-        whole = torch.nonzero(self.data.conditions["coverage"].value[:, 0] > WHOLE)[:, 0]
+        whole = torch.nonzero(self.data.conditions["coverage"].value[:, 0] > WHOLE)[:, 0].cpu()
         whole = whole if len(whole) > 1000 else torch.arange(self.size)
         some = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
         parts = some.split(1000)  # all of them at once as floats would be gigabytes at 128 px
         count = len(some)
-        mean = torch.stack([pixels_of(self.data, part).sum(0) for part in parts]).sum(0) / count
-        squares = torch.stack([(pixels_of(self.data, part) - mean).square().mean((1, 2, 3)).sum() for part in parts])
+        pixels = lambda part: pixels_of(self.data, part, self.device)  # noqa: E731
+        mean = torch.stack([pixels(part).sum(0) for part in parts]).sum(0) / count
+        squares = torch.stack([(pixels(part) - mean).square().mean((1, 2, 3)).sum() for part in parts])
         self.model.image_mean.copy_(mean)
         self.model.image_std.copy_((squares.sum() / count).sqrt())
         for name in self.model.config.conditions:
@@ -181,30 +198,34 @@ class DecoderTask:
     def _standard(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised identities, and normalised pictures made symmetric."""
         identity = self.data.of("identity")[rows].to(self.device)
-        x = self.model.normalise(pixels_of(self.data, rows).to(self.device))
-        return self.model.conditioning.standardise("identity", identity), (x + x.flip(3)) / 2
+        x = self.model.normalise(pixels_of(self.data, rows, self.device))
+        x = F.interpolate((x + x.flip(3)) / 2, self.model.linear_size, mode="area")
+        return self.model.conditioning.standardise("identity", identity), x
 
     def _batch(self, data: FaceData, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Conditions]:
         """Normalised pixels and what is told of them. generator: for training; without it all is told but a guide."""
-        pixels, n = pixels_of(data, rows), len(rows)
+        pixels, n = pixels_of(data, rows, self.device), len(rows)
         if generator is not None:
-            flip = torch.rand(n, generator=generator) < 0.5  # the identity vector hardly knows left from right
-            pixels = torch.where(flip[:, None, None, None], pixels.flip(3), pixels)
-        x = self.model.normalise(pixels.to(self.device))
+            # The identity vector hardly knows left from right.
+            flip = uniform(generator, n, 1, 1, 1, to=self.device) < 0.5
+            pixels = torch.where(flip, pixels.flip(3), pixels)
+        x = self.model.normalise(pixels)
+        rows = rows.to(data.image.device)
         wanted = [name for name in self.model.config.conditions if name in data.conditions]
         told = [data.conditions[name] for name in wanted]
-        conditions = {k: Condition(c.value[rows], c.given[rows]) for k, c in zip(wanted, told, strict=True)}
+        conditions = {
+            k: Condition(c.value[rows].to(self.device), c.given[rows].to(self.device))
+            for k, c in zip(wanted, told, strict=True)
+        }
         if generator is not None and self.model.config.guide:
             guides = random_guides(x, self.model.image_mean / self.model.image_std, generator)
             conditions |= {"guide": Condition.of(guides.image), "guide_level": Condition.of(guides.level)}
-        if generator is not None:
-            conditions = drop(conditions, n, generator)
-        return x, {k: Condition(c.value.to(self.device), c.given.to(self.device)) for k, c in conditions.items()}
+        return x, conditions if generator is None else drop(conditions, n, generator)
 
     def _losses(self, model: Decoder, data: FaceData, rows: Tensor, noise: torch.Generator, augment: bool) -> Tensor:
         x, conditions = self._batch(data, rows, noise if augment else None)
         t = sample_time(len(rows), noise).to(self.device)
-        z = interpolate(x, t, torch.randn(x.shape, generator=noise).to(self.device))
+        z = interpolate(x, t, model.config.noise * normal(noise, *x.shape, to=self.device))
         predicted = model(z, t, conditions).float()
         loss = flow_error(predicted, x, z, t)
         told = conditions["identity"]
@@ -242,7 +263,7 @@ class DecoderTask:
         for seed, conditions in wanted:
             if "guide" in conditions:
                 grid.append(ema.denormalise(guides.image).cpu())
-            noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+            noise = normal(torch.Generator().manual_seed(seed), *x.shape, to=self.device) * ema.config.noise
             sample = heun(lambda z, t, c=conditions: ema(z, t, c), noise, 12)  # type: ignore[misc]
             grid.append(ema.denormalise(sample).cpu())
         write_grid(path, [to_uint8(row) for row in grid])
@@ -250,10 +271,11 @@ class DecoderTask:
 
 def drop(conditions: Conditions, n: int, generator: torch.Generator) -> Conditions:
     """Hide conditions at random, row by row: each by itself with its share of DROP, and at times all of them."""
-    nothing = torch.rand(n, generator=generator) < DROP_ALL
+    device = conditions["coverage"].given.device
+    nothing = uniform(generator, n, to=device) < DROP_ALL
     kept: dict[str, Tensor] = {}
     for name, condition in conditions.items():
-        given = condition.given.cpu() & (torch.rand(n, generator=generator) >= DROP[name.partition(":")[0]])
+        given = condition.given & (uniform(generator, n, to=device) >= DROP[name.partition(":")[0]])
         if name != "coverage":
             given &= ~nothing
         kept[name] = given & kept["guide"] if name == "guide_level" else given

@@ -22,6 +22,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import stored_voices
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import guided
+from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
 from ds2f.generate import voices_of
 from ds2f.models.conditioning import Condition, Conditions
@@ -125,17 +126,17 @@ class DistillationTask(DecoderTask):
         conditions = self._batch(data, rows, generator)[1]
         n = len(rows)
         told = conditions["identity"]
-        share = torch.rand(n, generator=generator).where(torch.rand(n, generator=generator) < 0.5, 1.0)
-        share = share.to(told.value)[:, None]
+        share = uniform(generator, n, 1, to=self.device)
+        share = share.where(uniform(generator, n, 1, to=self.device) < 0.5, 1.0)
         mixed = share * told.value + (1 - share) * told.value.roll(1, 0)
         if self.heard is not None:
-            some = self.heard[torch.randint(len(self.heard), (n,), generator=generator).to(self.heard.device)]
-            mixed = some.where((torch.rand(n, 1, generator=generator) < 0.5).to(some.device), mixed)
-        if torch.rand((), generator=generator) < 0.5:
+            some = self.heard[(len(self.heard) * uniform(generator, n, to=self.device)).long()]
+            mixed = some.where(uniform(generator, n, 1, to=self.device) < 0.5, mixed)
+        if uniform(generator) < 0.5:
             conditions = {"identity": Condition.of(mixed)}
         else:
-            named = torch.rand(n, generator=generator) < 0.5
-            conditions["identity"] = Condition(mixed, told.given & named.to(told.given.device))
+            named = uniform(generator, n, to=self.device) < 0.5
+            conditions["identity"] = Condition(mixed, told.given & named)
         return conditions | {"coverage": self._whole(n)}
 
     def _identities(self, rows: Tensor) -> Conditions:
@@ -147,8 +148,8 @@ class DistillationTask(DecoderTask):
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
         size, (low, high) = self.model.config.size, NOISE
-        scale = low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator)
-        return (scale * torch.randn(n, 3, size, size, generator=generator)).to(self.device)
+        scale = low + (high - low) * uniform(generator, n, 1, 1, 1, to=self.device)
+        return self.model.config.noise * scale * normal(generator, n, 3, size, size, to=self.device)
 
 
 def heard_identities(dataset: Dataset, folder: Path) -> Tensor | None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ds2f.diffusion.noise import uniform
 from ds2f.face.dlib_resnet import network_file
 from ds2f.face.dlib_torch import chip_of_crop, load_dlib
 
@@ -43,8 +44,8 @@ class Likeness(nn.Module):
         """
         shift = None
         if generator is not None:
-            n = len(faces)
-            shift = (SHIFT * (2 * torch.rand(n, 2, generator=generator) - 1)).to(faces.device)
-            mirrored = (torch.rand(n, 1, 1, 1, generator=generator) < 0.5).to(faces.device)
+            n, device = len(faces), faces.device
+            shift = SHIFT * (2 * uniform(generator, n, 2, to=device) - 1)
+            mirrored = uniform(generator, n, 1, 1, 1, to=device) < 0.5
             faces = faces.flip(3).where(mirrored, faces)
         return F.cosine_similarity(self.vectors(faces, shift) - self.mean, identity - self.mean)

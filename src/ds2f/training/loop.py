@@ -39,7 +39,8 @@ class Task(Protocol):
     def size(self) -> int: ...
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean loss of the model on training rows `rows` (int64 indices), all randomness from `generator`."""
+        """Mean loss of the model on training rows `rows` (int64 indices), all randomness from `generator`, which lives
+        where the model does."""
         ...
 
     def validate(self, ema: nn.Module) -> float:
@@ -118,17 +119,18 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                     group["lr"] = options.lr * schedule(step, steps)
             model.train()
             with out_of_memory_advice(options):
-                value = accumulate(task, options, step, processes)
+                loss = accumulate(task, options, step, processes)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                for optimizer in optimizers:
+                    optimizer.step()
+                    optimizer.zero_grad(set_to_none=True)
+                update_ema(ema, model, step * options.batch, options.batch, options.ema * options.total)
+                value = float(loss)  # only now: on a GPU this waits until all of the step is done
             if not math.isfinite(value):
                 raise UserError(
                     f"The loss is no longer a number at step {step}; the last checkpoint in {options.run} is whole. "
                     "Lower the learning rate in ds2f.toml and run again."
                 )
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-            update_ema(ema, model, step * options.batch, options.batch, options.ema * options.total)
             step += 1
             smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
 
@@ -153,8 +155,8 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
     return ema
 
 
-def accumulate(task: Task, options: Options, step: int, processes: Accelerator) -> float:
-    """Gradients of the mean loss over the rows of a step, left in the parameters; returns that loss.
+def accumulate(task: Task, options: Options, step: int, processes: Accelerator) -> Tensor:
+    """Gradients of the mean loss over the rows of a step, left in the parameters; returns that loss, a scalar.
 
     With more processes than parts, every process gets one. Order, noise and dropping depend on (seed, step, part)
     alone: a resumed run repeats what an unbroken one does.
@@ -163,17 +165,17 @@ def accumulate(task: Task, options: Options, step: int, processes: Accelerator) 
     device = parameters[0].device
     rows = data_order(task.size, step * options.batch, options.batch, options.seed)
     parts = rows.tensor_split(max(options.accumulate, processes.num_processes))
-    value = torch.zeros((), dtype=torch.float64)
+    value = torch.zeros((), device=device)
     for part in range(processes.process_index, len(parts), processes.num_processes):
         seed = options.seed * 1_000_003 + step + part * 2_147_483_647
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(device).manual_seed(seed)
         torch.manual_seed(seed)  # dropout knows only the global generator
         with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
             loss = task.loss(parts[part], generator) * (len(parts[part]) / len(rows))
         loss.backward()
-        value += loss.detach().double().cpu()
+        value += loss.detach().float()
     add_gradients(parameters, processes)
-    return total(value, device, processes)
+    return total(value, processes)
 
 
 def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
@@ -202,8 +204,7 @@ def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_lif
     θ̄ ← θ + (θ̄ − θ) β,  β = 0.5^(batch / min(half-life, 0.1 · rows seen))
     """
     beta = 0.5 ** (batch / max(min(half_life, 0.1 * seen), 1e-8))
-    for average, value in zip(ema.parameters(), model.parameters(), strict=True):
-        average.lerp_(value, 1 - beta)
+    torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - beta)  # all at once
     for kept, buffer in zip(ema.buffers(), model.buffers(), strict=True):
         kept.copy_(buffer)
 

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ds2f.diffusion.flow import flow_loss, sample_time
+from ds2f.diffusion.noise import normal, uniform
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.models.prior import LOOKS, Prior
 from ds2f.training.pairs import LoneFaces, Looks, PairData
 
 FOLDS = 10
+CPU = torch.device("cpu")  # where the pairs stay: they are few, and short
 DROP_LOOK = 0.3  # of the rows that are told anything of their looks
 NOISE_ON_MEAN = 0.3  # of its spread, added in training: with few pairs the network must not memorise voices
 
@@ -85,11 +87,11 @@ class PriorTask:
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         batch = self.pairs.rows(rows)
-        noise = torch.randn(batch.mean.value.shape, generator=generator)
+        noise = normal(generator, *batch.mean.value.shape, to=CPU)
         noisy = batch.mean.value + NOISE_ON_MEAN * self.pairs.mean.value.std(0) * noise
-        batch = replace(batch, mean=Condition(noisy, torch.rand(len(rows), generator=generator) >= 0.1))
+        batch = replace(batch, mean=Condition(noisy, uniform(generator, len(rows), to=CPU) >= 0.1))
         if self.faces is not None:
-            chosen = torch.randint(len(self.faces.target), (len(rows),), generator=generator)
+            chosen = (len(self.faces.target) * uniform(generator, len(rows), to=CPU)).long()
             batch = batch.and_also(self.faces.rows(chosen))
         return self._losses(self.model, replace(batch, looks=drop(batch.looks, generator)), generator)
 
@@ -97,7 +99,7 @@ class PriorTask:
         mean, x = _to(batch.mean, self.device), batch.target.to(self.device)
         looks = {name: _to(c, self.device) for name, c in batch.looks.items()}
         t = sample_time(len(x), noise).to(self.device)
-        epsilon = torch.randn(x.shape, generator=noise).to(self.device)
+        epsilon = normal(noise, *x.shape, to=self.device)
         return flow_loss(lambda z, t: model(z, t, mean, looks), x, t, epsilon).mean()
 
     @torch.no_grad()
@@ -148,9 +150,9 @@ def _to(c: Condition, device: torch.device) -> Condition:
 def drop(looks: Conditions, generator: torch.Generator) -> Conditions:
     """Hide looks at random, row by row: each by itself, and half of the time all of them, so that any subset works."""
     n = len(next(iter(looks.values())).given)
-    some = torch.rand(n, generator=generator) < 0.5
+    some = uniform(generator, n, to=CPU) < 0.5
     return {
-        name: Condition(c.value, c.given & some & (torch.rand(n, generator=generator) >= DROP_LOOK))
+        name: Condition(c.value, c.given & some & (uniform(generator, n, to=CPU) >= DROP_LOOK))
         for name, c in looks.items()
     }
 

@@ -65,8 +65,6 @@ def add_gradients(parameters: Sequence[nn.Parameter], processes: Accelerator) ->
         p.grad = summed.view_as(p).to(p.dtype)
 
 
-def total(value: Tensor, device: torch.device, processes: Accelerator) -> float:
+def total(value: Tensor, processes: Accelerator) -> Tensor:
     """Sum of a number over all processes."""
-    if processes.num_processes == 1:
-        return float(value)
-    return float(reduce(value.float().to(device), reduction="sum"))
+    return value if processes.num_processes == 1 else reduce(value, reduction="sum")

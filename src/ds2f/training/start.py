@@ -21,7 +21,7 @@ from ds2f.face.attributes import estimate
 from ds2f.models import store
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
-from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
+from ds2f.models.decoder import ALL_CONDITIONS, LINEAR_SIZE, Decoder, DecoderConfig, noise_for
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_scores, scores
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
@@ -88,13 +88,15 @@ def decoder_config(settings: Train, conditions: dict[str, int], languages: Seque
     """The decoder that a configuration means, told `conditions`."""
     return DecoderConfig(
         size=settings.decoder_size,
-        patch=settings.decoder_size // 8,  # 64 patches at any size: the cost stays nearly the same
+        patch=settings.decoder_patch or settings.decoder_size // 8,  # 64 patches at any size cost nearly the same
         width=settings.decoder_width,
         depth=settings.decoder_depth,
         heads=settings.decoder_width // 64,
         conditions=conditions,
         guide=True,
         languages=tuple(languages),
+        noise=noise_for(settings.decoder_size),
+        linear_size=min(settings.decoder_size, LINEAR_SIZE),
     )
 
 
@@ -135,6 +137,9 @@ def _faces(
 
 
 def _check_decoder(settings: Train) -> None:
+    size, patch = settings.decoder_size, settings.decoder_patch
+    if patch and size % patch:
+        raise UserError(f"[train] decoder_patch = {patch} must divide decoder_size = {size}, or be 0.")
     if settings.decoder_size % 8 or not 16 <= settings.decoder_size <= 256:
         raise UserError(f"[train] decoder_size = {settings.decoder_size} must be a multiple of 8 from 16 to 256.")
     if settings.decoder_width % 64 or settings.decoder_width < 64:

@@ -12,9 +12,14 @@ from ds2f.models.decoder import Decoder, DecoderConfig
 
 def extended(config: DecoderConfig, old: DecoderConfig) -> DecoderConfig:
     """The configuration with all that the older decoder could be told, in its order: what the data says nothing of is
-    not forgotten. The languages of the older one must be the first."""
-    conditions = {**old.conditions, **config.conditions}
-    return replace(config, conditions=conditions, guide=config.guide or old.guide)
+    not forgotten. The languages of the older one must be the first. Its noise and linear face stay what they were."""
+    return replace(
+        config,
+        conditions={**old.conditions, **config.conditions},
+        guide=config.guide or old.guide,
+        noise=old.noise,
+        linear_size=old.linear_size,
+    )
 
 
 @torch.no_grad()
@@ -37,7 +42,7 @@ def warm_start(model: Decoder, old: Decoder) -> None:
         if target is None or target.shape != value.shape:
             raise UserError(
                 f"[train] decoder_from has another shape of decoder ({name} does not fit); it needs the same "
-                "decoder_size, decoder_width and decoder_depth."
+                "decoder_size, decoder_patch, decoder_width and decoder_depth."
             )
         target.copy_(value)
 
