@@ -108,7 +108,8 @@ def _autoguided(decoder: Decoder, weak: Decoder, told: np.ndarray, weight: float
         seeds = range(first, first + len(rows))
         noise = torch.cat([torch.randn(1, 3, decoder.config.size, decoder.config.size,
                                        generator=torch.Generator().manual_seed(seed)) for seed in seeds])  # fmt: skip
-        pictures.append(to_uint8(decoder.denormalise(multistep(predict, Settings.noise * noise, Settings.steps))))
+        noise = Settings.noise * decoder.config.noise * noise
+        pictures.append(to_uint8(decoder.denormalise(multistep(predict, noise, Settings.steps))))
     return np.concatenate(pictures)
 
 

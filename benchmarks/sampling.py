@@ -46,7 +46,7 @@ def main() -> None:
 
     def noise(seed: int) -> Tensor:
         shape = (len(identity), 3, decoder.config.size, decoder.config.size)
-        return NOISE * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        return NOISE * decoder.config.noise * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
     def drawn(sampler: Callable[..., Tensor], predict: Predict, steps: int, seed: int = 0) -> Tensor:
         return decoder.denormalise(sampler(predict, noise(seed), steps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ds2f.cli import main
 from ds2f.demo.run import samples
 from ds2f.hub import NEEDED, resolve, save
 from ds2f.models import store
+from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
 from fake_hub import FakeHub, running
 from helpers import tiny_decoder
@@ -60,8 +62,21 @@ def test_a_saved_model_is_the_same_model(folder: Path, tmp_path: Path) -> None:
 
 def test_everything_in_the_box_travels(tmp_path: Path) -> None:
     save(store.shipped(), tmp_path / "copy")
-    kept = {path.name for path in store.shipped().iterdir() if path.is_file()}
-    assert {path.name for path in (tmp_path / "copy").iterdir()} == {*kept, "README.md"}
+    kept = {path.relative_to(store.shipped()) for path in store.shipped().rglob("*") if path.is_file()}
+    found = {path.relative_to(tmp_path / "copy") for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert found == {*kept, Path("README.md")}
+
+
+def test_decoders_of_several_sizes_travel_together(folder: Path, hub: FakeHub) -> None:
+    store.save(folder / "16", tiny_decoder(seed=1, every_condition=True), {})
+    main_one = Decoder(replace(tiny_decoder(every_condition=True).config, size=32, patch=8))
+    store.save(folder, main_one, {})
+    Speech2Face.from_pretrained(folder, device="cpu").push_to_hub("someone/faces")
+    both = [Speech2Face.from_pretrained("someone/faces", device="cpu", size=size) for size in (None, 16)]
+    assert [model.size for model in both] == [32, 16]
+    assert both[0].fingerprint != both[1].fingerprint
+    with pytest.raises(UserError, match="draws faces of 16 and 32 px, not 64"):
+        Speech2Face.from_pretrained("someone/faces", device="cpu", size=64)
 
 
 def test_what_is_no_model_does_not_travel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

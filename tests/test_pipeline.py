@@ -12,6 +12,7 @@ from ds2f.face.align import canonical_crop
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.mtcnn import MTCNN
 from ds2f.media import decode
+from ds2f.models import store
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.pipeline import Settings, Speech2Face
@@ -23,7 +24,7 @@ QUICK = Settings(steps=4)
 
 @pytest.fixture(scope="module")
 def model() -> Speech2Face:
-    return Speech2Face.from_pretrained(device="cpu")
+    return Speech2Face.from_pretrained(device="cpu", size=64)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,21 @@ def test_voice_guidance_goes_on_the_way_the_voice_points(model: Speech2Face, voi
     residual = zero  # what the flow adds at temperature 0, whatever the guidance
     np.testing.assert_allclose(three - residual, 3 * (one - residual), atol=1e-5)
     assert np.linalg.norm(one - residual, axis=1).min() > 0.01
+
+
+def test_the_box_draws_in_two_sizes_the_same_person(voices: np.ndarray) -> None:
+    large, small = (Speech2Face.from_pretrained(device="cpu", size=size) for size in (None, 64))
+    assert (large.size, small.size) == (128, 64)
+    assert small.fast_decoder is not None
+    assert small.fast_decoder.config.size == 64
+    faces = [model.generate(voices[:1], [3])[0] for model in (large, small)]
+    np.testing.assert_array_equal(faces[0].identity, faces[1].identity)
+    assert [face.image.size for face in faces] == [(128, 128), (64, 64)]
+    assert faces[0].details["model"] != faces[1].details["model"]
+
+
+def test_all_that_is_in_the_box_is_under_60_mb() -> None:
+    assert sum(file.stat().st_size for file in store.shipped().rglob("*.safetensors")) < 60e6
 
 
 def test_progress_counts_all_steps(model: Speech2Face) -> None:

@@ -51,6 +51,10 @@ def add_model(sub: argparse.ArgumentParser) -> None:
     add_device(sub)
 
 
+def add_size(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--size", type=positive, metavar="PIXELS", help="of a face: 128, or 64 in a fifth of the time")
+
+
 def add_out(sub: argparse.ArgumentParser, text: str) -> None:
     sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=text)
 

@@ -18,6 +18,7 @@ from ds2f.arguments import (
     add_database,
     add_model,
     add_out,
+    add_size,
     config_of,
     database_of,
     positive,
@@ -186,7 +187,7 @@ def _model_commands(command: Command) -> None:
     sub.add_argument(
         "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
     )
-    sub.add_argument("--size", type=positive, metavar="PIXELS", help="must be what the model draws")
+    add_size(sub)
     add_model(sub)
 
 
@@ -297,7 +298,7 @@ def _generate(options: argparse.Namespace) -> int:
 
     config = config_of(options)
     names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
-    names += ["temperature", "noise", "direct", "fast"]
+    names += ["temperature", "noise", "direct", "fast", "size"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
         given["model"] = _absolute(options.model)
@@ -309,11 +310,11 @@ def _generate(options: argparse.Namespace) -> int:
         raise UserError("Wishes such as --age and --guide are for recordings; leave them out with --database.")
     if options.database:
         workflow.generate_dataset(
-            options.database, options.split, options.out, config, options.device, options.size, options.count or 1
+            options.database, options.split, options.out, config, options.device, options.count or 1
         )
         return 0
     wish = make_wish(*wishes)
-    return workflow.generate_files(options.recordings, options.out, config, options.device, options.size, wish)
+    return workflow.generate_files(options.recordings, options.out, config, options.device, wish)
 
 
 def _absolute(model: str) -> str:

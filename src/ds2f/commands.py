@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ds2f.arguments import Command, add_database, add_device, add_model, config_of, database_of
+from ds2f.arguments import Command, add_database, add_device, add_model, add_size, config_of, database_of
 
 
 def add(command: Command) -> None:
@@ -29,6 +29,7 @@ def add(command: Command) -> None:
     sub = command("serve", _serve, "a page to record a voice and watch faces appear")
     sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
     sub.add_argument("--port", type=int, default=7860, metavar="N", help="default: 7860; 0 = any that is free")
+    add_size(sub)
     add_model(sub)
 
     sub = command(
@@ -90,7 +91,9 @@ def _verify(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     from ds2f.page.serve import serve
 
-    serve(options.model, options.host, options.port, options.device, config_of(options).audio)
+    config = config_of(options)
+    size = options.size or config.generate.size or None
+    serve(options.model, options.host, options.port, options.device, config.audio, size)
 
 
 def _push(options: argparse.Namespace) -> None:

@@ -126,6 +126,7 @@ class Generate:
     """Generation. An empty model means the checkpoint that ships inside the package."""
 
     model: str = _key("", "folder of a model, or empty for the one that ships with ds2f")
+    size: int = _key(0, "pixels of a face, of those that the model draws; 0 = as its main decoder does", least=0)
     count: int = _key(4, "faces per recording")
     seed: int = _key(0, "the same seed gives the same face on the same machine")
     sampler: str = _key("multistep", "multistep, heun (two evaluations a step) or euler")
@@ -134,7 +135,7 @@ class Generate:
     guide_guidance: float = _key(1.0, "how strictly it follows a guide picture")
     fast: bool = _key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
     direct: bool = _key(False, "let the decoder hear the voice itself, without the prior")
-    voice_guidance: float = _key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
+    voice_guidance: float = _key(4.0, "how far a face departs from the average the way the voice points; 1 = barely")
     temperature: float = _key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
     noise: float = _key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
 

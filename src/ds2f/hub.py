@@ -24,6 +24,8 @@ OPTIONAL = (
     "alignment.safetensors",
     "MODEL_CARD.md",
 )
+OF_A_SIZE = ("decoder.json", "decoder.safetensors", "fast-decoder.json", "fast-decoder.safetensors")
+"""In a folder named by its pixels, for a model with decoders of several sizes."""
 WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
 TRANSPORTS = ("httpx", "httpx2", "requests")  # what huggingface_hub speaks HTTP by, version by version
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -46,7 +48,8 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
             "or none for the model that ships with ds2f."
         )
     library = optional("huggingface_hub", "hub", f"The model {name}, which is no folder here,")
-    wanted = {"repo_id": str(name), "revision": revision, "allow_patterns": [*NEEDED, *OPTIONAL, *WRITTEN]}
+    files = [*NEEDED, *OPTIONAL, *WRITTEN, *(f"[0-9]*/{name}" for name in OF_A_SIZE)]
+    wanted = {"repo_id": str(name), "revision": revision, "allow_patterns": files}
     cached = _cached(library, wanted)
     if cached is not None:
         return cached
@@ -73,8 +76,9 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
     measured = None if metrics is None else published(read_metrics(metrics))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (*NEEDED, *OPTIONAL):
+        for name in (*NEEDED, *OPTIONAL, *_of_other_sizes(model)):
             if (name in NEEDED or (model / name).exists()) and model.resolve() != folder.resolve():
+                (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(model / name, folder / name)
         if measured is not None:
             write_json(folder / "metrics.json", measured)
@@ -107,6 +111,13 @@ def push(model: Path, repo: str, metrics: Path | None = None, revision: str | No
             )
 
         return str(_asked(library, f"Sending the model to {repo}", send).commit_url)
+
+
+def _of_other_sizes(model: Path) -> list[str]:
+    """Files of its further decoders, as paths in a model folder."""
+    from ds2f.models.store import decoders
+
+    return [f"{place.name}/{name}" for place in decoders(model).values() if place != model for name in OF_A_SIZE]
 
 
 def _cached(library: Any, wanted: dict[str, Any]) -> Path | None:

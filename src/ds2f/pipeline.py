@@ -49,8 +49,10 @@ class Speech2Face:
     """
 
     def __init__(
-        self, prior: Prior, decoder: Decoder, folder: Path, device: torch.device, audio: Audio = Audio()
-    ) -> None:
+        self, prior: Prior, decoder: Decoder, folder: Path, device: torch.device, audio: Audio = Audio(),
+        decoder_folder: Path | None = None,
+    ) -> None:  # fmt: skip
+        """decoder_folder: where the decoder lies, if not in `folder`."""
         if prior.config.identity_dim != decoder.config.conditions["identity"]:
             raise UserError(
                 f"In {folder} the prior speaks of {prior.config.identity_dim}-d identities, the decoder of "
@@ -58,23 +60,26 @@ class Speech2Face:
             )
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device
+        self.decoder_folder = decoder_folder or folder
         self._guides = GuideAligner()
         self.listener = Listener(audio, prior.config.clip_seconds, list(prior.config.voices))
 
     @classmethod
     def from_pretrained(
         cls, name_or_path: str | Path | None = None, revision: str | None = None,
-        device: str | torch.device | None = None, audio: Audio = Audio(),
+        device: str | torch.device | None = None, audio: Audio = Audio(), size: int | None = None,
     ) -> Speech2Face:  # fmt: skip
         """Load a model.
 
         name_or_path: a folder, or an id on the Hub such as "owner/name", see `ds2f.hub.resolve`; None = the model that
         ships with the package. revision: commit, tag or branch on the Hub. device: None = CUDA, MPS or CPU, what
-        there is. audio: what counts as enough speech. Raises UserError if the model cannot be had or used.
+        there is. audio: what counts as enough speech. size: pixels of a face, for a model with decoders of several
+        sizes; None = that of its main one. Raises UserError if the model cannot be had or used.
         """
         folder = store.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
         chosen = store.pick_device(str(device or "auto"))
-        return cls(store.load_prior(folder), store.load_decoder(folder), folder, chosen, audio)
+        drawing = store.decoder_of_size(folder, size)
+        return cls(store.load_prior(folder), store.load_decoder(drawing), folder, chosen, audio, drawing)
 
     def save_pretrained(self, folder: str | Path, metrics: Path | None = None) -> None:
         """Write the model as a folder that `from_pretrained` reads, with a card; see `ds2f.hub.save`."""
@@ -140,13 +145,13 @@ class Speech2Face:
     @cached_property
     def fast_decoder(self) -> Decoder | None:
         """Draws in few steps; None if the model has none that this decoder taught."""
-        fast = store.load_fast_decoder(self.folder)
+        fast = store.load_fast_decoder(self.decoder_folder)
         return None if fast is None else fast.to(self.device)
 
     @cached_property
     def fingerprint(self) -> str:
         """Short hash of the weights."""
-        return store.fingerprint(self.folder)
+        return store.fingerprint(self.folder, self.decoder_folder)
 
     def hear(self, recording: Recording) -> Heard:
         """The speech in a recording, sound or video, and its speaker. Raises ItemError, see `Listener`."""
@@ -299,7 +304,7 @@ class Speech2Face:
         for name in told:
             if name not in known:
                 raise UserError(
-                    f"The decoder in {self.folder} cannot be told {name.replace('_', ' ')}; it knows "
+                    f"The decoder in {self.decoder_folder} cannot be told {name.replace('_', ' ')}; it knows "
                     f"{', '.join(sorted(known))}. Train one that can with: ds2f train decoder"
                 )
         return {name: Condition.of(value.to(self.device)) for name, value in told.items()}
@@ -307,7 +312,9 @@ class Speech2Face:
     def _language(self, code: str) -> Tensor:
         languages = self.decoder.config.languages
         if languages and code not in languages:
-            raise UserError(f"The decoder in {self.folder} knows the languages {', '.join(languages)}, not {code!r}.")
+            raise UserError(
+                f"The decoder in {self.decoder_folder} knows the languages {', '.join(languages)}, not {code!r}."
+            )
         return torch.tensor(one_hot(languages, code))
 
     def _guide(self, picture: np.ndarray) -> Tensor:

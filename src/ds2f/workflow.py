@@ -115,16 +115,14 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     return start(model, database, runs, config)
 
 
-def generate_files(
-    recordings: Sequence[Path], folder: Path, config: Config, device: str, size: int | None, wish: Wish
-) -> int:
+def generate_files(recordings: Sequence[Path], folder: Path, config: Config, device: str, wish: Wish) -> int:
     """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did."""
     from ds2f.generate import from_files, make_folder
 
     if not any(path.exists() for path in recordings):  # said now, and not after the model is loaded
         raise UserError(f"There is no recording {recordings[0]}; check the path.")
     make_folder(folder)
-    model, settings = _model(config, device, size)
+    model, settings = _model(config, device)
     chosen = config.generate
     with bar("generate") as shown:
         written = from_files(model, recordings, folder, chosen.count, chosen.seed, settings, wish, shown.update)
@@ -137,15 +135,13 @@ def generate_files(
     return 0 if not written.refused else 1 if written.faces else 2
 
 
-def generate_dataset(
-    database: Path, split: str, folder: Path, config: Config, device: str, size: int | None, count: int = 1
-) -> None:
+def generate_dataset(database: Path, split: str, folder: Path, config: Config, device: str, count: int = 1) -> None:
     """Draw `count` faces for every clip of a split."""
     from ds2f.dataset import Dataset
     from ds2f.generate import from_dataset
 
     with Dataset(database) as dataset:
-        model, settings = _model(config, device, size)
+        model, settings = _model(config, device)
         with bar("generate") as shown:
             written = from_dataset(model, dataset, split, folder, count, config.generate.seed, settings, shown.update)
     number = "one" if count == 1 else str(count)
@@ -172,7 +168,7 @@ def evaluate(
             shown.begin("restore")
             shown.update(done, total)
 
-        restorer = Restorer(*_model(config, "auto", None), config.generate.seed, restoring) if guided else None
+        restorer = Restorer(*_model(config, "auto"), config.generate.seed, restoring) if guided else None
         result = measure(
             database, images, split, folder, settings, model_folder=model, progress=shown.update,
             restorer=restorer,
@@ -259,7 +255,7 @@ def run(config: Config, workers: int) -> None:
         if not config.generate.model:
             config = replace(config, generate=replace(config.generate, model=str(folder.absolute())))
     faces, report = config.path(paths.faces), config.path(paths.report)
-    generate_dataset(database, config.evaluate.split, faces, config, config.train.device, None)
+    generate_dataset(database, config.evaluate.split, faces, config, config.train.device)
     evaluate(database, {"ds2f": faces}, config.evaluate.split, report, config)
 
 
@@ -275,7 +271,7 @@ def named_folders(values: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, Settings]:
+def _model(config: Config, device: str) -> tuple[Speech2Face, Settings]:
     """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
     from ds2f.pipeline import Speech2Face
     from ds2f.settings import GUIDED, Settings, check
@@ -289,10 +285,7 @@ def _model(config: Config, device: str, size: int | None) -> tuple[Speech2Face, 
     check(settings, chosen.count)
     folder = config.path(chosen.model)
     name = None if not chosen.model else folder if folder.is_dir() else chosen.model
-    model = Speech2Face.from_pretrained(name, device=device, audio=config.audio)
-    if size is not None and size != model.size:
-        raise UserError(f"The model in {model.folder} draws {model.size} px faces, not {size}; leave --size out.")
-    return model, settings
+    return Speech2Face.from_pretrained(name, device=device, audio=config.audio, size=chosen.size or None), settings
 
 
 def _must_open(database: Path) -> None:

@@ -38,7 +38,7 @@ def run_demo(folder: Path, workers: int) -> Path:
     workflow.extract(database, config, workers)
     for variant in range(VARIANTS):
         seeded = replace(config, generate=replace(config.generate, seed=1000 * variant))
-        workflow.generate_dataset(database, "test", folder / f"faces-{variant}", seeded, "auto", None)
+        workflow.generate_dataset(database, "test", folder / f"faces-{variant}", seeded, "auto")
     workflow.evaluate(database, {"ds2f": folder / "faces-0"}, "test", report, config)
     sheet = draw_sheet(database, [folder / f"faces-{v}" for v in range(VARIANTS)], folder / "contact-sheet.png")
     out.print(f"\n[bold]Contact sheet:[/] {sheet}\n[bold]Report:[/]        {report / 'report.html'}")

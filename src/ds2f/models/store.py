@@ -1,6 +1,8 @@
 """Model files: safetensors for the numbers, JSON for the rest, never pickle. A model is a folder:
 
 decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, attributes, alignment
+
+Decoders of further sizes, each with the fast one that it taught, lie in folders named by their pixels: 64/decoder.json
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -96,6 +98,23 @@ def unpacked(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def decoders(folder: Path) -> dict[int, Path]:
+    """{pixels: folder} of a model's decoders, its own first. Raises UserError if it has none, or a broken one."""
+    places = [folder, *sorted(found.parent for found in folder.glob("[0-9]*/decoder.json"))]
+    return {int(description(place, "decoder")["config"]["size"]): place for place in places}
+
+
+def decoder_of_size(folder: Path, size: int | None) -> Path:
+    """Where the model's decoder of a size lies; None = its own. Raises UserError if there is none."""
+    if size is None:
+        return folder
+    found = decoders(folder)
+    if size not in found:
+        drawn = " and ".join(str(pixels) for pixels in sorted(found))
+        raise UserError(f"The model in {folder} draws faces of {drawn} px, not {size}; give another size, or none.")
+    return found[size]
+
+
 def load_decoder(folder: Path) -> Decoder:
     """Raises UserError if the folder holds no decoder, or one that does not fit."""
     return _load(folder, "decoder", lambda config: Decoder(DecoderConfig.from_json(config)))
@@ -142,17 +161,24 @@ def description(folder: Path, kind: str) -> dict[str, Any]:
     return data
 
 
-def fingerprint(folder: Path) -> str:
-    """Short hash of all weights that draw: two pictures with the same one come from the same model."""
-    optional = [kind for kind in ("fast-decoder", "attributes") if (folder / f"{kind}.safetensors").exists()]
-    return digest(folder, "decoder", "prior", *optional)
+def fingerprint(folder: Path, decoder: Path | None = None) -> str:
+    """Short hash of all weights that draw: two pictures with the same one come from the same model. decoder: the
+    folder of the decoder, if it is another."""
+    decoder = decoder or folder
+    files = [decoder / "decoder", folder / "prior", decoder / "fast-decoder", folder / "attributes"]
+    weights = [file.with_suffix(".safetensors") for file in files]
+    return _hash(file for file in weights if file.exists())
 
 
-def digest(folder: Path, *kinds: str) -> str:
-    """Short hash of the weights of some models of a folder."""
+def digest(folder: Path, kind: str) -> str:
+    """Short hash of the weights of one model of a folder."""
+    return _hash([folder / f"{kind}.safetensors"])
+
+
+def _hash(files: Iterable[Path]) -> str:
     found = hashlib.sha256()
-    for kind in kinds:
-        found.update((folder / f"{kind}.safetensors").read_bytes())
+    for file in files:
+        found.update(file.read_bytes())
     return found.hexdigest()[:12]
 
 

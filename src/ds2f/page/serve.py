@@ -13,8 +13,10 @@ from ds2f.extras import first_line, optional
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(model: str | None, host: str, port: int, device: str, audio: Audio = Audio()) -> None:
-    """Serve until stopped. port: 0 = any that is free; audio: how voices are heard.
+def serve(
+    model: str | None, host: str, port: int, device: str, audio: Audio = Audio(), size: int | None = None
+) -> None:
+    """Serve until stopped. port: 0 = any that is free; audio: how voices are heard; size: pixels of a face.
 
     Raises UserError if the model or the port cannot be had.
     """
@@ -28,7 +30,7 @@ def serve(model: str | None, host: str, port: int, device: str, audio: Audio = A
     from ds2f.pipeline import Speech2Face
 
     audio = replace(audio, max_seconds=min(audio.max_seconds, limits.seconds))
-    loaded = Speech2Face.from_pretrained(model, device=device, audio=audio)
+    loaded = Speech2Face.from_pretrained(model, device=device, audio=audio, size=size)
     loaded.listener.check()
     own = host in LOOPBACK
     app = make_app(loaded, limits, LOCAL if own else ("*",))
