@@ -3,7 +3,7 @@
 Faces come from ds2f's own decoder, voices from espeak-ng (`apt install espeak-ng`); nobody was recorded.
 
     python scripts/make_samples.py --candidates candidates.png
-    python scripts/make_samples.py --order 8,30,10,18,1,24,19,5 --check
+    python scripts/make_samples.py --order 20,18,25,17,24,29,1,5 --check
 
 The first draws 32 faces to choose from; --order says which of them speak with the voices below (the first four are
 deep, the last four high), so that face and voice suit each other.
@@ -101,7 +101,8 @@ VOICES = (
 def main() -> None:
     options = _options()
     if options.candidates:
-        write_grid(options.candidates, list(draw_faces(32, options.seed).reshape(4, 8, 64, 64, 3)), scale=2)
+        faces = draw_faces(32, options.seed)
+        write_grid(options.candidates, [faces[row : row + 8] for row in range(0, 32, 8)], scale=1)
         print(f"{options.candidates}: faces 0 to 31, row by row; choose eight for --order")
         return
     faces = draw_faces(max(options.order) + 1, options.seed)
@@ -118,7 +119,7 @@ def main() -> None:
 
 
 def draw_faces(count: int, seed: int) -> np.ndarray:
-    """Faces of nobody, (count, 64, 64, 3) uint8 RGB, from the model that ships with ds2f."""
+    """Faces of nobody, (count, size, size, 3) uint8 RGB, from the model that ships with ds2f."""
     return np.stack([np.asarray(face.image) for face in Speech2Face.from_pretrained().imagine(count=count, seed=seed)])
 
 

@@ -33,7 +33,7 @@ class Settings:
     steps: int = 10
     guidance: float | Mapping[str, float] = 2.0
     voice_guidance: float = 4.0
-    temperature: float = 0.4
+    temperature: float = 0.3
     noise: float = 0.85
     direct: bool = False
     sampler: str = "multistep"

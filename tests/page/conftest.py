@@ -11,7 +11,7 @@ from ds2f import Speech2Face
 
 @pytest.fixture(scope="session")
 def model() -> Speech2Face:
-    return Speech2Face.from_pretrained(device="cpu")
+    return Speech2Face.from_pretrained(device="cpu", size=64)
 
 
 @pytest.fixture(scope="session")

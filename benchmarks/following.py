@@ -1,0 +1,117 @@
+"""How far a face should go the way the voice points, and how much of the rest should be left to chance.
+
+python benchmarks/following.py DATABASE [--draw] [--images FOLDER ...]
+
+All pairs of train and validation, in ten folds by person: identities come from a linear map that has not seen the
+person, and are ranked among all of them. By centred cosine and by Euclidean distance: share of true faces in the first
+tenth of the gallery, median rank in per cent of it; gender, by the attribute model; variety: how far apart two draws
+for one voice lie. --draw: of pictures of 64 px too. --images: folders of another method's pictures of the same clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ds2f.dataset import Dataset
+from ds2f.diffusion.flow import Predict
+from ds2f.diffusion.samplers import heun
+from ds2f.evaluation import retrieval
+from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
+from ds2f.face.attributes import IdentityAttributes
+from ds2f.models.conditioning import Condition
+from ds2f.models.linear import LinearPrior, choose_alpha
+from ds2f.pipeline import PRIOR_STEPS, Settings, Speech2Face
+from ds2f.training.likeness import Likeness
+from ds2f.training.prior import FOLDS
+
+SPLITS = ("train", "val")
+CHOICES = ((1.0, 0.0), (3.0, 0.0), (3.0, 0.2), (3.0, 0.4), (4.0, 0.2), (4.0, 0.3), (4.0, 0.4), (5.0, 0.4), (5.0, 0.5))
+DRAWS = 3
+
+
+class Study:
+    """identity: (n, 128), the true ones; expected, others: what the map of the other folds expects for a voice, and
+    their mean person."""
+
+    def __init__(self, database: Path) -> None:
+        with Dataset(database) as dataset:
+            self.pairs = [pair for split in SPLITS for pair in dataset.pairs(split)]
+        self.identity = np.stack([pair.identity for pair in self.pairs])
+        self.people = [pair.person for pair in self.pairs]
+        voice = np.stack([pair.voice for pair in self.pairs])
+        person = np.unique(self.people, return_inverse=True)[1]
+        fold = (np.random.default_rng(0).permutation(person.max() + 1) % FOLDS)[person]
+        self.expected, self.others = np.empty_like(self.identity), np.empty_like(self.identity)
+        for out in (fold == k for k in range(FOLDS)):
+            known = voice[~out], self.identity[~out]
+            linear = LinearPrior.fit(*known, choose_alpha(*known, people=person[~out]))
+            self.expected[out], self.others[out] = linear.predict(voice[out]), linear.identity_mean
+        self.average = self.identity.mean(0)
+        self.model, self.attributes = Speech2Face.from_pretrained(device="cpu", size=64), IdentityAttributes()
+        self.judge = Likeness(torch.from_numpy(self.average))
+        self.female = self.attributes.estimate(self.identity).female > 0.5
+
+    @torch.no_grad()
+    def draw(self, weight: float, temperature: float, seed: int) -> np.ndarray:
+        """(n, 128) as `Speech2Face.identities`, around the expectation of the folds."""
+        prior, condition = self.model.prior, Condition.of(torch.from_numpy(self.expected).float())
+        generator = torch.Generator().manual_seed(seed)
+        noise = temperature * torch.randn(self.expected.shape, generator=generator)
+        predict: Predict = lambda z, t: prior(z, t, condition)  # noqa: E731
+        rest = (heun(predict, noise, PRIOR_STEPS) @ prior.colouring).numpy()
+        found: np.ndarray = (self.others + weight * (self.expected - self.others) + rest).astype(np.float32)
+        return found
+
+    @torch.no_grad()
+    def look(self, pictures: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 canonical crops to identities, (n, 128)."""
+        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).split(16)
+        return torch.cat([self.judge.vectors(part.float() / 127.5 - 1) for part in pixels]).numpy()
+
+    def measure(self, found: np.ndarray, rows: np.ndarray | None = None) -> list[float]:
+        """Of the identities found for the pairs, or some of them: (m, 128)."""
+        rows = np.arange(len(found)) if rows is None else rows
+        true, people = self.identity[rows], [self.people[i] for i in rows]
+        numbers = []
+        for offset, distance in ((self.average, "cosine"), (0 * self.average, "l2")):
+            ranks = retrieval.rank(found - offset, true - offset, people, distance)
+            place = ranks.middle / ranks.size
+            numbers += [100 * float((place <= 0.1).mean()), 100 * float(np.median(place))]
+        right = (self.attributes.estimate(found).female > 0.5) == self.female[rows]
+        return [*numbers, 100 * float(right.mean())]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("database", type=Path)
+    parser.add_argument("--draw", action="store_true")
+    parser.add_argument("--images", type=Path, nargs="+", default=[], metavar="FOLDER")
+    options = parser.parse_args()
+    study = Study(options.database)
+    print(f"{len(study.pairs)} pairs of {len(set(study.people))} people\n")
+    print("| voice guidance | temperature | first tenth | median | L2: first tenth | median | gender | variety |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for weight, temperature in CHOICES:
+        drawn = [study.draw(weight, temperature, seed) for seed in range(DRAWS)]
+        variety = float(retrieval.l2(drawn[0], drawn[1]).mean())
+        _row(f"{weight:g} | {temperature:g}", np.mean([study.measure(one) for one in drawn], 0), f"{variety:.2f}")
+    for weight, temperature in ((3.0, 0.4), (Settings.voice_guidance, Settings.temperature)) if options.draw else ():
+        pictures = study.model.draw(study.draw(weight, temperature, 0), range(len(study.pairs)))
+        _row(f"{weight:g}, pictures | {temperature:g}", study.measure(study.look(pictures)))
+    for folder in options.images:
+        files, look = find_pictures(folder, study.pairs), embedder(["dlib"])
+        vectors = embed_pictures(folder.name, folder, files, look, {"dlib": 128}, lambda: None).vectors["dlib"]
+        rows = np.flatnonzero(np.isfinite(vectors).all(1))
+        _row(f"{folder.name}, {len(rows)} pictures |", study.measure(vectors[rows].astype(np.float32), rows))
+
+
+def _row(name: str, numbers: list[float] | np.ndarray, variety: str = "") -> None:
+    print(f"| {name} | {' | '.join(f'{number:.1f} %' for number in numbers)} | {variety} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
