@@ -34,6 +34,7 @@ from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.training.decoder import DecoderTask, FaceData, load_faces
 from ds2f.training.likeness import Likeness
 from ds2f.training.loop import Options, make_optimizers
+from ds2f.training.start import cpu_has_bf16
 
 SIZE, BATCH = 64, 32
 TURNS = 8
@@ -70,7 +71,7 @@ class Ours:
         self.parameters = sum(p.numel() for p in self.decoder.parameters())
 
     def step(self, rows: Tensor, generator: torch.Generator) -> None:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
             loss = self.task.loss(rows, generator)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
@@ -111,7 +112,7 @@ class Theirs:
         images = self.faces.image[rows].float() / 255
         told = self.faces.conditions["identity"].value[rows][:, None]
         self.model.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
             loss = self.model(images, text_embeds=told, unet_number=1)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.base.parameters(), 1.0)

@@ -25,7 +25,7 @@ CLIPS = sorted(samples().glob("*.mp4"))
 
 @pytest.fixture(scope="module")
 def model() -> Speech2Face:
-    return Speech2Face.from_pretrained(device="cpu")
+    return Speech2Face.from_pretrained(device="cpu", size=64)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_batch_gives_each_voice_its_own_faces(model: Speech2Face) -> None:
 def test_threads_get_what_one_would_get(model: Speech2Face) -> None:
     clips = CLIPS[:4]
     one_by_one = [model(clip, count=1, steps=2)[0] for clip in clips]
-    fresh = Speech2Face.from_pretrained(device="cpu")  # nothing loaded yet: the threads race for it
+    fresh = Speech2Face.from_pretrained(device="cpu", size=64)  # nothing loaded yet: the threads race for it
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda clip: fresh(clip, count=1, steps=2)[0], clips))
     for one, other in zip(one_by_one, together, strict=True):

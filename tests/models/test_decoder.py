@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ds2f.models.conditioning import Condition, Conditioning
-from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.decoder import Decoder, DecoderConfig, linear_share, noise_for
 from helpers import tiny_decoder
 
 
@@ -49,3 +49,30 @@ def test_statistics_standardise_a_condition() -> None:
     standard = (values - conditioning.identity_mean) / conditioning.identity_std
     torch.testing.assert_close(standard.std(0, unbiased=False), torch.ones(3))
     torch.testing.assert_close(standard.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+
+
+def test_noise_that_grows_with_the_picture_hides_as_much_of_it() -> None:
+    assert [noise_for(size) for size in (32, 64, 128, 256)] == [1, 1, 2, 4]
+    small, large = (noise_for(size) * torch.randn(8, 3, size, size) for size in (64, 128))
+    seen = torch.nn.functional.avg_pool2d(large, 2)  # what four pixels say together of one that is twice as wide
+    assert abs(float(seen.std() / small.std()) - 1) < 0.02
+
+
+def test_the_linear_face_keeps_its_share_of_the_exact_posterior() -> None:
+    t, m, noise = torch.tensor([0.3]), 1.7, 2.0
+    x = m + torch.randn(400_000, generator=torch.Generator().manual_seed(0))
+    z = t * x + (1 - t) * noise * torch.randn(400_000, generator=torch.Generator().manual_seed(1))
+    b = float((x - m).dot(z - t * m) / (z - t * m).square().sum())  # E[x | z] = m + b (z − t m), so a = 1 − b t
+    assert abs(1 - b * float(t) - float(linear_share(t, noise))) < 0.01
+
+
+def test_a_linear_face_of_few_pixels_is_enlarged() -> None:
+    decoder = Decoder(DecoderConfig(size=32, patch=8, width=64, depth=1, heads=1, linear_size=8))
+    decoder.linear_face.normal_(generator=torch.Generator().manual_seed(0))
+    assert decoder.linear_face.shape == (128, 3 * 8 * 8)
+    identity = Condition.of(torch.randn(2, 128))
+    face = decoder.linear({"identity": identity})
+    assert face is not None
+    assert face.shape == (2, 3, 32, 32)
+    small = (identity.value @ decoder.linear_face).unflatten(1, (3, 8, 8))
+    torch.testing.assert_close(face.mean((2, 3)), small.mean((2, 3)), atol=1e-4, rtol=0.2)

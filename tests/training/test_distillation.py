@@ -81,7 +81,7 @@ def test_half_of_whom_it_is_taught_are_heard_in_voices() -> None:
 def test_whom_a_prior_hears_lie_around_what_it_expects(dataset: Dataset, tmp_path: Path) -> None:
     assert heard_identities(dataset, tmp_path) is None, "there is no prior"
     paired_dataset(dataset, 60)
-    model = Speech2Face.from_pretrained(device="cpu")
+    model = Speech2Face.from_pretrained(device="cpu", size=64)
     store.save(tmp_path, model.prior, {})
     store.save(tmp_path, model.decoder, {})
     heard, count = heard_identities(dataset, tmp_path), len(dataset.pairs("train"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from ds2f.config import Config, Train, load, with_recipe
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.models.prior import Prior, PriorConfig
-from ds2f.models.store import load_fast_decoder
+from ds2f.models.store import load_decoder, load_fast_decoder, shipped
 from ds2f.training.estimate import estimate
 from ds2f.training.loop import Options
 from ds2f.training.prior import PriorTask
+from ds2f.training.start import decoder_config
 from people import made_up_pairs, paired_dataset
 
 TINY = (
@@ -39,6 +41,7 @@ def refusal(capsys: pytest.CaptureFixture[str], dataset: Dataset, folder: Path, 
     ("settings", "sentence"),
     [
         ("decoder_size = 60", "must be a multiple of 8"),
+        ("decoder_size = 64\ndecoder_patch = 7", "decoder_patch = 7 must divide decoder_size = 64"),
         ("decoder_size = 512", "from 16 to 256"),
         ("decoder_width = 100", "must be a multiple of 64"),
         ("decoder_width = 0", "must be a multiple of 64"),
@@ -95,6 +98,15 @@ def test_every_recipe_names_keys_that_exist_and_changes_them(name: str) -> None:
     found = with_recipe(Config(), name).train
     assert found != Train()
     assert {key: getattr(found, key) for key in stated["train"]} == stated["train"]
+
+
+def test_what_ships_is_the_decoder_that_its_recipe_means() -> None:
+    settings = with_recipe(Config(), "gpu-20min").train
+    own, fast = load_decoder(shipped()).config, load_fast_decoder(shipped())
+    assert decoder_config(settings, own.conditions) == own
+    assert fast is not None
+    assert replace(fast.config, few_steps=0) == own
+    assert fast.config.few_steps == settings.fast_steps
 
 
 def test_a_recipe_wins_over_the_configuration_and_leaves_the_rest(tmp_path: Path) -> None:

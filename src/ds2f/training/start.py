@@ -254,7 +254,7 @@ def _options(run: Path, settings: Train, device: torch.device, batch: int, total
         save_seconds=settings.save_seconds,
         tensorboard=settings.tensorboard,
         accumulate=settings.accumulate,
-        bf16=device.type == "cuda" or (device.type == "cpu" and _cpu_has_bf16()),
+        bf16=device.type == "cuda" or (device.type == "cpu" and cpu_has_bf16()),
     )
 
 
@@ -269,7 +269,7 @@ def _one_process(model: str) -> None:
         raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without a launcher.")
 
 
-def _cpu_has_bf16() -> bool:
+def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 natively; without that it is slower than float32."""
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
