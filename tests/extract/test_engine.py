@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -135,3 +137,13 @@ def test_real_clips_go_all_the_way(tmp_path: Path, shared_data: Path) -> None:
         pairs = dataset.pairs()
     assert len(pairs) == summary.done
     assert all(pair.corpus == "avspeech" for pair in pairs)
+
+
+def test_a_worker_keeps_to_one_thread_in_libraries_loaded_before_and_after() -> None:
+    program = (
+        "import numpy; from ds2f.extract.worker import prepare_process; prepare_process();"
+        "import scipy.linalg, torch; from threadpoolctl import threadpool_info;"
+        "print({found['num_threads'] for found in threadpool_info()}, torch.get_num_threads())"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["{1}", "1"]

@@ -77,7 +77,11 @@ def _out_of_time(number: int, frame: FrameType | None) -> None:
 
 
 def prepare_process() -> None:
-    """One thread per worker: parallelism is over files."""
+    """One thread per worker: parallelism is over files, and on some processors the last bits of a vector depend on the
+    number of threads."""
+    os.environ |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}  # for those loaded later
     import torch
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(1)
     torch.set_num_threads(1)
