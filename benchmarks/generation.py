@@ -1,6 +1,6 @@
 """Seconds per generated face on this machine, model loaded.
 
-python benchmarks/generation.py [--model FOLDER | --recipe NAME]
+python benchmarks/generation.py [--model FOLDER | --recipe NAME] [--size PIXELS]
 
 A recipe means a decoder of its size that has learnt nothing, and a fast one: what they cost is what trained ones cost.
 """
@@ -44,8 +44,12 @@ def main() -> None:
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--model", type=Path)
     chosen.add_argument("--recipe")
+    parser.add_argument("--size", type=int, help="of a model with decoders of several")
     options = parser.parse_args()
-    model = untrained(options.recipe) if options.recipe else Speech2Face.from_pretrained(options.model, device="cpu")
+    if options.recipe:
+        model = untrained(options.recipe)
+    else:
+        model = Speech2Face.from_pretrained(options.model, device="cpu", size=options.size)
     voices = model.prior.voice_mean.numpy()[None].repeat(8, 0)
     print(f"{torch.get_num_threads()} threads, {model.size} px")
     ways = {"as by default": Settings(), "4 steps": Settings(steps=4), "10 steps": Settings(fast=False)}
