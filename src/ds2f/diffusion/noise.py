@@ -15,3 +15,8 @@ def uniform(generator: torch.Generator, *shape: int, to: torch.device | None = N
 def normal(generator: torch.Generator, *shape: int, to: torch.device | None = None) -> Tensor:
     """As `uniform`, from N(0, 1)."""
     return torch.randn(shape, generator=generator, device=generator.device).to(to or generator.device)
+
+
+def whole(generator: torch.Generator, below: int, *shape: int, to: torch.device | None = None) -> Tensor:
+    """As `uniform`, whole numbers from 0 to below − 1, int64."""
+    return torch.randint(below, shape, generator=generator, device=generator.device).to(to or generator.device)

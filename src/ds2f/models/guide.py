@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ds2f.diffusion.noise import normal, uniform
+from ds2f.diffusion.noise import normal, uniform, whole
 
 MAX_NOISE = 0.3  # spread of the noise laid over guides in training (Ho et al. 2022, arXiv:2106.15282), of the pixels'
 
@@ -92,7 +92,7 @@ def random_guides(x: Tensor, mean: Tensor, generator: torch.Generator) -> Guides
     pieces, levels = [], []
     names = list(DEGRADATIONS)
     for rows in x.chunk(len(names)):
-        kind = names[int(len(names) * uniform(generator))]
+        kind = names[int(whole(generator, len(names)))]
         level = float(uniform(generator))
         pieces.append(DEGRADATIONS[kind](rows + mean, level) - mean)
         levels.append(torch.full((len(rows),), level))

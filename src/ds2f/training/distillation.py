@@ -22,7 +22,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import stored_voices
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import guided
-from ds2f.diffusion.noise import normal, uniform
+from ds2f.diffusion.noise import normal, uniform, whole
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
 from ds2f.generate import voices_of
 from ds2f.models.conditioning import Condition, Conditions
@@ -130,7 +130,7 @@ class DistillationTask(DecoderTask):
         share = share.where(uniform(generator, n, 1, to=self.device) < 0.5, 1.0)
         mixed = share * told.value + (1 - share) * told.value.roll(1, 0)
         if self.heard is not None:
-            some = self.heard[(len(self.heard) * uniform(generator, n, to=self.device)).long()]
+            some = self.heard[whole(generator, len(self.heard), n, to=self.device)]
             mixed = some.where(uniform(generator, n, 1, to=self.device) < 0.5, mixed)
         if uniform(generator) < 0.5:
             conditions = {"identity": Condition.of(mixed)}

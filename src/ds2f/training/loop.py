@@ -106,6 +106,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
     smooth, rate = (state["loss"], state["rate"]) if state else (math.nan, 0.0)
     last_save = last_log = time.monotonic()
     logged_step = step
+    loss = torch.zeros(())  # of the last step
 
     def save() -> None:
         if processes.is_main_process:
@@ -125,13 +126,13 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                     optimizer.step()
                     optimizer.zero_grad(set_to_none=True)
                 update_ema(ema, model, step * options.batch, options.batch, options.ema * options.total)
+                step += 1  # before the wait: whoever stops the run there has all of the step
                 value = float(loss)  # only now: on a GPU this waits until all of the step is done
             if not math.isfinite(value):
                 raise UserError(
-                    f"The loss is no longer a number at step {step}; the last checkpoint in {options.run} is whole. "
-                    "Lower the learning rate in ds2f.toml and run again."
+                    f"The loss is no longer a number at step {step - 1}; the last checkpoint in {options.run} is "
+                    "whole. Lower the learning rate in ds2f.toml and run again."
                 )
-            step += 1
             smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
 
             now = time.monotonic()
@@ -148,7 +149,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                     log.write(step * options.batch, smooth, validation, rate, picture)
                 last_save = time.monotonic()
     except KeyboardInterrupt:
-        if step > 0:
+        if step > 0 and math.isfinite(float(loss)):
             save()
         raise
     processes.wait_for_everyone()  # the last checkpoint is there before anybody builds on it

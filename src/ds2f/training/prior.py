@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ds2f.diffusion.flow import flow_loss, sample_time
-from ds2f.diffusion.noise import normal, uniform
+from ds2f.diffusion.noise import normal, uniform, whole
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.models.prior import LOOKS, Prior
@@ -91,7 +91,7 @@ class PriorTask:
         noisy = batch.mean.value + NOISE_ON_MEAN * self.pairs.mean.value.std(0) * noise
         batch = replace(batch, mean=Condition(noisy, uniform(generator, len(rows), to=CPU) >= 0.1))
         if self.faces is not None:
-            chosen = (len(self.faces.target) * uniform(generator, len(rows), to=CPU)).long()
+            chosen = whole(generator, len(self.faces.target), len(rows), to=CPU)
             batch = batch.and_also(self.faces.rows(chosen))
         return self._losses(self.model, replace(batch, looks=drop(batch.looks, generator)), generator)
 
