@@ -1,31 +1,42 @@
-"""A trained model made small enough for the package: decoder and fast decoder as whole numbers, a quarter of float32.
+"""Trained models made small enough for the package: weights as whole numbers of 8 bits, a quarter of float32.
 
-python scripts/pack_weights.py runs/model src/ds2f/weights        # the main decoder; further sizes: .../weights/64
+python scripts/pack_weights.py runs/model src/ds2f/weights [KIND ...]     # decoders of further sizes: .../weights/64
+
+KIND: of decoder (with the fast decoder that it taught), prior, alignment and attributes; none: all that the model has.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ds2f.models import store
+
+LOAD: dict[str, Callable[[Path], Any]] = {
+    "decoder": store.load_decoder,
+    "prior": store.load_prior,
+    "alignment": store.load_alignment,
+    "attributes": store.load_attributes,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="folder with a decoder and the fast decoder that it taught")
+    parser.add_argument("model", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("kinds", nargs="*", choices=[*LOAD, []], metavar="KIND")
     options = parser.parse_args()
-    fast = store.load_fast_decoder(options.model)
-    if fast is None:
-        parser.error(f"{options.model} has no fast decoder that its decoder taught; run: ds2f train fast-decoder")
-    card = store.description(options.model, "decoder")["card"]
-    store.save(options.out, store.load_decoder(options.model), card, "int8")
-    # The fast decoder is known to be its pupil by the hash of the decoder's file, which is another now.
-    card = {**store.description(options.model, "fast-decoder")["card"], "teacher": store.digest(options.out, "decoder")}
-    store.save(options.out, fast, card, "int8")
-    for kind in ("decoder", "fast-decoder"):
-        print(f"{kind}: {(options.out / kind).with_suffix('.safetensors').stat().st_size / 1e6:.1f} MB")
+    for kind in options.kinds or [kind for kind in LOAD if (options.model / f"{kind}.json").exists()]:
+        card = store.description(options.model, kind)["card"]
+        store.save(options.out, LOAD[kind](options.model), card, "int8")
+        if kind == "decoder" and (fast := store.load_fast_decoder(options.model)):
+            # The fast decoder is known to be its pupil by the hash of the decoder's file, which is another now.
+            card = store.description(options.model, "fast-decoder")["card"]
+            store.save(options.out, fast, {**card, "teacher": store.digest(options.out, "decoder")}, "int8")
+    for path in sorted(options.out.glob("*.safetensors")):
+        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -168,11 +168,11 @@ def detected(points: np.ndarray | None = None, score: float = 1.0) -> DetectedFa
     return DetectedFace((20, 20, 60, 80), landmarks() if points is None else points, score)
 
 
-PLAN = Plan(speech="{}", face="{}", voices=((6.0, "resemblyzer"),))
+PLAN = Plan(speech="{}", face="{}", voices=((6.0, "campplus-frames"),))
 
 
 def extracted(seed: int = 0, voice: bool = True) -> Extracted:
-    """What extraction might have given, made up: 128-d identity, 256-d voice, 6 s clip."""
+    """What extraction might have given, made up: 128-d identity, 512-d voice, 6 s clip."""
     rng = np.random.default_rng(seed)
     crop = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     identity = rng.standard_normal(128).astype(np.float32)
@@ -180,8 +180,8 @@ def extracted(seed: int = 0, voice: bool = True) -> Extracted:
     if not voice:
         return Extracted(Facts(0.0, 32, 32, 0.0), face=face)
     speech = StoredSpeech(encode_flac(noise(4.0, seed=seed)), 0.25, 4.0)
-    vector = rng.standard_normal(256).astype(np.float32)
-    voices = {(6.0, "resemblyzer"): vector}
+    vector = rng.standard_normal(512).astype(np.float32)
+    voices = {(6.0, "campplus-frames"): vector}
     return Extracted(Facts(5.0, 64, 48, 5.0), speech, face, clips={6.0: (4.0, 1.5)}, voices=voices)
 
 

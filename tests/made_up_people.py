@@ -28,7 +28,7 @@ def _extracted(rng: np.random.Generator, person: np.ndarray) -> Extracted:
         StoredSpeech(encode_flac(np.zeros(1600, np.float32)), 0.0, 1.0),
         StoredFace(encode_webp(crop), None, identity, detected, 0.0, 1.0, 1.0, 1),
         clips={6.0: (1.0, 6.0)},
-        voices={(6.0, "resemblyzer"): voice},
+        voices={(6.0, "campplus-frames"): voice},
     )
 
 

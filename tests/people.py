@@ -27,7 +27,7 @@ def made_up_pairs(count: int, seed: int, clips: int = 1, noise: float = 0.5) -> 
     voice = np.repeat(rng.normal(size=(count, 12)).astype(np.float32), clips, 0)
     identity = voice @ MAP + noise * rng.normal(size=(count * clips, 6)).astype(np.float32)
     return PairData(
-        {"resemblyzer": Condition.of(torch.from_numpy(voice))},
+        {"campplus-frames": Condition.of(torch.from_numpy(voice))},
         identity,
         np.repeat(np.arange(count), clips),
         Looks(
@@ -43,9 +43,9 @@ def paired_dataset(dataset: Dataset, count: int, plan: Plan = PLAN, seconds: tup
     the identity follow from the first 12 of the voice."""
     rng = np.random.default_rng(0)
     dataset.add_items(Path("/videos"), "video", [item(f"{i:04d}.mp4", str(i)) for i in range(count)], SplitRule())
-    plan = replace(plan, voices=tuple((s, "resemblyzer") for s in seconds), attributes=("ds2f-attributes",))
+    plan = replace(plan, voices=tuple((s, "campplus-frames") for s in seconds), attributes=("ds2f-attributes",))
     for number, job in enumerate(wanting(dataset, plan)):
-        voice = rng.normal(size=256).astype(np.float32)
+        voice = rng.normal(size=512).astype(np.float32)
         identity = rng.normal(size=128).astype(np.float32)
         identity[:6] = voice[:12] @ MAP
         made = extracted(number)
@@ -61,7 +61,7 @@ def paired_dataset(dataset: Dataset, count: int, plan: Plan = PLAN, seconds: tup
             made,
             face=replace(made.face, identity=identity),
             clips={s: (4.0, 1.0) for s in seconds},
-            voices={(s, "resemblyzer"): voice + 0.1 * rng.normal(size=256).astype(np.float32) for s in seconds},
+            voices={(s, "campplus-frames"): voice + 0.1 * rng.normal(size=512).astype(np.float32) for s in seconds},
             attributes={"ds2f-attributes": looks},
         )
         store(dataset, job, result, plan)

@@ -126,8 +126,17 @@ def test_what_the_decoder_was_not_taught_is_refused_in_one_sentence(voices: np.n
     plain = _with_decoder(tiny_decoder())
     with pytest.raises(UserError, match="cannot be told guide; it knows coverage, identity"):
         plain.draw(None, [0], QUICK, wish=Wish(guide=np.zeros((8, 8, 3), np.uint8)))
-    with pytest.raises(UserError, match="cannot be told voice"):
+    with pytest.raises(UserError, match="cannot be told voices described by campplus-frames; it knows coverage, identity"):
         plain.generate(voices[:1], [0], Settings(steps=2, direct=True))
+
+
+def test_a_decoder_that_hears_by_another_encoder_than_the_prior_is_told_by_that(model: Speech2Face) -> None:
+    clips = sorted(samples().glob("*.mp4"))[:2]
+    assert model.told_by(model.listener.known) == ["resemblyzer"] != list(model.prior.config.voices)
+    one, other = (_pixels(model(clip, count=1, settings=Settings(direct=True))[0]) for clip in clips)
+    assert np.abs(one - other).mean() > 3
+    with pytest.raises(UserError, match=r"described by campplus-frames; it knows .*leave `direct` out"):
+        model.generate(model.listen(clips[0])[None], [0], Settings(direct=True))
 
 
 def test_any_subset_of_conditions_moves_the_picture(voices: np.ndarray) -> None:
@@ -136,7 +145,8 @@ def test_any_subset_of_conditions_moves_the_picture(voices: np.ndarray) -> None:
     wishes = [NO_WISH, Wish(age=70), Wish(gender="female"), Wish(ethnicity="Black"), Wish(guide=picture)]
     wishes += [Wish(age=70, guide=picture), Wish(guide=picture, guide_level=0.2)]
     drawn = [taught.draw(None, [0], QUICK, wish=wish).astype(int) for wish in wishes]
-    direct = taught.generate(voices[[0, -1]], [0, 0], Settings(steps=4, direct=True))
+    heard = {"resemblyzer": np.random.default_rng(1).normal(size=(2, 256)).astype(np.float32)}
+    direct = taught.generate(voices[[0, 0]], [0, 0], Settings(steps=4, direct=True), told=heard)
     drawn += [_pixels(face)[None] for face in direct]
     for i, one in enumerate(drawn):
         for other in drawn[:i]:

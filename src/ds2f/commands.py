@@ -22,7 +22,11 @@ def add(command: Command) -> None:
     sub = command("verify", _verify, "how well a speaker encoder tells people apart, by a list of trials")
     sub.add_argument("trials", type=Path, metavar="TRIALS", help="lines of `1 path path`: 1 same speaker, 0 not")
     sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that the paths are relative to")
-    sub.add_argument("--encoder", metavar="SPEC", help="default: the first of the configuration")
+    sub.add_argument(
+        "--encoder",
+        metavar="SPEC",
+        help="default: of the configuration the first that tells speakers apart, else campplus",
+    )
     sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
     add_device(sub)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ds2f.errors import UserError
 from ds2f.files import replacing
+from ds2f.types import VOICE
 
 FILE_NAME = "ds2f.toml"
 
@@ -41,7 +42,7 @@ class Audio:
     """Voices."""
 
     clip_seconds: list[float] = _key([6.0], "lengths of voice clips in seconds; shorter speech is looped")
-    encoders: list[str] = _key(["resemblyzer"], "speaker encoders; docs/data.md names the others")
+    encoders: list[str] = _key([VOICE], "speaker encoders; docs/data.md names the others")
     languages: list[str] = _key([], "models of spoken language, such as speechbrain:FOLDER")
     acoustics: bool = _key(False, "measure pitch, formants, rate and more; needs: pip install ds2f[acoustics]")
     min_speech: float = _key(1.0, "seconds of speech under which a recording is refused")
@@ -109,9 +110,11 @@ class Train:
     fast_faces: int = _key(16_000, "faces that the decoder draws for it, in all", least=1)
     fast_lr: float = _key(3e-4, "peak learning rate of the fast decoder", above=0)
     fast_likeness: float = _key(0.05, "weight of looking like the identity told; 0 = as the decoder draws", least=0)
-    voices: list[str] = _key(["resemblyzer"], "stored speaker encoders that the models hear, and acoustics")
+    voices: list[str] = _key([VOICE], "stored speaker encoders that the models hear, and acoustics")
+    prior_width: int = _key(64, "channels of the prior's network; a few hundred pairs need no more", least=8)
+    prior_depth: int = _key(2, "blocks of the prior's network", least=1)
     prior_batch: int = _key(128, "pairs per step", least=1)
-    prior_steps: int = _key(300, "steps of the prior; a few hundred pairs are soon learnt by heart", least=1)
+    prior_steps: int = _key(600, "steps of the prior; a few hundred pairs are soon learnt by heart", least=1)
     prior_lr: float = _key(1e-3, "peak learning rate of the prior", above=0)
     attributes_batch: int = _key(256, "labelled faces per step", least=1)
     attributes_faces: int = _key(400_000, "labelled faces that the attribute model sees in all", least=1)
@@ -135,8 +138,8 @@ class Generate:
     guide_guidance: float = _key(1.0, "how strictly it follows a guide picture")
     fast: bool = _key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
     direct: bool = _key(False, "let the decoder hear the voice itself, without the prior")
-    voice_guidance: float = _key(4.0, "how far a face departs from the average the way the voice points; 1 = barely")
-    temperature: float = _key(0.3, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    voice_guidance: float = _key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
+    temperature: float = _key(0.5, "0 = the most typical person for a voice, 1 = the prior's whole variety")
     noise: float = _key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
 
 

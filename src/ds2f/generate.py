@@ -85,6 +85,7 @@ def from_dataset(
     if not pairs:
         raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
     voices = voices_of(model, dataset, split, pairs).repeat(count, axis=0)
+    told = _told(model, dataset, split, pairs, count) if settings.direct else {}
     seeds = [seed + i for i in range(len(voices))]
     identities = model.identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
     stems = [str(PurePosixPath(pair.path).with_suffix("")) for pair in pairs]
@@ -98,7 +99,7 @@ def from_dataset(
         rows = todo[start : start + BATCH]
         chosen = [seeds[i] for i in rows]
         if settings.direct:
-            images = model.draw(None, chosen, settings, voices=voices[rows])
+            images = model.draw(None, chosen, settings, voices={name: vectors[rows] for name, vectors in told.items()})
         else:
             images = model.draw(identities[rows], chosen, settings)
         for i, face in zip(rows, model.faces(images, identities[rows], chosen, settings), strict=True):
@@ -121,6 +122,17 @@ def voices_of(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[
         raise UserError(f"{dataset.path} has no rows of {unknown[0]!r}, by which the model hears; extract them first.")
     seconds = dataset.clip_seconds(names[0])
     return model.voices([{name: known[p.video_id].heard(name, seconds) for name in names} for p in pairs])
+
+
+def _told(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair], count: int) -> dict[str, np.ndarray]:
+    """{speaker encoder: (n, d)} of each clip, `count` times, as the decoder itself hears it."""
+    known, found = {r.video_id: r for r in recordings(dataset, split)}, {}
+    for name in model.told_by(stored_voices(dataset)):
+        vectors = [known[pair.video_id].heard(name, dataset.clip_seconds(name)) for pair in pairs]
+        if any(vector is None for vector in vectors):
+            raise UserError(f"Not all clips of {dataset.path} have a row of {name!r}; run `ds2f extract` first.")
+        found[name] = np.stack([vector for vector in vectors if vector is not None]).repeat(count, axis=0)
+    return found
 
 
 def unique_stems(paths: Sequence[Path]) -> list[str]:

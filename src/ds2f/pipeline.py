@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, overload
 
 import cv2
@@ -131,9 +132,12 @@ class Speech2Face:
         many = voice if isinstance(voice, list) else [voice]
         if not many:
             return []
-        voices = np.stack([self.listen(one) for one in many])
+        told_by = self.told_by(self.listener.known) if settings.direct else []
+        heard = [self.listener.hear(one, list(dict.fromkeys([*self.prior.config.voices, *told_by]))) for one in many]
+        told = {name: np.repeat([one.voices[name] for one in heard], count, 0) for name in told_by}
+        voices = np.repeat(self.voices([one.voices for one in heard]), count, 0)
         seeds = [seed + i for i in range(count)] * len(many)
-        faces = self.generate(np.repeat(voices, count, 0), seeds, settings, wish=wish)
+        faces = self.generate(voices, seeds, settings, wish=wish, told=told)
         groups = [faces[start : start + count] for start in range(0, len(faces), count)]
         return groups if isinstance(voice, list) else groups[0]
 
@@ -160,6 +164,28 @@ class Speech2Face:
     def listen(self, recording: Recording) -> np.ndarray:
         """The voice alone, as the prior hears it: (d,) float32, with one encoder the speaker embedding."""
         return self.voices([self.hear(recording).voices])[0]
+
+    def told_by(self, names: Iterable[str]) -> list[str]:
+        """Those of some speaker encoders that the decoder itself hears, for `Settings.direct`.
+
+        Raises UserError if there are none.
+        """
+        offered = list(names)
+        found = [name for name in offered if voice_condition(name) in self.decoder.config.conditions]
+        if not found:
+            known = ", ".join(sorted(self.decoder.config.conditions))
+            raise UserError(
+                f"The decoder in {self.decoder_folder} cannot be told voices described by {' or '.join(offered)}; it "
+                f"knows {known}. Have its encoder in [audio] encoders of ds2f.toml, or leave `direct` out."
+            )
+        return found
+
+    def told(self, voices: np.ndarray) -> dict[str, np.ndarray]:
+        """What the prior hears, (n, d) as `voices` gives it, as far as the decoder can be told it: {speaker encoder:
+        (n, d)}. Raises UserError if that is nothing."""
+        split = self.prior.inputs.split(torch.from_numpy(voices).to(self.device))
+        names = self.told_by(name for name, c in split.items() if c.given.all())
+        return {name: split[name].value.cpu().numpy() for name in names}
 
     @torch.no_grad()
     def voices(self, heard: Sequence[Mapping[str, np.ndarray | None]]) -> np.ndarray:
@@ -208,7 +234,7 @@ class Speech2Face:
         wish: Wish = NO_WISH,
         voice_guidance: float = 1.0,
     ) -> np.ndarray:
-        """Draw one identity for each voice: (n, 256) and n seeds to (n, 128) float32.
+        """Draw one identity for each voice: (n, d) and n seeds to (n, 128) float32.
 
         What a voice lets one expect, m(voice), lies near the average person m̄, as one voice fits many faces. Guidance
         goes on the way that the voice points, as classifier-free guidance does, and draws from around
@@ -237,14 +263,15 @@ class Speech2Face:
         settings: Settings = Settings(),
         progress: Callable[[int, int], None] | None = None,
         wish: Wish = NO_WISH,
-        voices: np.ndarray | None = None,
+        voices: Mapping[str, np.ndarray] = MappingProxyType({}),
         preview: Preview | None = None,
         guides: np.ndarray | None = None,
     ) -> np.ndarray:
         """Faces for n seeds: (n, size, size, 3) uint8 RGB.
 
-        identities: (n, 128), or None for nobody in particular; voices: (n, 256), for a decoder that hears them; guides:
-        (n, size, size, 3) uint8 RGB, a canonical crop to complete for each face, instead of one wished for all.
+        identities: (n, 128), or None for nobody in particular; voices: {speaker encoder: (n, d)}, for a decoder that
+        hears them; guides: (n, size, size, 3) uint8 RGB, a canonical crop to complete for each face, instead of one
+        wished for all.
         progress: called as (sampler steps done, in all) over all batches. preview: called at every step with the
         pictures as they look so far, those of one batch, (up to BATCH, size, size, 3) uint8 RGB.
         Raises UserError if the decoder cannot be told what is wished.
@@ -259,8 +286,7 @@ class Speech2Face:
         )
         total = len(batches) * steps
         given = {"identity": identities, "guide": None if guides is None else self._normalised(guides)}
-        if voices is not None:
-            given |= self._heard(voices)
+        given |= {voice_condition(name): vectors for name, vectors in voices.items()}
         for number, start in enumerate(batches):
             chosen = seeds[start : start + BATCH]
             rows = {n: v[start : start + BATCH] for n, v in given.items() if v is not None}
@@ -274,12 +300,6 @@ class Speech2Face:
                 predict = _shown(predict, decoder, preview)
             images.append(to_uint8(decoder.denormalise(sampler(predict, noise, steps, report))))
         return np.concatenate(images)
-
-    def _heard(self, voices: np.ndarray) -> dict[str, np.ndarray]:
-        """Voices, (n, d) as `voices` gives them, by conditions of the decoder; of several encoders those it knows."""
-        split = self.prior.inputs.split(torch.from_numpy(voices).to(self.device))
-        told = {voice_condition(name): c.value.cpu().numpy() for name, c in split.items() if c.given.all()}
-        return {name: v for name, v in told.items() if name in self.decoder.config.conditions} or told
 
     def _conditions(self, rows: Mapping[str, np.ndarray], n: int, wish: Wish) -> Conditions:
         """What the decoder is told. rows: vectors by condition, (n, d); the wish is the same for all rows."""
@@ -338,11 +358,14 @@ class Speech2Face:
         wish: Wish = NO_WISH,
         preview: Preview | None = None,
         guides: np.ndarray | None = None,
+        told: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> list[GeneratedFace]:
-        """A face for each of n speaker embeddings, (n, 256), with its seed. guides: see `draw`."""
+        """A face for each of n voices, (n, d) as `listen` gives them, with its seed. guides: see `draw`; told: what
+        the decoder itself hears if `settings.direct` says so, {speaker encoder: (n, d)} of `told_by`; without it, what
+        the prior hears."""
         identities = self.identities(voices, seeds, settings.temperature, wish, settings.voice_guidance)
-        heard = (None, voices) if settings.direct else (identities, None)
-        images = self.draw(heard[0], seeds, settings, progress, wish, heard[1], preview, guides=guides)
+        drawn_from = (None, told or self.told(voices)) if settings.direct else (identities, {})
+        images = self.draw(drawn_from[0], seeds, settings, progress, wish, drawn_from[1], preview, guides)
         return self.faces(images, identities, seeds, settings, wish)
 
     def imagine(self, count: int, seed: int = 0, settings: Settings = Settings()) -> list[GeneratedFace]:

@@ -32,8 +32,8 @@ class Settings:
 
     steps: int = 10
     guidance: float | Mapping[str, float] = 2.0
-    voice_guidance: float = 4.0
-    temperature: float = 0.3
+    voice_guidance: float = 3.0
+    temperature: float = 0.5
     noise: float = 0.85
     direct: bool = False
     sampler: str = "multistep"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 """Hz. All audio in ds2f is mono float32 in [-1, 1] at this rate."""
+VOICE = "campplus-frames"
+"""The speaker encoder by which faces are heard unless another is named, see `voice.encoders`."""
 
 
 @dataclass(frozen=True)

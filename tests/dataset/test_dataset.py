@@ -141,7 +141,7 @@ def test_what_is_stored_comes_back(dataset: Dataset) -> None:
     (pair,) = dataset.pairs()
     assert (pair.path, pair.corpus, pair.person) == ("a.mp4", "folder", "folder/ada")
     assert result.face is not None
-    np.testing.assert_array_equal(pair.voice, result.voices[6.0, "resemblyzer"])
+    np.testing.assert_array_equal(pair.voice, result.voices[6.0, "campplus-frames"])
     np.testing.assert_array_equal(pair.identity, result.face.identity)
     assert decode_image(pair.crop).shape == (32, 32, 3)
     assert wanting(dataset) == []
@@ -173,7 +173,7 @@ def test_storing_again_replaces(dataset: Dataset) -> None:
 def test_store_is_all_or_nothing(dataset: Dataset) -> None:
     dataset.add_items(ROOT, "video", [item("a.mp4")], SplitRule())
     (job,) = wanting(dataset)
-    broken = replace(extracted(), voices={(12.0, "resemblyzer"): np.zeros(256, np.float32)})  # of a clip it has not
+    broken = replace(extracted(), voices={(12.0, "campplus-frames"): np.zeros(256, np.float32)})  # of a clip it has not
     with pytest.raises(sqlite3.IntegrityError):
         store(dataset, job, broken, PLAN)
     assert _count(dataset, "faces") == _count(dataset, "face_embeddings") == _count(dataset, "clips") == 0

@@ -75,7 +75,7 @@ def test_webdataset_holds_what_the_dataset_holds(filled: Dataset, tmp_path: Path
         values = json.loads(sample["json"])
         assert (values["path"], values["identity"], values["split"]) == (pair.path, pair.person[7:], "train")
         assert values["speech_seconds"] == 4.0
-        np.testing.assert_array_equal(np.load(io.BytesIO(sample["voice_resemblyzer_6s.npy"])), pair.voice)
+        np.testing.assert_array_equal(np.load(io.BytesIO(sample["voice_campplus_frames_6s.npy"])), pair.voice)
         np.testing.assert_array_equal(np.load(io.BytesIO(sample["face_dlib.npy"])), pair.identity)
         assert sample["webp"] == pair.crop
         assert decode_image(sample["webp"]).shape == (32, 32, 3)
@@ -92,11 +92,11 @@ def test_parquet_is_a_table_of_the_same(filled: Dataset, tmp_path: Path) -> None
     filled.connection.execute("INSERT INTO labels VALUES (1, 'nationality', 'India')")
     export(filled, "parquet", tmp_path / "out")
     table = parquet.read_table(tmp_path / "out" / "train-pairs-000000.parquet")
-    assert str(table.schema.field("voice_resemblyzer_6s").type) == "fixed_size_list<element: float>[256]"
+    assert str(table.schema.field("voice_campplus_frames_6s").type) == "fixed_size_list<element: float>[512]"
     rows = table.to_pylist()
     for row, pair in zip(rows, filled.pairs(), strict=True):
         assert (row["video_id"], row["identity"], row["crop"]) == (pair.video_id, pair.person[7:], pair.crop)
-        np.testing.assert_array_equal(np.float32(row["voice_resemblyzer_6s"]), pair.voice)
+        np.testing.assert_array_equal(np.float32(row["voice_campplus_frames_6s"]), pair.voice)
         np.testing.assert_array_equal(np.float32(row["face_dlib"]), pair.identity)
     assert rows[0]["face_uniface_arcface"] == [0, 1, 2, 3]
     assert rows[1]["face_uniface_arcface"] is None
@@ -104,7 +104,7 @@ def test_parquet_is_a_table_of_the_same(filled: Dataset, tmp_path: Path) -> None
     assert json.loads(rows[0]["labels"]) == {"nationality": "India"}
     stills = parquet.read_table(tmp_path / "out" / "train-faces-000000.parquet")
     assert stills.schema.equals(table.schema), "all shards make one table"
-    assert stills.column("voice_resemblyzer_6s").null_count == STILLS
+    assert stills.column("voice_campplus_frames_6s").null_count == STILLS
 
 
 def test_parquet_keeps_few_rows_in_memory(filled: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_readme_says_what_it_is(filled: Dataset, tmp_path: Path) -> None:
     written = export(filled, "webdataset", tmp_path / "out")
     readme = _readme(tmp_path / "out")
     assert (readme["dataset"], readme["fingerprint"]) == (filled.name(), filled.fingerprint())
-    assert readme["encoders"] == ["dlib", "resemblyzer", "uniface:arcface"]
+    assert readme["encoders"] == ["campplus-frames", "dlib", "uniface:arcface"]
     assert readme["records"] == {"train-pairs": PAIRS, "train-faces": STILLS}
     columns = {column["name"]: column for column in readme["columns"]}
     assert (columns["face_dlib"]["dimension"], columns["face_dlib"]["rows"]) == (128, PAIRS + STILLS)
@@ -131,7 +131,7 @@ def test_choices(filled: Dataset, tmp_path: Path) -> None:
     export(filled, "webdataset", tmp_path / "out", encoders=["dlib"])
     sample = next(iter(_samples(tmp_path / "out" / "train-pairs-000000.tar").values()))
     assert [name for name in sample if name.endswith("npy")] == ["face_dlib.npy"]
-    with pytest.raises(UserError, match=r"'ecapa'; this dataset has dlib, resemblyzer, uniface:arcface"):
+    with pytest.raises(UserError, match=r"'ecapa'; this dataset has campplus-frames, dlib, uniface:arcface"):
         export(filled, "webdataset", tmp_path / "other", encoders=["ecapa"])
     with pytest.raises(UserError, match="no faces to export"):
         export(filled, "webdataset", tmp_path / "other", splits=["test"])

@@ -68,7 +68,7 @@ def test_nothing_of_the_person_stays(whole: Path, capsys: pytest.CaptureFixture[
     traces = [
         GONE.encode(),
         b"Ruritania",
-        extracted(0).voices[6.0, "resemblyzer"].tobytes(),
+        extracted(0).voices[6.0, "campplus-frames"].tobytes(),
         extracted(0).face.identity.tobytes(),
         extracted(2).face.webp[40:120],
         encode_flac(noise(4.0, seed=2))[100:300],

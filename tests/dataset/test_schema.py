@@ -13,6 +13,6 @@ def test_a_vector_takes_little_more_than_its_numbers(dataset: Dataset, tmp_path:
     sql.execute("INSERT INTO speech SELECT id, 0, 1 FROM videos")
     sql.execute("INSERT INTO clips SELECT id, 6, 1, 6 FROM videos")
     before = sql.execute("PRAGMA page_count").fetchone()[0]
-    sql.execute("INSERT INTO voice_embeddings SELECT id, 6, 'resemblyzer', zeroblob(1024) FROM videos")
+    sql.execute("INSERT INTO voice_embeddings SELECT id, 6, 'campplus-frames', zeroblob(1024) FROM videos")
     grown = (sql.execute("PRAGMA page_count").fetchone()[0] - before) * 4096 / 300
     assert 1024 < grown < 1.6 * 1024

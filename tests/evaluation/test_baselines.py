@@ -32,7 +32,7 @@ def subjects() -> Subjects:
     measured = split(["anna", "anna", "anna", "ben", "ben", "cleo"], ["v", "v", "w", "x", "x", "y"])
     train = split([str(i) for i in range(40)], [str(i) for i in range(40)], "train")
     reference = references(measured.people, [f.recording for f in measured.facts])
-    return Subjects(("dlib", "other"), measured, train, reference, {})
+    return Subjects(("dlib", "other"), measured, train, reference, {}, "campplus-frames")
 
 
 def test_voice_and_face_come_from_different_videos_where_they_can(subjects: Subjects) -> None:
@@ -113,5 +113,5 @@ def test_pictures_of_a_voice_together_are_their_mean_direction() -> None:
 
 
 def test_without_train_there_is_still_a_random_face(subjects: Subjects) -> None:
-    alone = Subjects(subjects.spaces, subjects.measured, None, subjects.reference, {})
+    alone = Subjects(subjects.spaces, subjects.measured, None, subjects.reference, {}, subjects.voice)
     assert [a.name for a in baselines(alone)] == ["random face", "random face of the right gender", "another photo"]

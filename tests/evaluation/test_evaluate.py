@@ -215,7 +215,7 @@ def test_groups_have_counts_and_small_ones_are_marked(database: Path, pairs: lis
 
 def test_an_alignment_is_measured_where_there_is_one(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
     """Its towers are set to hear the first six numbers of a person and to see the same six."""
-    model = Alignment(AlignmentConfig({"resemblyzer": 8}, DIM, dim=6))
+    model = Alignment(AlignmentConfig({"campplus-frames": 8}, DIM, dim=6))
     with torch.no_grad():
         for tower in (model.voice, model.face):
             tower.map.weight.copy_(torch.eye(6, tower.map.in_features))

@@ -21,7 +21,7 @@ from ds2f.types import DetectedFace, Extracted, Frame, Source
 from helpers import detected, grey_ramp, item, noise, silence, tone, write_audio, write_video
 
 SETTINGS = Settings.of(Config())
-VOICE = (6.0, "resemblyzer")
+VOICE = (6.0, "campplus-frames")
 
 
 @pytest.fixture(scope="module")
@@ -224,15 +224,15 @@ def test_a_new_length_or_setting_recomputes_only_its_own_rows(
 
     longer = replace(SETTINGS, audio=replace(SETTINGS.audio, clip_seconds=[6.0, 3.0]))
     jobs = _run(dataset, Extractor(longer), plan_of(longer))
-    assert [job.needs for job in jobs] == [Needs(voices=((3.0, "resemblyzer"),))] * 2
+    assert [job.needs for job in jobs] == [Needs(voices=((3.0, "campplus-frames"),))] * 2
     rows = dataset.connection.execute("SELECT video_id, seconds, vector FROM voice_embeddings").fetchall()
     assert len(rows) == 4
     assert {r[0]: r[2] for r in rows if r[1] == 6.0} == before
     short = {r[0]: np.frombuffer(r[2], np.float32) for r in rows if r[1] == 3.0}
     fresh = Extractor(longer).extract(
-        [replace(_job(clips[0]), needs=Needs(speech=True, voices=((3.0, "resemblyzer"),)))]
+        [replace(_job(clips[0]), needs=Needs(speech=True, voices=((3.0, "campplus-frames"),)))]
     )
-    np.testing.assert_array_equal(short[jobs[0].video_id], fresh[0].voices[3.0, "resemblyzer"])
+    np.testing.assert_array_equal(short[jobs[0].video_id], fresh[0].voices[3.0, "campplus-frames"])
 
     fewer = replace(longer, faces=replace(longer.faces, frames=2))
     jobs = _run(dataset, Extractor(fewer), plan_of(fewer))

@@ -64,7 +64,7 @@ def test_the_page_is_three_files_of_its_own_and_no_other(address: str) -> None:
 def test_a_recording_is_heard(address: str, voice: str) -> None:
     told = requests.post(f"{address}/listen", data=CLIP.read_bytes(), timeout=60).json()
     assert told["voice"] == voice
-    assert np.frombuffer(base64.b64decode(voice), "<f4").shape == (256,)
+    assert np.frombuffer(base64.b64decode(voice), "<f4").shape == (512,)
     assert told["description"]["gender"]["probabilities"]["female"] > 0.5
     assert "ethnicity" not in json.dumps(told)
     sample = requests.get(f"{address}/samples/5", timeout=10).content

@@ -19,7 +19,7 @@ from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import PairData
 from people import made_up_pairs, paired_dataset
 
-CONFIG = AlignmentConfig(voices={"resemblyzer": 12}, identity_dim=6, dim=4)
+CONFIG = AlignmentConfig(voices={"campplus-frames": 12}, identity_dim=6, dim=4)
 
 
 def options(run: Path, pairs: PairData, steps: int) -> Options:
@@ -84,7 +84,7 @@ def test_the_command_chooses_trains_measures_and_saves(
     card = store.description(runs / "model", "alignment")["card"]
     assert card["choice"]["dim"] == model.config.dim
     assert card["measures"]["alignment"]["auc"]["value"] > 0.7
-    voice = {"resemblyzer": Condition.of(torch.randn(3, 256))}
+    voice = {"campplus-frames": Condition.of(torch.randn(3, 256))}
     odds = model.log_odds(model.inputs(voice), torch.randn(2, 128))
     assert odds.shape == (3, 2)
 
@@ -96,7 +96,7 @@ def test_too_few_pairs_and_missing_voices_are_refused(
     train_it = ["train", "alignment", "--database", str(dataset.path), "--runs", str(tmp_path)]
     assert main(train_it) == 2
     assert "at least 20 are needed" in " ".join(capsys.readouterr().err.split())
-    (tmp_path / "c.toml").write_text('[train]\nvoices = ["resemblyzer", "acoustics"]\n')
+    (tmp_path / "c.toml").write_text('[train]\nvoices = ["campplus-frames", "acoustics"]\n')
     assert main([*train_it, "--config", str(tmp_path / "c.toml")]) == 2
     assert "no rows of 'acoustics'" in " ".join(capsys.readouterr().err.split())
 

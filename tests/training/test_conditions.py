@@ -30,7 +30,7 @@ OTHER = "wespeaker/v2.1"  # a name with a dot, which parameters cannot have
 SIZE = 16
 TINY = Train(
     device="cpu", decoder_size=SIZE, decoder_width=64, decoder_depth=1, decoder_batch=64, decoder_images=64 * 200,
-    decoder_lr=3e-3, decoder_likeness=0.0, prior_steps=10, prior_batch=16, voices=["resemblyzer", OTHER],
+    decoder_lr=3e-3, decoder_likeness=0.0, prior_steps=10, prior_batch=16, voices=["campplus-frames", OTHER],
     fast_batch=8, fast_faces=8 * 4, fast_likeness=0.0, save_seconds=1e9,
 )  # fmt: skip
 
@@ -38,14 +38,14 @@ TINY = Train(
 def people(dataset: Dataset, count: int) -> Plan:
     """Recordings whose faces are red as the first encoder has it, green as the second, and blue in German."""
     rng = np.random.default_rng(0)
-    plan = replace(PLAN, voices=((6.0, "resemblyzer"), (6.0, OTHER)), languages=("whisper:tiny",))
+    plan = replace(PLAN, voices=((6.0, "campplus-frames"), (6.0, OTHER)), languages=("whisper:tiny",))
     dataset.add_items(Path("/videos"), "video", [item(f"{i:04d}.mp4", str(i)) for i in range(count)], SplitRule())
     for number, job in enumerate(wanting(dataset, plan)):
         made, (red, green), german = extracted(number), rng.choice([-1.0, 1.0], 2), number % 2
         assert made.face is not None
         colour = [128 + 90 * red, 128 + 90 * green, 128 + 90 * (1 if german else -1)]
         crop = np.broadcast_to(np.array(colour, np.uint8), (32, 32, 3))
-        voices = {(6.0, "resemblyzer"): np.full(256, red), (6.0, OTHER): np.full(12, green)}
+        voices = {(6.0, "campplus-frames"): np.full(256, red), (6.0, OTHER): np.full(12, green)}
         store(
             dataset,
             job,
@@ -74,16 +74,16 @@ def colour(
     model: Speech2Face, first: float | None, second: float | None, settings: Settings, **wish: str
 ) -> np.ndarray:
     """Mean colour of eight faces drawn by the voice itself: (3,)."""
-    parts = {"resemblyzer": (first, 256), OTHER: (second, 12)}
+    parts = {"campplus-frames": (first, 256), OTHER: (second, 12)}
     heard = {name: None if v is None else np.full(d, v, np.float32) for name, (v, d) in parts.items()}
     voices = np.repeat(model.voices([heard]), 8, 0)
-    drawn = model.draw(None, range(8), settings, wish=make_wish(**wish), voices=voices)
+    drawn = model.draw(None, range(8), settings, wish=make_wish(**wish), voices=model.told(voices))
     return np.asarray(drawn.mean((0, 1, 2)))
 
 
 def test_what_is_stored_becomes_conditions(model: Speech2Face) -> None:
     config = model.decoder.config
-    assert config.conditions["voice"] == 256
+    assert config.conditions["voice:campplus-frames"] == 256
     assert config.conditions["voice:wespeaker/v2_1"] == 12
     assert config.conditions["language"] == 2
     assert config.languages == ("de", "en")
@@ -116,7 +116,7 @@ def test_only_who_hears_a_recording_must_say_where_the_encoder_lies(model: Speec
     sound = (np.zeros(16000, np.float32), 16000)
     with pytest.raises(UserError, match=r"hears wespeaker/v2.1; say where it lies in \[audio\] encoders"):
         model.hear(sound)
-    told = Audio(encoders=["resemblyzer", "wespeaker:v2.1.onnx"])
+    told = Audio(encoders=["campplus-frames", "wespeaker:v2.1.onnx"])
     with pytest.raises(UserError, match=r"no speaker encoder at v2\.1\.onnx"):
         Speech2Face.from_pretrained(model.folder, device="cpu", audio=told).hear(sound)
 
@@ -128,7 +128,7 @@ def test_the_language_is_a_wish_that_is_drawn(model: Speech2Face) -> None:
         colour(model, 1.0, 1.0, Settings(), language="fr")
     shipped = Speech2Face.from_pretrained(device="cpu")
     with pytest.raises(UserError, match="cannot be told language"):
-        shipped.generate(np.zeros((1, 256), np.float32), [0], wish=make_wish(language="en"))
+        shipped.generate(np.zeros((1, 512), np.float32), [0], wish=make_wish(language="en"))
 
 
 def test_acoustics_that_could_not_be_measured_are_taken_as_average(dataset: Dataset) -> None:
@@ -137,8 +137,8 @@ def test_acoustics_that_could_not_be_measured_are_taken_as_average(dataset: Data
     dataset.connection.execute(
         f"INSERT INTO acoustics (video_id, {FEATURES[0].name}) SELECT id, CASE id % 2 WHEN 0 THEN 9.0 END FROM videos"
     )
-    faces = load_faces(dataset, "train", SIZE, ["resemblyzer", "acoustics"])
+    faces = load_faces(dataset, "train", SIZE, ["campplus-frames", "acoustics"])
     values = faces.conditions["voice:acoustics"].value
     assert torch.isfinite(values).all()
     with pytest.raises(UserError, match="no rows of 'titanet/x'"):
-        load_faces(dataset, "train", SIZE, ["resemblyzer", "titanet/x"])
+        load_faces(dataset, "train", SIZE, ["campplus-frames", "titanet/x"])

@@ -31,7 +31,7 @@ def test_whitening_makes_unit_covariance_and_comes_back() -> None:
 def test_out_of_fold_predictions_have_not_seen_the_person() -> None:
     """A person with a unique face: seen in training, ridge would lean towards it; unseen, it cannot know it."""
     data = made_up_pairs(30, 0, clips=3)
-    voice, mine = data.voices["resemblyzer"].value.numpy(), data.person == 4
+    voice, mine = data.voices["campplus-frames"].value.numpy(), data.person == 4
     before = out_of_fold(voice, data.identity, data.person, alpha=0.1)
     changed = data.identity + np.where(mine[:, None], 100.0, 0.0).astype(np.float32)
     after = out_of_fold(voice, changed, data.person, alpha=0.1)
@@ -41,13 +41,13 @@ def test_out_of_fold_predictions_have_not_seen_the_person() -> None:
 
 def test_the_trained_prior_draws_the_right_people_with_the_right_spread(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    prior = Prior(PriorConfig(voices={"resemblyzer": 12}, identity_dim=6, width=32, depth=1))
+    prior = Prior(PriorConfig(voices={"campplus-frames": 12}, identity_dim=6, width=32, depth=1))
     task = PriorTask(prior, made_up_pairs(400, 1), made_up_pairs(50, 2), torch.device("cpu"))
     ema = train(task, Options(tmp_path, batch=64, total=64 * 60, lr=1e-3, seed=0, save_seconds=1e9))
     assert isinstance(ema, Prior)
 
     test = made_up_pairs(300, 3)
-    voice = test.voices["resemblyzer"].value
+    voice = test.voices["campplus-frames"].value
     mean = ema.predict_mean(voice)
     noise = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
     drawn = (mean + heun(lambda z, t: ema(z, t, Condition.of(mean)), noise, 16) @ ema.colouring).detach().numpy()
@@ -57,14 +57,15 @@ def test_the_trained_prior_draws_the_right_people_with_the_right_spread(tmp_path
 
 
 def test_old_files_of_one_encoder_still_load(tmp_path: Path) -> None:
-    store.save(tmp_path, Prior(PriorConfig(width=16, depth=1)), {}, precision="float32")
+    old = PriorConfig({"resemblyzer": 256}, width=16, depth=1)
+    store.save(tmp_path, Prior(old), {}, precision="float32")
     path = tmp_path / "prior.json"
     description = json.loads(path.read_text())
     config = description["config"]
     del config["voices"], config["looks"]
     path.write_text(json.dumps({**description, "config": {**config, "voice_dim": 256, "voice_encoder": "resemblyzer"}}))
-    assert store.load_prior(tmp_path).config == PriorConfig(width=16, depth=1)
-    assert store.load_prior(store.shipped()).config.voices == {"resemblyzer": 256}
+    assert store.load_prior(tmp_path).config == old
+    assert store.load_prior(store.shipped()).config.voices == {"campplus-frames": 512}
     path.write_text(json.dumps({**description, "config": {**config, "voice_dim": 256}}))
     with pytest.raises(UserError, match="does not fit this version of the prior"):
         store.load_prior(tmp_path)
@@ -73,13 +74,13 @@ def test_old_files_of_one_encoder_still_load(tmp_path: Path) -> None:
 def test_a_second_description_of_the_voice_is_used_where_it_is_there() -> None:
     """The face follows from numbers that only the second description holds; of half of the voices it is missing."""
     data = made_up_pairs(400, 1, noise=0.1)
-    value = data.voices["resemblyzer"].value
+    value = data.voices["campplus-frames"].value
     given = torch.arange(400) % 2 == 0
     blind, noisy = value.clone(), torch.full_like(value, torch.nan)
     blind[:, :6] = 0
     noisy[given] = 1000 * value[given] + 5000  # another unit altogether
     data = PairData(
-        {"resemblyzer": Condition.of(blind), "acoustics": Condition(noisy, given)},
+        {"campplus-frames": Condition.of(blind), "acoustics": Condition(noisy, given)},
         data.identity,
         data.person,
         data.looks,
@@ -88,7 +89,7 @@ def test_a_second_description_of_the_voice_is_used_where_it_is_there() -> None:
     PriorTask(prior, data, data, torch.device("cpu"))
     error = (prior.predict_mean(prior.inputs(data.voices)) - torch.from_numpy(data.identity)).square().mean(1)
     assert error[given].mean() < 0.4 * error[~given].mean()
-    alone = prior.inputs({"resemblyzer": Condition.of(blind)})
+    alone = prior.inputs({"campplus-frames": Condition.of(blind)})
     missing = prior.inputs({**data.voices, "acoustics": data.voices["acoustics"].dropped()})
     torch.testing.assert_close(alone, missing)
 
@@ -97,7 +98,7 @@ def test_told_looks_bend_the_draws_and_faces_without_voices_teach_them(tmp_path:
     """The age is in the first number of the identity: told an old age, the draws have more of it."""
     faces = made_up_pairs(2000, 5)
     torch.manual_seed(0)
-    prior = Prior(PriorConfig({"resemblyzer": 12}, identity_dim=6, width=64, depth=1, dropout=0.0, looks=True))
+    prior = Prior(PriorConfig({"campplus-frames": 12}, identity_dim=6, width=64, depth=1, dropout=0.0, looks=True))
     lone = LoneFaces(faces.identity, faces.looks)
     task = PriorTask(prior, made_up_pairs(200, 1), made_up_pairs(50, 2), torch.device("cpu"), lone)
     ema = train(task, Options(tmp_path, batch=128, total=128 * 120, lr=3e-3, seed=0, save_seconds=1e9))

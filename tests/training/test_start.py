@@ -143,7 +143,7 @@ def test_the_dry_run_says_what_would_be_done_and_does_nothing(
 
 def test_the_estimate_counts_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ds2f.training.estimate.SECONDS", 0.0)
-    model = Prior(PriorConfig({"resemblyzer": 12}, identity_dim=6, width=32, depth=1))
+    model = Prior(PriorConfig({"campplus-frames": 12}, identity_dim=6, width=32, depth=1))
     task = PriorTask(model, made_up_pairs(60, 0), made_up_pairs(30, 1), torch.device("cpu"))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     options = Options(tmp_path, batch=32, total=320, lr=1e-3, seed=0, save_seconds=1.0, muon=False)

@@ -18,7 +18,7 @@ import numpy as np
 from ds2f.dataset import schema
 from ds2f.dataset.forgotten import willing
 from ds2f.errors import UserError
-from ds2f.types import Attributes, CorpusItem
+from ds2f.types import VOICE, Attributes, CorpusItem
 
 SPLITS = ("train", "val", "test")
 
@@ -168,6 +168,14 @@ class Dataset:
 
     # ── what training, generation and evaluation read ─────────────────────────────────────────────────────────
 
+    def voice_encoder(self) -> str:
+        """The speaker encoder to measure by where none is named: types.VOICE, or what the dataset has most rows of."""
+        row = self.connection.execute(
+            "SELECT encoder FROM voice_embeddings GROUP BY encoder ORDER BY encoder = ? DESC, count(*) DESC LIMIT 1",
+            (VOICE,),
+        ).fetchone()
+        return VOICE if row is None else str(row[0])
+
     def clip_seconds(self, encoder: str) -> float:
         """The clip length that most recordings have an embedding of; of several, the one nearest to six seconds."""
         row = self.connection.execute(
@@ -180,12 +188,14 @@ class Dataset:
     def pairs(
         self,
         split: str | None = None,
-        voice: str = "resemblyzer",
+        voice: str | None = None,
         face: str = "dlib",
         seconds: float | None = None,
     ) -> list[Pair]:
-        """Recordings with both a voice and a face, in a fixed order. split: train, val, test, or None for all;
-        seconds: length of the clips behind the voices, see `clip_seconds` for the default."""
+        """Recordings with both a voice and a face, in a fixed order. split: train, val, test, or None for all; voice:
+        speaker encoder, None for `voice_encoder`; seconds: length of the clips behind the voices, None for
+        `clip_seconds`."""
+        voice = self.voice_encoder() if voice is None else voice
         rows = self.connection.execute(
             "SELECT v.id, v.path, i.corpus, i.name, i.split, ve.vector AS voice, fe.vector AS face, c.webp"
             " FROM videos v JOIN identities i ON i.id = v.identity_id"

@@ -29,7 +29,7 @@ from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.report import render_report
 from ds2f.evaluation.results import VERSION, Clip, Evaluation, Provenance
 from ds2f.evaluation.score import Scorer
-from ds2f.evaluation.subjects import FACE, VOICE, Subjects
+from ds2f.evaluation.subjects import FACE, Subjects
 from ds2f.evaluation.voices import matching
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.files import replacing
@@ -200,7 +200,7 @@ def _provenance(
         train_people=len(set(train.people)) if train else 0,
         bootstrap=settings.bootstrap,
         seed=seed,
-        voice_encoder=VOICE,
+        voice_encoder=subjects.voice,
         trained_spaces=tuple(settings.trained_spaces),
         leaks=tuple(found),
         made=datetime.now(UTC).isoformat(timespec="seconds"),

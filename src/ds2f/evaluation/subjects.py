@@ -15,7 +15,7 @@ from ds2f.evaluation.agreement import labels_of
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
 
-VOICE, FACE = "resemblyzer", "dlib"
+FACE = "dlib"
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,14 @@ class Split:
 class Subjects:
     """measured: the split that is measured; train: what baselines may learn from, perhaps nobody; reference: (n,) int,
     the clip whose face is the true face of clip i, of another video than its voice where the person has one; faces:
-    {space: {person: (k, d)}} all faces of the measured people."""
+    {space: {person: (k, d)}} all faces of the measured people; voice: the speaker encoder of the voices."""
 
     spaces: tuple[str, ...]
     measured: Split
     train: Split | None
     reference: np.ndarray
     faces: Mapping[str, Mapping[str, np.ndarray]]
+    voice: str
 
     def truth(self, space: str) -> np.ndarray:
         """(n, d) float64 vectors of the true faces: the gallery."""
@@ -96,7 +97,7 @@ def load(data: Dataset, split: str, model: IdentityAttributes, spaces: Sequence[
         train = None
     reference = references(measured.people, [facts.recording for facts in measured.facts])
     faces = {space: faces_of_people(data, split, space) for space in chosen}
-    return Subjects(chosen, measured, train, reference, faces)
+    return Subjects(chosen, measured, train, reference, faces, data.voice_encoder())
 
 
 def references(people: Sequence[str], recordings: Sequence[str]) -> np.ndarray:
@@ -114,7 +115,7 @@ def references(people: Sequence[str], recordings: Sequence[str]) -> np.ndarray:
 
 
 def _load_split(data: Dataset, split: str, model: IdentityAttributes, spaces: Sequence[str]) -> Split | None:
-    of_space = {space: {pair.video_id: pair for pair in data.pairs(split, VOICE, space)} for space in spaces}
+    of_space = {space: {pair.video_id: pair for pair in data.pairs(split, face=space)} for space in spaces}
     pairs = [p for p in of_space[spaces[0]].values() if all(p.video_id in found for found in of_space.values())]
     if not pairs:
         return None

@@ -7,7 +7,7 @@ vectors onto a sphere of a few dimensions, and a voice and a face score by their
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,20 +15,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ds2f.models.voices import VoiceInputs
+from ds2f.types import VOICE
 
 
 @dataclass(frozen=True)
 class AlignmentConfig:
     """voices: {encoder or "acoustics": length} that the model hears; dim: of the common space; slope, intercept: of the
-    calibration, see `Alignment.log_odds`; clip_seconds: of the voice clips it was trained on."""
+    calibration, see `Alignment.log_odds`; clip_seconds: of the voice clips it was trained on; folded: whether the maps
+    have taken the whitening in, see `Alignment.fold`."""
 
-    voices: dict[str, int] = field(default_factory=lambda: {"resemblyzer": 256})
+    voices: dict[str, int] = field(default_factory=lambda: {VOICE: 512})
     identity_dim: int = 128
     dim: int = 32
     face_encoder: str = "dlib"
     clip_seconds: float = 6.0
     slope: float = 1.0
     intercept: float = 0.0
+    folded: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -38,16 +41,17 @@ class Tower(nn.Module):
     """(n, width) vectors to (n, dim) of length 1: whitened, mapped, normalised."""
 
     mean: Tensor
-    whitening: Tensor
+    whitening: Tensor | None
 
-    def __init__(self, width: int, dim: int) -> None:
+    def __init__(self, width: int, dim: int, folded: bool = False) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("whitening", torch.eye(width))
+        self.register_buffer("whitening", None if folded else torch.eye(width))
         self.map = nn.Linear(width, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(self.map((x - self.mean) @ self.whitening), dim=1)
+        centred = x - self.mean
+        return F.normalize(self.map(centred if self.whitening is None else centred @ self.whitening), dim=1)
 
 
 class Alignment(nn.Module):
@@ -57,13 +61,23 @@ class Alignment(nn.Module):
         super().__init__()
         self.config = config
         self.inputs = VoiceInputs(config.voices)
-        self.voice = Tower(self.inputs.dim, config.dim)
-        self.face = Tower(config.identity_dim, config.dim)
+        self.voice = Tower(self.inputs.dim, config.dim, config.folded)
+        self.face = Tower(config.identity_dim, config.dim, config.folded)
         self.log_scale = nn.Parameter(torch.tensor(math.log(5.0)))  # of 1 / temperature
 
     def forward(self, voice: Tensor, identity: Tensor) -> Tensor:
         """Scores of every voice with every face: (n, m). Only differences mean something, see `log_odds`."""
         return self.log_scale.exp() * self.voice(voice) @ self.face(identity).T
+
+    @torch.no_grad()
+    def fold(self) -> Alignment:
+        """The same scores with whitening and map as one matrix: training needs the two, answering does not."""
+        result = Alignment(replace(self.config, folded=True))
+        state = self.state_dict()
+        for tower in ("voice", "face") if not self.config.folded else ():
+            state[f"{tower}.map.weight"] = state[f"{tower}.map.weight"] @ state.pop(f"{tower}.whitening").T
+        result.load_state_dict(state)
+        return result.eval()
 
     def log_odds(self, voice: Tensor, identity: Tensor) -> Tensor:
         """log p(same person) / p(two people drawn at random), if both were equally likely before: (n, m).

@@ -52,7 +52,7 @@ class DecoderConfig:
 ALL_CONDITIONS = {
     "identity": 128,
     "coverage": 1,  # share of the crop inside its picture, see `face.align.coverage`
-    "voice": 256,
+    "voice": 256,  # by Resemblyzer
     "age": 1,  # years
     "gender": 1,  # probability of "female"
     "ethnicity": 5,  # probabilities, in the order of types.ETHNICITIES

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ds2f.models.conditioning import Condition, Conditioning, Conditions
 from ds2f.models.voices import VoiceInputs
+from ds2f.types import VOICE
 
 LOOKS = {"age": 1, "gender": 1, "ethnicity": 5}
 """Years, probability of "female", and probabilities in the order of types.ETHNICITIES, as the decoder is told them."""
@@ -27,10 +28,10 @@ class PriorConfig:
     of face_encoder; looks: whether the flow may be told age, gender and ethnicity; clip_seconds: of the voice clips it
     was trained on."""
 
-    voices: dict[str, int] = field(default_factory=lambda: {"resemblyzer": 256})
+    voices: dict[str, int] = field(default_factory=lambda: {VOICE: 512})
     identity_dim: int = 128
-    width: int = 256
-    depth: int = 3
+    width: int = 64
+    depth: int = 2
     dropout: float = 0.3
     face_encoder: str = "dlib"
     clip_seconds: float = 6.0

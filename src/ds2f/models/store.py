@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors
 import torch
@@ -26,9 +26,9 @@ from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.packing import Precision, packed, unpacked
 
 FORMAT = 1
-SCALE = ".scale"
 logger = logging.getLogger(__name__)
 
 
@@ -50,9 +50,6 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         aside.chmod(0o644)  # safetensors writes files that nobody else may read
 
 
-Precision = Literal["float32", "float16", "int8"]
-
-
 def save(
     folder: Path,
     module: Decoder | Prior | AttributeHead | Alignment,
@@ -68,34 +65,6 @@ def save(
     write_tensors(folder / f"{kind}.safetensors", packed(module.state_dict(), precision))
     description = {"format": FORMAT, "kind": kind, "config": module.config.as_json(), "card": card}
     write_json(folder / f"{kind}.json", description)
-
-
-def packed(state: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
-    """Tensors as they are stored. int8: a matrix W becomes whole numbers from -127 to 127 and a scale for each row,
-
-        s_i = max_j |W_ij| / 127,   Q_ij = round(W_ij / s_i),   W_ij ≈ s_i Q_ij
-
-    under its own name and `name.scale`; half the size of float16. What is no matrix stays float16.
-    """
-    result: dict[str, Tensor] = {}
-    for name, value in state.items():
-        if precision == "float32":
-            result[name] = value.float()
-        elif precision == "int8" and value.dim() == 2:
-            scale = (value.float().abs().amax(1, keepdim=True) / 127).clamp_min(1e-7)
-            result[name], result[name + SCALE] = (value / scale).round().to(torch.int8), scale.float()
-        else:
-            result[name] = value.half()
-    return result
-
-
-def unpacked(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `packed`: float32 tensors by name."""
-    return {
-        name: value.float() * stored[name + SCALE] if name + SCALE in stored else value.float()
-        for name, value in stored.items()
-        if not name.endswith(SCALE)
-    }
 
 
 def decoders(folder: Path) -> dict[int, Path]:

@@ -117,10 +117,12 @@ def start(model: Alignment, data: PairData, shrinkage: float) -> None:
     small scores is this matrix, so it is where training from nothing would go first.
     """
     voice, face = model.inputs(data.voices), torch.from_numpy(data.identity)
+    white = []
     for tower, values in ((model.voice, voice), (model.face, face)):
         tower.mean.copy_(values.mean(0))
-        tower.whitening.copy_(whiten(values, shrinkage))
-    x, y = ((v - t.mean) @ t.whitening for t, v in ((model.voice, voice), (model.face, face)))
+        tower.whitening = whiten(values, shrinkage)
+        white.append((values - tower.mean) @ tower.whitening)
+    x, y = white
     u, s, v = torch.linalg.svd(x.T @ y / len(x), full_matrices=False)
     dim = model.config.dim
     for tower, axes in ((model.voice, u), (model.face, v.T)):

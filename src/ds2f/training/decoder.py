@@ -28,7 +28,7 @@ from ds2f.models.guide import random_guides
 from ds2f.pictures import to_uint8, write_grid
 from ds2f.training.likeness import Likeness
 from ds2f.training.pairs import check_voices
-from ds2f.types import ETHNICITIES
+from ds2f.types import ETHNICITIES, VOICE
 
 DROP = {  # of the rows, each by itself (every encoder of a voice, too): any subset must work at sampling
     "identity": 0.2,
@@ -65,7 +65,7 @@ def load_faces(
     dataset: Dataset,
     split: str,
     size: int,
-    voices: Sequence[str] = ("resemblyzer",),
+    voices: Sequence[str] = (VOICE,),
     languages: Sequence[str] = (),
 ) -> FaceData:
     """All faces of a split, in memory, `size` pixels wide.

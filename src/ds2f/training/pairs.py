@@ -13,7 +13,7 @@ from ds2f.dataset.recordings import ACOUSTICS, face_vectors, recordings, stored_
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.voices import given
-from ds2f.types import ETHNICITIES, Attributes
+from ds2f.types import ETHNICITIES, VOICE, Attributes
 
 MIN_PAIRS = 20
 
@@ -89,7 +89,7 @@ def load_lone_faces(dataset: Dataset, split: str) -> LoneFaces | None:
 def load_pairs(
     dataset: Dataset,
     split: str,
-    voices: Sequence[str] = ("resemblyzer",),
+    voices: Sequence[str] = (VOICE,),
     at_least: int = MIN_PAIRS,
     every_length: bool = False,
 ) -> PairData:

@@ -22,9 +22,15 @@ DROP_LOOK = 0.3  # of the rows that are told anything of their looks
 NOISE_ON_MEAN = 0.3  # of its spread, added in training: with few pairs the network must not memorise voices
 
 
+def folds(person: np.ndarray, seed: int = 0) -> np.ndarray:
+    """(n,) int: in which of FOLDS parts each row lies; a person lies in one. person: (n,) int."""
+    parts: np.ndarray = np.random.default_rng(seed).permutation(int(person.max()) + 1) % FOLDS
+    return parts[person]
+
+
 def out_of_fold(voice: np.ndarray, identity: np.ndarray, person: np.ndarray, alpha: float, seed: int = 0) -> np.ndarray:
     """Linear predictions for people whom the map has not seen: (n, di). person: (n,) int."""
-    fold = (np.random.default_rng(seed).permutation(int(person.max()) + 1) % FOLDS)[person]
+    fold = folds(person, seed)
     predicted = np.empty_like(identity)
     for k in range(FOLDS):
         held_out = fold == k

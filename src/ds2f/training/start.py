@@ -161,7 +161,9 @@ def prior_job(database: Path, runs: Path, settings: Train, sample: bool = False)
         held_out = load_pairs(dataset, "val", settings.voices, at_least=1)
         data, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
     torch.manual_seed(settings.seed)
-    config = PriorConfig(pairs.dims, pairs.identity.shape[1], clip_seconds=seconds)
+    config = PriorConfig(
+        pairs.dims, pairs.identity.shape[1], settings.prior_width, settings.prior_depth, clip_seconds=seconds
+    )
 
     def finish(ema: nn.Module) -> Path:
         assert isinstance(ema, Prior)
@@ -228,7 +230,7 @@ def train_alignment(database: Path, runs: Path, settings: Train, progress: Progr
     task = AlignmentTask(Alignment(replace(config, dim=choice.dim)), pairs, held_out, choice.shrinkage)
     model = train(task, replace(options, total=choice.steps * batch), progress)
     assert isinstance(model, Alignment)
-    model = calibrated(model, held_out)
+    model = calibrated(model, held_out).fold()
     people, female = [str(p) for p in held_out.person], held_out.looks.female
     measures = {
         "alignment": measure_matching(scores(model, held_out), people, female),

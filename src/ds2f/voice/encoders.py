@@ -1,10 +1,12 @@
-"""Speaker encoders by the names that ds2f.toml gives them: "resemblyzer", "wespeaker:FILE.onnx", ...
+"""Speaker encoders by the names that ds2f.toml gives them: "campplus", "wespeaker:FILE.onnx", ...
 
 A name says which encoder made a row of the dataset. Nothing is imported or loaded before an encoder is asked for.
 
 | spec | encoder | dimension | size | licence |
 | --- | --- | --- | --- | --- |
-| resemblyzer | GE2E LSTM (offline default) | 256 | 17 MB, in its package | Apache-2.0 |
+| campplus-frames | CAM++'s last layer over time: what faces are heard by | 512 | 7 MB, in the box | Apache-2.0 |
+| campplus | CAM++'s speaker embedding | 192 | the same | Apache-2.0 |
+| resemblyzer | GE2E LSTM | 256 | 17 MB, in its package | Apache-2.0 |
 | wespeaker:FILE.onnx | WeSpeaker ResNet, CAM++, ECAPA | 192-512 | 25-90 MB | Apache-2.0; VoxCeleb weights CC BY 4.0 |
 | speechbrain:SOURCE | ECAPA-TDNN | 192 | 83 MB | Apache-2.0 |
 | pyannote:SOURCE | WeSpeaker ResNet34 or x-vector | 256 or 512 | 27 MB | MIT code; weights CC BY 4.0 |
@@ -17,9 +19,11 @@ import os
 from pathlib import Path
 
 from ds2f.errors import UserError
+from ds2f.types import VOICE
 from ds2f.voice.base import SpeakerEncoder
 
-KINDS = ("resemblyzer", "wespeaker:FILE.onnx", "speechbrain:SOURCE", "pyannote:SOURCE", "titanet:SOURCE")
+INCLUDED = (VOICE, "campplus", "resemblyzer")
+KINDS = (*INCLUDED, "wespeaker:FILE.onnx", "speechbrain:SOURCE", "pyannote:SOURCE", "titanet:SOURCE")
 
 
 def name_of(spec: str) -> str:
@@ -50,14 +54,18 @@ def load(spec: str, device: str = "cpu") -> SpeakerEncoder:
         from ds2f.voice.titanet import TitaNet
 
         return TitaNet(source, name_of(spec), device)
-    from ds2f.voice.resemblyzer import Resemblyzer
+    if kind == "resemblyzer":
+        from ds2f.voice.resemblyzer import Resemblyzer
 
-    return Resemblyzer(device)
+        return Resemblyzer(device)
+    from ds2f.voice.campplus import CAMPlusPlus
+
+    return CAMPlusPlus(device, frames=kind == VOICE)
 
 
 def _split(spec: str) -> tuple[str, str]:
     kind, colon, source = spec.partition(":")
     known = [k.partition(":")[0] for k in KINDS]
-    if kind not in known or (kind == "resemblyzer") == bool(colon) or bool(colon) != bool(source):
+    if kind not in known or (kind in INCLUDED) == bool(colon) or bool(colon) != bool(source):
         raise UserError(f"There is no speaker encoder {spec!r}; choose one of {', '.join(KINDS)}.")
     return kind, os.path.expanduser(source)  # no shell does it behind the colon

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
@@ -13,11 +14,11 @@ import numpy as np
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
 from ds2f.media import decode, resample
-from ds2f.types import SAMPLE_RATE, Speech
+from ds2f.types import SAMPLE_RATE, VOICE, Speech
 from ds2f.voice import acoustics
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import SpeakerEncoder, embed_one
-from ds2f.voice.encoders import load, name_of
+from ds2f.voice.encoders import INCLUDED, load, name_of
 
 ACOUSTICS = "acoustics"
 
@@ -36,41 +37,50 @@ class Heard:
 class Listener:
     """Finds speech and describes its speaker. Any thread may call it; they take turns, as the models carry state."""
 
-    def __init__(self, audio: Audio, clip_seconds: float, names: Sequence[str] = ("resemblyzer",)) -> None:
+    def __init__(self, audio: Audio, clip_seconds: float, names: Sequence[str] = (VOICE,)) -> None:
         """clip_seconds: length of the clip that is embedded; speech is cut or looped to it. names: of speaker encoders,
         as their rows in a database have them, and "acoustics".
         """
         self.audio, self.clip_seconds, self.names = audio, clip_seconds, tuple(names)
         self._turn = Lock()
-        self._models: tuple[VoiceActivity, dict[str, SpeakerEncoder]] | None = None
+        self._activity: VoiceActivity | None = None
+        self._encoders: dict[str, SpeakerEncoder] = {}
 
-    def check(self) -> dict[str, str]:
-        """{speaker encoder: how it is loaded}. Raises UserError for one that `audio.encoders` does not say.
+    @cached_property
+    def known(self) -> dict[str, str]:
+        """{speaker encoder: how it is loaded}: those in the box, and what `audio.encoders` says."""
+        return {name: name for name in INCLUDED} | {name_of(spec): spec for spec in self.audio.encoders}
+
+    def check(self, names: Sequence[str] | None = None) -> None:
+        """Raises UserError for a name, None: of its own, of which nothing says how it is loaded.
 
         Not asked for before something is heard: voices that a database holds need no encoder.
         """
-        known = {"resemblyzer": "resemblyzer", **{name_of(spec): spec for spec in self.audio.encoders}}
-        names = [name for name in self.names if name != ACOUSTICS]
-        for name in names:
-            if name not in known:
+        for name in self.names if names is None else names:
+            if name not in self.known and name != ACOUSTICS:
                 raise UserError(f"The model hears {name}; say where it lies in [audio] encoders of ds2f.toml.")
-        return {name: known[name] for name in names}
 
-    def hear(self, recording: Recording) -> Heard:
-        """Raises ItemError if the recording is missing, damaged, silent, or holds too little speech; UserError as
-        `check` does."""
-        specs, sound = self.check(), self._sound(recording)
+    def hear(self, recording: Recording, names: Sequence[str] | None = None) -> Heard:
+        """names: of descriptions, None: its own. Raises ItemError if the recording is missing, damaged, silent, or
+        holds too little speech; UserError as `check` does."""
+        names = self.names if names is None else names
+        self.check(names)
+        sound = self._sound(recording)
         with self._turn:
-            if self._models is None:
-                self._models = VoiceActivity(), {name: load(spec) for name, spec in specs.items()}
-            activity, encoders = self._models
-            speech = find_speech(sound, activity.probabilities(sound), self.audio.min_speech)
+            self._activity = self._activity or VoiceActivity()
+            encoders = {name: self._encoder(name) for name in names if name != ACOUSTICS}
+            speech = find_speech(sound, self._activity.probabilities(sound), self.audio.min_speech)
             clip = cut(speech, self.clip_seconds).audio
             found = {name: embed_one(encoder, clip) for name, encoder in encoders.items()}
-        if ACOUSTICS in self.names:
+        if ACOUSTICS in names:
             kept = speech.audio[: round(self.audio.keep_seconds * SAMPLE_RATE)]
             found[ACOUSTICS] = np.array(list(acoustics.measure(kept).values()), np.float32)
-        return Heard(speech, {name: found[name] for name in self.names})
+        return Heard(speech, {name: found[name] for name in names})
+
+    def _encoder(self, name: str) -> SpeakerEncoder:
+        if name not in self._encoders:
+            self._encoders[name] = load(self.known[name])
+        return self._encoders[name]
 
     def _sound(self, recording: Recording) -> np.ndarray:
         if isinstance(recording, tuple):

@@ -12,10 +12,8 @@ import numpy as np
 
 from ds2f.errors import UserError
 from ds2f.extras import first_line, optional
-from ds2f.types import SAMPLE_RATE
 from ds2f.voice.base import unit_rows
-
-MEL_BINS = 80
+from ds2f.voice.fbank import MEL_BINS, fbank
 
 
 class WeSpeaker:
@@ -24,7 +22,6 @@ class WeSpeaker:
     def __init__(self, path: str, name: str, device: str = "cpu") -> None:
         """path: of the .onnx file. Raises UserError if it is missing or has other inputs and outputs."""
         runtime = optional("onnxruntime", "wespeaker", "The encoder wespeaker")
-        self._fbank = optional("kaldi_native_fbank", "wespeaker", "The encoder wespeaker")
         if not Path(path).is_file():
             raise UserError(f"There is no speaker encoder at {path}; download an ONNX file of WeSpeaker and name it.")
         options = runtime.SessionOptions()
@@ -51,14 +48,5 @@ class WeSpeaker:
         return unit_rows(self._session.run(None, {self._input: features})[0], clips)
 
     def _features(self, clip: np.ndarray) -> np.ndarray:
-        """Log mel energies of 25 ms windows each 10 ms, their mean over the clip taken off: (frames, 80) float32."""
-        options = self._fbank.FbankOptions()
-        options.frame_opts.samp_freq = SAMPLE_RATE
-        options.frame_opts.dither = 0.0
-        options.frame_opts.window_type = "hamming"
-        options.mel_opts.num_bins = MEL_BINS
-        fbank = self._fbank.OnlineFbank(options)
-        fbank.accept_waveform(SAMPLE_RATE, (clip * 32768.0).tolist())  # Kaldi's scale: 16-bit integers
-        fbank.input_finished()
-        frames = np.stack([fbank.get_frame(i) for i in range(fbank.num_frames_ready)])
-        return (frames - frames.mean(0)).astype(np.float32)
+        """(frames, 80) float32, in Kaldi's scale: 16-bit integers."""
+        return fbank(clip * 32768.0, "hamming")
