@@ -32,7 +32,7 @@ from ds2f.training.prior import FOLDS, folds
 SPLITS = ("train", "val")
 CHOICES = (
     *((weight, 0.0) for weight in (1.0, 2.0, 3.0, 4.0)),
-    *((weight, temperature) for weight in (2.0, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5, 0.6)),
+    *((weight, temperature) for weight in (2.0, 2.5, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5)),
 )
 DRAWS = 3
 
@@ -97,10 +97,9 @@ def main() -> None:
     options = parser.parse_args()
     study = Study(options.database)
     print(f"{len(study.pairs)} pairs of {len(set(study.people))} people\n")
-    print(
-        "| voice guidance | temperature | first tenth | median | L2: first tenth | median | gender | variety | distance |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    head = ("voice guidance", "temperature", "first tenth", "median", "L2: first tenth", "median", "gender", "variety")
+    print(f"| {' | '.join((*head, 'distance'))} |")
+    print("|" + " --- |" * 9)
     for weight, temperature in CHOICES:
         drawn = [study.draw(weight, temperature, seed) for seed in range(DRAWS)]
         spread = [float(retrieval.l2(drawn[0], other).mean()) for other in (drawn[1], study.average[None])]

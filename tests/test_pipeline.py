@@ -126,7 +126,9 @@ def test_what_the_decoder_was_not_taught_is_refused_in_one_sentence(voices: np.n
     plain = _with_decoder(tiny_decoder())
     with pytest.raises(UserError, match="cannot be told guide; it knows coverage, identity"):
         plain.draw(None, [0], QUICK, wish=Wish(guide=np.zeros((8, 8, 3), np.uint8)))
-    with pytest.raises(UserError, match="cannot be told voices described by campplus-frames; it knows coverage, identity"):
+    with pytest.raises(
+        UserError, match="cannot be told voices described by campplus-frames; it knows coverage, identity"
+    ):
         plain.generate(voices[:1], [0], Settings(steps=2, direct=True))
 
 

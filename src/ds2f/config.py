@@ -139,7 +139,7 @@ class Generate:
     fast: bool = _key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
     direct: bool = _key(False, "let the decoder hear the voice itself, without the prior")
     voice_guidance: float = _key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
-    temperature: float = _key(0.5, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    temperature: float = _key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
     noise: float = _key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
 
 

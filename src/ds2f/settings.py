@@ -33,7 +33,7 @@ class Settings:
     steps: int = 10
     guidance: float | Mapping[str, float] = 2.0
     voice_guidance: float = 3.0
-    temperature: float = 0.5
+    temperature: float = 0.4
     noise: float = 0.85
     direct: bool = False
     sampler: str = "multistep"
