@@ -26,6 +26,7 @@ from torch import Tensor
 
 from ds2f.config import Audio, Train
 from ds2f.dataset import Dataset
+from ds2f.dataset.recordings import stored_voices
 from ds2f.diffusion import guidance
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import ItemError
@@ -38,21 +39,22 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.voices import VoiceInputs
-from ds2f.pipeline import PRIOR_STEPS, WISH_STRENGTH
+from ds2f.pipeline import PRIOR_STEPS, WISH_STRENGTH, Settings
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import LoneFaces, Looks, PairData, load_lone_faces, load_pairs
 from ds2f.training.prior import PriorTask
+from ds2f.types import VOICE
 from ds2f.voice.listener import Listener
 
 FOLDS = 5
 DRAWS = 4
-TEMPERATURE, GUIDANCE = 0.4, 3.0  # as `ds2f generate` has them
+TEMPERATURE, GUIDANCE = Settings.temperature, Settings.voice_guidance
 FITTED: dict[tuple[int, int, bool], Prior] = {}  # variants that differ in what is told share a flow
 
 
 @dataclass(frozen=True)
 class Sexed:
-    """Voices without a face. voice: (n, 256); female: (n,) bool."""
+    """Voices without a face. voice: (n, d); female: (n,) bool."""
 
     voice: np.ndarray
     female: np.ndarray
@@ -114,7 +116,7 @@ def flow(faces: LoneFaces | None = None, looks: bool = False, told: bool = False
 
 def fit_flow(known: PairData, held_out: PairData, faces: LoneFaces | None, looks: bool) -> Prior:
     torch.manual_seed(0)
-    prior = Prior(PriorConfig({"resemblyzer": 256}, looks=looks))
+    prior = Prior(PriorConfig(looks=looks))
     task = PriorTask(prior, known, held_out, torch.device("cpu"), faces)
     settings = Train()
     with TemporaryDirectory() as folder:
@@ -185,11 +187,11 @@ def shown(measure: Measure | None, form: str) -> str:
 
 
 def load_speech(folder: Path) -> Sexed:
-    """Resemblyzer's view of 6 s of each recording that has enough speech."""
-    listener, rows = Listener(Audio(), 6.0, ["resemblyzer"]), []
+    """How the default encoder hears 6 s of each recording that has enough speech."""
+    listener, rows = Listener(Audio(), 6.0), []
     for row in csv.DictReader((folder / "speakers.csv").open()):
         try:
-            rows.append((listener.hear(folder / row["path"]).voices["resemblyzer"], row["sex"] == "female"))
+            rows.append((listener.hear(folder / row["path"]).voices[VOICE], row["sex"] == "female"))
         except ItemError as error:
             print(f"{row['path']}: {error.reason}")
     return Sexed(np.stack([voice for voice, _ in rows]), np.array([female for _, female in rows]))
@@ -201,20 +203,21 @@ def main() -> None:
     parser.add_argument("--speech", type=Path)
     parser.add_argument("--only", default="", metavar="TEXT", help="variants whose name has this in it")
     options = parser.parse_args()
-    names = ("resemblyzer", "acoustics")
     with Dataset(options.database) as dataset:
+        names = sorted(stored_voices(dataset), key=lambda name: name != VOICE)
         known, held_out = (load_pairs(dataset, split, names, 1) for split in ("train", "val"))
         longer = load_pairs(dataset, "train", names, 1, every_length=True)
         faces = load_lone_faces(dataset, "train")
-    alone = ridge(names[:1])
+    alone = ridge((VOICE,))
     variants: dict[str, Predict] = {
-        "ridge alone": alone,
+        f"ridge, {VOICE}": alone,
+        **{f"{name} in its place": ridge((name,)) for name in names[1:]},
+        **{f"+ {name}": ridge((VOICE, name)) for name in names[1:]},
         "one clip of each person": only_first_clip(alone),
         "+ clips of all lengths": every_length(alone, longer),
-        "+ acoustics": ridge(names),
     }
     if options.speech:
-        variants["+ voices of known sex"] = ridge(names[:1], load_speech(options.speech))
+        variants["+ voices of known sex"] = ridge((VOICE,), load_speech(options.speech))
     variants |= {
         "+ flow": flow(),
         "+ flow, faces without voices": flow(faces),

@@ -31,14 +31,14 @@ from ds2f.face.mtcnn import MTCNN
 from ds2f.media import decode
 from ds2f.types import CorpusItem, Frame
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
-from ds2f.voice.resemblyzer import Resemblyzer
+from ds2f.voice.campplus import CAMPlusPlus
 
 
 def bare(paths: list[Path]) -> dict[str, float]:
     """Seconds per clip of each part alone, one after the other in this process, on one core."""
     prepare_process()
     cv2.setNumThreads(1)
-    detector, identity, activity, voice = MTCNN(), DlibResNet(), VoiceActivity(), Resemblyzer()
+    detector, identity, activity, voice = MTCNN(), DlibResNet(), VoiceActivity(), CAMPlusPlus(frames=True)
     seconds: defaultdict[str, float] = defaultdict(float)
 
     def timed(part: str, call, *arguments):  # type: ignore[no-untyped-def]

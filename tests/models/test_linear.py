@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ds2f.models.linear import LinearPrior, choose_alpha, leave_one_out_error
+from ds2f.models import linear
+from ds2f.models.linear import LinearPrior, choose_alpha, leave_one_out_error, left_out
 
 
 @pytest.fixture
@@ -78,3 +79,37 @@ def test_repeated_clips_of_a_person_teach_nothing_new(pairs: tuple[np.ndarray, n
     once = leave_one_out_error(*pairs, alphas)
     np.testing.assert_allclose(leave_one_out_error(voice, identity, 3 * alphas, people), once, rtol=1e-9)
     assert (leave_one_out_error(voice, identity, 3 * alphas) < 0.9 * once).all()
+
+
+def test_alpha_is_the_one_under_which_people_are_found_best() -> None:
+    """By ranks worked out singly; and no more than RANKED of them are worked out."""
+    rng = np.random.default_rng(0)
+    voice = rng.normal(size=(90, 30))
+    identity = 0.3 * voice @ rng.normal(size=(30, 12)) + 3.0 * rng.normal(size=(90, 12))
+    people, alphas = np.repeat(np.arange(45), 2), (0.1, 3.0, 30.0, 300.0)
+    true, places = identity - identity.mean(0), []
+    for found in left_out(voice, identity, alphas, people):
+        place = []
+        for i, one in enumerate(found):
+            near = true @ one / np.linalg.norm(true, axis=1)
+            place.append((near[people != people[i]] > near[i]).mean())
+        places.append(np.mean(place))
+    assert choose_alpha(voice, identity, alphas, people) == alphas[int(np.argmin(places))]
+    assert len(set(np.round(places, 3))) > 1
+
+
+def test_among_many_pairs_only_some_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    voice = rng.normal(size=(300, 8))
+    noisy = voice @ rng.normal(size=(8, 3)) + 30.0 * rng.normal(size=(300, 3))
+    seen: list[int] = []
+
+    def directions(vectors: np.ndarray) -> np.ndarray:
+        seen.append(len(vectors))
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    monkeypatch.setattr(linear, "RANKED", 50)
+    monkeypatch.setattr(linear, "_directions", directions)
+    clean = voice @ rng.normal(size=(8, 3))
+    assert choose_alpha(voice, clean) <= choose_alpha(voice, noisy)
+    assert set(seen) == {50}

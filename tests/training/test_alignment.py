@@ -61,6 +61,18 @@ def test_voices_and_faces_that_have_nothing_to_do_with_each_other_score_near_cha
     assert fit_score(task.model, held_out) == pytest.approx(0.5, abs=0.12)
 
 
+def test_folded_it_scores_the_same_in_less_space(tmp_path: Path) -> None:
+    pairs = made_up_pairs(60, 1)
+    model = AlignmentTask(Alignment(CONFIG), pairs, pairs, shrinkage=0.5).model.eval()
+    folded = model.fold()
+    np.testing.assert_allclose(scores(folded, pairs), scores(model, pairs), atol=1e-4)
+    np.testing.assert_allclose(scores(folded.fold(), pairs), scores(model, pairs), atol=1e-4)
+    for place, one in ((tmp_path / "whole", model), (tmp_path, folded)):
+        store.save(place, one, {}, precision="float32")
+        np.testing.assert_allclose(scores(store.load_alignment(place), pairs), scores(model, pairs), atol=1e-4)
+    assert not any("whitening" in name for name in folded.state_dict())
+
+
 def test_calibrated_odds_are_frequencies(tmp_path: Path) -> None:
     pairs, held_out, unseen = (made_up_pairs(400, seed, noise=2.0) for seed in (1, 2, 3))
     model = calibrated(AlignmentTask(Alignment(CONFIG), pairs, held_out, 0.5).model, held_out)
@@ -84,7 +96,7 @@ def test_the_command_chooses_trains_measures_and_saves(
     card = store.description(runs / "model", "alignment")["card"]
     assert card["choice"]["dim"] == model.config.dim
     assert card["measures"]["alignment"]["auc"]["value"] > 0.7
-    voice = {"campplus-frames": Condition.of(torch.randn(3, 256))}
+    voice = {"campplus-frames": Condition.of(torch.randn(3, 512))}
     odds = model.log_odds(model.inputs(voice), torch.randn(2, 128))
     assert odds.shape == (3, 2)
 
