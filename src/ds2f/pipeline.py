@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ds2f import describe, hub, wishes
+from ds2f import completion, describe, hub, wishes
 from ds2f.config import Audio
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import Guidance, guided, steered
@@ -364,9 +364,27 @@ class Speech2Face:
         the decoder itself hears if `settings.direct` says so, {speaker encoder: (n, d)} of `told_by`; without it, what
         the prior hears."""
         identities = self.identities(voices, seeds, settings.temperature, wish, settings.voice_guidance)
+        if wish.guide is not None or guides is not None:
+            identities = self._as_shown(identities, settings, wish, guides)
         drawn_from = (None, told or self.told(voices)) if settings.direct else (identities, {})
         images = self.draw(drawn_from[0], seeds, settings, progress, wish, drawn_from[1], preview, guides)
         return self.faces(images, identities, seeds, settings, wish)
+
+    def _as_shown(
+        self, identities: np.ndarray, settings: Settings, wish: Wish, guides: np.ndarray | None
+    ) -> np.ndarray:
+        """Identities that voices suggest, (n, d), moved towards whom the guides show, see `completion.weigh`."""
+        if self.prior.config.face_encoder != "dlib":
+            return identities  # nothing here sees faces in another space
+        alone = Wish(guide=wish.guide, guide_level=wish.guide_level)
+        faces = 1 if guides is None else len(guides)
+        completed = [self.draw(None, [s] * faces, settings, wish=alone, guides=guides) for s in completion.GUESSES]
+        shown = np.stack([self._beholder.identities(pictures) for pictures in completed])
+        return completion.weigh(identities, shown, self.prior.colouring.cpu().numpy())
+
+    @cached_property
+    def _beholder(self) -> completion.Beholder:
+        return completion.Beholder(self.device)
 
     def imagine(self, count: int, seed: int = 0, settings: Settings = Settings()) -> list[GeneratedFace]:
         """Faces of nobody in particular, without a voice: identities drawn from the prior's spread of people."""

@@ -43,6 +43,7 @@ val = 0.0
 test = 1.0
 [generate]
 steps = 1
+size = 64
 [evaluate]
 bootstrap = 20
 guided_clips = 3
