@@ -91,9 +91,9 @@ def test_whom_a_prior_hears_lie_around_what_it_expects(dataset: Dataset, tmp_pat
     further = drawn[1:, 0] - drawn[:-1, 0]
     assert (further[0].norm(dim=1) > 0.01).all()
     torch.testing.assert_close(further[1:], further[:1].expand_as(further[1:]), msg="each as far again from the mean")
-    expected = model.prior.predict_mean(torch.from_numpy(np.stack([p.voice for p in dataset.pairs("train")])))
-    away = (drawn[0] - expected).norm(dim=2).mean(1)
-    assert away[2] > 1.1 * away[0], "a higher temperature, a wider circle"
+    away = (drawn[:, 1:] - drawn[:, :1]).norm(dim=3).mean(2)
+    assert (away[:, 1] > away[:, 0]).all(), "a higher temperature, a wider circle"
+    assert (away[:, 0] > 0.1).all()
 
 
 def test_a_model_draws_with_the_fast_decoder_that_its_own_decoder_taught(
