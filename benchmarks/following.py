@@ -17,16 +17,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ds2f.completion import identities_of
 from ds2f.dataset import Dataset
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.samplers import heun
 from ds2f.evaluation import retrieval
 from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.face.dlib_resnet import network_file
+from ds2f.face.dlib_torch import load_dlib
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.pipeline import PRIOR_STEPS, Speech2Face
-from ds2f.training.likeness import Likeness
 from ds2f.training.prior import FOLDS, folds
 
 SPLITS = ("train", "val")
@@ -56,7 +58,7 @@ class Study:
             self.expected[out], self.others[out] = linear.predict(voice[out]), linear.identity_mean
         self.average = self.identity.mean(0)
         self.model, self.attributes = Speech2Face.from_pretrained(device="cpu", size=64), IdentityAttributes()
-        self.judge = Likeness(torch.from_numpy(self.average))
+        self.dlib = load_dlib(network_file())
         self.female = self.attributes.estimate(self.identity).female > 0.5
 
     @torch.no_grad()
@@ -69,12 +71,6 @@ class Study:
         rest = (heun(predict, noise, PRIOR_STEPS) @ prior.colouring).numpy()
         found: np.ndarray = (self.others + weight * (self.expected - self.others) + rest).astype(np.float32)
         return found
-
-    @torch.no_grad()
-    def look(self, pictures: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 canonical crops to identities, (n, 128)."""
-        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).split(16)
-        return torch.cat([self.judge.vectors(part.float() / 127.5 - 1) for part in pixels]).numpy()
 
     def measure(self, found: np.ndarray, rows: np.ndarray | None = None) -> list[float]:
         """Of the identities found for the pairs, or some of them: (m, 128)."""
@@ -106,7 +102,7 @@ def main() -> None:
         _row(f"{weight:g} | {temperature:g}", np.mean([study.measure(one) for one in drawn], 0), *spread)
     for weight, temperature in (map(float, choice.split(",")) for choice in options.draw):
         pictures = study.model.draw(study.draw(weight, temperature, 0), range(len(study.pairs)))
-        _row(f"{weight:g}, pictures | {temperature:g}", study.measure(study.look(pictures)))
+        _row(f"{weight:g}, pictures | {temperature:g}", study.measure(identities_of(pictures, study.dlib)))
     for folder in options.images:
         files, look = find_pictures(folder, study.pairs), embedder(["dlib"])
         vectors = embed_pictures(folder.name, folder, files, look, {"dlib": 128}, lambda: None).vectors["dlib"]

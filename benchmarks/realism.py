@@ -22,6 +22,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from ds2f.completion import identities_of
 from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import multistep
 from ds2f.evaluation.realism import frechet_distance, kernel_distance, precision
@@ -76,7 +77,7 @@ def main() -> None:
         pictures = model.draw(told, range(len(told)), settings)
         seconds = (time.perf_counter() - started) / len(told)
         dots = _dots(_fine(pictures), plain)
-        print(_row(name, _seen(pictures, judge), others, told, judge, dots, seconds), flush=True)
+        print(_row(name, identities_of(pictures, judge.network), others, told, judge, dots, seconds), flush=True)
     for folder in options.weak:
         weak = store.load_decoder(folder)
         for weight in WEIGHTS:
@@ -85,7 +86,7 @@ def main() -> None:
             seconds = (time.perf_counter() - started) / len(told)
             name = f"10 steps, autoguidance {weight:g} by {folder.name}"
             dots = _dots(_fine(pictures), plain)
-            print(_row(name, _seen(pictures, judge), others, told, judge, dots, seconds), flush=True)
+            print(_row(name, identities_of(pictures, judge.network), others, told, judge, dots, seconds), flush=True)
 
 
 def _autoguided(decoder: Decoder, weak: Decoder, told: np.ndarray, weight: float) -> np.ndarray:
@@ -111,12 +112,6 @@ def _autoguided(decoder: Decoder, weak: Decoder, told: np.ndarray, weight: float
         noise = Settings.noise * decoder.config.noise * noise
         pictures.append(to_uint8(decoder.denormalise(multistep(predict, noise, Settings.steps))))
     return np.concatenate(pictures)
-
-
-def _seen(pictures: np.ndarray, judge: Likeness) -> np.ndarray:
-    """(n, h, w, 3) uint8 to their identities, (n, 128)."""
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return torch.cat([judge.vectors(x[i : i + BATCH]) for i in range(0, len(x), BATCH)]).numpy()
 
 
 def _fine(pictures: np.ndarray) -> np.ndarray:

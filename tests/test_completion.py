@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.testing import assert_allclose
 
-from ds2f.completion import ALIKE, Beholder, weigh
+from ds2f.completion import ALIKE, identities_of, weigh
 from ds2f.demo.run import samples
 from ds2f.face.align import canonical_crop
-from ds2f.face.dlib_resnet import DlibResNet
+from ds2f.face.dlib_resnet import DlibResNet, network_file
+from ds2f.face.dlib_torch import load_dlib
 from ds2f.face.mtcnn import MTCNN
 from ds2f.media import decode
 
@@ -33,7 +33,7 @@ def test_it_is_the_posterior_of_two_gaussians() -> None:
         assert_allclose(found[i], expected, rtol=1e-4)
 
 
-def test_the_beholder_sees_in_a_crop_whom_dlib_sees_in_the_frame() -> None:
+def test_in_a_crop_is_seen_whom_dlib_sees_in_the_frame() -> None:
     detector, dlib = MTCNN(), DlibResNet()
     crops, true = [], []
     for path in sorted(samples().glob("*.mp4"))[:4]:
@@ -41,7 +41,7 @@ def test_the_beholder_sees_in_a_crop_whom_dlib_sees_in_the_frame() -> None:
         face = detector.detect(frame)[0]
         crops.append(canonical_crop(frame, face.landmarks, 128))
         true.append(dlib.embed([frame], [face])[0])
-    seen = Beholder(torch.device("cpu")).identities(np.stack(crops))
+    seen = identities_of(np.stack(crops), load_dlib(network_file()))
     apart = np.linalg.norm(seen[:, None] - np.stack(true), axis=2)
     assert (apart.argmin(1) == np.arange(4)).all()
     assert np.diagonal(apart).max() < 0.35

@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ds2f.face.dlib_resnet import network_file
-from ds2f.face.dlib_torch import chip_of_crop, load_dlib
+from ds2f.face.dlib_torch import DlibTorch
+from ds2f.pictures import from_uint8
 
+BATCH = 16  # faces looked at at once; bounds memory
 GUESSES = (7_000_001, 7_000_002, 7_000_003)
 """Seeds of the completions; always these, so that a face depends on its own seed only."""
 ALIKE = 5.0
@@ -20,19 +21,13 @@ ALIKE = 5.0
 is 3; 5 finds the most people on the validation split, over all degradations (docs/results.md)."""
 
 
-class Beholder:
-    """Whom do drawn faces show, to dlib's network?"""
-
-    def __init__(self, device: torch.device) -> None:
-        self._network, self._device = load_dlib(network_file()).to(device), device
-
-    @torch.no_grad()
-    def identities(self, pictures: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 RGB, canonical crops, to (n, 128) float32."""
-        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).split(16)
-        seen = [self._network(chip_of_crop(part.to(self._device).float() / 127.5 - 1)).cpu() for part in pixels]
-        found: np.ndarray = torch.cat(seen).numpy()
-        return found
+def identities_of(pictures: np.ndarray, network: DlibTorch) -> np.ndarray:
+    """Whom drawn faces show: (n, size, size, 3) uint8 RGB, canonical crops, to (n, 128) float32."""
+    device = network.head.weight.device
+    with torch.no_grad():
+        seen = [network.of_crops(part.to(device)).cpu() for part in from_uint8(pictures).split(BATCH)]
+    found: np.ndarray = torch.cat(seen).numpy()
+    return found
 
 
 def weigh(heard: np.ndarray, shown: np.ndarray, colouring: np.ndarray) -> np.ndarray:

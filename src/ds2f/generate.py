@@ -128,10 +128,12 @@ def _told(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair
     """{speaker encoder: (n, d)} of each clip, `count` times, as the decoder itself hears it."""
     known, found = {r.video_id: r for r in recordings(dataset, split)}, {}
     for name in model.told_by(stored_voices(dataset)):
-        vectors = [known[pair.video_id].heard(name, dataset.clip_seconds(name)) for pair in pairs]
-        if any(vector is None for vector in vectors):
+        seconds = dataset.clip_seconds(name)
+        heard = (known[pair.video_id].heard(name, seconds) for pair in pairs)
+        vectors = [vector for vector in heard if vector is not None]
+        if len(vectors) < len(pairs):
             raise UserError(f"Not all clips of {dataset.path} have a row of {name!r}; run `ds2f extract` first.")
-        found[name] = np.stack([vector for vector in vectors if vector is not None]).repeat(count, axis=0)
+        found[name] = np.stack(vectors).repeat(count, axis=0)
     return found
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, overload
 
 import cv2
@@ -21,6 +20,8 @@ from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import Guidance, guided, steered
 from ds2f.diffusion.samplers import SAMPLERS, euler, heun
 from ds2f.errors import UserError
+from ds2f.face.dlib_resnet import network_file
+from ds2f.face.dlib_torch import DlibTorch, load_dlib
 from ds2f.face.guide import GuideAligner
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, Distributions
@@ -28,7 +29,7 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder, one_hot, voice_condition
 from ds2f.models.prior import Prior
 from ds2f.models.voices import given
-from ds2f.pictures import to_uint8
+from ds2f.pictures import from_uint8, to_uint8
 from ds2f.settings import Settings, check, guidance_of, taught
 from ds2f.types import ETHNICITIES, NO_WISH, GeneratedFace, Wish
 from ds2f.voice.listener import Heard, Listener, Recording
@@ -133,7 +134,8 @@ class Speech2Face:
         if not many:
             return []
         told_by = self.told_by(self.listener.known) if settings.direct else []
-        heard = [self.listener.hear(one, list(dict.fromkeys([*self.prior.config.voices, *told_by]))) for one in many]
+        names = list(dict.fromkeys([*self.prior.config.voices, *told_by]))
+        heard = [self.listener.hear(one, names) for one in many]
         told = {name: np.repeat([one.voices[name] for one in heard], count, 0) for name in told_by}
         voices = np.repeat(self.voices([one.voices for one in heard]), count, 0)
         seeds = [seed + i for i in range(count)] * len(many)
@@ -263,7 +265,7 @@ class Speech2Face:
         settings: Settings = Settings(),
         progress: Callable[[int, int], None] | None = None,
         wish: Wish = NO_WISH,
-        voices: Mapping[str, np.ndarray] = MappingProxyType({}),
+        voices: Mapping[str, np.ndarray] | None = None,
         preview: Preview | None = None,
         guides: np.ndarray | None = None,
     ) -> np.ndarray:
@@ -286,7 +288,7 @@ class Speech2Face:
         )
         total = len(batches) * steps
         given = {"identity": identities, "guide": None if guides is None else self._normalised(guides)}
-        given |= {voice_condition(name): vectors for name, vectors in voices.items()}
+        given |= {voice_condition(name): vectors for name, vectors in (voices or {}).items()}
         for number, start in enumerate(batches):
             chosen = seeds[start : start + BATCH]
             rows = {n: v[start : start + BATCH] for n, v in given.items() if v is not None}
@@ -346,8 +348,7 @@ class Speech2Face:
 
     def _normalised(self, pictures: np.ndarray) -> np.ndarray:
         """(n, size, size, 3) uint8 RGB to (n, 3, size, size) float32, as the decoder sees them."""
-        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return self.decoder.normalise(pixels.to(self.device)).cpu().numpy()
+        return self.decoder.normalise(from_uint8(pictures).to(self.device)).cpu().numpy()
 
     def generate(
         self,
@@ -358,16 +359,19 @@ class Speech2Face:
         wish: Wish = NO_WISH,
         preview: Preview | None = None,
         guides: np.ndarray | None = None,
-        told: Mapping[str, np.ndarray] = MappingProxyType({}),
+        told: Mapping[str, np.ndarray] | None = None,
     ) -> list[GeneratedFace]:
         """A face for each of n voices, (n, d) as `listen` gives them, with its seed. guides: see `draw`; told: what
         the decoder itself hears if `settings.direct` says so, {speaker encoder: (n, d)} of `told_by`; without it, what
         the prior hears."""
         identities = self.identities(voices, seeds, settings.temperature, wish, settings.voice_guidance)
-        if wish.guide is not None or guides is not None:
-            identities = self._as_shown(identities, settings, wish, guides)
-        drawn_from = (None, told or self.told(voices)) if settings.direct else (identities, {})
-        images = self.draw(drawn_from[0], seeds, settings, progress, wish, drawn_from[1], preview, guides)
+        if settings.direct:
+            heard = told or self.told(voices)
+            images = self.draw(None, seeds, settings, progress, wish, heard, preview, guides=guides)
+        else:
+            if wish.guide is not None or guides is not None:
+                identities = self._as_shown(identities, settings, wish, guides)
+            images = self.draw(identities, seeds, settings, progress, wish, None, preview, guides=guides)
         return self.faces(images, identities, seeds, settings, wish)
 
     def _as_shown(
@@ -379,12 +383,12 @@ class Speech2Face:
         alone = Wish(guide=wish.guide, guide_level=wish.guide_level)
         faces = 1 if guides is None else len(guides)
         completed = [self.draw(None, [s] * faces, settings, wish=alone, guides=guides) for s in completion.GUESSES]
-        shown = np.stack([self._beholder.identities(pictures) for pictures in completed])
+        shown = np.stack([completion.identities_of(pictures, self._dlib) for pictures in completed])
         return completion.weigh(identities, shown, self.prior.colouring.cpu().numpy())
 
     @cached_property
-    def _beholder(self) -> completion.Beholder:
-        return completion.Beholder(self.device)
+    def _dlib(self) -> DlibTorch:
+        return load_dlib(network_file()).to(self.device)
 
     def imagine(self, count: int, seed: int = 0, settings: Settings = Settings()) -> list[GeneratedFace]:
         """Faces of nobody in particular, without a voice: identities drawn from the prior's spread of people."""

@@ -212,14 +212,13 @@ def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: 
     """Check a speaker encoder on a list of trials."""
     from ds2f.generate import make_folder
     from ds2f.models.store import pick_device
-    from ds2f.types import VOICE
-    from ds2f.voice.encoders import load
+    from ds2f.voice.encoders import FRAMES, load
     from ds2f.voice.trials import read_trials
     from ds2f.voice.trials import verify as measure
 
     wanted = read_trials(trials)
     make_folder(folder)
-    spec = encoder or next((s for s in config.audio.encoders if s != VOICE), "campplus")  # VOICE is for faces
+    spec = encoder or next((s for s in config.audio.encoders if s != FRAMES), "campplus")
     loaded = load(spec, str(pick_device(device)))
     with bar("verify") as shown:
         found = measure(wanted, root, loaded, config.audio, folder, config.evaluate.bootstrap, shown.update)

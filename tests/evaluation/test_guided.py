@@ -146,7 +146,7 @@ def test_what_loses_nothing_scores_full_marks(
 
     monkeypatch.setattr(guided, "DEGRADATIONS", {"pixelate": unchanged})
     large = Speech2Face.from_pretrained(device="cpu", size=64)
-    monkeypatch.setattr(large, "draw", lambda *args, guides=None, **kwargs: args[7] if guides is None else guides)
+    monkeypatch.setattr(large, "draw", lambda *args, guides, **kwargs: guides)
     restorer = Restorer(large, Settings(), 0)
     found = evaluate(home / "dataset.db", {}, "test", tmp_path, SETTINGS, restorer=restorer).guided
     for row in found:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from ds2f.models import linear
-from ds2f.models.linear import LinearPrior, choose_alpha, leave_one_out_error, left_out
+from ds2f.models.linear import LinearPrior, choose_alpha, left_out
 
 
 @pytest.fixture
@@ -15,6 +17,14 @@ def pairs() -> tuple[np.ndarray, np.ndarray]:
     voice = rng.normal(size=(40, 6)) + 3.0
     identity = voice @ rng.normal(size=(6, 4)) + 2.0 * rng.normal(size=(40, 4)) - 1.0
     return voice, identity
+
+
+def leave_one_out_error(
+    voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float], people: np.ndarray | None = None
+) -> np.ndarray:
+    """Mean squared error of `left_out`: (len(alphas),)."""
+    true = identity - identity.mean(0)
+    return np.array([((true - found) ** 2).mean() for found in left_out(voice, identity, alphas, people)])
 
 
 def test_agrees_with_a_direct_solve(pairs: tuple[np.ndarray, np.ndarray]) -> None:

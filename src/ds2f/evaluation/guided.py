@@ -15,7 +15,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
@@ -31,7 +30,7 @@ from ds2f.face.registry import load_embedder
 from ds2f.generate import details_of, voices_of
 from ds2f.media import decode_image, read_image
 from ds2f.models.guide import DEGRADATIONS, named
-from ds2f.pictures import to_uint8, write_face
+from ds2f.pictures import from_uint8, to_uint8, write_face
 from ds2f.pipeline import BATCH, Speech2Face
 from ds2f.settings import Settings
 from ds2f.types import Source, Wish
@@ -168,8 +167,7 @@ class _Eye:
 
 def spoil(pictures: np.ndarray, kind: str, level: float) -> np.ndarray:
     """(n, size, size, 3) uint8 RGB, degraded as `models.guide` does in training."""
-    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return to_uint8(DEGRADATIONS[kind](pixels, level))
+    return to_uint8(DEGRADATIONS[kind](from_uint8(pictures), level))
 
 
 def _kept(

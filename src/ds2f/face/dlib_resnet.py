@@ -45,7 +45,7 @@ class DlibResNet:
         self._dlib = dlib
         self._landmarks = dlib.shape_predictor(_model_file("shape_predictor_68_face_landmarks.dat"))
         self._device = torch.device(device)
-        self._network = load_dlib(network_file()).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = load_dlib(network_file()).to(self._device)
 
     def embed(self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace]) -> np.ndarray:
         """See FaceEmbedder.embed: (n, 128) float32."""

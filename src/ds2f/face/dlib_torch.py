@@ -44,6 +44,12 @@ class DlibTorch(nn.Module):
             x = block(x)
         return self.head(x.mean((2, 3)))
 
+    def of_crops(self, crops: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Identity vectors, (n, 128), of canonical crops, (n, 3, size, size) in [-1, 1]; shift: see `chip_of_crop`."""
+        chips = chip_of_crop(crops.float(), shift).contiguous(memory_format=torch.channels_last)
+        found: Tensor = self(chips)
+        return found.float()
+
 
 def chip_of_crop(crops: Tensor, shift: Tensor | None = None) -> Tensor:
     """(n, 3, size, size) canonical crops to the (n, 3, 150, 150) pictures that `DlibTorch` takes, without looking for
@@ -125,6 +131,7 @@ def load_dlib(path: Path | str) -> DlibTorch:
         for layer, weight, affine in zip(convolutions, parameters[:-1:2], parameters[1:-1:2], strict=True):
             layer.load(weight, affine)
         model.head.weight.copy_(torch.from_numpy(parameters[-1].reshape(256, 128).T))
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval().requires_grad_(False)
 
 

@@ -74,14 +74,6 @@ def left_out(
         yield y - residual
 
 
-def leave_one_out_error(
-    voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float], people: np.ndarray | None = None
-) -> np.ndarray:
-    """Mean squared error of `left_out`: (len(alphas),) float64."""
-    y = identity.astype(np.float64) - identity.mean(0, dtype=np.float64)
-    return np.array([((y - found) ** 2).mean() for found in left_out(voice, identity, alphas, people)])
-
-
 def choose_alpha(
     voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float] = ALPHAS, people: np.ndarray | None = None
 ) -> float:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ds2f.diffusion.noise import uniform
 from ds2f.face.dlib_resnet import network_file
-from ds2f.face.dlib_torch import chip_of_crop, load_dlib
+from ds2f.face.dlib_torch import load_dlib
 
 SHIFT = 0.05  # of the crop, either way: 3 of 64 pixels, as wide as the strides of the layers that see fine patterns
 
@@ -27,14 +27,11 @@ class Likeness(nn.Module):
     def __init__(self, mean: Tensor) -> None:
         super().__init__()
         self.network = load_dlib(network_file())
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.register_buffer("mean", mean.clone())
 
     def vectors(self, faces: Tensor, shift: Tensor | None = None) -> Tensor:
         """Identity vectors, (n, 128), of canonical crops, (n, 3, size, size) in [-1, 1]; shift: see `chip_of_crop`."""
-        chips = chip_of_crop(faces.float(), shift).contiguous(memory_format=torch.channels_last)
-        found: Tensor = self.network(chips)
-        return found.float()
+        return self.network.of_crops(faces, shift)
 
     def forward(self, faces: Tensor, identity: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Centred cosine, (n,), of canonical crops with identity vectors, (n, 128).

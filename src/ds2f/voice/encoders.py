@@ -19,10 +19,10 @@ import os
 from pathlib import Path
 
 from ds2f.errors import UserError
-from ds2f.types import VOICE
 from ds2f.voice.base import SpeakerEncoder
 
-INCLUDED = (VOICE, "campplus", "resemblyzer")
+FRAMES = "campplus-frames"  # for faces; the others tell speakers apart
+INCLUDED = (FRAMES, "campplus", "resemblyzer")
 KINDS = (*INCLUDED, "wespeaker:FILE.onnx", "speechbrain:SOURCE", "pyannote:SOURCE", "titanet:SOURCE")
 
 
@@ -60,7 +60,7 @@ def load(spec: str, device: str = "cpu") -> SpeakerEncoder:
         return Resemblyzer(device)
     from ds2f.voice.campplus import CAMPlusPlus
 
-    return CAMPlusPlus(device, frames=kind == VOICE)
+    return CAMPlusPlus(device, frames=kind == FRAMES)
 
 
 def _split(spec: str) -> tuple[str, str]:
