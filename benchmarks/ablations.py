@@ -39,7 +39,8 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.voices import VoiceInputs
-from ds2f.pipeline import PRIOR_STEPS, WISH_STRENGTH, Settings
+from ds2f.speech2face.model import PRIOR_STEPS, WISH_STRENGTH
+from ds2f.speech2face.settings import Settings
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import LoneFaces, Looks, PairData, load_lone_faces, load_pairs
 from ds2f.training.prior import PriorTask

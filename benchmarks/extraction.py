@@ -22,13 +22,13 @@ from ds2f.corpora.scan import Skipped, scan
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.errors import ItemError
-from ds2f.extract.engine import Load
+from ds2f.extract.engines.local import Load
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import Settings
 from ds2f.extract.worker import prepare_process
 from ds2f.face.dlib_resnet import DlibResNet
 from ds2f.face.mtcnn import MTCNN
-from ds2f.media import decode
+from ds2f.io.media import decode
 from ds2f.types import CorpusItem, Frame
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.campplus import CAMPlusPlus

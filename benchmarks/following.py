@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ds2f.completion import identities_of
 from ds2f.dataset import Dataset
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.samplers import heun
@@ -28,7 +27,8 @@ from ds2f.face.dlib_resnet import network_file
 from ds2f.face.dlib_torch import load_dlib
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior, choose_alpha
-from ds2f.pipeline import PRIOR_STEPS, Speech2Face
+from ds2f.speech2face.completion import identities_of
+from ds2f.speech2face.model import PRIOR_STEPS, Speech2Face
 from ds2f.training.prior import FOLDS, folds
 
 SPLITS = ("train", "val")

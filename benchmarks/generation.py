@@ -19,7 +19,8 @@ import torch
 from ds2f.config import Config, with_recipe
 from ds2f.models import store
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder
-from ds2f.pipeline import Settings, Speech2Face
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings
 from ds2f.training.start import decoder_config
 
 REPEATS = 5

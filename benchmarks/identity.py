@@ -18,7 +18,8 @@ from ds2f.dataset import Dataset
 from ds2f.evaluation import retrieval
 from ds2f.face.dlib_resnet import DlibResNet
 from ds2f.face.mtcnn import MTCNN
-from ds2f.pipeline import Settings, Speech2Face
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings
 
 
 def main() -> None:

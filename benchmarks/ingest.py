@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from ds2f.cli.workflow import ingest
 from ds2f.config import Config
-from ds2f.workflow import ingest
 
 
 def main() -> None:

@@ -22,16 +22,16 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from ds2f.completion import identities_of
 from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import multistep
 from ds2f.evaluation.realism import frechet_distance, kernel_distance, precision
+from ds2f.io.images import to_uint8
 from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
-from ds2f.pictures import to_uint8
-from ds2f.pipeline import Settings, Speech2Face
-from ds2f.settings import guidance_of
+from ds2f.speech2face.completion import identities_of
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings, guidance_of
 from ds2f.training.likeness import Likeness
 
 BATCH = 16

@@ -23,7 +23,7 @@ from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import Guidance, guided
 from ds2f.diffusion.samplers import SAMPLERS, heun, multistep
 from ds2f.models.conditioning import Condition
-from ds2f.pipeline import Speech2Face
+from ds2f.speech2face.model import Speech2Face
 from ds2f.training.likeness import Likeness
 
 NOISE = 0.85  # as the pipeline draws by default

@@ -23,9 +23,9 @@ import av
 import cv2
 import numpy as np
 
-from ds2f.media import decode
-from ds2f.pictures import write_grid
-from ds2f.pipeline import Speech2Face
+from ds2f.io.images import write_grid
+from ds2f.io.media import decode
+from ds2f.speech2face.model import Speech2Face
 from ds2f.types import SAMPLE_RATE
 
 SAMPLES = Path(__file__).resolve().parents[1] / "src" / "ds2f" / "demo" / "samples"

@@ -11,7 +11,7 @@ from ds2f.config import Evaluate
 from ds2f.dataset.queries import Dataset, Pair, SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import ItemError
-from ds2f.media import encode_flac, encode_webp
+from ds2f.io.media import encode_flac, encode_webp
 from ds2f.types import CorpusItem, DetectedFace, Extracted, Facts, StoredFace, StoredSpeech
 from helpers import PLAN, wanting
 

@@ -15,18 +15,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ds2f.describe import Belief, VoiceDescription
     from ds2f.errors import ItemError, UserError
-    from ds2f.pipeline import Settings, Speech2Face
+    from ds2f.speech2face.describe import Belief, VoiceDescription
+    from ds2f.speech2face.model import Speech2Face
+    from ds2f.speech2face.settings import Settings
     from ds2f.types import GeneratedFace
 
 __version__ = "0.1.0"
 __all__ = ["Belief", "GeneratedFace", "ItemError", "Settings", "Speech2Face", "UserError", "VoiceDescription"]
 
 _HOMES = {
-    "describe": ("Belief", "VoiceDescription"),
+    "speech2face.describe": ("Belief", "VoiceDescription"),
     "errors": ("ItemError", "UserError"),
-    "pipeline": ("Settings", "Speech2Face"),
+    "speech2face.model": ("Speech2Face",),
+    "speech2face.settings": ("Settings",),
     "types": ("GeneratedFace",),
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2f.errors import UserError
-from ds2f.files import replacing
+from ds2f.io.files import replacing
 from ds2f.types import VOICE
 
 FILE_NAME = "ds2f.toml"

@@ -252,12 +252,12 @@ class GeneratedFace:
 
     def save(self, path: str | Path) -> None:
         """Write a PNG that says that it is generated, and how; the identity vector stays out of it."""
-        from ds2f.pictures import write_face
+        from ds2f.io.images import write_face
 
         write_face(Path(path), self.image, {"seed": self.seed, **self.details})
 
     def png(self) -> bytes:
         """What `save` would write."""
-        from ds2f.pictures import encode_face
+        from ds2f.io.images import encode_face
 
         return encode_face(self.image, {"seed": self.seed, **self.details})

@@ -10,7 +10,7 @@ import pytest
 
 from ds2f.corpora.scan import Skipped, scan
 from ds2f.errors import UserError
-from ds2f.media import decode_image, read_image
+from ds2f.io.media import decode_image, read_image
 from ds2f.types import Source
 from helpers import picture
 

@@ -14,7 +14,7 @@ from ds2f.dataset.export import export
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
-from ds2f.media import decode_flac, decode_image
+from ds2f.io.media import decode_flac, decode_image
 from ds2f.types import Attributes, Extracted, Language
 from helpers import PLAN, extracted, item, wanting
 

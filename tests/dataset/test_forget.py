@@ -15,7 +15,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
-from ds2f.media import encode_flac
+from ds2f.io.media import encode_flac
 from ds2f.models.store import write_json, write_tensors
 from ds2f.types import Attributes, CorpusItem, Extracted, Language
 from helpers import PLAN, extracted, noise, wanting

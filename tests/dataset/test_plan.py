@@ -11,7 +11,7 @@ from ds2f.dataset.plan import Needs, Plan, Shard, parse_shard, retry, waiting
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
-from ds2f.media import decode_flac
+from ds2f.io.media import decode_flac
 from ds2f.types import Attributes, Extracted, Language
 from ds2f.voice.acoustics import FEATURES
 from helpers import PLAN, extracted, item, wanting

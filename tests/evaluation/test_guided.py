@@ -26,10 +26,10 @@ from ds2f.evaluation.results import Restoration
 from ds2f.evaluation.run import evaluate
 from ds2f.evaluation.subjects import load
 from ds2f.face.attributes import IdentityAttributes
-from ds2f.media import decode
+from ds2f.io.media import decode
 from ds2f.models.guide import DEGRADATIONS, named
-from ds2f.pipeline import Speech2Face
-from ds2f.settings import Settings
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings
 from helpers import tiny_decoder
 
 CLIPS = 3

@@ -78,7 +78,7 @@ def test_real_faces(model: IdentityAttributes, shared_data: Path) -> None:
     from ds2f.corpora.scan import Skipped, scan
     from ds2f.extract.item import Extractor
     from ds2f.extract.settings import Settings
-    from ds2f.media import read_image
+    from ds2f.io.media import read_image
     from ds2f.types import Source
 
     archives = sorted(shared_data.glob("faces/utkface*.tar"))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ds2f.demo.run import samples
-from ds2f.media import decode
+from ds2f.io.media import decode
 from helpers import write_audio
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

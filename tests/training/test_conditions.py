@@ -15,15 +15,15 @@ from ds2f.dataset.plan import Plan
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
-from ds2f.media import encode_webp
+from ds2f.io.media import encode_webp
 from ds2f.models.store import load_decoder
-from ds2f.pipeline import Speech2Face
-from ds2f.settings import Settings
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.wishes import make_wish
 from ds2f.training.decoder import load_faces
 from ds2f.training.start import train_decoder, train_fast_decoder, train_prior
 from ds2f.types import Language
 from ds2f.voice.acoustics import FEATURES
-from ds2f.wishes import make_wish
 from helpers import PLAN, extracted, item, wanting
 
 OTHER = "wespeaker/v2.1"  # a name with a dot, which parameters cannot have

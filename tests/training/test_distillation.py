@@ -15,8 +15,8 @@ from ds2f.models import store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
-from ds2f.pipeline import Speech2Face
-from ds2f.settings import Settings
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.distillation import DistillationTask, heard_identities
 from ds2f.training.loop import Options, train

@@ -9,7 +9,7 @@ import torch
 from ds2f.demo.run import samples
 from ds2f.face.align import canonical_crop
 from ds2f.face.mtcnn import MTCNN
-from ds2f.media import decode
+from ds2f.io.media import decode
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.training.decoder import DecoderTask, FaceData

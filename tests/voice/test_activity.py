@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ds2f.errors import ItemError
-from ds2f.media import decode_flac, encode_flac
+from ds2f.io.media import decode_flac, encode_flac
 from ds2f.types import SAMPLE_RATE
 from ds2f.voice.activity import PADDING, WINDOW, VoiceActivity, cut, find_speech
 from helpers import noise, silence, tone

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ds2f.media import decode
+from ds2f.io.media import decode
 from ds2f.types import VOICE
 from ds2f.voice import encoders
 from ds2f.voice.campplus import SEGMENT, WEIGHTS, Dense, Network

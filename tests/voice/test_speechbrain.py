@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ds2f.errors import UserError
-from ds2f.extras import optional
+from ds2f.io.extras import optional
 from ds2f.voice import encoders, language
 from helpers import noise, silence, tone
 

@@ -11,7 +11,7 @@ from ds2f.cli import main
 from ds2f.config import Audio
 from ds2f.demo.run import samples
 from ds2f.errors import UserError
-from ds2f.media import decode
+from ds2f.io.media import decode
 from ds2f.voice import trials
 from ds2f.voice.trials import Trial, bootstrap_intervals, equal_error_rate, error_rates, min_dcf, read_trials, verify
 from helpers import write_audio

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from ds2f.corpora import recognise
 from ds2f.corpora.metadata import Metadata, read_metadata
 from ds2f.errors import UserError
-from ds2f.media import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ds2f.io.media import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ds2f.types import CorpusItem
 
 

@@ -23,7 +23,7 @@ from ds2f.dataset.formats import ParquetFile, ShardFile, TarFile
 from ds2f.dataset.queries import SPLITS, Dataset
 from ds2f.dataset.records import Records
 from ds2f.errors import UserError
-from ds2f.files import replacing
+from ds2f.io.files import replacing
 
 README = "README.json"
 MADE_BY = "ds2f export"

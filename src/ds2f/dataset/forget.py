@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ds2f.console import out
+from ds2f.cli.console import out
 from ds2f.dataset.forgotten import is_forgotten, remember
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError

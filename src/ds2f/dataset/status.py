@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ds2f.console import out
+from ds2f.cli.console import out
 from ds2f.dataset import Dataset
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ds2f import workflow
+from ds2f.cli import workflow
+from ds2f.cli.console import out
 from ds2f.config import Config, Split
-from ds2f.console import out
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation.sheet import SheetRow, contact_sheet
-from ds2f.generate import make_folder
-from ds2f.media import decode_image, read_image
+from ds2f.io.media import decode_image, read_image
+from ds2f.speech2face.files import make_folder
 from ds2f.types import Source
 
 VARIANTS = 4  # faces per clip on the sheet

@@ -11,7 +11,7 @@ import numpy as np
 from rich.table import Table
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, mean_absolute_error
 
-from ds2f.console import out
+from ds2f.cli.console import out
 from ds2f.face.attributes import Estimates
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
 

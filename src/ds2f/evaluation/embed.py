@@ -16,7 +16,7 @@ from ds2f.dataset.queries import Pair
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.inception import INCEPTION, Inception
-from ds2f.media import decode_image, encode_webp, read_image
+from ds2f.io.media import decode_image, encode_webp, read_image
 from ds2f.types import Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")

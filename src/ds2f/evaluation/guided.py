@@ -27,12 +27,12 @@ from ds2f.evaluation.results import RESTORED, SPOILT, WITH_VOICE, Kept, Restorat
 from ds2f.evaluation.subjects import Subjects
 from ds2f.face.mtcnn import MTCNN
 from ds2f.face.registry import load_embedder
-from ds2f.generate import details_of, voices_of
-from ds2f.media import decode_image, read_image
+from ds2f.io.images import from_uint8, to_uint8, write_face
+from ds2f.io.media import decode_image, read_image
 from ds2f.models.guide import DEGRADATIONS, named
-from ds2f.pictures import from_uint8, to_uint8, write_face
-from ds2f.pipeline import BATCH, Speech2Face
-from ds2f.settings import Settings
+from ds2f.speech2face.files import details_of, voices_of
+from ds2f.speech2face.model import BATCH, Speech2Face
+from ds2f.speech2face.settings import Settings
 from ds2f.types import Source, Wish
 
 LEVELS = (0.0, 0.5, 1.0)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ds2f.errors import UserError
-from ds2f.extras import first_line
+from ds2f.io.extras import first_line
 
 INCEPTION, DIM = "inception", 2048
 _BATCH = 16  # pictures at once; bounds memory

@@ -32,9 +32,9 @@ from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, Subjects
 from ds2f.evaluation.voices import matching
 from ds2f.face.attributes import IdentityAttributes
-from ds2f.files import replacing
-from ds2f.generate import make_folder
+from ds2f.io.files import replacing
 from ds2f.models import store
+from ds2f.speech2face.files import make_folder
 from ds2f.types import ETHNICITIES, GENDERS
 
 DEFAULT = Evaluate()

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ds2f.errors import UserError
-from ds2f.pictures import marking
+from ds2f.io.images import marking
 
 CELL, GAP, MARGIN = 144, 12, 28  # pixels
 LABEL_WIDTH = 190

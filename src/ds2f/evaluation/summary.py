@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from ds2f.console import err, out
+from ds2f.cli.console import err, out
 from ds2f.evaluation.compare import Comparison
 from ds2f.evaluation.results import SPOILT, Evaluation, Measure, Restoration, Retrieval
 

@@ -19,7 +19,7 @@ from ds2f.face.align import box_crop, canonical_crop, coverage
 from ds2f.face.base import AttributeModel, FaceEmbedder
 from ds2f.face.dlib_resnet import DlibResNet
 from ds2f.face.quality import eye_distance, quality
-from ds2f.media import decode, decode_flac, encode_flac, encode_webp, read_image
+from ds2f.io.media import decode, decode_flac, encode_flac, encode_webp, read_image
 from ds2f.types import (
     Attributes,
     DetectedFace,

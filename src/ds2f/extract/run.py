@@ -10,7 +10,7 @@ from pathlib import Path
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Job, Plan, job, retry, waiting
 from ds2f.dataset.store import store
-from ds2f.extract.engine import Load, Make, Outcome, local_processes
+from ds2f.extract.engines.local import Load, Make, Outcome, local_processes
 from ds2f.extract.settings import Settings, plan_of
 from ds2f.extract.worker import ExtractMany
 

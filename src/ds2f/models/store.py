@@ -21,12 +21,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
-from ds2f.files import replacing
+from ds2f.io.files import replacing
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.packing import Precision, packed, unpacked
 from ds2f.models.prior import Prior, PriorConfig
-from ds2f.packing import Precision, packed, unpacked
 
 FORMAT = 1
 logger = logging.getLogger(__name__)

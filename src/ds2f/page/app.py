@@ -27,14 +27,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ds2f.describe import VoiceDescription
 from ds2f.errors import ItemError, UserError
-from ds2f.media import encode_webp
+from ds2f.io.images import NOTICE
+from ds2f.io.media import encode_webp
 from ds2f.page.guard import Busy, Gate, Guard, Limits, Refused, read_body
 from ds2f.page.wanted import Wanted, as_text
-from ds2f.pictures import NOTICE
-from ds2f.pipeline import Speech2Face
-from ds2f.settings import Settings
+from ds2f.speech2face.describe import VoiceDescription
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings
 from ds2f.types import GeneratedFace
 
 OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
+from ds2f.cli.console import err, out
 from ds2f.config import Audio
-from ds2f.console import err, out
 from ds2f.errors import UserError
-from ds2f.extras import first_line, optional
+from ds2f.io.extras import first_line, optional
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -27,7 +27,7 @@ def serve(
     limits = Limits()
     listening = listen_at(host, port)
     from ds2f.page.app import LOCAL, make_app  # brings torch, which takes seconds: not before the port is ours
-    from ds2f.pipeline import Speech2Face
+    from ds2f.speech2face.model import Speech2Face
 
     audio = replace(audio, max_seconds=min(audio.max_seconds, limits.seconds))
     loaded = Speech2Face.from_pretrained(model, device=device, audio=audio, size=size)

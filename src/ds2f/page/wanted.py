@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ds2f.page.guard import Limits, Refused
-from ds2f.pipeline import Speech2Face
-from ds2f.settings import Settings
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.wishes import make_wish
 from ds2f.types import Wish
-from ds2f.wishes import make_wish
 
 LARGEST_SEED = 2**31
 LARGEST_VALUE = 1e4  # in a voice, whatever encoders and features it is made of

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ds2f.cli.console import bar, err, out
 from ds2f.config import Config, Train
-from ds2f.console import bar, err, out
 from ds2f.errors import UserError
 from ds2f.models import store
 from ds2f.training import start

@@ -24,12 +24,12 @@ from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import guided
 from ds2f.diffusion.noise import normal, uniform, whole
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
-from ds2f.generate import voices_of
+from ds2f.io.images import to_uint8, write_grid
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
-from ds2f.pictures import to_uint8, write_grid
-from ds2f.pipeline import Speech2Face
-from ds2f.settings import Settings, guidance_of
+from ds2f.speech2face.files import voices_of
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import Settings, guidance_of
 from ds2f.training.decoder import DecoderTask, FaceData
 
 TEACHER_STEPS = 8  # at least; they end as near to the converged picture as 19 evaluations of Heun's method

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ds2f.extras import optional
+from ds2f.io.extras import optional
 
 
 class Log:
@@ -35,7 +35,7 @@ class Log:
             for name in ("loss", "validation", "rows_per_second"):
                 self.writer.add_scalar(name, line[name], seen)
             if picture.exists():
-                from ds2f.media import read_image
+                from ds2f.io.media import read_image
                 from ds2f.types import Source
 
                 self.writer.add_image("samples", read_image(Source(picture)), seen, dataformats="HWC")

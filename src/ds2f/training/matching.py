@@ -69,7 +69,7 @@ def print_matching(measures: dict[str, MatchMeasures]) -> None:
     """A table of several methods on the same clips."""
     from rich.table import Table
 
-    from ds2f.console import out
+    from ds2f.cli.console import out
 
     some = next(iter(measures.values()))
     table = Table(box=None, padding=(0, 3, 0, 0))

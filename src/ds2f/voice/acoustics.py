@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ds2f.extras import optional
+from ds2f.io.extras import optional
 from ds2f.types import SAMPLE_RATE
 
 FLOOR, CEILING = 60.0, 500.0  # Hz: the search range of the pitch of adults and children

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ds2f.packing import unpacked
+from ds2f.models.packing import unpacked
 from ds2f.voice.base import unit_rows
 from ds2f.voice.fbank import MEL_BINS, fbank
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ds2f.errors import UserError
-from ds2f.extras import first_line, optional
+from ds2f.io.extras import first_line, optional
 from ds2f.types import Language
 
 KINDS = ("speechbrain:SOURCE", "whisper:SOURCE")

@@ -13,7 +13,7 @@ import numpy as np
 
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
-from ds2f.media import decode, resample
+from ds2f.io.media import decode, resample
 from ds2f.types import SAMPLE_RATE, VOICE, Speech
 from ds2f.voice import acoustics
 from ds2f.voice.activity import VoiceActivity, cut, find_speech

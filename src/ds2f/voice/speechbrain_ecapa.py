@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ds2f.errors import UserError
-from ds2f.extras import first_line, optional
+from ds2f.io.extras import first_line, optional
 from ds2f.voice.base import unit_rows
 
 

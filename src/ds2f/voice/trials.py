@@ -12,7 +12,7 @@ import numpy as np
 
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
-from ds2f.media import decode
+from ds2f.io.media import decode
 from ds2f.models.store import write_json
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import SpeakerEncoder, embed_one

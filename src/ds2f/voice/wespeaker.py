@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ds2f.errors import UserError
-from ds2f.extras import first_line, optional
+from ds2f.io.extras import first_line, optional
 from ds2f.voice.base import unit_rows
 from ds2f.voice.fbank import MEL_BINS, fbank
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2f.errors import UserError
-from ds2f.extras import optional
+from ds2f.io.extras import optional
 
 TERMS = """\
 The list of AVSpeech is under CC BY 4.0 (Google). The videos are YouTube's and their owners': downloading them is

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ds2f.console import bar, err, out
+from ds2f.cli.console import bar, err, out
 from ds2f.errors import UserError
 
 
@@ -40,7 +40,7 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
     from ds2f.corpora.download import voxceleb
     from ds2f.corpora.download.archive import read_checksums
     from ds2f.corpora.download.fetch import Login
-    from ds2f.generate import make_folder
+    from ds2f.speech2face.files import make_folder
 
     if not urls and not folder.is_dir():
         raise UserError("Give the addresses that the authors of VoxCeleb sent you: URL ..., or --urls-from FILE.")
@@ -63,7 +63,7 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
 def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, retry_failed: bool) -> None:
     """Fetch the segments of a list that are still there."""
     from ds2f.corpora.download import avspeech
-    from ds2f.generate import make_folder
+    from ds2f.speech2face.files import make_folder
 
     segments = avspeech.read_list(csv)[:limit]
     make_folder(folder)

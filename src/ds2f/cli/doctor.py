@@ -1,0 +1,122 @@
+"""`ds2f doctor`: what is installed, what it runs on, whether it works, and the command that mends what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from ds2f import __version__
+from ds2f.errors import ItemError, UserError
+from ds2f.io.extras import first_line
+
+REQUIREMENT = re.compile(
+    r"(?P<name>[\w.-]+)(\[[^]]*\])?\s*(?P<range>[^;]*)(;.*?extra == ['\"](?P<extra>[^'\"]+)['\"])?"
+)
+OURS = {"dev", "docs"}  # extras for those who work on ds2f
+FOR = {
+    "acoustics": "pitch, formants, speaking rate",
+    "deepface": "face models of deepface",
+    "demo": "the page: ds2f serve",
+    "download": "ds2f download avspeech",
+    "export": "ds2f export --format parquet",
+    "hub": "models of the Hugging Face Hub",
+    "pyannote": "speaker encoder",
+    "ray": "extraction on a cluster",
+    "speechbrain": "speaker encoder ECAPA-TDNN, spoken language",
+    "tensorboard": "curves of a training",
+    "titanet": "speaker encoder TitaNet",
+    "uniface": "ArcFace, AdaFace, RetinaFace, FairFace",
+    "wespeaker": "speaker encoders in ONNX",
+    "whisper": "spoken language",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. state: "ok", "missing" (an optional part), or "broken"; mend: the command that helps, or empty."""
+
+    part: str
+    state: str
+    text: str
+    mend: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Everything, line by line as it is found; the last one takes a few seconds."""
+    yield Finding("ds2f", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}")
+    needs = _requirements()
+    yield from _packages(needs.pop("", []))
+    yield from _devices()
+    yield from _extras(needs)
+    yield _trial()
+
+
+def _requirements() -> dict[str, list[str]]:
+    """{extra: packages}, those of the core under ""."""
+    found: dict[str, list[str]] = {}
+    for line in metadata.requires("ds2f") or []:
+        parts = REQUIREMENT.match(line)
+        if parts and parts["extra"] not in OURS:
+            found.setdefault(parts["extra"] or "", []).append(parts["name"])
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _packages(names: list[str]) -> Iterator[Finding]:
+    missing = [name for name in names if _version(name) is None]
+    if missing:
+        yield Finding("packages", "broken", f"without {', '.join(missing)}", "pip install --force-reinstall ds2f")
+    else:
+        yield Finding("packages", "ok", f"all {len(names)} that ds2f needs, torch {_version('torch')}")
+
+
+def _devices() -> Iterator[Finding]:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Finding("torch", "broken", f"cannot be imported ({first_line(error)})", "pip install --upgrade torch")
+        return
+    yield Finding("cpu", "ok", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()}")
+    for number in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(number)
+        yield Finding(f"cuda:{number}", "ok", f"{about.name}, {about.total_memory / 2**30:.0f} GiB")
+    if torch.backends.mps.is_available():
+        yield Finding("mps", "ok", "Apple GPU")
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        yield Finding("gpu", "missing", "none that torch can use; drawing works without, training is slow")
+
+
+def _extras(needs: dict[str, list[str]]) -> Iterator[Finding]:
+    for extra, packages in sorted(needs.items()):
+        missing = [name for name in packages if _version(name) is None]
+        use = FOR.get(extra, "")
+        if missing:
+            yield Finding(extra, "missing", f"{use} (no {', '.join(missing)})", f"pip install 'ds2f[{extra}]'")
+        else:
+            yield Finding(extra, "ok", f"{use} ({', '.join(f'{name} {_version(name)}' for name in packages)})")
+
+
+def _trial() -> Finding:
+    """A face for a sample clip: decoder, voice detector, encoder, prior and decoder at once."""
+    try:
+        from ds2f.demo.run import samples
+        from ds2f.speech2face.model import Speech2Face
+
+        model = Speech2Face.from_pretrained()
+        started = time.perf_counter()
+        model(samples() / "person-1.mp4", count=1)
+    except (UserError, ItemError, ImportError, OSError) as error:
+        return Finding("a face", "broken", first_line(error), "pip install --force-reinstall ds2f")
+    seconds = time.perf_counter() - started
+    return Finding("a face", "ok", f"drawn in {seconds:.1f} s on {model.device} by the model {model.fingerprint}")

@@ -1,0 +1,164 @@
+"""The Ray engine: the same work as the local one, by actors of a cluster. Files must be reachable from every node under
+the same path. Results come back to this process, which alone writes the database."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import ray
+from ray import ObjectRef
+from ray.actor import ActorHandle
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from ds2f.dataset.plan import Job
+from ds2f.errors import UserError
+from ds2f.extract.engines.local import IN_FLIGHT, Load, Make, Outcome
+from ds2f.extract.worker import failure, prepare_process, work
+from ds2f.types import Extracted
+
+TRIES = 3  # deaths of actors that had nothing but this file in hand: one may be a node lost without the file's fault
+
+
+@ray.remote
+class _Worker:
+    """One worker: loads the models once."""
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+
+    def load(self) -> None:
+        """Load the models; raises what keeps them from loading."""
+        prepare_process()
+        self._extract = self._make()
+
+    def work(self, jobs: Sequence[Job], item_seconds: float) -> list[Extracted]:
+        return work(self._extract, jobs, item_seconds)
+
+
+def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -> Iterator[Outcome]:
+    """See `engine.local_processes`. address: of a running cluster ("auto" finds it); empty starts one here.
+
+    An actor that dies, with its node or by a crash, is replaced; the files it had in hand are tried again, each alone
+    on an actor, and one that is there at three more deaths is a failure of stage `worker`.
+    """
+    started = not ray.is_initialized()
+    if started:
+        _check_reachable(address)
+        try:
+            ray.init(address=address or None, logging_level=logging.ERROR, log_to_driver=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise UserError(f"The Ray cluster {address or 'of this machine'} cannot be reached ({error}).") from None
+    crew = _Crew(make, load)
+    try:
+        yield from crew.run(jobs)
+    finally:
+        crew.dismiss()
+        if started:
+            ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise UserError(f"The Ray cluster {address} cannot be reached ({error.strerror or error}).") from None
+
+
+class _Crew:
+    """The actors, and what each has in hand. An actor counts from when its models are loaded: one that finds no room in
+    the cluster, as after the loss of a node, is waited for without being given anything."""
+
+    def __init__(self, make: Make, load: Load) -> None:
+        self.make, self.load = make, load
+        self.in_hand: dict[ObjectRef, tuple[ActorHandle, list[Job]]] = {}
+        self.loading: dict[ObjectRef, ActorHandle] = {}
+        self.actors: list[ActorHandle] = []
+        self.deaths: Counter[int] = Counter()
+        self.suspects: deque[Job] = deque()
+        for _ in range(load.workers):
+            self._hire()
+
+    def _hire(self) -> None:
+        actor = _Worker.options(num_cpus=1).remote(self.make)  # type: ignore[attr-defined]
+        self.loading[actor.load.remote()] = actor
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        pending = iter(jobs)
+        while True:
+            self._hand_out(pending)
+            if not self.in_hand and self.actors and not self.suspects:
+                return
+            (reference,), _ = ray.wait([*self.in_hand, *self.loading], num_returns=1)
+            if reference in self.loading:
+                self._welcome(reference)
+                continue
+            actor, batch = self.in_hand.pop(reference)
+            try:
+                results = ray.get(reference)
+            except RayActorError:
+                yield from self._mourn(actor, batch)
+            except RayTaskError as error:
+                raise error.cause from None  # a model that is missing when first needed
+            else:
+                yield from (Outcome(job, result) for job, result in zip(batch, results, strict=True))
+
+    def _welcome(self, reference: ObjectRef) -> None:
+        """Raises what kept a model from loading: that is no fault of the files."""
+        actor = self.loading.pop(reference)
+        try:
+            ray.get(reference)
+        except RayActorError:
+            self._hire()  # its node was lost while it was loading
+        except RayTaskError as error:
+            raise error.cause from None
+        else:
+            self.actors.append(actor)
+
+    def _hand_out(self, pending: Iterator[Job]) -> None:
+        """New batches to all actors; while there are suspects only these, one to an actor that has nothing else."""
+        busy = Counter(actor for actor, _ in self.in_hand.values())
+        for actor in self.actors:
+            if self.suspects:
+                if not busy[actor]:
+                    self._give(actor, [self.suspects.popleft()])
+                continue
+            if any(a is actor and self._is_suspect(batch) for a, batch in self.in_hand.values()):
+                continue
+            for _ in range(IN_FLIGHT - busy[actor]):
+                batch = list(islice(pending, self.load.batch))
+                if not batch:
+                    return
+                self._give(actor, batch)
+
+    def _give(self, actor: ActorHandle, batch: list[Job]) -> None:
+        self.in_hand[actor.work.remote(batch, self.load.item_seconds)] = (actor, batch)
+
+    def _is_suspect(self, batch: list[Job]) -> bool:
+        return batch[0].video_id in self.deaths
+
+    def _mourn(self, actor: ActorHandle, batch: list[Job]) -> Iterator[Outcome]:
+        """Replace a dead actor and suspect what it had in hand."""
+        if actor in self.actors:  # several batches of one actor come back, each with the news of its death
+            self.actors.remove(actor)
+            self._hire()
+        alone = self._is_suspect(batch)
+        for job in batch:
+            self.deaths[job.video_id] += alone
+            if self.deaths[job.video_id] == TRIES:
+                yield Outcome(job, failure("worker", f"the worker died on this file {TRIES} times"))
+            else:
+                self.suspects.append(job)
+
+    def dismiss(self) -> None:
+        for actor in [*self.actors, *self.loading.values()]:
+            try:
+                ray.kill(actor)
+            except RayError:
+                continue  # it is gone already, and the cluster perhaps with it

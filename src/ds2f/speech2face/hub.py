@@ -1,0 +1,154 @@
+"""Models as folders that travel: saved with a card, sent to the Hugging Face Hub, taken from there or from its cache.
+
+Only the files named below are ever fetched, all of them safetensors, JSON or text: no code comes with a model.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ds2f.errors import UserError
+from ds2f.io.extras import first_line, optional
+
+NEEDED = ("decoder.json", "decoder.safetensors", "prior.json", "prior.safetensors")
+OPTIONAL = (
+    "fast-decoder.json",
+    "fast-decoder.safetensors",
+    "attributes.json",
+    "attributes.safetensors",
+    "alignment.json",
+    "alignment.safetensors",
+    "MODEL_CARD.md",
+)
+OF_A_SIZE = ("decoder.json", "decoder.safetensors", "fast-decoder.json", "fast-decoder.safetensors")
+"""In a folder named by its pixels, for a model with decoders of several sizes."""
+WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
+TRANSPORTS = ("httpx", "httpx2", "requests")  # what huggingface_hub speaks HTTP by, version by version
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def resolve(name: str | Path, revision: str | None = None) -> Path:
+    """The folder of a model: `name` itself if it is a folder, else the Hub's model of that id.
+
+    A model that is in the cache already is used as it is, and no server is asked, so it works without a network and
+    does not change from one day to the next; a `revision` not seen yet is fetched. Set HF_HOME for another cache.
+    Raises UserError if there is neither folder nor model, or the server cannot be reached.
+    """
+    if Path(name).is_dir():
+        if revision is not None:
+            raise UserError(f"{name} is a folder; a revision is for models of the Hub.")
+        return Path(name)
+    if not HUB_ID.fullmatch(str(name)):
+        raise UserError(
+            f"There is no model folder {name}; give another one, an id of the Hub such as owner/name, "
+            "or none for the model that ships with ds2f."
+        )
+    library = optional("huggingface_hub", "hub", f"The model {name}, which is no folder here,")
+    files = [*NEEDED, *OPTIONAL, *WRITTEN, *(f"[0-9]*/{name}" for name in OF_A_SIZE)]
+    wanted = {"repo_id": str(name), "revision": revision, "allow_patterns": files}
+    cached = _cached(library, wanted)
+    if cached is not None:
+        return cached
+    folder = Path(_asked(library, f"The model {name}", lambda: library.snapshot_download(**wanted)))
+    if missing := [file for file in NEEDED if not (folder / file).is_file()]:
+        raise UserError(f"The model {name} of the Hub has no {missing[0]}; it was not made by ds2f.")
+    return folder
+
+
+def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
+    """Copy the model in `model` to `folder`, with README.md, a card written from what is known of it.
+
+    metrics: the metrics.json of an evaluation, written along without what speaks of single people, see
+    `card.published`; None keeps the one beside the model, if there is one. Raises UserError if a file cannot be read or
+    written.
+    """
+    from ds2f.models.store import write_json
+    from ds2f.speech2face.card import published, read_metrics, write_card
+
+    if missing := [name for name in NEEDED if not (model / name).is_file()]:
+        raise UserError(f"{model} has no {missing[0]}; give a model folder, as ds2f train prior and decoder write it.")
+    own = model / "metrics.json"
+    metrics = metrics or (own if own.is_file() else None)
+    measured = None if metrics is None else published(read_metrics(metrics))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (*NEEDED, *OPTIONAL, *_of_other_sizes(model)):
+            if (name in NEEDED or (model / name).exists()) and model.resolve() != folder.resolve():
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(model / name, folder / name)
+        if measured is not None:
+            write_json(folder / "metrics.json", measured)
+    except OSError as error:
+        raise UserError(f"The model cannot be saved: {error.filename or folder}: {error.strerror}.") from None
+    write_card(folder)
+
+
+def push(model: Path, repo: str, metrics: Path | None = None, revision: str | None = None, public: bool = False) -> str:
+    """Upload the model in `model`, with its card, as `repo` ("owner/name"); made if it is not there.
+
+    revision: branch to commit to, made if it is not there; None = main. public: False makes a new repository private.
+    The token is that of `hf auth login` or HF_TOKEN. Returns the address of the commit.
+    Raises UserError if the server cannot be reached, or refuses.
+    """
+    if not HUB_ID.fullmatch(repo):
+        raise UserError(f"{repo!r} is no id of the Hub; give owner/name.")
+    library = optional("huggingface_hub", "hub", "Sending a model to the Hub")
+    api = library.HfApi()
+    with tempfile.TemporaryDirectory(prefix="ds2f-push-") as temporary:
+        folder = Path(temporary) / "model"
+        save(model, folder, metrics)
+
+        def send() -> Any:
+            api.create_repo(repo, private=not public, exist_ok=True)
+            if revision is not None:
+                api.create_branch(repo, branch=revision, exist_ok=True)
+            return api.upload_folder(
+                repo_id=repo, folder_path=folder, revision=revision, commit_message="Model by ds2f"
+            )
+
+        return str(_asked(library, f"Sending the model to {repo}", send).commit_url)
+
+
+def _of_other_sizes(model: Path) -> list[str]:
+    """Files of its further decoders, as paths in a model folder."""
+    from ds2f.models.store import decoders
+
+    return [f"{place.name}/{name}" for place in decoders(model).values() if place != model for name in OF_A_SIZE]
+
+
+def _cached(library: Any, wanted: dict[str, Any]) -> Path | None:
+    try:
+        folder = Path(library.snapshot_download(**wanted, local_files_only=True))
+    except library.errors.LocalEntryNotFoundError:
+        return None
+    return folder if all((folder / name).is_file() for name in NEEDED) else None
+
+
+def _asked(library: Any, what: str, ask: Any) -> Any:
+    """The Hub's answer, with a sentence for everything it or the network may refuse."""
+    errors = library.errors
+    try:
+        return ask()
+    except errors.GatedRepoError:
+        reason = "its owner grants access on the Hub's page; then: hf auth login"
+    except errors.RevisionNotFoundError:
+        reason = "there is no such revision"
+    except errors.RepositoryNotFoundError:
+        reason = "the Hub has no such model, or it is private; then: hf auth login"
+    except errors.LocalEntryNotFoundError:
+        reason = "it is not in the cache, and the Hub cannot be reached; check the network"
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else "no"
+        hint = "; log in with: hf auth login" if status in (401, 403) else ""
+        reason = f"the Hub answered with status {status}{hint}"
+    except (errors.HFValidationError, OSError) as error:
+        reason = first_line(error)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in TRANSPORTS:
+            raise
+        reason = f"the Hub cannot be reached ({first_line(error)}); check the network"
+    raise UserError(f"{what} failed: {reason}.") from None

@@ -1,0 +1,56 @@
+"""What somebody asks of a face besides its voice, checked before anything is drawn."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from ds2f.errors import ItemError, UserError
+from ds2f.io.media import decode_image, read_image
+from ds2f.types import ETHNICITIES, GENDERS, Source, Wish
+
+Picture: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
+"""A path, the bytes of a file, a PIL image, or (height, width, 3) uint8 RGB."""
+
+
+def make_wish(
+    age: float | None = None,
+    gender: str | None = None,
+    ethnicity: str | None = None,
+    guide: Picture | None = None,
+    language: str | None = None,
+) -> Wish:
+    """Raises UserError for an age nobody has, a name the models do not know, and a guide that is no picture."""
+    if age is not None and not 0 <= age <= 100:
+        raise UserError(f"The age {age:g} cannot be wished for; give years from 0 to 100.")
+    for what, value, known in (("gender", gender, GENDERS), ("ethnicity", ethnicity, ETHNICITIES)):
+        if value is not None and value not in known:
+            raise UserError(f"The {what} {value!r} is not known; choose one of {', '.join(known)}.")
+    return Wish(age, gender, ethnicity, None if guide is None else _pixels(guide), language=language)
+
+
+def as_json(wish: Wish) -> dict[str, Any]:
+    """What was wished, for the record; of a guide only a hash."""
+    said = {"age": wish.age, "gender": wish.gender, "ethnicity": wish.ethnicity, "guide_level": wish.guide_level}
+    said["language"] = wish.language
+    if wish.guide is not None:
+        said["guide"] = hashlib.sha256(wish.guide.tobytes()).hexdigest()[:12]
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _pixels(guide: Picture) -> np.ndarray:
+    name = str(guide) if isinstance(guide, str | Path) else "picture"
+    try:
+        if isinstance(guide, Image.Image):
+            return np.array(guide.convert("RGB"))
+        if isinstance(guide, np.ndarray):
+            if guide.ndim != 3 or guide.shape[2] != 3 or guide.dtype != np.uint8 or not guide.size:
+                raise ItemError("open", f"(height, width, 3) uint8 is wanted, not {guide.dtype} {guide.shape}")
+            return guide
+        return decode_image(guide) if isinstance(guide, bytes) else read_image(Source(Path(guide)))
+    except ItemError as error:
+        raise UserError(f"The guide {name} cannot be used: {error.reason}.") from None

@@ -1,0 +1,111 @@
+"""With a real Ray: a cluster of two nodes on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ds2f.dataset import Dataset
+from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.shards import OF_A_FILE
+from ds2f.errors import UserError
+from ds2f.extract.engines import pick
+from ds2f.extract.engines.local import Load, local_processes
+from ds2f.extract.run import Engine, extract_missing
+from ds2f.extract.settings import Settings
+from helpers import jobs, make_fake_extract, make_that_fails
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ds2f[ray]'")
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from ds2f.extract.engines.ray import ray_actors  # noqa: E402
+
+TESTS = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head without room for actors, and two nodes with room for one each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])  # workers import tests/helpers.py
+    ray.init(
+        cluster.address, logging_level="ERROR", log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": path}}
+    )
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_an_address_where_nothing_is() -> None:
+    engine = pick("ray", "127.0.0.1:1")
+    with pytest.raises(UserError, match=r"Ray cluster 127\.0\.0\.1:1 cannot be reached"):
+        next(engine(iter(jobs(1)), make_fake_extract, Load()))
+
+
+def test_a_node_lost_in_the_middle_loses_and_doubles_nothing(cluster: Cluster) -> None:
+    make = partial(make_fake_extract, refused=frozenset({5}), seconds=0.02)
+    seen: list[int] = []
+    for outcome in ray_actors(jobs(120), make, Load(2, batch=2)):
+        seen.append(outcome.job.video_id)
+        assert outcome.result.failures == ((("speech", "no speech found"),) if seen[-1] == 5 else ())
+        if len(seen) == 40:
+            cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
+    cluster.add_node(num_cpus=1)
+    assert sorted(seen) == list(range(120))
+
+
+def test_a_file_that_kills_its_worker_is_the_only_failure(cluster: Cluster) -> None:
+    outcomes = list(ray_actors(jobs(12), partial(make_fake_extract, deadly=frozenset({7})), Load(2, batch=3)))
+    assert sorted(outcome.job.video_id for outcome in outcomes) == list(range(12))
+    assert [(o.job.video_id, o.result.failures) for o in outcomes if o.failed] == [
+        (7, (("worker", "the worker died on this file 3 times"),))
+    ]
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_run_and_blames_no_file(cluster: Cluster) -> None:
+    with pytest.raises(UserError, match="face_recognition_models is missing"):
+        list(ray_actors(jobs(3), make_that_fails, Load(2)))
+
+
+def test_the_same_rows_as_the_local_engine(cluster: Cluster, tmp_path: Path, shared_data: Path) -> None:
+    from ds2f.config import Config
+    from ds2f.corpora.scan import Skipped, scan
+
+    folder = tmp_path / "avspeech"
+    folder.mkdir()
+    for source in sorted((shared_data / "videos" / "avspeech").glob("*.mp4"))[:4]:
+        (folder / source.name).symlink_to(source)
+    (folder / "letter.mp4").write_text("Dear Sir or Madam")
+
+    def rows(engine: Engine, name: str) -> list[list[tuple[object, ...]]]:
+        path = tmp_path / name
+        with Dataset(path, create=True) as dataset:
+            dataset.add_items(folder, "video", scan(folder, "video", Skipped()), SplitRule())
+        extract_missing(path, Settings.of(Config()), Load(2, 2), engine)
+        tables = (
+            "speech",
+            "speech_audio",
+            "clips",
+            "voice_embeddings",
+            "faces",
+            "crops",
+            "face_embeddings",
+            "failures",
+        )
+        with Dataset(path) as dataset:
+            return [[tuple(r) for r in dataset.connection.execute(f"SELECT * FROM {t} ORDER BY 1, 2")] for t in tables]
+
+    found = rows(ray_actors, "ray.db")
+    assert found == rows(local_processes, "local.db")
+    assert len(found[OF_A_FILE.index("speech")]) >= 2
+
+
+def test_an_engine_that_does_not_exist() -> None:
+    with pytest.raises(UserError, match="engines are local and ray"):
+        pick("slurm")

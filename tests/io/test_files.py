@@ -1,0 +1,103 @@
+"""Files whole or not at all; a disk that is full or may not be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors import SafetensorError
+
+from ds2f import config
+from ds2f.cli import main
+from ds2f.demo.run import samples
+from ds2f.io.files import disk_trouble, replacing
+
+NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "faces/talk-0.png.part")
+
+
+def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "ds2f.toml"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        _stopped_while_writing(path)
+    assert path.read_text() == "old"
+    with replacing(path) as aside:
+        aside.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["ds2f.toml"]
+
+
+def _stopped_while_writing(path: Path) -> None:
+    with replacing(path) as aside:
+        aside.write_text("ne")
+        raise KeyboardInterrupt
+
+
+def _full_database(tmp_path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(tmp_path / "full.db")
+    connection.execute("CREATE TABLE t (x)")
+    connection.execute("PRAGMA max_page_count = 2")
+    return connection
+
+
+def test_a_full_disk_is_known_whoever_says_it(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError) as full:
+        _full_database(tmp_path).execute("INSERT INTO t VALUES (zeroblob(100000))")
+    said = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    for error in (NO_SPACE, full.value, said):
+        assert "The disk is full" in str(disk_trouble(error))
+    assert "talk-0.png" in str(disk_trouble(NO_SPACE))
+
+
+def test_what_may_not_be_written_and_what_is_no_trouble_of_the_disk(tmp_path: Path) -> None:
+    _full_database(tmp_path)
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        sqlite3.connect(f"file:{tmp_path / 'full.db'}?mode=ro", uri=True).execute("DROP TABLE t")
+    for error in (refused.value, PermissionError(errno.EACCES, "Permission denied", "dataset.db")):
+        assert "may not be" in str(disk_trouble(error))
+    with pytest.raises(sqlite3.OperationalError) as wrong:
+        sqlite3.connect(":memory:").execute("SELECT * FROM nowhere")
+    for error in (wrong.value, OSError("a library's own"), KeyError("x"), SafetensorError("header too large")):
+        assert disk_trouble(error) is None
+
+
+def test_a_command_says_it_in_one_sentence_and_nothing_half_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, text: str) -> None:
+        path.touch()
+        raise NO_SPACE
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert main(["init", "--config", str(tmp_path / "ds2f.toml")]) == 2
+    assert "make room" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(config, "load", lambda path: full(tmp_path / "x", ""))
+    assert main(["status"]) == 2
+    said = capsys.readouterr().err
+    assert "The disk is full (faces/talk-0.png.part)" in said
+    assert "Traceback" not in said
+
+
+LIMITED = """
+import resource, signal, sys
+from ds2f.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing beyond the limit is then an error, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
+def test_a_database_that_cannot_be_made_can_be_made_later(tmp_path: Path) -> None:
+    ingest = ["ingest", str(samples()), "--database", str(tmp_path / "dataset.db")]
+    done = subprocess.run([sys.executable, "-c", LIMITED, *ingest], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert main(ingest) == 0
