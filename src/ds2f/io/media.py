@@ -7,24 +7,23 @@ file is read once, every packet is decoded, and only the wanted frames are conve
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import av
 import av.error
-import cv2
 import numpy as np
-from PIL import Image
 
 from ds2f.errors import ItemError
-from ds2f.types import SAMPLE_RATE, Frame, Media, Source
+from ds2f.io.images import IMAGE_SUFFIXES, MAX_PIXELS, decode_image, encode_webp, read_image
+from ds2f.types import SAMPLE_RATE, Frame, Media
+
+__all__ = ["IMAGE_SUFFIXES", "decode_image", "encode_webp", "read_image"]  # moved to io.images
 
 av.logging.set_level(av.logging.PANIC)  # FFmpeg's own chatter; what matters arrives as an exception
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg"})
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".oga", ".aac"})
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 # What FFmpeg may take a file for. Its playlists (concat, HLS, SDP) are not here: such a file would have other files, or
 # addresses in the network, read in its name.
@@ -34,7 +33,6 @@ CONTAINERS = (
 )
 
 MAX_CHANNELS = 16  # of sound given as an array; more is an array the wrong way round
-MAX_PIXELS = 64_000_000  # a frame larger than this is damage or an attack, not a talking head
 
 
 def decode(
@@ -202,57 +200,6 @@ class _FramePicker:
         image = frame.to_ndarray(format="rgb24")
         quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4  # phones store upright video lying down
         self.kept.append(Frame(np.ascontiguousarray(np.rot90(image, quarter_turns)), self.now))
-
-
-def read_image(source: Source) -> np.ndarray:
-    """A still picture as (height, width, 3) uint8 RGB, from a file or from inside an uncompressed tar.
-
-    Raises ItemError(stage="open") if it is missing, empty, damaged or too large.
-    """
-    try:
-        with source.path.open("rb") as file:
-            if source.offset is not None:
-                file.seek(source.offset)
-            data = file.read(source.size) if source.offset is not None else file.read()
-    except OSError as error:
-        raise ItemError("open", f"the file cannot be read ({_reason(error)})") from None
-    return decode_image(data)
-
-
-def decode_image(data: bytes) -> np.ndarray:
-    """Encoded picture (any format OpenCV reads) to (height, width, 3) uint8 RGB. Raises ItemError(stage="open")."""
-    if not data:
-        raise ItemError("open", "the file is empty (zero bytes)")
-    _check_stated_size(data)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise ItemError("open", "not a picture, or damaged")
-    return np.ascontiguousarray(image[..., ::-1])
-
-
-def _check_stated_size(data: bytes) -> None:
-    """Refuse a picture by its header alone, before it is decoded: a few bytes can state gigabytes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            width, height = Image.open(io.BytesIO(data)).size
-        except Image.DecompressionBombError:
-            raise ItemError("open", "the picture is far too large to be a face") from None
-        except (OSError, ValueError):
-            return  # OpenCV knows more kinds of pictures, and judges
-    if width * height > MAX_PIXELS:
-        raise ItemError("open", f"the picture is {width}x{height}, too large to be a face")
-
-
-def encode_webp(image: np.ndarray, quality: int = 95) -> bytes:
-    """(height, width, 3) uint8 RGB to WebP bytes, the form in which crops lie in the database."""
-    ok, data = cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
-    if not ok:
-        raise RuntimeError("OpenCV could not encode a WebP image")
-    return bytes(data)
 
 
 def encode_flac(audio: np.ndarray) -> bytes:
