@@ -74,8 +74,8 @@ class Speech2Face:
         """Load a model.
 
         name_or_path: a folder, or an id on the Hub such as "owner/name", see `ds2f.speech2face.hub.resolve`; None = the
-        model that ships with the package. revision: commit, tag or branch on the Hub. device: None = CUDA, MPS or CPU, what
-        there is. audio: what counts as enough speech. size: pixels of a face, for a model with decoders of several
+        model that ships with the package. revision: commit, tag or branch on the Hub. device: None = CUDA, MPS or CPU,
+        what there is. audio: what counts as enough speech. size: pixels of a face, for a model with decoders of several
         sizes; None = that of its main one. Raises UserError if the model cannot be had or used.
         """
         folder = store.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
