@@ -18,11 +18,14 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
+from ds2f.dataset.migrations import MIGRATIONS, migrate
 from ds2f.errors import UserError
 from ds2f.voice.acoustics import FEATURES
 
 APPLICATION_ID = 0x64733266  # "ds2f", in the header of every SQLite file that is ours
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""One more than the last published one, however much has changed since; what a file of an earlier version lacks stands
+in dataset/migrations.py."""
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -200,13 +203,15 @@ def connect(path: Path) -> sqlite3.Connection:
         raise UserError(f"{path} is damaged or cannot be opened ({error}); restore it or ingest anew.") from None
     if application != APPLICATION_ID:
         raise UserError(f"{path} is an SQLite file but not a ds2f dataset; give another --database.")
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION and version not in MIGRATIONS:
         raise UserError(
-            f"{path} has schema version {version}, this ds2f reads version {SCHEMA_VERSION}; "
+            f"{path} has schema version {version}, this ds2f reads versions {min(MIGRATIONS)} to {SCHEMA_VERSION}; "
             "use the matching ds2f, or ingest and extract into a new database."
         )
     try:
         connection.execute("PRAGMA journal_mode = WAL")  # only now: a file that is not ours stays as it was
+        if version != SCHEMA_VERSION:
+            migrate(connection)
     except sqlite3.OperationalError as error:
         raise UserError(f"{path} cannot be opened ({error}).") from None
     return connection

@@ -1,0 +1,49 @@
+"""Databases of earlier versions become today's when they are opened: what was extracted is never asked for again.
+
+A migration is SQL from one version to the next. It runs in one transaction, so a file is of the old version or of the
+new one and never between. Where a table has to be made anew, as for a constraint that ALTER TABLE cannot add: make
+NEW, copy, drop the old one, rename, and make its indices again (sqlite.org/lang_altertable.html, section 7).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+MIGRATIONS: dict[int, str] = {
+    2: """
+    """,
+}
+"""{version: SQL that makes it the next one}."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an open database up to today's version. Raises sqlite3.Error, and then it is as it was."""
+    connection.execute("PRAGMA foreign_keys = OFF")  # while a table is made anew; has no effect inside a transaction
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
+            while version in MIGRATIONS:
+                for statement in _statements(MIGRATIONS[version]):
+                    connection.execute(statement)
+                version += 1
+            connection.execute(f"PRAGMA user_version = {version}")
+            if broken := connection.execute("PRAGMA foreign_key_check").fetchone():
+                raise sqlite3.IntegrityError(f"a row of {broken[0]} would belong to nothing in {broken[2]}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+    finally:
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _statements(script: str) -> list[str]:
+    """Its single statements: sqlite3's executescript would commit first."""
+    found, rest = [], ""
+    for line in script.splitlines(keepends=True):
+        rest += line
+        if sqlite3.complete_statement(rest):
+            found.append(rest)
+            rest = ""
+    return found

@@ -1,0 +1,65 @@
+"""Databases of every earlier version, as SQL in versions/, are opened, keep their rows, and become like a new one."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ds2f.dataset import Dataset, migrations
+from ds2f.dataset.migrations import MIGRATIONS
+from ds2f.dataset.schema import SCHEMA_VERSION
+
+VERSIONS = Path(__file__).parent / "versions"
+ROWS = {"videos": 2, "identities": 2, "voice_embeddings": 1, "faces": 1, "crops": 1, "labels": 1, "failures": 1}
+
+
+def old_database(path: Path, version: int) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((VERSIONS / f"{version}.sql").read_text())
+    return path
+
+
+def shape(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Columns, references and indices of every table."""
+    names = [r[0] for r in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    return {
+        name: sorted(
+            (pragma, *map(str, row))
+            for pragma in ("table_info", "foreign_key_list", "index_list")
+            for row in map(lambda r: tuple(r)[1:], connection.execute(f"PRAGMA {pragma}('{name}')"))
+        )
+        for name in names
+    }
+
+
+def test_every_earlier_version_can_be_opened() -> None:
+    assert sorted(MIGRATIONS) == list(range(min(MIGRATIONS), SCHEMA_VERSION))
+    assert {int(file.stem) for file in VERSIONS.glob("*.sql")} == set(MIGRATIONS)
+
+
+@pytest.mark.parametrize("version", sorted(MIGRATIONS))
+def test_an_older_database_becomes_like_a_new_one_and_keeps_its_rows(version: int, tmp_path: Path) -> None:
+    with (
+        Dataset(old_database(tmp_path / "old.db", version)) as opened,
+        Dataset(tmp_path / "new.db", create=True) as new,
+    ):
+        assert shape(opened.connection) == shape(new.connection)
+        for table, rows in ROWS.items():
+            assert opened.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == rows, table
+        assert not opened.connection.execute("PRAGMA foreign_key_check").fetchall()
+        assert opened.connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = old_database(tmp_path / "old.db", 2)
+    broken = {2: "CREATE TABLE further (id INTEGER);\nDELETE FROM identities;\n"}  # videos would belong to nobody
+    monkeypatch.setattr(migrations, "MIGRATIONS", broken)
+    with pytest.raises(sqlite3.IntegrityError, match="videos"), Dataset(path):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert connection.execute("SELECT count(*) FROM identities").fetchone()[0] == 2
+        assert not connection.execute("SELECT name FROM sqlite_master WHERE name = 'further'").fetchall()
