@@ -211,11 +211,11 @@ def match(voice: Path, faces: Sequence[Path], folder: Path | None, config: Confi
 
 def verify(trials: Path, root: Path, encoder: str | None, folder: Path, config: Config, device: str) -> None:
     """Check a speaker encoder on a list of trials."""
+    from ds2f.evaluation.verification import read_trials
+    from ds2f.evaluation.verification import verify as measure
     from ds2f.models.store import pick_device
     from ds2f.speech2face.files import make_folder
     from ds2f.voice.encoders import FRAMES, load
-    from ds2f.voice.trials import read_trials
-    from ds2f.voice.trials import verify as measure
 
     wanted = read_trials(trials)
     make_folder(folder)

@@ -14,24 +14,11 @@ import numpy as np
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.results import Matching, Measure
 from ds2f.evaluation.retrieval import Ranks, rank_similarity
-from ds2f.voice.trials import error_rates, rates_to_eer
+from ds2f.evaluation.verification import error_rates, rates_to_auc, rates_to_eer
 
 WAYS = tuple(range(2, 11))
 _DRAWS = 200  # of AUC and EER, which look at all pairs of every draw
 _MOST_PAIRS = 200_000  # more negatives than this are thinned out
-
-
-def auc(similarity: np.ndarray, same: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """P(a pair of one person is more alike than a pair of two), a tie counting half: (n,), (n,) bool, to [0, 1].
-
-    The area under `error_rates` by trapezia (Hanley & McNeil, Radiology 143(1), 1982). weights: (n,) of the pairs.
-    """
-    return _area(*error_rates(similarity, same, weights))
-
-
-def eer(similarity: np.ndarray, same: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Equal error rate, in [0, 1]; see `voice.trials.equal_error_rate`."""
-    return rates_to_eer(*error_rates(similarity, same, weights))
 
 
 def n_way(similarity: np.ndarray, people: Sequence[str], ways: int, within: np.ndarray | None = None) -> np.ndarray:
@@ -103,13 +90,10 @@ def _pairs(
         weights = np.where(same, clip[voice], clip[voice] * clip[face])
         if weights[same].any() and weights[~same].any():
             rates = error_rates(scores, same, weights)
-            drawn.append((_area(*rates), rates_to_eer(*rates)))
-    values = auc(scores, same), eer(scores, same)
+            drawn.append((rates_to_auc(*rates), rates_to_eer(*rates)))
+    rates = error_rates(scores, same)
+    values = rates_to_auc(*rates), rates_to_eer(*rates)
     if not drawn:
         return Measure(values[0]), Measure(values[1])
     areas, equals = (interval(column) for column in np.array(drawn).T)
     return Measure(values[0], *areas), Measure(values[1], *equals)
-
-
-def _area(alarm: np.ndarray, miss: np.ndarray) -> float:
-    return float(np.trapezoid(1 - miss, alarm))

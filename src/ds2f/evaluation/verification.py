@@ -1,4 +1,8 @@
-"""How well an encoder tells speakers apart, by a trial list in VoxCeleb's format (`1 path path`: same speaker)."""
+"""Verification: are these two of one person? Trial lists, scores, error rates, and `ds2f verify` for speaker encoders.
+
+Scores may be of anything: two voices here, a voice and a face in `matching` and the protocols. Equal scores fall to one
+side of a threshold together, so no number depends on the order of the list.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import numpy as np
 
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
+from ds2f.io.files import replacing
 from ds2f.io.media import decode
 from ds2f.models.store import write_json
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
@@ -19,6 +24,8 @@ from ds2f.voice.base import SpeakerEncoder, embed_one
 
 Progress = Callable[[int, int, str], None]
 MEASURES = ("eer", "min_dcf_01", "min_dcf_05")
+VOXCELEB = {"1": True, "0": False}
+KALDI = {"target": True, "nontarget": False}
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,13 @@ class Verification:
 
 
 def read_trials(path: Path) -> list[Trial]:
-    """Raises UserError for a file that cannot be read, a line that is no trial, or a list without both kinds."""
+    """A list as VoxCeleb has it, `1 path path` for one speaker and `0 path path` for two, or as Kaldi has it,
+    `path path target` and `path path nontarget`; UTF-8, with or without a byte order mark, any ends of lines.
+
+    Raises UserError for a file that cannot be read, a line that is no trial, or a list without both kinds.
+    """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The trial list {path} cannot be read ({error}).") from None
     trials = []
@@ -61,36 +72,71 @@ def read_trials(path: Path) -> list[Trial]:
         parts = line.split()
         if not parts:
             continue
-        if len(parts) != 3 or parts[0] not in ("0", "1"):
-            raise UserError(f"{path}, line {number}: a trial is `1 path path` or `0 path path`, not {line.strip()!r}.")
-        trials.append(Trial(parts[0] == "1", parts[1], parts[2]))
+        if len(parts) == 3 and parts[0] in VOXCELEB:
+            trials.append(Trial(VOXCELEB[parts[0]], parts[1], parts[2]))
+        elif len(parts) == 3 and parts[2] in KALDI:
+            trials.append(Trial(KALDI[parts[2]], parts[0], parts[1]))
+        else:
+            raise UserError(
+                f"{path}, line {number}: a trial is `1 path path` or `0 path path`, or `path path target` or "
+                f"`path path nontarget`, not {line.strip()!r}."
+            )
     if len({trial.same for trial in trials}) < 2:
-        raise UserError(f"{path} needs trials of both kinds, 1 and 0; it has {len(trials)} of one.")
+        raise UserError(
+            f"{path} needs trials of both kinds, of one speaker and of two; it has {len(trials)} of one kind."
+        )
     return trials
 
 
+def write_scores(path: Path, trials: Sequence[Trial], scores: np.ndarray) -> None:
+    """`path path score target` (or nontarget), one trial a line, as WeSpeaker and Kaldi write it; scores: (n,)."""
+    names = {same: name for name, same in KALDI.items()}
+    lines = [f"{t.first} {t.second} {s:.6f} {names[t.same]}\n" for t, s in zip(trials, scores, strict=True)]
+    with replacing(path) as aside:
+        aside.write_text("".join(lines), "utf-8")
+
+
 def error_rates(
-    scores: np.ndarray, same: np.ndarray, counts: np.ndarray | None = None
+    scores: np.ndarray, labels: np.ndarray, counts: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """False alarm and miss rates at every threshold, from the strictest to the loosest: two arrays of equal length.
 
-    scores: (n,), higher = more alike; same: (n,) bool, with at least one of each; counts: (n,) how often each trial
-    counts, once if it is not given.
+    scores: (n,), higher = more alike.
+    labels: (n,), true or 1 for a pair of one person, false or 0 for a pair of two.
+    counts: (n,), how often each pair counts; once if it is not given.
+    Raises ValueError for a score that is no number, and without a pair of each kind that counts.
     """
+    same = labels.astype(bool)
+    counted = np.ones(len(scores), int) if counts is None else counts
+    if np.isnan(scores).any():
+        raise ValueError("a score is not a number")
+    if not (counted * same).any() or not (counted * ~same).any():
+        raise ValueError("error rates need pairs of one person and pairs of two")
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # equal scores fall to one side together
-    counted = np.ones(len(scores), int) if counts is None else counts[order]
-    hits, alarms = np.cumsum(counted * same[order])[ends], np.cumsum(counted * ~same[order])[ends]
-    miss = np.append(1.0, 1 - hits / hits[-1])
-    return np.append(0.0, alarms / alarms[-1]), miss
+    hits, alarms = (np.cumsum((counted * kind)[order])[ends] for kind in (same, ~same))
+    return np.append(0.0, alarms / alarms[-1]), np.append(1.0, 1 - hits / hits[-1])
 
 
-def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
+def roc_auc(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray | None = None) -> float:
+    """P(a pair of one person scores higher than a pair of two), a tie counting half, in [0, 1].
+
+    The area under the ROC curve by trapezia (Hanley & McNeil, Radiology 143(1), 1982). Arguments as of `error_rates`.
+    """
+    return rates_to_auc(*error_rates(scores, labels, counts))
+
+
+def rates_to_auc(alarm: np.ndarray, miss: np.ndarray) -> float:
+    """The same from the two rates that `error_rates` gives."""
+    return float(np.trapezoid(1 - miss, alarm))
+
+
+def equal_error_rate(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray | None = None) -> float:
     """Where false alarms and misses are equally frequent, in [0, 1], between two thresholds by interpolation.
 
-    The point of the DET curve of Martin et al., Eurospeech 1997, on its diagonal.
+    The point of the DET curve of Martin et al., Eurospeech 1997, on its diagonal. Arguments as of `error_rates`.
     """
-    return rates_to_eer(*error_rates(scores, same))
+    return rates_to_eer(*error_rates(scores, labels, counts))
 
 
 def rates_to_eer(alarm: np.ndarray, miss: np.ndarray) -> float:
@@ -101,16 +147,26 @@ def rates_to_eer(alarm: np.ndarray, miss: np.ndarray) -> float:
     return float(alarm[after - 1] + share * (alarm[after] - alarm[after - 1]))
 
 
-def min_dcf(scores: np.ndarray, same: np.ndarray, p_target: float) -> float:
+def min_dcf(
+    scores: np.ndarray, labels: np.ndarray, p_target: float = 0.01, c_miss: float = 1.0, c_fa: float = 1.0
+) -> float:
     """Least detection cost over all thresholds, as a share of that of always saying the cheaper answer.
 
-    min_θ [p P_miss(θ) + (1 − p) P_fa(θ)] / min(p, 1 − p)   (NIST speaker recognition evaluation plan, 2016 and after)
+        min_θ [p C_miss P_miss(θ) + (1 − p) C_fa P_fa(θ)] / min(p C_miss, (1 − p) C_fa)
+
+    (NIST speaker recognition evaluation plan, 2016 and after)
+
+    scores, labels: as of `error_rates`.
+    p_target: p, how frequent pairs of one person are taken to be, in (0, 1).
+    c_miss, c_fa: what a miss and a false alarm cost.
     """
-    return _min_dcf(*error_rates(scores, same), p_target)
+    return rates_to_dcf(*error_rates(scores, labels), p_target, c_miss, c_fa)
 
 
-def _min_dcf(alarm: np.ndarray, miss: np.ndarray, p_target: float) -> float:
-    return float((p_target * miss + (1 - p_target) * alarm).min() / min(p_target, 1 - p_target))
+def rates_to_dcf(alarm: np.ndarray, miss: np.ndarray, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+    """The same from the two rates that `error_rates` gives."""
+    missed, alarmed = p_target * c_miss, (1 - p_target) * c_fa
+    return float((missed * miss + alarmed * alarm).min() / min(missed, alarmed))
 
 
 def verify(
@@ -122,10 +178,18 @@ def verify(
     bootstrap: int = 1000,
     progress: Progress | None = None,
 ) -> Verification:
-    """Score all trials, and write verification.json and roc.png into `out`.
+    """Score all trials, and write verification.json, scores.txt and roc.png into `out`.
 
     Every recording is decoded and embedded once, as extraction would; one that cannot be used is left out and named.
     Raises UserError if no trial of one kind is left.
+
+    trials: as `read_trials` gives them.
+    root: folder that their paths are relative to.
+    encoder: whose vectors are compared, by cosine.
+    audio: what counts as speech, and the seconds of a clip.
+    out: folder to write into.
+    bootstrap: resamples of the trials for the intervals.
+    progress: called with (recordings heard, in all, path).
     """
     vectors, refused = _embed(trials, root, encoder, audio, progress)
     usable = [t for t in trials if t.first in vectors and t.second in vectors]
@@ -149,6 +213,7 @@ def verify(
     )
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "verification.json", json.loads(json.dumps(asdict(result))))
+    write_scores(out / "scores.txt", usable, scores)
     plot_roc(scores, same, result, out / "roc.png")
     return result
 
@@ -175,7 +240,7 @@ def _embed(
 
 
 def _measures(alarm: np.ndarray, miss: np.ndarray) -> tuple[float, float, float]:
-    return rates_to_eer(alarm, miss), _min_dcf(alarm, miss, 0.01), _min_dcf(alarm, miss, 0.05)
+    return rates_to_eer(alarm, miss), rates_to_dcf(alarm, miss, 0.01), rates_to_dcf(alarm, miss, 0.05)
 
 
 def bootstrap_intervals(
