@@ -10,7 +10,9 @@ import pytest
 
 from ds2f.dataset import Dataset, migrations
 from ds2f.dataset.migrations import MIGRATIONS
+from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.schema import SCHEMA_VERSION
+from helpers import item
 
 VERSIONS = Path(__file__).parent / "versions"
 ROWS = {"videos": 2, "identities": 2, "voice_embeddings": 1, "faces": 1, "crops": 1, "labels": 1, "failures": 1}
@@ -63,3 +65,15 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
         assert connection.execute("SELECT count(*) FROM identities").fetchone()[0] == 2
         assert not connection.execute("SELECT name FROM sqlite_master WHERE name = 'further'").fetchall()
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_the_number_of_a_file_is_never_given_again(old: bool, tmp_path: Path) -> None:
+    path = tmp_path / "dataset.db"
+    with Dataset(old_database(path, 2) if old else path, create=True) as dataset:
+        sql = dataset.connection
+        dataset.add_items(tmp_path, "video", [item("a.mp4")], SplitRule())
+        last = sql.execute("SELECT max(id) FROM videos").fetchone()[0]
+        sql.execute("DELETE FROM videos WHERE id = ?", (last,))
+        dataset.add_items(tmp_path, "video", [item("b.mp4")], SplitRule())
+        assert sql.execute("SELECT max(id) FROM videos").fetchone()[0] > last

@@ -11,6 +11,33 @@ import sqlite3
 
 MIGRATIONS: dict[int, str] = {
     2: """
+CREATE TABLE new_videos (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    root_id       INTEGER NOT NULL REFERENCES roots (id) ON DELETE CASCADE,
+    path          TEXT NOT NULL,
+    kind          TEXT NOT NULL CHECK (kind IN ('video', 'still')),
+    identity_id   INTEGER NOT NULL REFERENCES identities (id),
+    size          INTEGER NOT NULL,
+    mtime_ns      INTEGER NOT NULL,
+    tar_offset    INTEGER,
+    state         TEXT NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'done', 'failed')),
+    speech_recipe TEXT REFERENCES recipes (key),
+    face_recipe   TEXT REFERENCES recipes (key),
+    duration      REAL,
+    width         INTEGER,
+    height        INTEGER,
+    fps           REAL,
+    UNIQUE (root_id, path)
+);
+INSERT INTO new_videos SELECT * FROM videos;
+DROP TABLE videos;
+ALTER TABLE new_videos RENAME TO videos;
+CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);
+CREATE INDEX videos_by_identity ON videos (identity_id);
+CREATE TABLE outputs (
+    path TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('faces', 'export', 'report'))
+) WITHOUT ROWID;
     """,
 }
 """{version: SQL that makes it the next one}."""
@@ -32,7 +59,8 @@ def migrate(connection: sqlite3.Connection) -> None:
                 raise sqlite3.IntegrityError(f"a row of {broken[0]} would belong to nothing in {broken[2]}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has ended it already
+                connection.execute("ROLLBACK")
             raise
     finally:
         connection.execute("PRAGMA foreign_keys = ON")

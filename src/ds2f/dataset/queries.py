@@ -73,7 +73,7 @@ class Dataset:
     """dataset.db, opened. Use as a context manager, or call close()."""
 
     def __init__(self, path: Path, create: bool = False) -> None:
-        """Raises UserError if the file is not there (unless `create`), not ours, or of another schema version."""
+        """Raises UserError if the file is not there (unless `create`), not ours, or of a later schema version."""
         self.path = path
         self.connection = schema.create(path) if create else schema.connect(path)
 

@@ -49,7 +49,7 @@ CREATE TABLE recipes (                        -- the settings under which speech
 );
 
 CREATE TABLE videos (                         -- one file: a recording, or a still picture
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,   -- never given again: a late answer must meet nobody else
     root_id       INTEGER NOT NULL REFERENCES roots (id) ON DELETE CASCADE,
     path          TEXT NOT NULL,              -- relative to the root, forward slashes
     kind          TEXT NOT NULL CHECK (kind IN ('video', 'still')),
@@ -155,6 +155,11 @@ CREATE TABLE failures (
     stage    TEXT NOT NULL,                   -- open, audio, speech, face, worker, or one model: voice:NAME, ...
     reason   TEXT NOT NULL,
     PRIMARY KEY (video_id, stage)
+) WITHOUT ROWID;
+
+CREATE TABLE outputs (                        -- folders that hold something of people in here: `ds2f forget` goes there
+    path TEXT PRIMARY KEY,                    -- absolute
+    kind TEXT NOT NULL CHECK (kind IN ('faces', 'export', 'report'))
 ) WITHOUT ROWID;
 """
 
