@@ -45,7 +45,7 @@ from ds2f.training.loop import Options, train
 from ds2f.training.pairs import LoneFaces, Looks, PairData, load_lone_faces, load_pairs
 from ds2f.training.prior import PriorTask
 from ds2f.types import VOICE
-from ds2f.voice.listener import Listener
+from ds2f.voice.encode import VoiceEncoder
 
 FOLDS = 5
 DRAWS = 4
@@ -189,10 +189,10 @@ def shown(measure: Measure | None, form: str) -> str:
 
 def load_speech(folder: Path) -> Sexed:
     """How the default encoder hears 6 s of each recording that has enough speech."""
-    listener, rows = Listener(Audio(), 6.0), []
+    encoder, rows = VoiceEncoder(Audio(), 6.0), []
     for row in csv.DictReader((folder / "speakers.csv").open()):
         try:
-            rows.append((listener.hear(folder / row["path"]).voices[VOICE], row["sex"] == "female"))
+            rows.append((encoder.encode(folder / row["path"]).voices[VOICE], row["sex"] == "female"))
         except ItemError as error:
             print(f"{row['path']}: {error.reason}")
     return Sexed(np.stack([voice for voice, _ in rows]), np.array([female for _, female in rows]))

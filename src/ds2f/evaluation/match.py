@@ -15,7 +15,7 @@ from ds2f.evaluation.embed import embedder
 from ds2f.models import store
 from ds2f.models.alignment import Alignment
 from ds2f.models.conditioning import Condition
-from ds2f.voice.listener import Listener
+from ds2f.voice.encode import VoiceEncoder
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Matcher:
         config = self.model.config
         if config.face_encoder != "dlib":
             raise UserError(f"The alignment in {folder} knows faces by {config.face_encoder}; only dlib is read here.")
-        self.listener = Listener(audio or Audio(), config.clip_seconds, list(config.voices))
+        self.voice_encoder = VoiceEncoder(audio or Audio(), config.clip_seconds, list(config.voices))
         self.embed = embedder([config.face_encoder])
 
     def match(self, voice: Path, faces: Sequence[Path]) -> Matches:
@@ -54,7 +54,7 @@ class Matcher:
         Raises UserError if the voice cannot be used, or none of the faces.
         """
         try:
-            heard = self.listener.hear(voice).voices
+            heard = self.voice_encoder.encode(voice).voices
         except ItemError as error:
             raise UserError(f"{voice}: {error.reason}.") from None
         found: dict[Path, np.ndarray] = {}

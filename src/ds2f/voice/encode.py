@@ -1,0 +1,149 @@
+"""The one way from a recording to its speaker's vectors; extraction, drawing, verification and the page all go it:
+
+recording ─ read_sound → sound ─ VoiceEncoder.speech → speech without pauses ─ cut → clip ─ SpeakerEncoder → vector
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from typing import TypeAlias
+
+import numpy as np
+
+from ds2f.config import Audio
+from ds2f.errors import ItemError, UserError
+from ds2f.io.media import decode, resample
+from ds2f.types import SAMPLE_RATE, VOICE, Speech, VoiceClip
+from ds2f.voice import acoustics
+from ds2f.voice.activity import VoiceActivity, cut, find_speech
+from ds2f.voice.base import SpeakerEncoder
+from ds2f.voice.encoders import INCLUDED, load, name_of
+
+ACOUSTICS = "acoustics"
+
+Recording: TypeAlias = str | Path | bytes | bytearray | tuple[np.ndarray, int]
+"""A path, the bytes of a file, or (samples, rate in Hz) as `media.resample` takes them."""
+
+
+@dataclass(frozen=True)
+class EncodedVoice:
+    """speech: pauses cut out; voices: {speaker encoder or "acoustics": (d,) float32}, of a clip of it."""
+
+    speech: Speech
+    voices: dict[str, np.ndarray]
+
+
+def read_sound(recording: Recording, max_seconds: float) -> np.ndarray:
+    """The first `max_seconds` of a recording: (samples,) float32 in [-1, 1], 16 kHz mono.
+
+    Raises ItemError(stage="open" or "audio") if it is missing, damaged, or has no sound.
+    """
+    if isinstance(recording, tuple):
+        return resample(*recording)[: int(max_seconds * SAMPLE_RATE)]
+    source = bytes(recording) if isinstance(recording, bytes | bytearray) else Path(recording)
+    media = decode(source, frames=0, max_seconds=max_seconds)
+    if not media.has_audio:
+        raise ItemError("audio", "a video without sound" if media.has_video else "there is no sound in it")
+    return media.audio
+
+
+def kept_seconds(audio: Audio, longest: float) -> float:
+    """Seconds of speech that are kept: what the settings say, and never less than the longest clip, which would be
+    looped although there was more to hear."""
+    return max(audio.keep_seconds, longest)
+
+
+class VoiceEncoder:
+    """Finds speech and describes its speaker. Any thread may call it; they take turns, as the models carry state."""
+
+    def __init__(
+        self,
+        audio: Audio,
+        clip_seconds: float | None = None,
+        names: Sequence[str] = (VOICE,),
+        device: str = "cpu",
+        loaded: Mapping[str, SpeakerEncoder] | None = None,
+    ) -> None:
+        """audio: what counts as enough speech, and where encoders lie.
+        clip_seconds: length of the clips that `encode` embeds; speech is cut or looped to it. None: the first of
+            `audio.clip_seconds`.
+        names: what `encode` gives: speaker encoders, as their rows in a database have them, and "acoustics".
+        device: of the speaker encoders, as PyTorch names it.
+        loaded: {name: speaker encoder} of those that are loaded already.
+        """
+        self.audio, self.names, self.device = audio, tuple(names), device
+        self.clip_seconds = audio.clip_seconds[0] if clip_seconds is None else clip_seconds
+        self.kept_seconds = kept_seconds(audio, max(self.clip_seconds, *audio.clip_seconds))
+        self._turn = RLock()
+        self._encoders = dict(loaded or {})
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        """{speaker encoder: how it is loaded}: those in the box, and what `audio.encoders` says."""
+        known = {name: name for name in INCLUDED} | {name_of(spec): spec for spec in self.audio.encoders}
+        return known | {name: name for name in self._encoders if name not in known}
+
+    def check(self, names: Sequence[str] | None = None) -> None:
+        """Raises UserError for a name, None: of its own, of which nothing says how it is loaded.
+
+        Not asked for before something is encoded: voices that a database holds need no encoder.
+        """
+        for name in self.names if names is None else names:
+            if name not in self.known and name != ACOUSTICS:
+                raise UserError(f"The model hears {name}; say where it lies in [audio] encoders of ds2f.toml.")
+
+    def encode(self, recording: Recording, names: Sequence[str] | None = None) -> EncodedVoice:
+        """The speech in a recording and its speaker.
+
+        names: what to describe it by, None: its own. Raises ItemError(stage="open", "audio" or "speech") if the
+        recording is missing, damaged, silent, or holds too little speech; UserError as `check` does.
+        """
+        names = self.names if names is None else names
+        self.check(names)
+        speech = self.speech(read_sound(recording, self.audio.max_seconds))
+        return EncodedVoice(speech, {name: self._describe(speech, name) for name in names})
+
+    def speech(self, sound: np.ndarray) -> Speech:
+        """What is said in sound, (samples,) float32 at 16 kHz. Raises ItemError(stage="audio" or "speech")."""
+        if sound.size == 0:
+            raise ItemError("audio", "the sound track is empty")
+        with self._turn:
+            probability = self.activity.probabilities(sound)
+        return find_speech(sound, probability, self.audio.min_speech, self.kept_seconds)
+
+    def embed(self, name: str, speeches: Sequence[Speech], seconds: float) -> tuple[list[VoiceClip], np.ndarray]:
+        """The clip of `seconds` of each of n speeches, and (n, d) float32: its vector by the speaker encoder `name`.
+
+        A row of NaN says that the encoder found no speech in that clip. Raises UserError if it cannot be loaded.
+        """
+        clips = [cut(speech, seconds) for speech in speeches]
+        with self._turn:
+            return clips, self.encoder(name).embed(np.stack([clip.audio for clip in clips]))
+
+    def acoustics(self, speech: Speech) -> dict[str, float]:
+        """Pitch, formants, rate and more of the first `audio.keep_seconds` of speech, see `voice.acoustics.measure`."""
+        return acoustics.measure(speech.audio[: round(self.audio.keep_seconds * SAMPLE_RATE)])
+
+    @cached_property
+    def activity(self) -> VoiceActivity:
+        return VoiceActivity()
+
+    def encoder(self, name: str) -> SpeakerEncoder:
+        """Loaded when it is first asked for. Raises UserError for one that cannot be loaded."""
+        with self._turn:
+            if name not in self._encoders:
+                self.check([name])
+                self._encoders[name] = load(self.known[name], self.device)
+            return self._encoders[name]
+
+    def _describe(self, speech: Speech, name: str) -> np.ndarray:
+        if name == ACOUSTICS:
+            return np.array(list(self.acoustics(speech).values()), np.float32)
+        _, (vector,) = self.embed(name, [speech], self.clip_seconds)
+        if not np.isfinite(vector).all():
+            raise ItemError("speech", f"no speech found by {name}")
+        return vector

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ds2f.config import Audio
+from ds2f.errors import ItemError, UserError
+from ds2f.types import SAMPLE_RATE
+from ds2f.voice.activity import WINDOW, VoiceActivity
+from ds2f.voice.encode import VoiceEncoder, read_sound
+from helpers import grey_ramp, silence, tone, write_audio, write_video
+
+AUDIO = Audio(min_speech=0.1)
+
+
+class _Counts:
+    """A speaker encoder that says how long its clip is, and how much of it is there only once."""
+
+    name, licence, dim = "counts", "ours", 2
+
+    def embed(self, clips: np.ndarray) -> np.ndarray:
+        return np.array([[clip.size, np.unique(clip).size] for clip in clips], np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _all_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VoiceActivity, "probabilities", lambda _, audio: np.ones(audio.size // WINDOW, np.float32))
+
+
+def _ramp(seconds: float) -> np.ndarray:
+    """No two samples of any 2 s of it are equal, so a loop shows."""
+    return np.linspace(-0.99, 0.99, round(seconds * SAMPLE_RATE), dtype=np.float32)
+
+
+def _encoder(audio: Audio = AUDIO, clip_seconds: float | None = None) -> VoiceEncoder:
+    return VoiceEncoder(audio, clip_seconds, ["counts"], loaded={"counts": _Counts()})
+
+
+@pytest.mark.parametrize(("audio", "clip_seconds"), [(AUDIO, 30.0), (replace(AUDIO, clip_seconds=[30.0]), None)])
+def test_a_long_clip_is_not_looped_while_there_is_more_to_hear(audio: Audio, clip_seconds: float | None) -> None:
+    encoder = _encoder(audio, clip_seconds)
+    sound = np.random.default_rng(0).uniform(-1, 1, 40 * SAMPLE_RATE).astype(np.float32)
+    speech = encoder.speech(sound)
+    (clip,), _ = encoder.embed("counts", [speech], 30.0)
+    assert (clip.repeats, clip.speech_seconds) == (1.0, 30.0)
+    whole = np.round(sound[: 30 * SAMPLE_RATE] * 32768) / np.float32(32768)
+    np.testing.assert_allclose(clip.audio, np.clip(whole, -1, 1), atol=1 / 32768)
+    assert encoder.encode((sound, SAMPLE_RATE)).voices["counts"][0] == 30 * SAMPLE_RATE
+
+
+def test_a_file_its_bytes_and_its_samples_are_heard_alike(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "ramp.wav", _ramp(2.0))
+    speeches = [
+        _encoder().encode(recording).speech.audio
+        for recording in (path, str(path), path.read_bytes(), (_ramp(2.0), SAMPLE_RATE))
+    ]
+    for speech in speeches[:3]:
+        np.testing.assert_array_equal(speech, speeches[0])
+    np.testing.assert_allclose(speeches[3], speeches[0], atol=3 / 32768)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.28])
+def test_too_little_sound_is_a_sentence_whatever_counts_as_enough_speech(seconds: float) -> None:
+    with pytest.raises(ItemError, match=rf"only {seconds:.2f} s of sound; at least 0.29 s are needed") as caught:
+        _encoder(replace(AUDIO, min_speech=0.01)).encode((tone(seconds), SAMPLE_RATE))
+    assert caught.value.stage == "speech"
+
+
+def test_just_enough_sound_is_heard() -> None:
+    assert _encoder().encode((tone(0.29), SAMPLE_RATE)).speech.audio.size == 9 * WINDOW
+
+
+def test_what_has_no_sound_says_so(tmp_path: Path) -> None:
+    for recording, reason in (
+        (write_video(tmp_path / "mute.mp4", grey_ramp(5)), "a video without sound"),
+        ((np.zeros(0, np.float32), SAMPLE_RATE), "the sound track is empty"),
+    ):
+        with pytest.raises(ItemError, match=reason) as caught:
+            _encoder().encode(recording)
+        assert caught.value.stage == "audio"
+    assert read_sound((silence(3.0), SAMPLE_RATE), 2.0).size == 2 * SAMPLE_RATE
+
+
+def test_an_encoder_that_nobody_described_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match=r"hears ecapa; say where it lies in \[audio\] encoders"):
+        VoiceEncoder(AUDIO, names=["ecapa"]).encode((tone(1.0), SAMPLE_RATE))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("Recording", "Recording"), ("Listener", "VoiceEncoder"), ("Heard", "EncodedVoice")]
+)
+def test_names_of_the_last_version_work_and_warn(old: str, new: str) -> None:
+    listener, encode = (importlib.import_module(f"ds2f.voice.{name}") for name in ("listener", "encode"))
+    with pytest.warns(DeprecationWarning, match=rf"ds2f\.voice\.encode\.{new}"):
+        assert getattr(listener, old) is getattr(encode, new)
