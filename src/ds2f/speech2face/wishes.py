@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ds2f.errors import ItemError, UserError
-from ds2f.io.media import decode_image, read_image
+from ds2f.io.images import decode_image, read_image, to_rgb
 from ds2f.types import ETHNICITIES, GENDERS, Source, Wish
 
 Picture: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
@@ -45,12 +45,8 @@ def as_json(wish: Wish) -> dict[str, Any]:
 def _pixels(guide: Picture) -> np.ndarray:
     name = str(guide) if isinstance(guide, str | Path) else "picture"
     try:
-        if isinstance(guide, Image.Image):
-            return np.array(guide.convert("RGB"))
-        if isinstance(guide, np.ndarray):
-            if guide.ndim != 3 or guide.shape[2] != 3 or guide.dtype != np.uint8 or not guide.size:
-                raise ItemError("open", f"(height, width, 3) uint8 is wanted, not {guide.dtype} {guide.shape}")
-            return guide
+        if isinstance(guide, Image.Image | np.ndarray):
+            return to_rgb(guide)
         return decode_image(guide) if isinstance(guide, bytes) else read_image(Source(Path(guide)))
     except ItemError as error:
         raise UserError(f"The guide {name} cannot be used: {error.reason}.") from None
