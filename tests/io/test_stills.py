@@ -189,7 +189,6 @@ def _swapped_primaries() -> bytes:
         (np.full((4, 4, 3), np.nan), "between 0 and 1"),
         (np.broadcast_to(np.uint8(0), (MAX_PIXELS, 2, 3)), "too large"),
         (Image.fromarray(np.full((4, 4), 70_000, np.int32)), "32 bits"),
-        (Image.new("LAB", (4, 4)), "mode LAB"),
     ],
 )
 def test_what_is_no_picture_is_refused(picture: np.ndarray | Image.Image, reason: str) -> None:

@@ -166,10 +166,7 @@ def to_rgb(picture: Image.Image | np.ndarray) -> np.ndarray:
         return _array_to_rgb(_sixteen_bits(np.asarray(picture)) if picture.mode[0] == "I" else np.asarray(picture))
     if picture.has_transparency_data:
         return _over_white(np.asarray(picture.convert("RGBA")))
-    try:
-        return np.array(picture.convert("RGB"))
-    except ValueError:
-        raise ItemError("open", f"colours of the mode {picture.mode} cannot be shown") from None
+    return np.array(picture.convert("RGB"))
 
 
 def _array_to_rgb(pixels: np.ndarray) -> np.ndarray:
