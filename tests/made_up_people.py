@@ -56,7 +56,7 @@ def quick(draws: int = 50, allow_leak: bool = False) -> Evaluate:
 
 def draw(folder: Path, pairs: list[Pair], suffix: str = ".png") -> None:
     for pair in pairs:
-        file = (folder / pair.path).with_suffix(suffix)
+        file = folder / f"{pair.picture}{suffix}"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (20, 20), (90, 120, 150)).save(file)
 
@@ -66,7 +66,7 @@ class Embedder:
     next person in `next`; several in turn in `several`; and no face at all in those of `blank`."""
 
     def __init__(self, pairs: list[Pair]) -> None:
-        self.places = {str(Path(pair.path).with_suffix("")): i for i, pair in enumerate(pairs)}
+        self.places = {pair.picture: i for i, pair in enumerate(pairs)}
         self.true = {i: next(p.identity for j, p in enumerate(pairs) if p.person == q.person and j != i)
                      for i, q in enumerate(pairs)}  # fmt: skip
 

@@ -102,6 +102,32 @@ def test_nothing_of_the_person_stays(whole: Path, capsys: pytest.CaptureFixture[
     assert [entry["image"] for entry in record["faces"]] == [f"{STAYS}/0.png", f"{STAYS}/1.png"]
 
 
+def test_of_two_roots_with_one_path_and_of_several_pictures_the_right_ones_go(whole: Path) -> None:
+    """Another corpus holds somebody else at the same path; both have two numbered pictures."""
+    faces, other = whole.parent / "faces", whole.parent / "elsewhere" / "videos"
+    with Dataset(whole) as dataset:
+        dataset.add_items(other, "video", [CorpusItem(f"{GONE}/0.mp4", "folder", "someone", 5, 1)], SplitRule())
+        stems = {key: stem for key, stem in dataset.picture_stems().items() if key.path == f"{GONE}/0.mp4"}
+    names = {key: [f"{stem}-{i}.png" for i in range(2)] for key, stem in stems.items()}
+    entries = [
+        {"root": key.root, "input": key.path, "image": name, "seed": 0}
+        for key, found in names.items()
+        for name in found
+    ]
+    for name in (name for found in names.values() for name in found):
+        (faces / name).parent.mkdir(parents=True, exist_ok=True)
+        (faces / name).write_bytes(b"picture")
+    write_tensors(faces / "identities.safetensors", {entry["image"]: torch.rand(128) for entry in entries})
+    write_json(faces / "generation.json", {"identity_vectors": "identities.safetensors", "faces": entries})
+    assert _forget(whole, "--yes") == 0
+    assert {key.root: all((faces / name).exists() for name in found) for key, found in names.items()} == {
+        str(whole.parent / "videos"): False,
+        str(other): True,
+    }
+    assert not any((faces / name).exists() for name in names[next(k for k in names if k.root != str(other))])
+    assert len(json.loads((faces / "generation.json").read_text())["faces"]) == 2
+
+
 def _counts(sql: sqlite3.Connection) -> dict[str, int]:
     of_ours = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     tables = [r[0] for r in sql.execute(of_ours)]

@@ -18,7 +18,7 @@ def split(people: list[str], recordings: list[str], prefix: str = "") -> Split:
     n = len(people)
     vectors = RNG.normal(size=(n, 6))
     pairs = tuple(
-        Pair(i, f"{prefix}{i}.mp4", "folder", prefix + person, "test", RNG.normal(size=4), vectors[i], b"")
+        Pair(i, f"{prefix}{i}.mp4", "folder", prefix + person, "test", RNG.normal(size=4), vectors[i], b"", "", "")
         for i, person in enumerate(people)
     )
     labels = FaceLabels(RNG.uniform(20, 60, n), np.arange(n) % 2, np.zeros(n, int))

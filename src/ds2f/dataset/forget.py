@@ -11,10 +11,11 @@ import json
 import sqlite3
 import sys
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ds2f.cli.console import out
 from ds2f.dataset.forgotten import is_forgotten, remember
+from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
 
@@ -154,8 +155,14 @@ def _forget_faces(folder: Path, person: Person) -> int:
     if not record.is_file():
         return 0
     data = json.loads(record.read_text())
-    gone = {str(PurePosixPath(path).with_suffix(".png")) for _, path in (*person.files, *person.inside)}
-    gone &= {entry.get("image", "") for entry in data["faces"]}
+    theirs = {FileKey(str(root), path) for root, path in (*person.files, *person.inside)}
+    roots = {key.root for key in theirs}  # any of them may be meant by a record of before, which names no root
+    gone = {
+        entry["image"]
+        for entry in data["faces"]
+        if "image" in entry
+        and any(FileKey(root, entry["input"]) in theirs for root in ([entry["root"]] if "root" in entry else roots))
+    }
     if not gone:
         return 0
     from safetensors.torch import load_file

@@ -17,6 +17,7 @@ import numpy as np
 
 from ds2f.dataset import schema
 from ds2f.dataset.forgotten import willing
+from ds2f.dataset.keys import FileKey, picture_stems
 from ds2f.errors import UserError
 from ds2f.types import VOICE, Attributes, CorpusItem
 
@@ -25,7 +26,8 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Pair:
-    """A clip whose voice and face are both there. voice, identity: float32 vectors; crop: WebP bytes."""
+    """A clip whose voice and face are both there. voice, identity: float32 vectors; crop: WebP bytes; root: that was
+    ingested; picture: path of its generated pictures without number and ending, see `keys.picture_stems`."""
 
     video_id: int
     path: str  # relative to the ingested root
@@ -35,6 +37,8 @@ class Pair:
     voice: np.ndarray
     identity: np.ndarray
     crop: bytes
+    root: str
+    picture: str
 
 
 @dataclass(frozen=True)
@@ -197,14 +201,15 @@ class Dataset:
         `clip_seconds`."""
         voice = self.voice_encoder() if voice is None else voice
         rows = self.connection.execute(
-            "SELECT v.id, v.path, i.corpus, i.name, i.split, ve.vector AS voice, fe.vector AS face, c.webp"
-            " FROM videos v JOIN identities i ON i.id = v.identity_id"
+            "SELECT v.id, r.path AS root, v.path, i.corpus, i.name, i.split, ve.vector AS voice, fe.vector AS face,"
+            " c.webp FROM videos v JOIN identities i ON i.id = v.identity_id JOIN roots r ON r.id = v.root_id"
             " JOIN voice_embeddings ve ON ve.video_id = v.id AND ve.seconds = ? AND ve.encoder = ?"
             " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
             " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'"
             " WHERE ? IS NULL OR i.split = ? ORDER BY v.path, v.id",
             (self.clip_seconds(voice) if seconds is None else seconds, voice, face, split, split),
         )
+        pictures = self.picture_stems()
         return [
             Pair(
                 r["id"],
@@ -215,9 +220,18 @@ class Dataset:
                 to_vector(r["voice"]),
                 to_vector(r["face"]),
                 r["webp"],
+                r["root"],
+                pictures[FileKey(r["root"], r["path"])],
             )
             for r in rows
         ]
+
+    def picture_stems(self) -> dict[FileKey, str]:
+        """{recording: path of its generated pictures without number and ending}, of all splits."""
+        rows = self.connection.execute(
+            "SELECT r.path, v.path FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.kind = 'video'"
+        )
+        return picture_stems(FileKey(*row) for row in rows)
 
     def faces(
         self,

@@ -52,7 +52,7 @@ def draw_sheet(database: Path, folders: list[Path], path: Path, limit: int = 12)
         pairs = dataset.pairs("test")[:limit]
     rows = []
     for pair in pairs:
-        drawn: list[np.ndarray] = [read_image(Source((folder / pair.path).with_suffix(".png"))) for folder in folders]
+        drawn: list[np.ndarray] = [read_image(Source(folder / f"{pair.picture}.png")) for folder in folders]
         rows.append(SheetRow(pair.path, decode_image(pair.crop), drawn))
     contact_sheet(rows, path, ["true face", *(f"imagined {i + 1}" for i in range(len(folders)))])
     return path

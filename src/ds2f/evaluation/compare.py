@@ -119,8 +119,8 @@ def _method(data: dict[str, Any], path: Path, name: str | None, like: str | None
 
 
 def _places(data: dict[str, Any]) -> dict[tuple[str, str], int]:
-    """{(path, true face): place} of every clip: the same clip is one that is asked for with the same true face."""
-    return {(clip["path"], clip["reference"]): i for i, clip in enumerate(data["clips"])}
+    """{(clip, true face): place} of every clip: the same clip is one that is asked for with the same true face."""
+    return {(clip["picture"], clip["reference"]): i for i, clip in enumerate(data["clips"])}
 
 
 def _values(method: dict[str, Any], name: str, rows: list[int]) -> np.ndarray:

@@ -1,12 +1,13 @@
 """Identity vectors of a folder of pictures that some method drew for the clips of the split.
 
 The picture of the clip `a/b.mp4` is `FOLDER/a/b.png` (or .jpg, .jpeg, .webp); several are `a/b-0.png`, `a/b-1.png`, and
-so on, and all of them count. They go the same way as a real face: the same detector, the same descriptors.
+so on, and all of them count. (For clips that share `a/b`, see `dataset.keys.picture_stems`.) They go the same way as a
+real face: the same detector, the same descriptors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,10 @@ def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:
     """The pictures of each clip, in order. UserError without a folder, or without any picture."""
     if not folder.is_dir():
         raise UserError(f"There is no folder of pictures at {folder}; make it with ds2f generate, or give another.")
-    found = [_pictures(folder, pair.path) for pair in pairs]
+    stems = {pair.picture for pair in pairs}
+    found = [_pictures(folder, pair.picture, stems) for pair in pairs]
     if not any(found):
-        wanted = folder / Path(pairs[0].path).with_suffix(".png")
+        wanted = folder / f"{pairs[0].picture}.png"
         raise UserError(
             f"No picture in {folder} belongs to any of the {len(pairs)} clips; a picture must have the "
             f"path of its clip with another ending, such as {wanted}."
@@ -105,16 +107,19 @@ def embed_pictures(
     )
 
 
-def _pictures(folder: Path, clip: str) -> list[Path]:
-    stem = str((folder / clip).with_suffix(""))
-    single = _picture(stem)
-    if single is not None:
-        return [single]
+def _pictures(folder: Path, stem: str, stems: Set[str]) -> list[Path]:
+    """`a-0.png` may be the first picture of the clip `a`, or the only one of a clip `a-0`: it is the latter's, unless
+    that has numbered ones of its own. stems: of all clips."""
     several: list[Path] = []
-    while (numbered := _picture(f"{stem}-{len(several)}")) is not None:
-        several.append(numbered)
-    return several
+    while found := _picture(folder / (numbered := f"{stem}-{len(several)}")):
+        if numbered in stems and not _picture(folder / f"{numbered}-0"):
+            break
+        several.append(found)
+    single = _picture(folder / stem)
+    base, _, number = stem.rpartition("-")
+    of_another = several and base in stems and number.isdigit()
+    return several if single is None or of_another else [single]
 
 
-def _picture(stem: str) -> Path | None:
-    return next((path for suffix in SUFFIXES if (path := Path(stem + suffix)).is_file()), None)
+def _picture(stem: Path) -> Path | None:
+    return next((path for suffix in SUFFIXES if (path := Path(f"{stem}{suffix}")).is_file()), None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -81,7 +81,7 @@ class Restorer:
         true = np.stack([self._true(pairs[subjects.reference[i]].crop) for i in clips])
         voices = voices_of(self.model, data, split, [pairs[i] for i in clips])
         eye = _Eye(true, subjects.spaces)
-        files = [PurePosixPath(pairs[i].path).with_suffix(".png") for i in clips]
+        files = [f"{pairs[i].picture}.png" for i in clips]
         tick = self._ticks(2 * len(DEGRADATIONS) * len(LEVELS) * len(clips))
         measures, examples = [], []
         for number, (kind, level) in enumerate(product(DEGRADATIONS, LEVELS)):

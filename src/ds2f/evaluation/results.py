@@ -220,7 +220,8 @@ class MethodResult:
 class Clip:
     """One clip that is measured. path: relative to its root; age: years; gender, ethnicity: as the corpus states, else
     as the attribute model sees the true face; language: "" where it is not known; reference: path of the video that
-    the true face was taken from, another one than the voice's where the person has several."""
+    the true face was taken from, another one than the voice's where the person has several; picture: path of its
+    pictures in a folder of images, without number and ending, which no other clip has."""
 
     path: str
     person: str
@@ -229,6 +230,7 @@ class Clip:
     ethnicity: str
     language: str
     reference: str
+    picture: str
 
 
 @dataclass(frozen=True)

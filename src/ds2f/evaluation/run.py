@@ -220,6 +220,7 @@ def _clips(subjects: Subjects) -> tuple[Clip, ...]:
             ethnicity=ETHNICITIES[labels.ethnicity[i]],
             language=subjects.measured.facts[i].language,
             reference=pairs[subjects.reference[i]].path,
+            picture=pair.picture,
         )
         for i, pair in enumerate(pairs)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def from_dataset(
     progress: Report | None = None,
 ) -> Written:  # fmt: skip
     """`count` faces per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png; of
-    several, by -0.png, -1.png and so on.
+    several, by -0.png, -1.png and so on. (For clips that share that path, see `dataset.keys.picture_stems`.)
 
     Faces that are there already, from the same model, seed and settings, are kept: an interrupted run continues.
     """
@@ -90,9 +90,9 @@ def from_dataset(
     told = _told(model, dataset, split, pairs, count) if settings.direct else {}
     seeds = [seed + i for i in range(len(voices))]
     identities = model.identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
-    stems = [str(PurePosixPath(pair.path).with_suffix("")) for pair in pairs]
+    stems = [pair.picture for pair in pairs]
     pictures = [f"{stem}-{i}.png" if count > 1 else f"{stem}.png" for stem in stems for i in range(count)]
-    clips = [pair.path for pair in pairs for _ in range(count)]
+    clips = [{"root": pair.root, "input": pair.path} for pair in pairs for _ in range(count)]
     if count > 1 and any((out / f"{stem}.png").exists() for stem in stems):
         raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
     wanted = model.details(settings)
@@ -110,7 +110,7 @@ def from_dataset(
             progress(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
     if progress:
         progress(len(pictures), len(pictures), "")
-    entries = [{"input": c, "image": n, "seed": s} for c, n, s in zip(clips, pictures, seeds, strict=True)]
+    entries = [{**c, "image": n, "seed": s} for c, n, s in zip(clips, pictures, seeds, strict=True)]
     _write_record(out, model, asdict(settings), entries, dict(zip(pictures, identities, strict=True)))
     return Written([out / name for name in pictures], [])
 

@@ -1,0 +1,55 @@
+"""What a file is known by, and what the pictures of a clip are called: the same in generation, evaluation, comparison
+and forgetting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+
+class FileKey(NamedTuple):
+    """root: the folder or tar that was ingested; path: within it, with slashes."""
+
+    root: str
+    path: str
+
+
+def picture_stems(files: Iterable[FileKey]) -> dict[FileKey, str]:
+    """{file: path of its pictures without number and ending}, all different. For `a/b.mp4` that is `a/b`, and where
+    several files share it the first of these that tells them apart: `a/b.mp4`, `ROOT/a/b`, `ROOT/a/b.mp4`.
+
+    ROOT is as much of the end of a root's path as tells the roots apart.
+    """
+    keys = list(dict.fromkeys(files))
+    names = _root_names({key.root for key in keys})
+    forms: tuple[Callable[[FileKey], str], ...] = (
+        lambda key: _stem(key.path),
+        lambda key: key.path,
+        lambda key: f"{names[key.root]}/{_stem(key.path)}",
+        lambda key: f"{names[key.root]}/{key.path}",
+    )
+    sharing: dict[str, list[FileKey]] = {}
+    for key in keys:
+        sharing.setdefault(_stem(key.path), []).append(key)
+    stems: dict[FileKey, str] = {}
+    for group in sharing.values():
+        form = next(form for form in forms if len({form(key) for key in group}) == len(group))
+        stems |= {key: form(key) for key in group}
+    if len(set(stems.values())) < len(keys):  # a folder is called as a root is
+        stems = {key: forms[-1](key) for key in keys}
+    return stems
+
+
+def _stem(path: str) -> str:
+    return str(PurePosixPath(path).with_suffix(""))
+
+
+def _root_names(roots: set[str]) -> dict[str, str]:
+    parts = {root: [part.strip("/") or "root" for part in PurePosixPath(root).parts] for root in roots}
+    for length in count(1):
+        names = {root: "/".join(found[-length:]) for root, found in parts.items()}
+        if len(set(names.values())) == len(roots):
+            return names
+    raise AssertionError  # paths that differ have ends that differ
