@@ -158,6 +158,12 @@ def item(path: str, identity: str = "somebody", size: int = 1, mtime_ns: int = 1
     return CorpusItem(path, corpus, identity, size, mtime_ns)
 
 
+def item_of(file: Path, identity: str = "somebody") -> CorpusItem:
+    """A file as ingest finds it in its folder."""
+    there = file.exists()
+    return item(file.name, identity, *((file.stat().st_size, file.stat().st_mtime_ns) if there else ()))
+
+
 def landmarks(scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
     """Five points of a face looking straight ahead, 40 px between the eyes, (5, 2) float32."""
     points = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)
@@ -187,7 +193,7 @@ def extracted(seed: int = 0, voice: bool = True) -> Extracted:
 
 def wanting(dataset: Dataset, plan: Plan = PLAN) -> list[Job]:
     """Jobs for everything that waits."""
-    return [job(dataset, video_id, plan) for video_id in waiting(dataset, plan)]
+    return [found for video_id in waiting(dataset, plan) if (found := job(dataset, video_id, plan)) is not None]
 
 
 def jobs(count: int) -> list[Job]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ds2f.dataset import Dataset
+from ds2f.dataset.forget import find, forget
 from ds2f.dataset.plan import Shard, waiting
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.shards import Merged, merge, split_off
@@ -82,6 +83,31 @@ def test_a_file_that_changed_since_is_left_out(whole: Path) -> None:
     assert merge(whole, [shard]) == Merged(8, 1)
     with Dataset(whole) as dataset:
         assert len(waiting(dataset, PLAN)) == 1
+
+
+def test_a_shard_that_is_there_drops_who_was_forgotten_and_takes_what_changed(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    _work(shard)
+    with Dataset(whole) as dataset:
+        person = find(dataset, "8")
+        assert person is not None
+        forget(dataset, person, whole.parent / "faces")
+        items = [item("0.mp4", "0", size=2), *(item(f"{k}.mp4", str(k)) for k in range(1, 8)), item("9.mp4", "9")]
+        assert dataset.add_items(ROOT, "video", items, SplitRule()) == (1, 1)
+    assert split_off(whole, Shard(1, 1), PLAN) == shard
+    with Dataset(shard) as dataset:
+        assert {r[0] for r in dataset.connection.execute("SELECT name FROM identities")} == set("012345679")
+        assert sorted(job.source.path.name for job in wanting(dataset)) == ["0.mp4", "9.mp4"]
+    _work(shard)
+    assert merge(whole, [shard]) == Merged(9, 0)
+
+
+def test_a_row_of_the_same_number_under_another_root_is_another_file(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    _work(shard)
+    with Dataset(whole) as dataset:
+        dataset.connection.execute("UPDATE roots SET path = '/elsewhere'")
+    assert merge(whole, [shard]) == Merged(0, 9)
 
 
 def test_failed_files_can_be_tried_again_in_a_shard(whole: Path) -> None:

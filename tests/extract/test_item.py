@@ -10,15 +10,14 @@ import pytest
 
 from ds2f.config import Config
 from ds2f.dataset import Dataset
-from ds2f.dataset.plan import Job, Needs, Plan, waiting
-from ds2f.dataset.plan import job as job_of
+from ds2f.dataset.plan import Job, Needs, Plan
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import ItemError
 from ds2f.extract.item import Extractor
 from ds2f.extract.settings import Settings, plan_of
 from ds2f.types import DetectedFace, Extracted, Frame, Source
-from helpers import detected, grey_ramp, item, noise, silence, tone, write_audio, write_video
+from helpers import detected, grey_ramp, item_of, noise, silence, tone, wanting, write_audio, write_video
 
 SETTINGS = Settings.of(Config())
 VOICE = (6.0, "campplus-frames")
@@ -206,7 +205,7 @@ def test_acoustic_features_and_attributes_of_a_real_clip(clips: list[Path]) -> N
 
 def _run(dataset: Dataset, extractor: Extractor, plan: Plan) -> list[Job]:
     """One pass over what waits, in this process; returns the jobs that there were."""
-    jobs = [job_of(dataset, video_id, plan) for video_id in waiting(dataset, plan)]
+    jobs = wanting(dataset, plan)
     for job in jobs:
         store(dataset, job, extractor.extract([job])[0], plan)
     return jobs
@@ -215,8 +214,7 @@ def _run(dataset: Dataset, extractor: Extractor, plan: Plan) -> list[Job]:
 def test_a_new_length_or_setting_recomputes_only_its_own_rows(
     dataset: Dataset, clips: list[Path], shared_data: Path
 ) -> None:
-    names = [path.name for path in clips[:2]]
-    dataset.add_items(clips[0].parent, "video", [item(name, name) for name in names], SplitRule())
+    dataset.add_items(clips[0].parent, "video", [item_of(path, path.name) for path in clips[:2]], SplitRule())
     _run(dataset, Extractor(SETTINGS), plan_of(SETTINGS))
     before = dict(dataset.connection.execute("SELECT video_id, vector FROM voice_embeddings").fetchall())
     crops = dataset.connection.execute("SELECT rowid, webp FROM crops").fetchall()

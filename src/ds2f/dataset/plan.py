@@ -77,7 +77,8 @@ class Stored:
 
 @dataclass(frozen=True)
 class Job:
-    """One file to extract from. shown: its path as a person should see it in messages."""
+    """One file to extract from. shown: its path as a person should see it in messages; size, mtime_ns: as it was when
+    it was ingested."""
 
     video_id: int
     source: Source
@@ -85,6 +86,8 @@ class Job:
     shown: str
     needs: Needs
     stored: Stored = Stored()
+    size: int = 0  # bytes
+    mtime_ns: int = 0  # of the file, or of the tar that holds it
 
 
 @dataclass(frozen=True)
@@ -157,18 +160,29 @@ def _missing_models(plan: Plan) -> list[tuple[str, str, tuple[Any, ...]]]:
     return missing
 
 
-def job(dataset: Dataset, video_id: int, plan: Plan) -> Job:
-    """What one waiting file needs, with what is already stored of it."""
+def job(dataset: Dataset, video_id: int, plan: Plan) -> Job | None:
+    """What one waiting file needs, with what is already stored of it; None if it was forgotten or changed meanwhile."""
     sql = dataset.connection
     row = sql.execute(
         "SELECT v.*, r.path AS root FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.id = ?", (video_id,)
     ).fetchone()
+    if row is None:
+        return None
     root = Path(row["root"])
     inside = row["tar_offset"] is not None
     source = Source(root, row["tar_offset"], row["size"]) if inside else Source(root / row["path"])
     failed = {r[0] for r in sql.execute("SELECT stage FROM failures WHERE video_id = ?", (video_id,))}
     needs = _needs(dataset, row, plan, failed)
-    return Job(video_id, source, row["kind"], f"{root}/{row['path']}", needs, _stored(dataset, video_id, needs))
+    return Job(
+        video_id,
+        source,
+        row["kind"],
+        f"{root}/{row['path']}",
+        needs,
+        _stored(dataset, video_id, needs),
+        row["size"],
+        row["mtime_ns"],
+    )
 
 
 def _needs(dataset: Dataset, row: Any, plan: Plan, failed: set[str]) -> Needs:

@@ -60,6 +60,10 @@ def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = Fal
         sql = part.connection
         sql.execute("ATTACH ? AS whole", (str(database),))
         with part.transaction():
+            # Who was forgotten since, and files that have changed.
+            sql.execute("DELETE FROM main.videos WHERE id NOT IN (SELECT id FROM whole.videos)")
+            people = "SELECT id, corpus, name FROM whole.identities"
+            sql.execute(f"DELETE FROM main.identities WHERE (id, corpus, name) NOT IN ({people})")
             _choose(part, ids)
             sql.execute("DELETE FROM chosen WHERE id IN (SELECT id FROM main.videos)")
             sql.execute("INSERT OR REPLACE INTO meta VALUES ('shard_of', ?)", (name,))
@@ -85,7 +89,10 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                 raise UserError(f"{path} is not a shard of {database}; give what `ds2f extract --shard` made.")
             sql.execute("ATTACH ? AS part", (str(path),))
             with whole.transaction():
-                same = "m.id = p.id AND m.path = p.path AND m.size = p.size AND m.mtime_ns = p.mtime_ns"
+                same = (
+                    "m.id = p.id AND m.path = p.path AND m.size = p.size AND m.mtime_ns = p.mtime_ns AND (SELECT path"
+                    " FROM main.roots WHERE id = m.root_id) = (SELECT path FROM part.roots WHERE id = p.root_id)"
+                )
                 tried = "FROM part.videos p LEFT JOIN main.videos m ON {} WHERE p.state != 'new' AND m.id IS {} NULL"
                 _choose(whole, [r[0] for r in sql.execute("SELECT p.id " + tried.format(same, "NOT"))])
                 changed += sql.execute("SELECT count(*) " + tried.format(same, "")).fetchone()[0]

@@ -10,16 +10,26 @@ from ds2f.dataset.plan import DLIB, Job, Plan, recipe_key
 from ds2f.dataset.queries import Dataset, to_blob
 from ds2f.types import Attributes, Extracted, StoredFace
 
+CHANGED = Extracted(failures=(("open", "it is another file than the one that was ingested; run ds2f ingest again"),))
 
-def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> None:
+
+def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
     """Everything one job gave, rows and reasons, in one transaction; storing it twice changes nothing.
 
-    A file that was changed or forgotten meanwhile is left alone.
+    Returns False, and stores nothing, if the entry that was asked for was forgotten or ingested anew meanwhile. If the
+    file itself has changed since it was ingested, that is the reason stored in place of what the new one gave.
     """
     sql, needs, video_id = dataset.connection, job.needs, job.video_id
+    if _changed(job):
+        result = CHANGED
     with dataset.transaction():
-        if sql.execute("SELECT 1 FROM videos WHERE id = ?", (video_id,)).fetchone() is None:
-            return
+        same = "v.id = ? AND r.path || '/' || v.path = ? AND v.size = ? AND v.mtime_ns = ?"
+        asked = (video_id, job.shown, job.size, job.mtime_ns)
+        if (
+            sql.execute(f"SELECT 1 FROM videos v JOIN roots r ON r.id = v.root_id WHERE {same}", asked).fetchone()
+            is None
+        ):
+            return False
         marks = ", ".join("?" * len(needs.stages))
         sql.execute(f"DELETE FROM failures WHERE video_id = ? AND stage IN ({marks})", (video_id, *needs.stages))
         for anew, table, column, settings in (
@@ -49,6 +59,20 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> None:
             " THEN 'failed' ELSE 'done' END WHERE id = ?",
             (video_id,),
         )
+    return True
+
+
+def _changed(job: Job) -> bool:
+    """Whether the job read another file than the one that was ingested; where it cannot be seen from here, no. In a tar
+    that was written anew, somebody else's picture lies at the same place."""
+    needs = job.needs
+    if not (needs.speech or needs.face or needs.identities or needs.attributes):
+        return False  # made from what is stored
+    try:
+        status = job.source.path.stat()
+    except OSError:
+        return False
+    return status.st_mtime_ns != job.mtime_ns or (job.source.offset is None and status.st_size != job.size)
 
 
 def _store_face(dataset: Dataset, video_id: int, face: StoredFace) -> None:

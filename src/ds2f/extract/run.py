@@ -57,7 +57,8 @@ def extract_missing(
         if not ids:
             return ExtractSummary(0, 0)
         for outcome in engine(_jobs(dataset, ids, plan), partial(make_extract, settings), _share(load, len(ids))):
-            store(dataset, outcome.job, outcome.result, plan)
+            if not store(dataset, outcome.job, outcome.result, plan):
+                continue  # its entry is gone
             done, failed = done + (not outcome.failed), failed + outcome.failed
             if progress:
                 progress(done + failed, len(ids), outcome)
@@ -67,7 +68,8 @@ def extract_missing(
 def _jobs(dataset: Dataset, ids: Sequence[int], plan: Plan) -> Iterator[Job]:
     """One job after the other, read from the dataset only when a worker is free for it: memory stays bounded."""
     for video_id in ids:
-        yield job(dataset, video_id, plan)
+        if (found := job(dataset, video_id, plan)) is not None:
+            yield found
 
 
 def _share(load: Load, files: int) -> Load:

@@ -17,7 +17,7 @@ from ds2f.extract.engines.local import Load, Outcome, local_processes
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import Settings
 from ds2f.extract.worker import work
-from helpers import extracted, grey_ramp, item, jobs, make_fake_extract, make_that_fails, tone, write_video
+from helpers import extracted, grey_ramp, item_of, jobs, make_fake_extract, make_that_fails, tone, write_video
 
 SETTINGS = Settings.of(Config())
 
@@ -107,7 +107,7 @@ def test_bad_files_become_rows_and_the_run_goes_on(tmp_path: Path) -> None:
     names = ["mute.mp4", "tone.mp4", "empty.mp4", "letter.mp4", "deleted.mp4"]
     database = tmp_path / "dataset.db"
     with Dataset(database, create=True) as dataset:
-        dataset.add_items(tmp_path, "video", [item(name) for name in names], SplitRule())
+        dataset.add_items(tmp_path, "video", [item_of(tmp_path / name) for name in names], SplitRule())
     seen: list[tuple[int, int]] = []
     summary = extract_missing(database, SETTINGS, Load(1), progress=lambda done, total, _: seen.append((done, total)))
     assert (summary.done, summary.failed) == (0, 5)
