@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ds2f.cli.workflow import ingest
+from ds2f.cli.ingest import ingest
 from ds2f.config import Config
 
 

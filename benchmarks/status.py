@@ -14,7 +14,7 @@ from pathlib import Path
 from ds2f.config import Config
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import waiting
-from ds2f.dataset.status import print_status
+from ds2f.dataset.status import status
 from ds2f.extract.settings import Settings, plan_of
 
 PER_PERSON = 100  # clips, about as in VoxCeleb2
@@ -66,7 +66,7 @@ def main() -> None:
         path = Path(folder) / "dataset.db"
         with Dataset(path, create=True) as dataset:
             timed(f"to make {files:,} files", lambda: fill(dataset, files))
-        timed("ds2f status", lambda: print_status(path))
+        timed("ds2f status", lambda: status(path))
         with Dataset(path) as dataset:
             timed("what waits", lambda: waiting(dataset, plan))
             for name in ("counts", "corpora", "splits", "models", "failure_counts", "fingerprint"):

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from ds2f.cli.train import print_attributes
 from ds2f.evaluation.attributes import (
     AttributeMeasures,
     expected_calibration_error,
     measure,
-    print_measures,
 )
 from ds2f.face.attributes import Estimates
 from ds2f.types import AGE_BINS, ETHNICITIES, FaceLabels
@@ -71,7 +71,7 @@ def test_no_ethnicity_stated() -> None:
 
 
 def test_the_table_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
-    print_measures(measure(FOUND, TRUTH))
+    print_attributes(measure(FOUND, TRUTH))
     said = capsys.readouterr().out
     assert "66.7 %" in said
     assert "2.3 years" in said

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ds2f.cli import main
+from ds2f.cli.compare import print_comparison
 from ds2f.dataset.queries import Pair
 from ds2f.errors import UserError
 from ds2f.evaluation.compare import compare
 from ds2f.evaluation.results import Measure
 from ds2f.evaluation.run import evaluate
-from ds2f.evaluation.summary import print_comparison
 from made_up_people import Embedder, draw, quick
 
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
+from ds2f.cli.evaluate import print_summary
 from ds2f.config import Evaluate
 from ds2f.dataset.queries import Dataset, Pair, SplitRule, to_blob, to_vector
 from ds2f.errors import UserError
 from ds2f.evaluation.results import Measure
 from ds2f.evaluation.run import evaluate, refuse_leaks
-from ds2f.evaluation.summary import print_summary
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.store import save
 from made_up_people import DIM, Embedder, draw, quick

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from ds2f.config import Config
 
 EXIT_USER_ERROR = 2
-
-Command: TypeAlias = Callable[..., argparse.ArgumentParser]
-"""(name, what runs it, its help, configured=True: takes --config) to its parser."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,3 +69,16 @@ def config_of(options: argparse.Namespace) -> Config:
 def database_of(options: argparse.Namespace, config: Config) -> Path:
     path: Path | None = options.database
     return path or config.path(config.paths.database)
+
+
+def must_open(database: Path) -> None:
+    """Say that a database cannot be used before torch is loaded, which takes seconds. Raises UserError."""
+    from ds2f.dataset import Dataset
+
+    with Dataset(database):
+        pass
+
+
+def model_name(model: str) -> str:
+    """A folder on its own; an id on the Hub as it is. Relative paths of a configuration would start at its file."""
+    return str(Path(model).absolute()) if Path(model).is_dir() else model

@@ -1,10 +1,11 @@
-"""What a person sees in the terminal: progress bars on a screen, a line now and then in a log file."""
+"""What a person sees in the terminal: tables; progress bars on a screen, a line now and then in a log file."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +16,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ds2f.evaluation.results import Measure
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -81,3 +86,23 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def columns(first: str, *titles: str, left: Container[str] = (), min_width: int | None = None) -> Table:
+    """An empty table: `first` is a column of names, at least `min_width` wide; numbers stand right, but for `left`."""
+    table = Table(box=None, padding=(0, 3, 0, 0))
+    table.add_column(first, min_width=min_width, overflow="fold")
+    for title in titles:
+        table.add_column(title, justify="left" if title in left else "right", overflow="fold")
+    return table
+
+
+def interval(measure: Measure | None, scale: float, unit: str, digits: str = ".0f") -> str:
+    """A measure and its interval, as "31 % [25-37]"; empty for None."""
+    if measure is None:
+        return ""
+    text = f"{measure.value * scale:{digits}}{unit}"
+    if measure.low is None or measure.high is None:
+        return text
+    dash = "-" if digits == ".0f" else " to "
+    return f"{text} [{measure.low * scale:{digits}}{dash}{measure.high * scale:{digits}}]"

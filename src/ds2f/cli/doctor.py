@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
@@ -14,6 +15,7 @@ from ds2f import __version__
 from ds2f.errors import ItemError, UserError
 from ds2f.io.extras import first_line
 
+HELP = "what is installed, what is missing, and the command that mends it"
 REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)(\[[^]]*\])?\s*(?P<range>[^;]*)(;.*?extra == ['\"](?P<extra>[^'\"]+)['\"])?"
 )
@@ -34,6 +36,7 @@ FOR = {
     "wespeaker": "speaker encoders in ONNX",
     "whisper": "spoken language",
 }
+MARKS = {"ok": "[green]ok[/]      ", "missing": "[yellow]missing[/] ", "broken": "[bold red]broken[/]  "}
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,24 @@ class Finding:
     state: str
     text: str
     mend: str = ""
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Returns 1 if something is broken."""
+    from ds2f.cli.console import out
+
+    broken = False
+    for found in examine():
+        broken |= found.state == "broken"
+        out.print(f"{MARKS[found.state]} {found.part:<12}", end="")
+        out.print(found.text, markup=False)
+        if found.mend:
+            out.print(f"{'':<21}{found.mend}", markup=False)
+    return 1 if broken else 0
 
 
 def examine() -> Iterator[Finding]:

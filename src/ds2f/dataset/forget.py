@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ds2f.cli.console import out
 from ds2f.dataset.forgotten import is_forgotten, remember
 from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
@@ -113,34 +111,6 @@ def wipe(dataset: Dataset) -> None:
             f"The rows are gone, but another process uses {dataset.path}, so old pages may still be in its files; "
             "when it has ended, run this command again."
         )
-
-
-def ask_and_forget(database: Path, identity: str, faces: Path, keep_files: bool, sure: bool) -> None:
-    """Remove a person, after asking unless `sure`, and say what was removed and what is not within reach."""
-    with Dataset(database) as dataset:
-        person = find(dataset, identity)
-        if person is None:
-            wipe(dataset)
-            out.print(f"{identity} is forgotten already.", markup=False)
-            return
-        files = "" if keep_files else f", and delete {len(person.files):,} files for good"
-        entries = len(person.files) + len(person.inside)
-        question = f"Forget {person.corpus}/{person.name}: {entries:,} entries in {database}{files}"
-        if not sure and not sys.stdin.isatty():
-            raise UserError(f"{question}? Nobody is here to say so; if you are sure, add --yes.")
-        if not sure and input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
-            raise UserError("Nothing was removed.")
-        gone = forget(dataset, person, faces, keep_files)
-        wipe(dataset)
-    rows = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in gone.rows.items())
-    out.print(f"Removed from {database}: {rows}.", markup=False)
-    out.print(f"Deleted {gone.files:,} original files and {gone.faces:,} generated faces.")
-    for root, path in person.files if keep_files else ():
-        out.print(f"Still there: {root / path}", markup=False)
-    for tar, member in person.inside:
-        out.print(f"Still inside {tar}: {member}", markup=False)
-    out.print("A later ingest leaves them out; only a hash of the name is kept for that.")
-    out.print("Not within reach: copies, backups, shards, exports, reports, and models trained before; see to these.")
 
 
 def _tables(sql: sqlite3.Connection) -> list[str]:

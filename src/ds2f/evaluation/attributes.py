@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, mean_absolute_error
 
-from ds2f.cli.console import out
 from ds2f.face.attributes import Estimates
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
 
@@ -83,29 +81,6 @@ def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray, bin
     return float(np.abs(gap).sum() / len(truth))
 
 
-def print_measures(measures: AttributeMeasures) -> None:
-    """One row per group, then the confusions of ethnicity, for the terminal."""
-    table = Table(box=None, padding=(0, 3, 0, 0))
-    for title in ("held-out faces", "count", "gender right", "ethnicity right", "age error"):
-        table.add_column(title, justify="left" if title == "held-out faces" else "right")
-    for group in measures.groups:
-        table.add_row(
-            group.group, f"{group.faces:,}", _percent(group.gender), _percent(group.ethnicity), _years(group.age_mae)
-        )
-    out.print(table)
-    if measures.confusion:
-        out.print(f"\nEthnicity, balanced: {_percent(measures.balanced_ethnicity)}. Rows: label, columns: estimate.")
-        table = Table(box=None, padding=(0, 3, 0, 0))
-        table.add_column("")
-        for name in ETHNICITIES:
-            table.add_column(name, justify="right")
-        for name, row in zip(ETHNICITIES, measures.confusion, strict=True):
-            table.add_row(name, *(f"{count:,}" for count in row))
-        out.print(table)
-    errors = ", ".join(f"{name} {_percent(error)}" for name, error in measures.calibration_error.items())
-    out.print(f"\nExpected calibration error: {errors}.")
-
-
 def _groups(truth: FaceLabels) -> Iterator[tuple[str, np.ndarray]]:
     """(name, (n,) bool) of every group in the report."""
     yield "all", np.ones(len(truth.age), bool)
@@ -145,11 +120,3 @@ def _calibration_errors(found: Estimates, truth: FaceLabels) -> dict[str, float]
         for name, (probabilities, wanted) in estimates.items()
         if (wanted >= 0).any()
     }
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f} %"
-
-
-def _years(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f} years"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 
-from ds2f.cli.console import err, out
 from ds2f.config import Audio
 from ds2f.errors import UserError
 from ds2f.io.extras import first_line, optional
@@ -14,9 +14,22 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
-    model: str | None, host: str, port: int, device: str, audio: Audio = Audio(), size: int | None = None
+    model: str | None,
+    host: str,
+    port: int,
+    device: str,
+    audio: Audio = Audio(),
+    size: int | None = None,
+    ready: Callable[[str, bool], None] = lambda address, own: None,
 ) -> None:
-    """Serve until stopped. port: 0 = any that is free; audio: how voices are heard; size: pixels of a face.
+    """Serve until stopped.
+
+    model: folder, or id on the Hub; None: what ships with ds2f
+    host, port: where to listen; port 0 = any that is free
+    device: "auto", "cpu", "cuda" or "mps"
+    audio: how voices are heard
+    size: pixels of a face
+    ready: told the page's address, and whether this machine alone can reach it
 
     Raises UserError if the model or the port cannot be had.
     """
@@ -35,13 +48,7 @@ def serve(
     own = host in LOOPBACK
     app = make_app(loaded, limits, LOCAL if own else ("*",))
     name = "127.0.0.1" if own else host
-    if not own:
-        err.print(
-            "Whoever reaches this machine can use the page. Browsers record a microphone only over https: put a "
-            "server that speaks it, with a password, in front.",
-            style="yellow",
-        )
-    out.print(f"The page is at http://{name}:{listening.getsockname()[1]}  (ctrl-C ends it)", markup=False)
+    ready(f"http://{name}:{listening.getsockname()[1]}", own)
     config = uvicorn.Config(app, log_level="warning", access_log=False, limit_concurrency=64, timeout_keep_alive=10)
     uvicorn.Server(config).run(sockets=[listening])
 

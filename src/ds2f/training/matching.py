@@ -63,22 +63,3 @@ def above(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     ordered = np.sort(wrong)
     places = np.searchsorted(ordered, right, "left") + np.searchsorted(ordered, right, "right")
     return places / (2 * len(ordered)) if len(ordered) else np.full(len(right), np.nan)
-
-
-def print_matching(measures: dict[str, MatchMeasures]) -> None:
-    """A table of several methods on the same clips."""
-    from rich.table import Table
-
-    from ds2f.cli.console import out
-
-    some = next(iter(measures.values()))
-    table = Table(box=None, padding=(0, 3, 0, 0))
-    table.add_column(f"{some.people} people, {some.clips} clips")
-    for name in (*measures, "chance"):
-        table.add_column(name, justify="right")
-    for within, title in (("", ""), ("_within", ", same gender")):
-        for key, what, chance in (("auc", "AUC", "50%"), ("two", "right of 2", "50%"), ("ten", "right of 10", "10%")):
-            found = [getattr(m, key + within) for m in measures.values()]
-            cells = ("" if c is None else f"{c.value:.1%} ({c.low:.0%} to {c.high:.0%})" for c in found)
-            table.add_row(what + title, *cells, chance)
-    out.print(table)

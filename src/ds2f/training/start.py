@@ -286,3 +286,18 @@ def _card(data: str, rows: int, seen: int) -> dict[str, Any]:
         "training_rows": rows,
         "rows_seen": seen,
     }
+
+
+TRAIN = {
+    "prior": train_prior,
+    "decoder": train_decoder,
+    "fast-decoder": train_fast_decoder,
+    "attributes": train_attributes,
+    "alignment": train_alignment,
+}
+JOBS = {
+    "prior": prior_job,
+    "decoder": decoder_job,
+    "fast-decoder": fast_decoder_job,
+    "attributes": attributes_job,
+}

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import argparse
+import getpass
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ds2f.cli.console import bar, err, out
+from ds2f.cli.arguments import add_config, add_out, positive
 from ds2f.errors import UserError
+
+HELP = "get a corpus, as far as its owners let you"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    sub.add_argument("corpus", choices=("voxceleb1", "voxceleb2", "avspeech"))
+    sub.add_argument("urls", nargs="*", metavar="URL", help="VoxCeleb: the addresses that its authors gave you")
+    sub.add_argument("--urls-from", type=Path, metavar="FILE", help="a file of addresses, one a line")
+    add_out(sub, "what is there is not fetched again")
+    sub.add_argument(
+        "--user", metavar="NAME", help="your name at the server; the password is asked for, or DS2F_PASSWORD"
+    )
+    sub.add_argument("--checksums", type=Path, metavar="FILE", help="lines of MD5 sum and file name")
+    sub.add_argument("--keep", action="store_true", help="keep archives after unpacking")
+    sub.add_argument("--csv", type=Path, metavar="FILE", help="AVSpeech: avspeech_train.csv or avspeech_test.csv")
+    sub.add_argument("--limit", type=positive, metavar="N", help="AVSpeech: only the first N segments of the list")
+    sub.add_argument("--pause", type=float, default=3.0, metavar="SECONDS", help="AVSpeech: between two videos (3)")
+    sub.add_argument("--retry-failed", action="store_true", help="AVSpeech: ask again for videos that were gone")
+    sub.add_argument("--accept-terms", action="store_true", help="you have read and accept the corpus's terms")
+
+
+def run(options: argparse.Namespace) -> None:
+    accept_terms(options.corpus, options.accept_terms)
+    if options.corpus == "avspeech":
+        if options.csv is None:
+            raise UserError("Give the list of segments: --csv avspeech_test.csv, from the corpus's page.")
+        download_avspeech(options.csv, options.out, options.limit, options.pause, options.retry_failed)
+        return
+    addresses = [*options.urls, *read_addresses(options.urls_from)]
+    download_voxceleb(addresses, options.out, options.user, options.checksums, options.keep)
 
 
 def accept_terms(corpus: str, accepted: bool) -> None:
     """Show licence and terms before the first byte. Raises UserError unless they are accepted."""
+    from ds2f.cli.console import err
     from ds2f.corpora.download import avspeech, voxceleb
 
     err.print((avspeech if corpus == "avspeech" else voxceleb).TERMS, markup=False)
@@ -34,9 +69,7 @@ def read_addresses(path: Path | None) -> list[str]:
 
 def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, checksums: Path | None, keep: bool) -> None:
     """Fetch, check, join and unpack what the user has addresses for."""
-    import getpass
-    import os
-
+    from ds2f.cli.console import bar, out
     from ds2f.corpora.download import voxceleb
     from ds2f.corpora.download.archive import read_checksums
     from ds2f.corpora.download.fetch import Login
@@ -62,6 +95,7 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
 
 def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, retry_failed: bool) -> None:
     """Fetch the segments of a list that are still there."""
+    from ds2f.cli.console import bar, out
     from ds2f.corpora.download import avspeech
     from ds2f.speech2face.files import make_folder
 

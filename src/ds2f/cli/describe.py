@@ -1,0 +1,38 @@
+"""`ds2f describe`: what a voice says of its speaker."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ds2f.cli.arguments import add_config, add_model, config_of
+
+HELP = "what a voice says of its speaker, and how sure that is"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    sub.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING", help="sound or video, any common format")
+    add_model(sub)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ds2f.cli.console import err, out
+    from ds2f.errors import ItemError
+    from ds2f.io.extras import installed
+    from ds2f.speech2face.model import Speech2Face
+
+    config = config_of(options)
+    model = Speech2Face.from_pretrained(options.model, device=options.device, audio=config.audio)
+    heard = 0
+    for path in options.recordings:
+        try:
+            told = model.describe(path)
+        except ItemError as error:
+            err.print(f"ds2f describe: {path}: {error.reason}", markup=False)
+            continue
+        heard += 1
+        out.print(f"{path}\n{told}", markup=False)
+    if not installed("parselmouth"):
+        err.print("Pitch and rate need parselmouth; run: pip install 'ds2f[acoustics]'", markup=False)
+    return 0 if heard == len(options.recordings) else 1 if heard else 2

@@ -1,0 +1,141 @@
+"""`ds2f evaluate`: measures folders of faces, and shows the headline table."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ds2f.cli.arguments import add_config, add_database, add_out, config_of, database_of, model_name, must_open
+from ds2f.cli.generate import load_model
+from ds2f.errors import UserError
+
+if TYPE_CHECKING:
+    from ds2f.config import Config
+    from ds2f.evaluation.results import Evaluation, Restoration, Retrieval
+
+HELP = "measure how well faces fit, beside baselines and other methods"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    shown = "generated faces; may be given again"
+    sub.add_argument("--images", action="append", default=[], metavar="[NAME=]FOLDER", help=shown)
+    sub.add_argument("--guided", action="store_true", help="measure how well spoilt faces are completed")
+    shown = "whose alignment, and with --guided whose pictures, are measured (default: what ships with ds2f)"
+    sub.add_argument("--model", help=shown)
+    add_database(sub)
+    sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
+    sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and name it")
+    add_out(sub, "to write to")
+
+
+def run(options: argparse.Namespace) -> None:
+    config = config_of(options)
+    images = named_folders(options.images)
+    split = options.split or config.evaluate.split
+    if options.allow_leak:
+        config = replace(config, evaluate=replace(config.evaluate, allow_leak=True))
+    if options.model:
+        config = replace(config, generate=replace(config.generate, model=model_name(options.model)))
+    evaluate(database_of(options, config), images, split, options.out, config, options.guided)
+
+
+def named_folders(values: Sequence[str]) -> dict[str, Path]:
+    """NAME=FOLDER or FOLDER arguments to {name: folder}. Raises UserError for two of the same name."""
+    found: dict[str, Path] = {}
+    for value in values:
+        name, _, folder = value.rpartition("=")
+        name = name or Path(folder).name or "images"
+        if name in found:
+            raise UserError(f"Two --images are called {name!r}; name them: --images NAME=FOLDER.")
+        found[name] = Path(folder)
+    return found
+
+
+def evaluate(
+    database: Path, images: dict[str, Path], split: str, folder: Path, config: Config, guided: bool = False
+) -> None:
+    """Measure folders of images against the true faces of a split; guided: also how well spoilt faces are completed."""
+    if not images and not guided:
+        raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
+    must_open(database)
+    from ds2f.cli.console import bar, out
+    from ds2f.evaluation.guided import Restorer
+    from ds2f.evaluation.run import evaluate as measure
+
+    model = config.path(config.generate.model) if config.generate.model else None
+    inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
+    settings = replace(config.evaluate, inception=inception)
+    with bar("evaluate") as shown:
+
+        def restoring(done: int, total: int) -> None:
+            shown.begin("restore")
+            shown.update(done, total)
+
+        restorer = Restorer(*load_model(config, "auto"), config.generate.seed, restoring) if guided else None
+        result = measure(
+            database, images, split, folder, settings, model_folder=model, progress=shown.update,
+            restorer=restorer,
+        )  # fmt: skip
+    print_summary(result)
+    out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
+
+
+def print_summary(evaluation: Evaluation) -> None:
+    """One row per method: retrieval of the true face by centred cosine, and how many pictures had a face."""
+    from ds2f.cli.console import columns, err, interval, out
+
+    chance = evaluation.chance.retrieval["all"]
+    out.print(
+        f"True face found again among {chance.gallery:g} ({evaluation.split} split, {len(evaluation.clips)} clips of "
+        f"{evaluation.people} people, {evaluation.spaces[0]} space, centred cosine; 95 % interval)"
+    )
+    table = columns("method", "R@1", "R@10", "median rank", "gender right", "pictures", min_width=18)
+    for method in evaluation.methods:
+        found = method.spaces[evaluation.spaces[0]].centred_cosine["all"]
+        gender = method.agreement.gender.accuracy if method.agreement else None
+        lacking = method.missing + method.faceless
+        seen = f"{method.faces}" + (f" of {method.pictures + method.missing}" if lacking else "")
+        pictures = seen if method.kind == "images" else ""
+        table.add_row(method.name, *_cells(found), interval(gender, 100, " %"), pictures)
+    table.add_row("chance within gender", *_cells(evaluation.chance.knowing_gender), "100 %", "", style="dim")
+    table.add_row("chance", *_cells(chance), "", "", style="dim")
+    out.print(table)
+    if evaluation.guided:
+        _print_guided(evaluation.guided)
+    for leak in evaluation.provenance.leaks:
+        err.print(f"Leak, allowed on request: {leak}.", markup=False)
+
+
+def _print_guided(found: Sequence[Restoration]) -> None:
+    """One row per degradation and picture."""
+    from ds2f.cli.console import columns, out
+    from ds2f.evaluation.results import SPOILT
+
+    space = next(iter(found[0].spaces))
+    out.print(f"\nSpoilt faces completed ({found[0].clips} clips, {space} space)")
+    table = columns("degradation", "picture", "PSNR, dB", "SSIM", "likeness", "R@1", min_width=18)
+    for r in found:
+        kept = r.spaces[space]
+        table.add_row(
+            r.degradation if r.picture == SPOILT else "",
+            r.picture,
+            f"{r.psnr.value:.1f}",
+            f"{r.ssim.value:.3f}",
+            f"{kept.likeness.value:.2f}" if kept.likeness else "",
+            f"{kept.r_at_1.value:.0%}",
+        )
+    out.print(table)
+
+
+def _cells(retrieval: Retrieval) -> list[str]:
+    from ds2f.cli.console import interval
+
+    return [
+        interval(retrieval.r_at_1, 100, " %"),
+        interval(retrieval.r_at_10, 100, " %"),
+        interval(retrieval.median_rank, 1, ""),
+    ]

@@ -1,0 +1,35 @@
+"""`ds2f export`: the dataset in formats that others read."""
+
+from __future__ import annotations
+
+import argparse
+
+from ds2f.cli.arguments import add_config, add_database, add_out, config_of, database_of, positive
+
+HELP = "write the dataset as WebDataset shards or Parquet tables"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    sub.add_argument("--format", choices=("webdataset", "parquet"), required=True)
+    add_out(sub, "to write to")
+    sub.add_argument("--split", action="append", choices=("train", "val", "test"), help="only this; may be given again")
+    sub.add_argument("--encoder", action="append", metavar="NAME", help="only its vectors; may be given again")
+    sub.add_argument("--shard-mb", type=positive, default=256, metavar="MB", help="size of a shard (default: 256)")
+    add_database(sub)
+
+
+def run(options: argparse.Namespace) -> None:
+    from ds2f.cli.console import bar, out
+    from ds2f.dataset import Dataset
+    from ds2f.dataset.export import export
+    from ds2f.dataset.queries import SPLITS
+
+    splits, encoders = list(dict.fromkeys(options.split or SPLITS)), options.encoder or ()
+    database = database_of(options, config_of(options))
+    with Dataset(database) as dataset, bar("export") as shown:
+        written = export(dataset, options.format, options.out, splits, encoders, options.shard_mb, shown.update)
+    size = f"{written.bytes / 1e6:,.1f} MB"
+    out.print(
+        f"{written.records:,} records in {written.shards:,} shards ({size}) in {options.out}; see README.json there."
+    )

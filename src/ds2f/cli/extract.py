@@ -1,0 +1,68 @@
+"""`ds2f extract`: out of what was ingested, voices, faces and identities."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ds2f.cli.arguments import add_config, add_database, add_workers, config_of, database_of, must_open
+
+if TYPE_CHECKING:
+    from ds2f.config import Config
+    from ds2f.extract.engines.local import Outcome
+
+HELP = "get voices, faces and identities out of what was ingested; only what is missing"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    add_database(sub)
+    add_workers(sub)
+    sub.add_argument("--retry-failed", action="store_true", help="try the failed files once more")
+    sub.add_argument("--engine", choices=("local", "ray"), help="processes of this machine, or a Ray cluster")
+    sub.add_argument("--ray-address", metavar="ADDRESS", help="of a running cluster, or auto (default: start one here)")
+    sub.add_argument("--shard", default="", metavar="I/N", help="do this part, in a database of its own: see merge")
+
+
+def run(options: argparse.Namespace) -> None:
+    config = config_of(options)
+    given = {"engine": options.engine, "ray_address": options.ray_address}
+    config = replace(config, extract=replace(config.extract, **{k: v for k, v in given.items() if v is not None}))
+    extract(database_of(options, config), config, options.workers, options.retry_failed, options.shard)
+
+
+def extract(database: Path, config: Config, workers: int, retry_failed: bool = False, shard: str = "") -> None:
+    """Extract what is missing. shard: "2/8" does the second eighth, into a database of its own beside this one."""
+    must_open(database)
+    from ds2f.cli.console import bar, out
+    from ds2f.dataset.plan import parse_shard
+    from ds2f.dataset.shards import split_off
+    from ds2f.extract.engines import pick
+    from ds2f.extract.engines.local import Load
+    from ds2f.extract.run import extract_missing
+    from ds2f.extract.settings import Settings, plan_of
+
+    settings = Settings.of(config)
+    engine = pick(config.extract.engine, config.extract.ray_address)
+    whole = database
+    if shard:
+        database = split_off(whole, parse_shard(shard), plan_of(settings), retry_failed)
+    failed = 0
+    with bar("extract") as shown:
+
+        def progress(done: int, total: int, outcome: Outcome | None) -> None:
+            nonlocal failed
+            failed += outcome is not None and outcome.failed
+            shown.update(done, total, f"{failed:,} failed" if failed else "")
+
+        load = Load(workers, config.extract.batch, settings.item_seconds)
+        summary = extract_missing(database, settings, load, engine, retry_failed, progress)
+    if summary.done + summary.failed == 0:
+        out.print("Nothing is missing. To try failed files again: ds2f extract --retry-failed")
+    else:
+        why = f"; why: ds2f status --database {database}" if summary.failed else ""
+        out.print(f"Extracted {summary.done:,} files, {summary.failed:,} failed{why}.")
+    if shard:
+        out.print(f"This shard is in {database}. When all are done: ds2f merge --database {whole} SHARD.db ...")

@@ -1,0 +1,54 @@
+"""`ds2f forget`: asks, removes a person, and says what was removed and what is not within reach."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ds2f.cli.arguments import add_config, add_database, config_of, database_of
+from ds2f.errors import UserError
+
+HELP = "remove a person: rows, vectors, recordings and faces drawn for them"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    sub.add_argument("identity", metavar="IDENTITY", help="name, or corpus/name")
+    add_database(sub)
+    sub.add_argument("--faces", type=Path, metavar="FOLDER", help="faces drawn for the dataset (default: configured)")
+    sub.add_argument("--keep-files", action="store_true", help="leave the original recordings and pictures")
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(options: argparse.Namespace) -> None:
+    from ds2f.cli.console import out
+    from ds2f.dataset import Dataset
+    from ds2f.dataset.forget import find, forget, wipe
+
+    config = config_of(options)
+    database, keep_files = database_of(options, config), options.keep_files
+    with Dataset(database) as dataset:
+        person = find(dataset, options.identity)
+        if person is None:
+            wipe(dataset)
+            out.print(f"{options.identity} is forgotten already.", markup=False)
+            return
+        files = "" if keep_files else f", and delete {len(person.files):,} files for good"
+        entries = len(person.files) + len(person.inside)
+        question = f"Forget {person.corpus}/{person.name}: {entries:,} entries in {database}{files}"
+        if not options.yes and not sys.stdin.isatty():
+            raise UserError(f"{question}? Nobody is here to say so; if you are sure, add --yes.")
+        if not options.yes and input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise UserError("Nothing was removed.")
+        gone = forget(dataset, person, options.faces or config.path(config.paths.faces), keep_files)
+        wipe(dataset)
+    rows = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in gone.rows.items())
+    out.print(f"Removed from {database}: {rows}.", markup=False)
+    out.print(f"Deleted {gone.files:,} original files and {gone.faces:,} generated faces.")
+    for root, path in person.files if keep_files else ():
+        out.print(f"Still there: {root / path}", markup=False)
+    for tar, member in person.inside:
+        out.print(f"Still inside {tar}: {member}", markup=False)
+    out.print("A later ingest leaves them out; only a hash of the name is kept for that.")
+    out.print("Not within reach: copies, backups, shards, exports, reports, and models trained before; see to these.")

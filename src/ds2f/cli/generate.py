@@ -1,0 +1,136 @@
+"""`ds2f generate`: faces for recordings, or for every clip of a dataset."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ds2f.cli.arguments import add_config, add_model, add_out, add_size, config_of, model_name, positive
+from ds2f.errors import UserError
+
+if TYPE_CHECKING:
+    from ds2f.config import Config
+    from ds2f.speech2face.model import Speech2Face
+    from ds2f.speech2face.settings import Settings
+    from ds2f.types import Wish
+
+HELP = "draw faces for recordings, or one face for every clip of a dataset"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    sub.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="sound or video, any common format")
+    sub.epilog = "What is not given here comes from [generate] of ds2f.toml."
+    add_out(sub, "for pictures and generation.json")
+    sub.add_argument("--database", type=Path, metavar="FILE", help="instead of recordings: the clips of this dataset")
+    sub.add_argument(
+        "--split", choices=("train", "val", "test"), default="test", help="with --database (default: test)"
+    )
+    sub.add_argument("--count", type=positive, metavar="N", help="faces per recording (4) or per clip of a dataset (1)")
+    sub.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same face")
+    sub.add_argument("--steps", type=positive, metavar="N", help="sampler steps: more is finer and slower")
+    sub.add_argument("--sampler", choices=("multistep", "heun", "euler"), help="how the steps are taken")
+    sub.add_argument(
+        "--guidance",
+        type=float,
+        metavar="WEIGHT",
+        help="how strictly to follow voice and wishes; 1 = no guidance",
+    )
+    sub.add_argument(
+        "--voice-guidance", type=float, metavar="WEIGHT", help="how far to depart from the average as the voice says"
+    )
+    sub.add_argument("--temperature", type=float, metavar="T", help="0 = the most typical person, 1 = all variety")
+    sub.add_argument("--noise", type=float, metavar="SCALE", help="below 1 calmer pictures, 1 = all variety")
+    sub.add_argument("--age", type=float, metavar="YEARS", help="a wish: a person of this age")
+    sub.add_argument("--gender", choices=("male", "female"), help="a wish")
+    sub.add_argument("--ethnicity", choices=("White", "Black", "Asian", "Indian", "Others"), help="a wish, never heard")
+    sub.add_argument("--language", metavar="CODE", help="spoken language, such as en, for a decoder that knows it")
+    sub.add_argument("--guide", type=Path, metavar="PICTURE", help="a blurred, pixelated or small picture to complete")
+    sub.add_argument(
+        "--guide-guidance", type=float, metavar="WEIGHT", help="how strictly to follow it; 1 = no guidance"
+    )
+    sub.add_argument(
+        "--fine", dest="fast", action="store_const", const=False, help="let the decoder itself draw, not the fast one"
+    )
+    sub.add_argument(
+        "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
+    )
+    add_size(sub)
+    add_model(sub)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ds2f.speech2face.wishes import make_wish
+
+    config = config_of(options)
+    names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
+    names += ["temperature", "noise", "direct", "fast", "size"]
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.model:
+        given["model"] = model_name(options.model)
+    config = replace(config, generate=replace(config.generate, **given))
+    if bool(options.recordings) == bool(options.database):
+        raise UserError("Give either recordings, or --database FILE with --split.")
+    wishes = (options.age, options.gender, options.ethnicity, options.guide, options.language)
+    if options.database and any(wish is not None for wish in wishes):
+        raise UserError("Wishes such as --age and --guide are for recordings; leave them out with --database.")
+    if options.database:
+        generate_dataset(options.database, options.split, options.out, config, options.device, options.count or 1)
+        return 0
+    wish = make_wish(*wishes)
+    return generate_files(options.recordings, options.out, config, options.device, wish)
+
+
+def generate_files(recordings: Sequence[Path], folder: Path, config: Config, device: str, wish: Wish) -> int:
+    """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did."""
+    from ds2f.cli.console import bar, err, out
+    from ds2f.speech2face.files import from_files, make_folder
+
+    if not any(path.exists() for path in recordings):  # said now, and not after the model is loaded
+        raise UserError(f"There is no recording {recordings[0]}; check the path.")
+    make_folder(folder)
+    model, settings = load_model(config, device)
+    chosen = config.generate
+    with bar("generate") as shown:
+        written = from_files(model, recordings, folder, chosen.count, chosen.seed, settings, wish, shown.update)
+    for path, reason in written.refused:
+        err.print(f"ds2f generate: {path}: {reason}", markup=False)
+    for path in written.faces:
+        out.print(str(path), markup=False)
+    if written.faces:
+        err.print("These faces are imagined; they show no real person and identify nobody.")
+    return 0 if not written.refused else 1 if written.faces else 2
+
+
+def generate_dataset(database: Path, split: str, folder: Path, config: Config, device: str, count: int = 1) -> None:
+    """Draw `count` faces for every clip of a split."""
+    from ds2f.cli.console import bar, out
+    from ds2f.dataset import Dataset
+    from ds2f.speech2face.files import from_dataset
+
+    with Dataset(database) as dataset:
+        model, settings = load_model(config, device)
+        with bar("generate") as shown:
+            written = from_dataset(model, dataset, split, folder, count, config.generate.seed, settings, shown.update)
+    number = "one" if count == 1 else str(count)
+    out.print(f"{len(written.faces):,} faces in {folder}, {number} per clip. They are imagined and identify nobody.")
+
+
+def load_model(config: Config, device: str) -> tuple[Speech2Face, Settings]:
+    """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
+    from ds2f.speech2face.model import Speech2Face
+    from ds2f.speech2face.settings import GUIDED, Settings, check
+
+    chosen = config.generate
+    guidance: float | dict[str, float] = chosen.guidance
+    if chosen.guide_guidance != 1.0:
+        guidance = {**dict.fromkeys(GUIDED[1:], chosen.guidance), "guide": chosen.guide_guidance}
+    names = ("steps", "voice_guidance", "temperature", "noise", "direct", "sampler", "fast")
+    settings = Settings(guidance=guidance, **{name: getattr(chosen, name) for name in names})
+    check(settings, chosen.count)
+    folder = config.path(chosen.model)
+    name = None if not chosen.model else folder if folder.is_dir() else chosen.model
+    return Speech2Face.from_pretrained(name, device=device, audio=config.audio, size=chosen.size or None), settings

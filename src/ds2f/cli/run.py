@@ -1,0 +1,55 @@
+"""`ds2f run`: the whole way of the data, from ds2f.toml; each step does only what is missing."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ds2f.cli.arguments import add_config, add_workers, config_of
+from ds2f.cli.evaluate import evaluate
+from ds2f.cli.extract import extract
+from ds2f.cli.generate import generate_dataset
+from ds2f.cli.ingest import ingest
+from ds2f.cli.train import train
+from ds2f.errors import UserError
+
+if TYPE_CHECKING:
+    from ds2f.config import Config
+
+HELP = "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    add_workers(sub)
+
+
+def run(options: argparse.Namespace) -> None:
+    everything(config_of(options), options.workers)
+
+
+def everything(config: Config, workers: int) -> None:
+    """Every arrow, from ds2f.toml; each does only what is missing."""
+    from ds2f.evaluation.run import refuse_leaks
+    from ds2f.training.start import TRAIN
+
+    paths = config.paths
+    if unknown := set(config.train.models) - set(TRAIN):
+        raise UserError(f"[train] models: there is no {min(unknown)!r}; choose of {', '.join(TRAIN)}.")
+    if not paths.videos:
+        raise UserError("[paths] videos in ds2f.toml is empty; name the folders of videos there (see: ds2f init).")
+    database, runs = config.path(paths.database), config.path(paths.runs)
+    ingest(database, [config.path(p) for p in paths.videos], "video", config)
+    if paths.stills:
+        ingest(database, [config.path(p) for p in paths.stills], "still", config)
+    extract(database, config, workers)
+    if not config.evaluate.allow_leak:
+        refuse_leaks(database, config.evaluate.split)  # now, and not after hours of training
+    for name in config.train.models:
+        folder = train(name, database, runs, config)
+        if not config.generate.model:
+            config = replace(config, generate=replace(config.generate, model=str(folder.absolute())))
+    faces, report = config.path(paths.faces), config.path(paths.report)
+    generate_dataset(database, config.evaluate.split, faces, config, config.train.device)
+    evaluate(database, {"ds2f": faces}, config.evaluate.split, report, config)

@@ -1,0 +1,35 @@
+"""`ds2f serve`: the page."""
+
+from __future__ import annotations
+
+import argparse
+
+from ds2f.cli.arguments import add_config, add_model, add_size, config_of
+
+HELP = "a page to record a voice and watch faces appear"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
+    sub.add_argument("--port", type=int, default=7860, metavar="N", help="default: 7860; 0 = any that is free")
+    add_size(sub)
+    add_model(sub)
+
+
+def run(options: argparse.Namespace) -> None:
+    from ds2f.cli.console import err, out
+    from ds2f.page.serve import serve
+
+    def ready(address: str, own: bool) -> None:
+        if not own:
+            err.print(
+                "Whoever reaches this machine can use the page. Browsers record a microphone only over https: put a "
+                "server that speaks it, with a password, in front.",
+                style="yellow",
+            )
+        out.print(f"The page is at {address}  (ctrl-C ends it)", markup=False)
+
+    config = config_of(options)
+    size = options.size or config.generate.size or None
+    serve(options.model, options.host, options.port, options.device, config.audio, size, ready)

@@ -1,0 +1,67 @@
+"""`ds2f status`: what is in the dataset, for a person and for a program."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ds2f.cli.arguments import add_config, add_database, config_of, database_of
+
+HELP = "what is in the dataset, what failed and why"
+KINDS = {"video": "videos", "still": "still faces"}
+REASONS_SHOWN = 12
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    add_database(sub)
+    sub.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(options: argparse.Namespace) -> None:
+    import json
+
+    from ds2f.dataset.status import status
+
+    found = status(database_of(options, config_of(options)))
+    print(json.dumps(found, indent=2)) if options.json else print_status(found)
+
+
+def print_status(found: dict[str, Any]) -> None:
+    """Tables: files, corpora, splits, models, failures. found: as `dataset.status.status` returns it."""
+    from ds2f.cli.console import columns, out
+
+    out.print(f"[bold]{found['database']}[/]")
+    table = columns("files", "done", "failed", "waiting")
+    for kind, states in found["files"].items():
+        table.add_row(KINDS[kind], *_numbers(states["done"], states["failed"], states["new"]))
+    out.print(table)
+    table = columns("corpus", "identities", "files")
+    for corpus in found["corpora"]:
+        table.add_row(corpus["corpus"], *_numbers(corpus["identities"], corpus["files"]))
+    out.print(table)
+    table = columns("split", "identities", "voice-face pairs")
+    for split, of in found["splits"].items():
+        table.add_row(split, *_numbers(of["identities"], of["pairs"]))
+    out.print(table)
+    if found["models"]:
+        table = columns("model", "of", "rows", left=("of",))
+        for model in found["models"]:
+            table.add_row(model["model"], model["table"].replace("_", " "), *_numbers(model["rows"]))
+        out.print(table)
+    failures = found["failures"]
+    if failures:
+        table = columns("why files failed", "stage", "files", left=("stage",))
+        for failure in failures[:REASONS_SHOWN]:
+            table.add_row(failure["reason"], failure["stage"], *_numbers(failure["files"]))
+        out.print(table)
+        if len(failures) > REASONS_SHOWN:
+            rarer = len(failures) - REASONS_SHOWN
+            out.print(f"... and {rarer} rarer reasons; all of them: ds2f status --json")
+    waiting = sum(states["new"] for states in found["files"].values())
+    if waiting:
+        out.print(f"{waiting:,} files wait. Next: ds2f extract")
+
+
+def _numbers(*values: int) -> list[str]:
+    return [f"{value:,}" for value in values]

@@ -1,0 +1,143 @@
+"""`ds2f train`: one model at a time, with its progress and what it measures of itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ds2f.cli.arguments import add_config, add_database, config_of, database_of, must_open
+from ds2f.errors import UserError
+
+if TYPE_CHECKING:
+    from ds2f.config import Config, Train
+    from ds2f.evaluation.attributes import AttributeMeasures
+    from ds2f.training.loop import Step
+    from ds2f.training.matching import MatchMeasures
+
+HELP = "train a model, or go on training it"
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    sub.add_argument("model", choices=("prior", "decoder", "fast-decoder", "attributes", "alignment"))
+    add_database(sub)
+    sub.add_argument("--runs", type=Path, metavar="FOLDER", help="of checkpoints (default: from the configuration)")
+    sub.add_argument(
+        "--recipe", metavar="NAME", help="cpu-small, gpu-20min and more (docs/training.md), or your own TOML file"
+    )
+    sub.add_argument("--dry-run", action="store_true", help="only say what would be done, with which memory and time")
+
+
+def run(options: argparse.Namespace) -> None:
+    config = config_of(options)
+    if options.recipe:
+        from ds2f.config import with_recipe
+
+        config = with_recipe(config, options.recipe)
+    runs = options.runs or config.path(config.paths.runs)
+    (dry_run if options.dry_run else train)(options.model, database_of(options, config), runs, config)
+
+
+def train(model: str, database: Path, runs: Path, config: Config) -> Path:
+    """Train one of the models, or go on. Returns the model folder."""
+    must_open(database)
+    from ds2f.cli.console import bar, err, out
+    from ds2f.models import store
+    from ds2f.training.processes import is_main
+    from ds2f.training.start import TRAIN
+
+    if not is_main():
+        out.quiet = err.quiet = True  # of many processes, one speaks
+    with bar(f"train {model}") as shown:
+
+        def progress(step: Step) -> None:
+            said = f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s" if step.rate else "choosing its size"
+            shown.update(step.seen, step.total, said)
+
+        folder = TRAIN[model](database, runs, _settings(config), progress)
+    if is_main() and model in ("attributes", "alignment"):  # these measure themselves
+        _print_measures(model, store.description(folder, model)["card"]["measures"])
+    what = "attribute model" if model == "attributes" else model
+    out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
+    return folder
+
+
+def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
+    """Say what `train` would do, and check all that can be checked before its first step."""
+    from ds2f.cli.console import out
+    from ds2f.training.estimate import describe, estimate
+    from ds2f.training.processes import is_main
+    from ds2f.training.start import JOBS
+
+    if model not in JOBS:
+        raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without --dry-run.")
+    job = JOBS[model](database, runs, _settings(config), sample=True)
+    device = str(next(job.task.model.parameters()).device)
+    found = estimate(job.task, job.options)
+    if not is_main():
+        return
+    out.print("[train]", markup=False)
+    for key, value in asdict(config.train).items():
+        out.print(f"{key} = {json.dumps(value)}", markup=False, soft_wrap=True)
+    out.print()
+    for line in describe(found, job.options, device):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _settings(config: Config) -> Train:
+    """[train], its path made relative to where ds2f.toml lies."""
+    folder = config.train.decoder_from
+    return replace(config.train, decoder_from=str(config.path(folder)) if folder else "")
+
+
+def _print_measures(model: str, measures: dict) -> None:
+    if model == "attributes":
+        from ds2f.evaluation.attributes import AttributeMeasures
+
+        print_attributes(AttributeMeasures.from_json(measures))
+    else:
+        from ds2f.training.matching import MatchMeasures
+
+        print_matching({name: MatchMeasures.from_json(found) for name, found in measures.items()})
+
+
+def print_matching(measures: Mapping[str, MatchMeasures]) -> None:
+    """A table of several methods on the same clips."""
+    from ds2f.cli.console import columns, out
+
+    some = next(iter(measures.values()))
+    table = columns(f"{some.people} people, {some.clips} clips", *measures, "chance")
+    for within, title in (("", ""), ("_within", ", same gender")):
+        for key, what, chance in (("auc", "AUC", "50%"), ("two", "right of 2", "50%"), ("ten", "right of 10", "10%")):
+            found = [getattr(m, key + within) for m in measures.values()]
+            cells = ("" if c is None else f"{c.value:.1%} ({c.low:.0%} to {c.high:.0%})" for c in found)
+            table.add_row(what + title, *cells, chance)
+    out.print(table)
+
+
+def print_attributes(measures: AttributeMeasures) -> None:
+    """One row per group, then the confusions of ethnicity."""
+    from ds2f.cli.console import columns, out
+    from ds2f.types import ETHNICITIES
+
+    table = columns("held-out faces", "count", "gender right", "ethnicity right", "age error")
+    for group in measures.groups:
+        age = "" if group.age_mae is None else f"{group.age_mae:.1f} years"
+        table.add_row(group.group, f"{group.faces:,}", _percent(group.gender), _percent(group.ethnicity), age)
+    out.print(table)
+    if measures.confusion:
+        out.print(f"\nEthnicity, balanced: {_percent(measures.balanced_ethnicity)}. Rows: label, columns: estimate.")
+        table = columns("", *ETHNICITIES)
+        for name, row in zip(ETHNICITIES, measures.confusion, strict=True):
+            table.add_row(name, *(f"{count:,}" for count in row))
+        out.print(table)
+    errors = ", ".join(f"{name} {_percent(error)}" for name, error in measures.calibration_error.items())
+    out.print(f"\nExpected calibration error: {errors}.")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
