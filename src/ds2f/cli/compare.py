@@ -11,7 +11,6 @@ from ds2f.cli.arguments import add_config, config_of
 if TYPE_CHECKING:
     from ds2f.evaluation.compare import Comparison
 
-HELP = "paired differences of two evaluations, with intervals"
 PERCENT = ("r_at_1", "r_at_5", "r_at_10", "gender", "ethnicity")
 NAMES = {
     "r_at_1": "R@1, %",

@@ -6,8 +6,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "the script by which a shell completes ds2f's words"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("shell", choices=("bash", "zsh", "tcsh"))
@@ -16,7 +14,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     import shtab
 
-    parser: argparse.ArgumentParser = options.parser
+    parser: argparse.ArgumentParser = options.build_parser()
     commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     for action in (action for sub in commands.choices.values() for action in sub._actions):
         if action.type is Path:

@@ -13,7 +13,6 @@ from ds2f.cli.generate import generate_dataset
 from ds2f.cli.ingest import ingest
 from ds2f.errors import UserError
 
-HELP = "the whole way on the synthetic people that ship with ds2f"
 VARIANTS = 4  # faces per clip on the sheet
 
 

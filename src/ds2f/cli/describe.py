@@ -7,8 +7,6 @@ from pathlib import Path
 
 from ds2f.cli.arguments import add_config, add_model, config_of
 
-HELP = "what a voice says of its speaker, and how sure that is"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

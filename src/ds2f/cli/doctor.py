@@ -15,7 +15,6 @@ from ds2f import __version__
 from ds2f.errors import ItemError, UserError
 from ds2f.io.extras import first_line
 
-HELP = "what is installed, what is missing, and the command that mends it"
 REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)(\[[^]]*\])?\s*(?P<range>[^;]*)(;.*?extra == ['\"](?P<extra>[^'\"]+)['\"])?"
 )

@@ -12,8 +12,6 @@ from pathlib import Path
 from ds2f.cli.arguments import add_config, add_out, positive
 from ds2f.errors import UserError
 
-HELP = "get a corpus, as far as its owners let you"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ds2f.config import Config
     from ds2f.evaluation.results import Evaluation, Restoration, Retrieval
 
-HELP = "measure how well faces fit, beside baselines and other methods"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

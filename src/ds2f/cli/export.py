@@ -6,8 +6,6 @@ import argparse
 
 from ds2f.cli.arguments import add_config, add_database, add_out, config_of, database_of, positive
 
-HELP = "write the dataset as WebDataset shards or Parquet tables"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from ds2f.config import Config
     from ds2f.extract.engines.local import Outcome
 
-HELP = "get voices, faces and identities out of what was ingested; only what is missing"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

@@ -9,8 +9,6 @@ from pathlib import Path
 from ds2f.cli.arguments import add_config, add_database, config_of, database_of
 from ds2f.errors import UserError
 
-HELP = "remove a person: rows, vectors, recordings and faces drawn for them"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

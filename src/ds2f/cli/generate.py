@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ds2f.speech2face.settings import Settings
     from ds2f.types import Wish
 
-HELP = "draw faces for recordings, or one face for every clip of a dataset"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

@@ -13,8 +13,6 @@ from ds2f.errors import UserError
 if TYPE_CHECKING:
     from ds2f.config import Config
 
-HELP = "enter a folder tree of videos (or still faces) into the dataset"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from ds2f.cli.arguments import add_config
 
-HELP = "write ds2f.toml, with every key explained"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

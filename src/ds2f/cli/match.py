@@ -8,8 +8,6 @@ from pathlib import Path
 from ds2f.cli.arguments import add_config, config_of
 from ds2f.errors import UserError
 
-HELP = "which of some faces fits a voice best, and how sure that is"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

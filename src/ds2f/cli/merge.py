@@ -7,8 +7,6 @@ from pathlib import Path
 
 from ds2f.cli.arguments import add_config, add_database, config_of, database_of
 
-HELP = "take what shards have extracted into the dataset they are parts of"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

@@ -1,7 +1,7 @@
 """The command line: a table of commands, and the one place where what they raise becomes a sentence and an exit code.
 
-A command is a file of this room: HELP, its arguments, and `run`, which says what its functions return. `--help` never
-imports torch: whatever is heavy is imported by the command that needs it, when it runs.
+A command is the file of its name in this room: `add_arguments`, and `run`, which says what its functions return and
+gives back the exit code (None: 0). Only the one that is asked for is imported, and it imports what is heavy when it runs.
 """
 
 from __future__ import annotations
@@ -9,82 +9,50 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from importlib import import_module
 
 from ds2f import __version__
-from ds2f.cli import (
-    compare,
-    completion,
-    demo,
-    describe,
-    doctor,
-    download,
-    evaluate,
-    export,
-    extract,
-    forget,
-    generate,
-    ingest,
-    init,
-    match,
-    merge,
-    push,
-    run,
-    serve,
-    status,
-    train,
-    verify,
-)
 from ds2f.cli.arguments import EXIT_USER_ERROR, Parser
 from ds2f.errors import ItemError, UserError
 
 EXIT_INTERRUPTED = 130
 
-
-class Command(Protocol):
-    """HELP: what it does, for `ds2f --help`; run returns the exit code, None for 0."""
-
-    HELP: str
-
-    def add_arguments(self, sub: argparse.ArgumentParser, /) -> None: ...
-
-    def run(self, options: argparse.Namespace, /) -> int | None: ...
-
-
-COMMANDS: dict[str, Command] = {
-    "init": init,
-    "download": download,
-    "ingest": ingest,
-    "extract": extract,
-    "merge": merge,
-    "status": status,
-    "export": export,
-    "train": train,
-    "generate": generate,
-    "evaluate": evaluate,
-    "compare": compare,
-    "describe": describe,
-    "match": match,
-    "verify": verify,
-    "serve": serve,
-    "push": push,
-    "forget": forget,
-    "doctor": doctor,
-    "completion": completion,
-    "run": run,
-    "demo": demo,
+COMMANDS = {
+    "init": "write ds2f.toml, with every key explained",
+    "download": "get a corpus, as far as its owners let you",
+    "ingest": "enter a folder tree of videos (or still faces) into the dataset",
+    "extract": "get voices, faces and identities out of what was ingested; only what is missing",
+    "merge": "take what shards have extracted into the dataset they are parts of",
+    "status": "what is in the dataset, what failed and why",
+    "export": "write the dataset as WebDataset shards or Parquet tables",
+    "train": "train a model, or go on training it",
+    "generate": "draw faces for recordings, or one face for every clip of a dataset",
+    "evaluate": "measure how well faces fit, beside baselines and other methods",
+    "compare": "paired differences of two evaluations, with intervals",
+    "describe": "what a voice says of its speaker, and how sure that is",
+    "match": "which of some faces fits a voice best, and how sure that is",
+    "verify": "how well a speaker encoder tells people apart, by a list of trials",
+    "serve": "a page to record a voice and watch faces appear",
+    "push": "send a model to the Hugging Face Hub, with a card of what was measured",
+    "forget": "remove a person: rows, vectors, recordings and faces drawn for them",
+    "doctor": "what is installed, what is missing, and the command that mends it",
+    "completion": "the script by which a shell completes ds2f's words",
+    "run": "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate",
+    "demo": "the whole way on the synthetic people that ship with ds2f",
 }
-"""In the order of `ds2f --help`."""
+"""What each does, in the order of `ds2f --help`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `ds2f`. Returns the exit code: 0 done, 1 partly done, 2 a mistake to mend, 130 stopped."""
-    options = build_parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    asked = next((word for word in arguments if word in COMMANDS), None)
+    options = build_parser([asked] if asked else []).parse_args(arguments)
     from ds2f.cli.console import err
 
     try:
-        return int(COMMANDS[options.command].run(options) or 0)
+        return int(import_module(f"ds2f.cli.{options.command}").run(options) or 0)
     except KeyboardInterrupt:
         err.print(f"\nStopped. What is done is kept; run `ds2f {options.command}` again to go on.")
         return EXIT_INTERRUPTED
@@ -102,16 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USER_ERROR
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(filled: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
+    """filled: commands whose arguments are there too; without the others it is ready in no time."""
     parser = Parser(
         prog="ds2f",
         description="DiffusionSpeech2Face: hears a voice and draws the face that could belong to it.",
         epilog="A first look: ds2f demo.  Your own recording: ds2f generate talk.wav --out faces",
     )
     parser.add_argument("--version", action="version", version=f"ds2f {__version__}")
-    parser.set_defaults(parser=parser)  # for `ds2f completion`, which writes down all of it
+    parser.set_defaults(build_parser=build_parser)  # for `ds2f completion`, which writes down all of it
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        text = command.HELP
-        command.add_arguments(subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}."))
+    for name, text in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name in filled:
+            import_module(f"ds2f.cli.{name}").add_arguments(sub)
     return parser

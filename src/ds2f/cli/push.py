@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "send a model to the Hugging Face Hub, with a card of what was measured"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", type=Path, metavar="FOLDER", help="as ds2f train writes it")

@@ -17,8 +17,6 @@ from ds2f.errors import UserError
 if TYPE_CHECKING:
     from ds2f.config import Config
 
-HELP = "all of it, from ds2f.toml: ingest, extract, train, generate, evaluate"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

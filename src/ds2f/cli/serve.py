@@ -6,8 +6,6 @@ import argparse
 
 from ds2f.cli.arguments import add_config, add_model, add_size, config_of
 
-HELP = "a page to record a voice and watch faces appear"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

@@ -7,7 +7,6 @@ from typing import Any
 
 from ds2f.cli.arguments import add_config, add_database, config_of, database_of
 
-HELP = "what is in the dataset, what failed and why"
 KINDS = {"video": "videos", "still": "still faces"}
 REASONS_SHOWN = 12
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ds2f.training.loop import Step
     from ds2f.training.matching import MatchMeasures
 
-HELP = "train a model, or go on training it"
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ds2f.cli.arguments import add_config, add_device, config_of
 
-HELP = "how well a speaker encoder tells people apart, by a list of trials"
 REFUSED_SHOWN = 20  # recordings that could not be used
 
 
