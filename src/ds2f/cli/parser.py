@@ -1,7 +1,8 @@
 """The command line: a table of commands, and the one place where what they raise becomes a sentence and an exit code.
 
 A command is the file of its name in this room: `add_arguments`, and `run`, which says what its functions return and
-gives back the exit code (None: 0). Only the one that is asked for is imported, and it imports what is heavy when it runs.
+gives back the exit code (None: 0). Only the one that is asked for is imported, and it imports what is heavy when it
+runs.
 """
 
 from __future__ import annotations
