@@ -73,7 +73,7 @@ def ridge(names: tuple[str, ...], sexed: Sexed | None = None) -> Predict:
         inputs = VoiceInputs({name: d for name, d in known.dims.items() if name in names})
         inputs.fit(known.voices)
         x, y = inputs(known.voices).numpy(), known.identity
-        alpha = choose_alpha(x, y, people=known.person)
+        alpha = choose_alpha(x, y, known.person)
         if sexed is not None:
             mean = [y[(known.looks.female > 0.5) == sex].mean(0) for sex in (False, True)]
             pull = np.stack([mean[int(f)] for f in sexed.female])

@@ -26,7 +26,7 @@ from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.dlib_resnet import network_file
 from ds2f.face.dlib_torch import load_dlib
 from ds2f.models.conditioning import Condition
-from ds2f.models.linear import LinearPrior, choose_alpha
+from ds2f.models.linear import LinearPrior
 from ds2f.speech2face.completion import identities_of
 from ds2f.speech2face.model import PRIOR_STEPS, Speech2Face
 from ds2f.training.prior import FOLDS, folds
@@ -54,7 +54,7 @@ class Study:
         self.expected, self.others = np.empty_like(self.identity), np.empty_like(self.identity)
         for out in (fold == k for k in range(FOLDS)):
             known = voice[~out], self.identity[~out]
-            linear = LinearPrior.fit(*known, choose_alpha(*known, people=person[~out]))
+            linear = LinearPrior.fit_to_people(*known, person[~out])
             self.expected[out], self.others[out] = linear.predict(voice[out]), linear.identity_mean
         self.average = self.identity.mean(0)
         self.model, self.attributes = Speech2Face.from_pretrained(device="cpu", size=64), IdentityAttributes()

@@ -38,6 +38,18 @@ def made_up_pairs(count: int, seed: int, clips: int = 1, noise: float = 0.5) -> 
     )
 
 
+def ten_clips_each(seed: int, people: int = 80) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n, 64) voices, (n, 16) identities and (n,) whose they are: ten clips of each person, much alike. A little of a
+    face follows from the voice."""
+    rng = np.random.default_rng(seed)
+    person = np.repeat(np.arange(people), 10)
+    voice = rng.normal(size=(people, 64))
+    voice[:, :4] *= 2
+    identity = 0.5 * voice[:, :4] @ rng.normal(size=(4, 16)) + rng.normal(size=(people, 16))
+    voice = voice[person] + 0.3 * rng.normal(size=(len(person), 64))
+    return voice, identity[person] + 0.1 * rng.normal(size=(len(person), 16)), person
+
+
 def paired_dataset(dataset: Dataset, count: int, plan: Plan = PLAN, seconds: tuple[float, ...] = (6.0,)) -> None:
     """Enter `count` recordings of as many people, with one clip of each length and attributes. The first 6 numbers of
     the identity follow from the first 12 of the voice."""

@@ -7,9 +7,12 @@ import pytest
 
 from ds2f.dataset.clips import ClipFacts
 from ds2f.dataset.queries import Pair
-from ds2f.evaluation.baselines import Answers, attributes_only, baselines, shuffled, together
+from ds2f.evaluation.baselines import Answers, attributes_only, baselines, linear_prior, shuffled, together
 from ds2f.evaluation.subjects import Split, Subjects, references
+from ds2f.evaluation.voices import linear
+from ds2f.models.linear import LinearPrior
 from ds2f.types import FaceLabels
+from people import ten_clips_each
 
 RNG = np.random.default_rng(0)
 
@@ -69,6 +72,31 @@ def test_the_same_people_answer_in_every_space(subjects: Subjects) -> None:
     for answers in baselines(subjects):
         if answers.name != "linear prior":  # fitted anew
             np.testing.assert_allclose(answers.vectors["other"], 2 * answers.vectors["dlib"])
+
+
+def test_the_linear_map_is_fitted_on_people_left_out_and_not_on_clips() -> None:
+    """Both where it answers with a vector and where it matches voices and faces; ten clips of each person."""
+    voice, identity, person = ten_clips_each(1)
+    known = person < 60
+
+    def rows(of: np.ndarray, prefix: str) -> Split:
+        nothing = [ClipFacts({}, "", "")] * int(of.sum())
+        pairs = tuple(
+            Pair(i, "", "folder", f"{prefix}{p}", "", v, x, b"", "", "")
+            for i, (p, v, x) in enumerate(zip(person[of], voice[of], identity[of], strict=True))
+        )
+        unknown = np.full(len(pairs), -1)
+        return Split(pairs, {"dlib": identity[of]}, FaceLabels(unknown + np.nan, unknown, unknown), tuple(nothing))
+
+    measured, train = rows(~known, "test"), rows(known, "train")
+    subjects = Subjects(("dlib",), measured, train, np.arange(200), {}, "campplus-frames")
+    best = LinearPrior.fit_to_people(voice[known], identity[known], person[known]).predict(voice[~known])
+    by_clip = LinearPrior.fit_to_people(voice[known], identity[known], np.arange(600)).predict(voice[~known])
+    assert not np.allclose(best, by_clip, atol=0.1)
+    np.testing.assert_allclose(linear_prior(subjects, train).vectors["dlib"], best, atol=1e-4)
+    direction, true = (x - identity[known].mean(0) for x in (best, identity[~known]))
+    cosines = direction @ true.T / np.linalg.norm(direction, axis=1)[:, None] / np.linalg.norm(true, axis=1)
+    np.testing.assert_allclose(linear(subjects, np.arange(200)), cosines, atol=1e-4)
 
 
 def test_the_right_gender_is_right(subjects: Subjects) -> None:

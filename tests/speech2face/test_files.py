@@ -30,6 +30,7 @@ def test_several_faces_of_a_clip_are_numbered_kept_and_found(dataset: Dataset, t
         ["-0.png", "-1.png"] for _ in pairs
     ]
     record = json.loads((out / "generation.json").read_text())["faces"]
+    assert {entry["root"] for entry in record} == {"/videos"}
     assert [entry["input"] for entry in record] == [pair.path for pair in pairs for _ in range(2)]
     assert [entry["seed"] for entry in record] == list(range(5, 5 + 2 * len(pairs)))
 

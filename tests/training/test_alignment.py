@@ -13,11 +13,12 @@ from ds2f.dataset import Dataset
 from ds2f.models import store
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.conditioning import Condition
-from ds2f.training.alignment import AlignmentTask, calibrated, fit_score, info_nce, scores, whiten
+from ds2f.models.linear import LinearPrior
+from ds2f.training.alignment import AlignmentTask, calibrated, fit_score, info_nce, linear_scores, scores, whiten
 from ds2f.training.loop import Options, train
 from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import PairData
-from people import made_up_pairs, paired_dataset
+from people import made_up_pairs, paired_dataset, ten_clips_each
 
 CONFIG = AlignmentConfig(voices={"campplus-frames": 12}, identity_dim=6, dim=4)
 
@@ -111,6 +112,16 @@ def test_too_few_pairs_and_missing_voices_are_refused(
     (tmp_path / "c.toml").write_text('[train]\nvoices = ["campplus-frames", "acoustics"]\n')
     assert main([*train_it, "--config", str(tmp_path / "c.toml")]) == 2
     assert "no rows of 'acoustics'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_linear_map_to_be_beaten_is_fitted_on_people_left_out() -> None:
+    voice, identity, person = (x.astype(np.float32) for x in ten_clips_each(1))
+    looks = made_up_pairs(80, 0, clips=10).looks
+    data = PairData({"v": Condition.of(torch.from_numpy(voice))}, identity, person.astype(int), looks)
+    known, held_out = data.rows(person < 60), data.rows(person >= 60)
+    best = LinearPrior.fit_to_people(voice[person < 60], known.identity, known.person)
+    expected = best.similarity(voice[person >= 60], held_out.identity)
+    np.testing.assert_allclose(linear_scores(known, held_out, ["v"]), expected, atol=1e-4)
 
 
 def test_measures_of_perfect_and_of_useless_scores() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ds2f.evaluation.subjects import Split, Subjects
-from ds2f.models.linear import LinearPrior
+from ds2f.models.linear import LinearPrior, directions
 from ds2f.types import FaceLabels, decade_of
 
 _ENOUGH = 3  # train faces that make a mean of their attributes
@@ -65,7 +65,7 @@ def mean_face(subjects: Subjects, train: Split) -> Answers:
 
 def linear_prior(subjects: Subjects, train: Split) -> Answers:
     def of(space: str) -> np.ndarray:
-        prior = LinearPrior.fit(train.voices, train.identities[space])
+        prior = LinearPrior.fit_to_people(train.voices, train.identities[space], train.people)
         return prior.predict(subjects.measured.voices).astype(np.float64)
 
     return _answers("linear prior", "ridge regression from voice to identity, fitted on train", subjects, of)
@@ -73,7 +73,7 @@ def linear_prior(subjects: Subjects, train: Split) -> Answers:
 
 def nearest_voice(subjects: Subjects, train: Split) -> Answers:
     """The face of the train clip whose voice is nearest by cosine. In the train split, of another person."""
-    similarity = _unit(subjects.measured.voices) @ _unit(train.voices).T  # (n, train)
+    similarity = directions(subjects.measured.voices) @ directions(train.voices).T  # (n, train)
     names = np.array(train.people)
     for i, person in enumerate(subjects.measured.people):
         similarity[i, names == person] = -np.inf
@@ -127,7 +127,7 @@ def together(answers: Answers) -> Answers | None:
     def mean(vectors: np.ndarray) -> np.ndarray:
         seen = ~np.isnan(vectors).any(1)
         sums = np.zeros((len(clips), vectors.shape[1]))
-        np.add.at(sums, place[seen], _unit(vectors[seen]))
+        np.add.at(sums, place[seen], directions(vectors[seen]))
         sums[np.bincount(place[seen], minlength=len(clips)) == 0] = np.nan
         return sums / np.linalg.norm(sums, axis=1, keepdims=True) * np.linalg.norm(vectors[seen], axis=1).mean()
 
@@ -163,7 +163,3 @@ def _alike(true: FaceLabels, i: int, train: FaceLabels) -> np.ndarray:
         if members.sum() >= _ENOUGH:
             return np.flatnonzero(members)
     return np.arange(len(train.age))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

@@ -26,6 +26,8 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.stats import hypergeom
 
+from ds2f.models.linear import directions
+
 DISTANCES = ("cosine", "l1", "l2")
 _BLOCK = 2**24  # distances held at once, 64 MiB of float32: bounds the memory whatever the gallery
 _ROUNDING = 2e-6  # of the largest product: float32 distances nearer than this are equal
@@ -183,7 +185,7 @@ def _similarities(
             yield rows, -far, np.finfo(np.float32).eps * far.max(1)  # summed in double precision
         return
     if distance == "cosine":
-        left, right = queries, gallery / np.maximum(np.linalg.norm(gallery, axis=1, keepdims=True), 1e-12)
+        left, right = queries, directions(gallery)
     else:
         centre = gallery.mean(0)  # moves nothing nearer or farther, but keeps the products small
         left, right = queries - centre, gallery - centre

@@ -66,11 +66,9 @@ def linear(subjects: Subjects, some: np.ndarray) -> np.ndarray | None:
     the mean face; None without a train split."""
     if subjects.train is None:
         return None
-    prior = LinearPrior.fit(subjects.train.voices, subjects.train.identities[FACE])
-    predicted = prior.predict(subjects.measured.voices[some]) - subjects.middle(FACE)
-    faces = subjects.truth(FACE)[some] - subjects.middle(FACE)
-    lengths = np.linalg.norm(predicted, axis=1)[:, None] * np.linalg.norm(faces, axis=1)
-    return np.asarray(predicted @ faces.T / np.maximum(lengths, 1e-12))
+    train = subjects.train
+    prior = LinearPrior.fit_to_people(train.voices, train.identities[FACE], train.people)
+    return prior.similarity(subjects.measured.voices[some], subjects.truth(FACE)[some])
 
 
 def _groups(subjects: Subjects) -> dict[str, np.ndarray]:

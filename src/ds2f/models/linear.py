@@ -32,28 +32,36 @@ class LinearPrior:
     identity_mean: np.ndarray
 
     @classmethod
-    def fit(cls, voice: np.ndarray, identity: np.ndarray, alpha: float | None = None) -> LinearPrior:
-        """voice: (n, dv), identity: (n, di), one row per clip. alpha > 0; None: `choose_alpha`."""
-        if alpha is None:
-            alpha = choose_alpha(voice, identity)
+    def fit(cls, voice: np.ndarray, identity: np.ndarray, alpha: float) -> LinearPrior:
+        """voice: (n, dv), identity: (n, di), one row per clip; alpha > 0."""
         voice, identity = voice.astype(np.float64), identity.astype(np.float64)
         voice_mean, identity_mean = voice.mean(0), identity.mean(0)
         x, y = voice - voice_mean, identity - identity_mean
         weight = np.linalg.solve(x.T @ x + alpha * np.eye(x.shape[1]), x.T @ y)
         return cls(weight.astype(np.float32), voice_mean.astype(np.float32), identity_mean.astype(np.float32))
 
+    @classmethod
+    def fit_to_people(cls, voice: np.ndarray, identity: np.ndarray, people: Sequence[object]) -> LinearPrior:
+        """With the alpha that is best for people left out, see `choose_alpha`."""
+        return cls.fit(voice, identity, choose_alpha(voice, identity, people))
+
     def predict(self, voice: np.ndarray) -> np.ndarray:
         """(..., dv) voices to (..., di) float32 identity vectors, the mean of p(identity | voice)."""
         return (voice.astype(np.float32) - self.voice_mean) @ self.weight + self.identity_mean
 
+    def similarity(self, voice: np.ndarray, identity: np.ndarray) -> np.ndarray:
+        """(n, m) cosines of what n voices, (n, dv), let one expect and m faces, (m, di), both from the mean face."""
+        expected, true = self.predict(voice) - self.identity_mean, identity - self.identity_mean
+        return np.asarray(directions(expected) @ directions(true).T)
+
 
 def left_out(
-    voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float], people: np.ndarray | None = None
+    voice: np.ndarray, identity: np.ndarray, people: Sequence[object] | np.ndarray, alphas: Sequence[float]
 ) -> Iterator[np.ndarray]:
     """For each alpha what the map fitted on all others says of each left-out person: (n, di) float64, from the mean.
 
-    people: (n,) int, whose row it is; None: every row is a person of its own. Other clips of a person give away the
-    answer, so all of them are left out together. For a linear smoother Ŷ = H Y no refit is needed (Allen's PRESS,
+    people: whose row it is, n names or numbers. Other clips of a person give away the answer, so all of them are left
+    out together. For a linear smoother Ŷ = H Y no refit is needed (Allen's PRESS,
     Technometrics 16(1), 1974; by blocks: Cook & Weisberg 1982, Residuals and Influence in Regression):
 
         y_g − ŷ₍₋g₎ = (I − H_gg)⁻¹ (y_g − ŷ_g),   H = 1/n + X (XᵀX + α I)⁻¹ Xᵀ = 1/n + U diag(s² / (s² + α)) Uᵀ
@@ -64,47 +72,51 @@ def left_out(
     y = identity.astype(np.float64) - identity.mean(0, dtype=np.float64)
     u, s, _ = np.linalg.svd(x, full_matrices=False)
     projected = u.T @ y  # (min(n, dv), di)
-    clips = _clips_of(len(x), people)
+    clips = _clips_of(_numbered(people))
     for alpha in alphas:
         shrink = s**2 / (s**2 + alpha)
         residual = y - u @ (shrink[:, None] * projected)
         for rows in clips:  # (people, clips of each), all with as many clips
-            hat = 1.0 / len(x) + np.einsum("pik,k,pjk->pij", u[rows], shrink, u[rows])
+            hat = 1.0 / len(x) + (u[rows] * shrink) @ u[rows].swapaxes(1, 2)
             residual[rows] = np.linalg.solve(np.eye(rows.shape[1]) - hat, residual[rows])
         yield y - residual
 
 
 def choose_alpha(
-    voice: np.ndarray, identity: np.ndarray, alphas: Sequence[float] = ALPHAS, people: np.ndarray | None = None
+    voice: np.ndarray, identity: np.ndarray, people: Sequence[object] | np.ndarray, alphas: Sequence[float] = ALPHAS
 ) -> float:
     """The alpha under which left-out people are found best: by the mean place of their true face among those of others,
-    nearest in direction from the mean face to what `left_out` says. voice: (n, dv), identity: (n, di), people: (n,).
+    nearest in direction from the mean face to what `left_out` says. voice: (n, dv), identity: (n, di), people: n names
+    or numbers; without knowing whose clip it is, the others of a person would tell that hardly any is needed.
 
     Finding wants less shrinkage than the squared error does, which most of a face, unheard in any voice, decides.
     """
     y = identity.astype(np.float64) - identity.mean(0, dtype=np.float64)
-    person = np.arange(len(y)) if people is None else people
+    person = _numbered(people)
     asked = np.arange(len(y))
     if len(y) > RANKED:
         asked = np.random.default_rng(0).choice(len(y), RANKED, replace=False)
-    true, others = _directions(y[asked]), person[asked][:, None] != person[asked]
+    true, others = directions(y[asked]), person[asked][:, None] != person[asked]
     places = []
-    for found in left_out(voice, identity, alphas, people):
-        nearness = _directions(found[asked]) @ true.T
+    for found in left_out(voice, identity, person, alphas):
+        nearness = directions(found[asked]) @ true.T
         before = (nearness > np.diagonal(nearness)[:, None]) & others
         places.append((before.sum(1) / others.sum(1).clip(1)).mean())
     return float(alphas[int(np.argmin(places))])
 
 
-def _directions(vectors: np.ndarray) -> np.ndarray:
-    result: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
-    return result
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1, (n, d); one of zeros, which points nowhere, stays."""
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12))
 
 
-def _clips_of(count: int, people: np.ndarray | None) -> list[np.ndarray]:
-    """Row numbers of people with one clip, with two, ...: (people, clips) each."""
-    if people is None:
-        return [np.arange(count)[:, None]]
+def _numbered(people: Sequence[object] | np.ndarray) -> np.ndarray:
+    """(n,) int, equal for rows of one person."""
+    return np.unique(np.asarray(people), return_inverse=True)[1]
+
+
+def _clips_of(people: np.ndarray) -> list[np.ndarray]:
+    """Row numbers of people with one clip, with two, ...: (people, clips) each. people: (n,) int."""
     order = np.argsort(people, kind="stable")
     each = np.split(order, np.flatnonzero(np.diff(people[order])) + 1)
     return [np.stack([rows for rows in each if len(rows) == size]) for size in sorted({len(rows) for rows in each})]

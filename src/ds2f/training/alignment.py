@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ds2f.models.alignment import Alignment, AlignmentConfig
+from ds2f.models.linear import LinearPrior
 from ds2f.training.loop import Options, train
 from ds2f.training.matching import above, same_gender
 from ds2f.training.pairs import PairData
@@ -210,11 +211,5 @@ def calibrated(model: Alignment, held_out: PairData) -> Alignment:
 
 def linear_scores(data: PairData, held_out: PairData, voices: Sequence[str]) -> np.ndarray:
     """What must be beaten: the cosine of the ridge map's prediction with a face, both from the mean face: (n, n)."""
-    from ds2f.evaluation.baselines import _unit
-    from ds2f.models.linear import LinearPrior
-
     known, heard = (d.voices[voices[0]].value.numpy() for d in (data, held_out))
-    predicted = LinearPrior.fit(known, data.identity).predict(heard)
-    mean = data.identity.mean(0)
-    found: np.ndarray = _unit(predicted - mean) @ _unit(held_out.identity - mean).T
-    return found
+    return LinearPrior.fit_to_people(known, data.identity, data.person).similarity(heard, held_out.identity)

@@ -75,7 +75,7 @@ class PriorTask:
         model = self.model
         model.inputs.fit(train.voices)
         voice = model.inputs(train.voices).numpy()
-        alpha = choose_alpha(voice, train.identity, people=train.person)
+        alpha = choose_alpha(voice, train.identity, train.person)
         linear = LinearPrior.fit(voice, train.identity, alpha)
         mean = out_of_fold(voice, train.identity, train.person, alpha)
         whitening, colouring = whiten(train.identity - mean)
