@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+People = Sequence[object] | np.ndarray
+"""Whose each row is: n names or numbers."""
 ALPHAS = tuple(float(a) for a in np.geomspace(1e-3, 1e3, 25))
 """Strengths that `choose_alpha` tries; wide enough for unit-length voices and a hundred to many pairs."""
 RANKED = 4000  # pairs, at most, among which `choose_alpha` ranks
@@ -41,7 +43,7 @@ class LinearPrior:
         return cls(weight.astype(np.float32), voice_mean.astype(np.float32), identity_mean.astype(np.float32))
 
     @classmethod
-    def fit_to_people(cls, voice: np.ndarray, identity: np.ndarray, people: Sequence[object]) -> LinearPrior:
+    def fit_to_people(cls, voice: np.ndarray, identity: np.ndarray, people: People) -> LinearPrior:
         """With the alpha that is best for people left out, see `choose_alpha`."""
         return cls.fit(voice, identity, choose_alpha(voice, identity, people))
 
@@ -55,9 +57,7 @@ class LinearPrior:
         return np.asarray(directions(expected) @ directions(true).T)
 
 
-def left_out(
-    voice: np.ndarray, identity: np.ndarray, people: Sequence[object] | np.ndarray, alphas: Sequence[float]
-) -> Iterator[np.ndarray]:
+def left_out(voice: np.ndarray, identity: np.ndarray, people: People, alphas: Sequence[float]) -> Iterator[np.ndarray]:
     """For each alpha what the map fitted on all others says of each left-out person: (n, di) float64, from the mean.
 
     people: whose row it is, n names or numbers. Other clips of a person give away the answer, so all of them are left
@@ -82,9 +82,7 @@ def left_out(
         yield y - residual
 
 
-def choose_alpha(
-    voice: np.ndarray, identity: np.ndarray, people: Sequence[object] | np.ndarray, alphas: Sequence[float] = ALPHAS
-) -> float:
+def choose_alpha(voice: np.ndarray, identity: np.ndarray, people: People, alphas: Sequence[float] = ALPHAS) -> float:
     """The alpha under which left-out people are found best: by the mean place of their true face among those of others,
     nearest in direction from the mean face to what `left_out` says. voice: (n, dv), identity: (n, di), people: n names
     or numbers; without knowing whose clip it is, the others of a person would tell that hardly any is needed.
@@ -110,7 +108,7 @@ def directions(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12))
 
 
-def _numbered(people: Sequence[object] | np.ndarray) -> np.ndarray:
+def _numbered(people: People) -> np.ndarray:
     """(n,) int, equal for rows of one person."""
     return np.unique(np.asarray(people), return_inverse=True)[1]
 
