@@ -32,7 +32,7 @@ def main() -> None:
         _fill_test(copy, options.clips)
         seen = 0.0
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, note: str = "", /) -> None:
             nonlocal seen
             seen = time.perf_counter() - start
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,6 +16,12 @@ SAMPLE_RATE = 16_000
 """Hz. All audio in ds2f is mono float32 in [-1, 1] at this rate."""
 VOICE = "campplus-frames"
 """The speaker encoder by which faces are heard unless another is named, see `voice.encoders`."""
+
+
+class Progress(Protocol):
+    """How far something is: so many of so many are done, and perhaps a word to show beside them."""
+
+    def __call__(self, done: int, total: int, note: str = "", /) -> None: ...
 
 
 @dataclass(frozen=True)

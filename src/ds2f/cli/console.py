@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -20,6 +21,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ds2f.evaluation.results import Measure
+    from ds2f.types import Progress as Told
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -32,15 +34,25 @@ class Bar:
 
     def __init__(self, stage: str, progress: Progress | None) -> None:
         self.progress = progress
-        self.stage = ""
-        self.begin(stage)
+        self.tasks: dict[str, TaskID] = {}
+        self._begin(stage)
 
-    def begin(self, stage: str) -> None:
-        """Another stage, with a line and a speed of its own; nothing if it is the one that is shown."""
-        if stage == self.stage:
-            return
-        self.stage = stage
-        self.task = self.progress.add_task(stage, total=None, note="") if self.progress else None
+    def stage(self, name: str) -> Told:
+        """The progress of another stage, with a line and a speed of its own, that is shown once it is told of any."""
+
+        def update(done: int, total: int, note: str = "", /) -> None:
+            if name != self.name:
+                self._begin(name)
+            self.update(done, total, note)
+
+        return update
+
+    def _begin(self, name: str) -> None:
+        self.name = name
+        if self.progress is not None and name in self.tasks:
+            self.progress.reset(self.tasks[name], total=None, note="")
+        elif self.progress is not None:
+            self.tasks[name] = self.progress.add_task(name, total=None, note="")
         self.started = time.monotonic()
         self.shown = 0.0
         self.ended: tuple[int, str] | None = None  # what the last line said: an end is often told twice
@@ -49,8 +61,8 @@ class Bar:
     def update(self, done: int, total: int, note: str = "") -> None:
         if self.before is None:
             self.before = done
-        if self.progress is not None and self.task is not None:
-            self.progress.update(self.task, completed=done, total=total, note=note)
+        if self.progress is not None:
+            self.progress.update(self.tasks[self.name], completed=done, total=total, note=note)
             return
         now = time.monotonic()
         if self.ended == (done, note) or (done < total and now - self.shown < LINE_SECONDS):
@@ -59,7 +71,7 @@ class Bar:
         passed = now - self.started
         fresh = done - self.before
         left = f", {_clock(passed / fresh * (total - done))} left" if fresh > 0 and done < total else ""
-        text = f"{self.stage}: {done:,} of {total:,}, {_clock(passed)} passed{left}{'  ' + note if note else ''}"
+        text = f"{self.name}: {done:,} of {total:,}, {_clock(passed)} passed{left}{'  ' + note if note else ''}"
         err.print(text, markup=False)
 
 

@@ -79,12 +79,7 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
     login = Login(user, os.environ.get("DS2F_PASSWORD") or getpass.getpass("Password: ")) if user else None
     sums = read_checksums(checksums) if checksums else {}
     with bar("download") as shown:
-
-        def progress(stage: str, done: int, total: int, name: str) -> None:
-            shown.stage = stage
-            shown.update(done, total, name)
-
-        got = voxceleb.download(urls, folder, login, sums, keep, progress)
+        got = voxceleb.download(urls, folder, login, sums, keep, shown.stage)
     for archive, parts in got.missing.items():
         out.print(f"{archive} waits for {', '.join(parts)}.", markup=False)
     out.print(f"Unpacked {len(got.archives):,} archives, {got.files:,} new files, into {folder}.")

@@ -68,12 +68,8 @@ def evaluate(
     inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
     settings = replace(config.evaluate, inception=inception)
     with bar("evaluate") as shown:
-
-        def restoring(done: int, total: int) -> None:
-            shown.begin("restore")
-            shown.update(done, total)
-
-        restorer = Restorer(*load_model(config, "auto"), config.generate.seed, restoring) if guided else None
+        restore = shown.stage("restore")
+        restorer = Restorer(*load_model(config, "auto"), config.generate.seed, restore) if guided else None
         result = measure(
             database, images, split, folder, settings, model_folder=model, progress=shown.update,
             restorer=restorer,

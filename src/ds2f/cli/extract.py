@@ -11,7 +11,6 @@ from ds2f.cli.arguments import add_config, add_database, add_workers, config_of,
 
 if TYPE_CHECKING:
     from ds2f.config import Config
-    from ds2f.extract.engines.local import Outcome
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -47,16 +46,9 @@ def extract(database: Path, config: Config, workers: int, retry_failed: bool = F
     whole = database
     if shard:
         database = split_off(whole, parse_shard(shard), plan_of(settings), retry_failed)
-    failed = 0
     with bar("extract") as shown:
-
-        def progress(done: int, total: int, outcome: Outcome | None) -> None:
-            nonlocal failed
-            failed += outcome is not None and outcome.failed
-            shown.update(done, total, f"{failed:,} failed" if failed else "")
-
         load = Load(workers, config.extract.batch, settings.item_seconds)
-        summary = extract_missing(database, settings, load, engine, retry_failed, progress)
+        summary = extract_missing(database, settings, load, engine, retry_failed, shown.update)
     if summary.done + summary.failed == 0:
         out.print("Nothing is missing. To try failed files again: ds2f extract --retry-failed")
     else:

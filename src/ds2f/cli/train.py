@@ -15,7 +15,6 @@ from ds2f.errors import UserError
 if TYPE_CHECKING:
     from ds2f.config import Config, Train
     from ds2f.evaluation.attributes import AttributeMeasures
-    from ds2f.training.loop import Step
     from ds2f.training.matching import MatchMeasures
 
 
@@ -51,12 +50,7 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     if not is_main():
         out.quiet = err.quiet = True  # of many processes, one speaks
     with bar(f"train {model}") as shown:
-
-        def progress(step: Step) -> None:
-            said = f"loss {step.loss:.3f}, {step.rate:,.0f} rows/s" if step.rate else "choosing its size"
-            shown.update(step.seen, step.total, said)
-
-        folder = TRAIN[model](database, runs, _settings(config), progress)
+        folder = TRAIN[model](database, runs, _settings(config), shown.update)
     if is_main() and model in ("attributes", "alignment"):  # these measure themselves
         _print_measures(model, store.description(folder, model)["card"]["measures"])
     what = "attribute model" if model == "attributes" else model

@@ -24,6 +24,7 @@ from ds2f.dataset.queries import SPLITS, Dataset
 from ds2f.dataset.records import Records
 from ds2f.errors import UserError
 from ds2f.io.files import replacing
+from ds2f.types import Progress
 
 README = "README.json"
 MADE_BY = "ds2f export"
@@ -31,8 +32,6 @@ FORMATS: dict[str, tuple[str, type[ShardFile]]] = {  # (suffix, writer)
     "webdataset": (".tar", TarFile),
     "parquet": (".parquet", ParquetFile),
 }
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

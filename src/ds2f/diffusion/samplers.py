@@ -1,22 +1,21 @@
 """Samplers: plain functions that carry noise along dz/dt = v to an image.
 
 predict: (z, t) to the clean x (see `flow.Predict`); noise: (n, ...), where to start; steps: how many; progress is
-called after each step. All return the sample, shaped as the noise.
+called with (steps done, in all) after each one. All return the sample, shaped as the noise.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ds2f.diffusion.flow import Predict, velocity
+from ds2f.types import Progress
 
 WARP = 1.5  # of the times; measured by benchmarks/samplers.py
-Progress = Callable[[int, int], None] | None
 
 
 def times(steps: int) -> list[float]:
@@ -33,7 +32,7 @@ def _velocity_at(predict: Predict, z: Tensor, t: float) -> Tensor:
 
 
 @torch.no_grad()
-def euler(predict: Predict, noise: Tensor, steps: int, progress: Progress = None) -> Tensor:
+def euler(predict: Predict, noise: Tensor, steps: int, progress: Progress | None = None) -> Tensor:
     """z ← z + Δt v(z, t): one evaluation a step. The last step lands on the prediction itself."""
     z = noise
     for i, (s, t) in enumerate(itertools.pairwise(times(steps))):
@@ -44,7 +43,7 @@ def euler(predict: Predict, noise: Tensor, steps: int, progress: Progress = None
 
 
 @torch.no_grad()
-def heun(predict: Predict, noise: Tensor, steps: int, progress: Progress = None) -> Tensor:
+def heun(predict: Predict, noise: Tensor, steps: int, progress: Progress | None = None) -> Tensor:
     """Heun's second-order method, z ← z + Δt (v₁ + v₂) / 2: two evaluations a step but for the last, which lands on
     the prediction itself (Karras et al. 2022, arXiv:2206.00364, algorithm 1)."""
     z = noise
@@ -61,7 +60,7 @@ def heun(predict: Predict, noise: Tensor, steps: int, progress: Progress = None)
 
 
 @torch.no_grad()
-def multistep(predict: Predict, noise: Tensor, steps: int, progress: Progress = None) -> Tensor:
+def multistep(predict: Predict, noise: Tensor, steps: int, progress: Progress | None = None) -> Tensor:
     """Second order at one evaluation a step: between two times the prediction is taken as the straight line through
     this one and the last, see `Multistep`. An exponential Adams-Bashforth method, as DPM-Solver++(2M) is (Lu et al.
     2022, arXiv:2211.01095, algorithm 2), but linear in t rather than in the log signal-to-noise ratio, which has no

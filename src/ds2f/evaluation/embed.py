@@ -25,9 +25,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 Embed = Callable[[Path], Mapping[str, np.ndarray]]
 """A picture file to {space: (d,) identity vector}. Raises ItemError if it shows no usable face."""
 
-Progress = Callable[[int, int], None]
-"""Called with (pictures done, pictures in all)."""
-
 
 def embedder(spaces: Sequence[str], inception: Inception | None = None) -> Embed:
     """MTCNN and the face encoders, loaded once, as extraction uses them; and Inception, for the canonical crop as it

@@ -21,7 +21,6 @@ from threadpoolctl import threadpool_limits
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation.bootstrap import Bootstrap
-from ds2f.evaluation.embed import Progress
 from ds2f.evaluation.restoration import fidelity, kept
 from ds2f.evaluation.results import RESTORED, SPOILT, WITH_VOICE, Kept, Restoration
 from ds2f.evaluation.subjects import Subjects
@@ -33,7 +32,7 @@ from ds2f.models.guide import DEGRADATIONS, named
 from ds2f.speech2face.files import details_of, voices_of
 from ds2f.speech2face.model import BATCH, Speech2Face
 from ds2f.speech2face.settings import Settings
-from ds2f.types import Source, Wish
+from ds2f.types import Progress, Source, Wish
 
 LEVELS = (0.0, 0.5, 1.0)
 FOLDER = "guided"

@@ -23,7 +23,7 @@ from ds2f.errors import UserError
 from ds2f.evaluation import subjects as measured_subjects
 from ds2f.evaluation.baselines import Answers, baselines, shuffled, together
 from ds2f.evaluation.bootstrap import Bootstrap
-from ds2f.evaluation.embed import Embed, Progress, embed_pictures, embedder, find_pictures
+from ds2f.evaluation.embed import Embed, embed_pictures, embedder, find_pictures
 from ds2f.evaluation.guided import Guided, Restorer
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.report import render_report
@@ -35,7 +35,7 @@ from ds2f.face.attributes import IdentityAttributes
 from ds2f.io.files import replacing
 from ds2f.models import store
 from ds2f.speech2face.files import make_folder
-from ds2f.types import ETHNICITIES, GENDERS
+from ds2f.types import ETHNICITIES, GENDERS, Progress
 
 DEFAULT = Evaluate()
 SAME_PICTURE = 0.15

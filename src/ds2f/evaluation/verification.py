@@ -7,7 +7,7 @@ side of a threshold together, so no number depends on the order of the list.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import replacing
 from ds2f.models.store import write_json
+from ds2f.types import Progress
 from ds2f.voice.base import SpeakerEncoder
 from ds2f.voice.encode import VoiceEncoder
 
-Progress = Callable[[int, int, str], None]
 MEASURES = ("eer", "min_dcf_01", "min_dcf_05")
 VOXCELEB = {"1": True, "0": False}
 KALDI = {"target": True, "nontarget": False}

@@ -13,10 +13,10 @@ from ds2f.dataset.store import store
 from ds2f.extract.engines.local import Load, Make, Outcome, local_processes
 from ds2f.extract.settings import Settings, plan_of
 from ds2f.extract.worker import ExtractMany
+from ds2f.types import Progress
 
 Engine = Callable[[Iterable[Job], Make, Load], Iterator[Outcome]]
 ONE_WORKER = Load()
-Progress = Callable[[int, int, Outcome | None], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def extract_missing(
 ) -> ExtractSummary:
     """Extract whatever files lack. Interrupted, the next call goes on with what is left.
 
-    progress: called as (files finished, files in all, last outcome), first with (0, total, None).
+    progress: called with (files finished, in all, how many failed), first before any is.
     """
     plan = plan_of(settings)
     done = failed = 0
@@ -53,7 +53,7 @@ def extract_missing(
             retry(dataset)
         ids = waiting(dataset, plan)
         if progress:
-            progress(0, len(ids), None)
+            progress(0, len(ids))
         if not ids:
             return ExtractSummary(0, 0)
         for outcome in engine(_jobs(dataset, ids, plan), partial(make_extract, settings), _share(load, len(ids))):
@@ -61,7 +61,7 @@ def extract_missing(
                 continue  # its entry is gone
             done, failed = done + (not outcome.failed), failed + outcome.failed
             if progress:
-                progress(done + failed, len(ids), outcome)
+                progress(done + failed, len(ids), f"{failed:,} failed" if failed else "")
     return ExtractSummary(done, failed)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +20,8 @@ from ds2f.models.store import write_json, write_tensors
 from ds2f.speech2face import wishes
 from ds2f.speech2face.model import BATCH, Speech2Face
 from ds2f.speech2face.settings import Settings
-from ds2f.types import NO_WISH, Wish
+from ds2f.types import NO_WISH, Progress, Wish
 
-Report = Callable[[int, int, str], None]
 IDENTITIES = "identities.safetensors"
 
 
@@ -36,7 +35,7 @@ class Written:
 
 def from_files(
     model: Speech2Face, inputs: Sequence[Path], out: Path, count: int, seed: int, settings: Settings,
-    wish: Wish = NO_WISH, progress: Report | None = None,
+    wish: Wish = NO_WISH, progress: Progress | None = None,
 ) -> Written:  # fmt: skip
     """Write <stem>-<i>.png, `count` for each recording, and generation.json.
 
@@ -75,7 +74,7 @@ def from_files(
 
 def from_dataset(
     model: Speech2Face, dataset: Dataset, split: str, out: Path, count: int, seed: int, settings: Settings,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> Written:  # fmt: skip
     """`count` faces per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png; of
     several, by -0.png, -1.png and so on. (For clips that share that path, see `dataset.keys.picture_stems`.)

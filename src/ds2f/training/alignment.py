@@ -7,7 +7,7 @@ training people say how many axes, how much shrinkage and how few steps from the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from ds2f.models.linear import LinearPrior
 from ds2f.training.loop import Options, train
 from ds2f.training.matching import above, same_gender
 from ds2f.training.pairs import PairData
+from ds2f.types import Progress
 
 FOLDS = 5
 WITHIN_GENDER = 0.5  # of the voices and faces of a batch are only told from their own gender
@@ -141,10 +142,10 @@ def whiten(values: Tensor, shrinkage: float) -> Tensor:
     return (axes / (variance + shrinkage**2 * variance.max()).sqrt()).float()
 
 
-def choose(config: AlignmentConfig, data: PairData, settings: Options, progress: Callable[[int, int], None]) -> Choice:
+def choose(config: AlignmentConfig, data: PairData, settings: Options, progress: Progress | None) -> Choice:
     """Dimensions and shrinkage by the closed form, then the number of steps, all on people that a fold holds out.
 
-    progress: called with (fits done, in all).
+    progress: called with (fits done, in all, a word).
     """
     people = np.random.default_rng(0).permutation(int(data.person.max()) + 1) % FOLDS
     fold = people[data.person]
@@ -155,7 +156,8 @@ def choose(config: AlignmentConfig, data: PairData, settings: Options, progress:
 
     def score(dim: int, shrinkage: float, steps: int, done: int) -> float:
         found = [_fit(replace(config, dim=dim), a, b, shrinkage, steps, settings) for a, b in parts]
-        progress(done + 1, total)
+        if progress:
+            progress(done + 1, total, "choosing its size")
         return float(np.mean([fit_score(m, b) for m, (_, b) in zip(found, parts, strict=True)]))
 
     scores = {form: score(*form, 0, i) for i, form in enumerate(forms)}

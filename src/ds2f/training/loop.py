@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from ds2f.errors import UserError
 from ds2f.training import checkpoint
 from ds2f.training.log import Log
 from ds2f.training.processes import accelerator_for, add_gradients, same_start, total
+from ds2f.types import Progress
 
 OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # of CUDA, ROCm and MPS; of CPUs
 
@@ -72,24 +73,12 @@ class Options:
     tensorboard: bool = False
 
 
-@dataclass(frozen=True)
-class Step:
-    """What progress is told: rows seen and in all, smoothed loss, rows per second."""
-
-    seen: int
-    total: int
-    loss: float
-    rate: float
-
-
-Progress = Callable[[Step], None]
-
-
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
     """Train to the end, from scratch or from the newest checkpoint. Returns the averaged model.
 
-    Raises UserError if the loss is no longer a number, memory runs out or the disk is full (the last good checkpoint
-    stays). Ctrl-C saves a checkpoint before it passes on.
+    progress: called with (rows seen, in all, smoothed loss and rows per second). Raises UserError if the loss is no
+    longer a number, memory runs out or the disk is full (the last good checkpoint stays). Ctrl-C saves a checkpoint
+    before it passes on.
     """
     model = task.model
     device = next(model.parameters()).device
@@ -140,7 +129,8 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                 rate = (step - logged_step) * options.batch / (now - last_log)
                 last_log, logged_step = now, step
                 if progress and processes.is_main_process:
-                    progress(Step(min(step * options.batch, options.total), options.total, smooth, rate))
+                    seen = min(step * options.batch, options.total)
+                    progress(seen, options.total, f"loss {smooth:.3f}, {rate:,.0f} rows/s")
             if processes.is_main_process and (now - last_save > options.save_seconds or step == steps):
                 save()
                 validation, picture = task.validate(ema), options.run / f"preview-{step:09d}.png"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -27,12 +26,13 @@ from ds2f.training.alignment import AlignmentTask, calibrated, choose, linear_sc
 from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
 from ds2f.training.decoder import DecoderTask, FaceData, load_faces, spoken_languages
 from ds2f.training.distillation import DistillationTask, heard_identities
-from ds2f.training.loop import Options, Progress, Step, Task, train
+from ds2f.training.loop import Options, Task, train
 from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import load_pairs
 from ds2f.training.prior import PriorTask
 from ds2f.training.processes import is_main, launched, own_device
 from ds2f.training.warm_start import extended, warm_start
+from ds2f.types import Progress
 
 
 @dataclass(frozen=True)
@@ -222,11 +222,7 @@ def train_alignment(database: Path, runs: Path, settings: Train, progress: Progr
     options = _options(run, settings, torch.device("cpu"), batch, batch, settings.alignment_lr)
     options = replace(options, bf16=False, muon=False, ema=0.1, accumulate=1)
 
-    def report(done: int, total: int) -> None:
-        if progress:
-            progress(Step(done, total, math.nan, 0.0))
-
-    choice = choose(config, pairs, options, report)
+    choice = choose(config, pairs, options, progress)
     task = AlignmentTask(Alignment(replace(config, dim=choice.dim)), pairs, held_out, choice.shrinkage)
     model = train(task, replace(options, total=choice.steps * batch), progress)
     assert isinstance(model, Alignment)

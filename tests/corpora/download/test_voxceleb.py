@@ -38,7 +38,9 @@ def test_parts_are_fetched_checked_joined_and_unpacked(tmp_path: Path) -> None:
     with serve(_site()) as site:
         urls = [f"{site.address}/{name}" for name in site.files]
         sums = {name: hashlib.md5(data).hexdigest() for name, data in site.files.items()}
-        got = download(urls, tmp_path, checksums=sums)
+        stages: list[str] = []
+        got = download(urls, tmp_path, checksums=sums, stages=lambda name: lambda *told: stages.append(name))
+        assert list(dict.fromkeys(stages)) == ["download", "check", "join", "unpack"]
         assert (got.archives, got.files, got.missing) == (("vox2_dev_mp4.zip",), 20, {})
         assert _there(tmp_path) == set(CLIPS)
         assert (tmp_path / "vox2_meta.csv").exists()

@@ -108,10 +108,10 @@ def test_bad_files_become_rows_and_the_run_goes_on(tmp_path: Path) -> None:
     database = tmp_path / "dataset.db"
     with Dataset(database, create=True) as dataset:
         dataset.add_items(tmp_path, "video", [item_of(tmp_path / name) for name in names], SplitRule())
-    seen: list[tuple[int, int]] = []
-    summary = extract_missing(database, SETTINGS, Load(1), progress=lambda done, total, _: seen.append((done, total)))
+    seen: list[tuple[object, ...]] = []
+    summary = extract_missing(database, SETTINGS, Load(1), progress=lambda *told: seen.append(told))
     assert (summary.done, summary.failed) == (0, 5)
-    assert seen == [(done, 5) for done in range(6)]
+    assert seen == [(0, 5), *((done, 5, f"{done} failed") for done in range(1, 6))]
     with Dataset(database) as dataset:
         reasons = {stage: reason for stage, reason, _ in dataset.failure_counts()}
         assert reasons["audio"] == "a video without sound"

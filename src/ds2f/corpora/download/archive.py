@@ -8,16 +8,15 @@ import re
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ds2f.errors import UserError
+from ds2f.types import Progress
 
 CHUNK = 1 << 22  # bytes
 BOMB_RATIO = 200  # of a member's size to its compressed size; video and sound hardly shrink at all
 BOMB_SIZE = 1 << 30  # bytes of a member under which the ratio does not matter
-
-Progress = Callable[[int, int, str], None]
 
 
 def md5(path: Path, progress: Progress | None = None) -> str:

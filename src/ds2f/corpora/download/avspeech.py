@@ -20,6 +20,7 @@ from typing import Any
 
 from ds2f.errors import UserError
 from ds2f.io.extras import optional
+from ds2f.types import Progress
 
 TERMS = """\
 The list of AVSpeech is under CC BY 4.0 (Google). The videos are YouTube's and their owners': downloading them is
@@ -33,8 +34,6 @@ _TOO_MANY = re.compile(r"HTTP Error 429|not a bot|rate.?limit", re.IGNORECASE)
 _NETWORK = re.compile(
     r"timed out|getaddrinfo|resolve|Connection|unreachable|Temporary failure|HTTP Error 5", re.IGNORECASE
 )
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

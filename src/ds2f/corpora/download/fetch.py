@@ -14,13 +14,12 @@ import requests
 from ds2f import __version__
 from ds2f.errors import UserError
 from ds2f.models.store import write_json
+from ds2f.types import Progress
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = (20.0, 60.0)  # seconds to connect, and between two pieces
 ATTEMPTS = 5  # in a row without a single byte
 LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait; beyond that, the user decides
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from ds2f.corpora.download.archive import join, md5, unzip
 from ds2f.corpora.download.fetch import Login, fetch
 from ds2f.errors import UserError
+from ds2f.types import Progress
 
 TERMS = """\
 VoxCeleb is for research. Its metadata is under CC BY 4.0; the clips are cut from YouTube videos whose rights stay with
@@ -24,7 +25,8 @@ https://www.robots.ox.ac.uk/~vgg/data/voxceleb/
 """
 _PART = re.compile(r"^(?P<archive>.+)_part(?P<letters>[a-z]{2})$")  # vox2_dev_mp4_partaa
 
-Progress = Callable[[str, int, int, str], None]
+Stages = Callable[[str], Progress]
+"""A stage, such as "unpack", to its progress."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,19 @@ def download(
     login: Login | None = None,
     checksums: dict[str, str] | None = None,
     keep: bool = False,
-    progress: Progress | None = None,
+    stages: Stages | None = None,
 ) -> Got:
     """Fetch every address, check it, join the parts, unpack the archives into `out`, remove what was unpacked.
 
     checksums: {file name: md5}; keep: archives and parts stay. What is there already is not fetched again, and an
-    archive of which a part is missing is left for the next run. progress: called as (stage, done, in all, name).
+    archive of which a part is missing is left for the next run. stages: of download, check, join and unpack.
     Raises UserError for a file that does not have its checksum: it is set aside as NAME.wrong.
     """
     store = out / "archives"
     store.mkdir(parents=True, exist_ok=True)
 
-    def report(stage: str) -> Callable[[int, int, str], None] | None:
-        return None if progress is None else lambda done, total, name: progress(stage, done, total, name)
+    def report(stage: str) -> Progress | None:
+        return stages(stage) if stages else None
 
     metadata = []
     for url in urls:
@@ -143,7 +145,7 @@ def _letters(number: int) -> str:
     return chr(97 + number // 26) + chr(97 + number % 26)
 
 
-def _check(path: Path, wanted: str | None, progress: Callable[[int, int, str], None] | None) -> None:
+def _check(path: Path, wanted: str | None, progress: Progress | None) -> None:
     if wanted is None:
         return
     found = md5(path, progress)
