@@ -31,6 +31,15 @@ def test_a_model_of_the_users_own(tmp_path: Path) -> None:
         registry.load_attributes(spec)
 
 
+def test_a_recogniser_in_a_file_is_named_by_it_and_loaded_from_it(tmp_path: Path) -> None:
+    spec = f"onnx:{tmp_path / 'own.onnx'}"
+    assert registry.name_of(spec) == "onnx:own"
+    with pytest.raises(UserError, match="no face recogniser"):
+        registry.load_embedder(spec)
+    with pytest.raises(UserError, match="onnx:FILE"):
+        registry.load_embedder("onnx:")
+
+
 @pytest.mark.parametrize("load", [registry.load_detector, registry.load_embedder, registry.load_attributes])
 def test_unknown_names_are_answered_with_the_known_ones(load: object) -> None:
     for spec in ("mtcn", "uniface:nothing", "uniface", ""):

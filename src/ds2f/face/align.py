@@ -17,6 +17,11 @@ SCALE = 0.80  # of ArcFace's tight crop
 CENTRE = (0.5, 0.56)  # where ArcFace's (0.5, 0.62), the nose, comes to lie, as a share of the crop
 
 
+def arcface_points(size: int) -> np.ndarray:
+    """Where the five landmarks lie in the crop of `size` pixels that recognisers are trained on: (5, 2) float32."""
+    return _ARCFACE_112 * (size / 112.0)
+
+
 def template(size: int) -> np.ndarray:
     """Where the five landmarks lie in a canonical crop of `size` pixels: (5, 2) float32."""
     points = _ARCFACE_112 / 112.0

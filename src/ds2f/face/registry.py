@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ds2f.errors import UserError
-from ds2f.face import deepface_models, uniface_models
+from ds2f.face import deepface_models, file_embedder, uniface_models
 from ds2f.face.base import AttributeModel, FaceDetector, FaceEmbedder
 
 DETECTORS = ("mtcnn", *(f"uniface:{name}" for name in uniface_models.DETECTORS))
@@ -19,13 +19,17 @@ EMBEDDERS = (
 )
 ATTRIBUTES = ("ds2f-attributes", *(f"uniface:{name}" for name in uniface_models.ATTRIBUTES), "deepface")
 
+FILES = tuple(f"{kind}:FILE" for kind in file_embedder.KINDS)  # recognisers in files of one's own
+
 _OWN = "ds2f-attributes:"  # a folder follows: a model of the user's own, made by `ds2f train attributes`
 
 
 def name_of(spec: str) -> str:
     """The `name` of the model that `spec` means, without loading it. Raises UserError for an unknown one."""
+    if file_embedder.is_file(spec):
+        return file_embedder.name_of(spec)
     if not spec.startswith(_OWN):
-        _check(spec, "face model", (*DETECTORS, *EMBEDDERS, *ATTRIBUTES))
+        _check(spec, "face model", (*DETECTORS, *EMBEDDERS, *FILES, *ATTRIBUTES))
     return spec
 
 
@@ -44,7 +48,9 @@ def load_detector(spec: str, min_score: float | None = None) -> FaceDetector:
 
 def load_embedder(spec: str) -> FaceEmbedder:
     """Raises UserError as `load_detector`."""
-    _check(spec, "face embedder", EMBEDDERS)
+    if file_embedder.is_file(spec):
+        return file_embedder.FileEmbedder(spec)
+    _check(spec, "face embedder", (*EMBEDDERS, *FILES))
     library, _, model = spec.partition(":")
     if library == "uniface":
         return uniface_models.UnifaceEmbedder(model)
