@@ -11,7 +11,7 @@ from ds2f.cli.train import print_attributes
 from ds2f.evaluation.attributes import (
     AttributeMeasures,
     expected_calibration_error,
-    measure,
+    measure_attributes,
 )
 from ds2f.face.attributes import Estimates
 from ds2f.types import AGE_BINS, ETHNICITIES, FaceLabels
@@ -32,7 +32,7 @@ TRUTH = FaceLabels(np.array([25.0, 31, np.nan, 4]), np.array([1, 0, 0, -1]), np.
 
 
 def test_shares_errors_and_groups() -> None:
-    measures = measure(FOUND, TRUTH)
+    measures = measure_attributes(FOUND, TRUTH)
     groups = {group.group: group for group in measures.groups}
     everybody = groups["all"]
     assert everybody.faces == 4
@@ -50,7 +50,7 @@ def test_shares_errors_and_groups() -> None:
 
 
 def test_json_and_back() -> None:
-    measures = measure(FOUND, TRUTH)
+    measures = measure_attributes(FOUND, TRUTH)
     assert AttributeMeasures.from_json(json.loads(json.dumps(measures.as_json()))) == measures
 
 
@@ -64,14 +64,14 @@ def test_calibration_error_of_an_honest_and_of_a_boasting_model() -> None:
 
 
 def test_no_ethnicity_stated() -> None:
-    measures = measure(FOUND, FaceLabels(TRUTH.age, TRUTH.gender, np.full(4, -1)))
+    measures = measure_attributes(FOUND, FaceLabels(TRUTH.age, TRUTH.gender, np.full(4, -1)))
     assert measures.balanced_ethnicity is None
     assert measures.confusion == ()
     assert "ethnicity" not in measures.calibration_error
 
 
 def test_the_table_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
-    print_attributes(measure(FOUND, TRUTH))
+    print_attributes(measure_attributes(FOUND, TRUTH))
     said = capsys.readouterr().out
     assert "66.7 %" in said
     assert "2.3 years" in said

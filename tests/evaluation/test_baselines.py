@@ -8,8 +8,8 @@ import pytest
 from ds2f.dataset.clips import ClipFacts
 from ds2f.dataset.queries import Pair
 from ds2f.evaluation.baselines import Answers, attributes_only, baselines, linear_prior, shuffled, together
+from ds2f.evaluation.matching import linear
 from ds2f.evaluation.subjects import Split, Subjects, references
-from ds2f.evaluation.voices import linear
 from ds2f.models.linear import LinearPrior
 from ds2f.types import FaceLabels
 from people import ten_clips_each

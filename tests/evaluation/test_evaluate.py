@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ds2f.cli import main
 from ds2f.cli.evaluate import print_summary
 from ds2f.config import Evaluate
 from ds2f.dataset.queries import Dataset, Pair, SplitRule, to_blob, to_vector
@@ -78,7 +79,8 @@ def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path, capsys: p
     assert overall.auc is not None
     assert overall.auc.value > 0.8
     assert [found.within for found in within] == ["gender", "age", "ethnicity", "gender, age and ethnicity"]
-    assert "alignment" not in result.matching  # the one in the box hears longer vectors than these
+    assert "alignment" not in result.matching
+    assert "hears campplus-frames in 512 numbers, the dataset has 8" in result.unmatched
 
     _check_files(result.metrics_file, result.report_file, list(by_name), n)
     print_summary(result)
@@ -231,11 +233,26 @@ def test_an_alignment_is_measured_where_there_is_one(database: Path, pairs: list
     assert written["matching"]["alignment"][0]["choice"]["2"]["value"] == overall.choice[2].value
 
 
+def test_an_alignment_that_cannot_be_measured_is_named_and_a_model_that_is_nowhere_refused(
+    database: Path, pairs: list[Pair], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path / "true", pairs)
+    folders = ["--images", str(tmp_path / "true"), "--database", str(database), "--out", str(tmp_path / "o")]
+    assert main(["evaluate", *folders, "--model", "modle"]) == 2
+    assert "There is no model folder modle" in " ".join(capsys.readouterr().err.split())
+    result = evaluate(database, {}, "test", tmp_path / "out", quick(50), model_folder=tmp_path)
+    assert list(result.matching) == ["linear prior"]
+    assert "has no alignment; make it with: ds2f train alignment" in result.unmatched
+    assert "has no alignment" in result.report_file.read_text()
+    print_summary(result)
+    assert "Matching by an alignment is not measured: the model in" in capsys.readouterr().err
+
+
 def test_of_many_clips_some_are_drawn(
     database: Path, pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ds2f.evaluation.score.MOST_CLIPS", 10)
-    monkeypatch.setattr("ds2f.evaluation.voices.MOST_CLIPS", 10)
+    monkeypatch.setattr("ds2f.evaluation.matching.MOST_CLIPS", 10)
     result = evaluate(database, {}, "test", tmp_path, quick(50))
     random_face = next(m for m in result.methods if m.name == "random face")
     assert {(r.generated, r.real) for r in random_face.realism} == {(10, 10)}

@@ -79,4 +79,4 @@ def test_bad_input_gets_a_sentence(faces: list[Path], tmp_path: Path, capsys: py
 def test_the_shipped_alignment_is_small_and_says_how_well_it_was_measured() -> None:
     assert (store.shipped() / "alignment.safetensors").stat().st_size < 500_000
     measures = store.description(store.shipped(), "alignment")["card"]["measures"]
-    assert measures["alignment"]["two"]["low"] > 0.5 < measures["linear"]["two"]["low"]
+    assert measures["alignment"][0]["choice"]["2"]["low"] > 0.5 < measures["linear"][0]["choice"]["2"]["low"]

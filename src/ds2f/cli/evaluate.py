@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ds2f.cli.arguments import add_config, add_database, add_out, config_of, database_of, model_name, must_open
-from ds2f.cli.generate import load_model
+from ds2f.cli.generate import load_model, model_folder
 from ds2f.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def evaluate(
     from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
 
-    model = config.path(config.generate.model) if config.generate.model else None
+    model = model_folder(config)
     inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
     settings = replace(config.evaluate, inception=inception)
     with bar("evaluate") as shown:
@@ -98,6 +98,8 @@ def print_summary(evaluation: Evaluation) -> None:
     table.add_row("chance within gender", *_cells(evaluation.chance.knowing_gender), "100 %", "", style="dim")
     table.add_row("chance", *_cells(chance), "", "", style="dim")
     out.print(table)
+    if evaluation.unmatched:
+        err.print(f"Matching by an alignment is not measured: {evaluation.unmatched}.", markup=False)
     if evaluation.guided:
         _print_guided(evaluation.guided)
     for leak in evaluation.provenance.leaks:

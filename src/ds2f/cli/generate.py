@@ -129,6 +129,16 @@ def load_model(config: Config, device: str) -> tuple[Speech2Face, Settings]:
     names = ("steps", "voice_guidance", "temperature", "noise", "direct", "sampler", "fast")
     settings = Settings(guidance=guidance, **{name: getattr(chosen, name) for name in names})
     check(settings, chosen.count)
-    folder = config.path(chosen.model)
-    name = None if not chosen.model else folder if folder.is_dir() else chosen.model
-    return Speech2Face.from_pretrained(name, device=device, audio=config.audio, size=chosen.size or None), settings
+    folder = model_folder(config)
+    return Speech2Face.from_pretrained(folder, device=device, audio=config.audio, size=chosen.size or None), settings
+
+
+def model_folder(config: Config) -> Path | None:
+    """Of the configured model, fetched from the Hub if it is no folder; None for the one that ships with ds2f.
+
+    Raises UserError if there is none.
+    """
+    from ds2f.speech2face import hub
+
+    chosen, folder = config.generate.model, config.path(config.generate.model)
+    return hub.resolve(folder if folder.is_dir() else chosen) if chosen else None

@@ -13,7 +13,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
     sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
-    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
+    sub.add_argument("--model", help="folder or id on the Hub (default: the model that ships with ds2f)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ds2f.cli.arguments import add_config, add_database, config_of, database_of, must_open
 from ds2f.errors import UserError
@@ -15,7 +15,6 @@ from ds2f.errors import UserError
 if TYPE_CHECKING:
     from ds2f.config import Config, Train
     from ds2f.evaluation.attributes import AttributeMeasures
-    from ds2f.training.matching import MatchMeasures
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -52,7 +51,7 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     with bar(f"train {model}") as shown:
         folder = TRAIN[model](database, runs, _settings(config), shown.update)
     if is_main() and model in ("attributes", "alignment"):  # these measure themselves
-        _print_measures(model, store.description(folder, model)["card"]["measures"])
+        _print_measures(model, store.description(folder, model)["card"])
     what = "attribute model" if model == "attributes" else model
     out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
     return folder
@@ -86,28 +85,31 @@ def _settings(config: Config) -> Train:
     return replace(config.train, decoder_from=str(config.path(folder)) if folder else "")
 
 
-def _print_measures(model: str, measures: dict) -> None:
+def _print_measures(model: str, card: dict[str, Any]) -> None:
     if model == "attributes":
         from ds2f.evaluation.attributes import AttributeMeasures
 
-        print_attributes(AttributeMeasures.from_json(measures))
+        print_attributes(AttributeMeasures.from_json(card["measures"]))
     else:
-        from ds2f.training.matching import MatchMeasures
-
-        print_matching({name: MatchMeasures.from_json(found) for name, found in measures.items()})
+        print_matching(card)
 
 
-def print_matching(measures: Mapping[str, MatchMeasures]) -> None:
-    """A table of several methods on the same clips."""
+def print_matching(card: Mapping[str, Any]) -> None:
+    """The alignment and the linear map on the same clips. card: of an alignment; its measures are
+    `evaluation.results.Matching` as JSON, overall and within gender."""
     from ds2f.cli.console import columns, out
 
-    some = next(iter(measures.values()))
-    table = columns(f"{some.people} people, {some.clips} clips", *measures, "chance")
-    for within, title in (("", ""), ("_within", ", same gender")):
-        for key, what, chance in (("auc", "AUC", "50%"), ("two", "right of 2", "50%"), ("ten", "right of 10", "10%")):
-            found = [getattr(m, key + within) for m in measures.values()]
-            cells = ("" if c is None else f"{c.value:.1%} ({c.low:.0%} to {c.high:.0%})" for c in found)
-            table.add_row(what + title, *cells, chance)
+    measures = card["measures"]
+    clips = f"{card['held_out_people']} people, {card['held_out_clips']} clips"
+    table = columns(clips, *measures, "chance")
+    for place, among in enumerate(("", ", same gender")):
+        of = [found[place] for found in measures.values()]
+        rows = {"AUC": ([m["auc"] for m in of], "50%")} | {
+            f"right of {n}": ([m["choice"].get(str(n)) for m in of], f"{1 / n:.0%}") for n in (2, 10)
+        }
+        for what, (found, chance) in rows.items():
+            cells = ("" if c is None else f"{c['value']:.1%} ({c['low']:.0%} to {c['high']:.0%})" for c in found)
+            table.add_row(what + among, *cells, chance)
     out.print(table)
 
 

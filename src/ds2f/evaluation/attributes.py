@@ -49,7 +49,7 @@ class AttributeMeasures:
         return cls(groups, data["balanced_ethnicity"], confusion, data["calibration_error"])
 
 
-def measure(found: Estimates, truth: FaceLabels) -> AttributeMeasures:
+def measure_attributes(found: Estimates, truth: FaceLabels) -> AttributeMeasures:
     """found and truth: of the same n faces, n > 0."""
     ethnicity = found.ethnicity.argmax(1)
     stated = truth.ethnicity >= 0

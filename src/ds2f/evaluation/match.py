@@ -15,6 +15,7 @@ from ds2f.evaluation.embed import embedder
 from ds2f.models import store
 from ds2f.models.alignment import Alignment
 from ds2f.models.conditioning import Condition
+from ds2f.speech2face import hub
 from ds2f.voice.encode import VoiceEncoder
 
 
@@ -39,9 +40,13 @@ class Matches:
 class Matcher:
     """Voice encoders, face models and the alignment, loaded once."""
 
-    def __init__(self, folder: Path | None = None, audio: Audio | None = None) -> None:
-        """folder: of a model with an alignment, None for the shipped one. Raises UserError if it cannot be used."""
-        self.model: Alignment = store.load_alignment(folder or store.shipped())
+    def __init__(self, model: str | Path | None = None, audio: Audio | None = None) -> None:
+        """model: folder of one with an alignment, or its id on the Hub; None for the shipped one.
+
+        Raises UserError if it cannot be used.
+        """
+        folder = store.shipped() if model is None else hub.resolve(model)
+        self.model: Alignment = store.load_alignment(folder)
         config = self.model.config
         if config.face_encoder != "dlib":
             raise UserError(f"The alignment in {folder} knows faces by {config.face_encoder}; only dlib is read here.")

@@ -1,52 +1,72 @@
-"""Voice-face matching and verification, for encoders that put voices and faces into one space.
+"""Voice-face matching: whose face is it? From scores to measures, and the scores of a model's alignment and of the
+linear map that it has to beat.
 
-All functions take a similarity matrix, (n, n): row i the voice of clip i, column j the face of clip j, higher = more
-alike. The tasks are those of "Seeing voices and hearing faces" (Nagrani et al. 2018, arXiv:1804.00326) and "Learnable
-PINs" (Nagrani et al. 2018, arXiv:1805.00833); within a group of one gender, age and ethnicity, the shortcut is gone.
+Scores are a matrix, (n, n): row i the voice of clip i, column j the face of clip j, higher = fits better. A voice's own
+face is right, faces of other people are wrong, other faces of the same person take no part. The tasks are those of
+"Seeing voices and hearing faces" (Nagrani et al. 2018, arXiv:1804.00326) and "Learnable PINs" (Nagrani et al. 2018,
+arXiv:1805.00833); within a group of one gender, age and ethnicity, the shortcut is gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+import torch
 
+from ds2f.dataset import Dataset
+from ds2f.dataset.recordings import recordings
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.results import Matching, Measure
 from ds2f.evaluation.retrieval import Ranks, rank_similarity
+from ds2f.evaluation.subjects import FACE, Subjects
 from ds2f.evaluation.verification import error_rates, rates_to_auc, rates_to_eer
+from ds2f.models import store
+from ds2f.models.linear import LinearPrior
+from ds2f.models.voices import given
 
 WAYS = tuple(range(2, 11))
 _DRAWS = 200  # of AUC and EER, which look at all pairs of every draw
+MOST_CLIPS = 5000
+"""Whose voices and faces are all compared with one another; of more clips, as many are drawn."""
 _MOST_PAIRS = 200_000  # more negatives than this are thinned out
 
 
-def n_way(similarity: np.ndarray, people: Sequence[str], ways: int, within: np.ndarray | None = None) -> np.ndarray:
-    """(n,) probability that the true face is the most alike among `ways`, the others drawn from all other people (of
-    its group); NaN where its group has too few. Exact, without drawing: see `Ranks.hit_in`."""
-    return _choice(rank_similarity(similarity, people, within), ways)
-
-
-def _choice(ranks: Ranks, ways: int) -> np.ndarray:
+def choice(ranks: Ranks, ways: int) -> np.ndarray:
+    """(n,) probability that the true face is the most alike among `ways`, the others drawn from those of `ranks`; NaN
+    where there are too few. Exact, without drawing: see `Ranks.hit_in`."""
     return np.where(ranks.size >= ways, ranks.hit_in(1, ways), np.nan)
 
 
-def measure(
-    similarity: np.ndarray,
+def measure_matching(
+    scores: np.ndarray,
     people: Sequence[str],
     groups: Mapping[str, np.ndarray] | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> list[Matching]:
-    """Everything, over all faces and then within each of `groups`: {name: (n,) int}, such as {"gender": ...}."""
+    """Over all faces, and then within each group.
+
+    scores: (n, n), as above.
+    people: n names, whose clip it is.
+    groups: {name: (n,) int}, such as {"gender": ...}; within it only faces of the true face's number are wrong ones.
+    draws: of the bootstrap over people.
+    seed: of the bootstrap, and of which wrong pairs are looked at where there are very many.
+    """
     bootstrap = Bootstrap(people, draws, seed)
-    found = [_measure("", similarity, people, None, bootstrap, seed)]
-    return found + [_measure(name, similarity, people, g, bootstrap, seed) for name, g in (groups or {}).items()]
+    found = [_within("", scores, people, None, bootstrap, seed)]
+    return found + [_within(name, scores, people, g, bootstrap, seed) for name, g in (groups or {}).items()]
 
 
-def _measure(
-    within: str,
-    similarity: np.ndarray,
+def alone_where_unknown(place: np.ndarray) -> np.ndarray:
+    """A group for `measure_matching`: (n,) int, where -1, nothing known, becomes a number that nobody else has."""
+    return np.where(place < 0, -1 - np.arange(len(place)), place)
+
+
+def _within(
+    name: str,
+    scores: np.ndarray,
     people: Sequence[str],
     group: np.ndarray | None,
     bootstrap: Bootstrap,
@@ -64,15 +84,15 @@ def _measure(
     true = np.flatnonzero(~alone)
     voice, face = np.concatenate([true, voice]), np.concatenate([true, face])
     same = np.arange(len(voice)) < len(true)
-    area, equal = _pairs(similarity[voice, face], voice, face, same, bootstrap)
-    ranks = rank_similarity(similarity, people, group)
-    choice = {n: bootstrap.mean(_choice(ranks, n)) for n in WAYS}
+    area, equal = _pairs(scores[voice, face], voice, face, same, bootstrap)
+    ranks = rank_similarity(scores, people, group)
+    choices = {n: bootstrap.mean(choice(ranks, n)) for n in WAYS}
     return Matching(
-        within=within,
+        within=name,
         clips=len(true),
         auc=area,
         eer=equal,
-        choice={n: measure for n, measure in choice.items() if measure is not None},
+        choice={n: measure for n, measure in choices.items() if measure is not None},
     )
 
 
@@ -97,3 +117,74 @@ def _pairs(
         return Measure(values[0]), Measure(values[1])
     areas, equals = (interval(column) for column in np.array(drawn).T)
     return Measure(values[0], *areas), Measure(values[1], *equals)
+
+
+def match_split(
+    data: Dataset, split: str, subjects: Subjects, folder: Path, draws: int = 1000, seed: int = 0
+) -> tuple[dict[str, tuple[Matching, ...]], str]:
+    """{"alignment" or "linear prior": measures}, and why the alignment is not among them, "" if it is.
+
+    data, split: what is measured.
+    subjects: its clips and their true faces.
+    folder: of the model whose alignment is measured.
+    draws, seed: as of `measure_matching`.
+    """
+    some = np.sort(np.random.default_rng(seed).permutation(len(subjects.reference))[:MOST_CLIPS])
+    people = [subjects.measured.people[i] for i in some]
+    groups = {name: place[some] for name, place in _groups(subjects).items()}
+    scores = aligned(data, split, subjects, folder, some)
+    found = {"alignment": scores, "linear prior": linear(subjects, some)}
+    measured = {
+        name: tuple(measure_matching(one, people, groups, draws, seed))
+        for name, one in found.items()
+        if isinstance(one, np.ndarray)
+    }
+    return measured, scores if isinstance(scores, str) else ""
+
+
+@torch.no_grad()
+def aligned(data: Dataset, split: str, subjects: Subjects, folder: Path, some: np.ndarray) -> np.ndarray | str:
+    """(n, n) scores of every voice with every true face of the n clips `some`, by the alignment of the model in
+    `folder`; or why there are none."""
+    if not (folder / "alignment.json").is_file():
+        return f"the model in {folder} has no alignment; make it with: ds2f train alignment"
+    model = store.load_alignment(folder)
+    voices, seconds = model.config.voices, model.config.clip_seconds
+    known = {r.video_id: r for r in recordings(data, split)}
+    clips = [known[subjects.measured.pairs[i].video_id] for i in some]
+    main = next(iter(voices))
+    heard = {name: [r.heard(name, seconds) for r in clips] for name in voices}
+    lacking = sum(vector is None for vector in heard[main])
+    if lacking:
+        return (
+            f"the alignment in {folder} hears {main} of {seconds:g} s, and {lacking} of {len(clips)} clips have no "
+            "such voice; set [audio] encoders and clip_seconds, and run ds2f extract"
+        )
+    told = {name: given(vectors) for name, vectors in heard.items() if any(v is not None for v in vectors)}
+    for name, condition in told.items():
+        if condition.value.shape[1] != voices[name]:
+            return (
+                f"the alignment in {folder} hears {name} in {voices[name]} numbers, the dataset has "
+                f"{condition.value.shape[1]}"
+            )
+    faces = torch.from_numpy(subjects.truth(FACE)[some].astype(np.float32))
+    found: np.ndarray = model(model.inputs(told), faces).double().numpy()
+    return found
+
+
+def linear(subjects: Subjects, some: np.ndarray) -> np.ndarray | None:
+    """(n, n) cosines of the ridge map's predictions with the true faces of the n clips `some`, both as they depart from
+    the mean face; None without a train split."""
+    if subjects.train is None:
+        return None
+    train = subjects.train
+    prior = LinearPrior.fit_to_people(train.voices, train.identities[FACE], train.people)
+    return prior.similarity(subjects.measured.voices[some], subjects.truth(FACE)[some])
+
+
+def _groups(subjects: Subjects) -> dict[str, np.ndarray]:
+    """{what wrong faces share with the true one: (n,) int}. Clips of which it is not known are alone."""
+    kinds = ("gender", "age", "ethnicity")
+    groups = {kind: alone_where_unknown(subjects.groups[kind][1]) for kind in kinds}
+    together = np.unique(np.stack(list(groups.values())), axis=1, return_inverse=True)[1].reshape(-1)
+    return {**groups, "gender, age and ethnicity": together}

@@ -270,7 +270,8 @@ class Provenance:
 class Evaluation:
     """version: see VERSION; split: that was measured; people: in it; spaces: face encoders, the first is the
     headline's; same_video: clips whose voice and true face come from one video, as the person has no other; matching:
-    {alignment or linear prior: overall, then within each group}; guided: by degradation and picture, if it was asked
+    {alignment or linear prior: overall, then within each group}; unmatched: why the alignment is not among them, "" if
+    it is; guided: by degradation and picture, if it was asked
     for."""
 
     version: int
@@ -283,6 +284,7 @@ class Evaluation:
     clips: tuple[Clip, ...]
     methods: tuple[MethodResult, ...]
     matching: dict[str, tuple[Matching, ...]]
+    unmatched: str
     guided: tuple[Restoration, ...]
     metrics_file: Path
     report_file: Path

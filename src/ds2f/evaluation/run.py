@@ -26,11 +26,11 @@ from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.embed import Embed, embed_pictures, embedder, find_pictures
 from ds2f.evaluation.guided import Guided, Restorer
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception
+from ds2f.evaluation.matching import match_split
 from ds2f.evaluation.report import render_report
 from ds2f.evaluation.results import VERSION, Clip, Evaluation, Provenance
 from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, Subjects
-from ds2f.evaluation.voices import matching
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.io.files import replacing
 from ds2f.models import store
@@ -72,7 +72,8 @@ def evaluate(
         found = leaks(data, split)
         fingerprint = data.fingerprint()
         _refuse(found, settings.allow_leak)
-        matched = matching(data, split, subjects, model_folder or store.shipped(), settings.bootstrap, seed)
+        folder = model_folder or store.shipped()
+        matched, unmatched = match_split(data, split, subjects, folder, settings.bootstrap, seed)
     pictures = _embed_all(images, subjects, embed, inception, progress)
     found += _copies(pictures, subjects)
     _refuse(found, settings.allow_leak)
@@ -93,6 +94,7 @@ def evaluate(
         clips=_clips(subjects),
         methods=tuple(scorer.score(answers) for answers in methods),
         matching=matched,
+        unmatched=unmatched,
         guided=guided.measures,
         metrics_file=out / "metrics.json",
         report_file=out / "report.html",

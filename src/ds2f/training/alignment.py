@@ -18,10 +18,11 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ds2f.evaluation.matching import alone_where_unknown
+from ds2f.evaluation.verification import roc_auc
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.linear import LinearPrior
 from ds2f.training.loop import Options, train
-from ds2f.training.matching import above, same_gender
 from ds2f.training.pairs import PairData
 from ds2f.types import Progress
 
@@ -68,7 +69,7 @@ class AlignmentTask:
 
 @dataclass(frozen=True)
 class _Batch:
-    """voice: (n, dv); identity: (n, di); person: (n,) int; gender: (n,) int, 2 where not known."""
+    """voice: (n, dv); identity: (n, di); person: (n,) int; gender: (n,) int, -1 where not known."""
 
     voice: Tensor
     identity: Tensor
@@ -77,9 +78,8 @@ class _Batch:
 
     @classmethod
     def of(cls, model: Alignment, data: PairData) -> _Batch:
-        gender = np.where(np.isnan(data.looks.female), 2, data.looks.female > 0.5).astype(int)
         told = (model.inputs(data.voices), torch.from_numpy(data.identity))
-        return cls(*told, torch.from_numpy(data.person), torch.from_numpy(gender))
+        return cls(*told, torch.from_numpy(data.person), torch.from_numpy(data.looks.genders))
 
     def rows(self, rows: Tensor) -> _Batch:
         return _Batch(self.voice[rows], self.identity[rows], self.person[rows], self.gender[rows])
@@ -190,8 +190,13 @@ def scores(model: Alignment, data: PairData) -> np.ndarray:
 def fit_score(model: Alignment, held_out: PairData) -> float:
     """Mean area under the ROC curve, overall and (where genders are known) within gender."""
     found, others = scores(model, held_out), held_out.person[:, None] != held_out.person
-    groups = (others, others & same_gender(held_out.looks.female))
-    return float(np.mean([above(np.diagonal(found), found[wrong]).mean() for wrong in groups if wrong.any()]))
+    right, gender = np.diagonal(found), alone_where_unknown(held_out.looks.genders)
+    areas = [
+        roc_auc(np.concatenate([right, found[wrong]]), np.repeat([1, 0], [len(right), wrong.sum()]))
+        for wrong in (others, others & (gender[:, None] == gender))
+        if wrong.any()
+    ]
+    return float(np.mean(areas))
 
 
 def calibrated(model: Alignment, held_out: PairData) -> Alignment:

@@ -37,6 +37,11 @@ class Looks:
             np.array([[a.ethnicity.get(name, np.nan) for name in ETHNICITIES] for a in stated], np.float32),
         )
 
+    @property
+    def genders(self) -> np.ndarray:
+        """(n,) int: places in types.GENDERS, -1 where not known."""
+        return np.where(np.isnan(self.female), -1, self.female > 0.5).astype(int)
+
     def rows(self, rows: np.ndarray) -> Looks:
         return Looks(self.age[rows], self.female[rows], self.ethnicity[rows])
 

@@ -15,7 +15,8 @@ from ds2f import __version__
 from ds2f.config import Train, check
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
-from ds2f.evaluation.attributes import measure
+from ds2f.evaluation.attributes import measure_attributes
+from ds2f.evaluation.matching import alone_where_unknown, measure_matching
 from ds2f.face.attributes import estimate
 from ds2f.models import store
 from ds2f.models.alignment import Alignment, AlignmentConfig
@@ -27,7 +28,6 @@ from ds2f.training.attributes import AttributesTask, calibrate, load_labelled
 from ds2f.training.decoder import DecoderTask, FaceData, load_faces, spoken_languages
 from ds2f.training.distillation import DistillationTask, heard_identities
 from ds2f.training.loop import Options, Task, train
-from ds2f.training.matching import measure_matching
 from ds2f.training.pairs import load_pairs
 from ds2f.training.prior import PriorTask
 from ds2f.training.processes import is_main, launched, own_device
@@ -199,8 +199,8 @@ def attributes_job(database: Path, runs: Path, settings: Train, sample: bool = F
         assert isinstance(ema, AttributeHead)
         calibrate(ema.eval(), val)
         measures = replace(
-            measure(estimate(ema, held_out.identity), held_out.labels),
-            calibration_error=measure(estimate(ema, test.identity), test.labels).calibration_error,
+            measure_attributes(estimate(ema, held_out.identity), held_out.labels),
+            calibration_error=measure_attributes(estimate(ema, test.identity), test.labels).calibration_error,
         )
         card = {**_card(data, len(faces), total), "held_out_faces": len(held_out), "measures": measures.as_json()}
         return _save(runs, ema, card)
@@ -227,13 +227,17 @@ def train_alignment(database: Path, runs: Path, settings: Train, progress: Progr
     model = train(task, replace(options, total=choice.steps * batch), progress)
     assert isinstance(model, Alignment)
     model = calibrated(model, held_out).fold()
-    people, female = [str(p) for p in held_out.person], held_out.looks.female
-    measures = {
-        "alignment": measure_matching(scores(model, held_out), people, female),
-        "linear": measure_matching(linear_scores(pairs, held_out, settings.voices), people, female),
+    people, gender = [str(p) for p in held_out.person], alone_where_unknown(held_out.looks.genders)
+    found = {"alignment": scores(model, held_out), "linear": linear_scores(pairs, held_out, settings.voices)}
+    measures = {name: measure_matching(of, people, {"gender": gender}) for name, of in found.items()}
+    card = {
+        **_card(data, len(pairs), choice.steps * batch),
+        "choice": asdict(choice),
+        "held_out_clips": len(held_out),
+        "held_out_people": len(set(people)),
+        "measures": {name: [asdict(one) for one in of] for name, of in measures.items()},
     }
-    card = {**_card(data, len(pairs), choice.steps * batch), "choice": asdict(choice)}
-    return _save(runs, model, {**card, "measures": {k: m.as_json() for k, m in measures.items()}})
+    return _save(runs, model, card)
 
 
 def _options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
