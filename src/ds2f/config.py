@@ -1,4 +1,8 @@
-"""ds2f.toml: one file in parts, each a dataclass below. The comments that `ds2f init` writes come from here."""
+"""ds2f.toml: one file in parts, each a dataclass below. What a key may be is declared once, by its type; the comments
+that `ds2f init` writes come from here too.
+
+A part that is wrong cannot be made, wherever its values come from: the file, the command line, or Python.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ import tomllib
 from dataclasses import Field, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta, inspect
 
 from ds2f.errors import UserError
 from ds2f.io.files import replacing
@@ -16,143 +23,194 @@ from ds2f.types import VOICE
 
 FILE_NAME = "ds2f.toml"
 
+Name = Annotated[str, Meta(min_length=1)]
+Natural = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Seed = Annotated[int, Meta(ge=-(2**53), le=2**53)]  # exact in every reader of JSON
+AtLeast0 = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+SplitName = Literal["train", "val", "test"]
 
-def _key(
-    default: Any, doc: str, least: float | None = None, most: float | None = None, above: float | None = None
-) -> Any:
-    """A configuration key: its default, the sentence that explains it in ds2f.toml, and the range of its number."""
-    factory = {"default_factory": lambda: default} if isinstance(default, list) else {"default": default}
-    return field(**factory, metadata={"doc": doc, "least": least, "most": most, "above": above})
+
+def _key(default: Any, doc: str) -> Any:
+    """A configuration key: its default, and the sentence that explains it in ds2f.toml."""
+    factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
+    return field(**factory, metadata={"doc": doc})
+
+
+class Part:
+    """A part of the configuration. Raises UserError for a value that its key cannot have: which, and what is wanted."""
+
+    def __post_init__(self) -> None:
+        for key, kind in get_type_hints(type(self), include_extras=True).items():
+            value = getattr(self, key)
+            self._refuse(_wrong(key, value, kind))
+            object.__setattr__(self, key, msgspec.convert(value, kind))  # where a float is wanted, 6 becomes 6.0
+        self._refuse(self._wrong_together())
+
+    def _refuse(self, wrong: str) -> None:
+        if wrong:
+            raise UserError(f"[{type(self).__name__.lower()}] {wrong}.")
+
+    def _wrong_together(self) -> str:
+        """What is wrong with keys of which each is right; empty if nothing is."""
+        return ""
 
 
 @dataclass(frozen=True)
-class Paths:
+class Paths(Part):
     """Where things lie; relative to the folder of ds2f.toml."""
 
-    videos: list[str] = _key([], "folders of videos that `ds2f run` ingests")
-    stills: list[str] = _key([], "folders or uncompressed tars of still faces that `ds2f run` ingests")
-    database: str = _key("dataset.db", "the dataset: one SQLite file")
-    runs: str = _key("runs", "checkpoints and logs of training")
-    faces: str = _key("faces", "generated faces of `ds2f run`")
-    report: str = _key("report", "the report of `ds2f run`")
+    videos: list[Name] = _key([], "folders of videos that `ds2f run` ingests")
+    stills: list[Name] = _key([], "folders or uncompressed tars of still faces that `ds2f run` ingests")
+    database: Name = _key("dataset.db", "the dataset: one SQLite file")
+    runs: Name = _key("runs", "checkpoints and logs of training")
+    faces: Name = _key("faces", "generated faces of `ds2f run`")
+    report: Name = _key("report", "the report of `ds2f run`")
 
 
 @dataclass(frozen=True)
-class Audio:
+class Audio(Part):
     """Voices."""
 
-    clip_seconds: list[float] = _key([6.0], "lengths of voice clips in seconds; shorter speech is looped")
-    encoders: list[str] = _key([VOICE], "speaker encoders; docs/data.md names the others")
-    languages: list[str] = _key([], "models of spoken language, such as speechbrain:FOLDER")
+    clip_seconds: Annotated[list[Positive], Meta(min_length=1)] = _key(
+        [6.0], "lengths of voice clips in seconds; shorter speech is looped"
+    )
+    encoders: list[Name] = _key([VOICE], "speaker encoders; docs/data.md names the others")
+    languages: list[Name] = _key([], "models of spoken language, such as speechbrain:FOLDER")
     acoustics: bool = _key(False, "measure pitch, formants, rate and more; needs: pip install ds2f[acoustics]")
-    min_speech: float = _key(1.0, "seconds of speech under which a recording is refused")
-    max_seconds: float = _key(60.0, "only this much of the start of a recording is decoded")
-    keep_seconds: float = _key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
+    min_speech: AtLeast0 = _key(1.0, "seconds of speech under which a recording is refused")
+    max_seconds: Positive = _key(60.0, "only this much of the start of a recording is decoded")
+    keep_seconds: Positive = _key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
+
+    def _wrong_together(self) -> str:
+        usable = self.min_speech <= self.max_seconds
+        return "" if usable else f"min_speech = {self.min_speech} must be at most max_seconds = {self.max_seconds}"
 
 
 @dataclass(frozen=True)
-class Faces:
+class Faces(Part):
     """Faces."""
 
-    detector: str = _key("mtcnn", "face detector")
-    encoders: list[str] = _key([], "identity encoders besides dlib, such as uniface:arcface")
-    attributes: list[str] = _key(["ds2f-attributes"], "models of age, gender and ethnicity")
-    frames: int = _key(5, "frames looked at per video, spread evenly")
-    crop_size: int = _key(128, "pixels of the aligned crop that is stored")
-    min_score: float = _key(0.0, "detector score under which a face does not count; 0 = the detector's own default")
-    min_eye_distance: float = _key(12.0, "pixels between the eyes under which a face is too small")
-    box_crop: int = _key(0, "pixels of a second crop, the detector's box with margins; 0 = none")
-    box_margin_height: float = _key(0.4, "added to the height of the box, half on either side")
-    box_margin_width: float = _key(0.5, "added to its width")
+    detector: Name = _key("mtcnn", "face detector")
+    encoders: list[Name] = _key([], "identity encoders besides dlib, such as uniface:arcface")
+    attributes: list[Name] = _key(["ds2f-attributes"], "models of age, gender and ethnicity")
+    frames: Count = _key(5, "frames looked at per video, spread evenly")
+    crop_size: Annotated[int, Meta(ge=16)] = _key(128, "pixels of the aligned crop that is stored")
+    min_score: Share = _key(0.0, "detector score under which a face does not count; 0 = the detector's own default")
+    min_eye_distance: AtLeast0 = _key(12.0, "pixels between the eyes under which a face is too small")
+    box_crop: Natural = _key(0, "pixels of a second crop, the detector's box with margins; 0 = none")
+    box_margin_height: AtLeast0 = _key(0.4, "added to the height of the box, half on either side")
+    box_margin_width: AtLeast0 = _key(0.5, "added to its width")
 
 
 @dataclass(frozen=True)
-class Extract:
+class Extract(Part):
     """How extraction runs."""
 
-    engine: str = _key("local", "local processes, or ray: a cluster")
+    engine: Literal["local", "ray"] = _key("local", "local processes, or ray: a cluster")
     ray_address: str = _key("", "of a running Ray cluster; empty starts one on this machine")
     device: str = _key("auto", "of the encoders: auto, cpu, cuda, mps")
-    batch: int = _key(8, "files that a worker takes at once; its encoders see them together")
-    item_seconds: float = _key(120.0, "a file that takes longer is a failure")
+    batch: Count = _key(8, "files that a worker takes at once; its encoders see them together")
+    item_seconds: Positive = _key(120.0, "a file that takes longer is a failure")
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Part):
     """Identities are split into train, val and test; the first ingest into a database fixes how."""
 
-    seed: int = _key(0, "another seed, another split")
-    val: float = _key(0.1, "share of the identities that training watches but does not learn from")
-    test: float = _key(0.1, "share of the identities that only evaluation sees; the rest is train")
+    seed: Seed = _key(0, "another seed, another split")
+    val: Share = _key(0.1, "share of the identities that training watches but does not learn from")
+    test: Share = _key(0.1, "share of the identities that only evaluation sees; the rest is train")
+
+    def _wrong_together(self) -> str:
+        both = self.val + self.test
+        return "" if both < 1 + 1e-9 else f"val = {self.val} and test = {self.test} must be at most 1 together"
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Part):
     """Training."""
 
-    models: list[str] = _key(["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is")
+    models: list[Literal["prior", "decoder", "fast-decoder", "attributes", "alignment"]] = _key(
+        ["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is"
+    )
     device: str = _key("auto", "auto, cpu, cuda, mps")
     compile: bool = _key(False, "torch.compile: a minute of start, then ~1.3 times as fast; needs a C++ compiler")
-    seed: int = _key(0, "of weights, data order and noise", least=0, most=2**32 - 1)
-    accumulate: int = _key(1, "parts of a batch, in turn or on several processes; more need less memory", least=1)
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = _key(0, "of weights, data order and noise")
+    accumulate: Count = _key(1, "parts of a batch, in turn or on several processes; more need less memory")
     tensorboard: bool = _key(False, "log to runs/MODEL/tensorboard too; needs: pip install ds2f[tensorboard]")
-    decoder_size: int = _key(64, "pixels of a generated face")
-    decoder_patch: int = _key(0, "pixels of a patch; 0 = an eighth of the size; half of it costs four times", least=0)
-    decoder_width: int = _key(256, "channels of the decoder's transformer")
-    decoder_depth: int = _key(8, "blocks of the decoder's transformer", least=1)
-    decoder_batch: int = _key(128, "faces per step", least=1)
-    decoder_images: int = _key(400_000, "faces to see in all", least=1)
+    decoder_size: Annotated[int, Meta(ge=16, le=256, multiple_of=8)] = _key(64, "pixels of a generated face")
+    decoder_patch: Natural = _key(0, "pixels of a patch; 0 = an eighth of the size; half of it costs four times")
+    decoder_width: Annotated[int, Meta(ge=64, multiple_of=64)] = _key(256, "channels of the decoder's transformer")
+    decoder_depth: Count = _key(8, "blocks of the decoder's transformer")
+    decoder_batch: Count = _key(128, "faces per step")
+    decoder_images: Count = _key(400_000, "faces to see in all")
     decoder_from: str = _key("", "folder of a model whose decoder to start from; empty = from nothing")
-    decoder_lr: float = _key(1e-3, "peak learning rate of the decoder", above=0)
-    decoder_likeness: float = _key(0.5, "weight of looking like the identity told, to dlib; 0 = pixels only", least=0)
-    fast_steps: int = _key(4, "steps that the fast decoder draws in; with more the decoder is as good", least=1, most=8)
-    fast_batch: int = _key(16, "faces per step of the fast decoder", least=1)
-    fast_faces: int = _key(16_000, "faces that the decoder draws for it, in all", least=1)
-    fast_lr: float = _key(3e-4, "peak learning rate of the fast decoder", above=0)
-    fast_likeness: float = _key(0.05, "weight of looking like the identity told; 0 = as the decoder draws", least=0)
-    voices: list[str] = _key([VOICE], "stored speaker encoders that the models hear, and acoustics")
-    prior_width: int = _key(64, "channels of the prior's network; a few hundred pairs need no more", least=8)
-    prior_depth: int = _key(2, "blocks of the prior's network", least=1)
-    prior_batch: int = _key(128, "pairs per step", least=1)
-    prior_steps: int = _key(600, "steps of the prior; a few hundred pairs are soon learnt by heart", least=1)
-    prior_lr: float = _key(1e-3, "peak learning rate of the prior", above=0)
-    attributes_batch: int = _key(256, "labelled faces per step", least=1)
-    attributes_faces: int = _key(400_000, "labelled faces that the attribute model sees in all", least=1)
-    attributes_lr: float = _key(1e-3, "peak learning rate of the attribute model", above=0)
-    alignment_batch: int = _key(1024, "pairs per step; every other face of a batch is one to be told from", least=1)
-    alignment_lr: float = _key(1e-3, "peak learning rate of the alignment", above=0)
-    save_seconds: float = _key(120.0, "seconds between checkpoints", least=0)
+    decoder_lr: Positive = _key(1e-3, "peak learning rate of the decoder")
+    decoder_likeness: AtLeast0 = _key(0.5, "weight of looking like the identity told, to dlib; 0 = pixels only")
+    fast_steps: Annotated[int, Meta(ge=1, le=8)] = _key(
+        4, "steps that the fast decoder draws in; with more the decoder is as good"
+    )
+    fast_batch: Count = _key(16, "faces per step of the fast decoder")
+    fast_faces: Count = _key(16_000, "faces that the decoder draws for it, in all")
+    fast_lr: Positive = _key(3e-4, "peak learning rate of the fast decoder")
+    fast_likeness: AtLeast0 = _key(0.05, "weight of looking like the identity told; 0 = as the decoder draws")
+    voices: Annotated[list[Name], Meta(min_length=1)] = _key(
+        [VOICE], "stored speaker encoders that the models hear, and acoustics"
+    )
+    prior_width: Annotated[int, Meta(ge=8)] = _key(
+        64, "channels of the prior's network; a few hundred pairs need no more"
+    )
+    prior_depth: Count = _key(2, "blocks of the prior's network")
+    prior_batch: Count = _key(128, "pairs per step")
+    prior_steps: Count = _key(600, "steps of the prior; a few hundred pairs are soon learnt by heart")
+    prior_lr: Positive = _key(1e-3, "peak learning rate of the prior")
+    attributes_batch: Count = _key(256, "labelled faces per step")
+    attributes_faces: Count = _key(400_000, "labelled faces that the attribute model sees in all")
+    attributes_lr: Positive = _key(1e-3, "peak learning rate of the attribute model")
+    alignment_batch: Count = _key(1024, "pairs per step; every other face of a batch is one to be told from")
+    alignment_lr: Positive = _key(1e-3, "peak learning rate of the alignment")
+    save_seconds: AtLeast0 = _key(120.0, "seconds between checkpoints")
+
+    def _wrong_together(self) -> str:
+        size, patch = self.decoder_size, self.decoder_patch
+        fits = patch == 0 or size % patch == 0
+        return "" if fits else f"decoder_patch = {patch} must divide decoder_size = {size}, or be 0"
 
 
 @dataclass(frozen=True)
-class Generate:
+class Generate(Part):
     """Generation. An empty model means the checkpoint that ships inside the package."""
 
     model: str = _key("", "folder of a model, or empty for the one that ships with ds2f")
-    size: int = _key(0, "pixels of a face, of those that the model draws; 0 = as its main decoder does", least=0)
-    count: int = _key(4, "faces per recording")
-    seed: int = _key(0, "the same seed gives the same face on the same machine")
-    sampler: str = _key("multistep", "multistep, heun (two evaluations a step) or euler")
-    steps: int = _key(10, "sampler steps: more is finer and slower; 4 give a quick first look")
-    guidance: float = _key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
-    guide_guidance: float = _key(1.0, "how strictly it follows a guide picture")
+    size: Natural = _key(0, "pixels of a face, of those that the model draws; 0 = as its main decoder does")
+    count: Count = _key(4, "faces per recording")
+    seed: Seed = _key(0, "the same seed gives the same face on the same machine")
+    sampler: Literal["multistep", "heun", "euler"] = _key(
+        "multistep", "multistep, heun (two evaluations a step) or euler"
+    )
+    steps: Count = _key(10, "sampler steps: more is finer and slower; 4 give a quick first look")
+    guidance: AtLeast0 = _key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
+    guide_guidance: AtLeast0 = _key(1.0, "how strictly it follows a guide picture")
     fast: bool = _key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
     direct: bool = _key(False, "let the decoder hear the voice itself, without the prior")
-    voice_guidance: float = _key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
-    temperature: float = _key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
-    noise: float = _key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
+    voice_guidance: AtLeast0 = _key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
+    temperature: AtLeast0 = _key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    noise: AtLeast0 = _key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Part):
     """Evaluation."""
 
-    split: str = _key("test", "split that is measured: train, val or test")
-    bootstrap: int = _key(1000, "resamples of the identities for the 95 % intervals")
-    spaces: list[str] = _key([], "face encoders to measure in besides dlib; empty = all that the dataset holds")
-    trained_spaces: list[str] = _key(["dlib"], "face encoders that training has seen; the report says so")
+    split: SplitName = _key("test", "split that is measured: train, val or test")
+    bootstrap: Count = _key(1000, "resamples of the identities for the 95 % intervals")
+    spaces: list[Name] = _key([], "face encoders to measure in besides dlib; empty = all that the dataset holds")
+    trained_spaces: list[Name] = _key(["dlib"], "face encoders that training has seen; the report says so")
     inception: str = _key("", "inception-2015-12-05.pt, of your own, for the FID; empty = no FID")
-    guided_clips: int = _key(100, "clips that evaluate --guided takes at most; each is drawn 24 times")
+    guided_clips: Count = _key(100, "clips that evaluate --guided takes at most; each is drawn 24 times")
     allow_leak: bool = _key(False, "measure although test and train overlap; the report names it")
 
 
@@ -195,12 +253,12 @@ def load(path: Path | None = None) -> Config:
         raise UserError(f"The configuration {path} cannot be read ({error.strerror}).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"The configuration {path} is not valid TOML: {error}.") from None
-    known = {part.name: part.default_factory for part in parts()}
+    known: dict[str, Any] = {part.name: part.default_factory for part in parts()}
     values: dict[str, Any] = {}
     for name, table in data.items():
         if name not in known or not isinstance(table, dict):
             raise UserError(f"{path}: unknown part [{name}]; the parts are {', '.join(known)}.")
-        values[name] = _read_part(path, name, known[name](), table)  # type: ignore[operator]
+        values[name] = _read_part(path, name, known[name], table)
     return Config(**values, folder=path.parent)
 
 
@@ -225,41 +283,59 @@ def part_default(part: Field[Any]) -> Any:
     return part.default_factory()  # type: ignore[operator]
 
 
-def _read_part(path: Path, name: str, default: Any, table: dict[str, Any]) -> Any:
-    keys = {f.name: f for f in fields(default)}
-    for key, value in table.items():
+def _read_part(path: Path, name: str, kind: type[Part], table: dict[str, Any]) -> Part:
+    keys = get_type_hints(kind)
+    for key in table:
         if key not in keys:
             raise UserError(f"{path}: unknown key {key!r} in [{name}]; the keys are {', '.join(keys)}.")
-        wanted = type(getattr(default, key))
-        numbers = keys[key].type == "list[float]"
-        if numbers and isinstance(value, list) and value and all(type(v) in (int, float) for v in value):
-            table[key] = [float(v) for v in value]
-        elif numbers:
-            raise UserError(f"{path}: [{name}] {key} must be a list of numbers, not {json.dumps(value, default=str)}.")
-        elif wanted is float and type(value) is int:
-            table[key] = float(value)
-        elif type(value) is not wanted:
-            raise UserError(f"{path}: [{name}] {key} must be {wanted.__name__}, not {json.dumps(value, default=str)}.")
-    part = replace(default, **table)
-    check(name, part)
-    return part
+    try:
+        return kind(**table)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
-def check(name: str, part: Any) -> None:
-    """Raises UserError for a number of the part `name` that is out of its range."""
-    for key in fields(part):
-        value, least, most, above = (getattr(part, key.name), *(key.metadata[k] for k in ("least", "most", "above")))
-        if isinstance(value, float) and not math.isfinite(value):
-            wanted = "a number"
-        elif above is not None and value <= above:
-            wanted = f"more than {above}"
-        elif most is not None and not least <= value <= most:
-            wanted = f"from {least} to {most}"
-        elif least is not None and value < least:
-            wanted = f"at least {least}"
-        else:
-            continue
-        raise UserError(f"[{name}] {key.name} = {value} must be {wanted}.")
+def _wrong(key: str, value: Any, kind: Any) -> str:
+    """What is wrong with a value, as a sentence without its end; empty if nothing is."""
+    several = value if isinstance(value, list) else []
+    if any(isinstance(number, float) and not math.isfinite(number) for number in several or [value]):
+        return f"{key} = {value} must be {'numbers' if several else 'a number'}"
+    for number, one in enumerate(several):
+        if one in several[:number]:
+            return f"{key} names {json.dumps(one, default=str)} twice"
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        word, limits = _wanted(inspect.type_info(kind))
+        if limits and (type(value) is int or (type(value) is float and word == "float")):
+            return f"{key} = {value} must be {limits}"
+        return f"{key} must be {word}, not {json.dumps(value, default=str)}"
+    return ""
+
+
+def _wanted(kind: Any) -> tuple[str, str]:
+    """What a type takes, and the range of its numbers, in words."""
+    match kind:
+        case inspect.ListType():
+            word, limits = _wanted(kind.item_type)
+            word = {"float": "numbers", "int": "whole numbers", "str": "strings", "a name": "names"}.get(
+                word, word.removeprefix("one of ")
+            )
+            more = ["one or more"] * bool(kind.min_length) + [f"each {limits}"] * bool(limits)
+            return f"a list of {word}" + (f" ({', '.join(more)})" if more else ""), ""
+        case inspect.LiteralType():
+            return f"one of {', '.join(map(str, kind.values))}", ""
+        case inspect.BoolType():
+            return "bool", ""
+        case inspect.StrType():
+            return "a name" if kind.min_length else "str", ""
+    ranges = [f"a multiple of {kind.multiple_of}"] if kind.multiple_of else []
+    if kind.le is not None:
+        ranges.append(f"from {kind.ge:g} to {kind.le:g}" if kind.le < 1e6 else f"from {kind.ge} to {kind.le}")
+    elif kind.ge is not None:
+        ranges.append(f"at least {kind.ge:g}")
+    elif kind.gt is not None:
+        ranges.append(f"more than {kind.gt:g}")
+    return "int" if isinstance(kind, inspect.IntType) else "float", " and ".join(ranges)
 
 
 def write_default(path: Path) -> None:

@@ -276,8 +276,6 @@ def test_what_the_user_can_mend(database: Path, pairs: list[Pair], tmp_path: Pat
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be written \(.*\); give another"):
         evaluate(database, {}, "test", tmp_path / "file")
-    with pytest.raises(UserError, match="one resample or more"):
-        evaluate(database, {}, "test", out, quick(0))
     with pytest.raises(UserError, match=r"no faces of 'uniface:arcface'; add it to \[faces\] encoders"):
         evaluate(database, {}, "test", out, Evaluate(spaces=["uniface:arcface"]))
     Dataset(tmp_path / "new.db", create=True).close()

@@ -81,7 +81,7 @@ def test_data_that_is_not_there_is_refused(
     for voices, sentence in (
         ('["wespeaker/x"]', "no rows of 'wespeaker/x'"),
         ('["acoustics"]', "a speaker encoder first"),
-        ("[]", "a speaker encoder first"),
+        ("[]", "voices must be a list of names (one or more), not []"),
     ):
         assert sentence in refusal(capsys, dataset, tmp_path, f"voices = {voices}", "prior")
     refused = refusal(capsys, dataset, tmp_path, "decoder_size = 256", "decoder")

@@ -30,11 +30,8 @@ def run(options: argparse.Namespace) -> None:
 def everything(config: Config, workers: int) -> None:
     """Every arrow, from ds2f.toml; each does only what is missing."""
     from ds2f.evaluation.run import refuse_leaks
-    from ds2f.training.start import TRAIN
 
     paths = config.paths
-    if unknown := set(config.train.models) - set(TRAIN):
-        raise UserError(f"[train] models: there is no {min(unknown)!r}; choose of {', '.join(TRAIN)}.")
     if not paths.videos:
         raise UserError("[paths] videos in ds2f.toml is empty; name the folders of videos there (see: ds2f init).")
     database, runs = config.path(paths.database), config.path(paths.runs)

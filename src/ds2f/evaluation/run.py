@@ -63,7 +63,6 @@ def evaluate(
     way from picture to vectors; restorer: for guided mode, which is left out without. Raises UserError for what the
     user can mend.
     """
-    _check(settings)
     make_folder(out)
     model = IdentityAttributes()
     inception = Inception(Path(settings.inception)) if settings.inception else None
@@ -109,13 +108,6 @@ def refuse_leaks(database: Path, split: str) -> None:
     """Raises UserError if the split shares people, videos or files with train."""
     with Dataset(database) as data:
         _refuse(leaks(data, split), False)
-
-
-def _check(settings: Evaluate) -> None:
-    if settings.bootstrap < 1:
-        raise UserError(f"The bootstrap needs one resample or more, not {settings.bootstrap}; leave it at 1000.")
-    if settings.guided_clips < 1:
-        raise UserError(f"Guided mode needs one clip or more, not {settings.guided_clips}; leave guided_clips at 100.")
 
 
 def _refuse(found: Sequence[str], allowed: bool) -> None:

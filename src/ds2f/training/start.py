@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ds2f import __version__
-from ds2f.config import Train, check
+from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation.attributes import measure_attributes
@@ -55,9 +55,8 @@ def train_decoder(database: Path, runs: Path, settings: Train, progress: Progres
 def decoder_job(database: Path, runs: Path, settings: Train, sample: bool = False) -> Job:
     """sample: with the faces of the validation split alone, to look at what a step needs.
 
-    Raises UserError for what cannot work: sizes, splits without faces, another shape of decoder to start from.
+    Raises UserError for what cannot work: splits without faces, another shape of decoder to start from.
     """
-    _check_decoder(settings)
     device = own_device(store.pick_device(settings.device))
     batch, total = settings.decoder_batch, settings.decoder_images
     options = _options(runs / "decoder", settings, device, batch, total, settings.decoder_lr)
@@ -134,16 +133,6 @@ def _faces(
     """Those of the validation split and of train; of the validation split alone for a sample."""
     held_out = load_faces(dataset, "val", size, voices, languages)
     return held_out, held_out if sample else load_faces(dataset, "train", size, voices, languages)
-
-
-def _check_decoder(settings: Train) -> None:
-    size, patch = settings.decoder_size, settings.decoder_patch
-    if patch and size % patch:
-        raise UserError(f"[train] decoder_patch = {patch} must divide decoder_size = {size}, or be 0.")
-    if settings.decoder_size % 8 or not 16 <= settings.decoder_size <= 256:
-        raise UserError(f"[train] decoder_size = {settings.decoder_size} must be a multiple of 8 from 16 to 256.")
-    if settings.decoder_width % 64 or settings.decoder_width < 64:
-        raise UserError(f"[train] decoder_width = {settings.decoder_width} must be a multiple of 64.")
 
 
 def train_prior(database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
@@ -241,7 +230,6 @@ def train_alignment(database: Path, runs: Path, settings: Train, progress: Progr
 
 
 def _options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
-    check("train", settings)
     if not 1 <= settings.accumulate <= batch or launched() > batch:
         raise UserError(
             f"[train] accumulate = {settings.accumulate}: a batch of {batch} can be split into 1 to {batch} parts, and "
