@@ -39,8 +39,8 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.voices import VoiceInputs
-from ds2f.speech2face.model import PRIOR_STEPS, WISH_STRENGTH
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.imagine import PRIOR_STEPS, WISH_STRENGTH
+from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import LoneFaces, Looks, PairData, load_lone_faces, load_pairs
 from ds2f.training.prior import PriorTask
@@ -49,7 +49,7 @@ from ds2f.voice.encode import VoiceEncoder
 
 FOLDS = 5
 DRAWS = 4
-TEMPERATURE, GUIDANCE = Settings.temperature, Settings.voice_guidance
+TEMPERATURE, GUIDANCE = SamplingSettings.temperature, SamplingSettings.voice_guidance
 FITTED: dict[tuple[int, int, bool], Prior] = {}  # variants that differ in what is told share a flow
 
 

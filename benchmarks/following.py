@@ -27,8 +27,9 @@ from ds2f.face.dlib_resnet import network_file
 from ds2f.face.dlib_torch import load_dlib
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior
-from ds2f.speech2face.completion import identities_of
-from ds2f.speech2face.model import PRIOR_STEPS, Speech2Face
+from ds2f.speech2face.imagine import PRIOR_STEPS
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.restore import identities_of
 from ds2f.training.prior import FOLDS, folds
 
 SPLITS = ("train", "val")
@@ -101,7 +102,7 @@ def main() -> None:
         spread = [float(retrieval.l2(drawn[0], other).mean()) for other in (drawn[1], study.average[None])]
         _row(f"{weight:g} | {temperature:g}", np.mean([study.measure(one) for one in drawn], 0), *spread)
     for weight, temperature in (map(float, choice.split(",")) for choice in options.draw):
-        pictures = study.model.draw(study.draw(weight, temperature, 0), range(len(study.pairs)))
+        pictures = study.model.sample_images(study.draw(weight, temperature, 0), range(len(study.pairs)))
         _row(f"{weight:g}, pictures | {temperature:g}", study.measure(identities_of(pictures, study.dlib)))
     for folder in options.images:
         files, look = find_pictures(folder, study.pairs), embedder(["dlib"])

@@ -20,7 +20,7 @@ from ds2f.config import Config, with_recipe
 from ds2f.models import store
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.start import decoder_config
 
 REPEATS = 5
@@ -36,7 +36,7 @@ def untrained(recipe: str) -> Speech2Face:
         store.save(folder, Decoder(replace(config, few_steps=4)), {"teacher": store.digest(folder, "decoder")})
         model = Speech2Face.from_pretrained(folder, device="cpu")
         print(f"{recipe}: {sum(p.numel() for p in model.decoder.parameters()) / 1e6:.1f} M parameters")
-        model.generate(model.prior.voice_mean.numpy()[None], [0])  # reads all of the folder
+        model.sample_faces(model.prior.voice_mean.numpy()[None], [0])  # reads all of the folder
     return model
 
 
@@ -53,13 +53,17 @@ def main() -> None:
         model = Speech2Face.from_pretrained(options.model, device="cpu", size=options.size)
     voices = model.prior.voice_mean.numpy()[None].repeat(8, 0)
     print(f"{torch.get_num_threads()} threads, {model.size} px")
-    ways = {"as by default": Settings(), "4 steps": Settings(steps=4), "10 steps": Settings(fast=False)}
+    ways = {
+        "as by default": SamplingSettings(),
+        "4 steps": SamplingSettings(steps=4),
+        "10 steps": SamplingSettings(fast=False),
+    }
     for way, settings in ways.items():
-        model.generate(voices[:1], [0], settings)
+        model.sample_faces(voices[:1], [0], settings)
         for count in (1, 8):
             started = time.perf_counter()
             for _ in range(REPEATS):
-                model.generate(voices[:count], range(count), settings)
+                model.sample_faces(voices[:count], range(count), settings)
             seconds = (time.perf_counter() - started) / REPEATS / count
             print(f"{way}, {count} at once: {seconds:.3f} s per face", flush=True)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")

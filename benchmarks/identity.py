@@ -19,7 +19,7 @@ from ds2f.evaluation import retrieval
 from ds2f.face.dlib_resnet import DlibResNet
 from ds2f.face.mtcnn import MTCNN
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.settings import SamplingSettings
 
 
 def main() -> None:
@@ -40,10 +40,10 @@ def main() -> None:
     mean = model.prior.identity_mean.numpy()
     chosen = np.random.default_rng(0).choice(len(rows), min(options.faces, len(rows)), replace=False)
     print(f"{len(chosen)} of the {len(rows)} faces of {options.split}")
-    ways = {"as by default": Settings()}
-    ways |= {f"guidance {g:g}": Settings(steps=options.steps, guidance=g, fast=False) for g in options.guidance}
+    ways = {"as by default": SamplingSettings()}
+    ways |= {f"guidance {g:g}": SamplingSettings(steps=options.steps, guidance=g, fast=False) for g in options.guidance}
     for way, settings in ways.items():
-        faces = model.draw(gallery[chosen], [int(i) for i in chosen], settings)
+        faces = model.sample_images(gallery[chosen], [int(i) for i in chosen], settings)
         places, likeness, faceless = [], [], 0
         for i, face in zip(chosen, faces, strict=True):
             large = cv2.resize(face, (256, 256), interpolation=cv2.INTER_CUBIC)

@@ -29,24 +29,24 @@ from ds2f.io.images import to_uint8
 from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
-from ds2f.speech2face.completion import identities_of
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings, guidance_of
+from ds2f.speech2face.restore import identities_of
+from ds2f.speech2face.settings import SamplingSettings, guidance_of
 from ds2f.training.likeness import Likeness
 
 BATCH = 16
 WEIGHTS = (1.25, 1.5, 2.0)
 VARIANTS = {
-    "multistep, 4 steps": Settings(steps=4),
-    "multistep, 6 steps": Settings(steps=6),
-    "multistep, 10 steps": Settings(fast=False),
-    "multistep, 20 steps": Settings(steps=20),
-    "10 steps, guidance 1": Settings(guidance=1.0),
-    "10 steps, guidance 1.5": Settings(guidance=1.5),
-    "10 steps, guidance 3": Settings(guidance=3.0),
-    "10 steps, noise 1": Settings(noise=1.0, fast=False),
-    "fast decoder": Settings(),
-    "fast decoder, noise 1": Settings(noise=1.0),
+    "multistep, 4 steps": SamplingSettings(steps=4),
+    "multistep, 6 steps": SamplingSettings(steps=6),
+    "multistep, 10 steps": SamplingSettings(fast=False),
+    "multistep, 20 steps": SamplingSettings(steps=20),
+    "10 steps, guidance 1": SamplingSettings(guidance=1.0),
+    "10 steps, guidance 1.5": SamplingSettings(guidance=1.5),
+    "10 steps, guidance 3": SamplingSettings(guidance=3.0),
+    "10 steps, noise 1": SamplingSettings(noise=1.0, fast=False),
+    "fast decoder": SamplingSettings(),
+    "fast decoder, noise 1": SamplingSettings(noise=1.0),
 }
 
 
@@ -69,12 +69,12 @@ def main() -> None:
     print("| | Fréchet | kernel x1000 | precision | recall | likeness | dots | s per face |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     print(_row("the real faces themselves", told, others, told, judge), flush=True)
-    plain = _fine(model.draw(told, range(len(told)), Settings(fast=False)))
+    plain = _fine(model.sample_images(told, range(len(told)), SamplingSettings(fast=False)))
     for name, settings in VARIANTS.items():
         if options.only not in name:
             continue
         started = time.perf_counter()
-        pictures = model.draw(told, range(len(told)), settings)
+        pictures = model.sample_images(told, range(len(told)), settings)
         seconds = (time.perf_counter() - started) / len(told)
         dots = _dots(_fine(pictures), plain)
         print(_row(name, identities_of(pictures, judge.network), others, told, judge, dots, seconds), flush=True)
@@ -93,7 +93,7 @@ def _autoguided(decoder: Decoder, weak: Decoder, told: np.ndarray, weight: float
     """x̂ = x̂_weak(c) + w (x̂(c) − x̂_weak(c)) at the times of guidance."""
     if not torch.equal(decoder.image_mean, weak.image_mean) or not torch.equal(decoder.image_std, weak.image_std):
         sys.exit("The older decoder has another mean face: its predictions mean something else.")
-    start, end = guidance_of(Settings()).start, guidance_of(Settings()).end
+    start, end = guidance_of(SamplingSettings()).start, guidance_of(SamplingSettings()).end
     pictures = []
     for first in range(0, len(told), BATCH):
         rows = torch.from_numpy(told[first : first + BATCH]).float()
@@ -109,8 +109,8 @@ def _autoguided(decoder: Decoder, weak: Decoder, told: np.ndarray, weight: float
         seeds = range(first, first + len(rows))
         noise = torch.cat([torch.randn(1, 3, decoder.config.size, decoder.config.size,
                                        generator=torch.Generator().manual_seed(seed)) for seed in seeds])  # fmt: skip
-        noise = Settings.noise * decoder.config.noise * noise
-        pictures.append(to_uint8(decoder.denormalise(multistep(predict, noise, Settings.steps))))
+        noise = SamplingSettings.noise * decoder.config.noise * noise
+        pictures.append(to_uint8(decoder.denormalise(multistep(predict, noise, SamplingSettings.steps))))
     return np.concatenate(pictures)
 
 

@@ -120,7 +120,9 @@ def main() -> None:
 
 def draw_faces(count: int, seed: int) -> np.ndarray:
     """Faces of nobody, (count, size, size, 3) uint8 RGB, from the model that ships with ds2f."""
-    return np.stack([np.asarray(face.image) for face in Speech2Face.from_pretrained().imagine(count=count, seed=seed)])
+    return np.stack(
+        [np.asarray(face.image) for face in Speech2Face.from_pretrained().sample_unconditional(count=count, seed=seed)]
+    )
 
 
 def speak(voice: Voice) -> np.ndarray:

@@ -12,23 +12,26 @@ Importing the package is light on purpose: torch and the rest are imported with 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from ds2f._renamed import OldModules, old_names
 
 if TYPE_CHECKING:
     from ds2f.errors import ItemError, UserError
     from ds2f.speech2face.describe import Belief, VoiceDescription
     from ds2f.speech2face.model import Speech2Face
-    from ds2f.speech2face.settings import Settings
+    from ds2f.speech2face.settings import SamplingSettings
     from ds2f.types import GeneratedFace
 
 __version__ = "0.1.0"
-__all__ = ["Belief", "GeneratedFace", "ItemError", "Settings", "Speech2Face", "UserError", "VoiceDescription"]
+__all__ = ["Belief", "GeneratedFace", "ItemError", "SamplingSettings", "Speech2Face", "UserError", "VoiceDescription"]
 
 _HOMES = {
     "speech2face.describe": ("Belief", "VoiceDescription"),
     "errors": ("ItemError", "UserError"),
     "speech2face.model": ("Speech2Face",),
-    "speech2face.settings": ("Settings",),
+    "speech2face.settings": ("SamplingSettings",),
     "types": ("GeneratedFace",),
 }
 
@@ -37,4 +40,7 @@ def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(f"ds2f.{home}"), name)
-    raise AttributeError(f"module 'ds2f' has no attribute {name!r}")
+    return old_names(__name__, above=4)(name)
+
+
+sys.meta_path.append(OldModules)  # finds what is imported by its name of before

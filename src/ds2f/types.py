@@ -226,15 +226,13 @@ class Wish:
 
     age: years; gender: one of GENDERS; ethnicity: one of ETHNICITIES, only ever somebody's explicit choice;
     guide: (height, width, 3) uint8 RGB, a blurred, pixelated or small picture, aligned by the face that is found in it,
-    or else taken to be a canonical crop; guide_level: how much of it is lost, in [0, 1], see `models.guide`; None = let
-    the decoder judge; language: ISO 639-1 code of what is spoken.
+    or else taken to be a canonical crop; language: ISO 639-1 code of what is spoken.
     """
 
     age: float | None = None
     gender: str | None = None
     ethnicity: str | None = None
     guide: np.ndarray | None = None
-    guide_level: float | None = None
     language: str | None = None
 
     @property

@@ -19,7 +19,6 @@ from ds2f.demo.run import samples
 from ds2f.errors import UserError
 from ds2f.evaluation import guided
 from ds2f.evaluation.bootstrap import Bootstrap
-from ds2f.evaluation.embed import Progress
 from ds2f.evaluation.guided import Restorer, spoil
 from ds2f.evaluation.restoration import psnr
 from ds2f.evaluation.results import Restoration
@@ -29,7 +28,8 @@ from ds2f.face.attributes import IdentityAttributes
 from ds2f.io.media import decode
 from ds2f.models.guide import DEGRADATIONS, named
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.settings import SamplingSettings
+from ds2f.types import Progress
 from helpers import tiny_decoder
 
 CLIPS = 3
@@ -121,7 +121,7 @@ def test_a_run_that_was_stopped_goes_on(
     bootstrap = Bootstrap([str(i) for i in clips], 20)
 
     def run(seed: int, progress: Progress | None) -> tuple[Restoration, ...]:
-        restorer = Restorer(model, Settings(steps=1), seed, progress)
+        restorer = Restorer(model, SamplingSettings(steps=1), seed, progress)
         with Dataset(home / "dataset.db") as data:
             return restorer.measure(data, "test", subjects, clips, bootstrap, tmp_path).measures
 
@@ -146,8 +146,8 @@ def test_what_loses_nothing_scores_full_marks(
 
     monkeypatch.setattr(guided, "DEGRADATIONS", {"pixelate": unchanged})
     large = Speech2Face.from_pretrained(device="cpu", size=64)
-    monkeypatch.setattr(large, "draw", lambda *args, guides, **kwargs: guides)
-    restorer = Restorer(large, Settings(), 0)
+    monkeypatch.setattr(large, "sample_images", lambda *args, guides, **kwargs: guides)
+    restorer = Restorer(large, SamplingSettings(), 0)
     found = evaluate(home / "dataset.db", {}, "test", tmp_path, SETTINGS, restorer=restorer).guided
     for row in found:
         assert (row.psnr.value, row.ssim.value) == (100, pytest.approx(1))
@@ -169,7 +169,7 @@ def test_spoilt_pictures_lose_more_the_higher_the_level(kind: str) -> None:
 def test_what_the_user_can_mend(home: Path, model: Speech2Face, tmp_path: Path) -> None:
     plain = Speech2Face(model.prior, tiny_decoder(), model.folder, torch.device("cpu"))
     with pytest.raises(UserError, match="completes no pictures; leave --guided out"):
-        Restorer(plain, Settings())
+        Restorer(plain, SamplingSettings())
 
 
 def test_another_model_can_be_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import ds2f
-from ds2f import ItemError, Settings, Speech2Face, UserError
+from ds2f import ItemError, SamplingSettings, Speech2Face, UserError
 from ds2f.demo.run import samples
 from ds2f.io.media import decode
 from ds2f.types import AGE_BINS, GENDERS, SAMPLE_RATE
@@ -55,15 +55,15 @@ def test_faces_of_a_path_of_bytes_and_of_an_array_are_the_same(model: Speech2Fac
 
 def test_sound_of_other_rates_types_and_channels(model: Speech2Face) -> None:
     sound = decode(CLIPS[0], frames=0).audio
-    voice = model.listen((sound, SAMPLE_RATE))
+    voice = model.embed_voice((sound, SAMPLE_RATE))
     doubled = np.repeat(sound, 3)  # 48 kHz, roughly
     kinds = [(doubled, 48_000), (np.stack([sound, sound], 1), SAMPLE_RATE)]
     kinds += [((sound * 32767).astype(np.int16), SAMPLE_RATE), (((sound + 1) * 127.5).astype(np.uint8), SAMPLE_RATE)]
     for kind in kinds:
-        assert float(model.listen(kind) @ voice) > 0.9
+        assert float(model.embed_voice(kind) @ voice) > 0.9
     for wrong in ((np.stack([sound, sound]), SAMPLE_RATE), (np.array(["a"]), SAMPLE_RATE), (sound, 0)):
         with pytest.raises(ItemError, match="sound must be numbers"):
-            model.listen(wrong)
+            model.embed_voice(wrong)
 
 
 def test_a_batch_gives_each_voice_its_own_faces(model: Speech2Face) -> None:
@@ -114,13 +114,13 @@ def test_a_number_means_the_same_as_the_weights_it_stands_for(taught: Speech2Fac
         ({"gender": "martian"}, "gender 'martian' is not known; choose one of male, female"),
         ({"ethnicity": "green"}, "ethnicity 'green'"),
         ({"guide": "nowhere.png"}, "guide nowhere.png cannot be used"),
-        ({"guide": np.zeros((8, 8))}, "uint8 is wanted"),
+        ({"guide": np.zeros(8)}, "uint8 RGB is wanted"),
         ({"guide": b"text"}, "not a picture"),
         ({"count": 0}, "at least 1"),
         ({"steps": 0}, "at least 1"),
         ({"guidance": {"taste": 2.0}}, "no guidance of 'taste'"),
         ({"guidance": -1.0}, "at least 0"),
-        ({"settings": Settings(sampler="none")}, "no sampler 'none'"),
+        ({"settings": SamplingSettings(sampler="none")}, "no sampler 'none'"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(model: Speech2Face, wrong: dict[str, object], sentence: str) -> None:
@@ -154,8 +154,8 @@ def test_a_saved_face_says_how_it_was_made_and_nothing_of_who(model: Speech2Face
 
 def test_previews_grow_into_the_picture(model: Speech2Face) -> None:
     seen: list[np.ndarray] = []
-    voices = model.listen(CLIPS[0])[None].repeat(2, 0)
-    faces = model.generate(voices, [0, 1], Settings(steps=4), preview=seen.append)
+    voices = model.embed_voice(CLIPS[0])[None].repeat(2, 0)
+    faces = model.sample_faces(voices, [0, 1], SamplingSettings(steps=4), preview=seen.append)
     assert [shown.shape for shown in seen] == [(2, model.size, model.size, 3)] * 4
     end = np.stack([np.array(face.image) for face in faces]).astype(int)
     distances = [np.abs(shown - end).mean() for shown in seen]

@@ -14,11 +14,12 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Plan
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
+from ds2f.demo.run import samples
 from ds2f.errors import UserError
 from ds2f.io.media import encode_webp
 from ds2f.models.store import load_decoder
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.settings import SamplingSettings
 from ds2f.speech2face.wishes import make_wish
 from ds2f.training.decoder import load_faces
 from ds2f.training.start import train_decoder, train_fast_decoder, train_prior
@@ -71,13 +72,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Speech2Face:
 
 
 def colour(
-    model: Speech2Face, first: float | None, second: float | None, settings: Settings, **wish: str
+    model: Speech2Face, first: float | None, second: float | None, settings: SamplingSettings, **wish: str
 ) -> np.ndarray:
     """Mean colour of eight faces drawn by the voice itself: (3,)."""
     parts = {"campplus-frames": (first, 256), OTHER: (second, 12)}
     heard = {name: None if v is None else np.full(d, v, np.float32) for name, (v, d) in parts.items()}
-    voices = np.repeat(model.voices([heard]), 8, 0)
-    drawn = model.draw(None, range(8), settings, wish=make_wish(**wish), voices=model.told(voices))
+    voices = np.repeat(model.voice_inputs([heard]), 8, 0)
+    drawn = model.sample_images(
+        None, range(8), settings, wish=make_wish(**wish), voice_conditions=model.voice_conditions(voices)
+    )
     return np.asarray(drawn.mean((0, 1, 2)))
 
 
@@ -92,7 +95,7 @@ def test_what_is_stored_becomes_conditions(model: Speech2Face) -> None:
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_each_encoder_moves_its_colour_and_no_other(model: Speech2Face, fast: bool) -> None:
-    settings = Settings(fast=fast)
+    settings = SamplingSettings(fast=fast)
     base, red, green = (colour(model, *v, settings) for v in ((-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0)))
     assert model.details(settings)["fast"] == fast
     assert red[0] - base[0] > 80
@@ -102,10 +105,10 @@ def test_each_encoder_moves_its_colour_and_no_other(model: Speech2Face, fast: bo
 
 
 def test_one_encoder_alone_is_enough_and_has_its_own_weight(model: Speech2Face) -> None:
-    assert colour(model, 1.0, None, Settings())[0] > 150
-    assert colour(model, None, 1.0, Settings())[1] > 150
+    assert colour(model, 1.0, None, SamplingSettings())[0] > 150
+    assert colour(model, None, 1.0, SamplingSettings())[1] > 150
     little, much = (
-        colour(model, 1.0, 0.5, Settings(guidance={"voice": 1.0, "voice:wespeaker/v2_1": weight}))
+        colour(model, 1.0, 0.5, SamplingSettings(guidance={"voice": 1.0, "voice:wespeaker/v2_1": weight}))
         for weight in (0.0, 3.0)
     )
     assert much[1] - little[1] > 3 * abs(much[0] - little[0])
@@ -115,20 +118,20 @@ def test_one_encoder_alone_is_enough_and_has_its_own_weight(model: Speech2Face) 
 def test_only_who_hears_a_recording_must_say_where_the_encoder_lies(model: Speech2Face) -> None:
     sound = (np.zeros(16000, np.float32), 16000)
     with pytest.raises(UserError, match=r"hears wespeaker/v2.1; say where it lies in \[audio\] encoders"):
-        model.hear(sound)
+        model.encode_voice(sound)
     told = Audio(encoders=["campplus-frames", "wespeaker:v2.1.onnx"])
     with pytest.raises(UserError, match=r"no speaker encoder at v2\.1\.onnx"):
-        Speech2Face.from_pretrained(model.folder, device="cpu", audio=told).hear(sound)
+        Speech2Face.from_pretrained(model.folder, device="cpu", audio=told).encode_voice(samples() / "person-1.mp4")
 
 
 def test_the_language_is_a_wish_that_is_drawn(model: Speech2Face) -> None:
-    german, english = (colour(model, 1.0, 1.0, Settings(), language=code) for code in ("de", "en"))
+    german, english = (colour(model, 1.0, 1.0, SamplingSettings(), language=code) for code in ("de", "en"))
     assert german[2] - english[2] > 60
     with pytest.raises(UserError, match="knows the languages de, en, not 'fr'"):
-        colour(model, 1.0, 1.0, Settings(), language="fr")
+        colour(model, 1.0, 1.0, SamplingSettings(), language="fr")
     shipped = Speech2Face.from_pretrained(device="cpu")
-    with pytest.raises(UserError, match="cannot be told language"):
-        shipped.generate(np.zeros((1, 512), np.float32), [0], wish=make_wish(language="en"))
+    with pytest.raises(UserError, match="cannot be conditioned on language"):
+        shipped.sample_faces(np.zeros((1, 512), np.float32), [0], wish=make_wish(language="en"))
 
 
 def test_acoustics_that_could_not_be_measured_are_taken_as_average(dataset: Dataset) -> None:

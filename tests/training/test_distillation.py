@@ -16,7 +16,7 @@ from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.distillation import DistillationTask, heard_identities
 from ds2f.training.loop import Options, train
@@ -103,25 +103,30 @@ def test_a_model_draws_with_the_fast_decoder_that_its_own_decoder_taught(
     store.save(tmp_path, Prior(PriorConfig({"campplus-frames": 12}, width=32, depth=1)), {})
     identities = made_up_faces(3, 2).of("identity").numpy()
 
-    def drawn(settings: Settings) -> tuple[np.ndarray, int, bool]:
+    def drawn(settings: SamplingSettings) -> tuple[np.ndarray, int, bool]:
         """Pictures, steps they took, and what their details say of the fast decoder."""
         model, seen = Speech2Face.from_pretrained(tmp_path, device="cpu"), []
-        pictures = model.draw(identities, [1, 2, 3], settings, lambda *done: seen.append(done))
+        pictures = model.sample_images(identities, [1, 2, 3], settings, lambda *done: seen.append(done))
         return pictures, len(seen), model.details(settings)["fast"]
 
-    slow = drawn(Settings())
+    slow = drawn(SamplingSettings())
     assert slow[1:] == (10, False), "there is no fast decoder yet"
     faces = made_up_faces(64, 1)
     student = DistillationTask(teacher, faces, faces, CPU, steps=4).model
     store.save(tmp_path, student, {"teacher": store.digest(tmp_path, "decoder")})
-    quick = drawn(Settings())
+    quick = drawn(SamplingSettings())
     assert quick[1:] == (4, True)
     assert quick[0].shape == (3, SIZE, SIZE, 3)
     assert (quick[0] != slow[0]).any()
-    for asked in (Settings(fast=False), Settings(guidance=1.0), Settings(steps=6), Settings(sampler="heun")):
+    for asked in (
+        SamplingSettings(fast=False),
+        SamplingSettings(guidance=1.0),
+        SamplingSettings(steps=6),
+        SamplingSettings(sampler="heun"),
+    ):
         assert drawn(asked)[1:] == (asked.steps, False), "it was not taught that"
-    np.testing.assert_array_equal(drawn(Settings(fast=False))[0], slow[0])
+    np.testing.assert_array_equal(drawn(SamplingSettings(fast=False))[0], slow[0])
 
     store.save(tmp_path, tiny_decoder(), {})
-    assert drawn(Settings())[1:] == (10, False)
+    assert drawn(SamplingSettings())[1:] == (10, False)
     assert "was taught by another decoder" in caplog.text

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,12 +87,3 @@ def test_what_has_no_sound_says_so(tmp_path: Path) -> None:
 def test_an_encoder_that_nobody_described_is_refused_by_name() -> None:
     with pytest.raises(UserError, match=r"hears ecapa; say where it lies in \[audio\] encoders"):
         VoiceEncoder(AUDIO, names=["ecapa"]).encode((tone(1.0), SAMPLE_RATE))
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [("Recording", "Recording"), ("Listener", "VoiceEncoder"), ("Heard", "EncodedVoice")]
-)
-def test_names_of_the_last_version_work_and_warn(old: str, new: str) -> None:
-    listener, encode = (importlib.import_module(f"ds2f.voice.{name}") for name in ("listener", "encode"))
-    with pytest.warns(DeprecationWarning, match=rf"ds2f\.voice\.encode\.{new}"):
-        assert getattr(listener, old) is getattr(encode, new)

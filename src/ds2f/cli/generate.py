@@ -14,7 +14,7 @@ from ds2f.errors import UserError
 if TYPE_CHECKING:
     from ds2f.config import Config
     from ds2f.speech2face.model import Speech2Face
-    from ds2f.speech2face.settings import Settings
+    from ds2f.speech2face.settings import SamplingSettings
     from ds2f.types import Wish
 
 
@@ -117,18 +117,13 @@ def generate_dataset(database: Path, split: str, folder: Path, config: Config, d
     out.print(f"{len(written.faces):,} faces in {folder}, {number} per clip. They are imagined and identify nobody.")
 
 
-def load_model(config: Config, device: str) -> tuple[Speech2Face, Settings]:
+def load_model(config: Config, device: str) -> tuple[Speech2Face, SamplingSettings]:
     """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
     from ds2f.speech2face.model import Speech2Face
-    from ds2f.speech2face.settings import GUIDED, Settings, check
+    from ds2f.speech2face.settings import settings_of
 
     chosen = config.generate
-    guidance: float | dict[str, float] = chosen.guidance
-    if chosen.guide_guidance != 1.0:
-        guidance = {**dict.fromkeys(GUIDED[1:], chosen.guidance), "guide": chosen.guide_guidance}
-    names = ("steps", "voice_guidance", "temperature", "noise", "direct", "sampler", "fast")
-    settings = Settings(guidance=guidance, **{name: getattr(chosen, name) for name in names})
-    check(settings, chosen.count)
+    settings = settings_of(chosen)
     folder = model_folder(config)
     return Speech2Face.from_pretrained(folder, device=device, audio=config.audio, size=chosen.size or None), settings
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
+
+DIRECT = range(2**31)
+"""Seeds that PyTorch's generator takes as they are, `stream` in their lowest bit: on a CPU it reads 32 bits."""
 
 
 def uniform(generator: torch.Generator, *shape: int, to: torch.device | None = None) -> Tensor:
@@ -20,3 +26,18 @@ def normal(generator: torch.Generator, *shape: int, to: torch.device | None = No
 def whole(generator: torch.Generator, below: int, *shape: int, to: torch.device | None = None) -> Tensor:
     """As `uniform`, whole numbers from 0 to below − 1, int64."""
     return torch.randint(below, shape, generator=generator, device=generator.device).to(to or generator.device)
+
+
+def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.device) -> Tensor:
+    """Numbers from N(0, 1), (n, *shape) float32, each row from its own seed, any whole number: a row does not depend on
+    its neighbours. stream: 0 or 1, two kinds of noise of the same seeds. Drawn on the CPU, so that a seed means the
+    same on every device."""
+    return torch.stack([_row(int(seed), shape, stream) for seed in seeds]).to(to)
+
+
+def _row(seed: int, shape: tuple[int, ...], stream: int) -> Tensor:
+    if seed in DIRECT:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(2 * seed + stream))
+    # Beyond them PyTorch would repeat itself every 2^32; NumPy hashes whole numbers of any length.
+    generator = np.random.default_rng([stream, int(seed < 0), abs(seed)])
+    return torch.from_numpy(generator.standard_normal(shape, np.float32))

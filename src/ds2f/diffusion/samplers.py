@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,7 +16,8 @@ from torch import Tensor
 from ds2f.diffusion.flow import Predict, velocity
 from ds2f.types import Progress
 
-WARP = 1.5  # of the times; measured by benchmarks/samplers.py
+WARP = 1.5  # of the times; measured by benchmarks/sampling.py
+Sampler = Callable[[Predict, Tensor, int, Progress | None], Tensor]
 
 
 def times(steps: int) -> list[float]:
@@ -96,4 +98,4 @@ class Multistep:
         return r * z + (1 - r) * x + ((t - s) + (1 - t) * math.log(r)) * slope
 
 
-SAMPLERS = {"euler": euler, "heun": heun, "multistep": multistep}
+SAMPLERS: dict[str, Sampler] = {"euler": euler, "heun": heun, "multistep": multistep}

@@ -29,9 +29,10 @@ from ds2f.face.registry import load_embedder
 from ds2f.io.images import from_uint8, to_uint8, write_face
 from ds2f.io.media import decode_image, read_image
 from ds2f.models.guide import DEGRADATIONS, named
+from ds2f.speech2face.draw import BATCH
 from ds2f.speech2face.files import details_of, voices_of
-from ds2f.speech2face.model import BATCH, Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import SamplingSettings
 from ds2f.types import Progress, Source, Wish
 
 LEVELS = (0.0, 0.5, 1.0)
@@ -63,7 +64,9 @@ class Restorer:
     """Completes spoilt faces by a model, and measures what comes out. The faces are kept as files: a run that was
     stopped goes on."""
 
-    def __init__(self, model: Speech2Face, settings: Settings, seed: int = 0, progress: Progress | None = None) -> None:
+    def __init__(
+        self, model: Speech2Face, settings: SamplingSettings, seed: int = 0, progress: Progress | None = None
+    ) -> None:
         """seed: of the first clip's noise; progress: called with (faces drawn, in all). Raises UserError for a model
         whose decoder takes no guide."""
         if not model.decoder.config.guide:
@@ -119,10 +122,10 @@ class Restorer:
             rows = todo[start : start + BATCH]
             chosen = [seeds[i] for i in rows]
             if voices is None:
-                drawn = self.model.draw(None, chosen, self.settings, guides=spoilt[rows])
+                drawn = self.model.sample_images(None, chosen, self.settings, guides=spoilt[rows])
                 images = [Image.fromarray(face) for face in drawn]
             else:
-                faces = self.model.generate(voices[rows], chosen, self.settings, guides=spoilt[rows])
+                faces = self.model.sample_faces(voices[rows], chosen, self.settings, guides=spoilt[rows])
                 images = [face.image for face in faces]
             for i, image in zip(rows, images, strict=True):
                 write_face(files[i], image, made[i])

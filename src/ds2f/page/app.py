@@ -34,7 +34,7 @@ from ds2f.page.guard import Busy, Gate, Guard, Limits, Refused, read_body
 from ds2f.page.wanted import Wanted, as_text
 from ds2f.speech2face.describe import VoiceDescription
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.settings import DEFAULT
 from ds2f.types import GeneratedFace
 
 OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}
@@ -74,7 +74,7 @@ class Page:
             "fast": 0 if fast is None else fast.config.few_steps,
             "guide": self.model.decoder.config.guide,
             "limits": asdict(self.limits),
-            "defaults": asdict(Settings()),
+            "defaults": asdict(DEFAULT),
         }
         return JSONResponse(told)
 
@@ -95,9 +95,10 @@ class Page:
 
     def _heard(self, data: bytes) -> Response:
         with self.gate.turn:
-            heard = self.model.hear(data)
-            told = self.model.describe(heard)
-        return JSONResponse({"voice": as_text(self.model.voices([heard.voices])[0]), "description": _description(told)})
+            encoded = self.model.encode_voice(data)
+            described = self.model.describe(encoded)
+        voice = self.model.voice_inputs([encoded.voices])[0]
+        return JSONResponse({"voice": as_text(voice), "description": _description(described)})
 
     async def faces(self, request: Request) -> Response:
         wanted = Wanted.read(await read_body(request, self.limits), self.limits, self.model)
@@ -136,13 +137,13 @@ class Page:
                 )
             shown[:] = [_url(encode_webp(picture, 80), "webp") for picture in pictures]
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, note: str = "", /) -> None:
             say({"step": done, "of": total, "faces": list(shown)})
 
         voices = np.repeat(np.stack(wanted.voices), wanted.count, 0)
         seeds = [wanted.seed + i for i in range(wanted.count)] * len(wanted.voices)
-        settings = replace(Settings(), steps=wanted.steps, fast=wanted.fast, temperature=wanted.variety)
-        drawn = self.model.generate(voices, seeds, settings, progress, wanted.wish, preview)
+        settings = replace(DEFAULT, steps=wanted.steps, fast=wanted.fast, temperature=wanted.variety)
+        drawn = self.model.sample_faces(voices, seeds, settings, progress, wanted.wish, preview)
         say({"done": True, "faces": [_face(face) for face in drawn], "settings": drawn[0].details})
 
 

@@ -44,7 +44,7 @@ def serve(
 
     audio = replace(audio, max_seconds=min(audio.max_seconds, limits.seconds))
     loaded = Speech2Face.from_pretrained(model, device=device, audio=audio, size=size)
-    loaded.listener.check()
+    loaded.voice_encoder.check()
     own = host in LOOPBACK
     app = make_app(loaded, limits, LOCAL if own else ("*",))
     name = "127.0.0.1" if own else host

@@ -12,7 +12,7 @@ import numpy as np
 
 from ds2f.page.guard import Limits, Refused
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.settings import DEFAULT
 from ds2f.speech2face.wishes import make_wish
 from ds2f.types import Wish
 
@@ -27,7 +27,8 @@ def as_text(voice: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """voices: one or two, (dim,) float32; variety in [0, 1]: the temperature of the prior; fast: see `Settings`."""
+    """voices: one or two, (dim,) float32; variety in [0, 1]: the temperature of the prior; fast: see
+    `SamplingSettings`."""
 
     voices: tuple[np.ndarray, ...]
     count: int
@@ -57,9 +58,9 @@ class Wanted:
             tuple(_voice(text, model.prior.inputs.dim) for text in voices),
             int(_number(asked, "count", 4, 1, limits.count)),
             int(_number(asked, "seed", 0, 0, LARGEST_SEED)),
-            int(_number(asked, "steps", Settings.steps, 1, limits.steps)),
+            int(_number(asked, "steps", DEFAULT.steps, 1, limits.steps)),
             asked.get("fast", True) is True,
-            _number(asked, "variety", Settings.temperature, 0, 1),
+            _number(asked, "variety", DEFAULT.temperature, 0, 1),
             make_wish(
                 None if age is None else _number(asked, "age", 0, 0, 100),
                 gender,

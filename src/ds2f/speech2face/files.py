@@ -18,8 +18,9 @@ from ds2f.errors import ItemError, UserError
 from ds2f.io.images import NOTICE
 from ds2f.models.store import write_json, write_tensors
 from ds2f.speech2face import wishes
-from ds2f.speech2face.model import BATCH, Speech2Face
-from ds2f.speech2face.settings import Settings
+from ds2f.speech2face.draw import BATCH
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import SamplingSettings
 from ds2f.types import NO_WISH, Progress, Wish
 
 IDENTITIES = "identities.safetensors"
@@ -34,7 +35,7 @@ class Written:
 
 
 def from_files(
-    model: Speech2Face, inputs: Sequence[Path], out: Path, count: int, seed: int, settings: Settings,
+    model: Speech2Face, inputs: Sequence[Path], out: Path, count: int, seed: int, settings: SamplingSettings,
     wish: Wish = NO_WISH, progress: Progress | None = None,
 ) -> Written:  # fmt: skip
     """Write <stem>-<i>.png, `count` for each recording, and generation.json.
@@ -73,7 +74,7 @@ def from_files(
 
 
 def from_dataset(
-    model: Speech2Face, dataset: Dataset, split: str, out: Path, count: int, seed: int, settings: Settings,
+    model: Speech2Face, dataset: Dataset, split: str, out: Path, count: int, seed: int, settings: SamplingSettings,
     progress: Progress | None = None,
 ) -> Written:  # fmt: skip
     """`count` faces per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png; of
@@ -88,7 +89,7 @@ def from_dataset(
     voices = voices_of(model, dataset, split, pairs).repeat(count, axis=0)
     told = _told(model, dataset, split, pairs, count) if settings.direct else {}
     seeds = [seed + i for i in range(len(voices))]
-    identities = model.identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
+    identities = model.sample_identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
     stems = [pair.picture for pair in pairs]
     pictures = [f"{stem}-{i}.png" if count > 1 else f"{stem}.png" for stem in stems for i in range(count)]
     clips = [{"root": pair.root, "input": pair.path} for pair in pairs for _ in range(count)]
@@ -100,9 +101,11 @@ def from_dataset(
         rows = todo[start : start + BATCH]
         chosen = [seeds[i] for i in rows]
         if settings.direct:
-            images = model.draw(None, chosen, settings, voices={name: vectors[rows] for name, vectors in told.items()})
+            images = model.sample_images(
+                None, chosen, settings, voice_conditions={name: vectors[rows] for name, vectors in told.items()}
+            )
         else:
-            images = model.draw(identities[rows], chosen, settings)
+            images = model.sample_images(identities[rows], chosen, settings)
         for i, face in zip(rows, model.faces(images, identities[rows], chosen, settings), strict=True):
             face.save(out / pictures[i])
         if progress:
@@ -122,13 +125,13 @@ def voices_of(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[
     if unknown:
         raise UserError(f"{dataset.path} has no rows of {unknown[0]!r}, by which the model hears; extract them first.")
     seconds = dataset.clip_seconds(names[0])
-    return model.voices([{name: known[p.video_id].heard(name, seconds) for name in names} for p in pairs])
+    return model.voice_inputs([{name: known[p.video_id].heard(name, seconds) for name in names} for p in pairs])
 
 
 def _told(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair], count: int) -> dict[str, np.ndarray]:
     """{speaker encoder: (n, d)} of each clip, `count` times, as the decoder itself hears it."""
     known, found = {r.video_id: r for r in recordings(dataset, split)}, {}
-    for name in model.told_by(stored_voices(dataset)):
+    for name in model.decoder_voices(stored_voices(dataset)):
         seconds = dataset.clip_seconds(name)
         heard = (known[pair.video_id].heard(name, seconds) for pair in pairs)
         vectors = [vector for vector in heard if vector is not None]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from ds2f._renamed import old_names
+from ds2f.config import Generate
 from ds2f.diffusion.guidance import Guidance
 from ds2f.diffusion.samplers import SAMPLERS
 from ds2f.errors import UserError
@@ -14,40 +17,64 @@ GUIDED = ("identity", "voice", "age", "gender", "ethnicity", "language", "guide"
 INTERVAL = (0.1, 0.7)
 """Times at which it acts. Elsewhere it costs variety and brings nothing: with the interval two faces drawn of one
 identity lie 0.36 apart, without it 0.30, and they are as like (benchmarks/sampling.py)."""
+_DEFAULT = Generate()  # the one home of all defaults: what ds2f.toml says where it says nothing
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How faces are drawn.
+class SamplingSettings:
+    """How faces are drawn. Defaults are those of [generate] in ds2f.toml.
 
-    steps: sampler steps; guidance: 1 = none; one weight for all conditions but the guide, which has 1, or {condition:
-    weight} for those of GUIDED, where "voice" means what carries it and those left out keep the default;
-    voice_guidance: how far the identity goes the way the voice points, see `Speech2Face.identities`; temperature in
-    [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the prior; noise in [0, 1]: scale of the
-    noise that the decoder starts from, below 1 calmer and more typical pictures; direct: let the decoder hear the voice
-    itself, and leave the prior out; sampler: of `diffusion.samplers.SAMPLERS`; fast: where the model has
-    a fast decoder, let that one draw, in the few steps and with the guidance that it was taught; but not where steps,
-    sampler or guidance are other than these.
+    steps: sampler steps.
+    guidance: 1 = none; one weight for all conditions but the guide, which has 1, or {condition: weight} for those of
+        GUIDED, where "voice" means what carries it and those left out keep the default.
+    voice_guidance: how far the identity goes the way the voice points, see `Speech2Face.sample_identities`.
+    temperature: in [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the prior.
+    noise: in [0, 1]: scale of the noise that the decoder starts from, below 1 calmer and more typical pictures.
+    direct: condition the decoder on the voice itself, and leave the prior out.
+    sampler: of `diffusion.samplers.SAMPLERS`.
+    fast: where the model has a fast decoder, let that one draw, in the few steps and with the guidance that it was
+        taught; but not where steps, sampler or guidance are other than these.
     """
 
-    steps: int = 10
-    guidance: float | Mapping[str, float] = 2.0
-    voice_guidance: float = 3.0
-    temperature: float = 0.4
-    noise: float = 0.85
-    direct: bool = False
-    sampler: str = "multistep"
-    fast: bool = True
+    steps: int = _DEFAULT.steps
+    guidance: float | Mapping[str, float] = _DEFAULT.guidance
+    voice_guidance: float = _DEFAULT.voice_guidance
+    temperature: float = _DEFAULT.temperature
+    noise: float = _DEFAULT.noise
+    direct: bool = _DEFAULT.direct
+    sampler: str = _DEFAULT.sampler
+    fast: bool = _DEFAULT.fast
 
 
-def taught(settings: Settings) -> bool:
+DEFAULT = SamplingSettings()
+
+
+def settings_of(chosen: Generate) -> SamplingSettings:
+    """Those of [generate]. Raises UserError for settings that nothing can be drawn with."""
+    guidance: float | Mapping[str, float] = chosen.guidance
+    if chosen.guide_guidance != _DEFAULT.guide_guidance:
+        guidance = {**dict.fromkeys(GUIDED[1:], chosen.guidance), "guide": chosen.guide_guidance}
+    settings = SamplingSettings(
+        steps=chosen.steps,
+        guidance=guidance,
+        voice_guidance=chosen.voice_guidance,
+        temperature=chosen.temperature,
+        noise=chosen.noise,
+        direct=chosen.direct,
+        sampler=chosen.sampler,
+        fast=chosen.fast,
+    )
+    check(settings, chosen.count)
+    return settings
+
+
+def taught(settings: SamplingSettings) -> bool:
     """Whether a fast decoder can draw so: it was taught one way of taking steps."""
-    usual = Settings()
-    same = (settings.steps, settings.sampler) == (usual.steps, usual.sampler)
-    return settings.fast and same and guidance_of(settings) == guidance_of(usual)
+    same = (settings.steps, settings.sampler) == (DEFAULT.steps, DEFAULT.sampler)
+    return settings.fast and same and guidance_of(settings) == guidance_of(DEFAULT)
 
 
-def check(settings: Settings, count: int = 1) -> None:
+def check(settings: SamplingSettings, count: int = 1) -> None:
     """Raises UserError for settings that nothing can be drawn with."""
     if settings.sampler not in SAMPLERS:
         raise UserError(f"There is no sampler {settings.sampler!r}; choose one of {', '.join(SAMPLERS)}.")
@@ -56,16 +83,20 @@ def check(settings: Settings, count: int = 1) -> None:
     if unknown := [name for name in weights if name not in GUIDED and not name.startswith("voice:")]:
         raise UserError(f"There is no guidance of {unknown[0]!r}; the conditions are {', '.join(GUIDED)}.")
     weights |= {name: getattr(settings, name) for name in ("voice_guidance", "temperature", "noise")}
-    if min(settings.steps, count) < 1 or min(weights.values()) < 0:
+    if min(settings.steps, count) < 1 or not min(weights.values()) >= 0:
         raise UserError("steps and count must be at least 1, guidance, temperature and noise at least 0.")
 
 
-def guidance_of(settings: Settings) -> Guidance:
+def guidance_of(settings: SamplingSettings) -> Guidance:
     """The weights as the decoder's guidance takes them."""
-    chosen = settings.guidance
+    chosen, of_guide = settings.guidance, {"guide": _DEFAULT.guide_guidance}
     if not isinstance(chosen, Mapping):
-        return Guidance(chosen, {"guide": 1.0}, *INTERVAL)
-    weights = {"guide": 1.0, **chosen}
+        return Guidance(chosen, of_guide, *INTERVAL)
+    weights = {**of_guide, **chosen}
     if "voice" in weights:
         weights.setdefault("identity", weights["voice"])
-    return Guidance(weights=weights, start=INTERVAL[0], end=INTERVAL[1])
+    return Guidance(_DEFAULT.guidance, weights, *INTERVAL)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

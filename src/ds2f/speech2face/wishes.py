@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,10 +34,17 @@ def make_wish(
     return Wish(age, gender, ethnicity, None if guide is None else _pixels(guide), language=language)
 
 
+def seeds_from(first: int, count: int) -> list[int]:
+    """`count` seeds, one for each face of a voice. first: any whole number. Raises UserError for what is none."""
+    try:
+        return [operator.index(first) + i for i in range(count)]
+    except TypeError:
+        raise UserError(f"The seed {first!r} is no whole number; give one, such as 0.") from None
+
+
 def as_json(wish: Wish) -> dict[str, Any]:
     """What was wished, for the record; of a guide only a hash."""
-    said = {"age": wish.age, "gender": wish.gender, "ethnicity": wish.ethnicity, "guide_level": wish.guide_level}
-    said["language"] = wish.language
+    said = {"age": wish.age, "gender": wish.gender, "ethnicity": wish.ethnicity, "language": wish.language}
     if wish.guide is not None:
         said["guide"] = hashlib.sha256(wish.guide.tobytes()).hexdigest()[:12]
     return {name: value for name, value in said.items() if value is not None}

@@ -29,13 +29,13 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.speech2face.files import voices_of
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import Settings, guidance_of
+from ds2f.speech2face.settings import DEFAULT, guidance_of
 from ds2f.training.decoder import DecoderTask, FaceData
 
 TEACHER_STEPS = 8  # at least; they end as near to the converged picture as 19 evaluations of Heun's method
-NOISE = (0.7, 1.0)  # scales of the noise that pictures start from, around `Settings.noise`
+NOISE = (0.7, 1.0)  # scales of the noise that pictures start from, around `SamplingSettings.noise`
 VALIDATED = 64  # faces
-HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.4, 0.8)  # around the defaults of `Settings`
+HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.4, 0.8)  # around the defaults of `SamplingSettings`
 
 
 class DistillationTask(DecoderTask):
@@ -81,7 +81,7 @@ class DistillationTask(DecoderTask):
         grid = []
         for seed in (0, 1):
             noise = self._noise(len(conditions["identity"].given), torch.Generator().manual_seed(seed))
-            taught = multistep(self._teach(conditions), noise, Settings.steps)
+            taught = multistep(self._teach(conditions), noise, DEFAULT.steps)
             learnt = euler(lambda z, t: ema(z, t, conditions), noise, len(self.times) - 1)
             grid += [ema.denormalise(taught).cpu(), ema.denormalise(learnt).cpu()]
         write_grid(path, [to_uint8(row) for row in grid])
@@ -117,7 +117,7 @@ class DistillationTask(DecoderTask):
         return loss / (len(self.times) - 1)
 
     def _teach(self, conditions: Conditions) -> Predict:
-        return guided(self.teacher, conditions, guidance_of(Settings()))
+        return guided(self.teacher, conditions, guidance_of(DEFAULT))
 
     def _told(self, data: FaceData, rows: Tensor, generator: torch.Generator) -> Conditions:
         """What the training of the decoder tells, or every other time the identity alone, as it mostly is; identities
@@ -162,7 +162,9 @@ def heard_identities(dataset: Dataset, folder: Path) -> Tensor | None:
         return None
     voices = voices_of(model, dataset, "train", pairs)
     drawn = [
-        model.identities(voices, range(i * len(voices), (i + 1) * len(voices)), temperature, voice_guidance=weight)
+        model.sample_identities(
+            voices, range(i * len(voices), (i + 1) * len(voices)), temperature, voice_guidance=weight
+        )
         for i, (weight, temperature) in enumerate(itertools.product(HEARD_WEIGHTS, HEARD_TEMPERATURES))
     ]
     return torch.from_numpy(np.concatenate(drawn))

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ds2f._renamed import old_methods, old_names
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
 from ds2f.io.media import decode, resample
@@ -57,6 +58,7 @@ def kept_seconds(audio: Audio, longest: float) -> float:
     return max(audio.keep_seconds, longest)
 
 
+@old_methods
 class VoiceEncoder:
     """Finds speech and describes its speaker. Any thread may call it; they take turns, as the models carry state."""
 
@@ -147,3 +149,7 @@ class VoiceEncoder:
         if not np.isfinite(vector).all():
             raise ItemError("speech", f"no speech found by {name}")
         return vector
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

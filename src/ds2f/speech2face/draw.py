@@ -1,0 +1,171 @@
+"""From wishes to conditions, and from conditions to pictures: how the decoder p(image | conditions) is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ds2f.diffusion.flow import Predict
+from ds2f.diffusion.guidance import Guidance, guided
+from ds2f.diffusion.noise import normal_by_seed
+from ds2f.diffusion.samplers import SAMPLERS, Sampler, euler
+from ds2f.errors import UserError
+from ds2f.io.images import from_uint8, to_uint8
+from ds2f.models.conditioning import Condition
+from ds2f.models.decoder import Decoder, DecoderConfig, one_hot, voice_condition
+from ds2f.speech2face.settings import SamplingSettings, guidance_of, taught
+from ds2f.types import ETHNICITIES, Progress, Wish
+
+BATCH = 16  # faces through the decoder at once; bounds memory
+Preview = Callable[[np.ndarray], None]
+"""Called at every step with the pictures of one batch as they look so far: (up to BATCH, size, size, 3) uint8 RGB."""
+
+
+def heard_by(decoder: DecoderConfig, encoders: Iterable[str]) -> list[str]:
+    """Those of some speaker encoders whose voices are a condition of the decoder. Raises UserError if none is."""
+    offered = list(encoders)
+    found = [name for name in offered if voice_condition(name) in decoder.conditions]
+    if not found:
+        raise UserError(
+            f"The decoder cannot be conditioned on voices by {' or '.join(offered)}; it knows {_known(decoder)}. "
+            "Have its encoder in [audio] encoders of ds2f.toml, or leave `direct` out."
+        )
+    return found
+
+
+def conditions_of(
+    decoder: DecoderConfig,
+    wish: Wish,
+    identities: np.ndarray | None,
+    voices: Mapping[str, np.ndarray],
+    guides: Tensor | None,
+    count: int,
+) -> dict[str, Tensor]:
+    """What n pictures shall show, as the decoder takes it: {condition: (n, ...)}, on the CPU.
+
+    decoder: of the one that shall draw.
+    wish: its looks and its language, the same for all.
+    identities: (n, identity_dim), or None for nobody in particular.
+    voices: {speaker encoder: (n, d)}, for a decoder that hears them itself.
+    guides: (n or 1, 3, size, size) in normalised pixels, or None.
+    count: n.
+    Raises UserError for a condition that the decoder was not trained on.
+    """
+    given = {"coverage": torch.ones(1, 1)}
+    if identities is not None:
+        given["identity"] = _tensor(identities)
+    given |= {voice_condition(name): _tensor(vectors) for name, vectors in voices.items()}
+    for name, value in _looks(wish).items():
+        # With an identity the prior has seen to the looks already; a decoder that knows them hears them as well.
+        if name in decoder.conditions or identities is None:
+            given[name] = value
+    if wish.language is not None:
+        given["language"] = _language(decoder, wish.language)
+    if guides is not None:
+        given["guide"] = guides
+    for name in given:
+        if name not in decoder.conditions and not (name == "guide" and decoder.guide):
+            raise UserError(
+                f"The decoder cannot be conditioned on {name}; it knows {_known(decoder)}. "
+                "Train one that can with: ds2f train decoder"
+            )
+    return {name: value.expand(count, *value.shape[1:]) for name, value in given.items()}
+
+
+def _known(decoder: DecoderConfig) -> str:
+    return ", ".join(sorted([*decoder.conditions, *(["guide"] if decoder.guide else [])]))
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.asarray(values, np.float32))
+
+
+def _looks(wish: Wish) -> dict[str, Tensor]:
+    """{condition: (1, d)}, see `models.decoder.ALL_CONDITIONS`."""
+    looks = {}
+    if wish.age is not None:
+        looks["age"] = torch.tensor([[float(wish.age)]])
+    if wish.gender is not None:
+        looks["gender"] = torch.tensor([[float(wish.gender == "female")]])
+    if wish.ethnicity is not None:
+        looks["ethnicity"] = torch.eye(5)[ETHNICITIES.index(wish.ethnicity)][None]
+    return looks
+
+
+def _language(decoder: DecoderConfig, code: str) -> Tensor:
+    if decoder.languages and code not in decoder.languages:
+        raise UserError(f"The decoder knows the languages {', '.join(decoder.languages)}, not {code!r}.")
+    return torch.tensor([one_hot(decoder.languages, code)])
+
+
+def normalised(decoder: Decoder, pictures: np.ndarray) -> Tensor:
+    """(n, size, size, 3) uint8 RGB to (n, 3, size, size), as the decoder sees them, on the CPU."""
+    return decoder.normalise(from_uint8(pictures).to(decoder.image_mean.device)).cpu()
+
+
+@dataclass(frozen=True)
+class Way:
+    """How noise becomes a picture. noise: scale of what the sampler starts from."""
+
+    decoder: Decoder
+    sampler: Sampler
+    steps: int
+    guidance: Guidance
+    noise: float
+
+
+def way_of(settings: SamplingSettings, decoder: Decoder, fast: Decoder | None) -> Way:
+    """fast: what `decoder` taught to draw in few steps, which does so wherever the settings are those it learnt."""
+    if fast is None or not taught(settings):
+        sampler = SAMPLERS[settings.sampler]
+        return Way(decoder, sampler, settings.steps, guidance_of(settings), settings.noise * decoder.config.noise)
+    return Way(fast, euler, fast.config.few_steps, Guidance(1.0), settings.noise * fast.config.noise)
+
+
+@torch.no_grad()
+def sample_images(
+    way: Way,
+    conditions: Mapping[str, Tensor],
+    seeds: Sequence[int],
+    progress: Progress | None = None,
+    preview: Preview | None = None,
+) -> np.ndarray:
+    """Pictures for n seeds: (n, size, size, 3) uint8 RGB.
+
+    way: how they are drawn.
+    conditions: {name: (n, ...)}, see `conditions_of`.
+    progress: called with (sampler steps done, in all), over all batches.
+    preview: see `Preview`.
+    """
+    decoder, images = way.decoder, []
+    size, device = decoder.config.size, decoder.image_mean.device
+    starts = range(0, len(seeds), BATCH)
+    for number, start in enumerate(starts):
+        rows = slice(start, start + BATCH)
+        told = {name: Condition.of(value[rows].contiguous().to(device)) for name, value in conditions.items()}
+        noise = way.noise * normal_by_seed(seeds[rows], 3, size, size, stream=1, to=device)
+        predict = guided(decoder, told, way.guidance)
+        if preview is not None:
+            predict = _shown(predict, decoder, preview)
+        report = None if progress is None else _counted(progress, number * way.steps, len(starts) * way.steps)
+        images.append(to_uint8(decoder.denormalise(way.sampler(predict, noise, way.steps, report))))
+    return np.concatenate(images)
+
+
+def _counted(progress: Progress, before: int, total: int) -> Progress:
+    return lambda done, _, note="": progress(before + done, total)
+
+
+def _shown(predict: Predict, decoder: Decoder, preview: Preview) -> Predict:
+    """The same predictor, which shows every prediction of the clean picture as it is made."""
+
+    def predicting(z: Tensor, t: Tensor) -> Tensor:
+        x = predict(z, t)
+        preview(to_uint8(decoder.denormalise(x)))
+        return x
+
+    return predicting
