@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from ds2f.cli import main
-from ds2f.dataset import Dataset
+from ds2f.dataset import Dataset, schema
+from ds2f.dataset.forget import find, forget, wipe
+from ds2f.dataset.plan import Shard
 from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.shards import Merged, merge, split_off
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.io.media import encode_flac
@@ -228,3 +231,137 @@ def test_another_process_that_reads_is_named(whole: Path, capsys: pytest.Capture
     finally:
         reader.close()
     assert _forget(whole, "--yes") == 0
+
+
+@pytest.mark.parametrize("name", [GONE, f"voxceleb/{GONE}"])
+def test_a_forgetting_that_another_process_kept_from_its_end_is_finished(
+    whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
+    reader = sqlite3.connect(whole, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM videos").fetchone()
+    assert _forget(whole, "--yes") == 2
+    told = capsys.readouterr()
+    assert "3 videos" in told.out, "what was removed is said all the same"
+    assert "run this command again" in told.err
+    reader.close()
+    assert main(["forget", name, "--database", str(whole), "--yes"]) == 0
+    assert "forgotten already" in capsys.readouterr().out
+    assert extracted(0).voices[6.0, "campplus-frames"].tobytes() not in _bytes(whole.parent)
+
+
+def test_a_forgetting_that_was_killed_before_its_end_is_finished_whoever_is_named_next(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Dataset(whole) as dataset:
+        person = find(dataset, GONE)
+        assert person is not None
+        forget(dataset, person, whole.parent / "faces")
+        dataset.connection.execute("PRAGMA wal_autocheckpoint = 0")
+    traces = sqlite3.connect(whole).execute("PRAGMA freelist_count").fetchone()[0]
+    assert traces, "old pages"
+    assert main(["forget", "Nemo", "--database", str(whole), "--yes"]) == 2
+    assert "Nobody in" in capsys.readouterr().err
+    assert sqlite3.connect(whole).execute("PRAGMA freelist_count").fetchone()[0] == 0
+
+
+class _Full:
+    """A dataset whose disk takes no more."""
+
+    path = Path("dataset.db")
+
+    @property
+    def connection(self) -> _Full:
+        return self
+
+    def execute(self, statement: str) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+
+def test_a_disk_that_is_full_is_not_taken_for_another_process() -> None:
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        wipe(_Full())  # type: ignore[arg-type]
+
+
+def test_shards_beside_the_dataset_are_rid_of_them_too(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Dataset(whole) as dataset:
+        dataset.connection.execute("UPDATE videos SET state = 'new', speech_recipe = NULL, face_recipe = NULL")
+    for shard in [split_off(whole, Shard(index, 2), PLAN) for index in (1, 2)]:
+        with Dataset(shard) as part:
+            for number, job in enumerate(wanting(part)):
+                store(part, job, extracted(number), PLAN)
+    assert GONE.encode() in b"".join(path.read_bytes() for path in whole.parent.glob("*.shard-*"))
+    assert _forget(whole, "--yes") == 0
+    assert "6 videos" in capsys.readouterr().out
+    assert GONE.encode() not in b"".join(path.read_bytes() for path in whole.parent.glob("dataset*"))
+    assert merge(whole, sorted(whole.parent.glob("*.shard-*.db"))) == Merged(2, 0)
+
+
+# ── links ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _behind_links(whole: Path) -> Path:
+    """0.mp4 becomes a link to a link to the recording, which lies elsewhere."""
+    recording, between = whole.parent / "store" / f"{GONE}.mp4", whole.parent / "between.mp4"
+    recording.parent.mkdir()
+    (whole.parent / "videos" / GONE / "0.mp4").rename(recording)
+    between.symlink_to(Path("store") / recording.name)
+    (whole.parent / "videos" / GONE / "0.mp4").symlink_to(between)
+    return recording
+
+
+def test_a_recording_behind_a_link_goes_and_is_named_in_the_question(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = _behind_links(whole)
+    assert _forget(whole) == 2
+    assert f"delete 3 files for good, among them {recording}, to which a link leads?" in capsys.readouterr().err
+    assert recording.exists()
+    assert _forget(whole, "--yes") == 0
+    assert "Deleted 3 original files" in capsys.readouterr().out
+    assert sorted(path.name for path in whole.parent.iterdir()) == ["dataset.db", "faces", "store", "videos"]
+    assert list(recording.parent.iterdir()) == []
+
+
+def test_a_recording_behind_a_link_that_was_half_deleted(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _behind_links(whole).unlink()
+    assert _forget(whole, "--yes") == 0
+    assert "Deleted 2 original files" in capsys.readouterr().out
+    assert not (whole.parent / "between.mp4").is_symlink()
+
+
+def test_links_stay_whole_where_files_shall_stay(whole: Path) -> None:
+    recording = _behind_links(whole)
+    assert _forget(whole, "--yes", "--keep-files") == 0
+    assert (whole.parent / "videos" / GONE / "0.mp4").resolve() == recording
+    assert recording.exists()
+
+
+def test_other_names_of_the_same_bytes_are_said(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = whole.parent / "videos" / GONE
+    (whole.parent / "copy.mp4").hardlink_to(folder / "0.mp4")
+    (folder / "2.mp4").unlink()
+    (folder / "2.mp4").hardlink_to(folder / "1.mp4")  # both are theirs and go
+    assert _forget(whole, "--yes") == 0
+    said = capsys.readouterr().out
+    assert f"Still on the disk: {folder / '0.mp4'} has 1 more names" in said
+    assert said.count("Still on the disk") == 1
+
+
+def test_an_empty_folder_behind_a_link_goes_too(whole: Path) -> None:
+    folder, elsewhere = whole.parent / "videos" / GONE, whole.parent / f"folder of {GONE}"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    assert _forget(whole, "--yes") == 0
+    assert not elsewhere.exists()
+    assert not folder.is_symlink()
+
+
+def test_a_root_that_holds_nothing_more_is_no_longer_named(tmp_path: Path) -> None:
+    with Dataset(tmp_path / "d.db", create=True) as dataset:
+        dataset.add_items(tmp_path / GONE, "video", [CorpusItem("0.mp4", "folder", GONE, 5, 1)], SplitRule())
+    assert main(["forget", GONE, "--database", str(tmp_path / "d.db"), "--yes"]) == 0
+    assert GONE.encode() not in (tmp_path / "d.db").read_bytes()

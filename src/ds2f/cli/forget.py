@@ -22,17 +22,20 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from ds2f.cli.console import out
     from ds2f.dataset import Dataset
-    from ds2f.dataset.forget import find, forget, wipe
+    from ds2f.dataset.forget import find, finish, forget, wipe
 
     config = config_of(options)
     database, keep_files = database_of(options, config), options.keep_files
     with Dataset(database) as dataset:
+        finish(dataset)
         person = find(dataset, options.identity)
         if person is None:
-            wipe(dataset)
             out.print(f"{options.identity} is forgotten already.", markup=False)
             return
         files = "" if keep_files else f", and delete {len(person.files):,} files for good"
+        if not keep_files and (linked := person.linked):
+            files += f", among them {linked[0]}"
+            files += f" and {len(linked) - 1:,} more to which links lead" if linked[1:] else ", to which a link leads"
         entries = len(person.files) + len(person.inside)
         question = f"Forget {person.corpus}/{person.name}: {entries:,} entries in {database}{files}"
         if not options.yes and not sys.stdin.isatty():
@@ -40,13 +43,17 @@ def run(options: argparse.Namespace) -> None:
         if not options.yes and input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
             raise UserError("Nothing was removed.")
         gone = forget(dataset, person, options.faces or config.path(config.paths.faces), keep_files)
+        rows = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in gone.rows.items())
+        out.print(f"Removed from {database}: {rows}.", markup=False)
+        out.print(f"Deleted {gone.files:,} original files and {gone.faces:,} generated faces.")
+        if gone.records or gone.reports:
+            out.print(f"Took {gone.records:,} records out of exports; deleted {gone.reports:,} files of reports.")
+        for file, names in gone.hard_links.items():
+            out.print(f"Still on the disk: {file} has {names:,} more names, hard links to it.", markup=False)
+        for root, path in person.files if keep_files else ():
+            out.print(f"Still there: {root / path}", markup=False)
+        for tar, member in person.inside:
+            out.print(f"Still inside {tar}: {member}", markup=False)
         wipe(dataset)
-    rows = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in gone.rows.items())
-    out.print(f"Removed from {database}: {rows}.", markup=False)
-    out.print(f"Deleted {gone.files:,} original files and {gone.faces:,} generated faces.")
-    for root, path in person.files if keep_files else ():
-        out.print(f"Still there: {root / path}", markup=False)
-    for tar, member in person.inside:
-        out.print(f"Still inside {tar}: {member}", markup=False)
     out.print("A later ingest leaves them out; only a hash of the name is kept for that.")
-    out.print("Not within reach: copies, backups, shards, exports, reports, and models trained before; see to these.")
+    out.print("Not within reach: copies, backups, what was moved since, and models trained before; see to these.")

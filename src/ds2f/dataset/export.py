@@ -19,19 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from ds2f import __version__
-from ds2f.dataset.formats import ParquetFile, ShardFile, TarFile
+from ds2f.dataset import outputs
+from ds2f.dataset.formats import FORMATS, part_of
 from ds2f.dataset.queries import SPLITS, Dataset
 from ds2f.dataset.records import Records
 from ds2f.errors import UserError
-from ds2f.io.files import replacing
+from ds2f.io.files import write_json
 from ds2f.types import Progress
 
 README = "README.json"
 MADE_BY = "ds2f export"
-FORMATS: dict[str, tuple[str, type[ShardFile]]] = {  # (suffix, writer)
-    "webdataset": (".tar", TarFile),
-    "parquet": (".parquet", ParquetFile),
-}
 
 
 @dataclass(frozen=True)
@@ -63,9 +60,10 @@ def export(
         raise UserError("The format parquet needs pyarrow; run: pip install 'ds2f[export]'")
     folder = folder.absolute()
     _check(folder)
+    outputs.remember(dataset, "export", folder)
     dataset.connection.execute("BEGIN")  # one moment of the dataset, whatever an extraction stores meanwhile
     try:
-        records = Records(dataset, encoders, FORMATS[form][1].sound)
+        records = Records(dataset, encoders, FORMATS[form].sound)
         parts = {
             f"{split}-{name}": records.ids(split, paired)
             for split in splits
@@ -75,7 +73,7 @@ def export(
         if not parts:
             raise UserError(f"{dataset.path} has no faces to export; see: ds2f status --database {dataset.path}")
         header = _header(dataset, form, records, {name: len(ids) for name, ids in parts.items()}, shard_mb)
-        aside = folder.with_name(f".{folder.name}.ds2f-export")
+        aside = outputs.beside(folder)
         try:
             shards = _write(aside, header, records, parts, progress)
             _move(aside, folder)
@@ -94,6 +92,7 @@ def _header(dataset: Dataset, form: str, records: Records, counts: dict[str, int
         "format": form,
         "dataset": dataset.name(),
         "fingerprint": dataset.fingerprint(),
+        "changes": dataset.changes(),
         "encoders": sorted({c.source for c in records.columns if c.kind == "vector"}),
         "recipes": {k: json.loads(v) for k, v in dataset.connection.execute("SELECT key, settings FROM recipes")},
         "records": counts,
@@ -123,13 +122,13 @@ def _write(
     for part, ids in parts.items():
         if header["format"] == "webdataset":
             random.Random(part).shuffle(ids)  # tars are read from end to end: neighbours should be strangers
-        finished = [shard for shard in shards if shard["file"].startswith(f"{part}-")]
+        finished = [shard for shard in shards if part_of(shard["file"]) == part]
         number, start = len(finished), sum(shard["records"] for shard in finished)
         while start < len(ids):
-            path = aside / f"{part}-{number:06d}{FORMATS[header['format']][0]}"
+            path = aside / f"{part}-{number:06d}{FORMATS[header['format']].suffix}"
             written = _write_shard(path, header, records, islice(ids, start, None), tick)
             shards.append({"file": path.name, "records": written, "bytes": path.stat().st_size})
-            _save(aside, {**header, "shards": shards})
+            write_json(aside / README, {**header, "shards": shards})
             number, start, done = number + 1, start + written, done + written
     return shards
 
@@ -139,7 +138,7 @@ def _write_shard(
 ) -> int:
     """Write records until the shard is large enough. Returns how many."""
     written = 0
-    file = FORMATS[header["format"]][1](path, records.columns)
+    file = FORMATS[header["format"]](path, records.columns)
     with contextlib.closing(file):
         for video_id in ids:
             file.add(records.read(video_id))
@@ -163,14 +162,13 @@ def _check(folder: Path) -> None:
 
 
 def _move(aside: Path, folder: Path) -> None:
+    old = outputs.replaced(folder)
     if folder.exists():
-        old = folder.with_name(f".{folder.name}.ds2f-old")
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
-        aside.rename(folder)
+    aside.rename(folder)
+    if old.exists():  # also one that a killed run has left
         shutil.rmtree(old)
-    else:
-        aside.rename(folder)
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
@@ -180,8 +178,3 @@ def _read(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and found.get("made_by") == MADE_BY else None
-
-
-def _save(folder: Path, readme: dict[str, Any]) -> None:
-    with replacing(folder / README) as aside:
-        aside.write_text(json.dumps(readme, indent=1) + "\n")

@@ -1,21 +1,27 @@
-"""Forgetting a person: their rows, their recordings and pictures, and the faces drawn for them.
+"""Forgetting a person: their rows, their recordings and pictures, and what was written about them: faces drawn for
+them, their records in exports, reports that show them.
 
-Files go first, then all rows in one transaction, then the database is rewritten, so that nothing stays in free pages or
-in the log. A run that is cut short can be run again. What remains is a hash, by which a later ingest leaves the person
-out.
+Files go first, then rows in shards that lie beside the database, then all rows in one transaction; then the database is
+rewritten, so that nothing stays in free pages or in the log. A run that is cut short is finished by the next one. What
+remains is a hash, by which a later ingest leaves the person out.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from ds2f.dataset import outputs
 from ds2f.dataset.forgotten import is_forgotten, remember
 from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
+from ds2f.dataset.shards import shards_beside
 from ds2f.errors import UserError
+
+UNWIPED = "unwiped"
+"""Key in `meta`: rows were removed, and the file has not been rewritten since."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,31 @@ class Person:
     files: tuple[tuple[Path, str], ...]
     inside: tuple[tuple[Path, str], ...]
 
+    @property
+    def traces(self) -> outputs.Traces:
+        """By what they are known in what was written."""
+        keys = frozenset(FileKey(str(root), path) for root, path in (*self.files, *self.inside))
+        return outputs.Traces(self.corpus, self.name, keys)
+
+    @property
+    def linked(self) -> list[Path]:
+        """Files outside of what was ingested that symbolic links in there lead to; they are deleted too."""
+        ends = {root / path: _names(root / path)[-1] for root, path in self.files}
+        return sorted(end for file, end in ends.items() if end != file)
+
 
 @dataclass(frozen=True)
 class Forgotten:
-    """rows: {table: rows removed}; files: originals deleted; faces: generated pictures deleted."""
+    """rows: {table: rows removed}, in shards beside the database too; files: originals deleted; faces: generated
+    pictures deleted; records: taken out of exports; reports: files of reports deleted; hard_links: {original deleted:
+    other names under which the same bytes are still on the disk}."""
 
     rows: dict[str, int]
     files: int
     faces: int
+    records: int
+    reports: int
+    hard_links: dict[Path, int]
 
 
 def find(dataset: Dataset, identity: str) -> Person | None:
@@ -49,8 +72,7 @@ def find(dataset: Dataset, identity: str) -> Person | None:
         (identity,),
     ).fetchall()
     if not rows:
-        corpus, _, name = identity.partition("/")
-        if is_forgotten(sql, corpus, name):
+        if is_forgotten(sql, identity):
             return None
         like = sql.execute("SELECT corpus || '/' || name FROM identities WHERE instr(name, ?) LIMIT 3", (identity,))
         hint = f"perhaps {' or '.join(found)}" if (found := [row[0] for row in like]) else "names are corpus/name"
@@ -75,12 +97,28 @@ def find(dataset: Dataset, identity: str) -> Person | None:
 
 
 def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = False) -> Forgotten:
-    """Remove a person. faces: the folder of `ds2f generate --database`; keep_files: leave the originals where they are.
+    """Remove a person. faces: a folder of generated faces, besides those that the dataset knows of; keep_files: leave
+    the originals where they are. `wipe` comes after it.
 
-    Raises UserError if a file cannot be deleted; then no row has been touched.
+    Raises UserError if a file cannot be deleted, or a shard is in use; then no row of the dataset has been touched.
     """
-    drawn = _forget_faces(faces, person)
-    files = 0 if keep_files else sum(_delete(root, path) for root, path in person.files)
+    traces = person.traces
+    folders = {*outputs.remembered(dataset, "faces"), Path(os.path.abspath(faces))}
+    drawn = sum(outputs.take_out_of_faces(folder, traces) for folder in sorted(folders))
+    records = sum(outputs.take_out_of_export(folder, traces) for folder in outputs.remembered(dataset, "export"))
+    reports = sum(outputs.take_out_of_report(folder, traces) for folder in outputs.remembered(dataset, "report"))
+    files, hard_links = (0, {}) if keep_files else _delete_originals(person)
+    rows: dict[str, int] = {}
+    for path in shards_beside(dataset):
+        with Dataset(path) as shard:
+            _add(rows, _forget_rows(shard, person))
+            wipe(shard)
+    _add(rows, _forget_rows(dataset, person))
+    return Forgotten(rows, files, drawn, records, reports, hard_links)
+
+
+def _forget_rows(dataset: Dataset, person: Person) -> dict[str, int]:
+    """{table: rows removed}. One transaction."""
     sql = dataset.connection
     sql.execute("PRAGMA secure_delete = ON")
     whose = "SELECT v.id FROM videos v JOIN identities i ON i.id = v.identity_id WHERE i.corpus = ? AND i.name = ?"
@@ -92,25 +130,44 @@ def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = Fal
         }
         rows["videos"] = sql.execute(f"DELETE FROM videos WHERE id IN ({whose})", who).rowcount
         sql.execute("DELETE FROM identities WHERE corpus = ? AND name = ?", who)
+        sql.execute("DELETE FROM roots WHERE id NOT IN (SELECT root_id FROM videos)")  # they may bear the name
         remember(sql, *who)
-    return Forgotten({table: count for table, count in rows.items() if count}, files, drawn)
+        sql.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (UNWIPED,))
+    return rows
+
+
+def _add(total: dict[str, int], rows: dict[str, int]) -> None:
+    for table, count in rows.items():
+        if count:
+            total[table] = total.get(table, 0) + count
+
+
+def finish(dataset: Dataset) -> None:
+    """Do what a forgetting that was cut short has left to do. Raises UserError as `wipe`."""
+    if dataset.connection.execute("SELECT 1 FROM meta WHERE key = ?", (UNWIPED,)).fetchone():
+        wipe(dataset)
 
 
 def wipe(dataset: Dataset) -> None:
     """Rewrite the file, so that it holds what its tables hold and nothing else, and empty its log.
 
-    Raises UserError if another process keeps the database open.
+    Raises UserError if another process keeps the database open; sqlite3.OperationalError if the disk is full.
     """
+    busy = False
     try:
         dataset.connection.execute("VACUUM")
-        busy = dataset.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    except sqlite3.OperationalError:
+        busy = bool(dataset.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
         busy = True
     if busy:
         raise UserError(
             f"The rows are gone, but another process uses {dataset.path}, so old pages may still be in its files; "
             "when it has ended, run this command again."
         )
+    with dataset.transaction():
+        dataset.connection.execute("DELETE FROM meta WHERE key = ?", (UNWIPED,))
 
 
 def _tables(sql: sqlite3.Connection) -> list[str]:
@@ -119,43 +176,34 @@ def _tables(sql: sqlite3.Connection) -> list[str]:
     return [name for name in names if any(r[1] == "video_id" for r in sql.execute(f"PRAGMA table_info({name})"))]
 
 
-def _forget_faces(folder: Path, person: Person) -> int:
-    """Faces drawn for the person, with their vectors and their lines in generation.json. Returns how many."""
-    record = folder / "generation.json"
-    if not record.is_file():
-        return 0
-    data = json.loads(record.read_text())
-    theirs = {FileKey(str(root), path) for root, path in (*person.files, *person.inside)}
-    roots = {key.root for key in theirs}  # any of them may be meant by a record of before, which names no root
-    gone = {
-        entry["image"]
-        for entry in data["faces"]
-        if "image" in entry
-        and any(FileKey(root, entry["input"]) in theirs for root in ([entry["root"]] if "root" in entry else roots))
-    }
-    if not gone:
-        return 0
-    from safetensors.torch import load_file
-
-    from ds2f.models.store import write_json, write_tensors
-
-    vectors = folder / data["identity_vectors"]
-    write_tensors(vectors, {name: v for name, v in load_file(vectors).items() if name not in gone})
-    count = sum(_delete(folder, name) for name in sorted(gone))
-    write_json(record, {**data, "faces": [entry for entry in data["faces"] if entry.get("image") not in gone]})
-    return count
+# ── originals ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _delete(root: Path, path: str) -> bool:
-    """Delete a file, and the folders above it, up to `root`, that held nothing else: they may bear the name."""
-    file = root / path
-    there = file.exists()
-    try:
-        file.unlink(missing_ok=True)
-        for folder in file.parents:
-            if folder == root or not folder.is_dir() or any(folder.iterdir()):
-                break
-            folder.rmdir()
-    except OSError as error:
-        raise UserError(f"{file} cannot be deleted ({error.strerror}); mend that and run this command again.") from None
-    return there
+def _delete_originals(person: Person) -> tuple[int, dict[Path, int]]:
+    """Delete recordings and pictures, and what symbolic links lead to: who asks to be forgotten means the recording.
+
+    Returns how many were there, and {file: names left} of those whose bytes have other names, by hard links.
+    """
+    count = 0
+    names_left: dict[tuple[int, int], tuple[Path, int]] = {}
+    for root, path in person.files:
+        names = _names(root / path)
+        try:
+            status = names[-1].stat()
+        except OSError:
+            status = None
+        for name in names[:0:-1]:
+            outputs.delete(name.parent, name.name)
+        outputs.delete(root, path)
+        if status is not None:
+            count += 1
+            names_left[status.st_dev, status.st_ino] = names[-1], status.st_nlink - 1
+    return count, {path: left for path, left in names_left.values() if left}
+
+
+def _names(file: Path) -> list[Path]:
+    """A file, and where it is a symbolic link all that it leads to, the last being no link."""
+    names = [file]
+    while names[-1].is_symlink() and len(names) < 40:  # as many as Linux follows
+        names.append(Path(os.path.normpath(names[-1].parent.resolve() / os.readlink(names[-1]))))
+    return names

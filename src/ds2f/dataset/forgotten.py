@@ -9,31 +9,34 @@ from collections.abc import Iterable
 
 from ds2f.types import CorpusItem
 
-PREFIX = "forgotten/"
+PREFIX = "forgotten/"  # before the hash of corpus/name: ingest leaves them out
+NAME_ALONE = "forgotten-name/"  # before the hash of the name: who asks again by it is told so
 
 
 def remember(sql: sqlite3.Connection, corpus: str, name: str) -> None:
     """From now on ingest leaves this person out. Within the caller's transaction."""
-    sql.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (_key(_salt(sql), corpus, name),))
+    salt = _salt(sql)
+    keys = [(PREFIX + _hash(salt, f"{corpus}/{name}"),), (NAME_ALONE + _hash(salt, name),)]
+    sql.executemany("INSERT OR IGNORE INTO meta VALUES (?, '')", keys)
 
 
-def is_forgotten(sql: sqlite3.Connection, corpus: str, name: str) -> bool:
-    return _key(_salt(sql), corpus, name) in _keys(sql)
+def is_forgotten(sql: sqlite3.Connection, identity: str) -> bool:
+    """identity: corpus/name, or the name alone."""
+    hashed = _hash(_salt(sql), identity)
+    keys = (PREFIX + hashed, NAME_ALONE + hashed)
+    return sql.execute("SELECT 1 FROM meta WHERE key IN (?, ?)", keys).fetchone() is not None
 
 
 def willing(sql: sqlite3.Connection, items: Iterable[CorpusItem]) -> list[CorpusItem]:
     """The items without those of people who were forgotten."""
-    gone, salt = _keys(sql), _salt(sql)
-    return [item for item in items if not gone or _key(salt, item.corpus, item.identity) not in gone]
+    gone = {row[0] for row in sql.execute("SELECT key FROM meta WHERE key GLOB ?", (PREFIX + "*",))}
+    salt = _salt(sql)
+    return [i for i in items if not gone or PREFIX + _hash(salt, f"{i.corpus}/{i.identity}") not in gone]
 
 
-def _key(salt: str, corpus: str, name: str) -> str:
-    return PREFIX + hashlib.sha256(f"{salt}:{corpus}/{name}".encode()).hexdigest()
+def _hash(salt: str, name: str) -> str:
+    return hashlib.sha256(f"{salt}:{name}".encode()).hexdigest()
 
 
 def _salt(sql: sqlite3.Connection) -> str:
     return str(sql.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()[0])
-
-
-def _keys(sql: sqlite3.Connection) -> set[str]:
-    return {row[0] for row in sql.execute("SELECT key FROM meta WHERE key GLOB ?", (PREFIX + "*",))}

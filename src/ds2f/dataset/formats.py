@@ -8,11 +8,12 @@ import tarfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ds2f.dataset.records import Column, Record
+from ds2f.io.files import replacing
 
 if TYPE_CHECKING:
     import pyarrow
@@ -23,7 +24,8 @@ ROW_GROUP = 512  # records, about 5 MB: what is held in memory
 class ShardFile(ABC):
     """One file of an export, open for writing. `close` without `finish` leaves a torso behind."""
 
-    sound = True  # whether it takes the speech of a record
+    suffix: ClassVar[str]
+    sound: ClassVar[bool] = True  # whether it takes the speech of a record
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
         self._file = path.open("wb")
@@ -34,6 +36,12 @@ class ShardFile(ABC):
     @abstractmethod
     def finish(self) -> None:
         """Write what makes the file whole."""
+
+    @staticmethod
+    @abstractmethod
+    def without(path: Path, corpus: str, identity: str) -> tuple[int, int]:
+        """Write a finished file anew if it holds records of somebody, without them. Returns how many there were of
+        them, and how many there are of others."""
 
     def size(self) -> int:
         """Bytes written so far."""
@@ -48,6 +56,8 @@ class TarFile(ShardFile):
 
     KEY.json, KEY.webp, KEY.flac (where there is speech) and KEY.COLUMN.npy for each vector.
     """
+
+    suffix = ".tar"
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
         super().__init__(path, columns)
@@ -71,6 +81,29 @@ class TarFile(ShardFile):
     def finish(self) -> None:
         self._tar.close()
 
+    @staticmethod
+    def without(path: Path, corpus: str, identity: str) -> tuple[int, int]:
+        gone, records = set(), 0
+        with tarfile.open(path, "r:") as old:
+            for member in old:
+                key, _, kind = member.name.partition(".")
+                if kind == "json":
+                    values = json.loads(_content(old, member))
+                    records += 1
+                    if (values["corpus"], values["identity"]) == (corpus, identity):
+                        gone.add(key)
+        if gone:
+            with replacing(path) as aside, tarfile.open(path, "r:") as old, tarfile.open(aside, "w") as new:
+                for member in old:
+                    if member.name.partition(".")[0] not in gone:
+                        new.addfile(member, io.BytesIO(_content(old, member)))
+        return len(gone), records - len(gone)
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return b"" if file is None else file.read()
+
 
 class ParquetFile(ShardFile):
     """A table with a row per record: the columns of `records.Records`, vectors as fixed-size lists, then the crop.
@@ -78,6 +111,7 @@ class ParquetFile(ShardFile):
     The speech itself is left out: a table is for asking and joining, and sound would be nine tenths of it.
     """
 
+    suffix = ".parquet"
     sound = False
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
@@ -107,6 +141,19 @@ class ParquetFile(ShardFile):
         self._flush()
         self._table.close()
 
+    @staticmethod
+    def without(path: Path, corpus: str, identity: str) -> tuple[int, int]:
+        import pyarrow.compute as compute
+        import pyarrow.parquet as parquet
+
+        table = parquet.read_table(path, memory_map=False)
+        theirs = compute.and_(compute.equal(table["corpus"], corpus), compute.equal(table["identity"], identity))
+        kept = table.filter(compute.invert(theirs))
+        if len(kept) < len(table):
+            with replacing(path) as aside:
+                parquet.write_table(kept, aside, row_group_size=ROW_GROUP, compression="zstd")
+        return len(table) - len(kept), len(kept)
+
 
 def _arrow_schema(columns: Sequence[Column]) -> pyarrow.Schema:
     import pyarrow as pa
@@ -121,3 +168,11 @@ def _cell(record: Record, column: Column) -> Any:
         return record.vectors.get(column.name)
     value = record.values.get(column.name)
     return json.dumps(value, ensure_ascii=False) if column.kind == "json" and value is not None else value
+
+
+FORMATS: dict[str, type[ShardFile]] = {"webdataset": TarFile, "parquet": ParquetFile}
+
+
+def part_of(shard: str) -> str:
+    """train-pairs-000000.tar to train-pairs."""
+    return shard.rpartition("-")[0]

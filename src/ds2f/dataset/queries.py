@@ -91,14 +91,19 @@ class Dataset:
         self.connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, also under ctrl-C and kill -9."""
+    def transaction(self, counts: bool = True) -> Iterator[None]:
+        """All or nothing, also under ctrl-C and kill -9. counts: among `changes`."""
         try:
             self.connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             raise UserError(f"The database {self.path} cannot be written ({error}).") from None
+        before = self.connection.total_changes
         try:
             yield
+            if counts and self.connection.total_changes > before:
+                self.connection.execute(
+                    "INSERT INTO meta VALUES ('changes', '1') ON CONFLICT DO UPDATE SET value = CAST(value + 1 AS TEXT)"
+                )
             self.connection.execute("COMMIT")
         except BaseException:
             if self.connection.in_transaction:  # a full disk has ended it already
@@ -108,6 +113,11 @@ class Dataset:
     def name(self) -> str:
         """A name that no other dataset has; shards remember it."""
         return str(self.connection.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()[0])
+
+    def changes(self) -> int:
+        """How many transactions have changed it: of two equal numbers of one dataset, both saw the same rows."""
+        row = self.connection.execute("SELECT value FROM meta WHERE key = 'changes'").fetchone()
+        return 0 if row is None else int(row[0])
 
     # ── ingest ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -23,6 +23,7 @@ from ds2f.errors import UserError
 from ds2f.voice.acoustics import FEATURES
 
 APPLICATION_ID = 0x64733266  # "ds2f", in the header of every SQLite file that is ours
+BUSY_SECONDS = 30.0  # that a process waits for another to write
 SCHEMA_VERSION = 3
 """One more than the last published one, however much has changed since; what a file of an earlier version lacks stands
 in dataset/migrations.py."""
@@ -223,7 +224,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)  # explicit transactions only
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)  # explicit transactions only
     connection.execute("PRAGMA synchronous = NORMAL")  # kill -9 loses nothing; a power cut at most the last commits
     connection.execute("PRAGMA foreign_keys = ON")
     connection.row_factory = sqlite3.Row

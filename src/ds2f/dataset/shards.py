@@ -43,6 +43,17 @@ def shard_path(database: Path, shard: Shard) -> Path:
     return database.with_name(f"{database.stem}.shard-{shard.index}-of-{shard.count}.db")
 
 
+def shards_beside(dataset: Dataset) -> list[Path]:
+    """Shards of a dataset that lie beside it."""
+    found = []
+    for path in sorted(dataset.path.parent.glob("*.shard-*-of-*.db")):
+        with closing(schema.connect(path)) as part:
+            row = part.execute("SELECT value FROM meta WHERE key = 'shard_of'").fetchone()
+        if row is not None and row[0] == dataset.name():
+            found.append(path)
+    return found
+
+
 def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = False) -> Path:
     """Copy the files of a shard that lack something of the plan into the shard's own database; the whole is only read.
 
@@ -64,6 +75,7 @@ def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = Fal
             sql.execute("DELETE FROM main.videos WHERE id NOT IN (SELECT id FROM whole.videos)")
             people = "SELECT id, corpus, name FROM whole.identities"
             sql.execute(f"DELETE FROM main.identities WHERE (id, corpus, name) NOT IN ({people})")
+            sql.execute("DELETE FROM main.roots WHERE (id, path) NOT IN (SELECT id, path FROM whole.roots)")
             _choose(part, ids)
             sql.execute("DELETE FROM chosen WHERE id IN (SELECT id FROM main.videos)")
             sql.execute("INSERT OR REPLACE INTO meta VALUES ('shard_of', ?)", (name,))

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import ds2f
 from ds2f.config import Evaluate
+from ds2f.dataset import outputs
 from ds2f.dataset.clips import leaks
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
@@ -71,6 +72,7 @@ def evaluate(
         found = leaks(data, split)
         fingerprint = data.fingerprint()
         _refuse(found, settings.allow_leak)
+        outputs.remember(data, "report", out)
         folder = model_folder or store.shipped()
         matched, unmatched = match_split(data, split, subjects, folder, settings.bootstrap, seed)
     pictures = _embed_all(images, subjects, embed, inception, progress)

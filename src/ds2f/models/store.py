@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
-from ds2f.io.files import replacing
+from ds2f.io.files import replacing, write_json
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
@@ -35,12 +35,6 @@ logger = logging.getLogger(__name__)
 def shipped() -> Path:
     """The folder of the model that comes with the package."""
     return Path(str(files("ds2f") / "weights"))
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write all of it or nothing, see `files.replacing`."""
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

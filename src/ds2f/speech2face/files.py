@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ds2f import __version__
-from ds2f.dataset import Dataset
+from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.queries import Pair
 from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.errors import ItemError, UserError
@@ -86,6 +86,7 @@ def from_dataset(
     pairs = dataset.pairs(split)
     if not pairs:
         raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
+    outputs.remember(dataset, "faces", out)
     voices = voices_of(model, dataset, split, pairs).repeat(count, axis=0)
     told = _told(model, dataset, split, pairs, count) if settings.direct else {}
     seeds = [seed + i for i in range(len(voices))]

@@ -13,7 +13,7 @@ import requests
 
 from ds2f import __version__
 from ds2f.errors import UserError
-from ds2f.models.store import write_json
+from ds2f.io.files import write_json
 from ds2f.types import Progress
 
 CHUNK = 1 << 20  # bytes
