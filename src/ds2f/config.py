@@ -210,6 +210,7 @@ class Evaluate(Part):
     spaces: list[Name] = _key([], "face encoders to measure in besides dlib; empty = all that the dataset holds")
     trained_spaces: list[Name] = _key(["dlib"], "face encoders that training has seen; the report says so")
     inception: str = _key("", "inception-2015-12-05.pt, of your own, for the FID; empty = no FID")
+    vggface: str = _key("", "VGGFace2's ResNet-50 with its classes, TorchScript of your own, for SF2F's VGGFace score")
     guided_clips: Count = _key(100, "clips that evaluate --guided takes at most; each is drawn 24 times")
     allow_leak: bool = _key(False, "measure although test and train overlap; the report names it")
 

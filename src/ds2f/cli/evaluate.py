@@ -14,6 +14,7 @@ from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
+    from ds2f.evaluation.protocols.sf2f import Row
     from ds2f.evaluation.results import Evaluation, Restoration, Retrieval
 
 
@@ -21,6 +22,8 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     shown = "generated faces; may be given again"
     sub.add_argument("--images", action="append", default=[], metavar="[NAME=]FOLDER", help=shown)
+    shown = "instead of the report: the table that SF2F and Vox2Face print"
+    sub.add_argument("--protocol", choices=("sf2f",), help=shown)
     sub.add_argument("--guided", action="store_true", help="measure how well spoilt faces are completed")
     shown = "whose alignment, and with --guided whose pictures, are measured (default: what ships with ds2f)"
     sub.add_argument("--model", help=shown)
@@ -38,6 +41,10 @@ def run(options: argparse.Namespace) -> None:
         config = replace(config, evaluate=replace(config.evaluate, allow_leak=True))
     if options.model:
         config = replace(config, generate=replace(config.generate, model=model_name(options.model)))
+    if options.protocol:
+        if options.guided:
+            raise UserError("--guided is of the report; leave it out with --protocol.")
+        return sf2f(database_of(options, config), images, split, options.out, config)
     evaluate(database_of(options, config), images, split, options.out, config, options.guided)
 
 
@@ -76,6 +83,42 @@ def evaluate(
         )  # fmt: skip
     print_summary(result)
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
+
+
+def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, config: Config) -> None:
+    """Measure folders of images by the protocol of SF2F, in the spaces of [evaluate] spaces, or dlib's."""
+    if not images:
+        raise UserError("Give what shall be measured: --images [NAME=]FOLDER.")
+    must_open(database)
+    from ds2f.cli.console import bar, out
+    from ds2f.evaluation.protocols.sf2f import write_table
+
+    vggface = config.path(config.evaluate.vggface) if config.evaluate.vggface else None
+    spaces = config.evaluate.spaces or ["dlib"]
+    with bar("evaluate") as shown:
+        rows = write_table(database, split, images, folder, spaces, config.evaluate.bootstrap, vggface, shown.update)
+    for space in dict.fromkeys(row.space for row in rows):
+        print_table([row for row in rows if row.space == space], split)
+    out.print(f"Numbers: {folder / 'sf2f.json'}", markup=False)
+
+
+def print_table(rows: Sequence[Row], split: str) -> None:
+    """What SF2F prints, of one space: a column for each method."""
+    from ds2f.cli.console import columns, out
+
+    some = rows[0]
+    out.print(f"{some.people} people of split {split}, {some.space} space, recall by cosine among {some.gallery}")
+    table = columns("", *(row.method for row in rows))
+    for title, name in (("L2", "l2"), ("L1", "l1"), ("cosine", "cosine"), ("between people", "between")):
+        means = [getattr(row, name) for row in rows]
+        table.add_row(title, *("" if mean is None else f"{mean.value:.3f}" for mean in means))
+    for k in some.recall:
+        table.add_row(f"R@{k}", *(f"{100 * row.recall[k].value:.1f} %" for row in rows))
+    scores = [row.vggface for row in rows]
+    if any(scores):
+        table.add_row("VGGFace score", *("" if s is None else f"{s.mean:.2f} ± {s.deviation:.2f}" for s in scores))
+    table.add_row("pictures", *(f"{row.pictures:,}" if row.pictures else "" for row in rows))
+    out.print(table)
 
 
 def print_summary(evaluation: Evaluation) -> None:

@@ -72,6 +72,19 @@ def faces_of_people(dataset: Dataset, split: str, encoder: str) -> dict[str, np.
     return {person: np.stack(vectors) for person, vectors in found.items()}
 
 
+def crops_of_people(dataset: Dataset, split: str) -> dict[str, list[bytes]]:
+    """{corpus/name: canonical crops, WebP, of all their faces, pictures included} of a split's people."""
+    rows = dataset.connection.execute(
+        "SELECT i.corpus || '/' || i.name AS person, c.webp FROM identities i JOIN videos v ON v.identity_id = i.id"
+        " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical' WHERE i.split = ? ORDER BY v.path, v.id",
+        (split,),
+    )
+    found: dict[str, list[bytes]] = {}
+    for r in rows:
+        found.setdefault(r["person"], []).append(r["webp"])
+    return found
+
+
 def face_encoders(dataset: Dataset) -> list[str]:
     """Names of the face encoders that the dataset holds vectors of, the most frequent first."""
     rows = dataset.connection.execute(

@@ -47,10 +47,7 @@ def recordings(
         f"SELECT v.id, e.encoder, e.seconds, e.vector{chosen} voice_embeddings e ON e.video_id = v.id", (split, split)
     ):
         voices.setdefault(r["id"], {})[r["encoder"], r["seconds"]] = to_vector(r["vector"])
-    acoustics = {
-        r["id"]: np.array([r[f.name] if f.name in r.keys() else None for f in FEATURES], np.float32)  # noqa: SIM118
-        for r in sql.execute(f"SELECT v.id, a.*{chosen} acoustics a ON a.video_id = v.id", (split, split))
-    }  # None becomes NaN; files of an earlier version lack later features
+    acoustics = acoustics_of(dataset, split)
     rows = sql.execute(
         "SELECT v.id, i.corpus || '/' || i.name AS person, e.vector, (SELECT json_group_object(attribute,"
         " json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
@@ -69,6 +66,19 @@ def recordings(
         )
         for r in rows
     ]
+
+
+def acoustics_of(dataset: Dataset, split: str | None = None) -> dict[int, np.ndarray]:
+    """{video id: one float32 per `voice.acoustics.FEATURES`, NaN where not measurable} of a split, None: of all."""
+    rows = dataset.connection.execute(
+        "SELECT a.* FROM acoustics a JOIN videos v ON v.id = a.video_id"
+        " JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)",
+        (split, split),
+    )
+    return {
+        r["video_id"]: np.array([r[f.name] if f.name in r.keys() else None for f in FEATURES], np.float32)  # noqa: SIM118
+        for r in rows
+    }  # None becomes NaN; files of an earlier version lack later features
 
 
 def face_vectors(

@@ -84,7 +84,7 @@ def _within(
     true = np.flatnonzero(~alone)
     voice, face = np.concatenate([true, voice]), np.concatenate([true, face])
     same = np.arange(len(voice)) < len(true)
-    area, equal = _pairs(scores[voice, face], voice, face, same, bootstrap)
+    area, equal = measure_pairs(scores[voice, face], voice, face, same, bootstrap)
     ranks = rank_similarity(scores, people, group)
     choices = {n: bootstrap.mean(choice(ranks, n)) for n in WAYS}
     return Matching(
@@ -96,10 +96,16 @@ def _within(
     )
 
 
-def _pairs(
+def measure_pairs(
     scores: np.ndarray, voice: np.ndarray, face: np.ndarray, same: np.ndarray, bootstrap: Bootstrap
 ) -> tuple[Measure | None, Measure | None]:
-    """AUC and equal error rate. A pair of two people counts as often as both were drawn: once per pair of copies."""
+    """Area under the ROC curve and equal error rate of n pairs; None without pairs of both kinds.
+
+    scores: (n,), higher = more alike.
+    voice, face: (n,) int, whose of `bootstrap`'s clips they are.
+    same: (n,) bool.
+    bootstrap: a pair of two people counts in a draw as often as both were drawn, once per pair of copies.
+    """
     if not same.any() or same.all():
         return None, None
     order = np.argsort(-scores, kind="stable")  # once: sorting what is sorted costs little
@@ -107,7 +113,7 @@ def _pairs(
     drawn = []
     for counts in bootstrap.counts[:_DRAWS]:
         clip = counts[bootstrap.person]
-        weights = np.where(same, clip[voice], clip[voice] * clip[face])
+        weights = np.where(same | (voice == face), clip[voice], clip[voice] * clip[face])
         if weights[same].any() and weights[~same].any():
             rates = error_rates(scores, same, weights)
             drawn.append((rates_to_auc(*rates), rates_to_eer(*rates)))

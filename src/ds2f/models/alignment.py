@@ -88,3 +88,8 @@ class Alignment(nn.Module):
         of which one is right answers "which of them?".
         """
         return self.config.slope * self(voice, identity) + self.config.intercept
+
+    @property
+    def even_cosine(self) -> float:
+        """The cosine of a voice and a face, on their sphere, at which the log-odds are 0, or the nearest to it."""
+        return min(1.0, max(-1.0, -self.config.intercept / (self.config.slope * float(self.log_scale.exp()))))
