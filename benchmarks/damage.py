@@ -29,7 +29,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.extract.engines.local import Load
 from ds2f.extract.run import extract_missing
-from ds2f.extract.settings import Settings
+from ds2f.extract.settings import ExtractSettings
 
 SAMPLES = Path(ds2f.__file__).parent / "demo" / "samples"
 
@@ -185,7 +185,7 @@ def run(folder: Path, database: Path, workers: int) -> Result:
         dataset.add_items(folder, "video", scan(folder, "video", Skipped()), SplitRule())
     times = [time.perf_counter()]
     tick = lambda *_: times.append(time.perf_counter())  # noqa: E731
-    settings = Settings.of(Config())
+    settings = ExtractSettings.of(Config())
     extract_missing(database, settings, Load(workers, 8, settings.item_seconds), progress=tick)
     with Dataset(database) as dataset:
         rows = dataset.connection.execute("SELECT id, path, state FROM videos").fetchall()

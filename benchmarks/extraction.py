@@ -24,7 +24,7 @@ from ds2f.dataset.queries import SplitRule
 from ds2f.errors import ItemError
 from ds2f.extract.engines.local import Load
 from ds2f.extract.run import extract_missing
-from ds2f.extract.settings import Settings
+from ds2f.extract.settings import ExtractSettings
 from ds2f.extract.worker import prepare_process
 from ds2f.face.dlib_resnet import DlibResNet
 from ds2f.face.mtcnn import MTCNN
@@ -91,7 +91,7 @@ def measure(root: Path, items: list[CorpusItem], workers: int) -> tuple[float, f
         watcher = threading.Thread(target=watch)
         watcher.start()
         load = Load(workers, batch=1)  # one at a time: the times are those of single files
-        settings = Settings.of(Config())
+        settings = ExtractSettings.of(Config())
         extract_missing(database, settings, load, progress=lambda *_: times.append(time.perf_counter()))
         stop.set()
         watcher.join()

@@ -24,12 +24,11 @@ from ds2f.evaluation import retrieval
 from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.dlib_resnet import network_file
-from ds2f.face.dlib_torch import load_dlib
+from ds2f.face.dlib_torch import embed_crops, load_dlib
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior
 from ds2f.speech2face.imagine import PRIOR_STEPS
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.restore import identities_of
 from ds2f.training.prior import FOLDS, folds
 
 SPLITS = ("train", "val")
@@ -103,7 +102,7 @@ def main() -> None:
         _row(f"{weight:g} | {temperature:g}", np.mean([study.measure(one) for one in drawn], 0), *spread)
     for weight, temperature in (map(float, choice.split(",")) for choice in options.draw):
         pictures = study.model.sample_images(study.draw(weight, temperature, 0), range(len(study.pairs)))
-        _row(f"{weight:g}, pictures | {temperature:g}", study.measure(identities_of(pictures, study.dlib)))
+        _row(f"{weight:g}, pictures | {temperature:g}", study.measure(embed_crops(pictures, study.dlib)))
     for folder in options.images:
         files, look = find_pictures(folder, study.pairs), embedder(["dlib"])
         vectors = embed_pictures(folder.name, folder, files, look, {"dlib": 128}, lambda: None).vectors["dlib"]

@@ -25,12 +25,12 @@ from torch import Tensor
 from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import multistep
 from ds2f.evaluation.realism import frechet_distance, kernel_distance, precision
+from ds2f.face.dlib_torch import embed_crops
 from ds2f.io.images import to_uint8
 from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.restore import identities_of
 from ds2f.speech2face.settings import SamplingSettings, guidance_of
 from ds2f.training.likeness import Likeness
 
@@ -77,7 +77,7 @@ def main() -> None:
         pictures = model.sample_images(told, range(len(told)), settings)
         seconds = (time.perf_counter() - started) / len(told)
         dots = _dots(_fine(pictures), plain)
-        print(_row(name, identities_of(pictures, judge.network), others, told, judge, dots, seconds), flush=True)
+        print(_row(name, embed_crops(pictures, judge.network), others, told, judge, dots, seconds), flush=True)
     for folder in options.weak:
         weak = store.load_decoder(folder)
         for weight in WEIGHTS:
@@ -86,7 +86,7 @@ def main() -> None:
             seconds = (time.perf_counter() - started) / len(told)
             name = f"10 steps, autoguidance {weight:g} by {folder.name}"
             dots = _dots(_fine(pictures), plain)
-            print(_row(name, identities_of(pictures, judge.network), others, told, judge, dots, seconds), flush=True)
+            print(_row(name, embed_crops(pictures, judge.network), others, told, judge, dots, seconds), flush=True)
 
 
 def _autoguided(decoder: Decoder, weak: Decoder, told: np.ndarray, weight: float) -> np.ndarray:

@@ -15,14 +15,14 @@ from ds2f.config import Config
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import waiting
 from ds2f.dataset.status import status
-from ds2f.extract.settings import Settings, plan_of
+from ds2f.extract.settings import ExtractSettings, plan_of
 
 PER_PERSON = 100  # clips, about as in VoxCeleb2
 
 
 def fill(dataset: Dataset, files: int) -> None:
     """`files` made-up recordings; half of them extracted, every 50th of these failed. The blobs are empty."""
-    sql, plan = dataset.connection, plan_of(Settings.of(Config()))
+    sql, plan = dataset.connection, plan_of(ExtractSettings.of(Config()))
     numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
     with dataset.transaction():
         sql.execute("INSERT INTO roots VALUES (1, '/videos')")
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=1_000_000)
     files = parser.parse_args().files
-    plan = plan_of(Settings.of(Config()))
+    plan = plan_of(ExtractSettings.of(Config()))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "dataset.db"
         with Dataset(path, create=True) as dataset:

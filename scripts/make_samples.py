@@ -204,10 +204,10 @@ def _report(paths: list[Path]) -> None:
     from ds2f.config import Config
     from ds2f.dataset.plan import Job, Needs
     from ds2f.extract.item import Extractor
-    from ds2f.extract.settings import Settings
+    from ds2f.extract.settings import ExtractSettings
     from ds2f.types import Source
 
-    extractor = Extractor(Settings.of(Config()))
+    extractor = Extractor(ExtractSettings.of(Config()))
     needs = Needs(speech=True, face=True, voices=((6.0, "resemblyzer"),))
     voices, identities = [], []
     for path in paths:

@@ -22,9 +22,9 @@ from ds2f.types import (
     CorpusItem,
     DetectedFace,
     Extracted,
+    Face,
     Facts,
     Source,
-    StoredFace,
     StoredSpeech,
 )
 
@@ -182,7 +182,7 @@ def extracted(seed: int = 0, voice: bool = True) -> Extracted:
     rng = np.random.default_rng(seed)
     crop = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     identity = rng.standard_normal(128).astype(np.float32)
-    face = StoredFace(encode_webp(crop), None, identity, detected(), 0.5, 0.8, 1.0, 1)
+    face = Face(encode_webp(crop), None, identity, detected(), 0.5, 0.8, 1.0, 1)
     if not voice:
         return Extracted(Facts(0.0, 32, 32, 0.0), face=face)
     speech = StoredSpeech(encode_flac(noise(4.0, seed=seed)), 0.25, 4.0)

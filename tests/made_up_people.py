@@ -12,7 +12,7 @@ from ds2f.dataset.queries import Dataset, Pair, SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import ItemError
 from ds2f.io.media import encode_flac, encode_webp
-from ds2f.types import CorpusItem, DetectedFace, Extracted, Facts, StoredFace, StoredSpeech
+from ds2f.types import CorpusItem, DetectedFace, Extracted, Face, Facts, StoredSpeech
 from helpers import PLAN, wanting
 
 DIM = 128  # as dlib's, so that the attribute model can read them
@@ -26,7 +26,7 @@ def _extracted(rng: np.random.Generator, person: np.ndarray) -> Extracted:
     return Extracted(
         Facts(1.0, 32, 32, 25.0),
         StoredSpeech(encode_flac(np.zeros(1600, np.float32)), 0.0, 1.0),
-        StoredFace(encode_webp(crop), None, identity, detected, 0.0, 1.0, 1.0, 1),
+        Face(encode_webp(crop), None, identity, detected, 0.0, 1.0, 1.0, 1),
         clips={6.0: (1.0, 6.0)},
         voices={(6.0, "campplus-frames"): voice},
     )

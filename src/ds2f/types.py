@@ -16,6 +16,8 @@ SAMPLE_RATE = 16_000
 """Hz. All audio in ds2f is mono float32 in [-1, 1] at this rate."""
 VOICE = "campplus-frames"
 """The speaker encoder by which faces are heard unless another is named, see `voice.encoders`."""
+DLIB = "dlib"
+"""The face embedder that tells people apart: every stored face has its vector."""
 
 
 class Progress(Protocol):
@@ -151,22 +153,6 @@ class FaceLabels:
 
 
 @dataclass(frozen=True)
-class Face:
-    """The face kept for one file. crop: (size, size, 3) uint8 RGB, canonical alignment; identity: (128,) float32 by
-    dlib; quality in [0, 1], see `face.quality`; coverage in [0, 1], see `face.align.coverage`; people: how many
-    were seen in the file; box_crop: (size, size, 3) uint8 RGB, the detector's box with margins, None if not wanted."""
-
-    crop: np.ndarray
-    identity: np.ndarray
-    detected: DetectedFace
-    time: float
-    quality: float
-    coverage: float
-    people: int = 1
-    box_crop: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
 class Facts:
     """What a file says of itself. duration: seconds; width, height: pixels; 0 where it does not say."""
 
@@ -186,8 +172,11 @@ class StoredSpeech:
 
 
 @dataclass(frozen=True)
-class StoredFace:
-    """A `Face` as it travels from worker to database, its pictures encoded as WebP."""
+class Face:
+    """The face kept for one file. webp: the canonical crop, box_webp: the detector's box with margins, None if not
+    wanted, both square and encoded as WebP; identity: (128,) float32 by dlib; detected: in pixels of the file's
+    picture; time: seconds from the start; quality in [0, 1], see `face.quality`; coverage in [0, 1], see
+    `face.align.coverage`; people: how many were seen in the file."""
 
     webp: bytes
     box_webp: bytes | None
@@ -199,9 +188,10 @@ class StoredFace:
     people: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Extracted:
-    """Everything one file gave. What it was asked for and could not give is in `failures`, as (stage, reason).
+    """Everything one file gave, filled while it is worked on. What it was asked for and could not give is in
+    `failures`, as (stage, reason).
 
     clips: {clip seconds: (seconds of real speech in it, repeats)}; voices: {(clip seconds, encoder): (d,) float32};
     identities: {encoder: (d,) float32}, besides dlib's, which is the face's own; attributes, languages: {model:
@@ -210,14 +200,18 @@ class Extracted:
 
     facts: Facts | None = None
     speech: StoredSpeech | None = None
-    face: StoredFace | None = None
-    clips: Mapping[float, tuple[float, float]] = field(default_factory=dict)
-    voices: Mapping[tuple[float, str], np.ndarray] = field(default_factory=dict)
-    identities: Mapping[str, np.ndarray] = field(default_factory=dict)
-    attributes: Mapping[str, Attributes] = field(default_factory=dict)
-    languages: Mapping[str, Language] = field(default_factory=dict)
-    acoustics: Mapping[str, float] | None = None
+    face: Face | None = None
+    clips: dict[float, tuple[float, float]] = field(default_factory=dict)
+    voices: dict[tuple[float, str], np.ndarray] = field(default_factory=dict)
+    identities: dict[str, np.ndarray] = field(default_factory=dict)
+    attributes: dict[str, Attributes] = field(default_factory=dict)
+    languages: dict[str, Language] = field(default_factory=dict)
+    acoustics: dict[str, float] | None = None
     failures: tuple[tuple[str, str], ...] = ()
+
+    def fail(self, stage: str, reason: str) -> None:
+        """What is wanted of `stage` is not there, and why."""
+        self.failures += ((stage, reason),)
 
 
 @dataclass(frozen=True)

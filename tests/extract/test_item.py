@@ -13,13 +13,12 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Job, Needs, Plan
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
-from ds2f.errors import ItemError
 from ds2f.extract.item import Extractor
-from ds2f.extract.settings import Settings, plan_of
-from ds2f.types import DetectedFace, Extracted, Frame, Source
-from helpers import detected, grey_ramp, item_of, noise, silence, tone, wanting, write_audio, write_video
+from ds2f.extract.settings import ExtractSettings, plan_of
+from ds2f.types import Extracted, Source
+from helpers import grey_ramp, item_of, noise, silence, tone, wanting, write_audio, write_video
 
-SETTINGS = Settings.of(Config())
+SETTINGS = ExtractSettings.of(Config())
 VOICE = (6.0, "campplus-frames")
 
 
@@ -69,91 +68,6 @@ def test_one_bad_file_does_not_harm_its_neighbours(extractor: Extractor, clips: 
     bad, good = extractor.extract([_job(tmp_path / "letter.mp4"), _job(clips[0])])
     assert dict(bad.failures).keys() == {"open"}
     np.testing.assert_allclose(good.voices[VOICE], alone.voices[VOICE], atol=1e-6)
-
-
-def test_no_face_in_the_picture(extractor: Extractor) -> None:
-    with pytest.raises(ItemError, match="no face found"):
-        extractor.face([Frame(image, float(k)) for k, image in enumerate(grey_ramp(3, (120, 160)))])
-    with pytest.raises(ItemError, match="no face found"):
-        extractor.face([])
-
-
-def test_empty_sound_track(extractor: Extractor) -> None:
-    with pytest.raises(ItemError, match="empty"):
-        extractor.speech(np.zeros(0, np.float32))
-
-
-class _Finds:
-    """Stands in for the detector: always finds the same faces."""
-
-    name = licence = "made up"
-
-    def __init__(self, *faces: DetectedFace) -> None:
-        self.faces = list(faces)
-
-    def detect(self, image: np.ndarray) -> list[DetectedFace]:
-        return self.faces
-
-
-class _Embeds:
-    """Stands in for the embedder: every face it sees is `apart` from the one before."""
-
-    name = licence = "made up"
-    dim = 128
-
-    def __init__(self, apart: float) -> None:
-        self.apart = apart
-        self.calls = 0
-
-    def embed(self, images: list[np.ndarray], faces: list[DetectedFace]) -> np.ndarray:
-        vectors = np.zeros((len(images), self.dim), np.float32)
-        vectors[:, 0] = self.apart * (self.calls + np.arange(len(images)))
-        self.calls += 1
-        return vectors
-
-
-def _with(extractor: Extractor, monkeypatch: pytest.MonkeyPatch, detector: _Finds, embedder: _Embeds) -> Extractor:
-    monkeypatch.setattr(extractor, "detector", detector)
-    monkeypatch.setattr(extractor, "embedder", embedder)
-    return extractor
-
-
-def _textured(seed: int) -> np.ndarray:
-    small = np.random.default_rng(seed).integers(0, 256, (12, 24, 3), dtype=np.uint8)
-    return cv2.resize(small, (240, 120), interpolation=cv2.INTER_CUBIC)
-
-
-@pytest.mark.parametrize(("apart", "refused"), [(1.0, True), (0.2, False)])
-def test_two_people_beside_each_other(
-    extractor: Extractor, monkeypatch: pytest.MonkeyPatch, apart: float, refused: bool
-) -> None:
-    left = detected()
-    right = DetectedFace((140, 20, 60, 80), left.landmarks + np.array([120, 0], np.float32), 1.0)
-    changed = _with(extractor, monkeypatch, _Finds(left, right), _Embeds(apart))
-    if refused:
-        with pytest.raises(ItemError, match="two people in the picture"):
-            changed.face([Frame(_textured(0), 0.0)])
-    else:  # a mirror or a screen shows the same person
-        assert changed.face([Frame(_textured(0), 0.0)])[0].time == 0.0
-
-
-@pytest.mark.parametrize(("apart", "refused"), [(1.0, True), (0.2, False)])
-def test_a_cut_to_somebody_else(
-    extractor: Extractor, monkeypatch: pytest.MonkeyPatch, apart: float, refused: bool
-) -> None:
-    changed = _with(extractor, monkeypatch, _Finds(detected()), _Embeds(apart))
-    frames = [Frame(_textured(1), 0.0), Frame(_textured(2), 1.0)]
-    if refused:
-        with pytest.raises(ItemError, match="one after the other"):
-            changed.face(frames)
-    else:
-        assert changed.face(frames)[0].identity.shape == (128,)
-
-
-def test_a_face_that_is_too_small(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = DetectedFace((20, 20, 12, 16), detected().landmarks * np.float32(0.2), 1.0)  # eyes 8 px apart
-    with pytest.raises(ItemError, match="too small"):
-        _with(extractor, monkeypatch, _Finds(tiny), _Embeds(0.0)).face([Frame(_textured(0), 0.0)])
 
 
 def test_real_clips_give_voice_and_face(extractor: Extractor, clips: list[Path]) -> None:

@@ -74,22 +74,20 @@ def test_vectors_of_another_encoder_are_refused(model: IdentityAttributes) -> No
 
 def test_real_faces(model: IdentityAttributes, shared_data: Path) -> None:
     """Two dozen faces of UTKFace by name, cut, embedded and judged as a user's would be."""
-    from ds2f.config import Audio, Faces
     from ds2f.corpora.scan import Skipped, scan
-    from ds2f.extract.item import Extractor
-    from ds2f.extract.settings import Settings
-    from ds2f.io.media import read_image
+    from ds2f.face.encode import FaceEncoder
+    from ds2f.io.images import read_image
     from ds2f.types import Source
 
     archives = sorted(shared_data.glob("faces/utkface*.tar"))
     if not archives:
         pytest.skip("no UTKFace archive in ../shared/data")
-    extractor = Extractor(Settings(Audio(), Faces()))
+    encoder = FaceEncoder()
     adults = [i for i in scan(archives[0], "still", Skipped()) if 18 <= int(dict(i.labels)["age"]) < 60][::400][:24]
     right = []
     for item in adults:
         try:
-            face = extractor.still(read_image(Source(archives[0], item.offset, item.size)))[0]
+            face = encoder.encode(read_image(Source(archives[0], item.offset, item.size))).face
         except ItemError:  # the detector does not find one picture in two hundred
             continue
         found = model.predict_identities(face.identity[None])[0]

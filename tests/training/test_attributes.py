@@ -29,7 +29,7 @@ from ds2f.training.attributes import (
 )
 from ds2f.training.loop import Options, train
 from ds2f.training.start import train_attributes
-from ds2f.types import ETHNICITIES, GENDERS, CorpusItem, DetectedFace, Extracted, FaceLabels, StoredFace
+from ds2f.types import ETHNICITIES, GENDERS, CorpusItem, DetectedFace, Extracted, Face, FaceLabels
 from helpers import PLAN, wanting
 
 RULE = np.random.default_rng(9).normal(size=(128, 8)).astype(np.float32) / 4
@@ -58,7 +58,7 @@ def fill(dataset: Dataset, faces: LabelledFaces, labelled: bool = True) -> None:
     webp, points = encode_webp(np.zeros((8, 8, 3), np.uint8)), np.zeros((5, 2), np.float32)
     for job in wanting(dataset):
         identity = faces.identity[int(job.source.path.stem)]
-        face = StoredFace(webp, None, identity, DetectedFace((0, 0, 8, 8), points, 1.0), 0.0, 1.0, 1.0, 1)
+        face = Face(webp, None, identity, DetectedFace((0, 0, 8, 8), points, 1.0), 0.0, 1.0, 1.0, 1)
         store_result(dataset, job, Extracted(face=face), PLAN)
 
 

@@ -39,9 +39,9 @@ def extract(database: Path, config: Config, workers: int, retry_failed: bool = F
     from ds2f.extract.engines import pick
     from ds2f.extract.engines.local import Load
     from ds2f.extract.run import extract_missing
-    from ds2f.extract.settings import Settings, plan_of
+    from ds2f.extract.settings import ExtractSettings, plan_of
 
-    settings = Settings.of(config)
+    settings = ExtractSettings.of(config)
     engine = pick(config.extract.engine, config.extract.ray_address)
     whole = database
     if shard:

@@ -11,9 +11,7 @@ import numpy as np
 
 from ds2f.dataset.queries import Dataset, to_vector
 from ds2f.errors import UserError
-from ds2f.types import DetectedFace, Source, StoredSpeech
-
-DLIB = "dlib"  # tells people apart, so every face has its vector
+from ds2f.types import DLIB, DetectedFace, Source, StoredSpeech
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
-from ds2f.dataset.plan import DLIB, Job, Plan, recipe_key
+from ds2f.dataset.plan import Job, Plan, recipe_key
 from ds2f.dataset.queries import Dataset, to_blob
-from ds2f.types import Attributes, Extracted, StoredFace
+from ds2f.types import DLIB, Attributes, Extracted, Face
 
 CHANGED = Extracted(failures=(("open", "it is another file than the one that was ingested; run ds2f ingest again"),))
 
@@ -75,7 +75,7 @@ def _changed(job: Job) -> bool:
     return status.st_mtime_ns != job.mtime_ns or (job.source.offset is None and status.st_size != job.size)
 
 
-def _store_face(dataset: Dataset, video_id: int, face: StoredFace) -> None:
+def _store_face(dataset: Dataset, video_id: int, face: Face) -> None:
     sql = dataset.connection
     sql.execute(
         "INSERT INTO faces (video_id, time, x, y, w, h, landmarks, score, quality, coverage, people)"

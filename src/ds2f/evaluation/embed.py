@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from ds2f.config import Audio, Faces
 from ds2f.dataset.queries import Pair
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.inception import INCEPTION, Inception
-from ds2f.io.media import decode_image, encode_webp, read_image
-from ds2f.types import Source
+from ds2f.io.images import decode_image, read_image
+from ds2f.types import DLIB, Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -29,19 +29,20 @@ Embed = Callable[[Path], Mapping[str, np.ndarray]]
 def embedder(spaces: Sequence[str], inception: Inception | None = None) -> Embed:
     """MTCNN and the face encoders, loaded once, as extraction uses them; and Inception, for the canonical crop as it
     would be stored. Raises UserError for an encoder that is missing."""
-    from ds2f.extract.item import Extractor
-    from ds2f.extract.settings import Settings
-    from ds2f.face.registry import load_embedder
+    from ds2f.face.encode import FaceEncoder
 
-    extractor = Extractor(Settings(Audio(), Faces()))
-    others = {space: load_embedder(space) for space in spaces if space != extractor.embedder.name}
+    cv2.setNumThreads(1)  # the last bits of a vector may depend on the number of threads
+    encoder = FaceEncoder()
+    others = [space for space in spaces if space != DLIB]
+    for space in others:
+        encoder.embedder(space)
 
     def embed(path: Path) -> dict[str, np.ndarray]:
-        face, image, found = extractor.still(read_image(Source(path)))
-        more = {space: model.embed([image], [found])[0] for space, model in others.items()}
+        found = encoder.encode(read_image(Source(path)))
+        more = {space: encoder.embed(space, [found.image], [found.place])[0] for space in others}
         if inception is not None:
-            more[INCEPTION] = inception.features([decode_image(encode_webp(face.crop))])[0]
-        return {extractor.embedder.name: face.identity, **more}
+            more[INCEPTION] = inception.features([decode_image(found.face.webp)])[0]
+        return {DLIB: found.face.identity, **more}
 
     return embed
 

@@ -24,8 +24,7 @@ from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.restoration import fidelity, kept
 from ds2f.evaluation.results import RESTORED, SPOILT, WITH_VOICE, Kept, Restoration
 from ds2f.evaluation.subjects import Subjects
-from ds2f.face.mtcnn import MTCNN
-from ds2f.face.registry import load_embedder
+from ds2f.face.encode import FaceEncoder, enlarged
 from ds2f.io.images import from_uint8, to_uint8, write_face
 from ds2f.io.media import decode_image, read_image
 from ds2f.models.guide import DEGRADATIONS, named
@@ -38,7 +37,6 @@ from ds2f.types import Progress, Source, Wish
 LEVELS = (0.0, 0.5, 1.0)
 FOLDER = "guided"
 """Of the restored faces, in the folder of the report."""
-_SEEN = 256  # pixels that a face is enlarged to before it is looked at
 
 
 @dataclass(frozen=True)
@@ -149,21 +147,21 @@ class _Eye:
 
     def __init__(self, true: np.ndarray, spaces: Sequence[str]) -> None:
         """true: (n, size, size, 3) uint8 RGB."""
-        detector = MTCNN()
-        self._faces = [next(iter(detector.detect(_enlarged(picture))), None) for picture in true]
-        self._models = {space: load_embedder(space) for space in spaces}
+        self._encoder = FaceEncoder()
+        self._dims = {space: self._encoder.embedder(space).dim for space in spaces}
+        self._faces = [next(iter(self._encoder.detect(enlarged(picture))), None) for picture in true]
 
     def vectors(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
         """{space: (n, d)}, a row of NaN where not even the true picture shows a face."""
         seen = np.array([face is not None for face in self._faces])
-        images = [_enlarged(picture) for picture in pictures[seen]]
+        images = [enlarged(picture) for picture in pictures[seen]]
         faces = [face for face in self._faces if face is not None]
         found = {}
-        for space, model in self._models.items():
-            found[space] = np.full((len(seen), model.dim), np.nan)
+        for space, dim in self._dims.items():
+            found[space] = np.full((len(seen), dim), np.nan)
             if images:
                 with threadpool_limits(1):  # one small face at a time, as in `run`
-                    found[space][seen] = model.embed(images, faces)
+                    found[space][seen] = self._encoder.embed(space, images, faces)
         return found
 
 
@@ -181,7 +179,3 @@ def _kept(
         middle = subjects.middle(space)
         found[space] = kept(of_pictures - middle, subjects.truth(space) - middle, people, clips, bootstrap)
     return found
-
-
-def _enlarged(picture: np.ndarray) -> np.ndarray:
-    return cv2.resize(picture, (_SEEN, _SEEN), interpolation=cv2.INTER_CUBIC)

@@ -11,7 +11,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Job, Plan, job, retry, waiting
 from ds2f.dataset.store import store
 from ds2f.extract.engines.local import Load, Make, Outcome, local_processes
-from ds2f.extract.settings import Settings, plan_of
+from ds2f.extract.settings import ExtractSettings, plan_of
 from ds2f.extract.worker import ExtractMany
 from ds2f.types import Progress
 
@@ -27,16 +27,19 @@ class ExtractSummary:
     failed: int
 
 
-def make_extract(settings: Settings) -> ExtractMany:
-    """Builds one worker's extract function (module level, so that it can travel to another process)."""
+def make_extract(settings: ExtractSettings) -> ExtractMany:
+    """Builds one worker's extract function (module level, so that it can travel to another process), all models loaded:
+    what dies or fails later does so on a file. Raises UserError for a model that cannot be loaded."""
     from ds2f.extract.item import Extractor
 
-    return Extractor(settings).extract
+    extractor = Extractor(settings)
+    extractor.load()
+    return extractor.extract
 
 
 def extract_missing(
     database: Path,
-    settings: Settings,
+    settings: ExtractSettings,
     load: Load = ONE_WORKER,
     engine: Engine = local_processes,
     retry_failed: bool = False,

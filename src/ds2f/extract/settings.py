@@ -6,14 +6,16 @@ import json
 from dataclasses import dataclass
 
 from ds2f.config import Audio, Config, Extract, Faces
-from ds2f.dataset.plan import DLIB, Plan
+from ds2f.dataset.plan import Plan
 from ds2f.face import registry
 from ds2f.models.store import pick_device
+from ds2f.types import DLIB
 from ds2f.voice import encoders, language
+from ds2f.voice.encode import kept_seconds
 
 
 @dataclass(frozen=True)
-class Settings:
+class ExtractSettings:
     """The parts of the configuration that extraction needs. device: of the encoders; item_seconds: a file that takes
     longer is a failure."""
 
@@ -23,16 +25,21 @@ class Settings:
     item_seconds: float = 120.0
 
     @staticmethod
-    def of(config: Config) -> Settings:
+    def of(config: Config) -> ExtractSettings:
         """Raises UserError for a device that is not there."""
         extract: Extract = config.extract
-        return Settings(config.audio, config.faces, str(pick_device(extract.device)), extract.item_seconds)
+        return ExtractSettings(config.audio, config.faces, str(pick_device(extract.device)), extract.item_seconds)
 
 
-def plan_of(settings: Settings) -> Plan:
+def plan_of(settings: ExtractSettings) -> Plan:
     """Which rows every file shall have. Raises UserError for an unknown model."""
     audio, faces = settings.audio, settings.faces
-    speech = {"activity": "silero-vad", "min_speech": audio.min_speech, "max_seconds": audio.max_seconds}
+    speech = {
+        "activity": "silero-vad",
+        "min_speech": audio.min_speech,
+        "max_seconds": audio.max_seconds,
+        "keep_seconds": kept_seconds(audio, max(audio.clip_seconds)),
+    }
     face = {
         "detector": registry.name_of(faces.detector),
         "min_score": faces.min_score,
@@ -43,7 +50,7 @@ def plan_of(settings: Settings) -> Plan:
     }
     names = [encoders.name_of(spec) for spec in audio.encoders]
     return Plan(
-        speech=json.dumps({**speech, "keep_seconds": audio.keep_seconds}, sort_keys=True),
+        speech=json.dumps(speech, sort_keys=True),
         face=json.dumps(face, sort_keys=True),
         voices=tuple((seconds, name) for seconds in audio.clip_seconds for name in names),
         identities=tuple(name for name in map(registry.name_of, faces.encoders) if name != DLIB),

@@ -28,6 +28,11 @@ def failure(stage: str, reason: str) -> Extracted:
     return Extracted(failures=((stage, reason),))
 
 
+def unexpected(error: Exception) -> str:
+    """The reason of a failure that nobody foresaw."""
+    return f"unexpected {type(error).__name__}: {error}"
+
+
 def work(extract: ExtractMany, jobs: Sequence[Job], item_seconds: float) -> list[Extracted]:
     """One result per job, in order. If a batch goes wrong as a whole, each of its files is tried alone.
 
@@ -44,7 +49,7 @@ def work(extract: ExtractMany, jobs: Sequence[Job], item_seconds: float) -> list
     except OutOfTime:
         reason = failure("worker", f"took longer than {item_seconds:g} s")
     except Exception as error:  # noqa: BLE001 - one bad file must not stop a corpus; the reason is stored
-        reason = failure("worker", f"unexpected {type(error).__name__}: {error}")
+        reason = failure("worker", unexpected(error))
     if len(jobs) == 1:
         return [reason]
     return [work(extract, [job], item_seconds)[0] for job in jobs]

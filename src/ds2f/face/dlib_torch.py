@@ -15,12 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ds2f.io.images import from_uint8
+
 CHIP = 150  # pixels of the square face picture that the network takes
 # Where dlib's 68 landmarks put that square in a canonical crop (see `align`): its middle and its width as shares of the
 # crop; mean over 397 faces of AVSpeech, VoxCeleb, LFW and UTKFace, spread 0.023, 0.007 and 0.034.
 _CHIP_CENTRE, _CHIP_WIDTH = (0.4915, 0.5625), 0.7105
 _MEAN = (122.782, 117.001, 104.298)  # of red, green and blue; dlib's `input_rgb_image`
 _WIDTHS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)  # of the blocks; negative: it shrinks
+_BATCH = 16  # crops looked at at once; bounds memory
 _LAYER = re.compile(rb"\x01.(con_4|affine_|fc_2)")
 
 
@@ -105,6 +108,15 @@ class _Block(nn.Module):
 def _fill(x: Tensor, shape: list[int]) -> Tensor:
     channels, height, width = (wanted - have for wanted, have in zip(shape, x.shape[1:], strict=True))
     return F.pad(x, (0, width, 0, height, 0, channels)) if channels or height or width else x
+
+
+def embed_crops(crops: np.ndarray, network: DlibTorch) -> np.ndarray:
+    """Whom canonical crops show: (n, size, size, 3) uint8 RGB to (n, 128) float32, see `chip_of_crop`."""
+    device = network.head.weight.device
+    with torch.no_grad():
+        seen = [network.of_crops(part.to(device)).cpu() for part in from_uint8(crops).split(_BATCH)]
+    found: np.ndarray = torch.cat(seen).numpy()
+    return found
 
 
 def load_dlib(path: Path | str) -> DlibTorch:

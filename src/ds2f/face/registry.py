@@ -46,8 +46,8 @@ def load_detector(spec: str, min_score: float | None = None) -> FaceDetector:
     return MTCNN() if min_score is None else MTCNN(min_score)
 
 
-def load_embedder(spec: str) -> FaceEmbedder:
-    """Raises UserError as `load_detector`."""
+def load_embedder(spec: str, device: str = "cpu") -> FaceEmbedder:
+    """device: of dlib's network; the others choose their own. Raises UserError as `load_detector`."""
     if file_embedder.is_file(spec):
         return file_embedder.FileEmbedder(spec)
     _check(spec, "face embedder", (*EMBEDDERS, *FILES))
@@ -58,7 +58,7 @@ def load_embedder(spec: str) -> FaceEmbedder:
         return deepface_models.DeepFaceEmbedder(model)
     from ds2f.face.dlib_resnet import DlibResNet
 
-    return DlibResNet()
+    return DlibResNet(device)
 
 
 def load_attributes(spec: str) -> AttributeModel:

@@ -15,8 +15,7 @@ from PIL import Image
 from ds2f._renamed import old_methods
 from ds2f.config import Audio
 from ds2f.errors import UserError
-from ds2f.face.dlib_resnet import network_file
-from ds2f.face.dlib_torch import DlibTorch, load_dlib
+from ds2f.face.encode import FaceEncoder
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, Distributions
 from ds2f.models.conditioning import Condition
@@ -74,7 +73,7 @@ class Speech2Face:
         self.folder, self.device = folder, device
         self.decoder_folder = decoder_folder or folder
         self.voice_encoder = VoiceEncoder(audio, prior.config.clip_seconds, list(prior.config.voices))
-        self._aligner = restore.GuideAligner()
+        self.face_encoder = FaceEncoder(device=str(device))
 
     @classmethod
     def from_pretrained(
@@ -287,7 +286,7 @@ class Speech2Face:
         Raises UserError for a condition that the decoder was not trained on.
         """
         if guides is None and wish.guide is not None:
-            guides = self._aligner.align(wish.guide, self.size)[None]
+            guides = self.face_encoder.align(wish.guide, self.size)[None]
         pixels = None if guides is None else draw.normalised(self.decoder, guides)
         heard = voice_conditions or {}
         conditions = draw.conditions_of(self.decoder.config, wish, identities, heard, pixels, len(seeds))
@@ -334,11 +333,9 @@ class Speech2Face:
         def complete(seed: int) -> np.ndarray:
             return self.sample_images(None, [seed] * count, settings, wish=alone, guides=guides)
 
-        return restore.follow_guides(identities, complete, self._dlib, self.prior.colouring.cpu().numpy())
-
-    @cached_property
-    def _dlib(self) -> DlibTorch:
-        return load_dlib(network_file()).to(self.device)
+        return restore.follow_guides(
+            identities, complete, self.face_encoder.embed_crops, self.prior.colouring.cpu().numpy()
+        )
 
     def sample_unconditional(
         self, count: int, seed: int = 0, settings: SamplingSettings = DEFAULT

@@ -52,12 +52,17 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
+def praat() -> Any:
+    """The package `parselmouth`. Raises UserError if it is not installed."""
+    return optional("parselmouth", "acoustics", "[audio] acoustics")
+
+
 def measure(audio: np.ndarray) -> dict[str, float]:
     """(samples,) float32 16 kHz speech to {feature name: value} for all FEATURES, NaN where it cannot be measured.
 
     Raises UserError if praat-parselmouth is not installed.
     """
-    parselmouth = optional("parselmouth", "acoustics", "[audio] acoustics")
+    parselmouth = praat()
     if audio.size < SHORTEST * SAMPLE_RATE:
         return {feature.name: np.nan for feature in FEATURES}
     sound = parselmouth.Sound(np.asarray(audio, np.float64), SAMPLE_RATE)

@@ -19,10 +19,9 @@ from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
 from ds2f.io.media import decode, resample
 from ds2f.types import SAMPLE_RATE, VOICE, Speech, VoiceClip
-from ds2f.voice import acoustics
+from ds2f.voice import acoustics, encoders
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import SpeakerEncoder
-from ds2f.voice.encoders import INCLUDED, load, name_of
 
 ACOUSTICS = "acoustics"
 
@@ -86,7 +85,8 @@ class VoiceEncoder:
     @cached_property
     def known(self) -> dict[str, str]:
         """{speaker encoder: how it is loaded}: those in the box, and what `audio.encoders` says."""
-        known = {name: name for name in INCLUDED} | {name_of(spec): spec for spec in self.audio.encoders}
+        known = {name: name for name in encoders.INCLUDED}
+        known |= {encoders.name_of(spec): spec for spec in self.audio.encoders}
         return known | {name: name for name in self._encoders if name not in known}
 
     def check(self, names: Sequence[str] | None = None) -> None:
@@ -139,7 +139,7 @@ class VoiceEncoder:
         with self._turn:
             if name not in self._encoders:
                 self.check([name])
-                self._encoders[name] = load(self.known[name], self.device)
+                self._encoders[name] = encoders.load(self.known[name], self.device)
             return self._encoders[name]
 
     def _describe(self, speech: Speech, name: str) -> np.ndarray:

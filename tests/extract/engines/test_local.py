@@ -15,11 +15,11 @@ from ds2f.dataset.queries import SplitRule
 from ds2f.errors import UserError
 from ds2f.extract.engines.local import Load, Outcome, local_processes
 from ds2f.extract.run import extract_missing
-from ds2f.extract.settings import Settings
+from ds2f.extract.settings import ExtractSettings
 from ds2f.extract.worker import work
 from helpers import extracted, grey_ramp, item_of, jobs, make_fake_extract, make_that_fails, tone, write_video
 
-SETTINGS = Settings.of(Config())
+SETTINGS = ExtractSettings.of(Config())
 
 
 def _outcomes(count: int, load: Load, **special: frozenset[int]) -> dict[int, Outcome]:

@@ -16,7 +16,7 @@ from ds2f.errors import UserError
 from ds2f.extract.engines import pick
 from ds2f.extract.engines.local import Load, local_processes
 from ds2f.extract.run import Engine, extract_missing
-from ds2f.extract.settings import Settings
+from ds2f.extract.settings import ExtractSettings
 from helpers import jobs, make_fake_extract, make_that_fails
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ds2f[ray]'")
@@ -87,7 +87,7 @@ def test_the_same_rows_as_the_local_engine(cluster: Cluster, tmp_path: Path, sha
         path = tmp_path / name
         with Dataset(path, create=True) as dataset:
             dataset.add_items(folder, "video", scan(folder, "video", Skipped()), SplitRule())
-        extract_missing(path, Settings.of(Config()), Load(2, 2), engine)
+        extract_missing(path, ExtractSettings.of(Config()), Load(2, 2), engine)
         tables = (
             "speech",
             "speech_audio",

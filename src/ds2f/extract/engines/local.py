@@ -11,11 +11,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.synchronize import Barrier
 
 from ds2f.dataset.plan import Job
+from ds2f.errors import UserError
 from ds2f.extract.worker import ExtractMany, failure, prepare_process, work
 from ds2f.types import Extracted
 
+DIED_LOADING = (
+    "A worker died while it loaded its models (out of memory, or a library made for another processor); no file is to "
+    "blame. Give fewer --workers, or smaller models in ds2f.toml."
+)
 IN_FLIGHT = 3  # batches per worker: enough to keep it busy, few enough to bound memory
 
 
@@ -43,6 +49,7 @@ class Load:
 Make = Callable[[], ExtractMany]
 _extract: ExtractMany | None = None  # the worker's own, made by _start
 _load_error: Exception | None = None  # why there is none
+_all_loaded: Barrier  # of all workers of a pool
 
 
 def local_processes(jobs: Iterable[Job], make: Make, load: Load) -> Iterator[Outcome]:
@@ -50,7 +57,7 @@ def local_processes(jobs: Iterable[Job], make: Make, load: Load) -> Iterator[Out
 
     A worker that dies (a crash inside a decoder) takes down only its own file: the files in flight are then
     tried one at a time, and the one that kills its process again is a failure of stage `worker`.
-    Raises whatever `make` raises: a model that cannot be loaded is no fault of the files.
+    Raises whatever `make` raises, and UserError if a worker dies while it loads: that is no fault of the files.
     """
     batches = _batches(jobs, load.batch)
     while suspects := (yield from _run_pool(batches, make, load, load.workers, IN_FLIGHT * load.workers)):
@@ -71,11 +78,15 @@ def _run_pool(
 ) -> Generator[Outcome, None, list[Job]]:
     """Work through `batches`. Returns the jobs that were in flight when a worker died, [] if none did."""
     running: dict[Future[list[Outcome]], list[Job]] = {}
-    drawn: list[Job] = []  # from `batches`, not yet handed to the pool: handing over fails if a worker has died
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(make,))
+    drawn = next(batches, [])  # from `batches`, not yet handed to the pool: handing over fails if a worker has died
+    if not drawn:
+        return []
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(make, context.Barrier(workers)))
     try:
+        _wait_until_loaded(pool, workers)
         while True:
-            while len(running) < in_flight and (drawn := next(batches, [])):
+            while len(running) < in_flight and (drawn := drawn or next(batches, [])):
                 running[pool.submit(_work, drawn, load.item_seconds)] = drawn
                 drawn = []
             if not running:
@@ -91,14 +102,24 @@ def _run_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start(make: Make) -> None:
-    global _extract, _load_error
+def _wait_until_loaded(pool: ProcessPoolExecutor, workers: int) -> None:
+    """Files are handed out when all workers have loaded their models: one that dies before has none to blame."""
+    try:
+        for loaded in [pool.submit(_loaded) for _ in range(workers)]:
+            loaded.result()
+    except BrokenProcessPool:
+        raise UserError(DIED_LOADING) from None
+
+
+def _start(make: Make, all_loaded: Barrier) -> None:
+    global _extract, _load_error, _all_loaded
+    _all_loaded = all_loaded
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the main process's business
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         prepare_process()
         _extract = make()
-    except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _work
+    except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _loaded
         _load_error = error
 
 
@@ -110,8 +131,13 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _work(jobs: Sequence[Job], item_seconds: float) -> list[Outcome]:
+def _loaded() -> None:
+    """Each worker answers once, as it waits here for the others."""
+    _all_loaded.wait()
     if _load_error is not None:
         raise _load_error
+
+
+def _work(jobs: Sequence[Job], item_seconds: float) -> list[Outcome]:
     assert _extract is not None
     return [Outcome(job, result) for job, result in zip(jobs, work(_extract, jobs, item_seconds), strict=True)]

@@ -12,15 +12,16 @@ from itertools import islice
 import ray
 from ray import ObjectRef
 from ray.actor import ActorHandle
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from ds2f.dataset.plan import Job
 from ds2f.errors import UserError
-from ds2f.extract.engines.local import IN_FLIGHT, Load, Make, Outcome
+from ds2f.extract.engines.local import DIED_LOADING, IN_FLIGHT, Load, Make, Outcome
 from ds2f.extract.worker import failure, prepare_process, work
 from ds2f.types import Extracted
 
-TRIES = 3  # deaths of actors that had nothing but this file in hand: one may be a node lost without the file's fault
+TRIES = 3  # deaths in a row, of actors with one file in hand or while they load: one may be a node that was lost
+DEATH = (RayActorError, OutOfMemoryError)
 
 
 @ray.remote
@@ -43,7 +44,8 @@ def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -
     """See `engine.local_processes`. address: of a running cluster ("auto" finds it); empty starts one here.
 
     An actor that dies, with its node or by a crash, is replaced; the files it had in hand are tried again, each alone
-    on an actor, and one that is there at three more deaths is a failure of stage `worker`.
+    on an actor, and one that is there at three more deaths is a failure of stage `worker`. Raises whatever `make`
+    raises, and UserError if an actor and those that replace it die three times while they load.
     """
     started = not ray.is_initialized()
     if started:
@@ -78,16 +80,17 @@ class _Crew:
     def __init__(self, make: Make, load: Load) -> None:
         self.make, self.load = make, load
         self.in_hand: dict[ObjectRef, tuple[ActorHandle, list[Job]]] = {}
-        self.loading: dict[ObjectRef, ActorHandle] = {}
+        self.loading: dict[ObjectRef, tuple[ActorHandle, int]] = {}
         self.actors: list[ActorHandle] = []
         self.deaths: Counter[int] = Counter()
         self.suspects: deque[Job] = deque()
         for _ in range(load.workers):
             self._hire()
 
-    def _hire(self) -> None:
+    def _hire(self, deaths: int = 0) -> None:
+        """deaths: of those before it in its place, while they loaded."""
         actor = _Worker.options(num_cpus=1).remote(self.make)  # type: ignore[attr-defined]
-        self.loading[actor.load.remote()] = actor
+        self.loading[actor.load.remote()] = (actor, deaths)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         pending = iter(jobs)
@@ -102,7 +105,7 @@ class _Crew:
             actor, batch = self.in_hand.pop(reference)
             try:
                 results = ray.get(reference)
-            except RayActorError:
+            except DEATH:
                 yield from self._mourn(actor, batch)
             except RayTaskError as error:
                 raise error.cause from None  # a model that is missing when first needed
@@ -111,11 +114,13 @@ class _Crew:
 
     def _welcome(self, reference: ObjectRef) -> None:
         """Raises what kept a model from loading: that is no fault of the files."""
-        actor = self.loading.pop(reference)
+        actor, deaths = self.loading.pop(reference)
         try:
             ray.get(reference)
-        except RayActorError:
-            self._hire()  # its node was lost while it was loading
+        except DEATH:
+            if deaths + 1 == TRIES:
+                raise UserError(DIED_LOADING) from None
+            self._hire(deaths + 1)  # perhaps its node was lost
         except RayTaskError as error:
             raise error.cause from None
         else:
@@ -157,7 +162,7 @@ class _Crew:
                 self.suspects.append(job)
 
     def dismiss(self) -> None:
-        for actor in [*self.actors, *self.loading.values()]:
+        for actor in [*self.actors, *(actor for actor, _ in self.loading.values())]:
             try:
                 ray.kill(actor)
             except RayError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from ds2f.errors import ItemError
 from ds2f.face.dlib_resnet import SAME_PERSON_DISTANCE
@@ -30,20 +31,12 @@ class Sighting:
     weight: int
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The best sighting of the person kept, with the identity vector, and how many people were seen."""
-
-    sighting: Sighting
-    identity: np.ndarray
-    people: int
-
-
 Embed = Callable[[Sequence[Sighting]], np.ndarray]
 
 
-def choose(sightings: Sequence[Sighting], embed: Embed) -> Chosen:
-    """Keep the person who is there most of the time, at their best.
+def choose(sightings: Sequence[Sighting], embed: Embed) -> tuple[Sighting, np.ndarray, int]:
+    """The best sighting of the person who is there most of the time, their identity vector, (d,), and how many people
+    were seen.
 
     embed: sightings to (n, d) identity vectors, asked only where looks do not settle who it is.
     Raises ItemError(stage="face") if nobody is there, or if a second person is there half as long.
@@ -57,7 +50,7 @@ def choose(sightings: Sequence[Sighting], embed: Embed) -> Chosen:
     one_at_a_time = len(set(frames)) == len(frames)
     clear = [s for s in seen if s.quality >= CLEAR_ENOUGH or s is best]
     if one_at_a_time and all(s is best or correlation(s.crop, best.crop) > LOOKS_ALIKE for s in clear):
-        return Chosen(best, embed([best])[0], 1)
+        return best, embed([best])[0], 1
 
     vectors = embed(clear)
     groups = cluster(vectors)
@@ -69,26 +62,15 @@ def choose(sightings: Sequence[Sighting], embed: Embed) -> Chosen:
         together = {clear[i].frame.time for i in leader} & {clear[i].frame.time for i in members[order[1]]}
         raise ItemError("face", "two people in the picture" if together else "two people, one after the other")
     kept = max(leader, key=lambda i: clear[i].quality)
-    return Chosen(clear[kept], vectors[kept], len(members))
+    return clear[kept], vectors[kept], len(members)
 
 
 def cluster(vectors: np.ndarray, distance: float = SAME_PERSON_DISTANCE) -> list[int]:
     """Group (n, d) identity vectors: two are one person if a chain of steps under `distance` joins them (single
     linkage). Returns a group number for each row, 0 upwards in order of appearance."""
-    count = len(vectors)
     near = np.linalg.norm(vectors[:, None] - vectors[None], axis=2) < distance
-    groups = [-1] * count
-    for start in range(count):
-        if groups[start] >= 0:
-            continue
-        number = max(groups) + 1
-        pending = [start]
-        while pending:
-            i = pending.pop()
-            if groups[i] < 0:
-                groups[i] = number
-                pending.extend(int(j) for j in np.flatnonzero(near[i]))
-    return groups
+    _, groups = connected_components(near, directed=False)
+    return [int(group) for group in groups]
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

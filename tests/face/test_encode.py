@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from ds2f.demo.run import samples
+from ds2f.errors import ItemError
+from ds2f.face.align import canonical_crop
+from ds2f.face.encode import FaceEncoder, enlarged
+from ds2f.io.media import decode
+from ds2f.types import DLIB, DetectedFace, Frame
+from helpers import detected, grey_ramp
+
+
+@pytest.fixture(scope="module")
+def encoder() -> FaceEncoder:
+    return FaceEncoder()
+
+
+def test_no_face_in_the_picture(encoder: FaceEncoder) -> None:
+    with pytest.raises(ItemError, match="no face found"):
+        encoder.encode_frames([Frame(image, float(k)) for k, image in enumerate(grey_ramp(3, (120, 160)))])
+    with pytest.raises(ItemError, match="no face found"):
+        encoder.encode_frames([])
+    with pytest.raises(ItemError, match="no face found"):
+        encoder.encode(grey_ramp(1, (60, 80))[0])
+
+
+class _Finds:
+    """Stands in for the detector: always finds the same faces."""
+
+    name = licence = "made up"
+
+    def __init__(self, *faces: DetectedFace) -> None:
+        self.faces = list(faces)
+
+    def detect(self, image: np.ndarray) -> list[DetectedFace]:
+        return self.faces
+
+
+class _Embeds:
+    """Stands in for the embedder: every face it sees is `apart` from the one before."""
+
+    name = licence = "made up"
+    dim = 128
+
+    def __init__(self, apart: float) -> None:
+        self.apart = apart
+        self.calls = 0
+
+    def embed(self, images: list[np.ndarray], faces: list[DetectedFace]) -> np.ndarray:
+        vectors = np.zeros((len(images), self.dim), np.float32)
+        vectors[:, 0] = self.apart * (self.calls + np.arange(len(images)))
+        self.calls += 1
+        return vectors
+
+
+def _made_up(apart: float, *faces: DetectedFace) -> FaceEncoder:
+    encoder = FaceEncoder(loaded={DLIB: _Embeds(apart)})
+    encoder.detector = _Finds(*faces)
+    return encoder
+
+
+def _textured(seed: int) -> np.ndarray:
+    small = np.random.default_rng(seed).integers(0, 256, (12, 24, 3), dtype=np.uint8)
+    return cv2.resize(small, (240, 120), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize(("apart", "refused"), [(1.0, True), (0.2, False)])
+def test_two_people_beside_each_other(apart: float, refused: bool) -> None:
+    left = detected()
+    right = DetectedFace((140, 20, 60, 80), left.landmarks + np.array([120, 0], np.float32), 1.0)
+    encoder = _made_up(apart, left, right)
+    if refused:
+        with pytest.raises(ItemError, match="two people in the picture"):
+            encoder.encode_frames([Frame(_textured(0), 0.0)])
+    else:  # a mirror or a screen shows the same person
+        assert encoder.encode_frames([Frame(_textured(0), 0.0)]).face.time == 0.0
+
+
+@pytest.mark.parametrize(("apart", "refused"), [(1.0, True), (0.2, False)])
+def test_a_cut_to_somebody_else(apart: float, refused: bool) -> None:
+    encoder = _made_up(apart, detected())
+    frames = [Frame(_textured(1), 0.0), Frame(_textured(2), 1.0)]
+    if refused:
+        with pytest.raises(ItemError, match="one after the other"):
+            encoder.encode_frames(frames)
+    else:
+        assert encoder.encode_frames(frames).face.identity.shape == (128,)
+
+
+def test_a_face_that_is_too_small() -> None:
+    tiny = DetectedFace((20, 20, 12, 16), detected().landmarks * np.float32(0.2), 1.0)  # eyes 8 px apart
+    with pytest.raises(ItemError, match="too small"):
+        _made_up(0.0, tiny).encode_frames([Frame(_textured(0), 0.0)])
+
+
+def test_a_face_of_a_small_still_is_placed_in_the_picture_and_in_its_enlargement() -> None:
+    picture = _textured(3)[:120, :128]
+    face = detected()  # as found in the enlargement, twice as large
+    encoded = _made_up(0.0, face).encode(picture)
+    assert encoded.image.shape == enlarged(picture).shape == (240, 256, 3)
+    assert encoded.place is face
+    assert encoded.face.detected.box == tuple(round(v / 2) for v in face.box)
+    np.testing.assert_allclose(encoded.face.detected.landmarks, face.landmarks / 2)
+    assert encoded.face.box_webp is None
+
+
+def test_in_a_crop_is_seen_whom_dlib_sees_in_the_frame(encoder: FaceEncoder) -> None:
+    crops, true = [], []
+    for path in sorted(samples().glob("*.mp4"))[:4]:
+        frame = decode(path).frames[0].image
+        face = encoder.detect(frame)[0]
+        crops.append(canonical_crop(frame, face.landmarks, 128))
+        true.append(encoder.embed(DLIB, [frame], [face])[0])
+    seen = encoder.embed_crops(np.stack(crops))
+    apart = np.linalg.norm(seen[:, None] - np.stack(true), axis=2)
+    assert (apart.argmin(1) == np.arange(4)).all()
+    assert np.diagonal(apart).max() < 0.35
+
+
+def test_a_guide_is_aligned_by_the_face_in_it(encoder: FaceEncoder) -> None:
+    frame = decode(samples() / "person-1.mp4", frames=1).frames[0].image
+    crop = canonical_crop(frame, encoder.detect(frame)[0].landmarks, 128)
+    shifted = np.roll(np.pad(frame, ((40, 200), (200, 40), (0, 0)), mode="edge"), 7, 0)
+    guides = {"frame": shifted, "crop": crop, "faceless": np.full((50, 90, 3), 128, np.uint8)}
+    seen = {name: encoder.align(guide, 64).astype(int) for name, guide in guides.items()}
+    assert {guide.shape for guide in seen.values()} == {(64, 64, 3)}
+    assert np.abs(seen["frame"] - seen["crop"]).mean() < 7
+    assert np.abs(seen["faceless"] - seen["crop"]).mean() > 25
+    assert (seen["faceless"] == 128).all(), "taken as it is"
