@@ -27,7 +27,7 @@ from ds2f.config import Config
 from ds2f.corpora.scan import Skipped, scan
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
-from ds2f.extract.engines.local import Load
+from ds2f.extract.engines.base import Load
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import ExtractSettings
 

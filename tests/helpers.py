@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Sequence
 from fractions import Fraction
@@ -238,6 +239,11 @@ def make_that_fails() -> ExtractMany:
     from ds2f.errors import UserError
 
     raise UserError("The package face_recognition_models is missing")
+
+
+def make_that_dies() -> ExtractMany:
+    os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does where memory runs out
+    raise AssertionError
 
 
 def tiny_decoder(seed: int = 0, every_condition: bool = False) -> Decoder:

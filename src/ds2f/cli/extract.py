@@ -37,7 +37,7 @@ def extract(database: Path, config: Config, workers: int, retry_failed: bool = F
     from ds2f.dataset.plan import parse_shard
     from ds2f.dataset.shards import split_off
     from ds2f.extract.engines import pick
-    from ds2f.extract.engines.local import Load
+    from ds2f.extract.engines.base import Load
     from ds2f.extract.run import extract_missing
     from ds2f.extract.settings import ExtractSettings, plan_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,12 @@ from pathlib import Path
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Job, Plan, job, retry, waiting
 from ds2f.dataset.store import store
-from ds2f.extract.engines.local import Load, Make, Outcome, local_processes
+from ds2f.extract.engines.base import Engine, Load
+from ds2f.extract.engines.local import local_processes
 from ds2f.extract.settings import ExtractSettings, plan_of
 from ds2f.extract.worker import ExtractMany
 from ds2f.types import Progress
 
-Engine = Callable[[Iterable[Job], Make, Load], Iterator[Outcome]]
 ONE_WORKER = Load()
 
 

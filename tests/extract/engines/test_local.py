@@ -13,11 +13,22 @@ from ds2f.config import Config
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.errors import UserError
-from ds2f.extract.engines.local import Load, Outcome, local_processes
+from ds2f.extract.engines.base import Load, Outcome
+from ds2f.extract.engines.local import local_processes
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import ExtractSettings
 from ds2f.extract.worker import work
-from helpers import extracted, grey_ramp, item_of, jobs, make_fake_extract, make_that_fails, tone, write_video
+from helpers import (
+    extracted,
+    grey_ramp,
+    item_of,
+    jobs,
+    make_fake_extract,
+    make_that_dies,
+    make_that_fails,
+    tone,
+    write_video,
+)
 
 SETTINGS = ExtractSettings.of(Config())
 
@@ -59,6 +70,11 @@ def test_a_worker_dying_on_the_last_and_only_file() -> None:
 def test_a_model_that_cannot_be_loaded_stops_the_run_and_blames_no_file() -> None:
     with pytest.raises(UserError, match="face_recognition_models is missing"):
         list(local_processes(jobs(3), make_that_fails, Load()))
+
+
+def test_a_worker_that_dies_while_it_loads_ends_the_run_and_blames_no_file() -> None:
+    with pytest.raises(UserError, match="died while it loaded its models"):
+        list(local_processes(jobs(3), make_that_dies, Load(2)))
 
 
 @pytest.mark.parametrize("error", [UserError("run: pip install 'ds2f[titanet]'"), ImportError("no module nemo")])

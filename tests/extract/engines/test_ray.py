@@ -14,10 +14,11 @@ from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.shards import OF_A_FILE
 from ds2f.errors import UserError
 from ds2f.extract.engines import pick
-from ds2f.extract.engines.local import Load, local_processes
-from ds2f.extract.run import Engine, extract_missing
+from ds2f.extract.engines.base import Engine, Load
+from ds2f.extract.engines.local import local_processes
+from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import ExtractSettings
-from helpers import jobs, make_fake_extract, make_that_fails
+from helpers import jobs, make_fake_extract, make_that_dies, make_that_fails
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ds2f[ray]'")
 from ray.cluster_utils import Cluster  # noqa: E402
@@ -71,6 +72,11 @@ def test_a_file_that_kills_its_worker_is_the_only_failure(cluster: Cluster) -> N
 def test_a_model_that_cannot_be_loaded_stops_the_run_and_blames_no_file(cluster: Cluster) -> None:
     with pytest.raises(UserError, match="face_recognition_models is missing"):
         list(ray_actors(jobs(3), make_that_fails, Load(2)))
+
+
+def test_actors_that_die_while_they_load_end_the_run_and_blame_no_file(cluster: Cluster) -> None:
+    with pytest.raises(UserError, match="died while it loaded its models"):
+        list(ray_actors(jobs(3), make_that_dies, Load(2)))
 
 
 def test_the_same_rows_as_the_local_engine(cluster: Cluster, tmp_path: Path, shared_data: Path) -> None:

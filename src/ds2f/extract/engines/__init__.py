@@ -6,8 +6,8 @@ from functools import partial
 from importlib.util import find_spec
 
 from ds2f.errors import UserError
+from ds2f.extract.engines.base import Engine
 from ds2f.extract.engines.local import local_processes
-from ds2f.extract.run import Engine
 
 
 def pick(name: str, ray_address: str = "") -> Engine:

@@ -6,47 +6,17 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.synchronize import Barrier
 
 from ds2f.dataset.plan import Job
 from ds2f.errors import UserError
+from ds2f.extract.engines.base import DIED_LOADING, IN_FLIGHT, Load, Make, Outcome
 from ds2f.extract.worker import ExtractMany, failure, prepare_process, work
-from ds2f.types import Extracted
 
-DIED_LOADING = (
-    "A worker died while it loaded its models (out of memory, or a library made for another processor); no file is to "
-    "blame. Give fewer --workers, or smaller models in ds2f.toml."
-)
-IN_FLIGHT = 3  # batches per worker: enough to keep it busy, few enough to bound memory
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file."""
-
-    job: Job
-    result: Extracted
-
-    @property
-    def failed(self) -> bool:
-        return bool(self.result.failures)
-
-
-@dataclass(frozen=True)
-class Load:
-    """How many workers there are, how many files each takes at once, and the limit per file in seconds."""
-
-    workers: int = 1
-    batch: int = 1
-    item_seconds: float = 120.0
-
-
-Make = Callable[[], ExtractMany]
 _extract: ExtractMany | None = None  # the worker's own, made by _start
 _load_error: Exception | None = None  # why there is none
 _all_loaded: Barrier  # of all workers of a pool

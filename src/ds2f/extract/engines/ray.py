@@ -16,7 +16,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskErr
 
 from ds2f.dataset.plan import Job
 from ds2f.errors import UserError
-from ds2f.extract.engines.local import DIED_LOADING, IN_FLIGHT, Load, Make, Outcome
+from ds2f.extract.engines.base import DIED_LOADING, IN_FLIGHT, Load, Make, Outcome
 from ds2f.extract.worker import failure, prepare_process, work
 from ds2f.types import Extracted
 
@@ -28,20 +28,17 @@ DEATH = (RayActorError, OutOfMemoryError)
 class _Worker:
     """One worker: loads the models once."""
 
-    def __init__(self, make: Make) -> None:
-        self._make = make
-
-    def load(self) -> None:
+    def load(self, make: Make) -> None:
         """Load the models; raises what keeps them from loading."""
         prepare_process()
-        self._extract = self._make()
+        self._extract = make()
 
     def work(self, jobs: Sequence[Job], item_seconds: float) -> list[Extracted]:
         return work(self._extract, jobs, item_seconds)
 
 
 def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -> Iterator[Outcome]:
-    """See `engine.local_processes`. address: of a running cluster ("auto" finds it); empty starts one here.
+    """See `local.local_processes`. address: of a running cluster ("auto" finds it); empty starts one here.
 
     An actor that dies, with its node or by a crash, is replaced; the files it had in hand are tried again, each alone
     on an actor, and one that is there at three more deaths is a failure of stage `worker`. Raises whatever `make`
@@ -89,8 +86,8 @@ class _Crew:
 
     def _hire(self, deaths: int = 0) -> None:
         """deaths: of those before it in its place, while they loaded."""
-        actor = _Worker.options(num_cpus=1).remote(self.make)  # type: ignore[attr-defined]
-        self.loading[actor.load.remote()] = (actor, deaths)
+        actor = _Worker.options(num_cpus=1).remote()  # type: ignore[attr-defined]
+        self.loading[actor.load.remote(self.make)] = (actor, deaths)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         pending = iter(jobs)
