@@ -1,6 +1,8 @@
 """The one way from pictures to the person in them; extraction, guide pictures, evaluation and matching all go it:
 
-pictures ─ detector → faces ─ canonical_crop, quality → sightings ─ people.choose → one person ─ embedder → vectors
+    pictures ─ detector → faces ─ canonical_crop, quality → sightings ─ people.choose → one person ─ embedder → vectors
+
+Faces of many pictures are told apart by dlib; further embedders look at the one that is kept.
 """
 
 from __future__ import annotations

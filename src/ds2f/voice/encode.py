@@ -1,6 +1,8 @@
 """The one way from a recording to its speaker's vectors; extraction, drawing, verification and the page all go it:
 
-recording ─ read_sound → sound ─ VoiceEncoder.speech → speech without pauses ─ cut → clip ─ SpeakerEncoder → vector
+    recording ─ read_sound → sound ─ VoiceEncoder.speech → speech without pauses ─ cut → clip ─ SpeakerEncoder → vector
+
+The same lengths and the same rounding for all of them, so what is embedded now and what a dataset holds are the same.
 """
 
 from __future__ import annotations
