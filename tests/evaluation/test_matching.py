@@ -71,3 +71,14 @@ def test_other_clips_of_the_person_are_no_wrong_pair() -> None:
     (found,) = measure_matching(similarity, PEOPLE, draws=20)
     assert found.auc is not None
     assert found.auc.value == 1
+
+
+def test_faces_choose_among_voices_too() -> None:
+    """Every voice is most like the face of person 0, so no face of anybody else is picked by its voice; but every face
+    is most like its own voice."""
+    scores = np.zeros((6, 6))
+    scores[:, 0] = 1
+    scores += 0.5 * np.eye(6)
+    (found,) = measure_matching(scores, [str(i) for i in range(6)], draws=20)
+    assert found.choice[6].value == pytest.approx(1 / 6)
+    assert {n: share.value for n, share in found.voice_choice.items()} == dict.fromkeys(range(2, 7), 1.0)

@@ -85,15 +85,13 @@ def _within(
     voice, face = np.concatenate([true, voice]), np.concatenate([true, face])
     same = np.arange(len(voice)) < len(true)
     area, equal = measure_pairs(scores[voice, face], voice, face, same, bootstrap)
-    ranks = rank_similarity(scores, people, group)
-    choices = {n: bootstrap.mean(choice(ranks, n)) for n in WAYS}
-    return Matching(
-        within=name,
-        clips=len(true),
-        auc=area,
-        eer=equal,
-        choice={n: measure for n, measure in choices.items() if measure is not None},
-    )
+    faces, voices = (_choices(rank_similarity(asked, people, group), bootstrap) for asked in (scores, scores.T))
+    return Matching(within=name, clips=len(true), auc=area, eer=equal, choice=faces, voice_choice=voices)
+
+
+def _choices(ranks: Ranks, bootstrap: Bootstrap) -> dict[int, Measure]:
+    found = {n: bootstrap.mean(choice(ranks, n)) for n in WAYS}
+    return {n: measure for n, measure in found.items() if measure is not None}
 
 
 def measure_pairs(

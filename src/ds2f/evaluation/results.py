@@ -124,7 +124,8 @@ class Variety:
 @dataclass(frozen=True)
 class Matching:
     """auc: area under the ROC curve; eer: where misses and false alarms are equally frequent; both over all pairs of a
-    voice and a face; choice: {N: share of voices whose face is picked out of N}; all in [0, 1], chance 0.5, 0.5, 1/N.
+    voice and a face; choice: {N: share of voices whose face is picked out of N}; voice_choice: {N: share of faces whose
+    voice is}; all in [0, 1], chance 0.5, 0.5, 1/N.
 
     within: what the wrong faces have in common with the true one, "" for nothing; clips: voices that had a choice.
     """
@@ -134,6 +135,7 @@ class Matching:
     auc: Measure | None
     eer: Measure | None
     choice: dict[int, Measure]
+    voice_choice: dict[int, Measure]
 
 
 @dataclass(frozen=True)
