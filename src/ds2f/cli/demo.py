@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     from ds2f.cli.console import out
     from ds2f.config import Config, Split
     from ds2f.demo.run import draw_sheet, samples
-    from ds2f.speech2face.files import make_folder
+    from ds2f.io.files import make_folder
 
     folder: Path = options.out
     if not any(samples().glob("*.mp4")):

@@ -59,7 +59,7 @@ def accept_terms(corpus: str, accepted: bool) -> None:
 def read_addresses(path: Path | None) -> list[str]:
     """Addresses in a file, one a line; none without a file."""
     try:
-        lines = [] if path is None else path.read_text().splitlines()
+        lines = [] if path is None else path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The addresses {path} cannot be read ({error}).") from None
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
@@ -71,7 +71,7 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
     from ds2f.corpora.download import voxceleb
     from ds2f.corpora.download.archive import read_checksums
     from ds2f.corpora.download.fetch import Login
-    from ds2f.speech2face.files import make_folder
+    from ds2f.io.files import make_folder
 
     if not urls and not folder.is_dir():
         raise UserError("Give the addresses that the authors of VoxCeleb sent you: URL ..., or --urls-from FILE.")
@@ -90,7 +90,7 @@ def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, 
     """Fetch the segments of a list that are still there."""
     from ds2f.cli.console import bar, out
     from ds2f.corpora.download import avspeech
-    from ds2f.speech2face.files import make_folder
+    from ds2f.io.files import make_folder
 
     segments = avspeech.read_list(csv)[:limit]
     make_folder(folder)

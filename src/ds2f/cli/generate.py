@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> int:
 def generate_files(recordings: Sequence[Path], folder: Path, config: Config, device: str, wish: Wish) -> int:
     """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did."""
     from ds2f.cli.console import bar, err, out
-    from ds2f.speech2face.files import from_files, make_folder
+    from ds2f.io.files import make_folder
+    from ds2f.speech2face.files import from_files
 
     if not any(path.exists() for path in recordings):  # said now, and not after the model is loaded
         raise UserError(f"There is no recording {recordings[0]}; check the path.")

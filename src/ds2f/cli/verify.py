@@ -26,8 +26,8 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from ds2f.cli.console import bar, err, out
     from ds2f.evaluation.verification import read_trials, verify
+    from ds2f.io.files import make_folder
     from ds2f.models.store import pick_device
-    from ds2f.speech2face.files import make_folder
     from ds2f.voice.encoders import FRAMES, load
 
     config, folder = config_of(options), options.out

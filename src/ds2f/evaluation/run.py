@@ -33,9 +33,8 @@ from ds2f.evaluation.results import VERSION, Clip, Evaluation, Provenance
 from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, Subjects
 from ds2f.face.attributes import IdentityAttributes
-from ds2f.io.files import replacing
+from ds2f.io.files import make_folder, replacing
 from ds2f.models import store
-from ds2f.speech2face.files import make_folder
 from ds2f.types import ETHNICITIES, GENDERS, Progress
 
 DEFAULT = Evaluate()

@@ -13,6 +13,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from ds2f.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -25,6 +27,17 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make an output folder. Raises UserError if it cannot be made or written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".ds2f-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be written ({error.strerror}); give another one.") from None
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.queries import Pair
 from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.errors import ItemError, UserError
+from ds2f.io.files import make_folder
 from ds2f.io.images import NOTICE
 from ds2f.models.store import write_json, write_tensors
 from ds2f.speech2face import wishes
@@ -154,17 +155,6 @@ def unique_stems(paths: Sequence[Path]) -> list[str]:
             stem, number = f"{base}-{number}", number + 1
         stems.append(stem)
     return stems
-
-
-def make_folder(folder: Path) -> None:
-    """Make an output folder. Raises UserError if it cannot be made or written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".ds2f-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"The folder {folder} cannot be written ({error.strerror}); give another one.") from None
 
 
 def details_of(path: Path) -> dict[str, Any] | None:

@@ -14,11 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 @dataclass
 class Site:
     """files: what it serves, by path; ranges: whether it can go on in the middle; drop_after: bytes after which it
-    hangs up, once for each entry; login: the only name:password it takes; status: answers by path, each given once."""
+    hangs up, once for each entry; kind: of what it sends; lengths: whether it says how much, for what it goes on with;
+    login: the only name:password it takes; status: answers by path, each given once."""
 
     files: dict[str, bytes]
     ranges: bool = True
     drop_after: list[int] = field(default_factory=list)
+    kind: str = "application/octet-stream"
+    lengths: bool = True
     login: str | None = None
     status: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
@@ -64,7 +67,11 @@ def serve(site: Site) -> Iterator[Site]:
             self.send_response(code)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Type", site.kind)
+            if site.lengths or code != 206:
+                self.send_header("Content-Length", str(len(body)))
+            else:
+                self.close_connection = True
             self.end_headers()
             if body and site.drop_after:
                 self.wfile.write(body[: site.drop_after.pop(0)])

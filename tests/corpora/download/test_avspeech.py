@@ -8,6 +8,7 @@ import pytest
 from ds2f.corpora import recognise
 from ds2f.corpora.download import avspeech
 from ds2f.corpora.download.avspeech import STATE, Got, Segment, download, options, read_list, youtube
+from ds2f.corpora.scan import Skipped, scan
 from ds2f.errors import UserError
 
 LIST = "0a1B2c3D4e5,12.5,18.0,0.5,0.5\n-a_B2c3D4e5,0,3.123,0.1,0.9\n1a1B2c3D4e5,5,9,0.5,0.5\n"
@@ -115,3 +116,45 @@ def test_without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(avspeech.shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="apt install ffmpeg"):
         youtube()
+
+
+def test_lists_as_spreadsheets_write_them(tmp_path: Path, segments: list[Segment]) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + LIST.replace("\n", "\r\n").encode() + b"\r\n  \r\n,,,,\r\n")
+    assert read_list(path) == segments
+
+
+@pytest.mark.parametrize("line", ["0a1B2c3D4e5,nan,5", "0a1B2c3D4e5,0,inf", "0a1B2c3D4e5,-1,5", "0ä1B2c3D4e5,1,5"])
+def test_numbers_that_cannot_be_are_no_segment(tmp_path: Path, line: str) -> None:
+    (tmp_path / "list.csv").write_text(line + "\n", "utf-8")
+    with pytest.raises(UserError, match="line 1"):
+        read_list(tmp_path / "list.csv")
+
+
+def test_half_a_clip_is_never_seen_and_never_stays(tmp_path: Path, segments: list[Segment]) -> None:
+    def killed(segment: Segment, target: Path) -> None:
+        for name in (target.name, f"{target.stem}.f137.mp4"):  # as yt-dlp lays it beside
+            (target.parent / name).write_bytes(b"half")
+        assert list(scan(tmp_path, "video", Skipped())) == []
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(segments, tmp_path, killed)
+    assert download(segments, tmp_path, _Taker(a_B2="gone")) == Got(0, 2, 1, 0)
+    assert sorted(path.suffix for path in tmp_path.iterdir() if path.name != "list.csv") == [".jsonl", ".mp4", ".mp4"]
+    assert all(path.read_bytes() == b"clip" for path in tmp_path.glob("*.mp4"))
+
+
+@pytest.mark.parametrize(
+    "reason", ["ERROR: unable to write data: [Errno 28] No space left on device", "[Errno 30] Read-only file system"]
+)
+def test_a_full_disk_blames_no_video(tmp_path: Path, segments: list[Segment], reason: str) -> None:
+    with pytest.raises(UserError, match="takes no more"):
+        download(segments, tmp_path / "out", _Taker(a_B2=reason))
+    assert not (tmp_path / "out" / STATE).exists()
+
+
+def test_a_line_that_was_cut_does_not_swallow_the_next(tmp_path: Path, segments: list[Segment]) -> None:
+    (tmp_path / STATE).write_text('{"clip": "x')
+    assert download(segments, tmp_path, _Taker(a_B2="gone")).failed == 1
+    assert download(segments, tmp_path, _Taker()) == Got(2, 0, 0, 1)

@@ -107,3 +107,40 @@ def test_a_server_that_asks_for_a_pause(tmp_path: Path) -> None:
     patience = Site({"b.zip": BODY}, status={"b.zip": [(429, {"Retry-After": "7200"})]})
     with serve(patience) as site, pytest.raises(UserError, match="pause of 120 minutes"):
         fetch(f"{site.address}/b.zip", tmp_path / "b.zip")
+
+
+def test_killed_after_the_renaming(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(BODY)
+    (tmp_path / "a.zip.part.json").write_text("{}")
+    fetch("http://127.0.0.1:1/a.zip", tmp_path / "a.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_a_part_that_is_longer_than_the_file_begins_anew(tmp_path: Path) -> None:
+    with serve(Site({"a.zip": BODY}, drop_after=[100_000])) as site:
+        with pytest.raises(KeyboardInterrupt):
+            fetch(f"{site.address}/a.zip", tmp_path / "a.zip", progress=_stop_at(100_000))
+        (tmp_path / "a.zip.part").write_bytes(BODY + b"more")
+        assert fetch(f"{site.address}/a.zip", tmp_path / "a.zip").read_bytes() == BODY
+
+
+def test_a_page_in_place_of_the_file_is_not_kept(tmp_path: Path) -> None:
+    """As a server gives it whose login has ended, with status 200."""
+    page = Site({"vox2_partaa": b"<html>Please log in", "terms.html": b"<html>"}, kind="text/html; charset=utf-8")
+    with serve(page) as site:
+        with pytest.raises(UserError, match="gives a web page"):
+            fetch(f"{site.address}/vox2_partaa", tmp_path / "vox2_partaa")
+        assert list(tmp_path.iterdir()) == []
+        assert fetch(f"{site.address}/terms.html", tmp_path / "terms.html").exists()
+
+
+def test_a_server_that_does_not_say_how_much_is_left(tmp_path: Path) -> None:
+    with serve(Site({"a.zip": BODY}, drop_after=[100_000], lengths=False)) as site:
+        assert fetch(f"{site.address}/a.zip", tmp_path / "a.zip").read_bytes() == BODY
+
+
+def test_an_address_that_leads_nowhere(tmp_path: Path) -> None:
+    with serve(Site({})) as site:
+        site.status["a.zip"] = [(302, {"Location": f"{site.address}/a.zip"})] * 40
+        with pytest.raises(UserError, match="cannot be fetched"):
+            fetch(f"{site.address}/a.zip", tmp_path / "a.zip")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
 import re
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ds2f.errors import UserError
+from ds2f.io.files import disk_trouble, replacing
 from ds2f.types import Progress
 
 CHUNK = 1 << 22  # bytes
 BOMB_RATIO = 200  # of a member's size to its compressed size; video and sound hardly shrink at all
 BOMB_SIZE = 1 << 30  # bytes of a member under which the ratio does not matter
+
+
+class Damaged(UserError):
+    """An archive that is not whole, or not as it was packed."""
 
 
 def md5(path: Path, progress: Progress | None = None) -> str:
@@ -32,14 +39,15 @@ def md5(path: Path, progress: Progress | None = None) -> str:
 
 
 def read_checksums(path: Path) -> dict[str, str]:
-    """{file name: md5} from lines of `md5 name`, in either order. Raises UserError for a line that is none."""
+    """{file name: md5} from lines of `md5 name`, in either order, or `MD5 (name) = md5`. Raises UserError for a line
+    that is none."""
     found = {}
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The checksums {path} cannot be read ({error}).") from None
     for number, line in enumerate(lines, 1):
-        words = line.replace("*", " ").split()
+        words = re.sub(r"^MD5 \((.*)\) =", r"\1", line.strip()).replace("*", " ").split()
         sums = [word.lower() for word in words if re.fullmatch(r"[0-9a-fA-F]{32}", word)]
         names = [word for word in words if not re.fullmatch(r"[0-9a-fA-F]{32}", word)]
         if not words or line.startswith("#"):
@@ -53,13 +61,8 @@ def read_checksums(path: Path) -> dict[str, str]:
 def join(parts: Sequence[Path], target: Path, progress: Progress | None = None) -> Path:
     """Lay the parts end to end into `target`, written aside and renamed."""
     total, done = sum(part.stat().st_size for part in parts), 0
-    free = shutil.disk_usage(target.parent).free
-    if free < total:
-        raise UserError(
-            f"{target.parent} has {free / 2**30:.0f} GiB left, joining needs {total / 2**30:.0f}; make room."
-        )
-    aside = target.with_name(target.name + ".part")
-    with aside.open("wb") as out:
+    _check_room(target.parent, total, "joining")
+    with replacing(target) as aside, aside.open("wb") as out:
         for part in parts:
             with part.open("rb") as file:
                 while piece := file.read(CHUNK):
@@ -67,40 +70,64 @@ def join(parts: Sequence[Path], target: Path, progress: Progress | None = None) 
                     done += len(piece)
                     if progress:
                         progress(done, total, target.name)
-    aside.rename(target)
     return target
 
 
 def unzip(archive: Path, folder: Path, progress: Progress | None = None) -> int:
     """Unpack into `folder`; files that are there in their full size are kept, so an interrupted call goes on.
 
-    Returns how many files were written. Raises UserError, before anything is written, for an archive that is not
-    whole, or one with a member that would land outside of the folder, is a link, or grows beyond reason.
+    Returns how many files were written. Raises UserError, before anything is written, for an archive without its end,
+    one with a member that would land outside of the folder, is a link, or grows beyond reason, and for a disk that is
+    too small; for a damaged member when its turn comes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
             targets = [_target(archive, member, folder) for member in members]
-            written = 0
-            for done, (member, target) in enumerate(zip(members, targets, strict=True)):
+            _check_places(archive, targets)
+            todo = [(m, t) for m, t in zip(members, targets, strict=True) if not _is_there(t, m.file_size)]
+            _check_room(folder, sum(member.file_size for member, _ in todo), "unpacking")
+            for done, (member, target) in enumerate(todo, len(members) - len(todo)):
                 if progress:
                     progress(done, len(members), target.name)
-                if target.is_file() and target.stat().st_size == member.file_size:
-                    continue
                 target.parent.mkdir(parents=True, exist_ok=True)
-                aside = target.with_name(target.name + ".part")
-                with opened.open(member) as source, aside.open("wb") as out:
-                    shutil.copyfileobj(source, out, CHUNK)
-                aside.rename(target)
-                written += 1
+                with replacing(target) as aside:
+                    aside.unlink(missing_ok=True)  # what a killed run left there, or a link
+                    with opened.open(member) as source, aside.open("xb") as out:
+                        shutil.copyfileobj(source, out, CHUNK)
             if progress:
                 progress(len(members), len(members), archive.name)
-            return written
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
-        raise UserError(
-            f"{archive} is not a whole zip archive ({error}); check its parts and their checksums."
-        ) from None
+            return len(todo)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, struct.error) as error:
+        raise Damaged(f"{archive} is not a whole zip archive ({error}); check it by its checksum.") from None
+    except RuntimeError as error:  # as zipfile says that a password is needed, or that it lacks a method
+        raise UserError(f"{archive} cannot be unpacked ({error}).") from None
+    except OSError as error:
+        if disk_trouble(error) is not None:
+            raise
+        if error.errno == errno.EINVAL:  # the index leads to before the beginning: bytes are missing in between
+            raise Damaged(
+                f"{archive} is not a whole zip archive (bytes are missing); check it by its checksum."
+            ) from None
+        raise UserError(f"{archive} cannot be unpacked ({error}).") from None  # a file where a folder must be, ...
+
+
+def _is_there(target: Path, size: int) -> bool:
+    return target.is_file() and target.stat().st_size == size
+
+
+def _check_room(folder: Path, needed: int, what: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(f"{folder} has {free / 2**30:.1f} GiB left, {what} needs {needed / 2**30:.1f}; make room.")
+
+
+def _check_places(archive: Path, targets: Sequence[Path]) -> None:
+    """Raises UserError for two members of one name, or one that is a file and another's folder."""
+    places = set(targets)
+    if len(places) < len(targets) or any(not places.isdisjoint(target.parents) for target in targets):
+        raise UserError(f"{archive} holds two members in the same place; nothing was unpacked.")
 
 
 def _target(archive: Path, member: zipfile.ZipInfo, folder: Path) -> Path:
@@ -116,6 +143,6 @@ def _target(archive: Path, member: zipfile.ZipInfo, folder: Path) -> Path:
     if member.file_size > BOMB_SIZE and member.file_size > BOMB_RATIO * max(1, member.compress_size):
         raise UserError(f"{archive} holds {member.filename!r}, which grows beyond reason; nothing was unpacked.")
     target = folder / path
-    if not os.path.realpath(target.parent).startswith(os.path.realpath(folder)):
+    if not target.parent.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{target.parent} leads out of {folder} by a link; nothing was unpacked.")
     return target

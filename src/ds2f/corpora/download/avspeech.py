@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import re
 import shutil
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,10 @@ them never agreed to be in a dataset. https://looking-to-listen.github.io/avspee
 """
 ADDRESS = "https://www.youtube.com/watch?v={id}"
 STATE = "downloads.jsonl"
+PARTIAL = ".partial"  # a folder in which ingest sees nothing
 NETWORK_FAILURES = 5  # in a row; then the network is down and not the videos
 _TOO_MANY = re.compile(r"HTTP Error 429|not a bot|rate.?limit", re.IGNORECASE)
+_DISK = re.compile(r"No space left|Disk quota|Read-only file system|Permission denied", re.IGNORECASE)
 _NETWORK = re.compile(
     r"timed out|getaddrinfo|resolve|Connection|unreachable|Temporary failure|HTTP Error 5", re.IGNORECASE
 )
@@ -63,26 +67,26 @@ class Got:
 def read_list(path: Path) -> list[Segment]:
     """avspeech_train.csv or _test.csv: `id, start, end, x, y`, no header. Raises UserError for anything else."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"The list {path} cannot be read ({error}).") from None
     segments = []
     for number, row in enumerate(rows, 1):
-        if not row:
+        if not "".join(row).strip():
             continue
         try:
             segment = Segment(row[0].strip(), float(row[1]), float(row[2]))
         except (IndexError, ValueError):
             raise UserError(f"{path}, line {number}: expected `id, start, end, x, y`, not {','.join(row)!r}.") from None
-        if not re.fullmatch(r"[\w-]{11}", segment.video) or segment.end <= segment.start:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{11}", segment.video) or not 0 <= segment.start < segment.end < inf:
             raise UserError(f"{path}, line {number}: {','.join(row)!r} is no segment of a YouTube video.")
         segments.append(segment)
     return segments
 
 
 Take = Callable[[Segment, Path], None]
-"""Fetches one segment to a path. Raises an exception whose text says why not."""
+"""Fetches one segment to a path, and may leave other files beside it. Raises an exception whose text says why not."""
 
 
 def download(
@@ -95,9 +99,11 @@ def download(
 ) -> Got:
     """Fetch the segments that are not there, one after the other, with a pause of `pause` to 2 `pause` seconds between.
 
-    Raises UserError when the site has had enough of us, or when the network is down; the next call goes on.
+    Raises UserError when the site has had enough of us, when the network is down or the disk full; the next call goes
+    on.
     """
     out.mkdir(parents=True, exist_ok=True)
+    partial = out / PARTIAL
     gone = set() if retry_failed else _gone(out / STATE)
     there = fetched = failed = known = in_a_row = 0
     for done, segment in enumerate(segments):
@@ -112,11 +118,16 @@ def download(
             continue
         if fetched + failed:
             time.sleep(pause * (1 + random.random()))
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed run, or the last segment, has left
+        partial.mkdir()
         try:
-            take(segment, target)
+            take(segment, partial / target.name)
+            (partial / target.name).rename(target)
             fetched, in_a_row = fetched + 1, 0
         except Exception as error:  # noqa: BLE001 - yt-dlp raises what its hundred extractors raise
             reason = _reason(error)
+            if _DISK.search(reason):
+                raise UserError(f"{out} takes no more ({reason}); make room, and run the command again.") from None
             if _TOO_MANY.search(reason):
                 raise UserError(
                     f"The site asks for a pause ({reason}). {fetched:,} clips were fetched; run the command again in "
@@ -129,6 +140,7 @@ def download(
                 continue  # no fault of the video: the next run asks again
             failed, in_a_row = failed + 1, 0
             _note(out / STATE, segment, reason)
+    shutil.rmtree(partial, ignore_errors=True)
     if progress:
         progress(len(segments), len(segments), "")
     return Got(there, fetched, failed, known)
@@ -144,10 +156,10 @@ def youtube(address: str = ADDRESS, height: int = 720) -> Take:
         raise UserError("Cutting segments needs the program ffmpeg; on Debian or Ubuntu: apt install ffmpeg")
 
     def take(segment: Segment, target: Path) -> None:
-        aside = target.with_name(target.stem + ".part.mp4")
-        with library.YoutubeDL(options(library, segment, aside, height)) as session:
+        with library.YoutubeDL(options(library, segment, target, height)) as session:
             session.download([address.format(id=segment.video)])
-        aside.rename(target)
+        if not target.exists():
+            raise RuntimeError("the segment gave no file")
 
     return take
 
@@ -172,7 +184,7 @@ def options(library: Any, segment: Segment, target: Path, height: int) -> dict[s
 def _gone(state: Path) -> set[str]:
     if not state.exists():
         return set()
-    lines = state.read_text().splitlines()
+    lines = state.read_text("utf-8", errors="replace").splitlines()
     found = set()
     for line in lines:
         try:
@@ -184,8 +196,11 @@ def _gone(state: Path) -> set[str]:
 
 def _note(state: Path, segment: Segment, reason: str) -> None:
     line = {"clip": segment.name, "reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")}
-    with state.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    with state.open("ab+") as file:  # writes at the end, wherever it reads
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            file.write(b"" if file.read() == b"\n" else b"\n")  # a run was killed while it wrote a line
+        file.write(json.dumps(line).encode() + b"\n")
 
 
 def _reason(error: Exception) -> str:

@@ -36,10 +36,11 @@ def fetch(url: str, target: Path, login: Login | None = None, progress: Progress
     progress: called as (bytes there, bytes in all or 0, name). Raises UserError for what the user must mend: an address
     that is not there, a login that is not accepted, a server that stays away.
     """
+    part, about = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.json")
     if target.exists():
+        about.unlink(missing_ok=True)  # of a run that was killed after the renaming
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    part, about = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.json")
     failures = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
@@ -54,8 +55,10 @@ def fetch(url: str, target: Path, login: Login | None = None, progress: Progress
                     f"{url} cannot be reached ({_short(error)}); what is there is kept: run the command again later."
                 ) from None
             time.sleep(min(2.0**failures, 30.0) if failures else 0.2)
-    about.unlink(missing_ok=True)
+        except requests.RequestException as error:  # a redirection without end, an address of a strange form, ...
+            raise UserError(f"{url} cannot be fetched ({_short(error)}); check the address.") from None
     part.rename(target)
+    about.unlink(missing_ok=True)
     return target
 
 
@@ -72,10 +75,16 @@ def _attempt(url: str, part: Path, about: Path, login: Login | None, progress: C
     with requests.get(url, headers=headers, auth=auth, stream=True, timeout=TIMEOUT) as answer:
         if answer.status_code == 416 and there == known.get("length"):
             return  # it was whole already; only the renaming had been missed
+        if answer.status_code == 416:
+            part.unlink(missing_ok=True)  # longer than the file is
         _check(url, answer)
+        if _is_page(answer) and not part.name.endswith((".html.part", ".htm.part")):
+            raise UserError(
+                f"{url} gives a web page in place of the file; log in with --user, or ask for a new address."
+            )
         goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {there}-")
         there = there if goes_on else 0
-        length = there + int(answer.headers.get("Content-Length", 0))
+        length = _length(answer, there)
         version = answer.headers.get("ETag", "")
         version = answer.headers.get("Last-Modified", "") if version.startswith("W/") or not version else version
         write_json(about, {"url": url, "version": version, "length": length})
@@ -104,6 +113,19 @@ def _check(url: str, answer: requests.Response) -> None:
         raise UserError(f"{url} is not there (HTTP {answer.status_code}); check the address.")
     if answer.status_code not in (200, 206):
         raise requests.ConnectionError(f"HTTP {answer.status_code} {answer.reason}")
+
+
+def _is_page(answer: requests.Response) -> bool:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html"
+
+
+def _length(answer: requests.Response, there: int) -> int:
+    """Bytes of the whole file, 0 where the server does not say. there: bytes that it will not send again."""
+    whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    if whole.isdigit():
+        return int(whole)
+    rest = answer.headers.get("Content-Length", "")
+    return there + int(rest) if rest.isdigit() else 0
 
 
 def _retry_after(answer: requests.Response) -> float:

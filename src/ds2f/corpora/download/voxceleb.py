@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ds2f.corpora.download.archive import join, md5, unzip
+from ds2f.corpora.download.archive import Damaged, join, md5, unzip
 from ds2f.corpora.download.fetch import Login, fetch
 from ds2f.errors import UserError
 from ds2f.types import Progress
@@ -24,6 +24,8 @@ their owners, and show people who can ask to be removed. The authors' terms and 
 https://www.robots.ox.ac.uk/~vgg/data/voxceleb/
 """
 _PART = re.compile(r"^(?P<archive>.+)_part(?P<letters>[a-z]{2})$")  # vox2_dev_mp4_partaa
+
+DONE = ".done"  # NAME.zip.done: it was unpacked
 
 Stages = Callable[[str], Progress]
 """A stage, such as "unpack", to its progress."""
@@ -60,40 +62,82 @@ def download(
     def report(stage: str) -> Progress | None:
         return stages(stage) if stages else None
 
-    metadata = []
-    for url in urls:
-        name = file_name(url)
-        if (store / f"{_archive_of(name)}.done").exists():
+    metadata, sums = [], checksums or {}
+    for name, url in _by_name(urls).items():
+        if _is_done(store, _archive_of(name)):
             continue
         is_archive = name.endswith(".zip") or _PART.match(name) is not None
         path = fetch(url, (store if is_archive else out) / name, login, report("download"))
-        _check(path, (checksums or {}).get(name), report("check"))
+        _check(path, sums.get(name), report("check"))
         if not is_archive:
             metadata.append(path)
     unpacked, files, missing = [], 0, {}
     for archive, parts in _archives(store).items():
-        lacking = _lacking(parts)
-        if lacking:
-            missing[archive] = lacking
-            continue
         whole = store / archive
-        if not whole.exists():
-            join([store / part for part in parts], whole, report("join"))
-            _check(whole, (checksums or {}).get(archive), report("check"))
-        try:
-            files += unzip(whole, out, report("unpack"))
-        except UserError:
-            if parts == [archive] or not _is_cut(whole):
-                raise
-            whole.unlink()  # the last part is not there yet: joined again when it is
-            missing[archive] = ("the last part",)
-            continue
-        (store / f"{archive}.done").touch()
-        unpacked.append(archive)
+        if not _is_done(store, archive):
+            if lacking := _join(whole, parts, sums.get(archive), report):
+                missing[archive] = lacking
+                continue
+            files += _unpack(whole, parts, out, report)
+            (store / f"{archive}{DONE}").touch()
+            unpacked.append(archive)
         if not keep:
-            for name in {archive, *parts}:
+            for name in (archive, *parts):
                 (store / name).unlink(missing_ok=True)
     return Got(tuple(unpacked), files, missing, tuple(metadata))
+
+
+def _join(
+    whole: Path, parts: Sequence[str], wanted: str | None, report: Callable[[str], Progress | None]
+) -> tuple[str, ...]:
+    """Make the whole archive of its parts, unless it is there. Returns the parts that are missing, () if none is."""
+    store = whole.parent
+    if not whole.exists() or (parts and _is_cut(whole)):  # cut: joined when the last part was not there yet
+        if lacking := _lacking(parts):
+            return lacking
+        join([store / part for part in parts], whole, report("join"))
+        if _is_cut(whole):
+            whole.unlink()
+            return ("the last part",)
+    if wanted is not None and parts and (found := md5(whole, report("check"))) != wanted:
+        whole.unlink()
+        raise UserError(f"{whole.name} has the MD5 sum {found}, not {wanted}: {_advice(store, parts)}")
+    return ()
+
+
+def _unpack(whole: Path, parts: Sequence[str], out: Path, report: Callable[[str], Progress | None]) -> int:
+    """Returns how many files were written. An archive that is damaged is joined again by the next run."""
+    try:
+        return unzip(whole, out, report("unpack"))
+    except Damaged as error:
+        if not parts:
+            raise
+        whole.unlink()
+        raise UserError(f"{error} {_advice(whole.parent, parts)}") from None
+
+
+def _advice(store: Path, parts: Sequence[str]) -> str:
+    """Which part is damaged, as far as can be seen: all but the last are of one size."""
+    sizes = [(store / part).stat().st_size for part in parts]
+    common = max(set(sizes[:-1]), key=sizes[:-1].count) if sizes[:-1] else 0
+    odd = [part for part, size in zip(parts[:-1], sizes, strict=False) if size != common]
+    which = f"{', '.join(odd)} differs in size from the others" if odd else "one of its parts is damaged"
+    return f"{which}; remove it from {store} and run the command again with its address and, if you can, --checksums."
+
+
+def _is_done(store: Path, archive: str) -> bool:
+    """Whether an archive was unpacked; a run may have been killed before it had removed the parts."""
+    return (store / f"{archive}{DONE}").exists()
+
+
+def _by_name(urls: Sequence[str]) -> dict[str, str]:
+    """{file name: address}. Raises UserError for two addresses that would become one file."""
+    found: dict[str, str] = {}
+    for url in urls:
+        name = file_name(url)
+        if found.setdefault(name, url) != url:
+            raise UserError(f"{found[name]} and {url} both give a file {name}; download them into two folders.")
+    return found
 
 
 def file_name(url: str) -> str:
@@ -101,7 +145,7 @@ def file_name(url: str) -> str:
     split = urlsplit(url)
     found = re.search(r"(?:^|&)file=([^&]+)", split.query)
     name = unquote(found[1] if found else split.path).rpartition("/")[2]
-    if split.scheme not in ("http", "https") or not name:
+    if split.scheme not in ("http", "https") or name in ("", ".", "..") or "\\" in name or not name.isprintable():
         raise UserError(f"{url!r} is not the address of a file (http:// or https://, ending in its name).")
     return name
 
@@ -112,14 +156,13 @@ def _archive_of(name: str) -> str:
 
 
 def _archives(store: Path) -> dict[str, list[str]]:
-    """{archive: its parts, in order} of what lies in the store; a whole archive has itself as its only part."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(store.iterdir()):
-        if _PART.match(path.name):
-            found.setdefault(_archive_of(path.name), []).append(path.name)
-    for path in sorted(store.glob("*.zip")):
-        found[path.name] = [path.name]
-    return found
+    """{archive: its parts, in order} of what lies in the store; [] for one that came whole."""
+    names = sorted(path.name for path in store.iterdir())
+    found: dict[str, list[str]] = {name: [] for name in names if name.endswith(".zip")}
+    for name in names:
+        if _PART.match(name):
+            found.setdefault(_archive_of(name), []).append(name)
+    return dict(sorted(found.items()))
 
 
 def _lacking(parts: Sequence[str]) -> tuple[str, ...]:
