@@ -27,9 +27,10 @@ from ds2f.dataset import Dataset
 from ds2f.diffusion.flow import flow_error, interpolate, sample_time
 from ds2f.diffusion.samplers import multistep
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
-from ds2f.io.images import to_uint8, write_grid
+from ds2f.io.images import write_grid
 from ds2f.models.conditioning import Condition, Conditioning, Conditions
 from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.pixels import to_uint8
 from ds2f.training.decoder import FaceData, load_faces
 from ds2f.training.likeness import Likeness
 from ds2f.training.loop import Options, make_optimizers, update_ema

@@ -26,10 +26,10 @@ from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import multistep
 from ds2f.evaluation.realism import frechet_distance, kernel_distance, precision
 from ds2f.face.dlib_torch import embed_crops
-from ds2f.io.images import to_uint8
 from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
+from ds2f.models.pixels import to_uint8
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings, guidance_of
 from ds2f.training.likeness import Likeness

@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ds2f.io.files import write_json
 from ds2f.models.packing import packed
-from ds2f.models.store import write_json, write_tensors
+from ds2f.models.store import write_tensors
 from ds2f.voice.campplus import BLOCKS, WEIGHTS, Network
 
 EPSILON = 1e-5  # of the batch normalisation

@@ -114,10 +114,7 @@ def test_mistakes_are_named(tmp_path: Path, text: str, words: str) -> None:
         ("[train]\ndecoder_size = 60\n", r"\[train\] decoder_size = 60 must be a multiple of 8 and from 16 to 256"),
         ("[train]\ndecoder_patch = 7\n", r"\[train\] decoder_patch = 7 must divide decoder_size = 64"),
         ('[generate]\nsampler = "ddim"\n', r'\[generate\] sampler must be one of .*heun.*, not "ddim"'),
-        (
-            "[generate]\nseed = 9007199254740993\n",
-            r"\[generate\] seed = 9007199254740993 must be from -9007",
-        ),
+        ("[generate]\nseed = 1.5\n", r"\[generate\] seed must be int, not 1.5"),
         ('[evaluate]\nsplit = "dev"\n', r"\[evaluate\] split must be one of .*test"),
         ("[evaluate]\nbootstrap = 0\n", r"\[evaluate\] bootstrap = 0 must be at least 1"),
         ("[evaluate.guided]\nclips = 3\n", r"unknown key 'guided' in \[evaluate\]"),
@@ -155,7 +152,7 @@ def test_the_command_line_is_refused_what_a_file_is(tmp_path: Path, capsys: pyte
     for option, words in (
         (["--guidance", "nan"], "[generate] guidance = nan must be a number"),
         (["--temperature", "-1"], "[generate] temperature = -1.0 must be at least 0"),
-        (["--seed", str(2**70)], f"[generate] seed = {2**70} must be from"),
+        (["--noise", "inf"], "[generate] noise = inf must be a number"),
     ):
         assert main([*generate, *option]) == 2
         assert words in " ".join(capsys.readouterr().err.split())

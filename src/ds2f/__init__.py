@@ -20,9 +20,9 @@ from ds2f._renamed import OldModules, old_names
 if TYPE_CHECKING:
     from ds2f.errors import ItemError, UserError
     from ds2f.speech2face.describe import Belief, VoiceDescription
+    from ds2f.speech2face.face import GeneratedFace
     from ds2f.speech2face.model import Speech2Face
     from ds2f.speech2face.settings import SamplingSettings
-    from ds2f.types import GeneratedFace
 
 __version__ = "0.1.0"
 __all__ = ["Belief", "GeneratedFace", "ItemError", "SamplingSettings", "Speech2Face", "UserError", "VoiceDescription"]
@@ -32,7 +32,7 @@ _HOMES = {
     "errors": ("ItemError", "UserError"),
     "speech2face.model": ("Speech2Face",),
     "speech2face.settings": ("SamplingSettings",),
-    "types": ("GeneratedFace",),
+    "speech2face.face": ("GeneratedFace",),
 }
 
 

@@ -44,6 +44,7 @@ MODULES = {
 NAMES: dict[str, dict[str, str]] = {
     "ds2f": {"Settings": "speech2face.settings:SamplingSettings"},
     "speech2face.settings": {"Settings": "SamplingSettings"},
+    "types": {"GeneratedFace": "speech2face.face:GeneratedFace"},
     "voice.encode": {"Listener": "VoiceEncoder", "Heard": "EncodedVoice"},
 }
 """{module of now: {name: its name now, in the same module or "module:name" in another}}."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ds2f._renamed import old_names
+
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 SAMPLE_RATE = 16_000
 """Hz. All audio in ds2f is mono float32 in [-1, 1] at this rate."""
@@ -238,24 +239,5 @@ class Wish:
 NO_WISH = Wish()
 
 
-@dataclass(frozen=True)
-class GeneratedFace:
-    """One imagined face. image: RGB, size x size; identity: (128,) float32, the vector drawn from the prior that the
-    decoder turned into the image; seed: reproduces it on the same machine; details: model, settings and wishes."""
-
-    image: Image
-    identity: np.ndarray
-    seed: int
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def save(self, path: str | Path) -> None:
-        """Write a PNG that says that it is generated, and how; the identity vector stays out of it."""
-        from ds2f.io.images import write_face
-
-        write_face(Path(path), self.image, {"seed": self.seed, **self.details})
-
-    def png(self) -> bytes:
-        """What `save` would write."""
-        from ds2f.io.images import encode_face
-
-        return encode_face(self.image, {"seed": self.seed, **self.details})
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

@@ -120,7 +120,7 @@ def test_a_number_means_the_same_as_the_weights_it_stands_for(taught: Speech2Fac
         ({"steps": 0}, "at least 1"),
         ({"guidance": {"taste": 2.0}}, "no guidance of 'taste'"),
         ({"guidance": -1.0}, "at least 0"),
-        ({"settings": SamplingSettings(sampler="none")}, "no sampler 'none'"),
+        ({"settings": SamplingSettings(sampler="none")}, 'sampler must be one of .*heun.*, not "none"'),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(model: Speech2Face, wrong: dict[str, object], sentence: str) -> None:

@@ -12,9 +12,10 @@ from ds2f.face.attributes import IdentityAttributes
 from ds2f.models import store
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.speech2face.face import GeneratedFace
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
-from ds2f.types import ETHNICITIES, NO_WISH, GeneratedFace, Wish
+from ds2f.types import ETHNICITIES, NO_WISH, Wish
 from helpers import silence, tiny_decoder, write_audio
 
 QUICK = SamplingSettings(steps=4)

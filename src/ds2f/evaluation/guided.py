@@ -25,9 +25,10 @@ from ds2f.evaluation.restoration import fidelity, kept
 from ds2f.evaluation.results import RESTORED, SPOILT, WITH_VOICE, Kept, Restoration
 from ds2f.evaluation.subjects import Subjects
 from ds2f.face.encode import FaceEncoder, enlarged
-from ds2f.io.images import from_uint8, to_uint8, write_face
+from ds2f.io.images import write_face
 from ds2f.io.media import decode_image, read_image
 from ds2f.models.guide import DEGRADATIONS, named
+from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.draw import BATCH
 from ds2f.speech2face.files import details_of, voices_of
 from ds2f.speech2face.model import Speech2Face

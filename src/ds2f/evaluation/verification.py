@@ -16,8 +16,7 @@ import numpy as np
 
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
-from ds2f.io.files import replacing
-from ds2f.models.store import write_json
+from ds2f.io.files import replacing, write_json
 from ds2f.types import Progress
 from ds2f.voice.base import SpeakerEncoder
 from ds2f.voice.encode import VoiceEncoder

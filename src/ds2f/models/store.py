@@ -38,7 +38,7 @@ def shipped() -> Path:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """As `write_json`, for tensors."""
+    """All of them or nothing, as `io.files.write_json`."""
     with replacing(path) as aside:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, aside)
         aside.chmod(0o644)  # safetensors writes files that nobody else may read

@@ -33,9 +33,9 @@ from ds2f.io.media import encode_webp
 from ds2f.page.guard import Busy, Gate, Guard, Limits, Refused, read_body
 from ds2f.page.wanted import Wanted, as_text
 from ds2f.speech2face.describe import VoiceDescription
+from ds2f.speech2face.face import GeneratedFace
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
-from ds2f.types import GeneratedFace
 
 OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}
 LOCAL = ("127.0.0.1", "localhost", "[::1]")

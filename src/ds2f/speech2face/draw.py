@@ -14,9 +14,9 @@ from ds2f.diffusion.guidance import Guidance, guided
 from ds2f.diffusion.noise import normal_by_seed
 from ds2f.diffusion.samplers import SAMPLERS, Sampler, euler
 from ds2f.errors import UserError
-from ds2f.io.images import from_uint8, to_uint8
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig, one_hot, voice_condition
+from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.settings import SamplingSettings, guidance_of, taught
 from ds2f.types import ETHNICITIES, Progress, Wish
 

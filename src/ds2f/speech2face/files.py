@@ -15,9 +15,9 @@ from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.queries import Pair
 from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.errors import ItemError, UserError
-from ds2f.io.files import make_folder
+from ds2f.io.files import make_folder, write_json
 from ds2f.io.images import NOTICE
-from ds2f.models.store import write_json, write_tensors
+from ds2f.models.store import write_tensors
 from ds2f.speech2face import wishes
 from ds2f.speech2face.draw import BATCH
 from ds2f.speech2face.model import Speech2Face

@@ -66,7 +66,7 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
     `card.published`; None keeps the one beside the model, if there is one. Raises UserError if a file cannot be read or
     written.
     """
-    from ds2f.models.store import write_json
+    from ds2f.io.files import write_json
     from ds2f.speech2face.card import published, read_metrics, write_card
 
     if missing := [name for name in NEEDED if not (model / name).is_file()]:

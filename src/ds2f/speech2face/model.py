@@ -24,8 +24,9 @@ from ds2f.models.prior import Prior
 from ds2f.models.voices import given
 from ds2f.speech2face import describe, draw, hub, imagine, restore, wishes
 from ds2f.speech2face.draw import Preview
+from ds2f.speech2face.face import GeneratedFace
 from ds2f.speech2face.settings import DEFAULT, SamplingSettings, check, taught
-from ds2f.types import NO_WISH, GeneratedFace, Progress, Wish
+from ds2f.types import NO_WISH, Progress, Wish
 from ds2f.voice.encode import EncodedVoice, Recording, VoiceEncoder
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from ds2f._renamed import old_names
 from ds2f.config import Generate
 from ds2f.diffusion.guidance import Guidance
-from ds2f.diffusion.samplers import SAMPLERS
 from ds2f.errors import UserError
 
 GUIDED = ("identity", "voice", "age", "gender", "ethnicity", "language", "guide")
@@ -76,15 +75,13 @@ def taught(settings: SamplingSettings) -> bool:
 
 def check(settings: SamplingSettings, count: int = 1) -> None:
     """Raises UserError for settings that nothing can be drawn with."""
-    if settings.sampler not in SAMPLERS:
-        raise UserError(f"There is no sampler {settings.sampler!r}; choose one of {', '.join(SAMPLERS)}.")
     guidance = settings.guidance
     weights = dict(guidance) if isinstance(guidance, Mapping) else {"voice": guidance}
     if unknown := [name for name in weights if name not in GUIDED and not name.startswith("voice:")]:
         raise UserError(f"There is no guidance of {unknown[0]!r}; the conditions are {', '.join(GUIDED)}.")
-    weights |= {name: getattr(settings, name) for name in ("voice_guidance", "temperature", "noise")}
-    if min(settings.steps, count) < 1 or not min(weights.values()) >= 0:
-        raise UserError("steps and count must be at least 1, guidance, temperature and noise at least 0.")
+    given = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    for weight in weights.values() or [_DEFAULT.guidance]:
+        Generate(**{**given, "guidance": weight, "count": count})  # refuses what ds2f.toml would be refused
 
 
 def guidance_of(settings: SamplingSettings) -> Guidance:

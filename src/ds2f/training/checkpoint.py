@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ds2f.errors import UserError
-from ds2f.models.store import write_json, write_tensors
+from ds2f.io.files import write_json
+from ds2f.models.store import write_tensors
 
 KEEP = 2  # checkpoints: the newest, and one before it in case the disk fails under the newest
 

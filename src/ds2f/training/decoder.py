@@ -21,11 +21,12 @@ from ds2f.diffusion.flow import flow_error, interpolate, sample_time
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
-from ds2f.io.images import to_uint8, write_grid
+from ds2f.io.images import write_grid
 from ds2f.io.media import decode_image
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder, one_hot, voice_condition
 from ds2f.models.guide import random_guides
+from ds2f.models.pixels import to_uint8
 from ds2f.training.likeness import Likeness
 from ds2f.training.pairs import check_voices
 from ds2f.types import ETHNICITIES, VOICE

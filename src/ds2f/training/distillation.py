@@ -24,9 +24,10 @@ from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import guided
 from ds2f.diffusion.noise import normal, uniform, whole
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
-from ds2f.io.images import to_uint8, write_grid
+from ds2f.io.images import write_grid
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
+from ds2f.models.pixels import to_uint8
 from ds2f.speech2face.files import voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT, guidance_of
