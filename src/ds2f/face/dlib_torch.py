@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ds2f.io.images import from_uint8
+from ds2f.models.pixels import from_uint8
 
 CHIP = 150  # pixels of the square face picture that the network takes
 # Where dlib's 68 landmarks put that square in a canonical crop (see `align`): its middle and its width as shares of the
