@@ -190,7 +190,7 @@ def test_failures_are_rows_with_reasons(dataset: Dataset) -> None:
     assert next(iter(dataset.failure_counts())) == ("face", "no face found", 2)
     assert dataset.counts()["video"] == {"new": 0, "done": 0, "failed": 3}
     assert wanting(dataset) == []
-    retry(dataset)
+    retry(dataset, PLAN)
     assert len(wanting(dataset)) == 3
 
 

@@ -82,7 +82,7 @@ def test_a_model_that_failed_on_a_file_is_not_asked_again(filled: Dataset) -> No
     store(filled, job, Extracted(failures=(("voice:ecapa", "no speech found by ecapa"),)), plan)
     assert len(waiting(filled, plan)) == 3
     assert len(filled.pairs()) == 4, "its other vectors stay"
-    retry(filled)
+    retry(filled, plan)
     (again,) = [j for j in wanting(filled, plan) if j.video_id == job.video_id]
     assert again.needs == Needs(voices=((6.0, "ecapa"),)), "and nothing else is done again"
 
@@ -92,7 +92,7 @@ def test_a_file_that_killed_its_worker_waits_for_retry(filled: Dataset) -> None:
     job = wanting(filled, plan)[0]
     store(filled, job, Extracted(failures=(("worker", "took longer than 9 s"),)), plan)
     assert len(waiting(filled, plan)) == 3
-    retry(filled)
+    retry(filled, plan)
     assert len(waiting(filled, plan)) == 4
 
 

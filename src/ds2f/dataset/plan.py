@@ -55,6 +55,12 @@ class Plan:
     acoustics: bool = False
 
     @property
+    def everything(self) -> Needs:
+        """What a file is asked for that has nothing yet."""
+        models = self.identities, self.attributes, self.languages
+        return Needs(True, True, self.voices, *models, self.acoustics)
+
+    @property
     def speech_key(self) -> str:
         return recipe_key(self.speech)
 
@@ -238,8 +244,9 @@ def _stored(dataset: Dataset, video_id: int, needs: Needs) -> Stored:
     return Stored(speech, found, time, identity)
 
 
-def retry(dataset: Dataset) -> None:
-    """Forget all failures: their files wait again for what failed."""
+def retry(dataset: Dataset, plan: Plan) -> None:
+    """Forget the failures of what is planned: their files wait again for what failed. A failure of a model that nobody
+    plans any more stays, as nothing would ask that model again."""
     with dataset.transaction():
         dataset.connection.execute(
             "UPDATE videos SET speech_recipe = NULL WHERE id IN"
@@ -249,5 +256,11 @@ def retry(dataset: Dataset) -> None:
             "UPDATE videos SET face_recipe = NULL WHERE id IN"
             " (SELECT video_id FROM failures WHERE stage IN ('open', 'worker', 'face'))"
         )
-        dataset.connection.execute("UPDATE videos SET state = 'new' WHERE state = 'failed'")
-        dataset.connection.execute("DELETE FROM failures")
+        stages = plan.everything.stages
+        marks = ", ".join("?" * len(stages))
+        dataset.connection.execute(f"DELETE FROM failures WHERE stage IN ({marks})", stages)
+        again = [(i,) for i in waiting(dataset, plan)]
+        dataset.connection.executemany("UPDATE videos SET state = 'new' WHERE state = 'failed' AND id = ?", again)
+        dataset.connection.execute(
+            "UPDATE videos SET state = 'done' WHERE state = 'failed' AND id NOT IN (SELECT video_id FROM failures)"
+        )

@@ -53,7 +53,7 @@ def extract_missing(
     done = failed = 0
     with Dataset(database) as dataset:
         if retry_failed:
-            retry(dataset)
+            retry(dataset, plan)
         ids = waiting(dataset, plan)
         if progress:
             progress(0, len(ids))
