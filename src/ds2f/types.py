@@ -59,16 +59,25 @@ class Frame:
 
 @dataclass(frozen=True)
 class Media:
-    """What one decoding pass yields. audio: (samples,) float32 at SAMPLE_RATE, empty if there is no sound."""
+    """What one decoding pass yields. audio: (samples,) float32 at SAMPLE_RATE, empty if there is no sound; its first
+    sample is of the time that was asked for.
+
+    audio_stream, video_stream: what was taken, as FFmpeg counts the streams of a file; None: there is none. channels:
+    "1 of 2", "mean of 2"; empty: no sound was decoded. troubles: {stage: why that part is missing}.
+    """
 
     audio: np.ndarray
     frames: tuple[Frame, ...]
-    duration: float  # seconds of the whole file, as far as it says
+    duration: float  # seconds of the whole file
     width: int  # pixels, 0 for audio only
     height: int
     fps: float
     has_audio: bool
     has_video: bool
+    audio_stream: int | None = None
+    video_stream: int | None = None
+    channels: str = ""
+    troubles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -82,11 +82,28 @@ def test_video_without_sound(tmp_path: Path) -> None:
     assert (nothing.has_audio, nothing.has_video, nothing.audio.size) == (False, True, 0)
 
 
-def test_only_the_start_of_a_long_recording_is_decoded(tmp_path: Path) -> None:
-    media = decode(write_video(tmp_path / "a.mp4", grey_ramp(30), tone(6.0)), frames=2, max_seconds=2.0)
+@pytest.mark.parametrize("suffix", sorted(VIDEO_CODECS))
+def test_of_a_long_recording_some_sound_is_decoded_and_frames_of_all_of_it(tmp_path: Path, suffix: str) -> None:
+    path = write_video(tmp_path / f"a{suffix}", grey_ramp(60), tone(12.0))
+    media = decode(path, frames=3, max_seconds=2.0)
     assert media.audio.size == 2 * SAMPLE_RATE
-    assert media.duration == pytest.approx(6.0, abs=0.2)
-    assert all(frame.time <= 2.0 for frame in media.frames)
+    assert media.duration == pytest.approx(12.0, abs=0.2)
+    times = [frame.time for frame in media.frames]
+    assert times == pytest.approx([2.0, 6.0, 10.0], abs=1.0)
+    assert [f.image.mean() for f in media.frames] == pytest.approx([20 + 200 * t * 5 / 59 for t in times], abs=6)
+    # A single frame is found again by its time, also where it is sought.
+    again = decode(path, [times[1]], max_seconds=times[1] + 1.0, sound=False)
+    np.testing.assert_array_equal(again.frames[0].image, media.frames[1].image)
+
+
+@pytest.mark.parametrize("suffix", sorted({**AUDIO_CODECS, **VIDEO_CODECS}))
+def test_sound_from_a_later_place(tmp_path: Path, suffix: str) -> None:
+    rising = np.concatenate([tone(1.0, 200.0 + 100 * k) for k in range(10)])
+    write = write_audio if suffix in AUDIO_CODECS else lambda p, a: write_video(p, grey_ramp(50), a)
+    later = decode(write(tmp_path / f"a{suffix}", rising), 0, 2.0, start=6.0).audio
+    assert later.size == 2 * SAMPLE_RATE
+    spectrum = np.abs(np.fft.rfft(later[1000:15000]))
+    assert np.argmax(spectrum) * SAMPLE_RATE / 14000 == pytest.approx(800, abs=5)
 
 
 def test_sound_that_outlasts_the_picture_keeps_the_last_frame(tmp_path: Path) -> None:

@@ -1,56 +1,107 @@
 """One decoding pass over a recording: 16 kHz mono audio and a few frames spread over it (PyAV, bundled FFmpeg).
 
-Seeking to each frame was measured five times slower than reading the file once, whatever the library; so the
-file is read once, every packet is decoded, and only the wanted frames are converted to RGB.
+Seeking to each frame was measured five times slower than reading the file once, whatever the library; so the file is
+read once, every packet is decoded, and only the wanted frames are converted to RGB. Only in recordings longer than
+`max_seconds` are frames sought: nobody decodes two hours for five of them.
+
+All times are counted from the start of the presentation, as players show them.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 import av.error
 import numpy as np
+from av.container import InputContainer
 
 from ds2f.errors import ItemError
+from ds2f.io import ogg
+from ds2f.io.parts import Stored, reading
+from ds2f.io.formats import AUDIO_SUFFIXES, CONTAINERS, VIDEO_SUFFIXES, name_of
+from ds2f.io.frames import Picker
 from ds2f.io.images import IMAGE_SUFFIXES, MAX_PIXELS, decode_image, encode_webp, read_image
-from ds2f.types import SAMPLE_RATE, Frame, Media
+from ds2f.io.reading import Pass, measured_length, read, seek_frames, stated_length
+from ds2f.io.sound import Track, decode_flac, encode_flac, is_silent, resample, scaled
+from ds2f.io.streams import Choice, Taken, take
+from ds2f.types import SAMPLE_RATE, Media, Source
 
-__all__ = ["IMAGE_SUFFIXES", "decode_image", "encode_webp", "read_image"]  # moved to io.images
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "Choice",
+    "decode",
+    "decode_flac",
+    "decode_image",
+    "encode_flac",
+    "encode_webp",
+    "read_image",
+    "resample",
+    "sound_of",
+]
 
 av.logging.set_level(av.logging.PANIC)  # FFmpeg's own chatter; what matters arrives as an exception
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg"})
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".oga", ".aac"})
+SEEK_FROM = 60.0  # seconds: single frames that lie later are sought
+OFF = 0.1  # seconds by which a stated length may be wrong before what was really found counts
+MOST_FPS = 240.0  # more is a time base and no rate, as browsers write it
+ALL = Choice()
 
-# What FFmpeg may take a file for. Its playlists (concat, HLS, SDP) are not here: such a file would have other files, or
-# addresses in the network, read in its name.
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,dv,rm,"
-    "wav,w64,flac,mp3,ogg,aac,ac3,aiff,caf,amr,au"
-)
 
-MAX_CHANNELS = 16  # of sound given as an array; more is an array the wrong way round
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked of a recording, see `decode`."""
+
+    source: Stored
+    frames: int | tuple[float, ...]
+    seconds: float
+    sound: bool
+    start: float
+    choice: Choice
+
+    def times(self, length: float) -> list[float]:
+        """When the wanted frames are, in a recording of that length."""
+        if isinstance(self.frames, int):
+            return [(k + 0.5) / self.frames * length for k in range(self.frames)]
+        return list(self.frames)
+
+    def sought(self, length: float | None) -> bool:
+        """Whether the frames lie too far apart to decode all that is between them."""
+        if isinstance(self.frames, int):
+            return length is not None and length > self.seconds
+        return bool(self.frames) and self.frames[-1] > SEEK_FROM
 
 
 def decode(
-    source: Path | bytes, frames: int | Sequence[float] = 5, max_seconds: float = 60.0, sound: bool = True
+    source: Stored,
+    frames: int | Sequence[float] = 5,
+    max_seconds: float = 60.0,
+    sound: bool = True,
+    start: float = 0.0,
+    choice: Choice = ALL,
 ) -> Media:
-    """Decode the first `max_seconds` of a recording, a file or its bytes, in one pass.
+    """Decode `max_seconds` of the sound of a recording, and frames of all of it.
 
-    frames: how many to keep, spread evenly over the decoded part, or the times in seconds of those wanted; 0 or
-    nothing leaves the picture undecoded. sound: whether the sound is wanted.
-    Raises ItemError(stage="open") if the file is missing, empty, or not media.
+    frames: how many to keep, spread evenly over the recording, or the times in seconds of those wanted; 0 or nothing
+        leaves the picture undecoded.
+    sound: whether the sound is wanted; start: from where on, in seconds.
+    choice: of streams and channels.
+    Raises ItemError(stage="open") if the file is missing, empty, or not media; "audio" or "face" if what `choice` names
+    is not in it.
     """
+    wanted = _Wanted(source, frames if isinstance(frames, int) else tuple(frames), max_seconds, sound, start, choice)
     try:
-        with _open(source) as container:
-            return _decode(container, frames, max_seconds, sound)
+        parts = ogg.links(source)
+        return _decode(wanted) if len(parts) == 1 else _decode_chain(wanted, parts)
     except av.error.MemoryError:
         raise ItemError("open", "not a media file, or damaged (absurd sizes in it)") from None
     except (av.error.FFmpegError, ValueError) as error:
-        raise ItemError("open", f"not a media file, or damaged ({_reason(error)})") from None
+        raise ItemError("open", _refusal(source, error)) from None
     except FileNotFoundError:
         raise ItemError("open", "the file does not exist; check the path") from None
     except PermissionError:
@@ -61,160 +112,186 @@ def decode(
         raise ItemError("open", f"the file cannot be read ({_reason(error)})") from None
 
 
-def _open(source: Path | bytes) -> av.container.InputContainer:
-    if isinstance(source, Path):
-        with source.open("rb") as file:  # asks here, because FFmpeg refuses permission to damaged files, too
-            empty = not file.read(1)
+@contextmanager
+def _open(source: Stored) -> Iterator[InputContainer]:
+    with reading(source) as file:  # asks here, because FFmpeg refuses permission to damaged files, too
+        if not file.read(1):
+            raise ItemError("open", "the file is empty (zero bytes)")
+        file.seek(0)
+        path = source.path if isinstance(source, Source) and source.offset is None else source
         # Absolute, because FFmpeg takes "talk: part 1.wav" for an address of the protocol "talk".
-        media: str | io.BytesIO = str(source.absolute())
-    else:
-        empty, media = not source, io.BytesIO(source)
-    if empty:
-        raise ItemError("open", "the file is empty (zero bytes)")
-    return av.open(media, "r", metadata_errors="replace", options={"format_whitelist": CONTAINERS})
+        media = str(path.absolute()) if isinstance(path, Path) else file
+        with av.open(media, "r", metadata_errors="replace", options={"format_whitelist": CONTAINERS}) as container:
+            yield container
 
 
-def resample(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Sound of any rate in Hz to (samples,) float32 mono at SAMPLE_RATE.
+def _decode(wanted: _Wanted, length: float | None = None) -> Media:
+    """length: seconds of the recording, None: as it says."""
+    again = length is not None
+    with _open(wanted.source) as container:
+        taken = take(container, wanted.choice)
+        sound = taken.sound if wanted.sound else None
+        view = taken.picture if wanted.frames else None
+        length = length or stated_length(container)
+        if length is None and view is not None and isinstance(wanted.frames, int):
+            return _decode(wanted, measured_length(container) or wanted.seconds)  # as browsers record
+        media = _media_of(container, taken, length or 0.0)
+        sought = view is not None and wanted.sought(length)
+        times = wanted.times(length or wanted.seconds) if view is not None else []
+        track = Track(wanted.start, wanted.seconds, wanted.choice.channel)
+        picker = Picker(times, view.sample_aspect_ratio if view is not None else None, media.fps)
+        found = read(container, sound, None if sought else view, track, picker)
+    if sought:
+        found.trouble = _seek(wanted, picker) or found.trouble
+    media = _filled(media, track, picker, found)
+    if not media.audio.size and not media.frames and found.trouble is not None and not media.troubles:
+        raise found.trouble
+    if sound is not None and is_silent(media.audio):
+        media = _with_other_sound(wanted, media, taken.more_sounds)
+    if view is not None and not sought and found.pictures <= 1:
+        media = _with_other_picture(wanted, media, taken)
+    elif view is not None and not again and isinstance(wanted.frames, int) and _ill_spread(times, picker, found):
+        longer = _decode(replace(wanted, sound=False), found.picture_end)
+        media = replace(media, frames=longer.frames)
+    return media
 
-    samples: (n,) or (n, channels), floats in [-1, 1] or whole numbers of the full range of their type.
-    Raises ItemError(stage="audio") for anything else.
-    """
-    samples = np.asarray(samples)
-    if samples.ndim == 2 and 0 < samples.shape[1] <= MAX_CHANNELS:
-        samples = samples.mean(1, dtype=np.float64).astype(samples.dtype)
-    if samples.ndim != 1 or samples.dtype.kind not in "fiu" or not 1_000 <= rate <= 768_000:
-        raise ItemError(
-            "audio", f"sound must be numbers, (samples,) or (samples, channels), not {samples.dtype} {samples.shape} "
-            f"at {rate} Hz"
-        )  # fmt: skip
-    if samples.dtype.kind in "iu":
-        middle = (np.iinfo(samples.dtype).max + 1.0) / (2 if samples.dtype.kind == "u" else 1)
-        samples = samples / middle - (samples.dtype.kind == "u")
-    samples = np.nan_to_num(samples.astype(np.float32))
-    if rate == SAMPLE_RATE or not samples.size:
-        return samples
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
-    frame.sample_rate = int(rate)
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    return np.concatenate([f.to_ndarray()[0] for f in (*resampler.resample(frame), *resampler.resample(None))])
+
+def _media_of(container: InputContainer, taken: Taken, length: float) -> Media:
+    """What is known of a recording before anything of it is decoded."""
+    picture = taken.picture
+    if picture is not None and picture.width * picture.height > MAX_PIXELS:
+        raise ItemError("open", f"the picture is {picture.width}x{picture.height}, too large to be a video")
+    return Media(
+        audio=np.zeros(0, np.float32),
+        frames=(),
+        duration=length,
+        width=0,
+        height=0,
+        fps=float(picture.average_rate or 0) if picture is not None else 0.0,
+        has_audio=taken.sound is not None,
+        has_video=picture is not None,
+        audio_stream=None if taken.sound is None else taken.sound.index,
+        video_stream=None if picture is None else picture.index,
+        troubles=taken.troubles,
+    )
+
+
+def _filled(media: Media, track: Track, picker: Picker, found: Pass) -> Media:
+    """With what was decoded."""
+    troubles = dict(media.troubles)
+    audio = media.audio
+    try:
+        audio = track.finish()
+        frames = picker.finish()
+    except ItemError as error:
+        found.trouble = error
+        frames = tuple(picker.kept)
+    if isinstance(found.trouble, ItemError):
+        troubles.setdefault(found.trouble.stage, found.trouble.reason)
+    end = max(found.sound_end, found.picture_end)
+    whole = found.whole and (found.pictures > 0 or not media.has_video)
+    duration = max(media.duration, audio.size / SAMPLE_RATE)
+    if media.duration == 0.0 or (whole and abs(end - media.duration) > OFF):
+        duration = end
+    fps = media.fps
+    if found.whole and found.pictures > 1 and not 0 < fps <= MOST_FPS:
+        fps = found.pictures / found.picture_end
+    height, width = frames[0].image.shape[:2] if frames else (0, 0)
+    return replace(
+        media,
+        audio=audio,
+        frames=frames,
+        duration=duration,
+        width=width,
+        height=height,
+        fps=fps,
+        channels=track.how,
+        troubles=troubles,
+    )
+
+
+def _ill_spread(times: Sequence[float], picker: Picker, found: Pass) -> bool:
+    """Whether the picture is so much shorter or longer than the file says that the frames lie wrong in it."""
+    if not found.whole or found.pictures <= len(times):
+        return False
+    step = times[0] * 2
+    return found.picture_end < times[-1] or found.picture_end > times[-1] + 1.5 * step
+
+
+def _with_other_sound(wanted: _Wanted, media: Media, numbers: Sequence[int]) -> Media:
+    """With the first of some other sound tracks in which there is any, in place of one without."""
+    for number in numbers:
+        try:
+            other = _decode(replace(wanted, frames=0, choice=replace(wanted.choice, audio=number)))
+        except (av.error.FFmpegError, ItemError):
+            continue
+        if not is_silent(other.audio):
+            return replace(media, audio=other.audio, audio_stream=other.audio_stream, channels=other.channels)
+    return media
+
+
+def _with_other_picture(wanted: _Wanted, media: Media, taken: Taken) -> Media:
+    """With the first of some other picture tracks that moves, in place of a single picture; or without any, if that is
+    the cover of a sound."""
+    for number in taken.more_pictures:
+        try:
+            other = _decode(replace(wanted, sound=False, choice=replace(wanted.choice, video=number)))
+        except (av.error.FFmpegError, ItemError):
+            continue
+        if len({frame.time for frame in other.frames}) > 1:
+            return replace(other, audio=media.audio, has_audio=media.has_audio, audio_stream=media.audio_stream,
+                           channels=media.channels)  # fmt: skip
+    if taken.still and media.has_audio:
+        return replace(media, frames=(), width=0, height=0, fps=0.0, has_video=False, video_stream=None)
+    return media
+
+
+def _seek(wanted: _Wanted, picker: Picker) -> Exception | None:
+    """Give `picker` frames from all over a long recording. Returns what went wrong."""
+    with _open(wanted.source) as container:
+        view = take(container, wanted.choice).picture
+        assert view is not None
+        return seek_frames(container, view, picker, exact=not isinstance(wanted.frames, int))
+
+
+def _decode_chain(wanted: _Wanted, parts: Sequence[Stored]) -> Media:
+    """Ogg files laid end to end: the sound of one after the other, the frames of the first that has any."""
+    media: Media | None = None
+    at, pieces = 0.0, []
+    for part in parts:
+        start = max(0.0, wanted.start - at)
+        seconds = wanted.start + wanted.seconds - at - start
+        frames = wanted.frames if media is None or not media.has_video else 0
+        ask = replace(
+            wanted, source=part, frames=frames, start=start, seconds=seconds, sound=wanted.sound and seconds > 0
+        )
+        try:
+            found = _decode(ask)
+        except (av.error.FFmpegError, ItemError):
+            if media is None:
+                raise
+            break  # what comes before the damage is kept
+        at += found.duration
+        pieces.append(found.audio)
+        media = found if media is None or (found.has_video and not media.has_video) else media
+    assert media is not None
+    return replace(media, audio=scaled(np.concatenate(pieces)), duration=at, has_audio=True)
+
+
+def sound_of(media: Media) -> np.ndarray:
+    """The sound of a recording. Raises ItemError(stage="audio") with the reason if there is none."""
+    if "audio" in media.troubles:
+        raise ItemError("audio", media.troubles["audio"])
+    if not media.has_audio:
+        raise ItemError("audio", "a video without sound" if media.has_video else "there is no sound in it")
+    return media.audio
+
+
+def _refusal(source: Stored, error: Exception) -> str:
+    with reading(source) as file:
+        name = name_of(file.read(1024))
+    return f"not a media file that ds2f reads: {name}" if name else f"not a media file, or damaged ({_reason(error)})"
 
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _decode(
-    container: av.container.InputContainer, frames: int | Sequence[float], max_seconds: float, sound: bool
-) -> Media:
-    # A damaged stream may be in a codec that nobody knows; PyAV gives such a one no codec_context.
-    audio_stream = next((s for s in container.streams.audio if s.codec_context), None)
-    moving = (s for s in container.streams.video if s.codec_context and not s.disposition & 0x400)  # 0x400: cover art
-    video_stream = next(moving, None)
-    duration = float(container.duration or 0) / av.time_base
-    if video_stream is not None and video_stream.width * video_stream.height > MAX_PIXELS:
-        raise ItemError("open", f"the picture is {video_stream.width}x{video_stream.height}, too large to be a video")
-    sound = sound and audio_stream is not None
-    wanted = [s for s in (audio_stream if sound else None, video_stream if frames else None) if s is not None]
-    if not wanted:
-        return Media(
-            np.zeros(0, np.float32),
-            (),
-            duration,
-            0,
-            0,
-            0.0,
-            audio_stream is not None,
-            video_stream is not None,
-        )
-
-    fps = float(video_stream.average_rate or 0) if video_stream is not None else 0.0
-    span = min(duration, max_seconds) if duration > 0 else max_seconds
-    times = [(k + 0.5) / frames * span for k in range(frames)] if isinstance(frames, int) else list(frames)
-    picker = _FramePicker(times, fps or 25.0)
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    pieces: list[np.ndarray] = []
-    samples = 0
-    limit = int(max_seconds * SAMPLE_RATE)
-    if video_stream is not None:
-        video_stream.thread_type = "NONE"  # parallelism is over files, not inside one
-
-    for packet in container.demux(wanted):
-        try:
-            decoded = packet.decode()
-        except av.error.InvalidDataError:
-            continue  # one damaged packet; whether enough is left is judged at the end
-        for frame in decoded:
-            if isinstance(frame, av.VideoFrame):
-                picker.offer(frame)
-            elif isinstance(frame, av.AudioFrame) and samples < limit:
-                for resampled in resampler.resample(frame):
-                    pieces.append(resampled.to_ndarray()[0])
-                    samples += pieces[-1].size
-        if (not sound or samples >= limit) and (video_stream is None or not frames or picker.past(span)):
-            break
-    if pieces:
-        pieces.extend(f.to_ndarray()[0] for f in resampler.resample(None))
-    audio = np.concatenate(pieces)[:limit] if pieces else np.zeros(0, np.float32)
-    kept = picker.finish()
-    height, width = kept[0].image.shape[:2] if kept else (0, 0)
-    return Media(
-        audio=np.nan_to_num(audio.astype(np.float32)),
-        frames=kept,
-        duration=max(duration, audio.size / SAMPLE_RATE),
-        width=width,
-        height=height,
-        fps=fps,
-        has_audio=audio_stream is not None,
-        has_video=video_stream is not None,
-    )
-
-
-class _FramePicker:
-    """Keeps the first frame at or after each wanted time, and the last one seen if the file ends early."""
-
-    def __init__(self, times: list[float], fps: float) -> None:
-        self.times = times
-        self.fps = fps
-        self.kept: list[Frame] = []
-        self.seen = 0
-        self.now = 0.0
-        self.last: av.VideoFrame | None = None
-
-    def offer(self, frame: av.VideoFrame) -> None:
-        self.now = frame.time if frame.time is not None else self.seen / self.fps
-        self.seen += 1
-        self.last = frame
-        if len(self.kept) < len(self.times) and self.now >= self.times[len(self.kept)]:
-            self._keep(frame)
-
-    def past(self, seconds: float) -> bool:
-        return len(self.kept) >= len(self.times) or self.now >= seconds
-
-    def finish(self) -> tuple[Frame, ...]:
-        if self.last is not None and len(self.kept) < len(self.times):
-            self._keep(self.last)
-        return tuple(self.kept)
-
-    def _keep(self, frame: av.VideoFrame) -> None:
-        image = frame.to_ndarray(format="rgb24")
-        quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4  # phones store upright video lying down
-        self.kept.append(Frame(np.ascontiguousarray(np.rot90(image, quarter_turns)), self.now))
-
-
-def encode_flac(audio: np.ndarray) -> bytes:
-    """(samples,) float32 at SAMPLE_RATE to 16-bit FLAC bytes."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
-    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
-
-
-def decode_flac(data: bytes) -> np.ndarray:
-    """Inverse of `encode_flac`: (samples,) float32, what went in rounded to steps of 1/32768."""
-    import soundfile
-
-    audio, _ = soundfile.read(io.BytesIO(data), dtype="float32")
-    return audio

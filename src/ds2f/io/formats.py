@@ -1,0 +1,65 @@
+"""Which files are taken for media, and what others are called when they are refused."""
+
+from __future__ import annotations
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".vob", ".3gp", ".3g2"}
+    | {".flv", ".f4v", ".wmv", ".asf", ".ogv", ".mxf", ".dv", ".rm"}
+)
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".oga", ".aac", ".wma", ".aif", ".aiff", ".aifc", ".caf", ".mka"}
+    | {".w64", ".rf64", ".au", ".snd", ".voc", ".sph", ".nist", ".wv", ".tta", ".amr", ".awb", ".3ga", ".weba", ".m4b"}
+    | {".mp2", ".ac3", ".spx", ".ape", ".gsm", ".shn"}
+)
+
+CONTAINERS = ",".join(
+    (
+        # What holds pictures, most often with sound.
+        "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,dv,rm,mxf,gxf,wtv,nut,nsv,ivf",
+        "h264,hevc,m4v,mjpeg,h261,h263,vc1,obu",
+        # Sound: of everyday life, of speech corpora, telephones and dictation, of broadcasting.
+        "wav,w64,flac,mp3,ogg,aac,ac3,eac3,aiff,caf,au,wv,tta,ape,tak,shn,mpc,mpc8,xwma,oma,dts,loas,iff",
+        "nistsphere,voc,ircam,sox,paf,pvf,avr,amr,amrnb,amrwb,gsm,ilbc,qcp,dss,g722,codec2,siff,sds",
+    )
+)
+"""FFmpeg's demuxers that a file may be given to. Playlists (concat, HLS, DASH, IMF, SDP) are not here: such a file
+would have other files, or addresses in the network, read in its name."""
+
+_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # (bytes from the start, what stands there, what that is)
+    (0, b"#EXTM3U", "a playlist (M3U): give ds2f what it lists"),
+    (0, b"ffconcat", "a playlist (of FFmpeg): give ds2f what it lists"),
+    (0, b"v=0", "a description of a stream (SDP), with nothing of it inside"),
+    (0, b"#!SILK_V3", "SILK, as voice messages of WeChat, QQ and Skype: convert it to WAV with a SILK decoder"),
+    (1, b"#!SILK_V3", "SILK, as voice messages of WeChat, QQ and Skype: convert it to WAV with a SILK decoder"),
+    (0, b"\x03ds2", "DS2, of Olympus dictation machines: convert it to WAV with their program"),
+    (0, b"MThd", "MIDI: notes, and no sound"),
+    (0, b"\x93NUMPY", "an array of NumPy: load it, and give ds2f the samples and their rate"),
+    (0, b"\0BFV", "a Kaldi archive: give ds2f the recordings that it was made of"),
+    (0, b"\0BFM", "a Kaldi archive: give ds2f the recordings that it was made of"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS and not the file itself: run `git lfs pull`"),
+    (0, b"PK\x03\x04", "a ZIP archive: unpack it"),
+    (0, b"\x1f\x8b", "a gzip archive: unpack it"),
+    (0, b"7z\xbc\xaf", "a 7z archive: unpack it"),
+    (0, b"Rar!", "a RAR archive: unpack it"),
+    (257, b"ustar", "a tar archive: ingest it, or unpack it"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"\xff\xd8\xff", "a still picture (JPEG)"),
+    (0, b"\x89PNG", "a still picture (PNG)"),
+    (0, b"GIF8", "a picture (GIF), without sound"),
+    (8, b"WEBP", "a still picture (WebP)"),
+)
+
+
+def name_of(head: bytes) -> str | None:
+    """What a file that is not read is, by its first kilobyte; None: nobody knows."""
+    if head.startswith(b"NIST_1A"):
+        coding = next((line.split()[-1].decode("latin1") for line in head.splitlines() if b"sample_coding" in line), "")
+        shorten = "shorten" in coding
+        mend = ": unpack it with sph2pipe or w_decode" if shorten else ""
+        return f"NIST SPHERE, coded as {coding or 'nothing that is said'}{mend}"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page: the download went wrong"
+    if text.startswith(b"<?xml"):
+        return "XML (a playlist, a manifest or a page), and no recording"
+    return next((name for at, start, name in _SIGNATURES if head[at:].startswith(start)), None)

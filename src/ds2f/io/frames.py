@@ -1,0 +1,141 @@
+"""Which frames of a video are kept, and how they become pictures: upright, square pixels, RGB as a player shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import cast
+
+import av
+import av.error
+import av.filter
+import numpy as np
+from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideType
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation
+
+from ds2f.errors import ItemError
+from ds2f.io.images import MAX_PIXELS
+from ds2f.types import Frame
+
+UNTAGGED = 2  # ISO/IEC 23091-2: "unspecified", of matrices, primaries and transfers alike
+HD_WIDTH, SD_HEIGHT = 1280, 576  # what is larger and says nothing of its colours is BT.709 to players, the rest BT.601
+HDR = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})  # PQ and HLG, ITU-R BT.2100
+WIDE = frozenset({ColorPrimaries.BT2020, ColorPrimaries.SMPTE431, ColorPrimaries.SMPTE432})
+ASPECTS = (Fraction(1, 8), Fraction(8))  # of a pixel; any other is damage
+SAME_TIME = 1e-6  # seconds
+
+
+class Picker:
+    """Keeps the first frame at or after each wanted time, and the last one seen if the file ends early."""
+
+    def __init__(self, times: Sequence[float], aspect: Fraction | None = None, fps: float = 25.0) -> None:
+        """times: seconds, rising. aspect: of a pixel, width / height, None where the file does not say. fps: by which
+        frames without a time are counted."""
+        self.times = list(times)
+        self.aspect, self.fps = aspect, fps
+        self.kept: list[Frame] = []
+        self._seen = 0
+        self._last: tuple[av.VideoFrame, float] | None = None
+
+    @property
+    def done(self) -> bool:
+        return len(self.kept) >= len(self.times)
+
+    def offer(self, frame: av.VideoFrame, time: float | None) -> None:
+        if self.done:
+            return
+        time = self._seen / self.fps if time is None else time
+        self._seen += 1
+        self._last = frame, time
+        if time >= self.times[len(self.kept)] - SAME_TIME:
+            self.keep(frame, time)
+
+    def finish(self) -> tuple[Frame, ...]:
+        if self._last is not None and not self.done:
+            self.keep(*self._last)
+        return tuple(self.kept)
+
+    def keep(self, frame: av.VideoFrame, time: float) -> None:
+        self.kept.append(Frame(picture(frame, self.aspect), time))
+
+
+def picture(frame: av.VideoFrame, aspect: Fraction | None = None) -> np.ndarray:
+    """A decoded frame as (height, width, 3) uint8 RGB: one field of an interlaced one, its pixels made square, its
+    colours by its own matrix and range, HDR brought to SDR, turned and mirrored as the file says.
+
+    Raises ItemError(stage="face") if it would be too large, or its colours are coded in a way that is not read.
+    """
+    width, height = square(frame.width, frame.height, aspect)
+    if width * height > MAX_PIXELS:
+        raise ItemError("face", f"the picture is {width}x{height}, too large to be a video")
+    matrix = display_matrix(frame)
+    return upright(_rgb(frame, width, height), matrix)
+
+
+def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """The size with square pixels: one side grows, as in players, so that nothing is lost."""
+    if not aspect or not ASPECTS[0] <= aspect <= ASPECTS[1]:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def _rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
+    space = frame.colorspace
+    if space == UNTAGGED:
+        space = Colorspace.ITU709 if frame.width >= HD_WIDTH or frame.height > SD_HEIGHT else Colorspace.ITU601
+    target = {}
+    if frame.color_trc in HDR or frame.color_primaries in WIDE:
+        # swscale's colour management: reference white of BT.2408, 203 cd/m², to the white of SDR; what is brighter is
+        # white. Faces lie below it and keep the brightness that SDR would have given them.
+        target = {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+    source = _one_field(frame) if frame.interlaced_frame else frame
+    resized = (source.width, source.height) != (width, height)
+    try:
+        return source.reformat(
+            width,
+            height,
+            "rgb24",
+            src_colorspace=space,
+            interpolation=Interpolation.BICUBIC if resized else None,
+            **target,
+        ).to_ndarray()
+    except (av.error.FFmpegError, ValueError):
+        raise ItemError("face", "the colours of its pictures are coded in a way that is not read") from None
+
+
+def _one_field(frame: av.VideoFrame) -> av.VideoFrame:
+    """The first field of an interlaced frame: its two are of different times, and a moving face in both has combs."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 25)
+    )
+    split, sink = graph.add("separatefields"), graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(sink)
+    graph.configure()
+    graph.push(frame)
+    field = graph.pull()
+    assert isinstance(field, av.VideoFrame)
+    return field
+
+
+def display_matrix(frame: av.VideoFrame) -> np.ndarray:
+    """How stored axes lie on the screen: (2, 2) of -1, 0, 1; (column, row) on the screen = (column, row) @ it."""
+    data = next((d for d in cast(Iterable[SideData], frame.side_data) if d.type == SideType.DISPLAYMATRIX), None)
+    if data is None:
+        return np.eye(2, dtype=int)
+    a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).astype(np.int64)
+    if abs(a) + abs(d) >= abs(b) + abs(c):  # to the nearest quarter turn, as players without a graphics card do
+        return np.array([[-1 if a < 0 else 1, 0], [0, -1 if d < 0 else 1]])
+    return np.array([[0, -1 if b < 0 else 1], [-1 if c < 0 else 1, 0]])
+
+
+def upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(height, width, 3), turned and mirrored by a `display_matrix`."""
+    if matrix[0, 0] == 0:
+        image = image.transpose(1, 0, 2)
+        flip_rows, flip_columns = matrix[0, 1] < 0, matrix[1, 0] < 0
+    else:
+        flip_rows, flip_columns = matrix[1, 1] < 0, matrix[0, 0] < 0
+    return np.ascontiguousarray(image[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])

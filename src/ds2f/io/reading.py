@@ -1,0 +1,211 @@
+"""The packets of one open recording, from its start or from a place in it, to sound and frames; and its time line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Stream
+from av.video.stream import VideoStream
+
+from ds2f.errors import ItemError
+from ds2f.io.frames import SAME_TIME, Picker
+from ds2f.io.sound import Track
+
+RUN_UP = 1.0  # seconds decoded before a place that was sought: decoders need it to come into step
+RUN_ON = 600  # frames decoded after a key frame at most, to get nearer to a time that need not be met exactly
+JUMP = (
+    -0.1,
+    10.0,
+)  # seconds: beyond these FFmpeg's converter, too, takes stamps of a broadcast for broken and not for late
+TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: formats in which stamps may jump
+LONGEST = 1e7  # seconds, four months; whoever states more is damaged
+
+
+@dataclass
+class Pass:
+    """What one pass has found. sound_end, picture_end: seconds, 0: there was none; pictures: packets of the picture;
+    whole: whether it came to the end of the file; trouble: the last thing that went wrong, what came before is kept."""
+
+    sound_end: float = 0.0
+    picture_end: float = 0.0
+    pictures: int = 0
+    whole: bool = False
+    trouble: Exception | None = None
+
+
+def origin(container: InputContainer) -> float:
+    """Seconds on the file's own clock at which its presentation starts."""
+    return (container.start_time or 0) / av.time_base
+
+
+def stated_length(container: InputContainer) -> float | None:
+    """Seconds, as the file says or as its size suggests; None where it says nothing."""
+    length = (container.duration or 0) / av.time_base
+    return length if 0 < length < LONGEST else None
+
+
+def measured_length(container: InputContainer) -> float | None:
+    """Seconds to the end of the last packet. Nothing is decoded, but the whole file is read."""
+    end = start = origin(container)
+    try:
+        for packet in _packets(container, list(container.streams)):
+            if packet.pts is not None and packet.time_base:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    except av.error.FFmpegError:
+        pass  # what is there is as long as it is
+    return end - start or None
+
+
+def read(
+    container: InputContainer, sound: AudioStream | None, view: VideoStream | None, track: Track, picker: Picker
+) -> Pass:
+    """Read until `track` and `picker` have what they want, or to the end; streams that are None are not wanted."""
+    found = Pass()
+    wanted = [stream for stream in (sound, view) if stream is not None]
+    if not wanted:
+        return found
+    for stream in container.streams:
+        if stream not in wanted:
+            stream.discard = Discard.all  # the demuxer steps over it
+    if view is not None:
+        view.thread_type = "NONE"  # parallelism is over files, not inside one
+    start = origin(container)
+    if track.start > RUN_UP and view is None:
+        _seek(container, track.start - RUN_UP + start)
+    packets = _packets(container, wanted)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError as error:
+            found.trouble = error
+            _drain(sound, view, track, picker, start)
+            break
+        if packet is None:
+            found.whole = True
+            break
+        try:
+            if packet.stream is view:
+                _take_picture(packet, picker, found, start)
+            else:
+                _take_sound(packet, track, start)
+        except (av.error.FFmpegError, ItemError) as error:
+            found.trouble = error  # one damaged packet; whether enough is left is judged at the end
+        if (sound is None or track.full) and (view is None or picker.done):
+            break
+    found.sound_end = track.now
+    return found
+
+
+def _drain(sound: AudioStream | None, view: VideoStream | None, track: Track, picker: Picker, start: float) -> None:
+    """What the decoders still hold when a file breaks off."""
+    try:
+        for heard in sound.decode(None) if sound is not None else ():
+            track.add(heard, None if heard.time is None else heard.time - start)
+        for shown in view.decode(None) if view is not None and not picker.done else ():
+            picker.offer(shown, None if shown.time is None else shown.time - start)
+    except av.error.FFmpegError:
+        pass  # then they hold nothing
+
+
+def _take_picture(packet: Packet[VideoStream], picker: Picker, found: Pass, start: float) -> None:
+    if packet.size:
+        found.pictures += 1
+        if packet.pts is not None:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            found.picture_end = max(found.picture_end, end - start)
+    if picker.done:
+        return  # that it goes on is all that is to be known
+    for frame in packet.decode():
+        picker.offer(frame, None if frame.time is None else frame.time - start)
+
+
+def _take_sound(packet: Packet[AudioStream], track: Track, start: float) -> None:
+    if packet.pts is not None and float(packet.pts * packet.time_base) - start < track.start - 2 * RUN_UP:
+        return  # in a file in which nothing can be sought
+    for frame in packet.decode():
+        track.add(frame, None if frame.time is None else frame.time - start)
+
+
+def seek_frames(
+    container: InputContainer, view: VideoStream, picker: Picker, exact: bool
+) -> Exception | None:  # fmt: skip
+    """Offer `picker` a frame for each of its times, until one is not found. exact: the first frame at or after it;
+    else the nearest that costs little. Returns what went wrong, if anything did."""
+    start = origin(container)
+    spacing = min((b - a for a, b in zip(picker.times, picker.times[1:], strict=False)), default=0.0)
+    trouble: Exception | None = None
+    for stream in container.streams:
+        if stream is not view:
+            stream.discard = Discard.all
+    for time in picker.times:
+        for back in (0.0, 10.0, time):  # a place may be found too late
+            try:
+                container.seek(round((max(0.0, time - back) + start) * av.time_base))
+                found, late = _first(container, view, time, start, 0.0 if exact else spacing / 4)
+            except av.error.FFmpegError as error:
+                return error
+            if found is None or not (exact and late):
+                break
+        if found is None:
+            return trouble
+        picker.keep(*found)
+    return None
+
+
+def _first(
+    container: InputContainer, view: VideoStream, time: float, start: float, slack: float
+) -> tuple[tuple[av.VideoFrame, float] | None, bool]:
+    """The first frame at or after `time` - `slack`, or the last one of the next RUN_ON if `slack` allows any; and
+    whether already the first one came too late."""
+    count, last = 0, None
+    for packet in _packets(container, [view]):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            continue
+        for frame in frames:
+            if frame.time is None:
+                continue
+            now, count = frame.time - start, count + 1
+            last = frame, now
+            if now >= time - slack - SAME_TIME or (slack and count >= RUN_ON):
+                return last, count == 1 and now > time + SAME_TIME
+    return last if slack else None, False
+
+
+def _seek(container: InputContainer, seconds: float) -> None:
+    with suppress(av.error.FFmpegError):  # then it is read from the start
+        container.seek(round(seconds * av.time_base))
+
+
+def _packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator[Packet]:
+    packets = container.demux(streams)
+    return _steady(packets) if container.format.flags & TS_DISCONT else packets
+
+
+def _steady(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """Packets of a broadcast, whose clock may be set anew at any time, by one clock that runs on.
+
+    The rule of FFmpeg's own program (ffmpeg -dts_delta_threshold).
+    """
+    shift = 0.0
+    due: dict[int, float] = {}
+    for packet in packets:
+        if packet.dts is not None and packet.time_base:
+            time = float(packet.dts * packet.time_base) + shift
+            jump = time - due.get(packet.stream_index, time)
+            if not JUMP[0] <= jump <= JUMP[1]:
+                shift, time = shift - jump, time - jump
+            due[packet.stream_index] = time + float((packet.duration or 0) * packet.time_base)
+            if shift:
+                ticks = round(shift / packet.time_base)
+                packet.dts += ticks
+                packet.pts = None if packet.pts is None else packet.pts + ticks
+        yield packet

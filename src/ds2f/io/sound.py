@@ -1,0 +1,199 @@
+"""Sound on its way to 16 kHz mono: channels, rates, times, full scale; and the FLAC in which it is stored.
+
+Files and arrays go the same way: channels are mixed at their own rate, then resampled once, then scaled if they are
+louder than full scale.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import av
+import numpy as np
+
+from ds2f.errors import ItemError
+from ds2f.types import SAMPLE_RATE
+
+MAX_CHANNELS = 16  # that are looked at: third-order ambisonics; an array with more is the wrong way round
+RATES = (1_000, 768_000)  # Hz; any other is damage
+GAP = 0.02  # seconds that are missing between two frames before silence is laid between them
+BLOCK = 60.0  # seconds that are mixed and resampled at a time, so that long sound needs little memory
+CANCELLED = 0.3  # of the strongest channel's power: with less than this left, the mix is not the sound
+LOUDEST = 2.0**31  # whole numbers of 32 bits stored as floats; anything louder is damage
+SILENT = 1e-4  # of full scale
+
+# How much of each loudspeaker goes into the mix: those of FFmpeg's own (ITU-R BS.775: 1/sqrt(2) for the sides of the
+# front, half for the back, none of the bass), but as shares of one, so that equal channels are as loud as one.
+_SHARES = {"FC": 1.0, "FL": 2**-0.5, "FR": 2**-0.5, "FLC": 2**-0.5, "FRC": 2**-0.5, "LFE": 0.0, "LFE2": 0.0}
+_SHARES |= dict.fromkeys(("BL", "BR", "BC", "SL", "SR", "TFL", "TFR", "TFC", "TBL", "TBR", "TBC", "WL", "WR"), 0.5)
+
+
+def resample(samples: np.ndarray, rate: int, channel: int = 0) -> np.ndarray:
+    """Sound of any rate in Hz to (samples,) float32 mono at SAMPLE_RATE, in [-1, 1].
+
+    samples: (n,) or (n, channels), floats or whole numbers of the full range of their type; floats beyond ±1 are
+        scaled, not clipped.
+    channel: the only one to hear, counted from 1; 0: all, see `mix`.
+    Raises ItemError(stage="audio") for anything else.
+    """
+    samples = np.asarray(samples)
+    columns = samples[:, None] if samples.ndim == 1 else samples
+    wrong = columns.ndim != 2 or not 0 < columns.shape[1] <= MAX_CHANNELS or samples.dtype.kind not in "fiu"
+    if wrong or not RATES[0] <= rate <= RATES[1]:
+        raise ItemError(
+            "audio", f"sound must be numbers, (samples,) or (samples, channels), not {samples.dtype} {samples.shape} "
+            f"at {rate} Hz"
+        )  # fmt: skip
+    mono, _ = mix(to_float(columns.T), (), channel)
+    return scaled(to_sample_rate(mono, rate))
+
+
+def to_float(samples: np.ndarray) -> np.ndarray:
+    """Numbers of any kind to float32, whole ones by the range of their type; what is no number becomes silence."""
+    if samples.dtype.kind in "iu":
+        middle = (np.iinfo(samples.dtype).max + 1.0) / (2 if samples.dtype.kind == "u" else 1)
+        samples = samples / middle - (samples.dtype.kind == "u")
+    samples = samples.astype(np.float32)
+    return np.where(np.abs(samples) <= LOUDEST, samples, np.float32(0))  # false for NaN, too
+
+
+def mix(channels: np.ndarray, names: Sequence[str] = (), channel: int = 0) -> tuple[np.ndarray, str]:
+    """(channels, n) float32 to (n,) float32, and how: "mean of 2", "1 of 2".
+
+    names: of the loudspeakers, as FFmpeg calls them, where they are known. channel: the only one to take, counted
+    from 1; 0: their mean, and where the channels cancel each other (a cable wired the wrong way) or most are empty,
+    the strongest. Raises ItemError(stage="audio") if there is no such channel.
+    """
+    count = len(channels)
+    if channel > count:
+        raise ItemError("audio", f"channel {channel} was asked for, but there are {count} in it")
+    if channel or count == 1:
+        return channels[max(0, channel - 1)], f"{max(1, channel)} of {count}"
+    weights = np.array([_SHARES.get(name, 1.0) for name in names] if len(names) == count else [1.0] * count)
+    weights = weights / weights.sum() if weights.any() else np.full(count, 1 / count)
+    mean = weights.astype(np.float32) @ channels
+    power = channels.var(1, dtype=np.float64) * (weights > 0)
+    strongest = int(power.argmax())
+    if mean.var(dtype=np.float64) < CANCELLED * power[strongest]:
+        return channels[strongest], f"{strongest + 1} of {count}"
+    return mean, f"mean of {count}"
+
+
+def to_sample_rate(mono: np.ndarray, rate: int) -> np.ndarray:
+    """(n,) float32 at `rate` Hz to SAMPLE_RATE."""
+    if rate == SAMPLE_RATE or not mono.size:
+        return mono
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(mono[None]), format="flt", layout="mono")
+    frame.sample_rate = int(rate)
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+    return np.concatenate([f.to_ndarray()[0] for f in (*resampler.resample(frame), *resampler.resample(None))])
+
+
+def scaled(audio: np.ndarray) -> np.ndarray:
+    """Sound beyond full scale, as float files and decoders of loud music have it, made softer as a whole."""
+    peak = float(np.abs(audio).max(initial=0.0))
+    return audio / np.float32(peak) if peak > 1.0 else audio
+
+
+def is_silent(audio: np.ndarray) -> bool:
+    return float(np.abs(audio).max(initial=0.0)) < SILENT
+
+
+@dataclass
+class _Run:
+    """Frames that follow each other without a break, all of one kind. start: seconds; kind: (rate, channels, type)."""
+
+    start: float
+    kind: tuple[int, tuple[str, ...], str]
+    pieces: list[np.ndarray] = field(default_factory=list)
+    samples: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.kind[0]
+
+
+class Track:
+    """Collects decoded frames of sound by their times; what is missing between them is silence, so that sound and
+    picture stay in step. A stream may change its rate, its channels or its format on the way."""
+
+    def __init__(self, start: float, seconds: float, channel: int = 0) -> None:
+        """Only what lies in `seconds` from `start` on is kept. channel: see `mix`."""
+        self.start, self.end, self.channel = start, start + seconds, channel
+        self.now = 0.0  # seconds: where the last frame ended
+        self.how = ""
+        self._run: _Run | None = None
+        self._done: list[tuple[float, np.ndarray]] = []  # (start, 16 kHz mono)
+
+    @property
+    def full(self) -> bool:
+        return self.now >= self.end
+
+    def add(self, frame: av.AudioFrame, time: float | None) -> None:
+        """time: seconds of its first sample, None where the file does not say."""
+        rate = frame.sample_rate
+        if not RATES[0] <= rate <= RATES[1]:
+            raise ItemError("audio", f"the file says that its sound has {rate} samples a second: damaged")
+        first = self._run is None and not self._done
+        if time is None or (not first and time - self.now < GAP):
+            time = self.now  # a stamp that is a little off, or goes back, moves nothing
+        self.now = time + frame.samples / rate
+        if self.now <= self.start or time >= self.end:
+            return
+        kind = (rate, tuple(c.name for c in frame.layout.channels), frame.format.name)
+        run = self._run
+        if run is None or run.kind != kind or time > run.start + run.seconds + GAP / 2 or run.seconds >= BLOCK:
+            self._close()
+            run = self._run = _Run(time, kind)
+        run.pieces.append(_samples(frame))
+        run.samples += frame.samples
+
+    def finish(self) -> np.ndarray:
+        """(samples,) float32 at SAMPLE_RATE, from `start` on."""
+        self._close()
+        limit = round((self.end - self.start) * SAMPLE_RATE)
+        placed = [(round((start - self.start) * SAMPLE_RATE), audio) for start, audio in self._done]
+        end = max((at + audio.size for at, audio in placed), default=0)
+        whole = np.zeros(max(0, min(limit, end)), np.float32)
+        for at, audio in placed:
+            audio = audio[max(0, -at) :][: max(0, whole.size - max(0, at))]
+            whole[max(0, at) : max(0, at) + audio.size] = audio
+        return scaled(whole)
+
+    def _close(self) -> None:
+        if self._run is not None:
+            rate, names, _ = self._run.kind
+            mono, how = mix(to_float(np.concatenate(self._run.pieces, axis=1)), names, self.channel)
+            self._done.append((self._run.start, to_sample_rate(mono, rate)))
+            self.how = self.how or how
+            self._run = None
+
+
+def _samples(frame: av.AudioFrame) -> np.ndarray:
+    """(channels, n), in the frame's own kind of numbers."""
+    if frame.format.name.startswith("s64"):  # PyAV makes no arrays of those
+        frame = av.AudioResampler(format="dblp", layout=frame.layout, rate=frame.sample_rate).resample(frame)[0]
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(frame.samples, -1).T
+    return samples[:MAX_CHANNELS]
+
+
+def encode_flac(audio: np.ndarray) -> bytes:
+    """(samples,) float32 at SAMPLE_RATE to 16-bit FLAC bytes."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
+    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def decode_flac(data: bytes) -> np.ndarray:
+    """Inverse of `encode_flac`: (samples,) float32, what went in rounded to steps of 1/32768."""
+    import soundfile
+
+    audio, _ = soundfile.read(io.BytesIO(data), dtype="float32")
+    return audio
