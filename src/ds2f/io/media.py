@@ -21,10 +21,10 @@ from av.container import InputContainer
 
 from ds2f.errors import ItemError
 from ds2f.io import ogg
-from ds2f.io.parts import Stored, reading
 from ds2f.io.formats import AUDIO_SUFFIXES, CONTAINERS, VIDEO_SUFFIXES, name_of
 from ds2f.io.frames import Picker
 from ds2f.io.images import IMAGE_SUFFIXES, MAX_PIXELS, decode_image, encode_webp, read_image
+from ds2f.io.parts import Stored, reading
 from ds2f.io.reading import Pass, measured_length, read, seek_frames, stated_length
 from ds2f.io.sound import Track, decode_flac, encode_flac, is_silent, resample, scaled
 from ds2f.io.streams import Choice, Taken, take
