@@ -144,8 +144,9 @@ def _decode(wanted: _Wanted, length: float | None = None) -> Media:
     if sought:
         found.trouble = _seek(wanted, picker) or found.trouble
     media = _filled(media, track, picker, found)
-    if not media.audio.size and not media.frames and found.trouble is not None and not media.troubles:
-        raise found.trouble
+    nothing = not media.audio.size and not media.frames
+    if nothing and found.trouble is not None and not (found.whole or media.troubles):
+        raise found.trouble  # it breaks off before anything is in it
     if sound is not None and is_silent(media.audio):
         media = _with_other_sound(wanted, media, taken.more_sounds)
     if view is not None and not sought and found.pictures <= 1:
@@ -186,6 +187,8 @@ def _filled(media: Media, track: Track, picker: Picker, found: Pass) -> Media:
     except ItemError as error:
         found.trouble = error
         frames = tuple(picker.kept)
+    if found.trouble is not None and not audio.size and found.sounds:
+        troubles["audio"] = "none of its sound can be decoded"
     if isinstance(found.trouble, ItemError):
         troubles.setdefault(found.trouble.stage, found.trouble.reason)
     end = max(found.sound_end, found.picture_end)

@@ -20,22 +20,23 @@ from ds2f.io.sound import Track
 
 RUN_UP = 1.0  # seconds decoded before a place that was sought: decoders need it to come into step
 RUN_ON = 600  # frames decoded after a key frame at most, to get nearer to a time that need not be met exactly
-JUMP = (
-    -0.1,
-    10.0,
-)  # seconds: beyond these FFmpeg's converter, too, takes stamps of a broadcast for broken and not for late
+JUMP = (-0.1, 10.0)  # seconds between packets: beyond these the clock of a broadcast was set anew, to FFmpeg too
 TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: formats in which stamps may jump
 LONGEST = 1e7  # seconds, four months; whoever states more is damaged
 
 
 @dataclass
 class Pass:
-    """What one pass has found. sound_end, picture_end: seconds, 0: there was none; pictures: packets of the picture;
-    whole: whether it came to the end of the file; trouble: the last thing that went wrong, what came before is kept."""
+    """What one pass has found.
+
+    sound_end, picture_end: seconds, 0: there was none; sounds, pictures: how many packets; whole: whether it came to the
+    end of the file; trouble: the last thing that went wrong, what came before is kept.
+    """
 
     sound_end: float = 0.0
     picture_end: float = 0.0
     pictures: int = 0
+    sounds: int = 0
     whole: bool = False
     trouble: Exception | None = None
 
@@ -94,6 +95,7 @@ def read(
             if packet.stream is view:
                 _take_picture(packet, picker, found, start)
             else:
+                found.sounds += bool(packet.size)
                 _take_sound(packet, track, start)
         except (av.error.FFmpegError, ItemError) as error:
             found.trouble = error  # one damaged packet; whether enough is left is judged at the end
