@@ -29,8 +29,8 @@ LONGEST = 1e7  # seconds, four months; whoever states more is damaged
 class Pass:
     """What one pass has found.
 
-    sound_end, picture_end: seconds, 0: there was none; sounds, pictures: how many packets; whole: whether it came to the
-    end of the file; trouble: the last thing that went wrong, what came before is kept.
+    sound_end, picture_end: seconds, 0: there was none; sounds, pictures: how many packets; whole: whether it came to
+    the end of the file; trouble: the last thing that went wrong, what came before is kept.
     """
 
     sound_end: float = 0.0
