@@ -18,7 +18,8 @@ FILE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 
 
 class FakeHub(ThreadingHTTPServer):
-    """repos: {id: {commit: {path: bytes}}}; heads: {(id, branch): commit}; private: ids; asked: lines of requests."""
+    """repos: {id: {commit: {path: bytes}}}; heads: {(id, branch): commit}; private: ids; asked: lines of requests;
+    refused: {part of a path: (status, JSON, headers)}, what is not done, and what is said in its place."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -26,6 +27,7 @@ class FakeHub(ThreadingHTTPServer):
         self.heads: dict[tuple[str, str], str] = {}
         self.private: dict[str, bool] = {}
         self.asked: list[str] = []
+        self.refused: dict[str, tuple[int, Any, dict[str, str]]] = {}
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def files(self, repo: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
@@ -63,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append(f"POST {self.path}")
+        if self._refused():
+            return None
         own = OWN.match(self.path)
         if self.path == "/api/repos/create":
             wanted = json.loads(body)
@@ -88,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(f"GET {self.path}")
+        if self._refused():
+            return None
         path = urlsplit(self.path).path
         if asked := FILE.match(path):
             return self._file(asked[1], unquote(asked[2]), unquote(asked[3]))
@@ -103,6 +109,14 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({"id": own[1], "sha": commit, "siblings": [{"rfilename": path} for path in files]})
 
     do_HEAD = do_GET
+
+    def _refused(self) -> bool:
+        for part, (status, said, headers) in self.server.refused.items():
+            if part in self.path:
+                data = said if isinstance(said, bytes) else json.dumps(said).encode()
+                self._send(status, data, {"Content-Type": "application/json", **headers})
+                return True
+        return False
 
     def _file(self, repo: str, revision: str, path: str) -> None:
         found = self.server.files(repo, revision)

@@ -152,6 +152,46 @@ def test_without_a_server(folder: Path, hub: FakeHub, monkeypatch: pytest.Monkey
         Speech2Face.from_pretrained(folder, device="cpu").push_to_hub("someone/faces")
 
 
+RIGHTS = 'You don\'t have the rights to create a model under the namespace "someone"'
+CARD = {"errors": [{"message": '"license_name" must be a string'}, {"message": "tags are wrong"}], "warnings": []}
+
+
+@pytest.mark.parametrize(
+    ("part", "status", "said", "headers", "sentence"),
+    [
+        ("validate-yaml", 400, CARD, {}, '"license_name" must be a string; tags are wrong.'),
+        ("validate-yaml", 502, b"<html>", {"Content-Type": "text/html"}, "an answer that is none of its own"),
+        ("repos/create", 403, {"error": RIGHTS}, {"X-Error-Message": RIGHTS}, f"hf auth login; it says: {RIGHTS}."),
+        ("repos/create", 401, {"error": "Invalid token."}, {}, "hf auth login; it says: Invalid token."),
+        ("repos/create", 400, {"error": ["Name is bad.", "Too long."]}, {}, "it says: Name is bad. Too long."),
+        ("/commit/", 409, {"error": "A commit happened since."}, {}, "409; the name is taken, or somebody else has"),
+        ("/commit/", 403, {"error": "storage limit reached"}, {}, "storage limit reached."),
+        ("/commit/", 422, {}, {}, "answered with status 422."),
+        ("/preupload/", 404, {"error": "gone"}, {"X-Error-Code": "RepoNotFound"}, "no such model, or it is private"),
+    ],
+)
+def test_what_the_hub_refuses_is_one_sentence_with_its_own_words(
+    hub: FakeHub, folder: Path, part: str, status: int, said: object, headers: dict[str, str], sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    hub.refused[part] = (status, said, headers)
+    assert main(["push", str(folder), "someone/faces"]) == 2
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "Sending the model to someone/faces failed" in shown
+    assert sentence in shown
+    assert "Traceback" not in shown
+
+
+def test_why_a_model_is_not_given_is_what_the_hub_says(hub: FakeHub, folder: Path) -> None:
+    Speech2Face.from_pretrained(folder, device="cpu").push_to_hub("someone/faces")
+    hub.refused["/api/models/"] = (403, {"error": "Your IP is not in the allowed range."}, {})
+    with pytest.raises(UserError, match=r"not in the cache, and the Hub answered with status 403; .*allowed range"):
+        resolve("someone/faces")
+    hub.refused["/api/models/"] = (403, {"error": "Ask its owner."}, {"X-Error-Code": "GatedRepo"})
+    with pytest.raises(UserError, match=r"grants access on the Hub's page; .*it says: Ask its owner\."):
+        resolve("someone/faces")
+
+
 METRICS = {
     "version": 1,
     "split": "test",

@@ -5,6 +5,7 @@ Only the files named below are ever fetched, all of them safetensors, JSON or te
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
@@ -27,6 +28,7 @@ OPTIONAL = (
 OF_A_SIZE = ("decoder.json", "decoder.safetensors", "fast-decoder.json", "fast-decoder.safetensors")
 """In a folder named by its pixels, for a model with decoders of several sizes."""
 WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
+LONGEST = 300  # characters of what the Hub says that are shown
 TRANSPORTS = ("httpx", "httpx2", "requests")  # what huggingface_hub speaks HTTP by, version by version
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -130,25 +132,48 @@ def _cached(library: Any, wanted: dict[str, Any]) -> Path | None:
 
 def _asked(library: Any, what: str, ask: Any) -> Any:
     """The Hub's answer, with a sentence for everything it or the network may refuse."""
-    errors = library.errors
     try:
         return ask()
-    except errors.GatedRepoError:
-        reason = "its owner grants access on the Hub's page; then: hf auth login"
-    except errors.RevisionNotFoundError:
-        reason = "there is no such revision"
-    except errors.RepositoryNotFoundError:
-        reason = "the Hub has no such model, or it is private; then: hf auth login"
-    except errors.LocalEntryNotFoundError:
-        reason = "it is not in the cache, and the Hub cannot be reached; check the network"
-    except errors.HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no"
-        hint = "; log in with: hf auth login" if status in (401, 403) else ""
-        reason = f"the Hub answered with status {status}{hint}"
-    except (errors.HFValidationError, OSError) as error:
-        reason = first_line(error)
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in TRANSPORTS:
+        reason = _reason(library.errors, error)
+        if reason is None:
             raise
-        reason = f"the Hub cannot be reached ({first_line(error)}); check the network"
     raise UserError(f"{what} failed: {reason}.") from None
+
+
+def _reason(errors: Any, error: BaseException) -> str | None:
+    """Why the Hub gave no answer, in its own words where it has any; None for what is no fault of it or the network."""
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        told = error.__cause__ and _reason(errors, error.__cause__)  # what the server said to it, if it said something
+        return f"it is not in the cache, and {told or 'the Hub cannot be reached; check the network'}"
+    if isinstance(error, errors.HfHubHTTPError):
+        words = " ".join((getattr(error, "server_message", None) or "").split()).rstrip(".")
+        return _status(errors, error) + (f"; it says: {words[:LONGEST]}" if words else "")
+    if isinstance(error, errors.HFValidationError | OSError):
+        return first_line(error)
+    if isinstance(error, json.JSONDecodeError):
+        return "the Hub, or what stands between, gave an answer that is none of its own; try again later"
+    if isinstance(error, ValueError):  # as the library says that the Hub does not take the card
+        lines = [line.strip("- ") for line in str(error).splitlines() if line.strip("- ")]
+        return f"the Hub does not take its card: {'; '.join(lines)[:LONGEST].rstrip('.')}"
+    if type(error).__module__.partition(".")[0] in TRANSPORTS:
+        return f"the Hub cannot be reached ({first_line(error)}); check the network"
+    return None
+
+
+def _status(errors: Any, error: Any) -> str:
+    if isinstance(error, errors.GatedRepoError):
+        return "its owner grants access on the Hub's page; then: hf auth login"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "there is no such revision"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "the Hub has no such model, or it is private; then: hf auth login"
+    status = error.response.status_code if error.response is not None else "none"
+    hints = {
+        401: "log in with: hf auth login",
+        403: "log in with a token that has the right: hf auth login",
+        409: "the name is taken, or somebody else has just written; try another one, or again",
+        429: "try again later",
+    }
+    hint = hints.get(status, "try again later" if str(status).startswith("5") else "")
+    return f"the Hub answered with status {status}" + (f"; {hint}" if hint else "")
