@@ -186,7 +186,7 @@ class Generate(Part):
     model: str = _key("", "folder of a model, or empty for the one that ships with ds2f")
     size: Natural = _key(0, "pixels of a face, of those that the model draws; 0 = as its main decoder does")
     count: Count = _key(4, "faces per recording")
-    seed: int = _key(0, "the same seed gives the same face on the same machine")
+    seed: int = _key(0, "any whole number; the same one gives the same face on the same machine")
     sampler: Literal["multistep", "heun", "euler"] = _key(
         "multistep", "multistep, heun (two evaluations a step) or euler"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -23,7 +24,14 @@ from helpers import grey_ramp, silence, tiny_decoder, write_audio, write_video
 
 pytest.importorskip("starlette", reason="the extra demo is not installed")
 
-from ds2f.page.guard import Gate, Limits
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ds2f.page import wanted
+from ds2f.page.app import Page
+from ds2f.page.guard import Busy, Gate, Limits, Refused, Uploads
+from ds2f.speech2face.wishes import make_wish
+from ds2f.types import Wish
 from page_server import served
 
 CLIP = samples() / "person-5.mp4"
@@ -116,7 +124,7 @@ def test_what_cannot_be_heard_is_one_sentence(address: str, tmp_path: Path) -> N
         ({"voices": ["AAAA"]}, 400, "This is no voice"),
         ({"count": 99}, 422, "count must be a number from 1 to 8"),
         ({"steps": "many"}, 422, "steps must be a number"),
-        ({"seed": -1}, 422, "seed must be"),
+        ({"seed": 1.5}, 422, "seed must be a whole number"),
         ({"age": 300}, 422, "age must be a number from 0 to 100"),
         ({"age": float("nan")}, 422, "age must be"),
         ({"gender": "martian"}, 422, "gender 'martian' is not known"),
@@ -204,6 +212,65 @@ def test_a_guide_picture_reaches_a_model_that_knows_it(model: Speech2Face, voice
             else:
                 answer = requests.post(f"{url}/faces", data=json.dumps({"voices": [voice], "guide": guide}), timeout=60)
                 assert "not taught to follow a guide" in _error(answer, 422)
+
+
+def test_a_guide_is_decoded_beside_the_event_loop_and_behind_the_gate(
+    model: Speech2Face, voice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Page(model, Limits(places=1, guide_px=32))
+    seen: list[tuple[str, int]] = []
+
+    def wish(*given: Any, **named: Any) -> Wish:
+        seen.append((threading.current_thread().name, page.gate._places._value))
+        return make_wish(*given, **named)
+
+    monkeypatch.setattr(wanted, "make_wish", wish)
+    buffer = io.BytesIO()
+    Image.new("RGB", (100, 50), "teal").save(buffer, "PNG")
+    data = json.dumps({"voices": [voice], "guide": base64.b64encode(buffer.getvalue()).decode()}).encode()
+
+    async def ask() -> Response:
+        return await page.faces(_request(data))
+
+    page.gate.enter()
+    with pytest.raises(Busy):
+        asyncio.run(ask())
+    assert not seen, "nobody looks at a picture that waits outside"
+    page.gate.leave()
+    asked: list[Any] = []
+    monkeypatch.setattr(page, "_work", lambda wanted, say, gone: asked.append(wanted))
+    asyncio.run(ask())
+    ((thread, places),) = seen
+    assert thread != threading.main_thread().name
+    assert places == 0
+    assert asked[0].wish.guide.shape == (16, 32, 3)
+
+
+def test_bodies_in_memory_are_bounded_all_together() -> None:
+    uploads = Uploads(Limits(upload_mb=1.0, memory_mb=1.5))
+
+    async def ask() -> None:
+        async with uploads.body(_request(bytes(900_000))) as first:
+            assert (len(first), uploads.held) == (900_000, 900_000)
+            with pytest.raises(Busy):
+                async with uploads.body(_request(bytes(900_000))):
+                    pass
+            async with uploads.body(_request(bytes(500_000))):
+                assert uploads.held == 1_400_000
+        assert uploads.held == 0
+        with pytest.raises(Refused, match="larger than 1 MB"):
+            async with uploads.body(_request(bytes(1_100_000))):
+                pass
+        assert uploads.held == 0
+
+    asyncio.run(ask())
+
+
+def _request(data: bytes) -> Request:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    return Request({"type": "http", "method": "POST", "path": "/faces", "headers": []}, receive)
 
 
 def test_places_are_given_back() -> None:

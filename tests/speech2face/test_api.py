@@ -189,3 +189,17 @@ def test_low_and_high_voices_are_told_apart(model: Speech2Face) -> None:
     assert np.corrcoef(np.log(pitches), female)[0, 1] > 0.3
     assert "Hz" in str(told[0])
     assert 1 < told[0].rate < 12
+
+
+def test_any_whole_number_is_a_seed(taught: Speech2Face) -> None:
+    first, again = (
+        [taught(CLIPS[0], 1, seed, steps=1)[0] for seed in (-1, 0, 2**31, 2**32, np.int64(-7), 10**30)] for _ in "12"
+    )
+    assert [face.seed for face in first] == [-1, 0, 2**31, 2**32, -7, 10**30]
+    pictures = [np.array(face.image).tobytes() for face in first]
+    assert len(set(pictures)) == len(pictures)
+    assert pictures == [np.array(face.image).tobytes() for face in again]
+    assert json.loads(json.dumps(first[-1].seed)) == 10**30
+    for wrong in (1.5, "1", None):
+        with pytest.raises(UserError, match="is no whole number"):
+            taught(CLIPS[0], 1, wrong)  # type: ignore[call-overload]

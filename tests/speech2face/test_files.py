@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import Pair
 from ds2f.errors import UserError
 from ds2f.evaluation.embed import find_pictures
-from ds2f.speech2face.files import from_dataset
+from ds2f.speech2face.files import from_dataset, heard_pairs, made_from, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
+from helpers import tiny_decoder
 from people import paired_dataset
 
 
@@ -65,3 +68,60 @@ def test_a_decoder_that_hears_for_itself_needs_its_own_rows_of_every_clip(datase
     heard = from_dataset(model, dataset, split, tmp_path / "heard", 1, 0, SamplingSettings()).faces
     assert len(drawn) == len(pairs)
     assert drawn[0].read_bytes() != heard[0].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Speech2Face:
+    shipped = Speech2Face.from_pretrained(device="cpu", size=64)
+    return Speech2Face(shipped.prior, tiny_decoder(), shipped.folder, torch.device("cpu"))
+
+
+QUICK = SamplingSettings(steps=1)
+
+
+def test_a_face_of_an_older_voice_is_drawn_again(dataset: Dataset, tmp_path: Path, tiny: Speech2Face) -> None:
+    paired_dataset(dataset, 4)
+    sql = dataset.connection
+    first = from_dataset(tiny, dataset, "train", tmp_path, 2, 0, QUICK).faces
+    before = {path: path.read_bytes() for path in first}
+    one = dataset.pairs("train")[1]
+    other = np.random.default_rng(7).normal(size=512).astype("<f4").tobytes()
+    sql.execute("UPDATE voice_embeddings SET vector = ? WHERE video_id = ?", (other, one.video_id))
+    again = from_dataset(tiny, dataset, "train", tmp_path, 2, 0, QUICK).faces
+    assert [path for path in again if path.read_bytes() != before[path]] == first[2:4]
+    for path in first[2:4]:
+        with Image.open(path) as picture:
+            said = json.loads(picture.info["ds2f"])
+        assert not {"identity", "voice", "input"} & set(said)
+
+
+def test_what_a_face_is_made_from_tells_voice_seed_and_settings_apart_and_no_voice() -> None:
+    voice, other = np.zeros(4, np.float32), np.ones(4, np.float32)
+    details = {"seed": 1, "steps": 2}
+    keys = [made_from(details, voice), made_from(details, other), made_from({**details, "seed": 2}, voice)]
+    keys += [made_from({**details, "steps": 3}, voice), made_from(details, voice, other)]
+    assert len({key["made_from"] for key in keys}) == len(keys)
+    assert made_from(details, voice.copy()) == keys[0]
+
+
+def test_voices_are_of_the_length_that_the_model_hears_whatever_is_commoner(
+    dataset: Dataset, tmp_path: Path, tiny: Speech2Face
+) -> None:
+    paired_dataset(dataset, 6, seconds=(3.0, 6.0))
+    sql, pairs = dataset.connection, dataset.pairs("train", seconds=6.0)
+    sql.execute("DELETE FROM voice_embeddings WHERE seconds = 6 AND video_id = ?", (pairs[0].video_id,))
+    assert dataset.clip_seconds("campplus-frames") == 3.0
+    heard = heard_pairs(tiny, dataset, "train")
+    assert [pair.video_id for pair in heard] == [pair.video_id for pair in pairs[1:]]
+    np.testing.assert_array_equal(voices_of(tiny, dataset, "train", heard), [pair.voice for pair in pairs[1:]])
+    with pytest.raises(UserError, match="has no voice as the model hears it; run `ds2f extract`"):
+        voices_of(tiny, dataset, "train", pairs)
+    sql.execute("DELETE FROM voice_embeddings WHERE seconds = 6")
+    sentence = r"hears clips of 6 s; .* has voices of 3 s\. Add 6 to \[audio\] clip_seconds"
+    with pytest.raises(UserError, match=sentence):
+        from_dataset(tiny, dataset, "train", tmp_path, 1, 0, QUICK)
+    with pytest.raises(UserError, match=sentence):
+        voices_of(tiny, dataset, "train", dataset.pairs("train"))
+    sql.execute("UPDATE voice_embeddings SET encoder = 'resemblyzer'")
+    with pytest.raises(UserError, match="no rows of 'campplus-frames', by which the model hears"):
+        from_dataset(tiny, dataset, "train", tmp_path, 1, 0, QUICK)

@@ -30,7 +30,7 @@ from ds2f.io.media import decode_image, read_image
 from ds2f.models.guide import DEGRADATIONS, named
 from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.draw import BATCH
-from ds2f.speech2face.files import details_of, voices_of
+from ds2f.speech2face.files import details_of, made_from, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.types import Progress, Source, Wish
@@ -114,7 +114,9 @@ class Restorer:
         None to complete without."""
         seeds = [self.seed + i for i in range(len(files))]
         details = [self.model.details(self.settings, Wish(guide=guide)) for guide in spoilt]
-        made = [{"seed": seed, **of_face} for seed, of_face in zip(seeds, details, strict=True)]
+        made: list[dict[str, Any]] = [{"seed": seed, **of_face} for seed, of_face in zip(seeds, details, strict=True)]
+        if voices is not None:
+            made = [made_from(of_face, voice) for of_face, voice in zip(made, voices, strict=True)]
         todo = [i for i, file in enumerate(files) if details_of(file) != made[i]]
         tick(len(files) - len(todo))
         for start in range(0, len(todo), BATCH):

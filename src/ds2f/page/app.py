@@ -30,7 +30,7 @@ from starlette.routing import Route
 from ds2f.errors import ItemError, UserError
 from ds2f.io.images import NOTICE
 from ds2f.io.media import encode_webp
-from ds2f.page.guard import Busy, Gate, Guard, Limits, Refused, read_body
+from ds2f.page.guard import Busy, Gate, Guard, Limits, Refused, Uploads
 from ds2f.page.wanted import Wanted, as_text
 from ds2f.speech2face.describe import VoiceDescription
 from ds2f.speech2face.face import GeneratedFace
@@ -51,7 +51,7 @@ class Page:
 
     def __init__(self, model: Speech2Face, limits: Limits) -> None:
         self.model, self.limits = model, limits
-        self.gate = Gate(limits.places)
+        self.gate, self.uploads = Gate(limits.places), Uploads(limits)
         folder = files("ds2f") / "page"
         self.own = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in OWN.items()}
         clips = files("ds2f") / "demo" / "samples"
@@ -86,14 +86,14 @@ class Page:
         return Response(self.samples[number - 1], media_type="video/mp4")
 
     async def listen(self, request: Request) -> Response:
-        data = await read_body(request, self.limits)
-        self.gate.enter()
-        try:
-            return await run_in_threadpool(self._heard, data)
-        finally:
-            self.gate.leave()
+        async with self.uploads.body(request) as data:
+            self.gate.enter()
+            try:
+                return await run_in_threadpool(self._heard, data)
+            finally:
+                self.gate.leave()
 
-    def _heard(self, data: bytes) -> Response:
+    def _heard(self, data: bytearray) -> Response:
         with self.gate.turn:
             encoded = self.model.encode_voice(data)
             described = self.model.describe(encoded)
@@ -101,8 +101,13 @@ class Page:
         return JSONResponse({"voice": as_text(voice), "description": _description(described)})
 
     async def faces(self, request: Request) -> Response:
-        wanted = Wanted.read(await read_body(request, self.limits), self.limits, self.model)
-        self.gate.enter()
+        async with self.uploads.body(request) as data:
+            self.gate.enter()
+            try:
+                wanted = await run_in_threadpool(self._wanted, data)
+            except BaseException:
+                self.gate.leave()
+                raise
         said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         gone = Event()
         loop = asyncio.get_running_loop()
@@ -113,6 +118,10 @@ class Page:
 
         Thread(target=self._work, args=(wanted, say, gone), daemon=True).start()
         return StreamingResponse(_lines(said, gone), media_type="application/x-ndjson")
+
+    def _wanted(self, data: bytearray) -> Wanted:
+        with self.gate.reading:
+            return Wanted.read(data, self.limits, self.model)
 
     def _work(self, wanted: Wanted, say: Say, gone: Event) -> None:
         try:

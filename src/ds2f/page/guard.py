@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock
 from urllib.parse import urlsplit
@@ -26,17 +28,20 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """upload_mb: size of a recording or request; upload_seconds: time that it may take to arrive; seconds: of a
-    recording that are listened to; job_seconds: time that a drawing may take; places: jobs at work or waiting, one of
-    them at work; count: faces of a voice; steps: of the sampler."""
+    """upload_mb: size of a recording or request; memory_mb: of all that are in memory together; upload_seconds: time
+    that one may take to arrive; seconds: of a recording that are listened to; job_seconds: time that a drawing may
+    take; places: jobs at work or waiting, one of them at work; count: faces of a voice; steps: of the sampler;
+    guide_px: a guide picture wider or higher than this is shrunk to it."""
 
     upload_mb: float = 32.0
+    memory_mb: float = 128.0
     upload_seconds: float = 60.0
     seconds: float = 60.0
     job_seconds: float = 120.0
     places: int = 8
     count: int = 8
     steps: int = 50
+    guide_px: int = 2048
 
     def deadline(self) -> Deadline:
         return Deadline(time.monotonic() + self.job_seconds)
@@ -64,11 +69,12 @@ class Busy(Refused):
 
 
 class Gate:
-    """places: how many may be inside; turn: held by the one who works, as one drawing uses all cores."""
+    """places: how many may be inside; turn: held by the one who works, as one drawing uses all cores; reading: by the
+    one who decodes a guide picture, which takes memory."""
 
     def __init__(self, places: int) -> None:
         self._places = BoundedSemaphore(places)
-        self.turn = Lock()
+        self.turn, self.reading = Lock(), Lock()
 
     def enter(self) -> None:
         """Take a place. Raises Busy if there is none left."""
@@ -79,22 +85,36 @@ class Gate:
         self._places.release()
 
 
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """The body, in memory. Raises Refused if it is too large or too slow."""
-    data = bytearray()
-    too_large = Refused(413, f"This is larger than {limits.upload_mb:g} MB; a minute of speech is enough.")
-    if int(request.headers.get("content-length") or 0) > limits.upload_mb * 1e6:
-        raise too_large
-    try:
-        async with asyncio.timeout(limits.upload_seconds):
-            async for chunk in request.stream():
-                data += chunk
-                if len(data) > limits.upload_mb * 1e6:
-                    raise too_large
-    except TimeoutError:
-        sentence = f"It took longer than {limits.upload_seconds:g} s to arrive; try a shorter recording."
-        raise Refused(408, sentence) from None
-    return bytes(data)
+class Uploads:
+    """Bodies of requests, in memory: each, and all of them together, within their limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.held = 0  # bytes; changed by the event loop alone
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytearray]:
+        """The body, for as long as it is needed. Raises Refused if it is too large or too slow, Busy if there is no
+        memory for it beside the others."""
+        limits, data = self.limits, bytearray()
+        too_large = Refused(413, f"This is larger than {limits.upload_mb:g} MB; a minute of speech is enough.")
+        if int(request.headers.get("content-length") or 0) > limits.upload_mb * 1e6:
+            raise too_large
+        try:
+            async with asyncio.timeout(limits.upload_seconds):
+                async for chunk in request.stream():
+                    if self.held + len(chunk) > limits.memory_mb * 1e6:
+                        raise Busy
+                    data += chunk
+                    self.held += len(chunk)
+                    if len(data) > limits.upload_mb * 1e6:
+                        raise too_large
+            yield data
+        except TimeoutError:
+            sentence = f"It took longer than {limits.upload_seconds:g} s to arrive; try a shorter recording."
+            raise Refused(408, sentence) from None
+        finally:
+            self.held -= len(data)
 
 
 class Guard:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ds2f.page.guard import Limits, Refused
@@ -16,7 +17,6 @@ from ds2f.speech2face.settings import DEFAULT
 from ds2f.speech2face.wishes import make_wish
 from ds2f.types import Wish
 
-LARGEST_SEED = 2**31
 LARGEST_VALUE = 1e4  # in a voice, whatever encoders and features it is made of
 
 
@@ -39,7 +39,7 @@ class Wanted:
     wish: Wish
 
     @staticmethod
-    def read(body: bytes, limits: Limits, model: Speech2Face) -> Wanted:
+    def read(body: bytes | bytearray, limits: Limits, model: Speech2Face) -> Wanted:
         """Raises Refused, or UserError for a wish that cannot be."""
         try:
             asked = json.loads(body)
@@ -57,7 +57,7 @@ class Wanted:
         return Wanted(
             tuple(_voice(text, model.prior.inputs.dim) for text in voices),
             int(_number(asked, "count", 4, 1, limits.count)),
-            int(_number(asked, "seed", 0, 0, LARGEST_SEED)),
+            _seed(asked.get("seed", 0)),
             int(_number(asked, "steps", DEFAULT.steps, 1, limits.steps)),
             asked.get("fast", True) is True,
             _number(asked, "variety", DEFAULT.temperature, 0, 1),
@@ -66,13 +66,28 @@ class Wanted:
                 gender,
                 guide=None if guide is None else _bytes(guide),
             ),
-        )
+        ).with_guide_of(limits.guide_px)
+
+    def with_guide_of(self, side: int) -> Wanted:
+        """The same with a guide picture of no more than `side` pixels: it waits in memory for its turn."""
+        guide = self.wish.guide
+        if guide is None or max(guide.shape[:2]) <= side:
+            return self
+        height, width = (max(1, round(n * side / max(guide.shape[:2]))) for n in guide.shape[:2])
+        small = cv2.resize(guide, (width, height), interpolation=cv2.INTER_AREA)
+        return replace(self, wish=replace(self.wish, guide=small))
 
 
 def _number(asked: dict[str, Any], name: str, default: float, low: float, high: float) -> float:
     value = asked.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise Refused(422, f"The {name} must be a number from {low:g} to {high:g}.")
+    return value
+
+
+def _seed(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused(422, "The seed must be a whole number.")
     return value
 
 

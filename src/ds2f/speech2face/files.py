@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+from PIL import Image
 
 from ds2f import __version__
-from ds2f.dataset import Dataset, outputs
+from ds2f.dataset import Dataset
 from ds2f.dataset.queries import Pair
-from ds2f.dataset.recordings import recordings, stored_voices
+from ds2f.dataset.recordings import ACOUSTICS, recordings, stored_voices
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import make_folder, write_json
-from ds2f.io.images import NOTICE
+from ds2f.io.images import NOTICE, write_face
 from ds2f.models.store import write_tensors
 from ds2f.speech2face import wishes
 from ds2f.speech2face.draw import BATCH
@@ -36,9 +39,15 @@ class Written:
 
 
 def from_files(
-    model: Speech2Face, inputs: Sequence[Path], out: Path, count: int, seed: int, settings: SamplingSettings,
-    wish: Wish = NO_WISH, progress: Progress | None = None,
-) -> Written:  # fmt: skip
+    model: Speech2Face,
+    inputs: Sequence[Path],
+    out: Path,
+    count: int,
+    seed: int,
+    settings: SamplingSettings,
+    wish: Wish = NO_WISH,
+    progress: Progress | None = None,
+) -> Written:
     """Write <stem>-<i>.png, `count` for each recording, and generation.json.
 
     A recording that cannot be used does not stop the others. Raises UserError if `out` cannot be written.
@@ -75,41 +84,48 @@ def from_files(
 
 
 def from_dataset(
-    model: Speech2Face, dataset: Dataset, split: str, out: Path, count: int, seed: int, settings: SamplingSettings,
+    model: Speech2Face,
+    dataset: Dataset,
+    split: str,
+    out: Path,
+    count: int,
+    seed: int,
+    settings: SamplingSettings,
     progress: Progress | None = None,
-) -> Written:  # fmt: skip
+) -> Written:
     """`count` faces per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png; of
     several, by -0.png, -1.png and so on. (For clips that share that path, see `dataset.keys.picture_stems`.)
 
-    Faces that are there already, from the same model, seed and settings, are kept: an interrupted run continues.
+    split: train, val or test.
+    out: folder of the pictures. Faces that are there already, from the same voice, model, seed and settings, are kept:
+        an interrupted run continues.
+    count: faces per clip, with the seeds seed, seed + 1, ... over all clips.
+    Raises UserError if no clip of the split has a voice as the model hears it, or `out` cannot be written.
     """
     make_folder(out)
-    pairs = dataset.pairs(split)
-    if not pairs:
-        raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
-    outputs.remember(dataset, "faces", out)
+    pairs = heard_pairs(model, dataset, split)
     voices = voices_of(model, dataset, split, pairs).repeat(count, axis=0)
-    told = _told(model, dataset, split, pairs, count) if settings.direct else {}
-    seeds = [seed + i for i in range(len(voices))]
+    direct = _decoder_voices(model, dataset, split, pairs, count) if settings.direct else {}
+    seeds = wishes.seeds_from(seed, len(voices))
     identities = model.sample_identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
     stems = [pair.picture for pair in pairs]
     pictures = [f"{stem}-{i}.png" if count > 1 else f"{stem}.png" for stem in stems for i in range(count)]
     clips = [{"root": pair.root, "input": pair.path} for pair in pairs for _ in range(count)]
     if count > 1 and any((out / f"{stem}.png").exists() for stem in stems):
         raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
-    wanted = model.details(settings)
-    todo = [i for i, name in enumerate(pictures) if details_of(out / name) != {"seed": seeds[i], **wanted}]
+    details = model.details(settings)
+    wanted = [
+        made_from({"seed": one, **details}, voices[i], *(vectors[i] for vectors in direct.values()))
+        for i, one in enumerate(seeds)
+    ]
+    todo = [i for i, name in enumerate(pictures) if details_of(out / name) != wanted[i]]
     for start in range(0, len(todo), BATCH):
         rows = todo[start : start + BATCH]
-        chosen = [seeds[i] for i in rows]
-        if settings.direct:
-            images = model.sample_images(
-                None, chosen, settings, voice_conditions={name: vectors[rows] for name, vectors in told.items()}
-            )
-        else:
-            images = model.sample_images(identities[rows], chosen, settings)
-        for i, face in zip(rows, model.faces(images, identities[rows], chosen, settings), strict=True):
-            face.save(out / pictures[i])
+        shown = None if settings.direct else identities[rows]
+        heard = {name: vectors[rows] for name, vectors in direct.items()}
+        images = model.sample_images(shown, [seeds[i] for i in rows], settings, voice_conditions=heard)
+        for i, image in zip(rows, images, strict=True):
+            write_face(out / pictures[i], Image.fromarray(image), wanted[i])
         if progress:
             progress(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
     if progress:
@@ -119,23 +135,65 @@ def from_dataset(
     return Written([out / name for name in pictures], [])
 
 
+def made_from(details: Mapping[str, Any], *vectors: np.ndarray) -> dict[str, Any]:
+    """The details of a face, and in them a short hash of all that it is drawn from: by it a face that is there already
+    is known to be the one that is wanted. vectors: of the voice. Who has them not can learn nothing from the hash, and
+    as seed and model are in it, no two pictures of one voice share it."""
+    found = hashlib.sha256(json.dumps(details, sort_keys=True).encode())
+    for vector in vectors:
+        found.update(np.asarray(vector, "<f4").tobytes())
+    return {**details, "made_from": found.hexdigest()[:16]}
+
+
+def heard_pairs(model: Speech2Face, dataset: Dataset, split: str) -> list[Pair]:
+    """Clips of a split with a face, and a voice as the model hears it: of its encoder and its clip length. Raises
+    UserError if there are none."""
+    seconds = model.prior.config.clip_seconds
+    names = [name for name in model.prior.config.voices if name != ACOUSTICS]
+    pairs = dataset.pairs(split, names[0], seconds=seconds) if names else dataset.pairs(split)
+    if not pairs:
+        _refuse_voices(dataset, split, names[0] if names else ACOUSTICS, seconds)
+    return pairs
+
+
+def _refuse_voices(dataset: Dataset, split: str, name: str, seconds: float) -> NoReturn:
+    """Say what the model hears, and what is there in its place."""
+    voices = {voice for recording in recordings(dataset, split) for voice in recording.voices}
+    lengths = sorted({length for encoder, length in voices if encoder == name})
+    if not voices:
+        raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
+    if lengths and seconds not in lengths:
+        stored = " and ".join(f"{length:g}" for length in lengths)
+        raise UserError(
+            f"The model hears clips of {seconds:g} s; {dataset.path} has voices of {stored} s. "
+            f"Add {seconds:g} to [audio] clip_seconds, and run `ds2f extract` again."
+        )
+    raise UserError(f"{dataset.path} has no rows of {name!r}, by which the model hears; extract them first.")
+
+
 def voices_of(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair]) -> np.ndarray:
-    """(n, d) float32: the voices of n clips of a split as the model hears them. Raises UserError if the dataset lacks
-    an encoder that it hears by."""
-    names, known = list(model.prior.config.voices), {r.video_id: r for r in recordings(dataset, split)}
-    unknown = [name for name in names if name not in stored_voices(dataset)]
-    if unknown:
-        raise UserError(f"{dataset.path} has no rows of {unknown[0]!r}, by which the model hears; extract them first.")
-    seconds = dataset.clip_seconds(names[0])
-    return model.voice_inputs([{name: known[p.video_id].heard(name, seconds) for name in names} for p in pairs])
+    """(n, d) float32: the voices of n clips of a split as the model hears them, of its own clip length.
+
+    Raises UserError if the dataset lacks an encoder that it hears by, or a clip all of them.
+    """
+    config, known = model.prior.config, {r.video_id: r for r in recordings(dataset, split)}
+    encoded = [{name: known[p.video_id].heard(name, config.clip_seconds) for name in config.voices} for p in pairs]
+    for name in config.voices:
+        if all(voices[name] is None for voices in encoded):
+            _refuse_voices(dataset, split, name, config.clip_seconds)
+    for pair, voices in zip(pairs, encoded, strict=True):
+        if all(vector is None for vector in voices.values()):
+            raise UserError(f"{pair.path} has no voice as the model hears it; run `ds2f extract` first.")
+    return model.voice_inputs(encoded)
 
 
-def _told(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair], count: int) -> dict[str, np.ndarray]:
+def _decoder_voices(
+    model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair], count: int
+) -> dict[str, np.ndarray]:
     """{speaker encoder: (n, d)} of each clip, `count` times, as the decoder itself hears it."""
     known, found = {r.video_id: r for r in recordings(dataset, split)}, {}
     for name in model.decoder_voices(stored_voices(dataset)):
-        seconds = dataset.clip_seconds(name)
-        heard = (known[pair.video_id].heard(name, seconds) for pair in pairs)
+        heard = (known[pair.video_id].heard(name, model.prior.config.clip_seconds) for pair in pairs)
         vectors = [vector for vector in heard if vector is not None]
         if len(vectors) < len(pairs):
             raise UserError(f"Not all clips of {dataset.path} have a row of {name!r}; run `ds2f extract` first.")
@@ -159,10 +217,6 @@ def unique_stems(paths: Sequence[Path]) -> list[str]:
 
 def details_of(path: Path) -> dict[str, Any] | None:
     """What a picture of ours says of its making, None if it is not there or not ours."""
-    import json
-
-    from PIL import Image
-
     try:
         with Image.open(path) as image:
             return dict(json.loads(image.info.get("ds2f", "null")) or {})

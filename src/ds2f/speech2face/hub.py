@@ -141,7 +141,7 @@ def _asked(library: Any, what: str, ask: Any) -> Any:
     raise UserError(f"{what} failed: {reason}.") from None
 
 
-def _reason(errors: Any, error: BaseException) -> str | None:
+def _reason(errors: Any, error: Any) -> str | None:
     """Why the Hub gave no answer, in its own words where it has any; None for what is no fault of it or the network."""
     if isinstance(error, errors.LocalEntryNotFoundError):
         told = error.__cause__ and _reason(errors, error.__cause__)  # what the server said to it, if it said something
@@ -149,7 +149,7 @@ def _reason(errors: Any, error: BaseException) -> str | None:
     if isinstance(error, errors.HfHubHTTPError):
         words = " ".join((getattr(error, "server_message", None) or "").split()).rstrip(".")
         return _status(errors, error) + (f"; it says: {words[:LONGEST]}" if words else "")
-    if isinstance(error, errors.HFValidationError | OSError):
+    if isinstance(error, (errors.HFValidationError, OSError)):
         return first_line(error)
     if isinstance(error, json.JSONDecodeError):
         return "the Hub, or what stands between, gave an answer that is none of its own; try again later"
@@ -168,12 +168,12 @@ def _status(errors: Any, error: Any) -> str:
         return "there is no such revision"
     if isinstance(error, errors.RepositoryNotFoundError):
         return "the Hub has no such model, or it is private; then: hf auth login"
-    status = error.response.status_code if error.response is not None else "none"
+    status = 0 if error.response is None else int(error.response.status_code)
     hints = {
         401: "log in with: hf auth login",
         403: "log in with a token that has the right: hf auth login",
         409: "the name is taken, or somebody else has just written; try another one, or again",
         429: "try again later",
     }
-    hint = hints.get(status, "try again later" if str(status).startswith("5") else "")
-    return f"the Hub answered with status {status}" + (f"; {hint}" if hint else "")
+    hint = hints.get(status, "try again later" if status >= 500 else "")
+    return f"the Hub answered with status {status or 'none'}" + (f"; {hint}" if hint else "")

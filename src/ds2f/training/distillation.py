@@ -28,7 +28,7 @@ from ds2f.io.images import write_grid
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.pixels import to_uint8
-from ds2f.speech2face.files import voices_of
+from ds2f.speech2face.files import heard_pairs, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT, guidance_of
 from ds2f.training.decoder import DecoderTask, FaceData
@@ -158,10 +158,10 @@ def heard_identities(dataset: Dataset, folder: Path) -> Tensor | None:
     prior, or without the voices that it hears by."""
     if not (folder / "prior.json").exists():
         return None
-    model, pairs = Speech2Face.from_pretrained(folder, device="cpu"), dataset.pairs("train")
-    if not pairs or any(name not in stored_voices(dataset) for name in model.prior.config.voices):
+    model = Speech2Face.from_pretrained(folder, device="cpu")
+    if not dataset.pairs("train") or any(name not in stored_voices(dataset) for name in model.prior.config.voices):
         return None
-    voices = voices_of(model, dataset, "train", pairs)
+    voices = voices_of(model, dataset, "train", heard_pairs(model, dataset, "train"))
     drawn = [
         model.sample_identities(
             voices, range(i * len(voices), (i + 1) * len(voices)), temperature, voice_guidance=weight
