@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 
 import ds2f
 from ds2f.config import Config
-from ds2f.corpora.scan import Skipped, scan
+from ds2f.corpora.scan import scan
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.extract.engines.base import Load
@@ -182,7 +182,7 @@ def make_files(clips: Sequence[Path], folder: Path, count: int, seed: int = 0) -
 def run(folder: Path, database: Path, workers: int) -> Result:
     """Ingest and extract what lies in `folder`."""
     with Dataset(database, create=True) as dataset:
-        dataset.add_items(folder, "video", scan(folder, "video", Skipped()), SplitRule())
+        dataset.add_items(folder, "video", scan(folder, "video"), SplitRule())
     times = [time.perf_counter()]
     tick = lambda *_: times.append(time.perf_counter())  # noqa: E731
     settings = ExtractSettings.of(Config())

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from ds2f.config import Config
-from ds2f.corpora.scan import Skipped, scan
+from ds2f.corpora.scan import scan
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.errors import ItemError
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=120)
     options = parser.parse_args()
     root = options.videos.resolve()
-    items = list(scan(root, "video", Skipped()))
+    items = list(scan(root, "video"))
     items = items[:: max(1, len(items) // options.limit)][: options.limit]
 
     one, two = (measure(root, items, workers) for workers in (1, 2))

@@ -41,13 +41,16 @@ class Source:
 class CorpusItem:
     """One file as a corpus layout describes it, before anything is decoded."""
 
-    path: str  # relative to the ingested root, with forward slashes
-    corpus: str  # name of the layout that recognised it: voxceleb, avspeech, lfw, utkface, folder
-    identity: str  # unique within the corpus
+    path: str  # relative to the ingested root, with forward slashes; a part of a sound ends in #t=START,END
+    corpus: str  # name of the layout that recognised it, see `corpora`
+    identity: str  # unique within the corpus and `scope`
     size: int  # bytes
     mtime_ns: int  # of the file, or of the tar that holds it
     offset: int | None = None  # bytes, only inside a tar
     labels: tuple[tuple[str, str], ...] = ()  # (attribute, value) pairs that the layout itself states
+    kind: str = ""  # video, sound or still; empty: what the whole ingest is
+    scope: str = ""  # absolute path of the folder or tar in which alone `identity` is unique; empty: the corpus
+    part: tuple[float, float] | None = None  # seconds into the sound, and how many; None: all of it
 
 
 @dataclass(frozen=True)

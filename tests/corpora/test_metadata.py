@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ds2f.corpora.scan import Skipped, scan
-from ds2f.errors import UserError
+from ds2f.corpora.scan import Scan, scan
 from ds2f.types import CorpusItem
 
 
@@ -16,7 +15,7 @@ def _touch(root: Path, *names: str) -> None:
 
 
 def _scan(root: Path, kind: str) -> dict[str, CorpusItem]:
-    return {item.path: item for item in scan(root, kind, Skipped())}
+    return {item.path: item for item in scan(root, kind)}
 
 
 @pytest.mark.parametrize("separator", ["\t", " ,", ", "])
@@ -65,12 +64,23 @@ def test_celeba(tmp_path: Path, as_csv: bool) -> None:
     assert found["000002.jpg"].labels == ()
 
 
-def test_a_side_file_that_is_something_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("vox1_meta.csv", b"Dear Sir or Madam\n", "names no ID and Gender"),
+        ("vox2_meta.csv", b"VoxCeleb2 ID,VGGFace2 ID,Gender,Set\n", "names nobody"),
+        ("vox2_meta.csv", b"VoxCeleb2 ID,Gender\n\xff\xfe\xfd\n", "UTF-8"),
+        ("vox1_meta.csv", b"", "names no ID and Gender"),
+        ("list_attr_celeba.txt", b"nothing\n", "no line names them"),
+        ("identity_CelebA.txt", b"nothing at all\n", "no line is a picture and a number"),
+        ("SPEAKERS.TXT", b"nothing\n", "list of speakers"),
+    ],
+)
+def test_a_side_file_that_is_not_understood_is_a_warning(tmp_path: Path, name: str, content: bytes, why: str) -> None:
     _touch(tmp_path, "id00012/0a1B2c3D4e5/00001.mp4")
-    (tmp_path / "vox1_meta.csv").write_text("Dear Sir or Madam\n")
-    with pytest.raises(UserError, match="not VoxCeleb's metadata"):
-        _scan(tmp_path, "video")
-    (tmp_path / "vox1_meta.csv").unlink()
-    (tmp_path / "list_attr_celeba.txt").write_text("nothing\n")
-    with pytest.raises(UserError, match="not CelebA's list"):
-        _scan(tmp_path, "video")
+    (tmp_path / name).write_bytes(content)
+    found = Scan(tmp_path)
+    assert [item.labels for item in found.items()] == [()]
+    assert len(found.side.warnings) == 1
+    assert why in found.side.warnings[0]
+    assert str(tmp_path / name) in found.side.warnings[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ds2f.corpora.scan import Skipped, scan
+from ds2f.corpora.scan import Scan, scan
 from ds2f.errors import UserError
 from ds2f.io.media import decode_image, read_image
 from ds2f.types import Source
@@ -22,8 +22,8 @@ def _tree(root: Path, *names: str) -> None:
         path.write_bytes(b"x" * (len(name) + 1))
 
 
-def _paths(root: Path, kind: str = "video", skipped: Skipped | None = None) -> list[str]:
-    return [found.path for found in scan(root, kind, skipped or Skipped())]
+def _paths(root: Path, kind: str | None = "video") -> list[str]:
+    return [found.path for found in scan(root, kind)]
 
 
 def test_folder_tree_in_a_fixed_order(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_folder_tree_in_a_fixed_order(tmp_path: Path) -> None:
 
 def test_items_carry_size_and_time(tmp_path: Path) -> None:
     _tree(tmp_path, "a.mp4")
-    (found,) = scan(tmp_path, "video", Skipped())
+    (found,) = scan(tmp_path, "video")
     status = (tmp_path / "a.mp4").stat()
     assert (found.size, found.mtime_ns, found.offset) == (status.st_size, status.st_mtime_ns, None)
 
@@ -43,17 +43,18 @@ def test_items_carry_size_and_time(tmp_path: Path) -> None:
 def test_the_name_of_the_root_belongs_to_the_layout(tmp_path: Path) -> None:
     root = tmp_path / "id00012"
     _tree(root, "0a1B2c3D4e5/00001.mp4")
-    (found,) = scan(root, "video", Skipped())
+    (found,) = scan(root, "video")
     assert (found.corpus, found.identity, found.path) == ("voxceleb", "id00012", "0a1B2c3D4e5/00001.mp4")
 
 
 def test_other_files_are_counted(tmp_path: Path) -> None:
     _tree(tmp_path, "a.mp4", "b.wav", "c.opus", "d.txt", "e.jpg", ".hidden.mp4", ".git/f.mp4")
-    skipped = Skipped()
-    assert _paths(tmp_path, "video", skipped) == ["a.mp4"]
-    assert (skipped.audio_only, skipped.other) == (2, 2)
-    assert len(skipped.examples) == 3
+    found = Scan(tmp_path)
+    assert [item.path for item in found.items()] == ["a.mp4"]
+    assert found.left_out == {"sound": 2, "still": 1, "other": 1}
+    assert len(found.examples) == 3
     assert _paths(tmp_path, "still") == ["e.jpg"]
+    assert _paths(tmp_path, "sound") == ["b.wav", "c.opus"]
 
 
 def test_odd_names_survive(tmp_path: Path) -> None:
@@ -69,10 +70,10 @@ def test_a_name_that_is_not_text_is_left_out_and_counted(tmp_path: Path) -> None
     except OSError:
         pytest.skip("this file system refuses such names")
     _tree(tmp_path, "a.mp4")
-    skipped = Skipped()
-    assert _paths(tmp_path, "video", skipped) == ["a.mp4"]
-    assert skipped.other == 1
-    assert all(example.encode() for example in skipped.examples)  # can be printed and stored
+    found = Scan(tmp_path)
+    assert [item.path for item in found.items()] == ["a.mp4"]
+    assert found.left_out["other"] == 1
+    assert all(example.encode() for example in found.examples)  # can be printed and stored
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
@@ -97,10 +98,10 @@ def test_tar_offsets_really_read_back_the_pictures(tmp_path: Path) -> None:
             picture(source, seed=number, size=16 * number)
             tar.add(source, f"Ada_Lovelace/Ada_Lovelace_{number:04d}.png")
         tar.add(tmp_path / "1.png", "notes.txt")
-    skipped = Skipped()
-    items = list(scan(archive, "still", skipped))
+    read = Scan(archive, "still")
+    items = list(read.items())
     assert [found.identity for found in items] == ["Ada_Lovelace"] * 3
-    assert skipped.other == 1
+    assert read.left_out["other"] == 1
     for number, found in enumerate(items, 1):
         original = decode_image((tmp_path / f"{number}.png").read_bytes())
         np.testing.assert_array_equal(read_image(Source(archive, found.offset, found.size)), original)
@@ -116,7 +117,7 @@ def test_compressed_tar_is_refused(tmp_path: Path, mode: str) -> None:
             _paths(tmp_path / name, "still")
 
 
-def test_a_sound_file_is_sent_to_generate(tmp_path: Path) -> None:
+def test_a_sound_file_is_sent_to_its_folder_and_to_generate(tmp_path: Path) -> None:
     _tree(tmp_path, "talk.wav")
     with pytest.raises(UserError, match="ds2f generate"):
         _paths(tmp_path / "talk.wav")

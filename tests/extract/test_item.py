@@ -154,11 +154,11 @@ def test_a_new_length_or_setting_recomputes_only_its_own_rows(
 
 
 def test_real_still_inside_a_tar(extractor: Extractor, shared_data: Path) -> None:
-    from ds2f.corpora.scan import Skipped, scan
+    from ds2f.corpora.scan import scan
 
     archive = shared_data / "faces" / "lfw.tar"
     results: list[Extracted] = []
-    for still in islice(scan(archive, "still", Skipped()), 3):
+    for still in islice(scan(archive, "still"), 3):
         source = Source(archive, still.offset, still.size)
         results += extractor.extract([Job(1, source, "still", still.path, Needs(face=True))])
     found = [result for result in results if not result.failures]

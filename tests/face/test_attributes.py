@@ -74,7 +74,7 @@ def test_vectors_of_another_encoder_are_refused(model: IdentityAttributes) -> No
 
 def test_real_faces(model: IdentityAttributes, shared_data: Path) -> None:
     """Two dozen faces of UTKFace by name, cut, embedded and judged as a user's would be."""
-    from ds2f.corpora.scan import Skipped, scan
+    from ds2f.corpora.scan import scan
     from ds2f.face.encode import FaceEncoder
     from ds2f.io.images import read_image
     from ds2f.types import Source
@@ -83,7 +83,7 @@ def test_real_faces(model: IdentityAttributes, shared_data: Path) -> None:
     if not archives:
         pytest.skip("no UTKFace archive in ../shared/data")
     encoder = FaceEncoder()
-    adults = [i for i in scan(archives[0], "still", Skipped()) if 18 <= int(dict(i.labels)["age"]) < 60][::400][:24]
+    adults = [i for i in scan(archives[0], "still") if 18 <= int(dict(i.labels)["age"]) < 60][::400][:24]
     right = []
     for item in adults:
         try:

@@ -12,13 +12,35 @@ from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
+    from ds2f.corpora.scan import Scan
+    from ds2f.corpora.tables import PeopleTable
+    from ds2f.dataset.joining import Joined
+
+KINDS = {"videos": "video", "faces": "still", "voices": "sound"}
+PLURAL = {"video": "videos", "still": "pictures", "sound": "sounds"}
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder, or uncompressed tar of pictures")
+    sub.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder, or uncompressed tar")
     sub.add_argument(
-        "--kind", choices=("videos", "faces"), default="videos", help="recordings, or still pictures of faces"
+        "--kind",
+        choices=tuple(KINDS),
+        help="videos (default, and of a corpus that holds voices and faces in one tree all), faces: still pictures, "
+        "voices: sound",
+    )
+    sub.add_argument(
+        "--people",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="who is who: a CSV file of one row a person, one column a corpus or an ingested folder",
+    )
+    sub.add_argument(
+        "--person",
+        choices=("folder", "file"),
+        help="who is in files of no known layout: a folder a person, or a file a person",
     )
     add_database(sub)
 
@@ -27,38 +49,106 @@ def run(options: argparse.Namespace) -> None:
     from ds2f.cli.console import out
 
     config = config_of(options)
-    database, kind = database_of(options, config), "video" if options.kind == "videos" else "still"
-    ingest(database, options.folders, kind, config)
+    database = database_of(options, config)
+    ingest(database, options.folders, KINDS.get(options.kind), config, options.people, options.person)
     out.print(f"The dataset is {database}. Next: ds2f extract{f' --database {database}' if options.database else ''}")
 
 
-def ingest(database: Path, folders: Sequence[Path], kind: str, config: Config) -> None:
-    """Enter files into the database, made if it is not there. kind: "video" or "still"."""
-    from ds2f.cli.console import out
-    from ds2f.corpora.scan import Skipped, scan
+def ingest(
+    database: Path,
+    folders: Sequence[Path],
+    kind: str | None,
+    config: Config,
+    people: Sequence[Path] = (),
+    person: str | None = None,
+) -> None:
+    """Enter files into the database, made if it is not there, and say what they were taken for.
+
+    kind: "video", "sound" or "still"; None: videos, and all of corpora that hold voices and faces in one tree.
+    people: tables of who is who.
+    person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` says.
+    """
+    from ds2f.corpora.tables import read_people
     from ds2f.dataset import Dataset
-    from ds2f.dataset.forgotten import willing
-    from ds2f.dataset.queries import SplitRule
+    from ds2f.dataset.ingest import people_by_kind
 
     for folder in folders:
         if not folder.exists():
             raise UserError(f"There is no folder {folder}; check the path.")
+    tables = [read_people(path) for path in people]  # now, before anything is entered
     for folder in folders:
-        skipped = Skipped()
-        root = folder.resolve()
-        items = list(scan(root, kind, skipped))
-        if not items:
-            found = f" (only others, such as {skipped.examples[0]})" if skipped.examples else ""
-            what = "videos" if kind == "video" else "pictures"
-            hint = " For still faces add: --kind faces." if kind == "video" and not skipped.audio_only else ""
-            if skipped.audio_only:
-                hint = " Sound without a picture makes no pair; to draw faces for it: ds2f generate FILE --out faces"
-            raise UserError(f"{folder} has no {what}{found}.{hint}")
-        with Dataset(database, create=True) as dataset:
-            rule = SplitRule(config.split.seed, config.split.val, config.split.test)
-            added, changed = dataset.add_items(root, kind, items, rule)
-            forgotten = len(items) - len(willing(dataset.connection, items))
-        left_out = skipped.audio_only + skipped.other
-        note = f"; {left_out:,} other files left out" if left_out else ""
-        note += f"; {forgotten:,} of people who were forgotten left out" if forgotten else ""
-        out.print(f"{folder}: {len(items):,} files, {added:,} new, {changed:,} changed{note}.")
+        joined = _ingest_one(database, folder, kind, config, tables, person)
+    with Dataset(database) as dataset:
+        _say_people(joined, people_by_kind(dataset))
+
+
+def _ingest_one(
+    database: Path, folder: Path, kind: str | None, config: Config, tables: Sequence[PeopleTable], person: str | None
+) -> Joined:
+    from itertools import chain
+
+    from ds2f.cli.console import err, out
+    from ds2f.corpora.scan import Scan
+    from ds2f.dataset import Dataset
+    from ds2f.dataset.ingest import enter
+    from ds2f.dataset.queries import SplitRule
+
+    scan = Scan(folder.resolve(), kind, person)
+    items = scan.items()
+    first = next(items, None)
+    if first is None:
+        raise UserError(_nothing(folder, scan))
+    rule = SplitRule(config.split.seed, config.split.val, config.split.test)
+    with Dataset(database, create=True) as dataset:
+        entered = enter(dataset, scan.root, kind or "video", chain([first], items), rule, tables, scan.side)
+    for warning in (*scan.side.warnings, *scan.warnings):
+        err.print("[yellow]ds2f ingest:[/] ", end="")
+        err.print(warning, markup=False)
+    note = "".join(
+        f"; {count:,} {what}"
+        for count, what in (
+            (sum(scan.left_out.values()), "other files left out"),
+            (entered.renamed, "better known than before"),
+            (entered.doubled, "sounds left out whose videos are there"),
+            (entered.forgotten, "of people who were forgotten left out"),
+        )
+        if count
+    )
+    out.print(
+        f"{folder}: {entered.files:,} files, {entered.added:,} new, {entered.changed:,} changed{note}.", markup=False
+    )
+    taken = [f"{count:,} {PLURAL[kind]} for {corpus}" for (corpus, kind), count in sorted(scan.recognised.items())]
+    taken += [f"of {corpus} {count:,} names not understood to their end" for corpus, count in scan.not_whole.items()]
+    out.print(f"Taken: {', '.join(taken)}.", markup=False)
+    for read in scan.side.read:
+        out.print(f"Read: {read}.", markup=False)
+    return entered.joined
+
+
+def _nothing(folder: Path, scan: Scan) -> str:
+    """Why an ingest found no file."""
+    found = f" (only others, such as {scan.examples[0]})" if scan.examples else ""
+    what = PLURAL[scan.kind or "video"]
+    hints = {"sound": "voices", "still": "faces", "video": "videos"}
+    other = max(hints, key=lambda kind: scan.left_out[kind])
+    hint = f" For {PLURAL[other]} add: --kind {hints[other]}." if scan.left_out[other] else ""
+    if other == "sound" and hint:
+        hint = f" Sound without a picture is a voice.{hint}"
+    return f"{folder} has no {what}{found}.{hint}"
+
+
+def _say_people(joined: Joined, people: dict[str, int]) -> None:
+    from ds2f.cli.console import err, out
+
+    for table in joined.tables:
+        left = f"; left over: {table.single:,} with one name here, {table.absent:,} with none"
+        out.print(f"{table.source} joins {table.joined:,} people{left}.", markup=False)
+    for (old, new), count in sorted(joined.moved.items()):
+        err.print(
+            f"{count:,} identities went from {old} to {new}, where their person was first; models that were trained "
+            "before may have seen them."
+        )
+    out.print(
+        f"In all {sum(people.values()):,} people: {people['both']:,} with voices and faces, {people['voice']:,} with "
+        f"voices only, {people['face']:,} with faces only."
+    )

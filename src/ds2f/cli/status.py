@@ -7,7 +7,7 @@ from typing import Any
 
 from ds2f.cli.arguments import add_config, add_database, config_of, database_of
 
-KINDS = {"video": "videos", "still": "still faces"}
+KINDS = {"video": "videos", "sound": "sounds", "still": "still faces"}
 REASONS_SHOWN = 12
 
 
@@ -33,15 +33,19 @@ def print_status(found: dict[str, Any]) -> None:
     out.print(f"[bold]{found['database']}[/]")
     table = columns("files", "done", "failed", "waiting")
     for kind, states in found["files"].items():
-        table.add_row(KINDS[kind], *_numbers(states["done"], states["failed"], states["new"]))
+        if any(states.values()):
+            table.add_row(KINDS[kind], *_numbers(states["done"], states["failed"], states["new"]))
     out.print(table)
     table = columns("corpus", "identities", "files")
     for corpus in found["corpora"]:
         table.add_row(corpus["corpus"], *_numbers(corpus["identities"], corpus["files"]))
     out.print(table)
-    table = columns("split", "identities", "voice-face pairs")
+    table = columns("split", "people", "with voice and face", "voice only", "face only", "files with both")
     for split, of in found["splits"].items():
-        table.add_row(split, *_numbers(of["identities"], of["pairs"]))
+        people = found["people"][split]
+        table.add_row(
+            split, *_numbers(of["identities"], *(people[has] for has in ("both", "voice", "face")), of["pairs"])
+        )
     out.print(table)
     if found["models"]:
         table = columns("model", "of", "rows", left=("of",))

@@ -2,27 +2,70 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from ds2f.corpora import avspeech, celeba, ffhq, folder, lfw, utkface, vggface2, voxceleb
-from ds2f.corpora.base import Corpus, Recognised
+from ds2f.corpora import (
+    allagefaces,
+    avspeech,
+    casia,
+    celeba,
+    ffhq,
+    folder,
+    hqvoxceleb,
+    lfw,
+    librispeech,
+    mavceleb,
+    scut,
+    utkface,
+    vggface,
+    vggface2,
+    voxceleb,
+)
+from ds2f.corpora.base import Corpus, Place, Recognised
 
-VIDEO_CORPORA: Sequence[Corpus] = (avspeech.LAYOUT, voxceleb.LAYOUT, folder.LAYOUT)
-FACE_CORPORA: Sequence[Corpus] = (
+CORPORA: Sequence[Corpus] = (  # the first that recognises a file has it
+    avspeech.LAYOUT,
+    mavceleb.LAYOUT,
+    voxceleb.LAYOUT,
+    librispeech.LAYOUT,
+    hqvoxceleb.LAYOUT,
     utkface.LAYOUT,
     celeba.LAYOUT,
     vggface2.LAYOUT,
     lfw.LAYOUT,
     ffhq.LAYOUT,
-    folder.LAYOUT,
+    allagefaces.LAYOUT,
+    scut.LAYOUT,
+    casia.LAYOUT,
+    vggface.LAYOUT,
+    *folder.LAYOUTS,
+)
+BY_NAME = {corpus.name: corpus for corpus in CORPORA}
+OF_KIND = {kind: [c for c in CORPORA if kind in c.kinds] for kind in ("video", "sound", "still")}
+
+_YOUTUBE = re.compile(  # an id has both cases; a name such as clip_000001 not
+    r"^(?=.*[a-z])(?=.*[A-Z])[\w-]{11}(?=$|[_.-])"
 )
 
 
-def recognise(path: PurePosixPath, kind: str) -> tuple[str, Recognised]:
+def recognise(path: str | PurePosixPath | Place, kind: str) -> tuple[str, Recognised]:
     """(corpus name, what it says) for a file at `path`, which includes the name of the ingested root."""
-    for corpus in VIDEO_CORPORA if kind == "video" else FACE_CORPORA:
-        found = corpus.recognise(path)
+    place = path if isinstance(path, Place) else Place.of(str(path))
+    for corpus in OF_KIND[kind]:
+        found = corpus.recognise(place)
         if found is not None:
             return corpus.name, found
     raise AssertionError("the plain folder layout takes every path")
+
+
+def video_of(corpus: str, path: str) -> str | None:
+    """A name for the video or session that a file was cut from, where its layout or its name holds one. path: relative
+    to the ingested root."""
+    place = Place.of(path)
+    layout = BY_NAME.get(corpus)
+    found = layout.recording(place) if layout else None
+    if found is None and (youtube := _YOUTUBE.match(place.stem)):
+        found = youtube[0]
+    return found

@@ -9,9 +9,8 @@ Source https://looking-to-listen.github.io/avspeech/; the list is CC BY 4.0, the
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
-from ds2f.corpora.base import Corpus, Recognised
+from ds2f.corpora.base import SOUND, VIDEO, Corpus, Place, Recognised
 
 _NAME = re.compile(r"^(?P<id>[\w-]{11})_(?P<start>\d+(\.\d+)?)[-_](?P<end>\d+(\.\d+)?)$")
 _NUMBERED = re.compile(r"^(?P<id>[\w-]{11})[_.-]\d+([_.-]\d+)*[_.-]?$", re.ASCII)
@@ -25,13 +24,18 @@ _PART = r"(?:(?:[A-Z][a-z]+|[a-z]{2,}|[A-Z]{2,}|\d+)+|[A-Za-z]?\d*)"
 _LIKE_A_NAME = re.compile(rf"{_PART}(?:[_-]{_PART})*")
 
 
-def recognise(path: PurePosixPath) -> Recognised | None:
-    match = _NAME.match(path.stem)
+def recognise(place: Place) -> Recognised | None:
+    match = _NAME.match(place.stem)
     if match is None:
-        match = _NUMBERED.match(path.stem)
+        match = _NUMBERED.match(place.stem)
         if match is None or not _is_youtube_id(match["id"]):
             return None
     return Recognised(match["id"])
+
+
+def recording(place: Place) -> str | None:
+    found = recognise(place)
+    return found.identity if found else None
 
 
 def _is_youtube_id(text: str) -> bool:
@@ -43,5 +47,7 @@ LAYOUT = Corpus(
     "avspeech",
     "list CC BY 4.0; videos: their owners'",
     "https://looking-to-listen.github.io/avspeech/",
+    VIDEO | SOUND,
     recognise,
+    recording,
 )

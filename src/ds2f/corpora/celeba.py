@@ -7,18 +7,19 @@ picture is an identity of its own; see `corpora.metadata`.
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
-from ds2f.corpora.base import Corpus, Recognised
+from ds2f.corpora.base import STILL, Corpus, Place, Recognised
 
 _FOLDER = re.compile(r"celeba", re.IGNORECASE)
 _NUMBER = re.compile(r"^\d{6}$")
 
 
-def recognise(path: PurePosixPath) -> Recognised | None:
-    if _NUMBER.match(path.stem) and any(_FOLDER.search(part) for part in path.parts[:-1]):
-        return Recognised(path.stem)
+def recognise(place: Place) -> Recognised | None:
+    if _NUMBER.match(place.stem) and any(_FOLDER.search(part) for part in place.folders):
+        return Recognised(place.stem)
     return None
 
 
-LAYOUT = Corpus("celeba", "non-commercial research use", "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html", recognise)
+LAYOUT = Corpus(
+    "celeba", "non-commercial research use", "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html", STILL, recognise
+)

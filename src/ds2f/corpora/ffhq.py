@@ -7,18 +7,17 @@ Source https://github.com/NVlabs/ffhq-dataset; CC BY-NC-SA 4.0, the pictures und
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
-from ds2f.corpora.base import Corpus, Recognised
+from ds2f.corpora.base import STILL, Corpus, Place, Recognised
 
 _NUMBER = re.compile(r"^\d{5}$")
 _FOLDER = re.compile(r"ffhq|^(images|thumbnails)\d+x\d+$", re.IGNORECASE)
 
 
-def recognise(path: PurePosixPath) -> Recognised | None:
-    if _NUMBER.match(path.stem) and any(_FOLDER.search(part) for part in path.parts[:-1]):
-        return Recognised(path.stem)
+def recognise(place: Place) -> Recognised | None:
+    if _NUMBER.match(place.stem) and any(_FOLDER.search(part) for part in place.folders):
+        return Recognised(place.stem)
     return None
 
 
-LAYOUT = Corpus("ffhq", "CC BY-NC-SA 4.0", "https://github.com/NVlabs/ffhq-dataset", recognise)
+LAYOUT = Corpus("ffhq", "CC BY-NC-SA 4.0", "https://github.com/NVlabs/ffhq-dataset", STILL, recognise)

@@ -1,14 +1,47 @@
-"""Any folder tree: nothing is known of the people in it, so every file is an identity of its own."""
+"""Any folder tree, of which nothing is known but what its names look like.
+
+| | who it is |
+| --- | --- |
+| sound | a folder a person; what lies in the root itself, a file a person |
+| pictures numbered in a folder of somebody's name, Some_Person/1.jpg, or a number, id00017/1.jpg | that person |
+| all else | a file a person |
+
+`ds2f ingest --person folder | file` says it for all files of no known layout. Identities are those of the ingested
+root.
+"""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import re
 
-from ds2f.corpora.base import Corpus, Recognised
+from ds2f.corpora.base import SOUND, STILL, VIDEO, Corpus, Place, Recognised
+
+_NUMBERED = re.compile(r"[\d_ .()-]+", re.ASCII)
+_PERSON_NAME = re.compile(r"(?:[^\W\d_a-z][^\W\d_]*\.?)+(?:[_ .-]+[^\W\d_]+[.']?)+")  # Some_Person, A.J._Buckley
+_PERSON_NUMBER = re.compile(r"(?:id|subject|person|speaker|spk)[_ -]?\d+", re.IGNORECASE)
 
 
-def recognise(path: PurePosixPath) -> Recognised | None:
-    return Recognised(str(path.with_suffix("")))
+def by_file(place: Place) -> Recognised:
+    """The file is the person."""
+    return Recognised("/".join((*place.folders[1:], place.stem)), within=1)
 
 
-LAYOUT = Corpus("folder", "the user's own", "", recognise)
+def by_folder(place: Place) -> Recognised:
+    """Its folder is the person; in the root itself the file."""
+    return Recognised("/".join(place.folders[1:]), within=1) if len(place.folders) > 1 else by_file(place)
+
+
+def recognise_still(place: Place) -> Recognised:
+    return by_folder(place) if _is_numbered_person(place) else by_file(place)
+
+
+def _is_numbered_person(place: Place) -> bool:
+    if len(place.folders) < 2 or not _NUMBERED.fullmatch(place.stem):
+        return False
+    return bool(_PERSON_NAME.fullmatch(place.folders[-1]) or _PERSON_NUMBER.fullmatch(place.folders[-1]))
+
+
+LAYOUTS = tuple(
+    Corpus("folder", "the user's own", "", kind, recognise)
+    for kind, recognise in ((VIDEO, by_file), (SOUND, by_folder), (STILL, recognise_still))
+)

@@ -6,18 +6,17 @@ Source http://vis-www.cs.umass.edu/lfw/; research use.
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
-from ds2f.corpora.base import Corpus, Recognised
+from ds2f.corpora.base import STILL, Corpus, Place, Recognised
 
 _NUMBERED = re.compile(r"^(?P<person>.+)_\d{4}$")
 
 
-def recognise(path: PurePosixPath) -> Recognised | None:
-    match = _NUMBERED.match(path.stem)
-    if match and path.parent.name == match["person"]:
+def recognise(place: Place) -> Recognised | None:
+    match = _NUMBERED.match(place.stem)
+    if match and place.folders and place.folders[-1] == match["person"]:
         return Recognised(match["person"])
     return None
 
 
-LAYOUT = Corpus("lfw", "research use", "http://vis-www.cs.umass.edu/lfw/", recognise)
+LAYOUT = Corpus("lfw", "research use", "http://vis-www.cs.umass.edu/lfw/", STILL, recognise)

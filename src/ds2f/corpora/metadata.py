@@ -2,107 +2,166 @@
 
 | file | corpus | says |
 | --- | --- | --- |
-| vox1_meta.csv, vox2_meta.csv | VoxCeleb | gender and nationality of a person |
+| vox1_meta.csv | VoxCeleb1 | name (of VGGFace), gender and nationality of a number |
+| vox2_meta.csv | VoxCeleb2 | number in VGGFace2, and gender, of a number |
+| full_vox2_meta.csv | HQ-VoxCeleb | name, number in VGGFace2 and gender of a number of VoxCeleb2 |
+| identity_meta.csv | VGGFace2 | name and gender of a number |
 | identity_CelebA.txt (or .csv) | CelebA | the person of a picture |
 | list_attr_celeba.txt (or .csv) | CelebA | gender of a picture, and whether it looks young |
+| SPEAKERS.TXT | LibriSpeech | gender of a speaker |
 
-They are looked for in the ingested root, beside it, and in a folder Anno.
+They are looked for in the ingested root and below it, up to LEVELS folders above, and in folders called Anno there. One
+that is not understood is a warning and costs nothing else. The copies that are about differ: header with blanks and
+without, tabs or commas, a blank behind every value, a byte order mark, line ends of Windows.
 """
 
 from __future__ import annotations
 
-import csv
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ds2f.corpora.base import Recognised
-from ds2f.errors import UserError
+from ds2f.corpora.base import Place, Recognised
+from ds2f.corpora.tables import Alias, PeopleTable, Unreadable, read_rows
 
-GENDERS = {"m": "male", "f": "female"}
+LEVELS = 3
+GENDERS = {"m": "male", "f": "female", "male": "male", "female": "female"}
+NAMED = ("voxceleb", "vggface", "hqvoxceleb")  # corpora that call people as VGGFace does
 Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass
-class Metadata:
-    """people: labels by person; files: the person of a picture, by its name; looks: labels by name of a picture."""
+class SideFiles:
+    """What was read. people: labels by (corpus, person); files, looks: the person and the labels of a picture, by
+    (corpus, stem); tables: who is who in several corpora; read: a few words on each; warnings: sentences."""
 
-    people: dict[tuple[str, str], Labels] = field(default_factory=dict)  # by (corpus, person)
-    files: dict[tuple[str, str], str] = field(default_factory=dict)  # by (corpus, file name)
+    people: dict[tuple[str, str], Labels] = field(default_factory=dict)
+    files: dict[tuple[str, str], str] = field(default_factory=dict)
     looks: dict[tuple[str, str], Labels] = field(default_factory=dict)
+    tables: list[PeopleTable] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
 
-    def complete(self, corpus: str, name: str, found: Recognised) -> Recognised:
-        """What a layout recognised, with what the side files add. name: of the file."""
-        person = self.files.get((corpus, name), found.identity)
-        more = self.people.get((corpus, person), ()) + self.looks.get((corpus, name), ())
-        return Recognised(person, found.labels + more) if person != found.identity or more else found
+    def look_above(self, root: Path) -> None:
+        """Read what lies above an ingested folder, or beside an ingested tar. What is nearer counts more."""
+        for folder in reversed([f for f in root.absolute().parents][:LEVELS]):
+            for place in (folder, folder / "Anno"):
+                try:
+                    self.look_at(str(place), os.listdir(place))
+                except OSError:
+                    continue  # not ours to read
+
+    def look_at(self, folder: str, names: Sequence[str]) -> None:
+        """Read the side files among the files of a folder."""
+        for name in names:
+            if name[-4:].lower() not in (".csv", ".txt", ".tsv"):
+                continue
+            reader = next((read for pattern, read in _READERS if pattern.fullmatch(name)), None)
+            path = os.path.join(folder, name)
+            if reader is None or path in self._seen:
+                continue
+            self._seen.add(path)
+            try:
+                self.read.append(f"{path}: {reader(self, Path(path))}")
+            except Unreadable as error:
+                self.warnings.append(f"{path} {error}; it was left aside.")
+
+    def complete(self, corpus: str, place: Place, found: Recognised) -> Recognised:
+        """What a layout recognised, with what the side files add."""
+        if not self.people and not self.files and not self.looks:
+            return found
+        person = self.files.get((corpus, place.stem), found.identity)
+        more = self.people.get((corpus, person), ()) + self.looks.get((corpus, place.stem), ())
+        if person == found.identity and not more:
+            return found
+        labels = dict(more) | dict(found.labels)  # a name of a file says more of it than a table
+        return Recognised(person, tuple(labels.items()), found.whole, found.within)
 
 
-def read_metadata(root: Path) -> Metadata:
-    """All side files of an ingested folder or tar. Raises UserError for one that cannot be understood."""
-    metadata = Metadata()
-    folders = [root, root.parent] if root.is_dir() else [root.parent]
-    for folder in [*folders, *(f / "Anno" for f in folders)]:
-        for path in sorted(folder.glob("vox[12]_meta.csv")):
-            _voxceleb(path, metadata)
-        for path in (*folder.glob("identity_CelebA.*"), *folder.glob("list_attr_celeba.*")):
-            _celeba(path, metadata)
-    return metadata
-
-
-def _voxceleb(path: Path, metadata: Metadata) -> None:
-    """Columns are told apart by tabs or commas, and have spaces round them, in the files that are about."""
-    rows = _rows(path, re.compile(r"\s*[,\t]\s*"))
-    header = [name.strip().lower() for name in next(rows, [])]
-    wanted = {key: next((i for i, name in enumerate(header) if name == key), None) for key in ("gender", "nationality")}
-    ids = [i for i, name in enumerate(header) if name.endswith(" id") or name == "id"]
-    gender = wanted["gender"]
-    if gender is None or not ids:
-        raise UserError(f"{path} is not VoxCeleb's metadata: its first line names no ID and Gender.")
+def _voxceleb(side: SideFiles, path: Path) -> str:
+    """VoxCeleb's and HQ-VoxCeleb's tables, and VGGFace2's own."""
+    rows = read_rows(path)
+    header = [re.sub(r"[\s_]", "", cell).lower() for cell in next(rows, [])]
+    columns: dict[str, tuple[str, ...]] = {
+        "voxceleb1id": ("voxceleb",),
+        "voxceleb2id": ("voxceleb",),
+        "vggface1id": NAMED,
+        "vggface2id": ("vggface2",),
+        "classid": ("vggface2",),
+        "name": ("hqvoxceleb",),
+        "id": ("voxceleb",),
+    }
+    ids = [(i, columns[name]) for i, name in enumerate(header) if name in columns]
+    gender = next((i for i, name in enumerate(header) if name in ("gender", "genderx")), None)
+    nationality = header.index("nationality") if "nationality" in header else None
+    if not ids or gender is None:
+        raise Unreadable("is no table of people: its first line names no ID and Gender")
+    table = PeopleTable(str(path))
     for row in rows:
-        if len(row) < len(header):
-            continue
+        row += [""] * (len(header) - len(row))
         labels = [("gender", GENDERS[row[gender].lower()])] if row[gender].lower() in GENDERS else []
-        nationality = wanted["nationality"]
         if nationality is not None and row[nationality]:
             labels.append(("nationality", row[nationality]))
-        for i in ids:  # a person goes by a number in one release and by a name in another
-            metadata.people["voxceleb", row[i]] = tuple(labels)
+        names: list[Alias] = [(corpus, row[i]) for i, corpora in ids if row[i] for corpus in corpora]
+        for alias in names:
+            side.people[alias] = tuple(labels)
+        table.add(names)
+    if not table.rows:
+        raise Unreadable("names nobody")
+    side.tables.append(table)
+    twice = table.drop_ambiguous()
+    if twice:
+        side.warnings.append(
+            f"{path} has {len(twice)} names in more than one row, such as {' '.join(min(twice))}; nobody is joined by "
+            "these."
+        )
+    return f"{len(table.rows):,} people"
 
 
-def _celeba(path: Path, metadata: Metadata) -> None:
-    rows = _rows(path, re.compile(r"\s*,\s*|\s+"))
-    if path.stem == "identity_CelebA":
-        for row in rows:
-            if len(row) == 2 and row[0] != "image_id":
-                metadata.files["celeba", row[0]] = row[1]
-        return
+def _celeba_people(side: SideFiles, path: Path) -> str:
+    rows = [row for row in read_rows(path, blanks=True) if len(row) == 2 and row[0] != "image_id"]
+    if not rows:
+        raise Unreadable("is not CelebA's list of people: no line is a picture and a number")
+    for name, person in rows:
+        side.files["celeba", os.path.splitext(name)[0]] = person
+    return f"{len(rows):,} pictures"
+
+
+def _celeba_looks(side: SideFiles, path: Path) -> str:
     header: list[str] = []
-    for row in rows:
+    before = len(side.looks)
+    for row in read_rows(path, blanks=True):
         if "Male" in row:
             header = row if row[0] == "image_id" else ["image_id", *row]
         elif header and len(row) == len(header):
             seen = dict(zip(header, row, strict=True))
             gender = "male" if seen["Male"] == "1" else "female"
             young = "yes" if seen.get("Young") == "1" else "no"
-            metadata.looks["celeba", row[0]] = (("gender", gender), ("young", young))
+            side.looks["celeba", os.path.splitext(row[0])[0]] = (("gender", gender), ("young", young))
     if not header:
-        raise UserError(f"{path} is not CelebA's list of attributes: no line names them.")
+        raise Unreadable("is not CelebA's list of attributes: no line names them")
+    return f"{len(side.looks) - before:,} pictures"
 
 
-def _rows(path: Path, separator: re.Pattern[str]) -> Iterator[list[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            quoted = csv.reader(file) if path.suffix == ".csv" and _is_quoted(path) else None
-            for line in quoted or file:
-                cells = line if isinstance(line, list) else separator.split(line.strip())
-                if any(cells):
-                    yield [cell.strip() for cell in cells]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The side file {path} cannot be read ({error}).") from None
+def _librispeech(side: SideFiles, path: Path) -> str:
+    """Lines of `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`; remarks begin with a semicolon."""
+    found = 0
+    for row in read_rows(path, delimiter="|"):
+        if len(row) >= 3 and row[0].isdecimal() and row[1].lower() in GENDERS:
+            side.people["librispeech", row[0]] = (("gender", GENDERS[row[1].lower()]),)
+            found += 1
+    if not found:
+        raise Unreadable("is not LibriSpeech's list of speakers: no line is ID | SEX | ...")
+    return f"{found:,} speakers"
 
 
-def _is_quoted(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b'"' in file.read(4096)
+_READERS: Sequence[tuple[re.Pattern[str], Callable[[SideFiles, Path], str]]] = (
+    (re.compile(r"(full_)?vox(celeb)?[12]_?meta.*", re.IGNORECASE), _voxceleb),
+    (re.compile(r"identity_meta.*", re.IGNORECASE), _voxceleb),
+    (re.compile(r"identity_CelebA.*", re.IGNORECASE), _celeba_people),
+    (re.compile(r"list_attr_celeba.*", re.IGNORECASE), _celeba_looks),
+    (re.compile(r"SPEAKERS\.TXT"), _librispeech),
+)

@@ -4,98 +4,155 @@ from __future__ import annotations
 
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ds2f.corpora import recognise
-from ds2f.corpora.metadata import Metadata, read_metadata
+from ds2f.corpora import folder as plain
+from ds2f.corpora import mavceleb, recognise
+from ds2f.corpora.base import Place, Recognised
+from ds2f.corpora.metadata import SideFiles
 from ds2f.errors import UserError
-from ds2f.io.media import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ds2f.io.images import IMAGE_SUFFIXES
+from ds2f.io.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ds2f.types import CorpusItem
+
+KIND_OF = {
+    **dict.fromkeys(AUDIO_SUFFIXES, "sound"),
+    **dict.fromkeys(IMAGE_SUFFIXES, "still"),
+    **dict.fromkeys(VIDEO_SUFFIXES, "video"),
+}
+EXAMPLES = 3
 
 
 @dataclass
-class Skipped:
-    """How many files of the tree were not of the wanted kind, filled while scanning."""
+class Scan:
+    """One root to be read, and what was found while reading it.
 
-    audio_only: int = 0
-    other: int = 0
-    examples: list[str] = field(default_factory=list)
-
-
-def scan(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
-    """Files of `kind` ("video" or "still") under `root`, in a fixed order.
-
-    Raises UserError if the root is missing, unreadable, or a compressed tar (members cannot be found again).
+    kind: "video", "sound" or "still"; None: videos, and of the corpora that hold voices and faces in one tree all.
+    person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` says.
+    recognised: {(corpus, kind): files}; not_whole: {corpus: names not understood to their end}; left_out: {kind or
+    "other": files}; side: what stands beside the files; warnings: sentences for the user.
     """
-    if root.is_dir():
-        yield from _scan_folder(root, kind, skipped)
-    elif root.suffix == ".tar":
-        yield from _scan_tar(root, kind, skipped)
-    elif root.is_file() and root.suffix.lower() in AUDIO_SUFFIXES:
-        raise UserError(
-            f"{root} is sound without a picture; ingest takes videos. Try: ds2f generate {root} --out faces"
-        )
-    elif root.is_file():
-        raise UserError(f"{root} is a file; give ingest the folder that it lies in (or an uncompressed .tar).")
-    else:
-        raise UserError(f"There is no folder {root}; check the path.")
 
+    root: Path
+    kind: str | None = "video"
+    person: str | None = None
+    recognised: Counter[tuple[str, str]] = field(default_factory=Counter)
+    not_whole: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    side: SideFiles = field(default_factory=SideFiles)
+    warnings: list[str] = field(default_factory=list)
 
-def _scan_folder(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
-    metadata = read_metadata(root)
-    pending = [(str(root), "")]  # strings and not Paths: a million files are walked in seconds
-    entered: set[tuple[int, int]] = set()
-    while pending:
-        folder, inside = pending.pop()
+    def items(self) -> Iterator[CorpusItem]:
+        """Files in a fixed order.
+
+        Raises UserError if the root is missing, unreadable, or a compressed tar (members cannot be found again).
+        """
+        root = self.root
+        if root.is_dir():
+            self.side.look_above(root)
+            yield from self._folder()
+        elif root.suffix == ".tar":
+            self.side.look_above(root)
+            yield from self._tar()
+        elif root.is_file() and root.suffix.lower() in AUDIO_SUFFIXES:
+            raise UserError(
+                f"{root} is sound without a picture; give ingest the folder that it lies in, with --kind voices. To "
+                f"draw faces for it: ds2f generate {root} --out faces"
+            )
+        elif root.is_file():
+            raise UserError(f"{root} is a file; give ingest the folder that it lies in (or an uncompressed .tar).")
+        else:
+            raise UserError(f"There is no folder {root}; check the path.")
+
+    def _folder(self) -> Iterator[CorpusItem]:
+        pending = [(str(self.root), "")]  # strings and not Paths: a million files are walked in seconds
+        entered: set[tuple[int, int]] = set()
+        while pending:
+            folder, inside = pending.pop()
+            try:
+                status = os.stat(folder)
+                if (status.st_dev, status.st_ino) in entered:
+                    continue  # a link back into the tree: each folder is read once
+                entered.add((status.st_dev, status.st_ino))
+                with os.scandir(folder) as listing:
+                    entries = sorted(listing, key=lambda e: e.name)
+            except PermissionError:
+                raise UserError(f"The folder {folder} cannot be read (permission denied).") from None
+            shown = [e for e in entries if not e.name.startswith(".")]
+            pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if e.is_dir())
+            self.side.look_at(folder, [e.name for e in shown])  # before the folders below, whom they may speak of
+            folders = (self.root.name, *inside.split("/")[:-1])
+            for entry in shown:
+                place = _place(folders, entry.name)
+                kind = self._kind(place, inside + entry.name) if entry.is_file() else None
+                if kind:
+                    status = entry.stat()
+                    yield self._item(kind, place, inside + entry.name, status.st_size, status.st_mtime_ns)
+
+    def _tar(self) -> Iterator[CorpusItem]:
+        root = self.root
         try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in entered:
-                continue  # a link back into the tree: each folder is read once
-            entered.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda e: e.name)
-        except PermissionError:
-            raise UserError(f"The folder {folder} cannot be read (permission denied).") from None
-        shown = [e for e in entries if not e.name.startswith(".")]
-        pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if e.is_dir())
-        for entry in shown:
-            if entry.is_file() and _wanted(inside + entry.name, kind, skipped):
-                status = entry.stat()
-                path = inside + entry.name
-                yield _item(root.name, path, kind, metadata, status.st_size, status.st_mtime_ns)
+            mtime_ns = root.stat().st_mtime_ns
+            with tarfile.open(root, "r:") as archive:
+                members = {member.name: member for member in archive if member.isfile()}  # the last of a name counts
+        except FileNotFoundError:
+            raise UserError(f"There is no file {root}; check the path.") from None
+        except (tarfile.ReadError, OSError) as error:
+            raise UserError(f"{root} is not a readable uncompressed tar ({error}).") from None
+        for path, member in members.items():
+            if member.issparse():
+                self._leave_out("other", path)
+                continue
+            place = Place.of(f"{root.stem}/{path.removeprefix('./')}")
+            if kind := self._kind(place, path):
+                yield self._item(kind, place, path, member.size, mtime_ns, member.offset_data)
+
+    def _kind(self, place: Place, path: str) -> str | None:
+        """The kind of a file that is wanted; None for one that is not."""
+        kind = KIND_OF.get(os.path.splitext(place.name)[1].lower())
+        wanted = kind == (self.kind or "video") or (self.kind is None and kind and mavceleb.recognise(place))
+        if wanted and _is_text(path):
+            return kind
+        self._leave_out("other" if wanted or kind is None else kind, path)  # wanted, but in no known encoding
+        return None
+
+    def _leave_out(self, what: str, path: str) -> None:
+        self.left_out[what] += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(path if _is_text(path) else ascii(path))
+
+    def _item(
+        self, kind: str, place: Place, path: str, size: int, mtime_ns: int, offset: int | None = None
+    ) -> CorpusItem:
+        corpus, found = recognise(place, kind)
+        if corpus == "folder" and self.person:
+            found = (plain.by_folder if self.person == "folder" else plain.by_file)(place)
+        found = self.side.complete(corpus, place, found)
+        self.recognised[corpus, kind] += 1
+        if not found.whole:
+            self.not_whole[corpus] += 1
+        return CorpusItem(
+            path, corpus, found.identity, size, mtime_ns, offset, found.labels, kind, self._scope(place, found)
+        )
+
+    def _scope(self, place: Place, found: Recognised) -> str:
+        if found.within is None:
+            return ""
+        return str(self.root.joinpath(*place.folders[1 : found.within]) if found.within else self.root.parent)
 
 
-def _scan_tar(root: Path, kind: str, skipped: Skipped) -> Iterator[CorpusItem]:
-    metadata = read_metadata(root)
-    try:
-        mtime_ns = root.stat().st_mtime_ns
-        with tarfile.open(root, "r:") as archive:
-            for member in archive:
-                if member.isfile() and _wanted(member.name, kind, skipped):
-                    yield _item(root.stem, member.name, kind, metadata, member.size, mtime_ns, member.offset_data)
-    except FileNotFoundError:
-        raise UserError(f"There is no file {root}; check the path.") from None
-    except (tarfile.ReadError, OSError) as error:
-        raise UserError(f"{root} is not a readable uncompressed tar ({error}).") from None
+def scan(root: Path, kind: str | None = "video") -> Iterator[CorpusItem]:
+    """Files of a root, see `Scan.items`."""
+    return Scan(root, kind).items()
 
 
-def _wanted(path: str, kind: str, skipped: Skipped) -> bool:
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix in (VIDEO_SUFFIXES if kind == "video" else IMAGE_SUFFIXES):
-        if _is_text(path):
-            return True
-        skipped.other += 1  # a name in no known encoding can be neither stored nor shown
-        skipped.examples.append(ascii(path))
-        return False
-    if suffix in AUDIO_SUFFIXES:
-        skipped.audio_only += 1
-    else:
-        skipped.other += 1
-    if len(skipped.examples) < 3:
-        skipped.examples.append(path if _is_text(path) else ascii(path))
-    return False
+def _place(folders: tuple[str, ...], name: str) -> Place:
+    dot = name.rfind(".")
+    return Place(folders, name[:dot] if dot > 0 else name, name)
 
 
 def _is_text(path: str) -> bool:
@@ -104,12 +161,3 @@ def _is_text(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _item(
-    root: str, path: str, kind: str, metadata: Metadata, size: int, mtime_ns: int, offset: int | None = None
-) -> CorpusItem:
-    full = PurePosixPath(root, path)
-    corpus, found = recognise(full, kind)
-    found = metadata.complete(corpus, full.name, found)
-    return CorpusItem(path, corpus, found.identity, size, mtime_ns, offset, found.labels)

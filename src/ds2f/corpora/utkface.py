@@ -1,28 +1,32 @@
 """UTKFace (Zhang et al., CVPR 2017): AGE_GENDER_RACE_STAMP.ext states age, gender and ethnicity; people are unknown,
 so every picture is an identity of its own. Source https://susanqq.github.io/UTKFace/; non-commercial research use.
+
+A few names of the published archives lack a field, its number, or the dot before jpg, or end in a blank
+(github.com/aicip/UTKFace, issues 1 and 2). Without a field the others cannot be told apart, so only the age is certain.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
-from ds2f.corpora.base import Corpus, Recognised
+from ds2f.corpora.base import STILL, Corpus, Place, Recognised
 from ds2f.types import ETHNICITIES, GENDERS
 
-_NAME = re.compile(r"^(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<stamp>\d+)$")
+_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<stamp>\d+)", re.ASCII)
+_LACKING = re.compile(r"(?P<age>\d{1,3})(_[0-4]?){1,2}_(?P<stamp>\d{14,17})", re.ASCII)
+_OLDEST = 116  # of the corpus
 
 
-def recognise(path: PurePosixPath) -> Recognised | None:
-    match = _NAME.match(path.name.split(".")[0])
-    if match is None:
+def recognise(place: Place) -> Recognised | None:
+    name = place.name.split(".")[0].strip().removesuffix("jpg")
+    whole = _NAME.fullmatch(name)
+    match = whole or _LACKING.fullmatch(name)
+    if match is None or int(match["age"]) > _OLDEST:
         return None
-    labels = (
-        ("age", match["age"]),
-        ("gender", GENDERS[int(match["gender"])]),
-        ("ethnicity", ETHNICITIES[int(match["race"])]),
-    )
-    return Recognised(match[0], labels)
+    labels = [("age", match["age"])]
+    if whole:
+        labels += [("gender", GENDERS[int(whole["gender"])]), ("ethnicity", ETHNICITIES[int(whole["race"])])]
+    return Recognised(name, tuple(labels), whole is not None)
 
 
-LAYOUT = Corpus("utkface", "non-commercial research use", "https://susanqq.github.io/UTKFace/", recognise)
+LAYOUT = Corpus("utkface", "non-commercial research use", "https://susanqq.github.io/UTKFace/", STILL, recognise)

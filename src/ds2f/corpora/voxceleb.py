@@ -1,31 +1,58 @@
-"""VoxCeleb1 and 2 (Nagrani et al. 2017; Chung et al. 2018): PERSON/YTID/NNNNN.mp4; identity = the person.
+"""VoxCeleb1 and 2 (Nagrani et al. 2017; Chung et al. 2018); identity = the person, by number or, where the corpus goes
+by names, by name.
 
-Source https://www.robots.ox.ac.uk/~vgg/data/voxceleb/; metadata CC BY 4.0, research use of the clips.
+| | path |
+| --- | --- |
+| VoxCeleb1, sound | wav/id10001/YTID/00001.wav |
+| VoxCeleb2, sound and video | dev/aac/id00012/YTID/00001.m4a, dev/mp4/id00012/YTID/00001.mp4 |
+| VoxCeleb1, frames of faces | unzippedFaces/A.J._Buckley/1.6/YTID/0000025.jpg |
+| cut anew from YouTube | id10280#YTID#001093#001192.mp4 (github.com/AliaksandrSiarohin/video-preprocessing) |
+
+Numbers of VoxCeleb1 run from id10001, those of VoxCeleb2 from id00012, so that no two people share one. Names and
+numbers are joined by `corpora.metadata`. Source https://www.robots.ox.ac.uk/~vgg/data/voxceleb/; metadata CC BY 4.0,
+research use of the clips.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
-from ds2f.corpora.base import Corpus, Recognised
+from ds2f.corpora.base import EVERY_KIND, Corpus, Place, Recognised
 
-_YOUTUBE_ID = re.compile(r"^[\w-]{11}$")
-_NUMBER = re.compile(r"^\d{5,7}$")
+_YOUTUBE_ID = re.compile(r"[\w-]{11}", re.ASCII)
+_NUMBER = re.compile(r"\d{1,7}", re.ASCII)
+_CLIP = re.compile(r"\d{5,7}", re.ASCII)
+_SCALE = re.compile(r"\d\.\d")  # how much wider than the face the frames were cut
+_ANEW = re.compile(r"(?P<person>id\d{5})#(?P<video>[\w-]{11})(#\d+)*", re.ASCII)
 
 
-def recognise(path: PurePosixPath) -> Recognised | None:
-    if len(path.parts) < 3:
-        return None
-    person, video, _ = path.parts[-3:]
-    if _NUMBER.match(path.stem) and _YOUTUBE_ID.match(video):
-        return Recognised(person)
-    return None
+def recognise(place: Place) -> Recognised | None:
+    folders, stem = place.folders, place.stem
+    if len(folders) >= 2 and _YOUTUBE_ID.fullmatch(folders[-1]):
+        if len(folders) >= 3 and _SCALE.fullmatch(folders[-2]):
+            return Recognised(folders[-3]) if _NUMBER.fullmatch(stem) else None
+        return Recognised(folders[-2]) if _CLIP.fullmatch(stem) else None
+    anew = _ANEW.fullmatch(stem)
+    return Recognised(anew["person"]) if anew else None
+
+
+def recording(place: Place) -> str | None:
+    if place.folders and _YOUTUBE_ID.fullmatch(place.folders[-1]) and _NUMBER.fullmatch(place.stem):
+        return place.folders[-1]
+    anew = _ANEW.fullmatch(place.stem)
+    return anew["video"] if anew else None
+
+
+def clip(path: str) -> str:
+    """What a clip is called in whatever form it lies there: PERSON/YTID/NNNNN. path: with forward slashes."""
+    return path.rsplit(".", 1)[0].split("/", max(0, path.count("/") - 2))[-1]
 
 
 LAYOUT = Corpus(
     "voxceleb",
     "CC BY 4.0 metadata; research use",
     "https://www.robots.ox.ac.uk/~vgg/data/voxceleb/",
+    EVERY_KIND,
     recognise,
+    recording,
 )

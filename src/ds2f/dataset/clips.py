@@ -6,16 +6,12 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 
-from ds2f.corpora import avspeech, voxceleb
-from ds2f.dataset.queries import Dataset, to_vector
+from ds2f.corpora import video_of
+from ds2f.dataset.queries import PERSON, Dataset, to_vector
 
-_YOUTUBE = re.compile(
-    r"^(?=.*[a-z])(?=.*[A-Z])[\w-]{11}(?=$|[_.-])"
-)  # an id has both cases; a name such as clip_000001 not
 _FULL_NAME = re.compile(r"^[^\W\d_]{2,}(?:[\s_.-]+[^\W\d_]+)+\.?$")  # Grace_Hopper, not id00017
 
 
@@ -32,38 +28,34 @@ class ClipFacts:
 def clip_facts(dataset: Dataset, split: str) -> dict[int, ClipFacts]:
     """{video id: facts} of the recordings of a split."""
     rows = dataset.connection.execute(
-        "SELECT v.id, v.path, i.corpus, (SELECT json_group_object(attribute, value) FROM labels l WHERE"
+        "SELECT v.id, v.path, r.path AS root, i.corpus, (SELECT json_group_object(attribute, value) FROM labels l WHERE"
         " l.video_id = v.id) AS labels, (SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY"
         " probability DESC LIMIT 1) AS language FROM videos v JOIN identities i ON i.id = v.identity_id"
-        " WHERE i.split = ? AND v.kind = 'video'",
+        " JOIN roots r ON r.id = v.root_id WHERE i.split = ? AND v.kind <> 'still'",
         (split,),
     )
     found = {}
     for r in rows:
         labels = json.loads(r["labels"])
         language = labels.get("language", r["language"]) or ""
-        found[int(r["id"])] = ClipFacts(labels, language, recording_of(r["corpus"], r["path"]))
+        found[int(r["id"])] = ClipFacts(labels, language, recording_of(r["corpus"], r["path"], r["root"]))
     return found
 
 
-def recording_of(corpus: str, path: str) -> str:
-    """A name for the video that a file was cut from: its YouTube id where the layout or the file's name holds one."""
-    place = PurePosixPath(path)
-    if corpus == "voxceleb" and voxceleb.recognise(place):
-        return place.parent.name
-    if corpus == "avspeech" and (found := avspeech.recognise(place)):
-        return found.identity
-    youtube = _YOUTUBE.match(place.stem)
-    return youtube[0] if youtube else f"{corpus}/{path}"
+def recording_of(corpus: str, path: str, root: str = "") -> str:
+    """A name for the video or session that a file was cut from, its YouTube id where the layout or the file's name
+    holds one; else the file itself. root: that `path` is relative to."""
+    return video_of(corpus, path) or f"{root or corpus}/{path}"
 
 
 def faces_of_people(dataset: Dataset, split: str, encoder: str) -> dict[str, np.ndarray]:
-    """{corpus/name: (k, d) identity vectors of all their faces, pictures included} of a split's people with
-    recordings."""
+    """{person: (k, d) identity vectors of all their faces, in videos and pictures of all corpora} of a split's people
+    with voices."""
     rows = dataset.connection.execute(
-        "SELECT i.corpus || '/' || i.name AS person, fe.vector FROM identities i JOIN videos v ON v.identity_id = i.id"
-        " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ? WHERE i.split = ? AND EXISTS"
-        " (SELECT 1 FROM videos r WHERE r.identity_id = i.id AND r.kind = 'video') ORDER BY v.path, v.id",
+        f"SELECT p.corpus || '/' || p.name AS person, fe.vector FROM identities i JOIN identities p ON p.id = {PERSON}"
+        " JOIN videos v ON v.identity_id = i.id JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
+        " WHERE i.split = ? AND EXISTS (SELECT 1 FROM identities o JOIN videos r ON r.identity_id = o.id"
+        " AND r.kind <> 'still' WHERE p.id IN (o.id, o.person_id)) ORDER BY v.path, v.id",
         (encoder, split),
     )
     found: dict[str, list[np.ndarray]] = {}
@@ -96,8 +88,9 @@ def face_encoders(dataset: Dataset) -> list[str]:
 def leaks(dataset: Dataset, split: str) -> list[str]:
     """What the measured split shares with train, a sentence for each kind; none if it is train itself.
 
-    People: the same full name in two corpora (numbered people are only comparable within one, where a split never tears
-    them apart). Videos: the same YouTube id. Files: the same size and, to the last bit, the same voice or face vector.
+    People: those whom a table of people joins, and the same full name in two corpora (numbered people are only
+    comparable within one, where a split never tears them apart). Videos: the same YouTube id. Files: the same size and,
+    to the last bit, the same voice or face vector.
     """
     if split == "train":
         return []
@@ -118,18 +111,25 @@ def _people(dataset: Dataset, split: str) -> list[str]:
     for r in dataset.connection.execute("SELECT name, split FROM identities WHERE split IN (?, 'train')", (split,)):
         if _FULL_NAME.match(r["name"]):
             names[r["split"]][re.sub(r"[\s_.-]+", " ", r["name"]).casefold()] = r["name"]
-    return sorted(names[split][key] for key in names[split].keys() & names["train"].keys())
+    joined = dataset.connection.execute(
+        f"SELECT DISTINCT p.corpus || '/' || p.name FROM identities i JOIN identities p ON p.id = {PERSON}"
+        " JOIN identities o ON p.id IN (o.id, o.person_id) WHERE i.split = ? AND o.split = 'train'",
+        (split,),
+    )
+    named = {names[split][key] for key in names[split].keys() & names["train"].keys()}
+    return sorted(named | {row[0] for row in joined})
 
 
 def _videos(dataset: Dataset, split: str) -> list[str]:
     rows = dataset.connection.execute(
         "SELECT i.corpus, v.path, i.split FROM videos v JOIN identities i ON i.id = v.identity_id"
-        " WHERE v.kind = 'video' AND i.split IN (?, 'train')",
+        " WHERE i.split IN (?, 'train')",
         (split,),
     )
     recordings: dict[str, set[str]] = {split: set(), "train": set()}
     for r in rows:
-        recordings[r["split"]].add(recording_of(r["corpus"], r["path"]))
+        if video := video_of(r["corpus"], r["path"]):
+            recordings[r["split"]].add(video)
     return sorted(recordings[split] & recordings["train"])
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ds2f.dataset import outputs
 from ds2f.dataset.forgotten import is_forgotten, remember
 from ds2f.dataset.keys import FileKey
-from ds2f.dataset.queries import Dataset
+from ds2f.dataset.queries import PERSON, Dataset
 from ds2f.dataset.shards import shards_beside
 from ds2f.errors import UserError
 
@@ -26,19 +26,25 @@ UNWIPED = "unwiped"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in the dataset. files: (root, path) of recordings and pictures; inside: (tar, member) of those that lie
-    in a tar."""
+    """Somebody in the dataset. corpus, name: as they were asked for; files: (root, path) of recordings and pictures, in
+    all corpora; inside: (tar, member) of those that lie in a tar; also: (corpus, name) in which others know them."""
 
     corpus: str
     name: str
     files: tuple[tuple[Path, str], ...]
     inside: tuple[tuple[Path, str], ...]
+    also: tuple[tuple[str, str], ...] = ()
 
     @property
-    def traces(self) -> outputs.Traces:
-        """By what they are known in what was written."""
+    def identities(self) -> tuple[tuple[str, str], ...]:
+        """(corpus, name) of all that they are here."""
+        return ((self.corpus, self.name), *self.also)
+
+    @property
+    def traces(self) -> list[outputs.Traces]:
+        """By what they are known in what was written, by each of their names."""
         keys = frozenset(FileKey(str(root), path) for root, path in (*self.files, *self.inside))
-        return outputs.Traces(self.corpus, self.name, keys)
+        return [outputs.Traces(corpus, name, keys) for corpus, name in self.identities]
 
     @property
     def linked(self) -> list[Path]:
@@ -68,7 +74,8 @@ def find(dataset: Dataset, identity: str) -> Person | None:
     """
     sql = dataset.connection
     rows = sql.execute(
-        "SELECT id, corpus, name FROM identities WHERE corpus || '/' || name = ?1 OR name = ?1 ORDER BY corpus",
+        f"SELECT id, corpus, name, {PERSON} AS person FROM identities i WHERE corpus || '/' || name = ?1 OR name = ?1"
+        " ORDER BY corpus",
         (identity,),
     ).fetchall()
     if not rows:
@@ -80,19 +87,22 @@ def find(dataset: Dataset, identity: str) -> Person | None:
             f"Nobody in {dataset.path} is called {identity!r}; {hint}. "
             f'All names: sqlite3 {dataset.path} "SELECT corpus, name FROM identities"'
         )
-    if len(rows) > 1:
+    if len({row["person"] for row in rows}) > 1:
         names = ", ".join(f"{row['corpus']}/{row['name']}" for row in rows)
         raise UserError(f"{identity!r} may be {names}; give one of these.")
+    theirs = f"FROM identities i WHERE {PERSON} = ?"
+    everywhere = [(r[0], r[1]) for r in sql.execute(f"SELECT i.corpus, i.name {theirs}", (rows[0]["person"],))]
     videos = sql.execute(
         "SELECT r.path AS root, v.path, v.tar_offset FROM videos v JOIN roots r ON r.id = v.root_id"
-        " WHERE v.identity_id = ? ORDER BY v.id",
-        (rows[0]["id"],),
+        f" WHERE v.identity_id IN (SELECT i.id {theirs}) ORDER BY v.id",
+        (rows[0]["person"],),
     ).fetchall()
+    asked = (rows[0]["corpus"], rows[0]["name"])
     return Person(
-        rows[0]["corpus"],
-        rows[0]["name"],
+        *asked,
         tuple((Path(v["root"]), v["path"]) for v in videos if v["tar_offset"] is None),
         tuple((Path(v["root"]), v["path"]) for v in videos if v["tar_offset"] is not None),
+        tuple(identity for identity in everywhere if identity != asked),
     )
 
 
@@ -104,9 +114,9 @@ def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = Fal
     """
     traces = person.traces
     folders = {*outputs.remembered(dataset, "faces"), Path(os.path.abspath(faces))}
-    drawn = sum(outputs.take_out_of_faces(folder, traces) for folder in sorted(folders))
-    records = sum(outputs.take_out_of_export(folder, traces) for folder in outputs.remembered(dataset, "export"))
-    reports = sum(outputs.take_out_of_report(folder, traces) for folder in outputs.remembered(dataset, "report"))
+    drawn = sum(outputs.take_out_of_faces(folder, t) for folder in sorted(folders) for t in traces)
+    records = sum(outputs.take_out_of_export(f, t) for f in outputs.remembered(dataset, "export") for t in traces)
+    reports = sum(outputs.take_out_of_report(f, t) for f in outputs.remembered(dataset, "report") for t in traces)
     files, hard_links = (0, {}) if keep_files else _delete_originals(person)
     rows: dict[str, int] = {}
     for path in shards_beside(dataset):
@@ -121,18 +131,31 @@ def _forget_rows(dataset: Dataset, person: Person) -> dict[str, int]:
     """{table: rows removed}. One transaction."""
     sql = dataset.connection
     sql.execute("PRAGMA secure_delete = ON")
-    whose = "SELECT v.id FROM videos v JOIN identities i ON i.id = v.identity_id WHERE i.corpus = ? AND i.name = ?"
-    who = (person.corpus, person.name)
+    rows: dict[str, int] = {}
     with dataset.transaction():
-        rows = {
-            table: sql.execute(f"SELECT count(*) FROM {table} WHERE video_id IN ({whose})", who).fetchone()[0]
-            for table in _tables(sql)
-        }
-        rows["videos"] = sql.execute(f"DELETE FROM videos WHERE id IN ({whose})", who).rowcount
-        sql.execute("DELETE FROM identities WHERE corpus = ? AND name = ?", who)
-        sql.execute("DELETE FROM roots WHERE id NOT IN (SELECT root_id FROM videos)")  # they may bear the name
-        remember(sql, *who)
+        for who in person.identities:
+            _add(rows, _forget_identity(sql, who))
+        # What is left of them in names of folders, and in tables of who is who.
+        named = "EXISTS (SELECT 1 FROM identities WHERE substr(name, 1, length(roots.name) + 1) = roots.name || '/')"
+        sql.execute(f"DELETE FROM roots WHERE id NOT IN (SELECT root_id FROM videos) AND coalesce({named}, 0) = 0")
         sql.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (UNWIPED,))
+    return rows
+
+
+def _forget_identity(sql: sqlite3.Connection, who: tuple[str, str]) -> dict[str, int]:
+    """{table: rows removed} for one (corpus, name), which is remembered, and so are the names that other corpora have
+    for the same person."""
+    whose = "SELECT v.id FROM videos v JOIN identities i ON i.id = v.identity_id WHERE i.corpus = ? AND i.name = ?"
+    rows = {
+        table: sql.execute(f"SELECT count(*) FROM {table} WHERE video_id IN ({whose})", who).fetchone()[0]
+        for table in _tables(sql)
+    }
+    rows["videos"] = sql.execute(f"DELETE FROM videos WHERE id IN ({whose})", who).rowcount
+    sql.execute("DELETE FROM identities WHERE corpus = ? AND name = ?", who)
+    lines = "(source, row) IN (SELECT source, row FROM known_as WHERE corpus = ? AND name = ?)"
+    for alias in [who, *sql.execute(f"SELECT corpus, name FROM known_as WHERE {lines}", who).fetchall()]:
+        remember(sql, *alias)
+    sql.execute(f"DELETE FROM known_as WHERE {lines}", who)
     return rows
 
 

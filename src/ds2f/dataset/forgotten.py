@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
-
-from ds2f.types import CorpusItem
 
 PREFIX = "forgotten/"  # before the hash of corpus/name: ingest leaves them out
 NAME_ALONE = "forgotten-name/"  # before the hash of the name: who asks again by it is told so
@@ -27,11 +24,15 @@ def is_forgotten(sql: sqlite3.Connection, identity: str) -> bool:
     return sql.execute("SELECT 1 FROM meta WHERE key IN (?, ?)", keys).fetchone() is not None
 
 
-def willing(sql: sqlite3.Connection, items: Iterable[CorpusItem]) -> list[CorpusItem]:
-    """The items without those of people who were forgotten."""
-    gone = {row[0] for row in sql.execute("SELECT key FROM meta WHERE key GLOB ?", (PREFIX + "*",))}
-    salt = _salt(sql)
-    return [i for i in items if not gone or PREFIX + _hash(salt, f"{i.corpus}/{i.identity}") not in gone]
+class Forgotten:
+    """Whom ingest leaves out: `(corpus, name) in Forgotten(sql)`."""
+
+    def __init__(self, sql: sqlite3.Connection) -> None:
+        self._salt = _salt(sql)
+        self._keys = {row[0] for row in sql.execute("SELECT key FROM meta WHERE key GLOB ?", (PREFIX + "*",))}
+
+    def __contains__(self, who: tuple[str, str]) -> bool:
+        return bool(self._keys) and PREFIX + _hash(self._salt, "/".join(who)) in self._keys
 
 
 def _hash(salt: str, name: str) -> str:

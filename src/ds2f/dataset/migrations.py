@@ -15,7 +15,7 @@ CREATE TABLE new_videos (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     root_id       INTEGER NOT NULL REFERENCES roots (id) ON DELETE CASCADE,
     path          TEXT NOT NULL,
-    kind          TEXT NOT NULL CHECK (kind IN ('video', 'still')),
+    kind          TEXT NOT NULL CHECK (kind IN ('video', 'sound', 'still')),
     identity_id   INTEGER NOT NULL REFERENCES identities (id),
     size          INTEGER NOT NULL,
     mtime_ns      INTEGER NOT NULL,
@@ -27,13 +27,26 @@ CREATE TABLE new_videos (
     width         INTEGER,
     height        INTEGER,
     fps           REAL,
+    part_start    REAL,
+    part_seconds  REAL,
     UNIQUE (root_id, path)
 );
-INSERT INTO new_videos SELECT * FROM videos;
+INSERT INTO new_videos SELECT *, NULL, NULL FROM videos;
 DROP TABLE videos;
 ALTER TABLE new_videos RENAME TO videos;
 CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);
-CREATE INDEX videos_by_identity ON videos (identity_id);
+CREATE INDEX videos_by_identity ON videos (identity_id, state, kind);
+ALTER TABLE roots ADD COLUMN name TEXT;
+CREATE UNIQUE INDEX roots_by_name ON roots (name);
+ALTER TABLE identities ADD COLUMN person_id INTEGER REFERENCES identities (id) ON DELETE SET NULL;
+CREATE TABLE known_as (
+    corpus TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    source TEXT NOT NULL,
+    row    INTEGER NOT NULL,
+    PRIMARY KEY (corpus, name, source, row)
+) WITHOUT ROWID;
+CREATE INDEX known_as_by_row ON known_as (source, row);
 CREATE TABLE outputs (
     path TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('faces', 'export', 'report'))

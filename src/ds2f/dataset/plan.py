@@ -86,7 +86,7 @@ class Job:
 
     video_id: int
     source: Source
-    kind: str  # video or still
+    kind: str  # video, sound or still
     shown: str
     needs: Needs
     stored: Stored = Stored()
@@ -127,7 +127,8 @@ def waiting(dataset: Dataset, plan: Plan, shard: Shard = Shard()) -> list[int]:
     ids = {
         row[0]
         for row in sql.execute(
-            "SELECT id FROM videos WHERE face_recipe IS NOT ? OR (kind = 'video' AND speech_recipe IS NOT ?)",
+            "SELECT id FROM videos WHERE (kind <> 'sound' AND face_recipe IS NOT ?)"
+            " OR (kind <> 'still' AND speech_recipe IS NOT ?)",
             (plan.face_key, plan.speech_key),
         )
     }
@@ -196,8 +197,8 @@ def _needs(dataset: Dataset, row: Any, plan: Plan, failed: set[str]) -> Needs:
         found = sql.execute(query, video_id).fetchall()
         return {tuple(r) if len(r) > 1 else r[0] for r in found}
 
-    speech = row["kind"] == "video" and row["speech_recipe"] != plan.speech_key
-    face = row["face_recipe"] != plan.face_key
+    speech = row["kind"] != "still" and row["speech_recipe"] != plan.speech_key
+    face = row["kind"] != "sound" and row["face_recipe"] != plan.face_key
     spoken = speech or bool(has("SELECT video_id FROM speech WHERE video_id = ?"))
     faced = face or bool(has("SELECT video_id FROM faces WHERE video_id = ?"))
     voices = set() if speech else has("SELECT seconds, encoder FROM voice_embeddings WHERE video_id = ?")

@@ -9,19 +9,20 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from ds2f.dataset import schema
-from ds2f.dataset.forgotten import willing
 from ds2f.dataset.keys import FileKey, picture_stems
 from ds2f.errors import UserError
 from ds2f.types import VOICE, Attributes, CorpusItem
 
 SPLITS = ("train", "val", "test")
+PERSON = "coalesce(i.person_id, i.id)"
+"""SQL for the identity that stands for a person, where `identities i` is one of theirs."""
 
 
 @dataclass(frozen=True)
@@ -126,59 +127,12 @@ class Dataset:
         those of people who were forgotten are left out.
 
         rule: how identities are split; the first ingest into a database sets it, the same for ever after.
-        Returns (new files, changed files). One transaction.
+        Returns (new files, changed files); see `ingest.enter` for all that happens.
         """
-        sql = self.connection
-        added = changed = 0
-        with self.transaction():
-            rule = self._split_rule(rule)
-            sql.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (str(root),))
-            root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
-            known = {
-                r["path"]: r
-                for r in sql.execute("SELECT id, path, size, mtime_ns FROM videos WHERE root_id = ?", (root_id,))
-            }
-            for item in willing(sql, items):
-                old = known.get(item.path)
-                if old is not None and (old["size"], old["mtime_ns"]) == (item.size, item.mtime_ns):
-                    continue
-                if old is not None:
-                    sql.execute("DELETE FROM videos WHERE id = ?", (old["id"],))
-                    changed += 1
-                else:
-                    added += 1
-                video_id = sql.execute(
-                    "INSERT INTO videos (root_id, path, kind, identity_id, size, mtime_ns, tar_offset)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        root_id,
-                        item.path,
-                        kind,
-                        self._identity(item, rule),
-                        item.size,
-                        item.mtime_ns,
-                        item.offset,
-                    ),
-                ).lastrowid
-                sql.executemany("INSERT INTO labels VALUES (?, ?, ?)", [(video_id, *label) for label in item.labels])
-        return added, changed
+        from ds2f.dataset.ingest import enter
 
-    def _split_rule(self, wanted: SplitRule) -> SplitRule:
-        self.connection.execute("INSERT OR IGNORE INTO meta VALUES ('split', ?)", (json.dumps(asdict(wanted)),))
-        return SplitRule(
-            **json.loads(self.connection.execute("SELECT value FROM meta WHERE key = 'split'").fetchone()[0])
-        )
-
-    def _identity(self, item: CorpusItem, rule: SplitRule) -> int:
-        sql = self.connection
-        sql.execute(
-            "INSERT OR IGNORE INTO identities (corpus, name, split) VALUES (?, ?, ?)",
-            (item.corpus, item.identity, rule.of(item.corpus, item.identity)),
-        )
-        row = sql.execute(
-            "SELECT id FROM identities WHERE corpus = ? AND name = ?", (item.corpus, item.identity)
-        ).fetchone()
-        return int(row[0])
+        entered = enter(self, root, kind, items, rule)
+        return entered.added, entered.changed
 
     # ── what training, generation and evaluation read ─────────────────────────────────────────────────────────
 
@@ -211,8 +165,9 @@ class Dataset:
         `clip_seconds`."""
         voice = self.voice_encoder() if voice is None else voice
         rows = self.connection.execute(
-            "SELECT v.id, r.path AS root, v.path, i.corpus, i.name, i.split, ve.vector AS voice, fe.vector AS face,"
-            " c.webp FROM videos v JOIN identities i ON i.id = v.identity_id JOIN roots r ON r.id = v.root_id"
+            "SELECT v.id, r.path AS root, v.path, i.corpus, p.corpus || '/' || p.name AS person, i.split,"
+            " ve.vector AS voice, fe.vector AS face, c.webp FROM videos v JOIN identities i ON i.id = v.identity_id"
+            f" JOIN identities p ON p.id = {PERSON} JOIN roots r ON r.id = v.root_id"
             " JOIN voice_embeddings ve ON ve.video_id = v.id AND ve.seconds = ? AND ve.encoder = ?"
             " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
             " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'"
@@ -225,7 +180,7 @@ class Dataset:
                 r["id"],
                 r["path"],
                 r["corpus"],
-                f"{r['corpus']}/{r['name']}",
+                r["person"],
                 r["split"],
                 to_vector(r["voice"]),
                 to_vector(r["face"]),
@@ -239,7 +194,7 @@ class Dataset:
     def picture_stems(self) -> dict[FileKey, str]:
         """{recording: path of its generated pictures without number and ending}, of all splits."""
         rows = self.connection.execute(
-            "SELECT r.path, v.path FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.kind = 'video'"
+            "SELECT r.path, v.path FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.kind <> 'still'"
         )
         return picture_stems(FileKey(*row) for row in rows)
 
@@ -252,7 +207,7 @@ class Dataset:
         """All faces with an identity vector, of recordings and stills, in the order of ingest; with what the model
         `attributes` thinks of them, where it was asked."""
         rows = self.connection.execute(
-            "SELECT v.id, fe.vector, c.webp, f.coverage, i.corpus, i.id AS person,"
+            f"SELECT v.id, fe.vector, c.webp, f.coverage, i.corpus, {PERSON} AS person,"
             " (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
             " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
             " AS attributes FROM faces f JOIN videos v ON v.id = f.video_id"
@@ -288,8 +243,8 @@ class Dataset:
     # ── status ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """{kind: {state: files}}, for kinds video and still and states new, done, failed."""
-        result = {kind: dict.fromkeys(("new", "done", "failed"), 0) for kind in ("video", "still")}
+        """{kind: {state: files}}, for kinds video, sound and still and states new, done, failed."""
+        result = {kind: dict.fromkeys(("new", "done", "failed"), 0) for kind in ("video", "sound", "still")}
         for row in self.connection.execute("SELECT kind, state, count(*) FROM videos GROUP BY kind, state"):
             result[row[0]][row[1]] = row[2]
         return result
@@ -305,15 +260,16 @@ class Dataset:
         ]
 
     def splits(self) -> dict[str, tuple[int, int]]:
-        """{split: (identities, usable pairs of voice and face)}."""
-        rows = self.connection.execute(
-            "SELECT i.split, count(*), sum(p.pairs) FROM (SELECT v.identity_id, sum("
-            "EXISTS (SELECT 1 FROM speech s WHERE s.video_id = v.id) AND "
-            "EXISTS (SELECT 1 FROM faces f WHERE f.video_id = v.id)) AS pairs FROM videos v GROUP BY v.identity_id) p"
-            " JOIN identities i ON i.id = p.identity_id GROUP BY i.split"
-        )
-        found = {r[0]: (r[1], r[2]) for r in rows}
-        return {split: found.get(split, (0, 0)) for split in SPLITS}
+        """{split: (people, files with a usable voice and face)}."""
+        people = self.connection.execute(
+            f"SELECT i.split, count(DISTINCT {PERSON}) FROM identities i WHERE EXISTS"
+            " (SELECT 1 FROM videos v WHERE v.identity_id = i.id) GROUP BY i.split"
+        ).fetchall()
+        pairs = self.connection.execute(
+            "SELECT i.split, count(*) FROM faces f JOIN speech s ON s.video_id = f.video_id"
+            " JOIN videos v ON v.id = f.video_id JOIN identities i ON i.id = v.identity_id GROUP BY i.split"
+        ).fetchall()
+        return {split: (dict(people).get(split, 0), dict(pairs).get(split, 0)) for split in SPLITS}
 
     def failure_counts(self) -> Sequence[tuple[str, str, int]]:
         """(stage, reason, files), most frequent first; reasons that differ only in a number count as one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
+from ds2f.dataset.queries import PERSON, Dataset, parse_attributes, to_vector
 from ds2f.types import Attributes
 from ds2f.voice.acoustics import FEATURES
 
@@ -49,10 +49,11 @@ def recordings(
         voices.setdefault(r["id"], {})[r["encoder"], r["seconds"]] = to_vector(r["vector"])
     acoustics = acoustics_of(dataset, split)
     rows = sql.execute(
-        "SELECT v.id, i.corpus || '/' || i.name AS person, e.vector, (SELECT json_group_object(attribute,"
+        "SELECT v.id, p.corpus || '/' || p.name AS person, e.vector, (SELECT json_group_object(attribute,"
         " json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
         f" AS attributes{chosen} face_embeddings e ON e.video_id = v.id AND e.encoder = ?"
-        " WHERE EXISTS (SELECT 1 FROM voice_embeddings o WHERE o.video_id = v.id) ORDER BY v.path, v.id",
+        f" JOIN identities p ON p.id = {PERSON} WHERE EXISTS (SELECT 1 FROM voice_embeddings o WHERE o.video_id = v.id)"
+        " ORDER BY v.path, v.id",
         (attributes, split, split, face),
     )
     return [

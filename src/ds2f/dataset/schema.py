@@ -33,27 +33,39 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 CREATE TABLE roots (
     id   INTEGER PRIMARY KEY,
-    path TEXT NOT NULL UNIQUE                 -- absolute path of a folder or of a .tar
+    path TEXT NOT NULL UNIQUE,                -- absolute path of a folder or of a .tar
+    name TEXT                                 -- the end of it, as much as no other root has; NULL: not needed yet
 );
+CREATE UNIQUE INDEX roots_by_name ON roots (name);
 
 CREATE TABLE identities (
-    id     INTEGER PRIMARY KEY,
-    corpus TEXT NOT NULL,
-    name   TEXT NOT NULL,
-    split  TEXT NOT NULL CHECK (split IN ('train', 'val', 'test')),
+    id        INTEGER PRIMARY KEY,
+    corpus    TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    split     TEXT NOT NULL CHECK (split IN ('train', 'val', 'test')),   -- the same for all identities of a person
+    person_id INTEGER REFERENCES identities (id) ON DELETE SET NULL,     -- whichever stands for the person; NULL: it
     UNIQUE (corpus, name)
 );
+
+CREATE TABLE known_as (                       -- tables of people: all names of one row are one person's
+    corpus TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    source TEXT NOT NULL,                     -- the file
+    row    INTEGER NOT NULL,                  -- in it
+    PRIMARY KEY (corpus, name, source, row)
+) WITHOUT ROWID;
+CREATE INDEX known_as_by_row ON known_as (source, row);
 
 CREATE TABLE recipes (                        -- the settings under which speech or faces were extracted
     key      TEXT PRIMARY KEY,                -- short hash of the settings
     settings TEXT NOT NULL                    -- JSON
 );
 
-CREATE TABLE videos (                         -- one file: a recording, or a still picture
+CREATE TABLE videos (                         -- one file: a video, a sound or a still picture; or a part of a sound
     id            INTEGER PRIMARY KEY AUTOINCREMENT,   -- never given again: a late answer must meet nobody else
     root_id       INTEGER NOT NULL REFERENCES roots (id) ON DELETE CASCADE,
     path          TEXT NOT NULL,              -- relative to the root, forward slashes
-    kind          TEXT NOT NULL CHECK (kind IN ('video', 'still')),
+    kind          TEXT NOT NULL CHECK (kind IN ('video', 'sound', 'still')),
     identity_id   INTEGER NOT NULL REFERENCES identities (id),
     size          INTEGER NOT NULL,           -- bytes
     mtime_ns      INTEGER NOT NULL,
@@ -65,10 +77,12 @@ CREATE TABLE videos (                         -- one file: a recording, or a sti
     width         INTEGER,                    -- pixels
     height        INTEGER,
     fps           REAL,
+    part_start    REAL,                       -- seconds into the sound; NULL: all of it
+    part_seconds  REAL,                       -- then `path` ends in #t=START,END
     UNIQUE (root_id, path)
 );
 CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);
-CREATE INDEX videos_by_identity ON videos (identity_id);
+CREATE INDEX videos_by_identity ON videos (identity_id, state, kind);
 
 CREATE TABLE speech (
     video_id INTEGER PRIMARY KEY REFERENCES videos (id) ON DELETE CASCADE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ds2f.dataset.people import count_people
 from ds2f.dataset.queries import Dataset
 
 
@@ -20,6 +21,7 @@ def status(path: Path) -> dict[str, Any]:
             "splits": {
                 split: {"identities": people, "pairs": pairs} for split, (people, pairs) in dataset.splits().items()
             },
+            "people": count_people(dataset),
             "models": [{"table": table, "model": model, "rows": rows} for table, model, rows in dataset.models()],
             "failures": [
                 {"stage": stage, "reason": reason, "files": count} for stage, reason, count in dataset.failure_counts()

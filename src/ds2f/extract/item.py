@@ -149,9 +149,10 @@ class Extractor:
         needs, settings = file.job.needs, self.settings
         frames = settings.faces.frames if needs.face else 0
         media = decode(file.job.source.path, frames, settings.audio.max_seconds, sound=needs.speech)
-        if needs.face:
+        sound = file.job.kind == "sound"
+        if needs.face or sound:
             file.found.facts = Facts(media.duration, media.width, media.height, media.fps)
-        if not media.has_video:
+        if not media.has_video and not sound:
             raise ItemError("open", "sound without a picture" if media.has_audio else "neither sound nor picture in it")
         if needs.speech:
             self._try(file, "speech", partial(self._read_speech, file, media))
@@ -160,7 +161,7 @@ class Extractor:
 
     def _read_speech(self, file: _File, media: Media) -> None:
         if not media.has_audio:
-            raise ItemError("audio", "a video without sound")
+            raise ItemError("audio", "a file without sound" if file.job.kind == "sound" else "a video without sound")
         speech = self.voices.speech(media.audio)
         file.found.speech = StoredSpeech(encode_flac(speech.audio), speech.start, speech.seconds)
         file.speech = speech

@@ -8,7 +8,7 @@ import pytest
 from ds2f.corpora import recognise
 from ds2f.corpora.download import avspeech
 from ds2f.corpora.download.avspeech import STATE, Got, Segment, download, options, read_list, youtube
-from ds2f.corpora.scan import Skipped, scan
+from ds2f.corpora.scan import scan
 from ds2f.errors import UserError
 
 LIST = "0a1B2c3D4e5,12.5,18.0,0.5,0.5\n-a_B2c3D4e5,0,3.123,0.1,0.9\n1a1B2c3D4e5,5,9,0.5,0.5\n"
@@ -135,7 +135,7 @@ def test_half_a_clip_is_never_seen_and_never_stays(tmp_path: Path, segments: lis
     def killed(segment: Segment, target: Path) -> None:
         for name in (target.name, f"{target.stem}.f137.mp4"):  # as yt-dlp lays it beside
             (target.parent / name).write_bytes(b"half")
-        assert list(scan(tmp_path, "video", Skipped())) == []
+        assert list(scan(tmp_path, "video")) == []
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -137,7 +137,7 @@ def test_bad_files_become_rows_and_the_run_goes_on(tmp_path: Path) -> None:
 
 
 def test_real_clips_go_all_the_way(tmp_path: Path, shared_data: Path) -> None:
-    from ds2f.corpora.scan import Skipped, scan
+    from ds2f.corpora.scan import scan
 
     folder = tmp_path / "avspeech"
     folder.mkdir()
@@ -145,7 +145,7 @@ def test_real_clips_go_all_the_way(tmp_path: Path, shared_data: Path) -> None:
         (folder / source.name).symlink_to(source)
     database = tmp_path / "dataset.db"
     with Dataset(database, create=True) as dataset:
-        assert dataset.add_items(folder, "video", scan(folder, "video", Skipped()), SplitRule()) == (5, 0)
+        assert dataset.add_items(folder, "video", scan(folder, "video"), SplitRule()) == (5, 0)
     summary = extract_missing(database, SETTINGS, Load(2, 2))
     assert summary.done + summary.failed == 5
     assert summary.done >= 2

@@ -81,7 +81,7 @@ def test_actors_that_die_while_they_load_end_the_run_and_blame_no_file(cluster: 
 
 def test_the_same_rows_as_the_local_engine(cluster: Cluster, tmp_path: Path, shared_data: Path) -> None:
     from ds2f.config import Config
-    from ds2f.corpora.scan import Skipped, scan
+    from ds2f.corpora.scan import scan
 
     folder = tmp_path / "avspeech"
     folder.mkdir()
@@ -92,7 +92,7 @@ def test_the_same_rows_as_the_local_engine(cluster: Cluster, tmp_path: Path, sha
     def rows(engine: Engine, name: str) -> list[list[tuple[object, ...]]]:
         path = tmp_path / name
         with Dataset(path, create=True) as dataset:
-            dataset.add_items(folder, "video", scan(folder, "video", Skipped()), SplitRule())
+            dataset.add_items(folder, "video", scan(folder, "video"), SplitRule())
         extract_missing(path, ExtractSettings.of(Config()), Load(2, 2), engine)
         tables = (
             "speech",

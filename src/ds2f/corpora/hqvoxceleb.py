@@ -1,0 +1,27 @@
+"""HQ-VoxCeleb (Bai et al., ACM MM 2022, of SF2F): vox1/masked_faces/Some_Name/1.jpg, the same pictures with their
+background in vox1/origin_faces; identity = the name.
+
+Names of vox1 are those of vox1_meta.csv, of vox2 those of full_vox2_meta.csv, see `corpora.metadata`.
+Source https://github.com/BAI-Yeqi/HQ-VoxCeleb; research use.
+"""
+
+from __future__ import annotations
+
+from ds2f.corpora.base import STILL, Corpus, Place, Recognised
+
+_FORMS = ("masked_faces", "origin_faces")
+
+
+def recognise(place: Place) -> Recognised | None:
+    folders = place.folders
+    if len(folders) >= 2 and folders[-2] in _FORMS and place.stem.isdecimal():
+        return Recognised(folders[-1])
+    return None
+
+
+def recording(place: Place) -> str | None:
+    """One photograph, with and without its background."""
+    return f"{place.folders[-1]}/{place.stem}" if place.folders else None
+
+
+LAYOUT = Corpus("hqvoxceleb", "research use", "https://github.com/BAI-Yeqi/HQ-VoxCeleb", STILL, recognise, recording)

@@ -1,0 +1,27 @@
+"""LibriSpeech (Panayotov et al., ICASSP 2015): train-clean-100/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac, all English.
+
+Source https://www.openslr.org/12/; CC BY 4.0. Gender of the speakers stands in SPEAKERS.TXT, see `corpora.metadata`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ds2f.corpora.base import SOUND, Corpus, Place, Recognised
+
+_NAME = re.compile(r"(?P<speaker>\d+)-(?P<chapter>\d+)-\d{4}", re.ASCII)
+
+
+def recognise(place: Place) -> Recognised | None:
+    match = _NAME.fullmatch(place.stem)
+    if match and place.folders[-2:] == (match["speaker"], match["chapter"]):
+        return Recognised(match["speaker"], (("language", "en"),))
+    return None
+
+
+def recording(place: Place) -> str | None:
+    match = _NAME.fullmatch(place.stem)
+    return f"{match['speaker']}-{match['chapter']}" if match else None
+
+
+LAYOUT = Corpus("librispeech", "CC BY 4.0", "https://www.openslr.org/12/", SOUND, recognise, recording)

@@ -1,0 +1,112 @@
+"""Tables that name people: lines of cells as they come out of spreadsheets, and who is one person in several
+corpora."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ds2f.errors import UserError
+
+Alias = tuple[str, str]
+"""(corpus, name of a person in it)."""
+
+
+class Unreadable(Exception):
+    """Says what a file is not, as the end of a sentence that begins with its path."""
+
+
+@dataclass
+class PeopleTable:
+    """Who is one person in several corpora. source: the file; rows: the names of a person each, two or more corpora or
+    one."""
+
+    source: str
+    rows: list[tuple[Alias, ...]] = field(default_factory=list)
+
+    def add(self, names: Sequence[Alias]) -> None:
+        if names:
+            self.rows.append(tuple(dict.fromkeys(names)))
+
+    def ambiguous(self) -> set[Alias]:
+        """Names of more than one row."""
+        counts = Counter(alias for row in dict.fromkeys(self.rows) for alias in row)
+        return {alias for alias, count in counts.items() if count > 1}
+
+    def drop_ambiguous(self) -> set[Alias]:
+        """Take names of more than one row out of all of them, and return these."""
+        twice = self.ambiguous()
+        rows = (tuple(alias for alias in row if alias not in twice) for row in dict.fromkeys(self.rows))
+        self.rows = [row for row in rows if row]
+        return twice
+
+
+def read_people(path: Path) -> PeopleTable:
+    """A user's own table: a header that names corpora, or ingested folders by their names; one row a person, empty
+    where a corpus does not have them.
+
+    Raises UserError if it cannot be read, names one corpus only, or has a person in two rows.
+    """
+    from ds2f.corpora import BY_NAME
+
+    try:
+        lines = list(read_rows(path))
+    except Unreadable as error:
+        raise UserError(f"The table of people {path} {error}.") from None
+    header = lines[0] if lines else []
+    if len(header) < 2 or not all(header) or len(set(header)) < len(header):
+        raise UserError(
+            f"The first line of {path} must name two or more corpora, such as voxceleb,vggface2, or ingested folders."
+        )
+    table = PeopleTable(str(path.absolute()))
+    where: dict[Alias, int] = {}
+    for number, row in enumerate(lines[1:], 2):
+        if len(row) > len(header):
+            raise UserError(f"Row {number} of {path} has {len(row)} cells, its first line {len(header)}.")
+        names = [
+            (column, cell) if column in BY_NAME and column != "folder" else ("folder", f"{column}/{cell}")
+            for column, cell in zip(header, row, strict=False)
+            if cell
+        ]
+        for alias in names:
+            if where.setdefault(alias, number) != number:
+                raise UserError(
+                    f"{path} has {'/'.join(alias)} in row {where[alias]} and in row {number}; a person has one row."
+                )
+        table.add(names)
+    return table
+
+
+def read_rows(path: Path, delimiter: str | None = None, blanks: bool = False) -> Iterator[list[str]]:
+    """Rows of a table without blanks round their cells, empty ones left out; whatever spreadsheet has saved it.
+
+    delimiter: None for whichever of tab, semicolon and comma the first line has; blanks: without a comma, blanks
+    separate. Raises Unreadable.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot be read ({error.strerror or error})") from None
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unreadable("is not text in UTF-8") from None
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    first = next((line for line in lines if line.strip()), "")
+    if delimiter is None:
+        delimiter = next((mark for mark in "\t;," if mark in first), ",")
+    if blanks and "," not in first:
+        yield from (cells for line in lines if (cells := re.split(r"\s+", line.strip())) != [""])
+        return
+    try:
+        for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=True):
+            row = [cell.strip() for cell in cells]
+            if any(row):
+                yield row
+    except csv.Error as error:
+        raise Unreadable(f"is not a table ({error})") from None

@@ -1,0 +1,275 @@
+"""Files into the dataset: those that are new, changed, or better known than before.
+
+Files are laid in a temporary table as they are found, and then entered by a few statements: millions cost seconds, and
+memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path, PurePath
+
+from ds2f.corpora.metadata import SideFiles
+from ds2f.corpora.tables import PeopleTable
+from ds2f.dataset.forgotten import Forgotten
+from ds2f.dataset.joining import Joined, join, keep_tables
+from ds2f.dataset.queries import PERSON, Dataset, SplitRule
+from ds2f.types import CorpusItem
+
+_SEEN = """
+CREATE TEMP TABLE seen (
+    path TEXT, corpus TEXT, name TEXT, size INTEGER, mtime_ns INTEGER, tar_offset INTEGER, labels TEXT, kind TEXT,
+    part_start REAL, part_seconds REAL
+)
+"""
+_SAME_FILE = "videos v ON v.root_id = :root AND v.path = s.path"
+_SAME_CLIP = "i.corpus = 'voxceleb' AND i.name || '/' || clip(v.path)"
+
+
+@dataclass(frozen=True)
+class Entered:
+    """files: that were found, `forgotten` included; added, changed: of these new, and ingested before with another size
+    or time; renamed: of another person or with other labels than before; doubled: sounds whose video is there, too;
+    forgotten: files of people who were forgotten; joined: people of several corpora."""
+
+    files: int
+    added: int
+    changed: int
+    renamed: int
+    doubled: int
+    forgotten: int
+    joined: Joined
+
+
+def enter(
+    dataset: Dataset,
+    root: Path,
+    kind: str,
+    items: Iterable[CorpusItem],
+    rule: SplitRule,
+    tables: Iterable[PeopleTable] = (),
+    side: SideFiles | None = None,
+) -> Entered:
+    """Enter files under `root`. A changed one (size or time) becomes `new` again and loses its old rows; those of
+    people who were forgotten are left out.
+
+    kind: of items that do not say theirs.
+    rule: how identities are split; the first ingest into a database sets it, the same for ever after.
+    tables: who is one person in several corpora.
+    side: what the scan of `root` read beside its files, complete once `items` is at its end.
+    """
+    sql = dataset.connection
+    scopes = _Scopes(sql)
+    sql.execute("DROP TABLE IF EXISTS temp.seen")
+    sql.execute(_SEEN)
+    sql.execute("BEGIN")
+    forgotten: list[str] = []
+    rows = _rows(sql, items, kind, scopes, forgotten)
+    sql.executemany("INSERT INTO temp.seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    sql.execute("COMMIT")
+    with dataset.transaction():
+        rule = _split_rule(sql, rule)
+        scopes.store()
+        sql.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (str(root),))
+        root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
+        doubled = _drop_doubled(sql)
+        files = sql.execute("SELECT count(*) FROM temp.seen").fetchone()[0]
+        _enter_identities(sql, rule)
+        changed = _drop_changed(sql, root_id)
+        renamed = _rename(sql, root_id)
+        added = _add(sql, root_id) - changed
+        doubled += _drop_sounds_of_videos(sql)
+        beside = [_with_folders(sql, table, scopes.name(str(root))) for table in (side.tables if side else ())]
+        keep_tables(sql, [*tables, *beside])
+        joined = join(sql)
+    sql.execute("DROP TABLE temp.seen")
+    return Entered(files + len(forgotten), added, changed, renamed, doubled, len(forgotten), joined)
+
+
+def people_by_kind(dataset: Dataset) -> dict[str, int]:
+    """{"both": people with files of a voice and files of a face, "voice": of a voice only, "face": of a face only}, as
+    they were ingested, whatever extraction makes of them."""
+    voice, face = "max(v.kind <> 'still')", "max(v.kind <> 'sound')"
+    row = dataset.connection.execute(
+        "SELECT sum(voice AND face), sum(voice AND NOT face), sum(face AND NOT voice) FROM (SELECT max(voice) AS voice,"
+        f" max(face) AS face FROM (SELECT v.identity_id, {voice} AS voice, {face} AS face FROM videos v"
+        f" GROUP BY v.identity_id) k JOIN identities i ON i.id = k.identity_id GROUP BY {PERSON})"
+    ).fetchone()
+    return dict(zip(("both", "voice", "face"), (n or 0 for n in row), strict=True))
+
+
+def _rows(
+    sql: sqlite3.Connection, items: Iterable[CorpusItem], kind: str, scopes: _Scopes, forgotten: list[str]
+) -> Iterator[tuple[object, ...]]:
+    gone = Forgotten(sql)
+    for item in items:
+        name = f"{scopes.name(item.scope)}/{item.identity}" if item.scope else item.identity
+        if (item.corpus, name) in gone:
+            forgotten.append(item.path)
+            continue
+        labels = _labels(item.labels) if item.labels else None
+        facts = (item.size, item.mtime_ns, item.offset, labels, item.kind or kind)
+        yield item.path, item.corpus, name, *facts, *(item.part or (None, None))
+
+
+@cache
+def _labels(labels: tuple[tuple[str, str], ...]) -> str:
+    """As SQLite writes the same, so that what is unchanged can be told."""
+    return json.dumps(dict(sorted(labels)), ensure_ascii=False, separators=(",", ":"))
+
+
+class _Scopes:
+    """Names for the folders within which alone an identity is unique: the end of the path, as much as no other has."""
+
+    def __init__(self, sql: sqlite3.Connection) -> None:
+        self._sql = sql
+        self._names: dict[str, str] = {}
+        for path, name in sql.execute("SELECT path, name FROM roots ORDER BY name IS NULL, id"):
+            self._names[path] = name or self._new(path)
+
+    def name(self, path: str) -> str:
+        if path not in self._names:
+            self._names[path] = self._new(path)
+        return self._names[path]
+
+    def store(self) -> None:
+        self._sql.executemany(
+            "INSERT INTO roots (path, name) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET name = excluded.name",
+            list(self._names.items()),
+        )
+
+    def _new(self, path: str) -> str:
+        parts = [part.strip("/\\") or "root" for part in PurePath(path.removesuffix(".tar")).parts]
+        taken = set(self._names.values())
+        names = ("/".join(parts[-n:]) for n in range(1, len(parts) + 1))
+        return next((name for name in names if name not in taken), path)
+
+
+def _split_rule(sql: sqlite3.Connection, wanted: SplitRule) -> SplitRule:
+    sql.execute("INSERT OR IGNORE INTO meta VALUES ('split', ?)", (json.dumps(asdict(wanted)),))
+    return SplitRule(**json.loads(sql.execute("SELECT value FROM meta WHERE key = 'split'").fetchone()[0]))
+
+
+def _enter_identities(sql: sqlite3.Connection, rule: SplitRule) -> None:
+    new = sql.execute(
+        "SELECT s.corpus, s.name FROM temp.seen s WHERE NOT EXISTS (SELECT 1 FROM identities i"
+        " WHERE i.corpus = s.corpus AND i.name = s.name) GROUP BY s.corpus, s.name ORDER BY min(s.rowid)"
+    ).fetchall()
+    sql.executemany(
+        "INSERT INTO identities (corpus, name, split) VALUES (?, ?, ?)", ((c, n, rule.of(c, n)) for c, n in new)
+    )
+
+
+def _drop_changed(sql: sqlite3.Connection, root: int) -> int:
+    return sql.execute(
+        f"DELETE FROM videos WHERE id IN (SELECT v.id FROM temp.seen s JOIN {_SAME_FILE}"
+        " WHERE (v.size, v.mtime_ns, v.kind) <> (s.size, s.mtime_ns, s.kind) OR v.tar_offset IS NOT s.tar_offset"
+        " OR v.part_start IS NOT s.part_start)",
+        {"root": root},
+    ).rowcount
+
+
+def _rename(sql: sqlite3.Connection, root: int) -> int:
+    """Files that are known to be of somebody else, or of whom more is known, than at the last ingest: side files come
+    later, and are mended."""
+    of_others = (
+        f"SELECT v.id, i.id AS identity FROM temp.seen s JOIN {_SAME_FILE} JOIN identities i ON i.corpus = s.corpus"
+        " AND i.name = s.name WHERE v.identity_id <> i.id"
+    )
+    relabelled = (
+        f"SELECT v.id FROM temp.seen s JOIN {_SAME_FILE} WHERE coalesce(s.labels, '{{}}') <>"
+        " (SELECT json_group_object(attribute, value) FROM labels l WHERE l.video_id = v.id)"
+    )
+    sql.execute("CREATE TEMP TABLE of_others AS " + of_others, {"root": root})
+    sql.execute("CREATE TEMP TABLE relabelled AS " + relabelled, {"root": root})
+    left = [r[0] for r in sql.execute("SELECT DISTINCT identity_id FROM videos WHERE id IN (SELECT id FROM of_others)")]
+    sql.execute("UPDATE videos AS v SET identity_id = o.identity FROM temp.of_others o WHERE o.id = v.id")
+    sql.executemany(
+        "DELETE FROM identities WHERE id = ? AND NOT EXISTS (SELECT 1 FROM videos WHERE identity_id = identities.id)",
+        [(identity,) for identity in left],
+    )
+    sql.execute("DELETE FROM labels WHERE video_id IN (SELECT id FROM temp.relabelled)")
+    _label(sql, root, "v.id IN (SELECT id FROM temp.relabelled)")
+    count = sql.execute("SELECT count(*) FROM (SELECT id FROM temp.of_others UNION SELECT id FROM temp.relabelled)")
+    renamed: int = count.fetchone()[0]
+    sql.execute("DROP TABLE temp.of_others")
+    sql.execute("DROP TABLE temp.relabelled")
+    return renamed
+
+
+def _add(sql: sqlite3.Connection, root: int) -> int:
+    last = sql.execute("SELECT coalesce(max(id), 0) FROM videos").fetchone()[0]
+    added = sql.execute(
+        "INSERT INTO videos (root_id, path, kind, identity_id, size, mtime_ns, tar_offset, part_start, part_seconds)"
+        " SELECT :root, s.path, s.kind, i.id, s.size, s.mtime_ns, s.tar_offset, s.part_start, s.part_seconds"
+        " FROM temp.seen s JOIN identities i ON i.corpus = s.corpus AND i.name = s.name"
+        " WHERE NOT EXISTS (SELECT 1 FROM videos v WHERE v.root_id = :root AND v.path = s.path) ORDER BY s.rowid",
+        {"root": root},
+    ).rowcount
+    _label(sql, root, f"v.id > {last}")
+    return added
+
+
+def _label(sql: sqlite3.Connection, root: int, chosen: str) -> None:
+    sql.execute(
+        f"INSERT INTO labels SELECT v.id, j.key, j.value FROM temp.seen s JOIN {_SAME_FILE} AND {chosen},"
+        " json_each(s.labels) j WHERE s.labels IS NOT NULL",
+        {"root": root},
+    )
+
+
+def _drop_doubled(sql: sqlite3.Connection) -> int:
+    """VoxCeleb2 comes as sound and as video: of a clip whose video is there, and has sound, the other is not
+    entered."""
+    sql.create_function("clip", 1, _clip, deterministic=True)
+    if not _both(sql, "video", "sound"):
+        return 0
+    return sql.execute(
+        "DELETE FROM temp.seen WHERE kind = 'sound' AND corpus = 'voxceleb' AND name || '/' || clip(path) IN"
+        " (SELECT i.name || '/' || clip(v.path) FROM identities i JOIN videos v ON v.identity_id = i.id"
+        " WHERE i.corpus = 'voxceleb' AND v.kind = 'video' AND NOT EXISTS"
+        " (SELECT 1 FROM failures f WHERE f.video_id = v.id AND f.stage IN ('open', 'audio')))"
+    ).rowcount
+
+
+def _drop_sounds_of_videos(sql: sqlite3.Connection) -> int:
+    """The same where the video comes later."""
+    if not _both(sql, "sound", "video"):
+        return 0
+    return sql.execute(
+        "DELETE FROM videos WHERE kind = 'sound' AND id IN (SELECT v.id FROM identities i JOIN videos v ON"
+        " v.identity_id = i.id WHERE i.corpus = 'voxceleb' AND v.kind = 'sound' AND i.name || '/' || clip(v.path) IN"
+        " (SELECT name || '/' || clip(path) FROM temp.seen WHERE kind = 'video' AND corpus = 'voxceleb'))"
+    ).rowcount
+
+
+def _both(sql: sqlite3.Connection, stored: str, seen: str) -> bool:
+    row = sql.execute(
+        "SELECT EXISTS (SELECT 1 FROM temp.seen WHERE kind = ?) AND EXISTS (SELECT 1 FROM identities i"
+        " JOIN videos v ON v.identity_id = i.id WHERE i.corpus = 'voxceleb' AND v.kind = ?)",
+        (seen, stored),
+    ).fetchone()
+    return bool(row[0])
+
+
+def _clip(path: str) -> str:
+    """YTID/NNNNN of PERSON/YTID/NNNNN.m4a."""
+    return "/".join(path.rsplit(".", 1)[0].rsplit("/", 2)[-2:])
+
+
+def _with_folders(sql: sqlite3.Connection, table: PeopleTable, root: str) -> PeopleTable:
+    """A corpus's own table speaks of folders in the ingested root, too, where these are called as it calls people."""
+    start = f"{root}/"
+    query = "SELECT name FROM identities WHERE corpus = 'folder' AND substr(name, 1, ?) = ?"
+    there = {row[0].removeprefix(start) for row in sql.execute(query, (len(start), start))}
+    if not there:
+        return table
+    rows = [
+        (*row, *(("folder", start + name) for corpus, name in row if corpus == "vggface" and name in there))
+        for row in table.rows
+    ]
+    return PeopleTable(table.source, rows)
