@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from ds2f.diffusion.conditions import Condition, Conditions
 from ds2f.diffusion.guidance import Guidance, guided
-from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from helpers import tiny_decoder
 

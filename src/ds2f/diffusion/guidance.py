@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ds2f.diffusion.conditions import Condition, Conditions, Denoiser
 from ds2f.diffusion.flow import Predict
-from ds2f.models.conditioning import Condition, Conditions
-from ds2f.models.decoder import Decoder
 
 UNGUIDED = ("coverage",)  # given on every side: it says what kind of picture is wanted, not of whom
 
@@ -32,7 +31,7 @@ class Guidance:
         return weights.get(name, weights.get(name.partition(":")[0], self.otherwise))
 
 
-def guided(decoder: Decoder, conditions: Conditions, guidance: Guidance) -> Predict:
+def guided(denoiser: Denoiser, conditions: Conditions, guidance: Guidance) -> Predict:
     """A predictor bound to its conditions. Conditions of one weight form a group; the groups c₁, c₂, … enter one after
     the other, the strongest last:
 
@@ -45,16 +44,15 @@ def guided(decoder: Decoder, conditions: Conditions, guidance: Guidance) -> Pred
     names = [name for name in conditions if name not in UNGUIDED]
     levels = sorted({guidance.weight(name) for name in names})
     if levels in ([], [1.0]):
-        return lambda z, t: decoder(z, t, conditions)
+        return lambda z, t: denoiser(z, t, conditions)
     sides = [_only(conditions, [n for n in names if guidance.weight(n) < level], names) for level in levels]
     together = _stack([*sides, conditions])
 
     def predict(z: Tensor, t: Tensor) -> Tensor:
         if not guidance.start <= float(t[0]) <= guidance.end:
-            result: Tensor = decoder(z, t, conditions)
-            return result
+            return denoiser(z, t, conditions)
         count = len(levels) + 1
-        x = decoder(z.repeat(count, 1, 1, 1), t.repeat(count), together).chunk(count)
+        x = denoiser(z.repeat(count, 1, 1, 1), t.repeat(count), together).chunk(count)
         result = x[0]
         for weight, without, with_it in zip(levels, x[:-1], x[1:], strict=True):
             result = result + weight * (with_it - without)

@@ -1,33 +1,14 @@
-"""What a model may be told, any subset of it: each condition is a vector that is given or not, row by row."""
+"""Time and any subset of conditions, to the one vector that modulates a network."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class Condition:
-    """One condition for a batch. value: (n, d) float32, or (n, 3, size, size) for a guide image; given: (n,) bool,
-    False where it is to be ignored."""
-
-    value: Tensor
-    given: Tensor
-
-    @staticmethod
-    def of(value: Tensor) -> Condition:
-        """A condition that is given in every row."""
-        return Condition(value, torch.ones(len(value), dtype=torch.bool, device=value.device))
-
-    def dropped(self) -> Condition:
-        """The same condition, given nowhere: the unconditional side of guidance."""
-        return Condition(self.value, torch.zeros_like(self.given))
-
-
-Conditions = dict[str, Condition]
+from ds2f.diffusion.conditions import Condition as Condition
+from ds2f.diffusion.conditions import Conditions
 
 
 def timestep_embedding(t: Tensor, width: int) -> Tensor:

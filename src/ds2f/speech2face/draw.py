@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ds2f.diffusion.conditions import Condition
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import Guidance, guided
 from ds2f.diffusion.noise import normal_by_seed
 from ds2f.diffusion.samplers import SAMPLERS, Sampler, euler
 from ds2f.errors import UserError
-from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig, one_hot, voice_condition
 from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.settings import SamplingSettings, guidance_of, taught

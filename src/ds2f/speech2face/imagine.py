@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ds2f.diffusion.conditions import Condition
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import steered
 from ds2f.diffusion.noise import normal_by_seed
 from ds2f.diffusion.samplers import heun
-from ds2f.models.conditioning import Condition
 from ds2f.models.prior import Prior
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible

@@ -14,11 +14,11 @@ from PIL import Image
 
 from ds2f._renamed import old_methods
 from ds2f.config import Audio
+from ds2f.diffusion.conditions import Condition
 from ds2f.errors import UserError
 from ds2f.face.encode import FaceEncoder
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, Distributions
-from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior
 from ds2f.models.voices import given
