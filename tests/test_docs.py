@@ -189,6 +189,55 @@ def test_every_key_of_the_docs_is_one() -> None:
         assert key in keys[part], f"migration.md: [{part}] {key}"
 
 
+DEFAULT_OF = re.compile(r"`\[(\w+)\] (\w+)`,\s+(\S+)\s+by\s+default|`\[(\w+)\] (\w+)`\s+\((\S+?)(?: s| px)?\)")
+
+
+def test_a_default_that_the_docs_state_is_the_default() -> None:
+    """Written as `[part] key`, 3 by default, or `[part] key` (3)."""
+    parts = {part.name: config.part_default(part) for part in config.parts()}
+    stated = 0
+    for page in PAGES:
+        for found in DEFAULT_OF.findall(page.read_text()):
+            part, key, said = found[:3] if found[0] else found[3:]
+            if re.fullmatch(r"[\d.,]+", said):
+                value = float(said.rstrip(".,").replace(",", ""))
+                assert value == getattr(parts[part], key), f"{page.name}: [{part}] {key} = {said}"
+                stated += 1
+    assert stated > 5
+
+
+def test_every_benchmark_that_is_named_is_there() -> None:
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
+    for page in [*PAGES, *sources]:
+        for name in re.findall(r"benchmarks/(\w+\.py)", page.read_text()):
+            assert (ROOT / "benchmarks" / name).exists(), f"{page.name}: benchmarks/{name}"
+
+
+def test_every_word_of_the_glossary_is_where_it_says() -> None:
+    """Options, keys and commands are those of the command line and ds2f.toml, all else is a name in the code."""
+    table = (ROOT / "docs" / "concepts.md").read_text().partition("## Words")[2]
+    rows = re.findall(r"^\| ([\w ]+) \| .* \| (`.*`) \|$", table, re.MULTILINE)
+    assert len(rows) > 15
+    keys = {f"[{part.name}] {key.name}" for part in config.parts() for key in fields(part.default_factory())}
+    commands_known = build_parser()._subparsers._group_actions[0].choices
+    options = {option for sub in commands_known.values() for action in sub._actions for option in action.option_strings}
+    code = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    for word, places in rows:
+        for place in re.findall(r"`([^`]+)`", places):
+            if place.startswith("ds2f "):
+                assert build_parser().parse_args(_complete(shlex.split(place)[1:])).command, place
+            elif place.startswith(("--", "[")):
+                assert place in (options if place.startswith("--") else keys), f"{word}: {place}"
+            else:
+                assert re.search(rf"^ *(def|class) {place}\b|^ *\"{place}\":", code, re.MULTILINE), f"{word}: {place}"
+
+
+def _complete(words: list[str]) -> list[str]:
+    """A command with the arguments that it cannot do without."""
+    needed = {"match": ["talk.wav", "face.png"], "verify": ["trials.txt"]}
+    return [*words, *needed.get(words[0], [])]
+
+
 def test_every_extra_of_the_docs_is_one() -> None:
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for page in [*PAGES, *(ROOT / "src").rglob("*.py")]:

@@ -148,14 +148,14 @@ class Train(Part):
     decoder_images: Count = _key(400_000, "faces to see in all")
     decoder_from: str = _key("", "folder of a model whose decoder to start from; empty = from nothing")
     decoder_lr: Positive = _key(1e-3, "peak learning rate of the decoder")
-    decoder_likeness: AtLeast0 = _key(0.5, "weight of looking like the identity told, to dlib; 0 = pixels only")
+    decoder_likeness: AtLeast0 = _key(0.5, "weight of looking like the given identity, to dlib; 0 = pixels only")
     fast_steps: Annotated[int, Meta(ge=1, le=8)] = _key(
         4, "steps that the fast decoder draws in; with more the decoder is as good"
     )
     fast_batch: Count = _key(16, "faces per step of the fast decoder")
     fast_faces: Count = _key(16_000, "faces that the decoder draws for it, in all")
     fast_lr: Positive = _key(3e-4, "peak learning rate of the fast decoder")
-    fast_likeness: AtLeast0 = _key(0.05, "weight of looking like the identity told; 0 = as the decoder draws")
+    fast_likeness: AtLeast0 = _key(0.05, "weight of looking like the given identity; 0 = as the decoder draws")
     voices: Annotated[list[Name], Meta(min_length=1)] = _key(
         [VOICE], "stored speaker encoders that the models hear, and acoustics"
     )

@@ -217,7 +217,7 @@ def test_the_card_says_what_was_measured(folder: Path) -> None:
     text = write_card(folder).read_text()
     assert "Not measured" in text
     assert "16 x 16 pixels" in text
-    assert "told: identity, voice, age, gender, ethnicity, guide" in text.replace("\n", " ")
+    assert "conditioned on: identity, voice, age, gender, ethnicity, guide" in text.replace("\n", " ")
     assert "training rows 12" in text
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     (folder / "MODEL_CARD.md").write_text("# Mine\n\n## Data\n\nMy own voice.\n")
