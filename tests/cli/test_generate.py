@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ds2f.cli import main
+from ds2f.demo.run import samples
+from helpers import grey_ramp, noise, silence, tone, write_audio, write_video
+
+VOICE = samples() / "person-1.mp4"
+
+
+def test_generate_refuses_what_has_no_voice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_audio(tmp_path / "silence.wav", silence(2))
+    write_audio(tmp_path / "noise.wav", noise(2))
+    (tmp_path / "text.wav").write_text("no sound")
+    (tmp_path / "empty.wav").touch()
+    write_video(tmp_path / "mute.mp4", grey_ramp(10))
+    names = ["silence.wav", "noise.wav", "text.wav", "empty.wav", "mute.mp4", "missing.wav"]
+    code = main(["generate", *(str(tmp_path / n) for n in names), "--out", str(tmp_path / "faces")])
+    said = capsys.readouterr().err
+    assert code == 2
+    wanted = ["silence", "no speech", "not a media file", "zero bytes", "without sound", "does not exist"]
+    for name, reason in zip(names, wanted, strict=True):
+        line = next(line for line in said.splitlines() if name in line and "ds2f generate" in line)
+        assert reason in line
+    assert not list((tmp_path / "faces").glob("*.png"))
+
+
+def test_generate_refuses_what_cannot_work(tmp_path: Path, refused: Callable[..., str]) -> None:
+    sound, out = write_audio(tmp_path / "a.wav", tone(2)), tmp_path / "faces"
+    assert "Give either" in refused("generate", "--out", out)
+    missing = tmp_path / "missing.wav"
+    assert "There is no recording" in refused("generate", missing, "--out", out, "--model", tmp_path / "m")
+    assert not out.exists(), "a wrong path leaves no folder behind"
+    assert "faces of 64 and 128 px, not 512" in refused("generate", sound, "--out", out, "--size", "512")
+    assert "temperature" in refused("generate", sound, "--out", out, "--temperature", "-1")
+    assert "no model folder" in refused("generate", sound, "--out", out, "--model", tmp_path / "m")
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    assert "cannot be written" in refused("generate", sound, "--out", blocked / "faces")
+    assert "years from 0 to 100" in refused("generate", VOICE, "--out", out, "--age", "400")
+    assert "The guide" in refused("generate", VOICE, "--out", out, "--guide", tmp_path / "none.png")
+    assert "are for recordings" in refused("generate", "--database", "d.db", "--out", out, "--age", "30")
+
+
+def test_a_voice_gives_faces_and_the_same_seed_the_same_face(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for out in ("one", "two"):
+        settings = ["--count", "2", "--seed", "7", "--steps", "4", "--size", "64"]
+        assert main(["generate", str(VOICE), "--out", str(tmp_path / out), *settings]) == 0
+        said = capsys.readouterr()
+        assert said.out.split() == [str(tmp_path / out / f"person-1-{i}.png") for i in (0, 1)]
+        assert "These faces are imagined" in said.err
+    one, other = (
+        [np.array(Image.open(tmp_path / out / f"person-1-{i}.png")) for i in (0, 1)] for out in ("one", "two")
+    )
+    assert np.array_equal(one, other)
+    assert not np.array_equal(*one)
+    with Image.open(tmp_path / "one" / "person-1-0.png") as image:
+        assert image.info["Title"] == "Generated face"
+    record = json.loads((tmp_path / "one" / "generation.json").read_text())
+    assert [face["seed"] for face in record["faces"]] == [7, 8]
+    assert record["settings"]["steps"] == 4
+    assert (tmp_path / "one" / record["identity_vectors"]).exists()
+
+
+def test_wishes(tmp_path: Path) -> None:
+    wish = ["--age", "60", "--gender", "female", "--count", "1", "--steps", "2", "--size", "64"]
+    assert main(["generate", str(VOICE), "--out", str(tmp_path), *wish]) == 0
+    with Image.open(tmp_path / "person-1-0.png") as picture:
+        said = json.loads(picture.info["ds2f"])
+    assert (said["age"], said["gender"]) == (60.0, "female")
+    assert json.loads((tmp_path / "generation.json").read_text())["settings"]["gender"] == "female"

@@ -1,0 +1,62 @@
+"""The table of commands, and what is said of mistakes in any of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from ds2f.cli.parser import COMMANDS
+
+HEAVY = ("torch", "cv2", "numpy", "av", "PIL", "rich", "librosa", "sklearn", "matplotlib", "huggingface_hub")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_file(name: str) -> None:
+    command = import_module(f"ds2f.cli.{name}")
+    assert callable(command.add_arguments)
+    assert callable(command.run)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from ds2f.cli import main
+try:
+    main({arguments})
+except SystemExit:
+    sys.exit([name for name in {HEAVY} if name in sys.modules] or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_imports_no_other() -> None:
+    code = "import sys; from ds2f.cli.parser import build_parser; build_parser(['push'])\n"
+    code += "print([name for name in sys.modules if name.startswith('ds2f.cli.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(eval(done.stdout)) == {"ds2f.cli.parser", "ds2f.cli.arguments", "ds2f.cli.push"}
+
+
+def test_bad_configuration(tmp_path: Path, refused: Callable[..., str]) -> None:
+    path = tmp_path / "ds2f.toml"
+    path.write_text("[generate]\nstepz = 3\n")
+    assert "unknown key 'stepz'" in refused("status", "--config", path)
+    path.write_text("[generate\n")
+    assert "not valid TOML" in refused("status", "--config", path)
+
+
+@pytest.mark.parametrize("command", [["extract"], ["train", "prior"], ["evaluate", "--images", ".", "--out", "report"]])
+def test_a_missing_database_is_said_before_torch_is_loaded(command: list[str], tmp_path: Path) -> None:
+    code = f"""import sys
+from ds2f.cli import main
+assert main({command!r} + ["--database", "none.db"]) == 2
+sys.exit("torch" in sys.modules)"""
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "There is no database at none.db" in " ".join(said.stderr.split())
