@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ds2f.corpora import video_of
-from ds2f.dataset.queries import PERSON, Dataset, to_vector
+from ds2f.dataset.queries import Dataset, to_vector
+from ds2f.dataset.schema import PERSON
 
 _FULL_NAME = re.compile(r"^[^\W\d_]{2,}(?:[\s_.-]+[^\W\d_]+)+\.?$")  # Grace_Hopper, not id00017
 

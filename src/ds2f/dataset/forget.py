@@ -16,7 +16,8 @@ from pathlib import Path
 from ds2f.dataset import outputs
 from ds2f.dataset.forgotten import is_forgotten, remember
 from ds2f.dataset.keys import FileKey
-from ds2f.dataset.queries import PERSON, Dataset
+from ds2f.dataset.queries import Dataset
+from ds2f.dataset.schema import PERSON
 from ds2f.dataset.shards import shards_beside
 from ds2f.errors import UserError
 

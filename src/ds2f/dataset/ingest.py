@@ -12,13 +12,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from ds2f.corpora.metadata import SideFiles
 from ds2f.corpora.tables import PeopleTable
 from ds2f.dataset.forgotten import Forgotten
 from ds2f.dataset.joining import Joined, join, keep_tables
-from ds2f.dataset.queries import PERSON, Dataset, SplitRule
+from ds2f.dataset.schema import PERSON
+from ds2f.dataset.splits import SplitRule
 from ds2f.types import CorpusItem
+
+if TYPE_CHECKING:
+    from ds2f.dataset.queries import Dataset  # which enters files by this file
 
 _SEEN = """
 CREATE TEMP TABLE seen (

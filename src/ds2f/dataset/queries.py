@@ -17,12 +17,9 @@ import numpy as np
 
 from ds2f.dataset import schema
 from ds2f.dataset.keys import FileKey, picture_stems
+from ds2f.dataset.splits import SPLITS, SplitRule
 from ds2f.errors import UserError
 from ds2f.types import VOICE, Attributes, CorpusItem
-
-SPLITS = ("train", "val", "test")
-PERSON = "coalesce(i.person_id, i.id)"
-"""SQL for the identity that stands for a person, where `identities i` is one of theirs."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +51,6 @@ class FaceRow:
     corpus: str
     person: int
     attributes: Attributes | None = None
-
-
-@dataclass(frozen=True)
-class SplitRule:
-    """Who goes where: a fixed function of seed and name, so that a corpus that grows never moves anybody.
-
-    val, test: shares of the identities, in [0, 1]; the rest is train.
-    """
-
-    seed: int = 0
-    val: float = 0.1
-    test: float = 0.1
-
-    def of(self, corpus: str, name: str) -> str:
-        """train, val or test for an identity."""
-        digest = hashlib.sha256(f"{self.seed}:{corpus}:{name}".encode()).digest()
-        share = int.from_bytes(digest[:8], "big") / 2**64  # uniform in [0, 1)
-        return "test" if share >= 1 - self.test else "val" if share >= 1 - self.test - self.val else "train"
 
 
 class Dataset:
@@ -167,7 +146,7 @@ class Dataset:
         rows = self.connection.execute(
             "SELECT v.id, r.path AS root, v.path, i.corpus, p.corpus || '/' || p.name AS person, i.split,"
             " ve.vector AS voice, fe.vector AS face, c.webp FROM videos v JOIN identities i ON i.id = v.identity_id"
-            f" JOIN identities p ON p.id = {PERSON} JOIN roots r ON r.id = v.root_id"
+            f" JOIN identities p ON p.id = {schema.PERSON} JOIN roots r ON r.id = v.root_id"
             " JOIN voice_embeddings ve ON ve.video_id = v.id AND ve.seconds = ? AND ve.encoder = ?"
             " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
             " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'"
@@ -207,7 +186,7 @@ class Dataset:
         """All faces with an identity vector, of recordings and stills, in the order of ingest; with what the model
         `attributes` thinks of them, where it was asked."""
         rows = self.connection.execute(
-            f"SELECT v.id, fe.vector, c.webp, f.coverage, i.corpus, {PERSON} AS person,"
+            f"SELECT v.id, fe.vector, c.webp, f.coverage, i.corpus, {schema.PERSON} AS person,"
             " (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
             " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
             " AS attributes FROM faces f JOIN videos v ON v.id = f.video_id"
@@ -262,7 +241,7 @@ class Dataset:
     def splits(self) -> dict[str, tuple[int, int]]:
         """{split: (people, files with a usable voice and face)}."""
         people = self.connection.execute(
-            f"SELECT i.split, count(DISTINCT {PERSON}) FROM identities i WHERE EXISTS"
+            f"SELECT i.split, count(DISTINCT {schema.PERSON}) FROM identities i WHERE EXISTS"
             " (SELECT 1 FROM videos v WHERE v.identity_id = i.id) GROUP BY i.split"
         ).fetchall()
         pairs = self.connection.execute(

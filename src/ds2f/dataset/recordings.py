@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ds2f.dataset.queries import PERSON, Dataset, parse_attributes, to_vector
+from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
+from ds2f.dataset.schema import PERSON
 from ds2f.types import Attributes
 from ds2f.voice.acoustics import FEATURES
 

@@ -22,6 +22,9 @@ from ds2f.dataset.migrations import MIGRATIONS, migrate
 from ds2f.errors import UserError
 from ds2f.voice.acoustics import FEATURES
 
+PERSON = "coalesce(i.person_id, i.id)"
+"""SQL for the identity that stands for a person, where `identities i` is one of theirs."""
+
 APPLICATION_ID = 0x64733266  # "ds2f", in the header of every SQLite file that is ours
 BUSY_SECONDS = 30.0  # that a process waits for another to write
 SCHEMA_VERSION = 3

@@ -1,0 +1,26 @@
+"""Who is in which split."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """Who goes where: a fixed function of seed and name, so that a corpus that grows never moves anybody.
+
+    val, test: shares of the identities, in [0, 1]; the rest is train.
+    """
+
+    seed: int = 0
+    val: float = 0.1
+    test: float = 0.1
+
+    def of(self, corpus: str, name: str) -> str:
+        """train, val or test for an identity."""
+        digest = hashlib.sha256(f"{self.seed}:{corpus}:{name}".encode()).digest()
+        share = int.from_bytes(digest[:8], "big") / 2**64  # uniform in [0, 1)
+        return "test" if share >= 1 - self.test else "val" if share >= 1 - self.test - self.val else "train"
