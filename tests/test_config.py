@@ -73,7 +73,7 @@ def test_without_a_file_all_is_default(tmp_path: Path, monkeypatch: pytest.Monke
         ('[audio]\nmin_speech = "six"\n', 'min_speech must be float, not "six"'),
         (
             "[audio]\nclip_seconds = 6\n",
-            r"clip_seconds must be a list of numbers \(one or more, each more than 0\), not 6",
+            r"clip_seconds must be a list of numbers \(one or more, each at least 0.1\), not 6",
         ),
         ("[audio]\nclip_seconds = []\n", "clip_seconds must be a list of numbers"),
         ('[audio]\nclip_seconds = ["six"]\n', "clip_seconds must be a list of numbers"),
@@ -90,7 +90,7 @@ def test_mistakes_are_named(tmp_path: Path, text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[audio]\nclip_seconds = [0]\n", r"\[audio\] clip_seconds must be .*each more than 0.*, not \[0\]"),
+        ("[audio]\nclip_seconds = [0]\n", r"\[audio\] clip_seconds must be .*each at least 0.1.*, not \[0\]"),
         ("[audio]\nclip_seconds = []\n", r"\[audio\] clip_seconds must be .*one or more.*, not \[\]"),
         ("[audio]\nclip_seconds = [6, 6.0]\n", r"\[audio\] clip_seconds names 6.0 twice"),
         ("[audio]\nclip_seconds = [6, nan]\n", r"\[audio\] clip_seconds = \[6, nan\] must be numbers"),
@@ -133,7 +133,7 @@ def test_what_cannot_be_is_refused_by_name(tmp_path: Path, text: str, words: str
 @pytest.mark.parametrize(
     ("kind", "given", "words"),
     [
-        (Audio, {"clip_seconds": [0]}, "each more than 0"),
+        (Audio, {"clip_seconds": [0]}, "each at least 0.1"),
         (Audio, {"encoders": "campplus"}, "encoders must be a list of names"),
         (Split, {"val": 1, "test": 0.5}, "at most 1 together"),
         (Train, {"decoder_lr": float("nan")}, "must be a number"),

@@ -73,7 +73,7 @@ class Paths(Part):
 class Audio(Part):
     """Voices."""
 
-    clip_seconds: Annotated[list[Positive], Meta(min_length=1)] = _key(
+    clip_seconds: Annotated[list[Annotated[float, Meta(ge=0.1)]], Meta(min_length=1)] = _key(
         [6.0], "lengths of voice clips in seconds; shorter speech is looped"
     )
     encoders: list[Name] = _key([VOICE], "speaker encoders; docs/data.md names the others")

@@ -47,7 +47,13 @@ def extract_missing(
 ) -> ExtractSummary:
     """Extract whatever files lack. Interrupted, the next call goes on with what is left.
 
+    database: an existing dataset.
+    settings: what every file shall have.
+    load: workers, files that each takes at once, seconds a file may take.
+    engine: `local_processes`, or what `engines.pick` gives.
+    retry_failed: failed files once more, as far as what failed is still planned.
     progress: called with (files finished, in all, how many failed), first before any is.
+    Raises UserError if a model cannot be loaded or a worker dies while it loads: the files then wait as before.
     """
     plan = plan_of(settings)
     done = failed = 0

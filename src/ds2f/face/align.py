@@ -69,12 +69,20 @@ def coverage(image: np.ndarray, landmarks: np.ndarray) -> float:
 
 
 def box_crop(
-    image: np.ndarray, box: tuple[int, int, int, int], margin_height: float, margin_width: float, size: int
+    image: np.ndarray,
+    box: tuple[int, int, int, int],
+    margin_height: float,
+    margin_width: float,
+    size: int,
 ) -> np.ndarray:
-    """The detector's box with margins, squeezed to a square: (size, size, 3) uint8, border repeated outside.
+    """The detector's box with margins, squeezed to a square: (size, size, 3) uint8 RGB, border repeated outside.
 
-    margin_height, margin_width: added to the box in all, as shares of its sides, half on either side; the research
-    original used 0.4 and 0.5.
+    image: (height, width, 3) uint8 RGB.
+    box: (x, y, width, height) in pixels, see `DetectedFace`.
+    margin_height: added to the box in all, as a share of its height, half on either side; the research original
+        used 0.4.
+    margin_width: likewise of its width; 0.5.
+    size: pixels of the square.
     """
     height, width = image.shape[:2]
     x, y, w, h = box

@@ -35,6 +35,8 @@ def network_file() -> str:
 
 
 class DlibResNet:
+    """See FaceEmbedder."""
+
     name = "dlib"
     licence = "CC0 weights, Boost code"
     dim = 128

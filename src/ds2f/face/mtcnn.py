@@ -12,6 +12,8 @@ from ds2f.types import DetectedFace
 
 
 class MTCNN:
+    """See FaceDetector."""
+
     name = "mtcnn"
     licence = "MIT"
 

@@ -51,6 +51,8 @@ FAIRFACE_AGES = (1.0, 6.0, 14.5, 24.5, 34.5, 44.5, 54.5, 64.5, 75.0)
 
 
 class UnifaceDetector:
+    """See FaceDetector."""
+
     def __init__(self, model: str, min_score: float = 0.5) -> None:
         """model: a key of DETECTORS; min_score: in [0, 1], on the model's own scale, lower than MTCNN's."""
         self.name, self.licence = f"uniface:{model}", DETECTORS[model].licence

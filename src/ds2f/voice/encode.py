@@ -134,6 +134,7 @@ class VoiceEncoder:
 
     @cached_property
     def activity(self) -> VoiceActivity:
+        """The voice detector, loaded when it is first asked for."""
         return VoiceActivity()
 
     def encoder(self, name: str) -> SpeakerEncoder:

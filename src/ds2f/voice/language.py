@@ -56,6 +56,8 @@ def _split(spec: str) -> tuple[str, str]:
 
 
 class SpeechBrainLanguage:
+    """See LanguageModel."""
+
     licence = "Apache-2.0"
 
     def __init__(self, source: str, device: str = "cpu") -> None:
@@ -73,6 +75,8 @@ class SpeechBrainLanguage:
 
 
 class WhisperLanguage:
+    """See LanguageModel."""
+
     licence = "MIT"
 
     def __init__(self, source: str, device: str = "cpu") -> None:

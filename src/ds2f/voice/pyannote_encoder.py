@@ -18,6 +18,8 @@ from ds2f.voice.base import unit_rows
 
 
 class PyannoteEncoder:
+    """See SpeakerEncoder."""
+
     licence = "MIT code; weights CC BY 4.0"
 
     def __init__(self, source: str, name: str, device: str = "cpu") -> None:

@@ -11,6 +11,8 @@ import numpy as np
 
 
 class Resemblyzer:
+    """See SpeakerEncoder."""
+
     name = "resemblyzer"
     licence = "Apache-2.0"
     dim = 256

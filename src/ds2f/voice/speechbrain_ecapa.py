@@ -27,6 +27,8 @@ def load_classifier(source: str, device: str, wanted_by: str) -> Any:
 
 
 class SpeechBrainEncoder:
+    """See SpeakerEncoder."""
+
     licence = "Apache-2.0"
 
     def __init__(self, source: str, name: str, device: str = "cpu") -> None:

@@ -17,6 +17,8 @@ from ds2f.voice.base import unit_rows
 
 
 class TitaNet:
+    """See SpeakerEncoder."""
+
     licence = "Apache-2.0 code; weights CC BY 4.0"
 
     def __init__(self, source: str, name: str, device: str = "cpu") -> None:

@@ -17,6 +17,8 @@ from ds2f.voice.fbank import MEL_BINS, fbank
 
 
 class WeSpeaker:
+    """See SpeakerEncoder."""
+
     licence = "Apache-2.0 code; weights as their file says, CC BY 4.0 for VoxCeleb's"
 
     def __init__(self, path: str, name: str, device: str = "cpu") -> None:

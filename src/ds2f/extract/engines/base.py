@@ -25,6 +25,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
+        """Whether something that was asked for is missing."""
         return bool(self.result.failures)
 
 
