@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import av.format
+
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".vob", ".3gp", ".3g2"}
     | {".flv", ".f4v", ".wmv", ".asf", ".ogv", ".mxf", ".dv", ".rm"}
@@ -18,8 +20,8 @@ CONTAINERS = ",".join(
         "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,dv,rm,mxf,gxf,wtv,nut,nsv,ivf",
         "h264,hevc,m4v,mjpeg,h261,h263,vc1,obu",
         # Sound: of everyday life, of speech corpora, telephones and dictation, of broadcasting.
-        "wav,w64,flac,mp3,ogg,aac,ac3,eac3,aiff,caf,au,wv,tta,ape,tak,shn,mpc,mpc8,xwma,oma,dts,loas,iff",
-        "nistsphere,voc,ircam,sox,paf,pvf,avr,amr,amrnb,amrwb,gsm,ilbc,qcp,dss,g722,codec2,siff,sds",
+        "wav,w64,flac,mp3,ogg,aac,ac3,eac3,aiff,caf,au,wv,tta,ape,tak,shn,mpc,mpc8,xwma,oma,dts,loas,iff,dsf,mlp,truehd",
+        "nistsphere,voc,ircam,sox,paf,epaf,pvf,avr,hcom,wve,amr,amrnb,amrwb,gsm,ilbc,qcp,dss,g722,g723_1,codec2,siff,sds",
     )
 )
 """FFmpeg's demuxers that a file may be given to. Playlists (concat, HLS, DASH, IMF, SDP) are not here: such a file
@@ -50,16 +52,20 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # (bytes from the start, wh
 )
 
 
-def name_of(head: bytes) -> str | None:
-    """What a file that is not read is, by its first kilobyte; None: nobody knows."""
+def name_of(head: bytes, error: Exception | None = None) -> str | None:
+    """What a file that is not read is, by its first kilobyte, or by what FFmpeg took it for when it refused; None: that
+    nobody knows."""
     if head.startswith(b"NIST_1A"):
         coding = next((line.split()[-1].decode("latin1") for line in head.splitlines() if b"sample_coding" in line), "")
-        shorten = "shorten" in coding
-        mend = ": unpack it with sph2pipe or w_decode" if shorten else ""
+        mend = ": unpack it with sph2pipe or w_decode" if "embedded" in coding else ""
         return f"NIST SPHERE, coded as {coding or 'nothing that is said'}{mend}"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "a web page: the download went wrong"
     if text.startswith(b"<?xml"):
         return "XML (a playlist, a manifest or a page), and no recording"
-    return next((name for at, start, name in _SIGNATURES if head[at:].startswith(start)), None)
+    known = next((name for at, start, name in _SIGNATURES if head[at:].startswith(start)), None)
+    _, format, message = getattr(error, "log", None) or (0, "", "")
+    if known or "not on whitelist" not in message:
+        return known
+    return "text" if format == "tty" else av.format.ContainerFormat(format, "r").long_name

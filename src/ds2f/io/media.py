@@ -25,7 +25,7 @@ from ds2f.io.formats import AUDIO_SUFFIXES, CONTAINERS, VIDEO_SUFFIXES, name_of
 from ds2f.io.frames import Picker
 from ds2f.io.images import IMAGE_SUFFIXES, MAX_PIXELS, decode_image, encode_webp, read_image
 from ds2f.io.parts import Stored, reading
-from ds2f.io.reading import Pass, measured_length, read, seek_frames, stated_length
+from ds2f.io.reading import Pass, doubtful, measured_length, read, seek_frames, stated_length
 from ds2f.io.sound import Track, decode_flac, encode_flac, is_silent, resample, scaled
 from ds2f.io.streams import Choice, Taken, take
 from ds2f.types import SAMPLE_RATE, Media, Source
@@ -130,11 +130,13 @@ def _decode(wanted: _Wanted, length: float | None = None) -> Media:
     again = length is not None
     with _open(wanted.source) as container:
         taken = take(container, wanted.choice)
+        if taken.sound is None and taken.picture is None and len(container.streams) and not taken.troubles:
+            raise ValueError("nothing in it is in a codec that is read")
         sound = taken.sound if wanted.sound else None
         view = taken.picture if wanted.frames else None
         length = length or stated_length(container)
-        if length is None and view is not None and isinstance(wanted.frames, int):
-            return _decode(wanted, measured_length(container) or wanted.seconds)  # as browsers record
+        if view is not None and isinstance(wanted.frames, int) and not again and doubtful(container, length):
+            return _decode(wanted, measured_length(container) or wanted.seconds)
         media = _media_of(container, taken, length or 0.0)
         sought = view is not None and wanted.sought(length)
         times = wanted.times(length or wanted.seconds) if view is not None else []
@@ -187,15 +189,13 @@ def _filled(media: Media, track: Track, picker: Picker, found: Pass) -> Media:
     except ItemError as error:
         found.trouble = error
         frames = tuple(picker.kept)
-    if found.trouble is not None and not audio.size and found.sounds:
-        troubles["audio"] = "none of its sound can be decoded"
     if isinstance(found.trouble, ItemError):
         troubles.setdefault(found.trouble.stage, found.trouble.reason)
+    if found.trouble is not None and not audio.size and found.sounds:
+        troubles.setdefault("audio", "none of its sound can be decoded")
     end = max(found.sound_end, found.picture_end)
     whole = found.whole and (found.pictures > 0 or not media.has_video)
-    duration = max(media.duration, audio.size / SAMPLE_RATE)
-    if media.duration == 0.0 or (whole and abs(end - media.duration) > OFF):
-        duration = end
+    wrong = media.duration == 0.0 or end > media.duration + OFF or (whole and end < media.duration - OFF)
     fps = media.fps
     if found.whole and found.pictures > 1 and not 0 < fps <= MOST_FPS:
         fps = found.pictures / found.picture_end
@@ -204,7 +204,7 @@ def _filled(media: Media, track: Track, picker: Picker, found: Pass) -> Media:
         media,
         audio=audio,
         frames=frames,
-        duration=duration,
+        duration=end if wrong else media.duration,
         width=width,
         height=height,
         fps=fps,
@@ -265,16 +265,15 @@ def _decode_chain(wanted: _Wanted, parts: Sequence[Stored]) -> Media:
         start = max(0.0, wanted.start - at)
         seconds = wanted.start + wanted.seconds - at - start
         frames = wanted.frames if media is None or not media.has_video else 0
-        ask = replace(
-            wanted, source=part, frames=frames, start=start, seconds=seconds, sound=wanted.sound and seconds > 0
-        )
+        sound = wanted.sound and seconds > 0
         try:
-            found = _decode(ask)
+            found = _decode(replace(wanted, source=part, frames=frames, start=start, seconds=seconds, sound=sound))
         except (av.error.FFmpegError, ItemError):
             if media is None:
                 raise
             break  # what comes before the damage is kept
-        at += found.duration
+        to_the_end = 0 < found.audio.size < round(seconds * SAMPLE_RATE)
+        at += start + found.audio.size / SAMPLE_RATE if to_the_end else found.duration
         pieces.append(found.audio)
         media = found if media is None or (found.has_video and not media.has_video) else media
     assert media is not None
@@ -292,7 +291,7 @@ def sound_of(media: Media) -> np.ndarray:
 
 def _refusal(source: Stored, error: Exception) -> str:
     with reading(source) as file:
-        name = name_of(file.read(1024))
+        name = name_of(file.read(1024), error)
     return f"not a media file that ds2f reads: {name}" if name else f"not a media file, or damaged ({_reason(error)})"
 
 

@@ -22,6 +22,28 @@ RUN_UP = 1.0  # seconds decoded before a place that was sought: decoders need it
 RUN_ON = 600  # frames decoded after a key frame at most, to get nearer to a time that need not be met exactly
 JUMP = (-0.1, 10.0)  # seconds between packets: beyond these the clock of a broadcast was set anew, to FFmpeg too
 TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: formats in which stamps may jump
+STAMPED = frozenset(
+    [
+        "mov",
+        "matroska",
+        "webm",
+        "avi",
+        "mpeg",
+        "mpegts",
+        "asf",
+        "flv",
+        "nut",
+        "ogg",
+        "rm",
+        "mxf",
+        "gxf",
+        "wtv",
+        "nsv",
+        "ivf",
+    ]
+)
+"""Formats that say of each packet when it is to be heard. In others FFmpeg counts, at the rate of the first packet."""
+LEAST_RATE = 8_000  # bits a second: with less in it a broadcast is not as long as it seems
 LONGEST = 1e7  # seconds, four months; whoever states more is damaged
 
 
@@ -52,6 +74,14 @@ def stated_length(container: InputContainer) -> float | None:
     return length if 0 < length < LONGEST else None
 
 
+def doubtful(container: InputContainer, length: float | None) -> bool:
+    """Whether a stated length is not to be believed: there is none, as browsers record, or a clock that was set back
+    half way has made an age of it."""
+    if length is None:
+        return True
+    return bool(container.format.flags & TS_DISCONT) and container.size > 0 and container.size * 8 < LEAST_RATE * length
+
+
 def measured_length(container: InputContainer) -> float | None:
     """Seconds to the end of the last packet. Nothing is decoded, but the whole file is read."""
     end = start = origin(container)
@@ -80,6 +110,7 @@ def read(
     start = origin(container)
     if track.start > RUN_UP and view is None:
         _seek(container, track.start - RUN_UP + start)
+    track.stamped = not STAMPED.isdisjoint(container.format.name.split(","))
     packets = _packets(container, wanted)
     while True:
         try:

@@ -122,6 +122,7 @@ class Track:
     def __init__(self, start: float, seconds: float, channel: int = 0) -> None:
         """Only what lies in `seconds` from `start` on is kept. channel: see `mix`."""
         self.start, self.end, self.channel = start, start + seconds, channel
+        self.stamped = True  # whether the times of single frames mean anything
         self.now = 0.0  # seconds: where the last frame ended
         self.how = ""
         self._run: _Run | None = None
@@ -137,7 +138,7 @@ class Track:
         if not RATES[0] <= rate <= RATES[1]:
             raise ItemError("audio", f"the file says that its sound has {rate} samples a second: damaged")
         first = self._run is None and not self._done
-        if time is None or (not first and time - self.now < GAP):
+        if time is None or (not first and (time - self.now < GAP or not self.stamped)):
             time = self.now  # a stamp that is a little off, or goes back, moves nothing
         self.now = time + frame.samples / rate
         if self.now <= self.start or time >= self.end:
