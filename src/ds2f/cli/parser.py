@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
+from types import ModuleType
 
 from ds2f import __version__
 from ds2f.cli.arguments import EXIT_USER_ERROR, Parser
@@ -34,6 +35,7 @@ COMMANDS = {
     "describe": "what a voice says of its speaker, and how sure that is",
     "match": "which of some faces fits a voice best, and how sure that is",
     "verify": "how well a speaker encoder tells people apart, by a list of trials",
+    "verify-faces": "whether voices belong to faces, by the lists of Learnable PINs, FAME or 1:N matching",
     "serve": "a page to record a voice and watch faces appear",
     "push": "send a model to the Hugging Face Hub, with a card of what was measured",
     "forget": "remove a person: rows, vectors, recordings and faces drawn for them",
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ds2f.cli.console import err
 
     try:
-        return int(import_module(f"ds2f.cli.{options.command}").run(options) or 0)
+        return int(_module(options.command).run(options) or 0)
     except KeyboardInterrupt:
         err.print(f"\nStopped. What is done is kept; run `ds2f {options.command}` again to go on.")
         return EXIT_INTERRUPTED
@@ -84,5 +86,9 @@ def build_parser(filled: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         sub = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name in filled:
-            import_module(f"ds2f.cli.{name}").add_arguments(sub)
+            _module(name).add_arguments(sub)
     return parser
+
+
+def _module(command: str) -> ModuleType:
+    return import_module(f"ds2f.cli.{command.replace('-', '_')}")

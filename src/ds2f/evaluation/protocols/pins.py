@@ -29,6 +29,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from ds2f.corpora.tables import Unreadable, read_rows
 from ds2f.errors import UserError
 from ds2f.evaluation.protocols.lists import VOICE, Places, Trial, TrialList, read_lines
 
@@ -100,10 +101,9 @@ def read_ids(roots: Sequence[Path]) -> dict[str, str]:
     path = next((folder / META for folder in folders if (folder / META).is_file()), None)
     if path is None:
         return {}
-    table = [re.split(r"\s*[,\t]\s*", text.strip()) for _, text in read_lines(path)]
-    header = [cell.lower() for cell in table[0]]
     try:
-        number, name = header.index("voxceleb1 id"), header.index("vggface1 id")
-    except ValueError:
+        header, *rows = read_rows(path)
+        number, name = (header.index(title) for title in ("VoxCeleb1 ID", "VGGFace1 ID"))
+    except (Unreadable, ValueError):
         raise UserError(f"{path} has no columns VoxCeleb1 ID and VGGFace1 ID; take VoxCeleb1's own.") from None
-    return {row[name]: row[number] for row in table[1:] if len(row) == len(header)}
+    return {row[name]: row[number] for row in rows if len(row) == len(header)}

@@ -1,0 +1,110 @@
+"""`ds2f verify-faces`: does this voice belong to this face? Published lists, scored by a model's alignment."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ds2f.cli.arguments import add_config, add_out, add_workers, config_of
+from ds2f.errors import UserError
+
+if TYPE_CHECKING:
+    from ds2f.evaluation.protocols.verify import FaceVerification, ListResult
+
+REFUSED_SHOWN = 20  # files that could not be used
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_config(sub)
+    sub.add_argument("lists", nargs="+", type=Path, metavar="LIST", help="in the form of the protocol")
+    sub.add_argument(
+        "--protocol",
+        choices=("pins", "fame", "matching"),
+        required=True,
+        help="pins: Learnable PINs' veriflist_test_*.txt; fame: `id voice face`; matching: `voice face face ...`",
+    )
+    shown = "below which the listed files lie; may be given again (default: this folder)"
+    sub.add_argument("--root", action="append", type=Path, default=[], metavar="FOLDER", help=shown)
+    shown = "of FAME's lists: `id 1` for one person, `id 0` for two; may be given again"
+    sub.add_argument("--labels", action="append", type=Path, default=[], metavar="FILE", help=shown)
+    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
+    shown = "FAME: the language that the model, or the one in FOLDER, was trained on; twice for the four cells"
+    sub.add_argument("--heard", action="append", default=[], metavar="LANGUAGE[=FOLDER]", help=shown)
+    sub.add_argument("--allow-missing", action="store_true", help="score the rest if some files are not there")
+    add_workers(sub)
+    add_out(sub, "for scores and verification.json; run again, a stopped run goes on there")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Returns 0, or 1 if some files are missing or could not be used."""
+    models = _models(options.heard, options.model)
+    if options.heard and options.protocol != "fame":
+        raise UserError("--heard is for FAME's lists; leave it out.")
+    from ds2f.cli.console import bar, err, out
+    from ds2f.evaluation.protocols.verify import verify_faces
+
+    with bar("embed") as shown:
+        found = verify_faces(
+            options.lists,
+            options.protocol,
+            options.root or [Path()],
+            options.out,
+            config_of(options),
+            models,
+            options.labels,
+            options.allow_missing,
+            options.workers,
+            shown.update,
+        )
+    for path, reason in list(found.refused.items())[:REFUSED_SHOWN]:
+        err.print(f"ds2f verify-faces: {path}: {reason}", markup=False)
+    if len(found.refused) > REFUSED_SHOWN:
+        more = len(found.refused) - REFUSED_SHOWN
+        err.print(f"ds2f verify-faces: and {more:,} more, all named in verification.json")
+    if found.missing:
+        err.print(f"{len(found.missing):,} listed files are not there; lines that name them were left out.")
+    print_lists(found)
+    out.print(f"Scores and verification.json: {options.out}", markup=False)
+    err.print("A voice says little about a face. This is a guess over many people and identifies nobody.")
+    return 1 if found.refused or found.missing else 0
+
+
+def _models(heard: Sequence[str], model: Path | None) -> dict[str, Path | None]:
+    found: dict[str, Path | None] = {}
+    for value in heard:
+        language, _, folder = value.partition("=")
+        if language in found:
+            raise UserError(f"--heard {language} is given twice.")
+        found[language] = Path(folder) if folder else model
+    return found or {"": model}
+
+
+def print_lists(found: FaceVerification) -> None:
+    """One row per list and model."""
+    from ds2f.cli.console import columns, interval, out
+
+    if found.protocol == "matching":
+        table = columns("list", "probes", "of", "right", "chance", "lines", "even guesses", left=("probes",))
+        for each in found.lists:
+            right = interval(each.right, 100, " %", ".1f")
+            chance = f"{100 / each.ways:.0f} %"
+            table.add_row(each.name, each.probes, str(each.ways), right, chance, f"{each.trials:,}", f"{each.even:,}")
+    else:
+        titles = (*(("heard",) if found.protocol == "fame" else ()), "AUC", "equal error rate", "lines", "even guesses")
+        table = columns("list", *titles, left=("heard",))
+        for each in found.lists:
+            heard = (each.heard,) if found.protocol == "fame" else ()
+            table.add_row(each.name, *heard, *_rates(each), f"{each.trials:,}", f"{each.even:,}")
+    out.print(table)
+    if found.overall is not None:
+        out.print(f"overall, the mean of the four equal error rates: {100 * found.overall:.2f} %")
+
+
+def _rates(each: ListResult) -> tuple[str, str]:
+    from ds2f.cli.console import interval
+
+    if each.same is None:
+        return "no labels", ""
+    return interval(each.auc, 100, " %", ".1f"), interval(each.eer, 100, " %", ".1f")
