@@ -14,12 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ds2f.io.extras import installed
-from ds2f.models.attributes import Distributions, decades
+from ds2f.models.attributes import AttributeHead, Distributions, decades
+from ds2f.models.prior import Prior
+from ds2f.speech2face.imagine import sample_identities
 from ds2f.types import AGE_BINS, GENDERS, Speech
 from ds2f.voice import acoustics
 
@@ -82,26 +86,44 @@ class VoiceDescription:
         return "\n".join(lines)
 
 
-def describe(
-    speech: Speech, heard: Distributions, unheard: Distributions, identities: np.ndarray, average: np.ndarray
-) -> VoiceDescription:
-    """heard, unheard: what the attribute head says of the people drawn with and without the voice, probabilities;
-    identities: (n, d), those drawn with it; average: (d,), the average person."""
-    pitch, spread, rate = _acoustics(speech)
-    years = heard["age"].mean(0)
-    expected = identities.mean(0)
-    moved = float(np.square(expected - average).sum())
-    left = float(identities.var(0).sum())
-    return VoiceDescription(
-        speech_seconds=speech.seconds,
-        pitch=pitch,
-        pitch_spread=spread,
-        rate=rate,
-        age=Belief(_named(AGE_BINS, decades(heard["age"])), _named(AGE_BINS, decades(unheard["age"]))),
-        age_years=_percentiles(years),
-        gender=Belief(_named(GENDERS, heard["gender"]), _named(GENDERS, unheard["gender"])),
-        determined=moved / (moved + left),
-    )
+class Describer:
+    """Describes voices by the people whom a prior draws for them, and what an attribute head says of those."""
+
+    def __init__(self, prior: Prior, head: AttributeHead) -> None:
+        self.prior, self.head = prior, head
+
+    def describe(self, speech: Speech, voice: np.ndarray) -> VoiceDescription:
+        """speech: what was said, for pitch and rate; voice: (d,), as the prior hears it."""
+        pitch, spread, rate = _acoustics(speech)
+        people, unheard = self._people(voice), self._unheard
+        heard = self._judge(people)
+        moved = float(np.square(people.mean(0) - self.prior.identity_mean.cpu().numpy()).sum())
+        left = float(people.var(0).sum())
+        return VoiceDescription(
+            speech_seconds=speech.seconds,
+            pitch=pitch,
+            pitch_spread=spread,
+            rate=rate,
+            age=Belief(_named(AGE_BINS, decades(heard["age"])), _named(AGE_BINS, decades(unheard["age"]))),
+            age_years=_percentiles(heard["age"].mean(0)),
+            gender=Belief(_named(GENDERS, heard["gender"]), _named(GENDERS, unheard["gender"])),
+            determined=moved / (moved + left),
+        )
+
+    @cached_property
+    def _unheard(self) -> Distributions:
+        """What is believed of a speaker before anything is heard."""
+        return self._judge(self._people(self.prior.voice_mean.cpu().numpy()))
+
+    def _people(self, voice: np.ndarray) -> np.ndarray:
+        """Many identities that a voice, (d,), might have: (PEOPLE, identity_dim)."""
+        voices = np.repeat(voice[None], PEOPLE, 0)
+        return sample_identities(self.prior, voices, range(PEOPLE), temperature=1.0)
+
+    @torch.no_grad()
+    def _judge(self, identities: np.ndarray) -> Distributions:
+        found = self.head.probabilities(torch.from_numpy(identities).to(self.prior.identity_mean.device))
+        return {name: probability.cpu() for name, probability in found.items()}
 
 
 def _named(names: tuple[str, ...], probabilities: Tensor) -> dict[str, float]:

@@ -138,6 +138,7 @@ def sample_images(
 
     way: how they are drawn.
     conditions: {name: (n, ...)}, see `conditions_of`.
+    seeds: n whole numbers.
     progress: called with (sampler steps done, in all), over all batches.
     preview: see `Preview`.
     """
@@ -146,9 +147,9 @@ def sample_images(
     starts = range(0, len(seeds), BATCH)
     for number, start in enumerate(starts):
         rows = slice(start, start + BATCH)
-        told = {name: Condition.of(value[rows].contiguous().to(device)) for name, value in conditions.items()}
+        given = {name: Condition.of(value[rows].contiguous().to(device)) for name, value in conditions.items()}
         noise = way.noise * normal_by_seed(seeds[rows], 3, size, size, stream=1, to=device)
-        predict = guided(decoder, told, way.guidance)
+        predict = guided(decoder, given, way.guidance)
         if preview is not None:
             predict = _shown(predict, decoder, preview)
         report = None if progress is None else _counted(progress, number * way.steps, len(starts) * way.steps)

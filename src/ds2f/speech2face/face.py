@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,3 +30,11 @@ class GeneratedFace:
     def png(self) -> bytes:
         """What `save` would write."""
         return encode_face(self.image, {"seed": self.seed, **self.details})
+
+
+def made(
+    images: np.ndarray, identities: np.ndarray, seeds: Sequence[int], details: Mapping[str, Any]
+) -> list[GeneratedFace]:
+    """What was drawn, with what it was drawn from: (n, size, size, 3) uint8 RGB, (n, d), and n seeds."""
+    rows = zip(images, identities, seeds, strict=True)
+    return [GeneratedFace(Image.fromarray(image), identity, seed, details) for image, identity, seed in rows]

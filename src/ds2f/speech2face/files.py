@@ -50,7 +50,13 @@ def from_files(
 ) -> Written:
     """Write <stem>-<i>.png, `count` for each recording, and generation.json.
 
-    A recording that cannot be used does not stop the others. Raises UserError if `out` cannot be written.
+    model: that draws them.
+    inputs: recordings. One that cannot be used does not stop the others.
+    out: folder of the pictures, made if it is not there.
+    count, seed: faces for each recording, with the seeds seed, seed + 1, ...
+    settings, wish: how they are drawn, and what is asked besides the voice.
+    progress: called with (recordings done, in all, name of the next).
+    Raises UserError if `out` cannot be written.
     """
     make_folder(out)
     stems = unique_stems(inputs)
@@ -96,10 +102,13 @@ def from_dataset(
     """`count` faces per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png; of
     several, by -0.png, -1.png and so on. (For clips that share that path, see `dataset.keys.picture_stems`.)
 
-    split: train, val or test.
+    model: that draws them.
+    dataset, split: whose clips; train, val or test.
     out: folder of the pictures. Faces that are there already, from the same voice, model, seed and settings, are kept:
         an interrupted run continues.
-    count: faces per clip, with the seeds seed, seed + 1, ... over all clips.
+    count, seed: faces per clip, with the seeds seed, seed + 1, ... over all clips.
+    settings: how they are drawn.
+    progress: called with (faces done, in all).
     Raises UserError if no clip of the split has a voice as the model hears it, or `out` cannot be written.
     """
     make_folder(out)

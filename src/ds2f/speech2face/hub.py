@@ -89,11 +89,20 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
     write_card(folder)
 
 
-def push(model: Path, repo: str, metrics: Path | None = None, revision: str | None = None, public: bool = False) -> str:
-    """Upload the model in `model`, with its card, as `repo` ("owner/name"); made if it is not there.
+def push(
+    model: Path,
+    repo: str,
+    metrics: Path | None = None,
+    revision: str | None = None,
+    public: bool = False,
+) -> str:
+    """Upload a model with its card, by the token of `hf auth login` or HF_TOKEN. Returns the address of the commit.
 
-    revision: branch to commit to, made if it is not there; None = main. public: False makes a new repository private.
-    The token is that of `hf auth login` or HF_TOKEN. Returns the address of the commit.
+    model: its folder.
+    repo: "owner/name", made if it is not there.
+    metrics: metrics.json of an evaluation, see `save`.
+    revision: branch to commit to, made if it is not there. None: main.
+    public: False makes a new repository private.
     Raises UserError if the server cannot be reached, or refuses.
     """
     if not HUB_ID.fullmatch(repo):

@@ -35,6 +35,7 @@ def sample_identities(
 
         m̄ + w (m(voice) − m̄),   w = voice_guidance; 1 = the expectation itself
 
+    prior: p(identity | voice).
     voices: (n, d), as the prior's `inputs` give them.
     seeds: n whole numbers.
     temperature: in [0, 1], scale of the noise that the prior's flow starts from.

@@ -10,7 +10,6 @@ from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ds2f._renamed import old_methods
 from ds2f.config import Audio
@@ -18,13 +17,14 @@ from ds2f.diffusion.conditions import Condition
 from ds2f.errors import UserError
 from ds2f.face.encode import FaceEncoder
 from ds2f.models import store
-from ds2f.models.attributes import AttributeHead, Distributions
+from ds2f.models.attributes import AttributeHead
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior
 from ds2f.models.voices import given
-from ds2f.speech2face import describe, draw, hub, imagine, restore, wishes
+from ds2f.speech2face import draw, hub, imagine, restore, wishes
+from ds2f.speech2face.describe import Describer, VoiceDescription
 from ds2f.speech2face.draw import Preview
-from ds2f.speech2face.face import GeneratedFace
+from ds2f.speech2face.face import GeneratedFace, made
 from ds2f.speech2face.settings import DEFAULT, SamplingSettings, check, taught
 from ds2f.types import NO_WISH, Progress, Wish
 from ds2f.voice.encode import EncodedVoice, Recording, VoiceEncoder
@@ -63,8 +63,14 @@ class Speech2Face:
         audio: Audio = Audio(),
         decoder_folder: Path | None = None,
     ) -> None:
-        """folder: where the prior lies; decoder_folder: where the decoder does, if elsewhere; audio: what counts as
-        enough speech. Raises UserError for a prior and a decoder that speak of different identities."""
+        """
+        prior, decoder: the two parts; both are moved to the device.
+        folder: where the prior lies.
+        device: of all that is computed.
+        audio: what counts as enough speech.
+        decoder_folder: where the decoder lies, if elsewhere.
+        Raises UserError for a prior and a decoder that speak of different identities.
+        """
         if prior.config.identity_dim != decoder.config.conditions["identity"]:
             raise UserError(
                 f"In {folder} the prior speaks of {prior.config.identity_dim}-d identities, the decoder of "
@@ -214,30 +220,17 @@ class Speech2Face:
         names = self.decoder_voices(name for name, c in split.items() if c.given.all())
         return {name: split[name].value.cpu().numpy() for name in names}
 
-    def describe(self, recording: Recording | EncodedVoice) -> describe.VoiceDescription:
+    def describe(self, recording: Recording | EncodedVoice) -> VoiceDescription:
         """Pitch and rate, age and gender as distributions, and how sure; see `ds2f.speech2face.describe`.
 
         Raises ItemError if the recording cannot be used.
         """
         encoded = recording if isinstance(recording, EncodedVoice) else self.encode_voice(recording)
-        people = self._people(self.voice_inputs([encoded.voices])[0])
-        average = self.prior.identity_mean.cpu().numpy()
-        return describe.describe(encoded.speech, self._judge(people), self._unheard, people, average)
+        return self._describer.describe(encoded.speech, self.voice_inputs([encoded.voices])[0])
 
     @cached_property
-    def _unheard(self) -> Distributions:
-        """What is believed of a speaker before anything is heard."""
-        return self._judge(self._people(self.prior.voice_mean.cpu().numpy()))
-
-    def _people(self, voice: np.ndarray) -> np.ndarray:
-        """Many identities that a voice, (d,), might have: (PEOPLE, identity_dim)."""
-        seeds = range(describe.PEOPLE)
-        return self.sample_identities(np.repeat(voice[None], len(seeds), 0), seeds, temperature=1.0)
-
-    @torch.no_grad()
-    def _judge(self, identities: np.ndarray) -> Distributions:
-        found = self._attributes.probabilities(torch.from_numpy(identities).to(self.device))
-        return {name: probability.cpu() for name, probability in found.items()}
+    def _describer(self) -> Describer:
+        return Describer(self.prior, self._attributes)
 
     @cached_property
     def _attributes(self) -> AttributeHead:
@@ -321,7 +314,7 @@ class Speech2Face:
             if wish.guide is not None or guides is not None:
                 shown = identities = self._follow_guides(identities, settings, wish, guides)
         images = self.sample_images(shown, seeds, settings, progress, wish, heard, preview, guides=guides)
-        return self.faces(images, identities, seeds, settings, wish)
+        return made(images, identities, seeds, self.details(settings, wish))
 
     def _follow_guides(
         self, identities: np.ndarray, settings: SamplingSettings, wish: Wish, guides: np.ndarray | None
@@ -345,20 +338,8 @@ class Speech2Face:
         voices = np.repeat(self.prior.voice_mean.cpu().numpy()[None], count, 0)
         seeds = wishes.seeds_from(seed, count)
         identities = self.sample_identities(voices, seeds, temperature=1.0)
-        return self.faces(self.sample_images(identities, seeds, settings), identities, seeds, settings)
-
-    def faces(
-        self,
-        images: np.ndarray,
-        identities: np.ndarray,
-        seeds: Sequence[int],
-        settings: SamplingSettings,
-        wish: Wish = NO_WISH,
-    ) -> list[GeneratedFace]:
-        """What was drawn, with what it was drawn from."""
-        details = self.details(settings, wish)
-        rows = zip(images, identities, seeds, strict=True)
-        return [GeneratedFace(Image.fromarray(image), identity, seed, details) for image, identity, seed in rows]
+        images = self.sample_images(identities, seeds, settings)
+        return made(images, identities, seeds, self.details(settings))
 
     def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
         """What, besides the voice and the seed, a face comes from: model, settings and wishes."""

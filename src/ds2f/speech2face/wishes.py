@@ -15,7 +15,7 @@ from ds2f.io.images import decode_image, read_image, to_rgb
 from ds2f.types import ETHNICITIES, GENDERS, Source, Wish
 
 Picture: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
-"""A path, the bytes of a file, a PIL image, or (height, width, 3) uint8 RGB."""
+"""A path, the bytes of a file, a PIL image, or an array, as `io.images.to_rgb` takes it; all give the same pixels."""
 
 
 def make_wish(
@@ -25,7 +25,15 @@ def make_wish(
     guide: Picture | None = None,
     language: str | None = None,
 ) -> Wish:
-    """Raises UserError for an age nobody has, a name the models do not know, and a guide that is no picture."""
+    """What somebody asks of a face, checked.
+
+    age: years, from 0 to 100.
+    gender: of types.GENDERS.
+    ethnicity: of types.ETHNICITIES.
+    guide: a picture to complete, see `Picture`.
+    language: ISO 639-1 code.
+    Raises UserError for an age nobody has, a name the models do not know, and a guide that is no picture.
+    """
     if age is not None and not 0 <= age <= 100:
         raise UserError(f"The age {age:g} cannot be wished for; give years from 0 to 100.")
     for what, value, known in (("gender", gender, GENDERS), ("ethnicity", ethnicity, ETHNICITIES)):
