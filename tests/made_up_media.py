@@ -89,6 +89,8 @@ def _encode(stream: av.stream.Stream, spec: Sound | Film) -> list[av.Packet]:
     else:
         context = stream.codec_context
         audio = np.atleast_2d(spec.audio).astype(np.float32)
+        if not audio.size:
+            return []  # a track without a packet
         packed = np.ascontiguousarray(audio.T).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=context.layout)
         frame.sample_rate, frame.pts, frame.time_base = spec.rate, 0, Fraction(1, spec.rate)

@@ -12,16 +12,15 @@ import av.filter
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideType
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation
+from av.video.reformatter import Colorspace, Interpolation
 
 from ds2f.errors import ItemError
+from ds2f.io.colour import is_wide, to_sdr
 from ds2f.io.images import MAX_PIXELS
 from ds2f.types import Frame
 
 UNTAGGED = 2  # ISO/IEC 23091-2: "unspecified", of matrices, primaries and transfers alike
 HD_WIDTH, SD_HEIGHT = 1280, 576  # what is larger and says nothing of its colours is BT.709 to players, the rest BT.601
-HDR = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})  # PQ and HLG, ITU-R BT.2100
-WIDE = frozenset({ColorPrimaries.BT2020, ColorPrimaries.SMPTE431, ColorPrimaries.SMPTE432})
 ASPECTS = (Fraction(1, 8), Fraction(8))  # of a pixel; any other is damage
 SAME_TIME = 1e-6  # seconds
 
@@ -84,24 +83,20 @@ def _rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
     space = frame.colorspace
     if space == UNTAGGED:
         space = Colorspace.ITU709 if frame.width >= HD_WIDTH or frame.height > SD_HEIGHT else Colorspace.ITU601
-    target = {}
-    if frame.color_trc in HDR or frame.color_primaries in WIDE:
-        # swscale's colour management: reference white of BT.2408, 203 cd/m², to the white of SDR; what is brighter is
-        # white. Faces lie below it and keep the brightness that SDR would have given them.
-        target = {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+    wide = is_wide(frame.color_trc, frame.color_primaries)
     source = _one_field(frame) if frame.interlaced_frame else frame
     resized = (source.width, source.height) != (width, height)
     try:
-        return source.reformat(
+        rgb = source.reformat(
             width,
             height,
-            "rgb24",
+            "rgb48le" if wide else "rgb24",
             src_colorspace=space,
             interpolation=Interpolation.BICUBIC if resized else None,
-            **target,
         ).to_ndarray()
     except (av.error.FFmpegError, ValueError):
         raise ItemError("face", "the colours of its pictures are coded in a way that is not read") from None
+    return to_sdr(rgb, frame.color_trc, frame.color_primaries) if wide else rgb
 
 
 def _one_field(frame: av.VideoFrame) -> av.VideoFrame:
