@@ -1,120 +1,151 @@
-"""kill -9 at random moments of an extraction; the next run goes on, and ends where an undisturbed one ends.
+"""kill -9 at random moments of what takes long; the next run goes on, and ends where an undisturbed one ends.
 
-python benchmarks/kill.py FOLDER [--clips 24] [--kills 50] [--workers 2]      (Linux: it looks into /proc)
+python benchmarks/kill.py [WORK ...] [--kills 200] [--seed 0]                   (Linux: it looks into /proc)
 
-When a database is complete before all kills are spent, it is compared and the next one begins. Exits with 1 if a
-database differs, is damaged, or a process of a killed run stays behind.
+WORK: local (extraction by processes of this machine), ray (by Ray), download (with joining and unpacking), export,
+forget, train. Each is done once undisturbed, then again and again: killed at a moment drawn from its whole length, and
+run anew until all kills are spent; whenever a run comes to its end, what it left is compared. Exits with 1 if anything
+is lost, doubled, half written or left over, processes included.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
+import shutil
 import signal
-import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
-import numpy as np
-
-from ds2f.dataset.shards import OF_A_FILE
+from killing import Download, Export, Extraction, Forget, Training, Work
 
 GONE_WITHIN = 10.0  # seconds that workers have to notice that their main process is dead
-VECTORS = frozenset({"voice_embeddings", "face_embeddings"})
-ROUNDING = 1e-5  # a vector's last digits depend on the clips that shared its batch
+LONGEST = 600.0  # seconds after which a run that does not end is a fault
+
+WORKS: dict[str, Callable[[Path], Work]] = {
+    "local": lambda folder: Extraction(folder, "local"),
+    "ray": lambda folder: Extraction(folder, "ray"),
+    "download": Download,
+    "export": Export,
+    "forget": Forget,
+    "train": Training,
+}
 
 
 @dataclass
 class Result:
-    """differences: between disturbed and undisturbed databases, in words; stored: files done at each kill."""
+    """kills: of runs that had not ended; trials: brought to their end and compared; moments: seconds after which each
+    kill came; faults: what differed from an undisturbed run, in words."""
 
     kills: int = 0
-    databases: int = 0
-    orphans: int = 0
-    differences: list[str] = field(default_factory=list)
-    stored: list[int] = field(default_factory=list)
-
-    @property
-    def faults(self) -> int:
-        return self.orphans + len(self.differences)
+    trials: int = 0
+    moments: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
 
-def torture(clips: list[Path], folder: Path, kills: int, workers: int, seed: int = 0) -> Result:
-    """Extract `clips` undisturbed once, then again and again with `kills` interruptions in all."""
+def torture(work: Work, folder: Path, kills: int, seed: int = 0) -> Result:
+    """Do a work undisturbed, then again and again with `kills` interruptions in all."""
     rng, result = random.Random(seed), Result()
-    videos = folder / "videos"
-    videos.mkdir()
-    for number, clip in enumerate(clips):  # names are not unique where a folder is a person
-        (videos / f"{number:03d}-{clip.name}").symlink_to(clip.resolve())
-    undisturbed = _ingested(folder / "undisturbed.db", videos)
-    _finish(_start(undisturbed, workers))
+    undisturbed = folder / "undisturbed"
+    for _ in range(2):  # the second shows how long it takes
+        shutil.rmtree(undisturbed, ignore_errors=True)
+        work.begin(undisturbed, 0)
+        started = time.perf_counter()
+        _finish(work, undisturbed)
+        length = time.perf_counter() - started
+        for module in (folder / "modules.txt").read_text().split():  # here, and not anew by each run
+            with suppress(Exception):
+                import_module(module)
     while result.kills < kills:
-        database = _ingested(folder / f"disturbed-{result.databases}.db", videos)
-        while True:
-            run = _start(database, workers)
-            if result.kills == kills or not _kill(run, database, rng):
-                _finish(run)
+        trial = folder / f"trial-{result.trials}"
+        work.begin(trial, result.trials)
+        while result.kills < kills:
+            run, started = _start(work, trial), time.perf_counter()
+            work.await_moment(trial, rng, length, partial(_ended, run))
+            if not _kill(run):
                 break
             result.kills += 1
-            result.orphans += _left_behind(run.pid)
-            result.stored.append(_done(database))
-        result.databases += 1
-        result.differences += differences(undisturbed, database)
-        print(f"{result.kills} kills, {result.databases} databases, {result.faults} faults", flush=True)
+            result.moments.append(time.perf_counter() - started)
+            if (left := _left_behind(run)) > 0:
+                result.faults.append(f"{trial.name}: {left} processes left behind after kill {result.kills}")
+        _finish(work, trial)
+        result.trials += 1
+        result.faults += [f"{trial.name}: {fault}" for fault in work.faults(undisturbed, trial)]
+        if not result.faults:
+            shutil.rmtree(trial)
     return result
 
 
-def _ds2f(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "ds2f", *arguments]
-
-
-def _ingested(database: Path, videos: Path) -> Path:
-    subprocess.run(_ds2f("ingest", str(videos), "--database", str(database)), check=True, capture_output=True)
-    return database
-
-
-def _start(database: Path, workers: int) -> subprocess.Popen[bytes]:
-    """`ds2f extract` in a session of its own, by which its workers can be found when it is gone."""
-    command = _ds2f("extract", "--database", str(database), "--workers", str(workers))
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=database.parent
-    )
-
-
-def _finish(run: subprocess.Popen[bytes]) -> None:
-    if run.wait(timeout=600) != 0:
-        raise RuntimeError(f"ds2f extract ended with {run.returncode}")
-
-
-def _kill(run: subprocess.Popen[bytes], database: Path, rng: random.Random) -> bool:
-    """Kill the main process at a random moment: one time in four while it starts, else while it works, after it has
-    stored some files. Counted in files and not in seconds, or a busy machine would never get to its work.
-
-    False if it had ended before.
-    """
-    starting = rng.random() < 0.25
-    files = 0 if starting else _done(database) + rng.randrange(1, 6)
-    while _done(database) < files and run.poll() is None:
-        time.sleep(0.02)
+def _start(work: Work, trial: Path) -> int:
+    """A run in a process and session of its own, by which what it starts can be found when it is gone."""
+    if pid := os.fork():
+        return pid
     try:
-        run.wait(timeout=rng.uniform(0, 5.0 if starting else 0.5))
-    except subprocess.TimeoutExpired:
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        return True
-    return False
+        os.setsid()
+        said = os.open(trial.parent / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(said, stream)
+        try:
+            code = work.run(trial)
+        except BaseException:  # noqa: BLE001 - this process must not return into its parent's code
+            traceback.print_exc()
+            code = 70
+        sys.stdout.flush()
+        sys.stderr.flush()
+        (trial.parent / "modules.txt").write_text("\n".join(sorted(sys.modules)))
+        os._exit(code)
+    finally:
+        os._exit(71)
+
+
+def _finish(work: Work, trial: Path) -> None:
+    """Run to the end. Raises RuntimeError if that fails or takes too long."""
+    run, until = _start(work, trial), time.monotonic() + LONGEST
+    while (status := _ended(run)) is None:
+        if time.monotonic() > until:
+            os.kill(run, signal.SIGKILL)
+            raise RuntimeError(f"a run on {trial} does not end")
+        time.sleep(0.002)
+    if status:
+        raise RuntimeError(f"a run on {trial} ended with {status}: {(trial.parent / 'said.txt').read_text()}")
+
+
+_statuses: dict[int, int] = {}
+
+
+def _ended(run: int) -> int | None:
+    """Its exit status, None while it runs."""
+    if run not in _statuses:
+        pid, status = os.waitpid(run, os.WNOHANG)
+        if pid == 0:
+            return None
+        _statuses[run] = status
+    return _statuses[run]
+
+
+def _kill(run: int) -> bool:
+    """False if it had ended before."""
+    if _ended(run) is not None:
+        return False
+    os.kill(run, signal.SIGKILL)
+    _, _statuses[run] = os.waitpid(run, 0)
+    return os.WIFSIGNALED(_statuses[run])
 
 
 def _left_behind(session: int) -> int:
     """How many processes of a killed run are still there after GONE_WITHIN seconds."""
     until = time.monotonic() + GONE_WITHIN
     while (alive := _members(session)) and time.monotonic() < until:
-        time.sleep(0.1)
+        time.sleep(0.05)
     return len(alive)
 
 
@@ -130,66 +161,33 @@ def _members(session: int) -> list[int]:
     return found
 
 
-def _done(database: Path) -> int:
-    with closing(sqlite3.connect(database)) as sql:
-        return int(sql.execute("SELECT count(*) FROM videos WHERE state != 'new'").fetchone()[0])
-
-
-# ── comparison ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def differences(one: Path, other: Path) -> list[str]:
-    """What differs between two datasets of the same files, by path: an empty list if nothing does."""
-    with closing(sqlite3.connect(one)) as a, closing(sqlite3.connect(other)) as b:
-        found = [f"{other.name}: {row[0]}" for row in b.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        found += [f"{other.name}: {tuple(row)} hangs in the air" for row in b.execute("PRAGMA foreign_key_check")]
-        for table in ("videos", *OF_A_FILE):
-            rows, others = _rows(a, table), _rows(b, table)
-            for key in sorted(rows.keys() | others.keys(), key=repr):
-                if key not in rows or key not in others or not _same(table, rows[key], others[key]):
-                    found.append(f"{other.name}: {table} of {key}")
-    return found
-
-
-def _rows(sql: sqlite3.Connection, table: str) -> dict[tuple[object, ...], tuple[object, ...]]:
-    """{(path, primary key without the video's id): the other columns}."""
-    facts = sql.execute(f"PRAGMA table_info({table})").fetchall()
-    leave = {"video_id", "id", "root_id", "identity_id"}
-    keys = [name for _, name, _, _, _, key in facts if key and name not in leave]
-    values = [name for _, name, _, _, _, key in facts if not key and name not in leave]
-    ours = "t.id" if table == "videos" else "t.video_id"
-    columns = ", ".join(f"t.{name}" for name in [*keys, *values])
-    rows = sql.execute(f"SELECT v.path, {columns} FROM {table} t JOIN videos v ON v.id = {ours}")
-    return {row[: 1 + len(keys)]: row[1 + len(keys) :] for row in rows}
-
-
-def _same(table: str, row: tuple[object, ...], other: tuple[object, ...]) -> bool:
-    if row != other and table in VECTORS:
-        one, two = (np.frombuffer(r[0], np.float32) for r in (row, other))  # type: ignore[call-overload]
-        return one.shape == two.shape and bool(np.abs(one - two).max() < ROUNDING)
-    return row == other
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--clips", type=int, default=24)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--workers", type=int, default=2)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("works", nargs="*", metavar="WORK", help=f"of {', '.join(WORKS)}; default: all")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    found = sorted(options.folder.rglob("*.mp4"))
-    clips = found[:: max(1, len(found) // options.clips)][: options.clips]
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        result = torture(clips, Path(folder), options.kills, options.workers)
-    print(f"{result.kills} kills of extractions of {len(clips)} clips in {time.perf_counter() - started:.0f} s;")
-    print(f"files stored at each kill: {result.stored}")
-    print(
-        f"{result.databases} databases, {len(result.differences)} differences, {result.orphans} processes left behind"
-    )
-    for difference in result.differences:
-        print(f"  {difference}")
-    return 1 if result.faults else 0
+    if unknown := set(options.works) - set(WORKS):
+        parser.error(f"there is no work {min(unknown)!r}")
+    faults = 0
+    for name in options.works or WORKS:
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            work = WORKS[name](Path(folder))
+            try:
+                result = torture(work, Path(folder), options.kills, options.seed)
+            finally:
+                work.close()
+        faults += len(result.faults)
+        first, last = min(result.moments, default=0), max(result.moments, default=0)
+        print(
+            f"{name}: {result.kills} kills, {first:.2f} to {last:.2f} s after the start, in {result.trials} trials,"
+            f" {len(result.faults)} faults; {time.perf_counter() - started:.0f} s",
+            flush=True,
+        )
+        for fault in result.faults:
+            print(f"  {fault}", flush=True)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_out(sub, "to write to")
     sub.add_argument("--split", action="append", choices=("train", "val", "test"), help="only this; may be given again")
     sub.add_argument("--encoder", action="append", metavar="NAME", help="only its vectors; may be given again")
+    sub.add_argument("--pairs", action="store_true", help="only recordings with a voice, a face and every vector")
     sub.add_argument("--shard-mb", type=positive, default=256, metavar="MB", help="size of a shard (default: 256)")
     add_database(sub)
 
@@ -26,8 +27,12 @@ def run(options: argparse.Namespace) -> None:
     splits, encoders = list(dict.fromkeys(options.split or SPLITS)), options.encoder or ()
     database = database_of(options, config_of(options))
     with Dataset(database) as dataset, bar("export") as shown:
-        written = export(dataset, options.format, options.out, splits, encoders, options.shard_mb, shown.update)
-    size = f"{written.bytes / 1e6:,.1f} MB"
+        written = export(
+            dataset, options.format, options.out, splits, encoders, options.shard_mb, shown.update, options.pairs
+        )
+    megabytes = f"{written.bytes / 1e6:,.1f} MB"
     out.print(
-        f"{written.records:,} records in {written.shards:,} shards ({size}) in {options.out}; see README.json there."
+        f"{written.records:,} records in {written.shards:,} shards ({megabytes}) in {options.out}; see README.json."
     )
+    if written.left_out:
+        out.print(f"Left out {written.left_out:,} recordings that lack some vector; --encoder asks for fewer.")

@@ -33,11 +33,13 @@ MADE_BY = "ds2f export"
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote, what an earlier one had left included. bytes: of all shards."""
+    """What an export wrote, what an earlier one had left included. bytes: of all shards; left_out: recordings with a
+    voice and a face that lack some vector, where only whole pairs were wanted."""
 
     records: int
     shards: int
     bytes: int
+    left_out: int = 0
 
 
 def export(
@@ -48,12 +50,14 @@ def export(
     encoders: Sequence[str] = (),
     shard_mb: int = 256,
     progress: Progress | None = None,
+    pairs: bool = False,
 ) -> Exported:
     """Write every file that has a face into shards of about `shard_mb` MB (10^6 bytes) under `folder`.
 
     form: "webdataset" or "parquet"; encoders: whose vectors are wanted, none means all; progress: called as (records
-    done, in all). The shards are written beside `folder` and moved there at the end; stopped, the next call goes on
-    after the last whole shard. An earlier export in `folder` is replaced.
+    done, in all); pairs: only recordings that have a voice, a face and every vector. The shards are written beside
+    `folder` and moved there at the end; stopped, the next call goes on after the last whole shard. An earlier export in
+    `folder` is replaced.
     Raises UserError for an unknown encoder, a missing package, nothing to export, or a folder that holds other things.
     """
     if form == "parquet" and find_spec("pyarrow") is None:
@@ -65,14 +69,17 @@ def export(
     try:
         records = Records(dataset, encoders, FORMATS[form].sound)
         parts = {
-            f"{split}-{name}": records.ids(split, paired)
+            f"{split}-{name}": records.ids(split, paired, pairs)
             for split in splits
-            for name, paired in (("pairs", True), ("faces", False))
+            for name, paired in (("pairs", True), *(() if pairs else (("faces", False),)))
         }
+        records_in_all = sum(map(len, parts.values()))
+        left_out = sum(len(records.ids(split, True)) for split in splits) - records_in_all if pairs else 0
         parts = {name: ids for name, ids in parts.items() if ids}
         if not parts:
-            raise UserError(f"{dataset.path} has no faces to export; see: ds2f status --database {dataset.path}")
-        header = _header(dataset, form, records, {name: len(ids) for name, ids in parts.items()}, shard_mb)
+            what = "recordings with a voice, a face and every vector" if pairs else "faces"
+            raise UserError(f"{dataset.path} has no {what} to export; see: ds2f status --database {dataset.path}")
+        header = _header(dataset, form, records, {name: len(ids) for name, ids in parts.items()}, shard_mb, pairs)
         aside = outputs.beside(folder)
         try:
             shards = _write(aside, header, records, parts, progress)
@@ -81,10 +88,12 @@ def export(
             raise UserError(f"The export to {folder} cannot be written ({error.strerror or error}).") from None
     finally:
         dataset.connection.execute("ROLLBACK")
-    return Exported(sum(len(ids) for ids in parts.values()), len(shards), sum(shard["bytes"] for shard in shards))
+    return Exported(records_in_all, len(shards), sum(shard["bytes"] for shard in shards), left_out)
 
 
-def _header(dataset: Dataset, form: str, records: Records, counts: dict[str, int], shard_mb: int) -> dict[str, Any]:
+def _header(
+    dataset: Dataset, form: str, records: Records, counts: dict[str, int], shard_mb: int, pairs: bool
+) -> dict[str, Any]:
     """What README.json says beside the list of shards. Two exports with the same header write the same shards."""
     return {
         "made_by": MADE_BY,
@@ -96,6 +105,7 @@ def _header(dataset: Dataset, form: str, records: Records, counts: dict[str, int
         "encoders": sorted({c.source for c in records.columns if c.kind == "vector"}),
         "recipes": {k: json.loads(v) for k, v in dataset.connection.execute("SELECT key, settings FROM recipes")},
         "records": counts,
+        "pairs": pairs,
         "shard_mb": shard_mb,
         "columns": [{k: v for k, v in asdict(column).items() if v} for column in records.columns],
     }

@@ -93,13 +93,22 @@ class Records:
         self._names = frozenset(names)
         self._json = frozenset(column.name for column in self.columns if column.kind == "json")
 
-    def ids(self, split: str, paired: bool) -> list[int]:
-        """Files of a split in the order of ingest. paired: those with a voice and a face, or those with a face only."""
+    def ids(self, split: str, paired: bool, complete: bool = False) -> list[int]:
+        """Files of a split in the order of ingest. paired: those with a voice and a face, or those with a face only;
+        complete: only those that have every vector."""
+        having = ""
+        names: list[Any] = []
+        for column in self.columns if complete else ():
+            if column.kind == "vector":
+                table, key = self._vectors[column.name]
+                where = " AND ".join(f"{name} = ?" for name in key)
+                having += f" AND EXISTS (SELECT 1 FROM {table} WHERE video_id = f.video_id AND {where})"
+                names += key.values()
         rows = self._sql.execute(
             "SELECT f.video_id FROM faces f JOIN videos v ON v.id = f.video_id"
             " JOIN identities i ON i.id = v.identity_id LEFT JOIN speech s ON s.video_id = f.video_id"
-            " WHERE i.split = ? AND (s.video_id IS NOT NULL) = ? ORDER BY f.video_id",
-            (split, paired),
+            f" WHERE i.split = ? AND (s.video_id IS NOT NULL) = ?{having} ORDER BY f.video_id",
+            (split, paired, *names),
         )
         return [row[0] for row in rows]
 
@@ -134,6 +143,10 @@ class Records:
             "SELECT encoder, count(*) AS rows, max(length(vector)) / 4 AS dimension FROM face_embeddings"
             " GROUP BY encoder"
         ).fetchall()
+        self._vectors: dict[str, tuple[str, dict[str, Any]]] = {
+            **{_voice_column(r): ("voice_embeddings", {k: r[k] for k in ("encoder", "seconds")}) for r in voices},
+            **{_face_column(r): ("face_embeddings", {"encoder": r["encoder"]}) for r in faces},
+        }
         there = sorted({r["encoder"] for r in (*voices, *faces)})
         for wanted in encoders:
             if wanted not in there:

@@ -49,6 +49,19 @@ def test_an_address_where_nothing_is() -> None:
         next(engine(iter(jobs(1)), make_fake_extract, Load()))
 
 
+def test_no_address_is_no_cluster_that_ran_here_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+
+    def init(address: str | None = None, **options: object) -> None:
+        asked.append(address)
+        raise ConnectionError("far enough")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(UserError, match="of this machine"):
+        next(pick("ray", "")(iter(jobs(1)), make_fake_extract, Load()))
+    assert asked == ["local"]
+
+
 def test_a_node_lost_in_the_middle_loses_and_doubles_nothing(cluster: Cluster) -> None:
     make = partial(make_fake_extract, refused=frozenset({5}), seconds=0.02)
     seen: list[int] = []

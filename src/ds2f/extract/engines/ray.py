@@ -48,7 +48,8 @@ def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -
     if started:
         _check_reachable(address)
         try:
-            ray.init(address=address or None, logging_level=logging.ERROR, log_to_driver=False)
+            # "local": without it Ray looks for a cluster that ran here, and waits minutes for one that was killed.
+            ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(f"The Ray cluster {address or 'of this machine'} cannot be reached ({error}).") from None
     crew = _Crew(make, load)
