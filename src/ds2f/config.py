@@ -80,8 +80,10 @@ class Audio(Part):
     languages: list[Name] = _key([], "models of spoken language, such as speechbrain:FOLDER")
     acoustics: bool = _key(False, "measure pitch, formants, rate and more; needs: pip install ds2f[acoustics]")
     min_speech: AtLeast0 = _key(1.0, "seconds of speech under which a recording is refused")
-    max_seconds: Positive = _key(60.0, "only this much of the start of a recording is decoded")
+    max_seconds: Positive = _key(60.0, "heard at a time: the start, and more of a recording that says too little there")
     keep_seconds: Positive = _key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
+    stream: Natural = _key(0, "which sound track of a file, counted from 1; 0 = the one that a player plays")
+    channel: Natural = _key(0, "which channel of it, such as one side of a call, counted from 1; 0 = all")
 
     def _wrong_together(self) -> str:
         usable = self.min_speech <= self.max_seconds
@@ -95,6 +97,7 @@ class Faces(Part):
     detector: Name = _key("mtcnn", "face detector")
     encoders: list[Name] = _key([], "identity encoders besides dlib, such as uniface:arcface")
     attributes: list[Name] = _key(["ds2f-attributes"], "models of age, gender and ethnicity")
+    stream: Natural = _key(0, "which picture track of a file, counted from 1; 0 = the one that a player shows")
     frames: Count = _key(5, "frames looked at per video, spread evenly")
     crop_size: Annotated[int, Meta(ge=16)] = _key(128, "pixels of the aligned crop that is stored")
     min_score: Share = _key(0.0, "detector score under which a face does not count; 0 = the detector's own default")

@@ -1,6 +1,6 @@
 """The one way from a recording to its speaker's vectors; extraction, drawing, verification and the page all go it:
 
-    recording ─ read_sound → sound ─ VoiceEncoder.speech → speech without pauses ─ cut → clip ─ SpeakerEncoder → vector
+    recording ─ sound_in → sound ─ VoiceEncoder.search → speech without pauses ─ cut → clip ─ SpeakerEncoder → vector
 
 The same lengths and the same rounding for all of them, so what is embedded now and what a dataset holds are the same.
 """
@@ -8,27 +8,23 @@ The same lengths and the same rounding for all of them, so what is embedded now 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ds2f._renamed import old_methods, old_names
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
-from ds2f.io.media import decode, resample
 from ds2f.types import SAMPLE_RATE, VOICE, Speech, VoiceClip
 from ds2f.voice import acoustics, encoders
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import SpeakerEncoder
+from ds2f.voice.recording import Recording, Sound, sound_in
 
 ACOUSTICS = "acoustics"
-
-Recording: TypeAlias = str | Path | bytes | bytearray | tuple[np.ndarray, int]
-"""A path, the bytes of a file, or (samples, rate in Hz) as `media.resample` takes them."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +33,6 @@ class EncodedVoice:
 
     speech: Speech
     voices: dict[str, np.ndarray]
-
-
-def read_sound(recording: Recording, max_seconds: float) -> np.ndarray:
-    """The first `max_seconds` of a recording: (samples,) float32 in [-1, 1], 16 kHz mono.
-
-    Raises ItemError(stage="open" or "audio") if it is missing, damaged, or has no sound.
-    """
-    if isinstance(recording, tuple):
-        return resample(*recording)[: int(max_seconds * SAMPLE_RATE)]
-    source = bytes(recording) if isinstance(recording, bytes | bytearray) else Path(recording)
-    media = decode(source, frames=0, max_seconds=max_seconds)
-    if not media.has_audio:
-        raise ItemError("audio", "a video without sound" if media.has_video else "there is no sound in it")
-    return media.audio
 
 
 def kept_seconds(audio: Audio, longest: float) -> float:
@@ -108,8 +90,31 @@ class VoiceEncoder:
         """
         names = self.names if names is None else names
         self.check(names)
-        speech = self.speech(read_sound(recording, self.audio.max_seconds))
+        speech = self.search(sound_in(recording, self.audio))
         return EncodedVoice(speech, {name: self._describe(speech, name) for name in names})
+
+    def search(self, sound: Sound) -> Speech:
+        """What is said in a recording: at its start, or, where that is too little for a clip, in that part of those
+        that lie further on which says most. Raises ItemError(stage="audio" or "speech")."""
+        enough = max(self.clip_seconds, *self.audio.clip_seconds)
+        found: list[Speech] = []
+        refused: list[ItemError] = []
+        for start in sound.starts():
+            try:
+                speech = self.speech(sound.part(start))
+            except ItemError as error:
+                refused.append(error)
+                continue
+            found.append(replace(speech, start=start + speech.start))
+            if speech.seconds >= enough:
+                break
+        if found:
+            return max(found, key=lambda speech: speech.seconds)
+        nearest = max(refused, key=lambda error: ("of speech" in error.reason, "no speech" in error.reason))
+        if sound.heard_whole:
+            raise nearest
+        heard = f"heard: {len(refused)} parts of {sound.seconds:g} s, spread over all of it"
+        raise ItemError(nearest.stage, f"{nearest.reason} ({heard})")
 
     def speech(self, sound: np.ndarray) -> Speech:
         """What is said in sound, (samples,) float32 at 16 kHz. Raises ItemError(stage="audio" or "speech")."""

@@ -1,0 +1,74 @@
+"""The sound of a recording, as much of it as is heard at a time: its start first, and then what lies further on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from ds2f.config import Audio
+from ds2f.io.media import Choice, decode, resample, sound_of
+from ds2f.io.parts import Stored
+from ds2f.types import SAMPLE_RATE, Media
+
+Recording: TypeAlias = str | Path | bytes | bytearray | tuple[np.ndarray, int]
+"""A path, the bytes of a file, or (samples, rate in Hz) as `media.resample` takes them."""
+
+LATER = 8  # parts of a long recording that are heard besides its start
+
+
+@dataclass(frozen=True)
+class Sound:
+    """part: sound from a time on, in seconds, `seconds` of it or what there is: (samples,) float32 at SAMPLE_RATE;
+    length: seconds of it all."""
+
+    part: Callable[[float], np.ndarray]
+    length: float
+    seconds: float
+
+    def starts(self) -> list[float]:
+        """Where the parts begin that are heard one after the other until there is enough speech: all of a recording
+        that is no longer than LATER + 1 parts, of a longer one its start and LATER others, spread over the rest."""
+        rest = self.length - self.seconds
+        if rest < 0.5:  # too little to say anything, and lengths are rounded
+            return [0.0]
+        count = min(LATER, math.ceil(rest / self.seconds))
+        step = self.seconds if count * self.seconds >= rest else (rest - self.seconds) / (count - 1)
+        return [0.0, *(self.seconds + k * step for k in range(count))]
+
+    @property
+    def heard_whole(self) -> bool:
+        return len(self.starts()) * self.seconds >= self.length - 0.5
+
+
+def choice_of(audio: Audio) -> Choice:
+    """The track and the channel that the settings name."""
+    return Choice(audio=audio.stream, channel=audio.channel)
+
+
+def sound_in(recording: Recording, audio: Audio) -> Sound:
+    """Raises ItemError(stage="open" or "audio") if it is missing, damaged, or has no sound."""
+    if isinstance(recording, tuple):
+        whole, count = resample(*recording, audio.channel), round(audio.max_seconds * SAMPLE_RATE)
+
+        def cut(start: float) -> np.ndarray:
+            return whole[round(start * SAMPLE_RATE) :][:count]
+
+        return Sound(cut, whole.size / SAMPLE_RATE, audio.max_seconds)
+    source = bytes(recording) if isinstance(recording, bytes | bytearray) else Path(recording)
+    return further(source, decode(source, 0, audio.max_seconds, choice=choice_of(audio)), audio.max_seconds, audio)
+
+
+def further(source: Stored, media: Media, seconds: float, audio: Audio, start: float = 0.0) -> Sound:
+    """The sound of a file of which `media` is what was decoded first, `seconds` from `start` on. Raises
+    ItemError(stage="audio") if it has none."""
+    first, choice = sound_of(media), choice_of(audio)
+
+    def part(at: float) -> np.ndarray:
+        return first if at == 0 else sound_of(decode(source, 0, seconds, start=start + at, choice=choice))
+
+    return Sound(part, media.duration - start, seconds)
