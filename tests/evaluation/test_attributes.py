@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ds2f.evaluation.attributes import (
     measure_attributes,
 )
 from ds2f.face.attributes import Estimates
+from ds2f.io.files import from_json
 from ds2f.types import AGE_BINS, ETHNICITIES, FaceLabels
 
 
@@ -51,7 +53,7 @@ def test_shares_errors_and_groups() -> None:
 
 def test_json_and_back() -> None:
     measures = measure_attributes(FOUND, TRUTH)
-    assert AttributeMeasures.from_json(json.loads(json.dumps(measures.as_json()))) == measures
+    assert from_json(AttributeMeasures, json.loads(json.dumps(asdict(measures)))) == measures
 
 
 def test_calibration_error_of_an_honest_and_of_a_boasting_model() -> None:

@@ -45,8 +45,15 @@ def test_two_runs_compared(
     with pytest.raises(UserError, match=r"give the metrics\.json"):
         compare(tmp_path / "nowhere.json", bad)
     (tmp_path / "old.json").write_text('{"version": 1}')
-    with pytest.raises(UserError, match="version 2; make it anew"):
-        compare(tmp_path / "old.json", bad)
+    for text, wrong in (
+        ('{"version": 1}', "missing required field `spaces`"),
+        ('{"version": 1, "spaces": [], "clips": [], "methods": []}', "it has 1"),
+        ('{"version": 2, "spaces": ["dlib"], "clips": [{"picture": 3}], "methods": []}', r"Expected `str`.*clips\[0\]"),
+        ("[]", "Expected `object`, got `array`"),
+    ):
+        (tmp_path / "old.json").write_text(text)
+        with pytest.raises(UserError, match=rf"version 2 \(.*{wrong}.*\); make it anew"):
+            compare(tmp_path / "old.json", bad)
     evaluate(database, {}, "val", tmp_path / "val-out", quick(50))
     with pytest.raises(UserError, match="no clip in common"):
         compare(good, tmp_path / "val-out")

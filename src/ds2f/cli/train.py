@@ -88,8 +88,9 @@ def _settings(config: Config) -> Train:
 def _print_measures(model: str, card: dict[str, Any]) -> None:
     if model == "attributes":
         from ds2f.evaluation.attributes import AttributeMeasures
+        from ds2f.io.files import from_json
 
-        print_attributes(AttributeMeasures.from_json(card["measures"]))
+        print_attributes(from_json(AttributeMeasures, card["measures"]))
     else:
         print_matching(card)
 

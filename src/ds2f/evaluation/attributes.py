@@ -4,8 +4,7 @@ its probabilities mean what they say."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, mean_absolute_error
@@ -38,15 +37,6 @@ class AttributeMeasures:
     balanced_ethnicity: float | None
     confusion: tuple[tuple[int, ...], ...]
     calibration_error: dict[str, float]
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> AttributeMeasures:
-        groups = tuple(GroupMeasures(**group) for group in data["groups"])
-        confusion = tuple(tuple(row) for row in data["confusion"])
-        return cls(groups, data["balanced_ethnicity"], confusion, data["calibration_error"])
 
 
 def measure_attributes(found: Estimates, truth: FaceLabels) -> AttributeMeasures:

@@ -6,11 +6,10 @@ Every clip is measured in both, so the differences are taken clip by clip and th
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from ds2f.errors import UserError
@@ -66,15 +65,15 @@ def compare(
     in the second the one of the same name if there is one. Raises UserError for files that cannot be compared."""
     a, b = _read(first), _read(second)
     own = _method(a, first, first_method)
-    other = _method(b, second, second_method, own["name"])
-    if a["spaces"][0] != b["spaces"][0]:
-        raise UserError(f"{first} measures in {a['spaces'][0]}, {second} in {b['spaces'][0]}; compare like with like.")
+    other = _method(b, second, second_method, own.name)
+    if a.spaces[0] != b.spaces[0]:
+        raise UserError(f"{first} measures in {a.spaces[0]}, {second} in {b.spaces[0]}; compare like with like.")
     places_a, places_b = _places(a), _places(b)
     shared = [key for key in places_a if key in places_b]
     if not shared:
         raise UserError(f"{first} and {second} have no clip in common; compare evaluations of the same split.")
     rows_a, rows_b = [places_a[key] for key in shared], [places_b[key] for key in shared]
-    people = [a["clips"][i]["person"] for i in rows_a]
+    people = [a.clips[i].person for i in rows_a]
     bootstrap = Bootstrap(people, draws, seed)
     differences = []
     for name, more in MEASURES.items():
@@ -85,8 +84,8 @@ def compare(
             means = float(x[both].mean()), float(y[both].mean())
             differences.append(Difference(name, int(both.sum()), *means, measured, _better(measured, more)))
     return Comparison(
-        first=f"{first}: {own['name']}",
-        second=f"{second}: {other['name']}",
+        first=f"{first}: {own.name}",
+        second=f"{second}: {other.name}",
         clips=len(shared),
         people=len(set(people)),
         only_first=len(places_a) - len(shared),
@@ -95,36 +94,62 @@ def compare(
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Clip:
+    picture: str
+    reference: str
+    person: str
+
+
+@dataclass(frozen=True)
+class _Method:
+    name: str
+    kind: str
+    per_clip: dict[str, list[float | None]]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What is read of a metrics.json, which is an `evaluation.results.Evaluation`."""
+
+    version: int
+    spaces: list[str]
+    clips: list[_Clip]
+    methods: list[_Method]
+
+
+def _read(path: Path) -> _Measured:
     path = path / "metrics.json" if path.is_dir() else path
     try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        found = msgspec.json.decode(path.read_bytes(), type=_Measured)
+        wrong = "" if found.version == VERSION else f"it has {found.version}"
+    except msgspec.ValidationError as error:
+        wrong = str(error)
+    except (OSError, msgspec.DecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); give the metrics.json of ds2f evaluate.") from None
-    if not isinstance(data, dict) or data.get("version") != VERSION:
-        raise UserError(f"{path} is no metrics.json of version {VERSION}; make it anew with this ds2f evaluate.")
-    return data
+    if wrong:
+        raise UserError(f"{path} is no metrics.json of version {VERSION} ({wrong}); make it anew with ds2f evaluate.")
+    return found
 
 
-def _method(data: dict[str, Any], path: Path, name: str | None, like: str | None = None) -> dict[str, Any]:
-    methods: list[dict[str, Any]] = data["methods"]
+def _method(data: _Measured, path: Path, name: str | None, like: str | None = None) -> _Method:
     if name is None:
-        images = [m for m in methods if m["kind"] == "images"]
-        chosen = [m for m in images if m["name"] == like] or images or methods
+        images = [m for m in data.methods if m.kind == "images"]
+        chosen = [m for m in images if m.name == like] or images or data.methods
     else:
-        chosen = [m for m in methods if m["name"] == name]
+        chosen = [m for m in data.methods if m.name == name]
     if not chosen:
-        raise UserError(f"{path} has no method {name!r}; it has {', '.join(m['name'] for m in methods)}.")
+        raise UserError(f"{path} has no method {name!r}; it has {', '.join(m.name for m in data.methods)}.")
     return chosen[0]
 
 
-def _places(data: dict[str, Any]) -> dict[tuple[str, str], int]:
+def _places(data: _Measured) -> dict[tuple[str, str], int]:
     """{(clip, true face): place} of every clip: the same clip is one that is asked for with the same true face."""
-    return {(clip["picture"], clip["reference"]): i for i, clip in enumerate(data["clips"])}
+    return {(clip.picture, clip.reference): i for i, clip in enumerate(data.clips)}
 
 
-def _values(method: dict[str, Any], name: str, rows: list[int]) -> np.ndarray:
-    values = method["per_clip"].get(name)
+def _values(method: _Method, name: str, rows: list[int]) -> np.ndarray:
+    values = method.per_clip.get(name)
     return np.full(len(rows), np.nan) if values is None else np.array([values[i] for i in rows], np.float64)
 
 

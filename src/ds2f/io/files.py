@@ -8,12 +8,16 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from safetensors import SafetensorError
 
 from ds2f.errors import UserError
+
+Record = TypeVar("Record")
 
 
 @contextmanager
@@ -27,6 +31,16 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def from_json(kind: type[Record], data: dict[str, Any]) -> Record:
+    """What `dataclasses.asdict` has made of a record, through JSON, as that record again.
+
+    Raises ValueError for a key that it does not have, one that is missing, and a value of another type.
+    """
+    if unknown := set(data) - {field.name for field in fields(kind)}:  # type: ignore[arg-type]  # of dataclasses
+        raise ValueError(f"there is no {min(unknown)!r} in {kind.__name__}")
+    return msgspec.convert(data, kind, str_keys=True)  # of a dict of numbers JSON makes one of strings
 
 
 def make_folder(folder: Path) -> None:

@@ -191,7 +191,7 @@ def attributes_job(database: Path, runs: Path, settings: Train, sample: bool = F
             measure_attributes(estimate(ema, held_out.identity), held_out.labels),
             calibration_error=measure_attributes(estimate(ema, test.identity), test.labels).calibration_error,
         )
-        card = {**_card(data, len(faces), total), "held_out_faces": len(held_out), "measures": measures.as_json()}
+        card = {**_card(data, len(faces), total), "held_out_faces": len(held_out), "measures": asdict(measures)}
         return _save(runs, ema, card)
 
     return Job(AttributesTask(AttributeHead(config), faces, val, device), options, finish)
