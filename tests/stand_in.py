@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.io.media import decode
 from helpers import write_audio
 

@@ -11,7 +11,7 @@ import grimp
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 

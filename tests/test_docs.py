@@ -24,7 +24,7 @@ import yaml
 
 from ds2f import config
 from ds2f.cli import build_parser, main
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.io.media import decode
 from fake_hub import running
 from helpers import write_audio

@@ -13,7 +13,7 @@ import ds2f
 from ds2f.cli import main
 from ds2f.config import Config
 from ds2f.dataset.plan import Job
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.extract.engines.base import Load, Make, Outcome
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import ExtractSettings

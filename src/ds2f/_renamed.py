@@ -19,6 +19,7 @@ MODULES = {
     "card": "speech2face.card",
     "completion": "speech2face.restore",
     "console": "cli.console",
+    "demo.run": "demo",
     "describe": "speech2face.describe",
     "doctor": "cli.doctor",
     "extract.engine": "extract.engines.local",

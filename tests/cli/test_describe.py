@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ds2f.cli import main
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from helpers import silence, write_audio
 
 

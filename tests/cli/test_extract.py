@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ds2f.cli import main
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from helpers import grey_ramp, noise, silence, write_video
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ds2f.cli import main
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from helpers import grey_ramp, noise, silence, tone, write_audio, write_video
 
 VOICE = samples() / "person-1.mp4"

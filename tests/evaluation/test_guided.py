@@ -15,7 +15,7 @@ from torch import Tensor
 from ds2f.cli import main
 from ds2f.config import Evaluate
 from ds2f.dataset import Dataset
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.evaluation import guided
 from ds2f.evaluation.bootstrap import Bootstrap

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ds2f.config import Evaluate
 from ds2f.dataset.queries import Pair
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.evaluation.embed import embedder
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ds2f.cli import main
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.evaluation.match import Matcher
 from ds2f.io.media import decode
 from ds2f.models import store

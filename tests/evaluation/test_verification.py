@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from ds2f.cli import main
 from ds2f.config import Audio
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.evaluation.verification import (
     Trial,

@@ -17,7 +17,7 @@ from ds2f.config import Config
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.extract.engines.base import Load, Outcome
 from ds2f.extract.item import Extractor

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.errors import ItemError
 from ds2f.face.align import canonical_crop
 from ds2f.face.encode import FaceEncoder, enlarged

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from ds2f import config
 from ds2f.cli import main
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.io.files import disk_trouble, replacing
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "faces/talk-0.png.part")

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from ds2f import Speech2Face
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from helpers import grey_ramp, silence, tiny_decoder, write_audio, write_video
 
 pytest.importorskip("starlette", reason="the extra demo is not installed")

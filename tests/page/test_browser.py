@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.io.media import decode
 from helpers import write_audio
 

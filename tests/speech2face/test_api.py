@@ -15,7 +15,7 @@ from PIL import Image
 
 import ds2f
 from ds2f import ItemError, SamplingSettings, Speech2Face, UserError
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.io.media import decode
 from ds2f.types import AGE_BINS, GENDERS, SAMPLE_RATE
 from helpers import silence, tiny_decoder

@@ -12,7 +12,7 @@ import torch
 
 from ds2f import Speech2Face, UserError
 from ds2f.cli import main
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.models import store
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig

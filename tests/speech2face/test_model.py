@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.errors import ItemError, UserError
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.models import store

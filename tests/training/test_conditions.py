@@ -14,7 +14,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Plan
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.io.media import encode_webp
 from ds2f.models.store import load_decoder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ds2f.demo.run import samples
+from ds2f.demo import samples
 from ds2f.face.align import canonical_crop
 from ds2f.face.mtcnn import MTCNN
 from ds2f.io.media import decode

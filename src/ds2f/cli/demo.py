@@ -25,7 +25,8 @@ def run(options: argparse.Namespace) -> None:
     """Everything into a folder; what is there already is kept."""
     from ds2f.cli.console import out
     from ds2f.config import Config, Split
-    from ds2f.demo.run import draw_sheet, samples
+    from ds2f.demo import samples
+    from ds2f.demo.sheet import draw_sheet
     from ds2f.io.files import make_folder
 
     folder: Path = options.out

@@ -133,7 +133,7 @@ def _extras(needs: dict[str, list[str]]) -> Iterator[Finding]:
 def _trial() -> Finding:
     """A face for a sample clip: decoder, voice detector, encoder, prior and decoder at once."""
     try:
-        from ds2f.demo.run import samples
+        from ds2f.demo import samples
         from ds2f.speech2face.model import Speech2Face
 
         model = Speech2Face.from_pretrained()

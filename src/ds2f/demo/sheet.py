@@ -1,8 +1,7 @@
-"""The sample clips that ship with ds2f, and the sheet of true and drawn faces side by side."""
+"""The sheet of true and drawn faces side by side."""
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,6 @@ from ds2f.dataset import Dataset
 from ds2f.evaluation.sheet import SheetRow, contact_sheet
 from ds2f.io.media import decode_image, read_image
 from ds2f.types import Source
-
-
-def samples() -> Path:
-    """The folder of the sample clips."""
-    return Path(str(files("ds2f") / "demo" / "samples"))
 
 
 def draw_sheet(database: Path, folders: list[Path], path: Path, limit: int = 12) -> Path:
