@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +28,6 @@ from pathlib import Path
 
 from killing import Download, Export, Extraction, Forget, Training, Work
 
-GONE_WITHIN = 10.0  # seconds that workers have to notice that their main process is dead
 LONGEST = 600.0  # seconds after which a run that does not end is a fault
 
 WORKS: dict[str, Callable[[Path], Work]] = {
@@ -55,6 +54,7 @@ class Result:
 def torture(work: Work, folder: Path, kills: int, seed: int = 0) -> Result:
     """Do a work undisturbed, then again and again with `kills` interruptions in all."""
     rng, result = random.Random(seed), Result()
+    killed: list[int] = []
     undisturbed = folder / "undisturbed"
     for _ in range(2):  # the second shows how long it takes
         shutil.rmtree(undisturbed, ignore_errors=True)
@@ -75,13 +75,14 @@ def torture(work: Work, folder: Path, kills: int, seed: int = 0) -> Result:
                 break
             result.kills += 1
             result.moments.append(time.perf_counter() - started)
-            if (left := _left_behind(run)) > 0:
-                result.faults.append(f"{trial.name}: {left} processes left behind after kill {result.kills}")
+            killed.append(run)
         _finish(work, trial)
         result.trials += 1
         result.faults += [f"{trial.name}: {fault}" for fault in work.faults(undisturbed, trial)]
         if not result.faults:
             shutil.rmtree(trial)
+    if left := _left_behind(killed, work.gone_within):
+        result.faults.append(f"{left} processes left behind by killed runs")
     return result
 
 
@@ -141,22 +142,22 @@ def _kill(run: int) -> bool:
     return os.WIFSIGNALED(_statuses[run])
 
 
-def _left_behind(session: int) -> int:
-    """How many processes of a killed run are still there after GONE_WITHIN seconds."""
-    until = time.monotonic() + GONE_WITHIN
-    while (alive := _members(session)) and time.monotonic() < until:
-        time.sleep(0.05)
+def _left_behind(sessions: Collection[int], seconds: float) -> int:
+    """How many processes of killed runs are still there `seconds` after the last kill."""
+    until = time.monotonic() + seconds
+    while (alive := _members(sessions)) and time.monotonic() < until:
+        time.sleep(0.1)
     return len(alive)
 
 
-def _members(session: int) -> list[int]:
+def _members(sessions: Collection[int]) -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, _, of = stat.read_text().rpartition(")")[2].split()[:4]
         except OSError:
             continue  # it has just ended
-        if int(of) == session and state != "Z":
+        if int(of) in sessions and state != "Z":
             found.append(int(stat.parent.name))
     return found
 

@@ -38,7 +38,9 @@ GONE, STAYS = "Zebulon-Quux", "Anna-Blume"
 
 
 class Work:
-    """One of them."""
+    """gone_within: seconds that what a run had started has to notice that the run is dead."""
+
+    gone_within = 10.0
 
     def __init__(self, folder: Path) -> None:
         """folder: for what all trials share."""
@@ -75,6 +77,8 @@ class Extraction(Work):
     def __init__(self, folder: Path, engine: str, clips: int = 6) -> None:
         super().__init__(folder)
         self.engine = engine
+        if engine == "ray":
+            self.gone_within = 120.0  # Ray's own agents of a node ask twice a minute whether it is still there
         videos = folder / "videos"
         videos.mkdir()
         for clip in sorted(SAMPLES.glob("*.mp4"))[:clips]:
