@@ -44,7 +44,8 @@ class Needs:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every file shall have. speech, face: the settings behind them, as JSON; another text, another extraction."""
+    """What every file shall have. speech, face: the settings behind them, as JSON; another text, another extraction;
+    weights: (stage of a model, hash of its weights), of those whose weights are files."""
 
     speech: str
     face: str
@@ -53,6 +54,7 @@ class Plan:
     attributes: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     acoustics: bool = False
+    weights: tuple[tuple[str, str], ...] = ()
 
     @property
     def everything(self) -> Needs:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ds2f.dataset import schema
 from ds2f.dataset.plan import Plan, Shard, waiting
 from ds2f.dataset.queries import Dataset
+from ds2f.dataset.weights import KEY, settle
 from ds2f.errors import UserError
 
 # Everything that hangs on a file, in an order in which it can be inserted.
@@ -62,6 +63,7 @@ def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = Fal
     """
     path = shard_path(database, shard)
     with Dataset(database) as whole:
+        settle(whole, plan)
         ids = waiting(whole, plan, shard)
         if retry_failed:
             failed = whole.connection.execute("SELECT id FROM videos WHERE state = 'failed'")
@@ -100,6 +102,10 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
             if row is None or row[0] != whole.name():
                 raise UserError(f"{path} is not a shard of {database}; give what `ds2f extract --shard` made.")
             sql.execute("ATTACH ? AS part", (str(path),))
+            other = "SELECT m.key FROM main.meta m JOIN part.meta p USING (key) WHERE key GLOB ? AND p.value != m.value"
+            if key := sql.execute(other, (KEY + "*",)).fetchone():
+                stage = key[0].removeprefix(KEY)
+                raise UserError(f"{path} has rows of {stage} by other weights than {database}; extract it again.")
             with whole.transaction():
                 same = (
                     "m.id = p.id AND m.path = p.path AND m.size = p.size AND m.mtime_ns = p.mtime_ns AND (SELECT path"
@@ -109,6 +115,7 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                 _choose(whole, [r[0] for r in sql.execute("SELECT p.id " + tried.format(same, "NOT"))])
                 changed += sql.execute("SELECT count(*) " + tried.format(same, "")).fetchone()[0]
                 sql.execute("INSERT OR IGNORE INTO main.recipes SELECT * FROM part.recipes")
+                sql.execute("INSERT OR IGNORE INTO main.meta SELECT * FROM part.meta WHERE key GLOB ?", (KEY + "*",))
                 for table in ("labels", "speech", "faces", "failures"):  # the others go with them
                     sql.execute(f"DELETE FROM main.{table} WHERE video_id IN (SELECT id FROM chosen)")
                 _copy(whole, "part", "main")

@@ -10,6 +10,7 @@ from pathlib import Path
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Job, Plan, job, retry, waiting
 from ds2f.dataset.store import store
+from ds2f.dataset.weights import settle
 from ds2f.extract.engines.base import Engine, Load
 from ds2f.extract.engines.local import local_processes
 from ds2f.extract.settings import ExtractSettings, plan_of
@@ -58,6 +59,7 @@ def extract_missing(
     plan = plan_of(settings)
     done = failed = 0
     with Dataset(database) as dataset:
+        settle(dataset, plan)
         if retry_failed:
             retry(dataset, plan)
         ids = waiting(dataset, plan)

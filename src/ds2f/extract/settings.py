@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from ds2f.config import Audio, Config, Extract, Faces
 from ds2f.dataset.plan import Plan
+from ds2f.errors import UserError
 from ds2f.face import registry
-from ds2f.models.store import pick_device
+from ds2f.models.store import pick_device, shipped
 from ds2f.types import DLIB
-from ds2f.voice import encoders, language
+from ds2f.voice import campplus, encoders, language
 from ds2f.voice.encode import kept_seconds
+
+_IN_THE_BOX = {
+    **dict.fromkeys(("campplus", "campplus-frames"), Path(campplus.__file__).with_suffix(".safetensors")),
+    "ds2f-attributes": shipped() / "attributes.safetensors",
+}
 
 
 @dataclass(frozen=True)
@@ -57,4 +65,44 @@ def plan_of(settings: ExtractSettings) -> Plan:
         attributes=tuple(map(registry.name_of, faces.attributes)),
         languages=tuple(map(language.name_of, audio.languages)),
         acoustics=audio.acoustics,
+        weights=_weights(settings),
     )
+
+
+def _weights(settings: ExtractSettings) -> tuple[tuple[str, str], ...]:
+    """(stage of a model, hash of its weights), of the models in the box and those in files of the user's own.
+
+    Raises UserError for two files of one name: their rows could not be told apart.
+    """
+    places: dict[str, Path] = {}
+    for stage, specs, name_of in (
+        ("voice", settings.audio.encoders, encoders.name_of),
+        ("language", settings.audio.languages, language.name_of),
+        ("identity", settings.faces.encoders, registry.name_of),
+        ("attributes", settings.faces.attributes, registry.name_of),
+    ):
+        for spec in specs:
+            name, place = f"{stage}:{name_of(spec)}", _place(spec)
+            if places.setdefault(name, place) != place:
+                raise UserError(f"{places[name]} and {place} would both be called {name}; rename one of them.")
+    return tuple((name, _digest(place)) for name, place in places.items() if place.exists())
+
+
+def _place(spec: str) -> Path:
+    """Where the weights lie; a path at which nothing is, for those that a package of another brings or downloads."""
+    kind, _, source = spec.partition(":")
+    if spec in _IN_THE_BOX:
+        return _IN_THE_BOX[spec]
+    place = Path(source or f"/no file of {kind}").expanduser().absolute()
+    return place / "attributes.safetensors" if kind == "ds2f-attributes" else place
+
+
+def _digest(place: Path) -> str:
+    """Of a folder, or of a file and the other part of an ncnn model beside it."""
+    found = sorted(place.rglob("*")) if place.is_dir() else [place]
+    digest = hashlib.sha256()
+    for file in (*found, place.with_suffix(".bin")):
+        if file.is_file():
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,107 @@
+"""Rows of a model are of one set of weights: another file under the same name makes them anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ds2f.config import Config
+from ds2f.dataset import Dataset
+from ds2f.dataset.plan import Needs, Shard
+from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.shards import Merged, merge, split_off
+from ds2f.dataset.store import store
+from ds2f.dataset.weights import settle
+from ds2f.errors import UserError
+from ds2f.extract.settings import ExtractSettings, plan_of
+from helpers import PLAN, extracted, item, wanting
+
+OLD = replace(PLAN, weights=(("voice:campplus-frames", "old"),))
+NEW = replace(PLAN, weights=(("voice:campplus-frames", "new"),))
+
+
+@pytest.fixture
+def filled(dataset: Dataset, tmp_path: Path) -> Dataset:
+    dataset.add_items(tmp_path, "video", [item(f"{k}.mp4", str(k)) for k in range(3)], SplitRule())
+    settle(dataset, OLD)
+    for number, job in enumerate(wanting(dataset)):
+        store(dataset, job, extracted(number), OLD)
+    with dataset.transaction():
+        dataset.connection.execute("DELETE FROM voice_embeddings WHERE video_id = 1")
+        dataset.connection.execute("INSERT INTO failures VALUES (1, 'voice:campplus-frames', 'not a number')")
+    return dataset
+
+
+def _rows(dataset: Dataset) -> int:
+    return int(dataset.connection.execute("SELECT count(*) FROM voice_embeddings").fetchone()[0])
+
+
+def test_the_same_weights_change_nothing(filled: Dataset) -> None:
+    changes = filled.changes()
+    assert settle(filled, OLD) == settle(filled, PLAN) == []
+    assert (_rows(filled), filled.changes(), wanting(filled, OLD)) == (2, changes, [])
+
+
+def test_other_weights_make_its_rows_and_failures_anew_and_nothing_else(filled: Dataset) -> None:
+    assert settle(filled, NEW) == ["voice:campplus-frames"]
+    assert [job.needs for job in wanting(filled, NEW)] == [Needs(voices=PLAN.voices)] * 3
+    for job in wanting(filled, NEW):
+        store(filled, job, replace(extracted(9), speech=None, face=None, facts=None), NEW)
+    assert settle(filled, NEW) == []
+    assert _rows(filled) == 3
+    assert filled.counts()["video"] == {"new": 0, "done": 3, "failed": 0}
+
+
+def test_shards_are_of_the_weights_that_they_were_made_with(filled: Dataset) -> None:
+    shard = split_off(filled.path, Shard(1, 1), NEW)
+    with Dataset(shard) as part:
+        settle(part, NEW)
+        for job in wanting(part, NEW):
+            store(part, job, replace(extracted(9), speech=None, face=None, facts=None), NEW)
+    assert merge(filled.path, [shard]) == Merged(3, 0)
+    assert settle(filled, NEW) == []
+    assert _rows(filled) == 3
+    settle(filled, OLD)
+    with pytest.raises(UserError, match="has rows of voice:campplus-frames by other weights"):
+        merge(filled.path, [shard])
+
+
+def _settings(**audio: object) -> ExtractSettings:
+    config = Config()
+    return ExtractSettings(replace(config.audio, **audio), config.faces)  # type: ignore[arg-type]
+
+
+def test_weights_are_told_by_what_is_in_them(tmp_path: Path) -> None:
+    file = tmp_path / "resnet.onnx"
+    file.write_bytes(b"one")
+    settings = _settings(encoders=["campplus", "resemblyzer", f"wespeaker:{file}"])
+    one = dict(plan_of(settings).weights)
+    assert one.keys() == {"voice:campplus", "voice:wespeaker/resnet", "attributes:ds2f-attributes"}
+    file.rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").rename(file)
+    assert dict(plan_of(settings).weights) == one
+    file.write_bytes(b"two")
+    two = dict(plan_of(settings).weights)
+    assert [name for name in one if one[name] != two[name]] == ["voice:wespeaker/resnet"]
+
+
+def test_a_model_in_two_files(tmp_path: Path) -> None:
+    for name in ("face.param", "face.bin"):
+        (tmp_path / name).write_bytes(b"one")
+    faces = replace(Config().faces, encoders=[f"ncnn:{tmp_path}/face.param"])
+    settings = ExtractSettings(Config().audio, faces)
+    one = dict(plan_of(settings).weights)["identity:ncnn:face"]
+    (tmp_path / "face.bin").write_bytes(b"two")
+    assert dict(plan_of(settings).weights)["identity:ncnn:face"] != one
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "resnet.onnx" for folder in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(np.random.default_rng(0).bytes(9))
+    with pytest.raises(UserError, match="would both be called voice:wespeaker/resnet"):
+        plan_of(_settings(encoders=[f"wespeaker:{file}" for file in files]))
