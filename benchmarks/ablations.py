@@ -7,7 +7,7 @@ from the mean face; drawn identities are drawn four times. Two measurements: the
 train; and for the linear maps five folds by person of the train split, each a gallery of its own, ten times as many
 voices. The test split is not touched.
 
-The dataset needs clips of several lengths and acoustic features ([audio] clip_seconds, acoustics). --speech is a folder
+The dataset needs acoustic features ([audio] acoustics). --speech is a folder
 with speakers.csv (path, source, speaker, sex): voices of known sex without a face, as of LibriSpeech and RAVDESS.
 """
 
@@ -27,6 +27,7 @@ from torch import Tensor
 from ds2f.config import Audio, Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import stored_voices
+from ds2f.diffusion import flow as flow_matching
 from ds2f.diffusion import guidance
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import ItemError
@@ -35,14 +36,14 @@ from ds2f.evaluation.results import Measure
 from ds2f.evaluation.retrieval import rank
 from ds2f.models import store
 from ds2f.models.attributes import MAX_AGE, WISHED_AGE_SPREAD
-from ds2f.models.conditioning import Condition, Conditions
+from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.voices import VoiceInputs
 from ds2f.speech2face.imagine import PRIOR_STEPS, WISH_STRENGTH
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.loop import Options, train
-from ds2f.training.pairs import LoneFaces, Looks, PairData, load_lone_faces, load_pairs
+from ds2f.training.pairs import Looks, PairData, folds, load_pairs
 from ds2f.training.prior import PriorTask
 from ds2f.types import VOICE
 from ds2f.voice.encode import VoiceEncoder
@@ -50,7 +51,7 @@ from ds2f.voice.encode import VoiceEncoder
 FOLDS = 5
 DRAWS = 4
 TEMPERATURE, GUIDANCE = SamplingSettings.temperature, SamplingSettings.voice_guidance
-FITTED: dict[tuple[int, int, bool], Prior] = {}  # variants that differ in what is told share a flow
+FITTED: dict[int, Prior] = {}  # variants that differ in what is told share a flow
 
 
 @dataclass(frozen=True)
@@ -88,37 +89,23 @@ def only_first_clip(predict: Predict) -> Predict:
     return lambda known, held_out: predict(known.rows(np.unique(known.person, return_index=True)[1]), held_out)
 
 
-def every_length(predict: Predict, longer: PairData) -> Predict:
-    """Clips of all stored lengths to fit on. longer: the same people as those to fit on, and more."""
-
-    def with_more(known: PairData, held_out: PairData) -> np.ndarray:
-        wanted = np.isin(longer.person, np.unique(known.person))
-        return predict(longer.rows(wanted), held_out)
-
-    return with_more
-
-
-def flow(faces: LoneFaces | None = None, looks: bool = False, told: bool = False, steered: bool = False) -> Predict:
-    """The flow over what the linear map leaves open, drawn as `ds2f generate` does by default. faces: to learn from
-    besides; looks: whether it may be told age and gender; told: whether it is, as a model reads them off the true face;
-    steered: told by Bayes' rule instead."""
+def flow(steered: bool = False) -> Predict:
+    """The flow over what the linear map leaves open, drawn as `ds2f generate` does by default. steered: told the age
+    and gender that a model reads off the true face, by Bayes' rule."""
 
     def predict(known: PairData, held_out: PairData) -> np.ndarray:
-        key = (id(known), id(faces), looks)
-        if key not in FITTED:
-            FITTED[key] = fit_flow(known, held_out, faces, looks)
-        prior = FITTED[key]
-        return np.stack(
-            [draw(prior, held_out, held_out.looks if told else None, steered, seed) for seed in range(DRAWS)]
-        )
+        if id(known) not in FITTED:
+            FITTED[id(known)] = fit_flow(known, held_out)
+        looks = held_out.looks if steered else None
+        return np.stack([draw(FITTED[id(known)], held_out, looks, seed) for seed in range(DRAWS)])
 
     return predict
 
 
-def fit_flow(known: PairData, held_out: PairData, faces: LoneFaces | None, looks: bool) -> Prior:
+def fit_flow(known: PairData, held_out: PairData) -> Prior:
     torch.manual_seed(0)
-    prior = Prior(PriorConfig(looks=looks))
-    task = PriorTask(prior, known, held_out, torch.device("cpu"), faces)
+    prior = Prior(PriorConfig())
+    task = PriorTask(prior, known, held_out, torch.device("cpu"))
     settings = Train()
     with TemporaryDirectory() as folder:
         total = settings.prior_steps * settings.prior_batch
@@ -130,16 +117,13 @@ def fit_flow(known: PairData, held_out: PairData, faces: LoneFaces | None, looks
 
 
 @torch.no_grad()
-def draw(prior: Prior, pairs: PairData, looks: Looks | None, steered: bool, seed: int) -> np.ndarray:
-    """(n, 128) identities for the voices, as `Speech2Face.identities` draws them. looks: age and gender to be told."""
+def draw(prior: Prior, pairs: PairData, looks: Looks | None, seed: int) -> np.ndarray:
+    """(n, 128) identities for the voices, as `Speech2Face` draws them. looks: age and gender to be steered towards."""
     mean = prior.predict_mean(prior.inputs(pairs.voices))
     centre = prior.identity_mean + GUIDANCE * (mean - prior.identity_mean)
     noise = TEMPERATURE * torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
-    given: Conditions = {}
-    if looks is not None and not steered:
-        given = {name: c for name, c in looks.conditions().items() if name != "ethnicity"}
-    predict = lambda z, t: prior(z, t, Condition.of(mean), given)  # noqa: E731
-    if looks is not None and steered:
+    predict: flow_matching.Predict = lambda z, t: prior(z, t, Condition.of(mean))  # noqa: E731
+    if looks is not None:
         head = store.load_attributes(store.shipped())
         years = torch.arange(MAX_AGE + 1)
 
@@ -173,8 +157,8 @@ class Found:
         return cls(hit, place, float(np.median(every[0].size)))
 
 
-def folds(predict: Predict, pairs: PairData) -> Found:
-    fold = (np.random.default_rng(0).permutation(int(pairs.person.max()) + 1) % FOLDS)[pairs.person]
+def in_folds(predict: Predict, pairs: PairData) -> Found:
+    fold = folds(pairs.person, FOLDS)
     parts = [Found.of(predict, pairs.rows(fold != k), pairs.rows(fold == k)) for k in range(FOLDS)]
     order = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in range(FOLDS)]))
     hit, place = (np.concatenate([getattr(p, name) for p in parts])[order] for name in ("hit", "place"))
@@ -207,27 +191,16 @@ def main() -> None:
     with Dataset(options.database) as dataset:
         names = sorted(stored_voices(dataset), key=lambda name: name != VOICE)
         known, held_out = (load_pairs(dataset, split, names, 1) for split in ("train", "val"))
-        longer = load_pairs(dataset, "train", names, 1, every_length=True)
-        faces = load_lone_faces(dataset, "train")
     alone = ridge((VOICE,))
     variants: dict[str, Predict] = {
         f"ridge, {VOICE}": alone,
         **{f"{name} in its place": ridge((name,)) for name in names[1:]},
         **{f"+ {name}": ridge((VOICE, name)) for name in names[1:]},
         "one clip of each person": only_first_clip(alone),
-        "+ clips of all lengths": every_length(alone, longer),
     }
     if options.speech:
         variants["+ voices of known sex"] = ridge((VOICE,), load_speech(options.speech))
-    variants |= {
-        "+ flow": flow(),
-        "+ flow, faces without voices": flow(faces),
-        "+ flow, may be told looks": flow(looks=True),
-        "+ flow, faces, may be told looks": flow(faces, looks=True),
-        "+ flow, told true age and gender": flow(looks=True, told=True),
-        "+ flow, faces, told true age and gender": flow(faces, looks=True, told=True),
-        "+ flow, steered to true age and gender": flow(told=True, steered=True),
-    }
+    variants |= {"+ flow": flow(), "+ flow, steered to true age and gender": flow(steered=True)}
     print("| | validation: R@10 | median rank | folds: R@10 | median rank |\n| --- | --- | --- | --- | --- |")
     for name, predict in variants.items():
         if options.only not in name:
@@ -235,7 +208,7 @@ def main() -> None:
         cells = []
         measured = [(Found.of(predict, known, held_out), held_out)]
         if "flow" not in name:  # a flow takes minutes to fit
-            measured.append((folds(predict, known), known))
+            measured.append((in_folds(predict, known), known))
         for found, pairs in measured:
             bootstrap = Bootstrap([str(p) for p in pairs.person], 1000)
             hit, place = bootstrap.mean(found.hit), bootstrap.median(found.place)

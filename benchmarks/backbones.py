@@ -31,7 +31,7 @@ from ds2f.io.images import write_grid
 from ds2f.models.conditioning import Condition, Conditioning, Conditions
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.pixels import to_uint8
-from ds2f.training.decoder import FaceData, load_faces
+from ds2f.training.faces import FaceData, load_faces
 from ds2f.training.likeness import Likeness
 from ds2f.training.loop import Options, make_optimizers, update_ema
 

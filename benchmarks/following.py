@@ -29,7 +29,8 @@ from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior
 from ds2f.speech2face.imagine import PRIOR_STEPS
 from ds2f.speech2face.model import Speech2Face
-from ds2f.training.prior import FOLDS, folds
+from ds2f.training.pairs import folds
+from ds2f.training.prior import FOLDS
 
 SPLITS = ("train", "val")
 CHOICES = (
@@ -50,7 +51,7 @@ class Study:
         self.people = [pair.person for pair in self.pairs]
         voice = np.stack([pair.voice for pair in self.pairs])
         person = np.unique(self.people, return_inverse=True)[1]
-        fold = folds(person)
+        fold = folds(person, FOLDS)
         self.expected, self.others = np.empty_like(self.identity), np.empty_like(self.identity)
         for out in (fold == k for k in range(FOLDS)):
             known = voice[~out], self.identity[~out]

@@ -21,7 +21,7 @@ from ds2f.models import store
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
-from ds2f.training.start import decoder_config
+from ds2f.training.decoder import decoder_config
 
 REPEATS = 5
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ds2f.models.conditioning import Condition
-from ds2f.training.decoder import FaceData
+from ds2f.training.faces import FaceData
 
 SIZE = 16
 

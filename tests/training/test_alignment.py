@@ -88,8 +88,13 @@ def test_the_command_chooses_trains_measures_and_saves(
 ) -> None:
     monkeypatch.setattr("ds2f.training.alignment.STEPS", (2, 5))
     paired_dataset(dataset, 240)
+    monkeypatch.setattr("ds2f.training.estimate.SECONDS", 0.0)
     runs = tmp_path / "runs"
-    assert main(["train", "alignment", "--database", str(dataset.path), "--runs", str(runs)]) == 0
+    command = ["train", "alignment", "--database", str(dataset.path), "--runs", str(runs)]
+    assert main([*command, "--dry-run"]) == 0
+    assert "in 5 steps" in capsys.readouterr().out, "as many as it may choose"
+    assert not runs.exists()
+    assert main(command) == 0
     said = capsys.readouterr().out
     assert "right of 10, same gender" in said
     model = store.load_alignment(runs / "model")

@@ -19,6 +19,7 @@ from ds2f.face.attributes import IdentityAttributes, estimate
 from ds2f.io.media import encode_webp
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, AttributesConfig
+from ds2f.training import jobs
 from ds2f.training.attributes import (
     AttributesTask,
     LabelledFaces,
@@ -28,7 +29,6 @@ from ds2f.training.attributes import (
     load_labelled,
 )
 from ds2f.training.loop import Options, train
-from ds2f.training.start import train_attributes
 from ds2f.types import ETHNICITIES, GENDERS, CorpusItem, DetectedFace, Extracted, Face, FaceLabels
 from helpers import PLAN, wanting
 
@@ -133,7 +133,7 @@ def test_labels_in_other_words_count_as_not_stated(dataset: Dataset) -> None:
 def test_a_dataset_without_labels_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     fill(dataset, people(5, 0), labelled=False)
     with pytest.raises(UserError, match=r"no faces of known age, gender or ethnicity.*UTKFace"):
-        train_attributes(dataset.path, tmp_path / "runs", Train())
+        jobs.train("attributes", dataset.path, tmp_path / "runs", Train())
 
 
 def test_the_command_trains_measures_and_resumes_bit_for_bit(

@@ -21,8 +21,8 @@ from ds2f.models.store import load_decoder
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.speech2face.wishes import make_wish
-from ds2f.training.decoder import load_faces
-from ds2f.training.start import train_decoder, train_fast_decoder, train_prior
+from ds2f.training import jobs
+from ds2f.training.faces import load_faces
 from ds2f.types import Language
 from ds2f.voice.acoustics import FEATURES
 from helpers import PLAN, extracted, item, wanting
@@ -66,8 +66,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Speech2Face:
     folder = tmp_path_factory.mktemp("several")
     with Dataset(folder / "d.db", create=True) as dataset:
         people(dataset, 200)
-    for train in (train_prior, train_decoder, train_fast_decoder):
-        train(folder / "d.db", folder / "runs", TINY)
+    for name in ("prior", "decoder", "fast-decoder"):
+        jobs.train(name, folder / "d.db", folder / "runs", TINY)
     return Speech2Face.from_pretrained(folder / "runs" / "model", device="cpu")
 
 

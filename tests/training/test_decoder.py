@@ -15,7 +15,8 @@ from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
-from ds2f.training.decoder import DecoderTask, FaceData, drop, fit_linear_face, load_faces
+from ds2f.training.decoder import DecoderTask, drop, fit_linear_face
+from ds2f.training.faces import FaceData, load_faces
 from ds2f.training.loop import Options, train
 from ds2f.training.warm_start import extended, warm_start
 from helpers import PLAN, extracted, item, wanting
@@ -125,7 +126,7 @@ def test_a_warm_start_forgets_nothing_and_keeps_the_languages_apart() -> None:
 
 def test_every_condition_is_dropped_by_itself_and_all_at_once() -> None:
     n = 4000
-    names = ("identity", "age", "coverage", "guide", "guide_level")
+    names = ("identity", "age", "coverage", "guide")
     known = {name: Condition.of(torch.zeros(n, 1)) for name in names}
     known["age"] = Condition(torch.zeros(n, 1), torch.arange(n) % 2 == 0)  # known of every other face
     given = {name: c.given for name, c in drop(known, n, torch.Generator().manual_seed(0)).items()}
@@ -134,7 +135,6 @@ def test_every_condition_is_dropped_by_itself_and_all_at_once() -> None:
     assert share["age"] == pytest.approx(0.5 * 0.7 * 0.9, abs=0.03)
     assert share["coverage"] == pytest.approx(0.95, abs=0.02)
     assert not given["age"][1::2].any()
-    assert not (given["guide_level"] & ~given["guide"]).any(), "a level without its guide means nothing"
     told = torch.stack([given[name] for name in ("identity", "age", "guide")])
     assert float((~told[:, ::2].any(0)).float().mean()) > 0.1
 
@@ -158,7 +158,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
             "age": Condition.of(age),
         },
     )
-    conditions = {name: ALL_CONDITIONS[name] for name in (*data.conditions, "guide_level")}
+    conditions = {name: ALL_CONDITIONS[name] for name in data.conditions}
     torch.manual_seed(0)
     model = Decoder(DecoderConfig(size=SIZE, patch=4, width=64, depth=2, heads=1, conditions=conditions, guide=True))
     job = DecoderTask(model, data, data, torch.device("cpu"))

@@ -12,7 +12,8 @@ from ds2f.face.mtcnn import MTCNN
 from ds2f.io.media import decode
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
-from ds2f.training.decoder import DecoderTask, FaceData
+from ds2f.training.decoder import DecoderTask
+from ds2f.training.faces import FaceData
 from ds2f.training.likeness import Likeness
 
 

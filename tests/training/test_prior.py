@@ -15,8 +15,8 @@ from ds2f.models import store
 from ds2f.models.conditioning import Condition
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.loop import Options, train
-from ds2f.training.pairs import LoneFaces, PairData
-from ds2f.training.prior import PriorTask, drop, out_of_fold, whiten
+from ds2f.training.pairs import PairData
+from ds2f.training.prior import PriorTask, out_of_fold, whiten
 from people import MAP, made_up_pairs
 
 
@@ -62,13 +62,15 @@ def test_old_files_of_one_encoder_still_load(tmp_path: Path) -> None:
     path = tmp_path / "prior.json"
     description = json.loads(path.read_text())
     config = description["config"]
-    del config["voices"], config["looks"]
-    path.write_text(json.dumps({**description, "config": {**config, "voice_dim": 256, "voice_encoder": "resemblyzer"}}))
+    del config["voices"]
+    config |= {"voice_dim": 256, "voice_encoder": "resemblyzer", "looks": False}
+    path.write_text(json.dumps({**description, "config": config}))
     assert store.load_prior(tmp_path).config == old
     assert store.load_prior(store.shipped()).config.voices == {"campplus-frames": 512}
-    path.write_text(json.dumps({**description, "config": {**config, "voice_dim": 256}}))
-    with pytest.raises(UserError, match="does not fit this version of the prior"):
-        store.load_prior(tmp_path)
+    for wrong, why in (({**config, "looks": True}, "taught looks"), ({**config, "depth_": 1}, "depth_")):
+        path.write_text(json.dumps({**description, "config": wrong}))
+        with pytest.raises(UserError, match=f"does not fit this version of the prior.*{why}"):
+            store.load_prior(tmp_path)
 
 
 def test_a_second_description_of_the_voice_is_used_where_it_is_there() -> None:
@@ -92,31 +94,3 @@ def test_a_second_description_of_the_voice_is_used_where_it_is_there() -> None:
     alone = prior.inputs({"campplus-frames": Condition.of(blind)})
     missing = prior.inputs({**data.voices, "acoustics": data.voices["acoustics"].dropped()})
     torch.testing.assert_close(alone, missing)
-
-
-def test_told_looks_bend_the_draws_and_faces_without_voices_teach_them(tmp_path: Path) -> None:
-    """The age is in the first number of the identity: told an old age, the draws have more of it."""
-    faces = made_up_pairs(2000, 5)
-    torch.manual_seed(0)
-    prior = Prior(PriorConfig({"campplus-frames": 12}, identity_dim=6, width=64, depth=1, dropout=0.0, looks=True))
-    lone = LoneFaces(faces.identity, faces.looks)
-    task = PriorTask(prior, made_up_pairs(200, 1), made_up_pairs(50, 2), torch.device("cpu"), lone)
-    ema = train(task, Options(tmp_path, batch=128, total=128 * 120, lr=3e-3, seed=0, save_seconds=1e9))
-    mean = ema.identity_mean.expand(300, 6)
-    noise = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
-    drawn = {}
-    for age in (25.0, 65.0):
-        looks = {"age": Condition.of(torch.full((300, 1), age))}
-        predict = lambda z, t, looks=looks: ema(z, t, Condition.of(mean).dropped(), looks)  # noqa: E731
-        drawn[age] = (mean + heun(predict, noise, 16) @ ema.colouring)[:, 0].mean()
-    assert drawn[65.0] - drawn[25.0] > 3.0  # 40 years are 8 in that number
-
-
-def test_looks_are_dropped_one_by_one_and_all_at_once() -> None:
-    n = 4000
-    looks = {name: Condition.of(torch.zeros(n, 1)) for name in ("age", "gender")}
-    looks["gender"] = Condition(torch.zeros(n, 1), torch.arange(n) % 2 == 0)
-    age, gender = (c.given for c in drop(looks, torch.Generator().manual_seed(0)).values())
-    assert float(age.float().mean()) == pytest.approx(0.5 * 0.7, abs=0.03)
-    assert float(gender.float().mean()) == pytest.approx(0.5 * 0.5 * 0.7, abs=0.03)
-    assert not gender[1::2].any()

@@ -16,10 +16,10 @@ from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.store import load_decoder, load_fast_decoder, shipped
+from ds2f.training.decoder import decoder_config
 from ds2f.training.estimate import estimate
 from ds2f.training.loop import Options
 from ds2f.training.prior import PriorTask
-from ds2f.training.start import decoder_config
 from people import made_up_pairs, paired_dataset
 
 TINY = (
@@ -103,7 +103,7 @@ def test_every_recipe_names_keys_that_exist_and_changes_them(name: str) -> None:
 def test_what_ships_is_the_decoder_that_its_recipe_means() -> None:
     settings = with_recipe(Config(), "gpu-20min").train
     own, fast = load_decoder(shipped()).config, load_fast_decoder(shipped())
-    assert decoder_config(settings, own.conditions) == own
+    assert decoder_config(settings, own.conditions) == own  # which also has a level of the guide, told no more
     assert fast is not None
     assert replace(fast.config, few_steps=0) == own
     assert fast.config.few_steps == settings.fast_steps
@@ -138,7 +138,9 @@ def test_the_dry_run_says_what_would_be_done_and_does_nothing(
     assert "80 rows in 10 steps of 8" in said
     assert "GFLOP a row" in said
     assert not (tmp_path / "runs").exists()
-    assert main(["train", "alignment", "--dry-run", *paths]) == 2
+    assert main(["train", "prior", "--dry-run", *paths]) == 0
+    assert "76,800 rows in 600 steps" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_estimate_counts_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ds2f.cli.arguments import add_config, add_database, config_of, database_of, must_open
-from ds2f.errors import UserError
+from ds2f.training.jobs import JOBS, make_job
 
 if TYPE_CHECKING:
     from ds2f.config import Config, Train
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("model", choices=("prior", "decoder", "fast-decoder", "attributes", "alignment"))
+    shown = "; ".join(f"{name}: {row.learns}" for name, row in JOBS.items())
+    sub.add_argument("model", choices=tuple(JOBS), metavar="MODEL", help=shown)
     add_database(sub)
     sub.add_argument("--runs", type=Path, metavar="FOLDER", help="of checkpoints (default: from the configuration)")
     sub.add_argument(
@@ -43,14 +44,14 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     must_open(database)
     from ds2f.cli.console import bar, err, out
     from ds2f.models import store
+    from ds2f.training import jobs
     from ds2f.training.processes import is_main
-    from ds2f.training.start import TRAIN
 
     if not is_main():
         out.quiet = err.quiet = True  # of many processes, one speaks
     with bar(f"train {model}") as shown:
-        folder = TRAIN[model](database, runs, _settings(config), shown.update)
-    if is_main() and model in ("attributes", "alignment"):  # these measure themselves
+        folder = jobs.train(model, database, runs, _settings(config), shown.update)
+    if is_main():
         _print_measures(model, store.description(folder, model)["card"])
     what = "attribute model" if model == "attributes" else model
     out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
@@ -62,11 +63,8 @@ def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
     from ds2f.cli.console import out
     from ds2f.training.estimate import describe, estimate
     from ds2f.training.processes import is_main
-    from ds2f.training.start import JOBS
 
-    if model not in JOBS:
-        raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without --dry-run.")
-    job = JOBS[model](database, runs, _settings(config), sample=True)
+    job = make_job(model, database, runs, _settings(config), sample=True)
     device = str(next(job.task.model.parameters()).device)
     found = estimate(job.task, job.options)
     if not is_main():
@@ -86,12 +84,13 @@ def _settings(config: Config) -> Train:
 
 
 def _print_measures(model: str, card: dict[str, Any]) -> None:
+    """Of the models that measure themselves."""
     if model == "attributes":
         from ds2f.evaluation.attributes import AttributeMeasures
         from ds2f.io.files import from_json
 
         print_attributes(from_json(AttributeMeasures, card["measures"]))
-    else:
+    elif model == "alignment":
         print_matching(card)
 
 

@@ -21,6 +21,8 @@ from ds2f.dataset.splits import SPLITS, SplitRule
 from ds2f.errors import UserError
 from ds2f.types import VOICE, Attributes, CorpusItem
 
+ATTRIBUTES = "ds2f-attributes"
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -123,6 +125,14 @@ class Dataset:
         ).fetchone()
         return VOICE if row is None else str(row[0])
 
+    def attribute_model(self) -> str:
+        """The model whose word on age, gender and ethnicity is taken: ours, or what the dataset has most rows of."""
+        row = self.connection.execute(
+            "SELECT model FROM face_attributes GROUP BY model ORDER BY model = ? DESC, count(*) DESC, model LIMIT 1",
+            (ATTRIBUTES,),
+        ).fetchone()
+        return ATTRIBUTES if row is None else str(row[0])
+
     def clip_seconds(self, encoder: str) -> float:
         """The clip length that most recordings have an embedding of; of several, the one nearest to six seconds."""
         row = self.connection.execute(
@@ -181,10 +191,10 @@ class Dataset:
         self,
         split: str | None = None,
         encoder: str = "dlib",
-        attributes: str = "ds2f-attributes",
+        attributes: str | None = None,
     ) -> Iterator[FaceRow]:
         """All faces with an identity vector, of recordings and stills, in the order of ingest; with what the model
-        `attributes` thinks of them, where it was asked."""
+        `attributes` thinks of them, None for `attribute_model`, where it was asked."""
         rows = self.connection.execute(
             f"SELECT v.id, fe.vector, c.webp, f.coverage, i.corpus, {schema.PERSON} AS person,"
             " (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
@@ -194,7 +204,7 @@ class Dataset:
             " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
             " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'"
             " WHERE ? IS NULL OR i.split = ? ORDER BY v.id",
-            (attributes, encoder, split, split),
+            (attributes or self.attribute_model(), encoder, split, split),
         )
         for r in rows:
             yield FaceRow(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +37,10 @@ class Recording:
 
 
 def recordings(
-    dataset: Dataset, split: str | None = None, face: str = "dlib", attributes: str = "ds2f-attributes"
+    dataset: Dataset, split: str | None = None, face: str = "dlib", attributes: str | None = None
 ) -> list[Recording]:
     """Recordings of a split (None: of all), in the fixed order of their paths. face, attributes: whose vectors and
-    estimates to read."""
+    estimates to read, None for `Dataset.attribute_model`."""
     sql = dataset.connection
     chosen = " FROM videos v JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?) JOIN "
     voices: dict[int, dict[tuple[str, float], np.ndarray]] = {}
@@ -55,7 +55,7 @@ def recordings(
         f" AS attributes{chosen} face_embeddings e ON e.video_id = v.id AND e.encoder = ?"
         f" JOIN identities p ON p.id = {PERSON} WHERE EXISTS (SELECT 1 FROM voice_embeddings o WHERE o.video_id = v.id)"
         " ORDER BY v.path, v.id",
-        (attributes, split, split, face),
+        (attributes or dataset.attribute_model(), split, split, face),
     )
     return [
         Recording(
@@ -81,21 +81,6 @@ def acoustics_of(dataset: Dataset, split: str | None = None) -> dict[int, np.nda
         r["video_id"]: np.array([r[f.name] if f.name in r.keys() else None for f in FEATURES], np.float32)  # noqa: SIM118
         for r in rows
     }  # None becomes NaN; files of an earlier version lack later features
-
-
-def face_vectors(
-    dataset: Dataset, split: str, face: str = "dlib", attributes: str = "ds2f-attributes"
-) -> Iterator[tuple[np.ndarray, Attributes | None]]:
-    """(identity vector, what a model thinks of it) of the stills of a split: faces without a voice."""
-    rows = dataset.connection.execute(
-        "SELECT e.vector, (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
-        " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?) AS attributes"
-        " FROM videos v JOIN identities i ON i.id = v.identity_id AND i.split = ?"
-        " JOIN face_embeddings e ON e.video_id = v.id AND e.encoder = ? WHERE v.kind = 'still' ORDER BY v.id",
-        (attributes, split, face),
-    )
-    for r in rows:
-        yield to_vector(r["vector"]), parse_attributes(r["attributes"])
 
 
 def stored_voices(dataset: Dataset) -> list[str]:

@@ -56,7 +56,6 @@ ALL_CONDITIONS = {
     "age": 1,  # years
     "gender": 1,  # probability of "female"
     "ethnicity": 5,  # probabilities, in the order of types.ETHNICITIES
-    "guide_level": 2,  # see `models.guide.Guides`
 }
 """And "voice:NAME" for every other speaker encoder, of its length, and "language", one number for each."""
 

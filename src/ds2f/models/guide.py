@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -74,30 +73,18 @@ def named(kind: str, level: float) -> str:
     return f"Gaussian blur, {4 + 4 * level:g} px"
 
 
-@dataclass(frozen=True)
-class Guides:
-    """image: (n, 3, s, s), degraded and noisy, in the units of the input; level: (n, 2): strength of the degradation
-    and spread of the noise, both as shares of their maximum, in [0, 1]."""
-
-    image: Tensor
-    level: Tensor
-
-
-def random_guides(x: Tensor, mean: Tensor, generator: torch.Generator) -> Guides:
+def random_guides(x: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor:
     """Degrade normalised training pictures, (n, 3, s, s), each group of a quarter of the batch in its own way.
 
     mean: (3, s, s), the mean face that was taken off them, in the same units. It is spoilt along with the picture, as
     it is in every picture that somebody brings.
     """
-    pieces, levels = [], []
+    pieces = []
     names = list(DEGRADATIONS)
     for rows in x.chunk(len(names)):
         kind = names[int(whole(generator, len(names)))]
         level = float(uniform(generator))
         pieces.append(DEGRADATIONS[kind](rows + mean, level) - mean)
-        levels.append(torch.full((len(rows),), level))
-    noise = uniform(generator, len(x), to=x.device)
     image = torch.cat(pieces)
-    spread = (MAX_NOISE * noise)[:, None, None, None]
-    image = image + spread * normal(generator, *x.shape, to=x.device)
-    return Guides(image, torch.stack([torch.cat(levels).to(x.device), noise], 1))
+    spread = MAX_NOISE * uniform(generator, len(x), 1, 1, 1, to=x.device)
+    return image + spread * normal(generator, *x.shape, to=x.device)

@@ -14,19 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ds2f.models.conditioning import Condition, Conditioning, Conditions
+from ds2f.models.conditioning import Condition, Conditioning
 from ds2f.models.voices import VoiceInputs
 from ds2f.types import VOICE
-
-LOOKS = {"age": 1, "gender": 1, "ethnicity": 5}
-"""Years, probability of "female", and probabilities in the order of types.ETHNICITIES, as the decoder is told them."""
 
 
 @dataclass(frozen=True)
 class PriorConfig:
     """voices: {speaker encoder or "acoustics": length} that the model hears; identity_dim: of the vectors
-    of face_encoder; looks: whether the flow may be told age, gender and ethnicity; clip_seconds: of the voice clips it
-    was trained on."""
+    of face_encoder; clip_seconds: of the voice clips it was trained on."""
 
     voices: dict[str, int] = field(default_factory=lambda: {VOICE: 512})
     identity_dim: int = 128
@@ -35,7 +31,6 @@ class PriorConfig:
     dropout: float = 0.3
     face_encoder: str = "dlib"
     clip_seconds: float = 6.0
-    looks: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,14 +41,15 @@ class PriorConfig:
         data = dict(data)
         if "voice_dim" in data:
             data["voices"] = {data.pop("voice_encoder"): data.pop("voice_dim")}
+        if data.pop("looks", False):
+            raise ValueError("it was taught looks, which a prior no longer is; train it anew")
         return cls(**data)
 
 
 class Prior(nn.Module):
-    """(z, t, mean, looks) to the predicted clean residual, in whitened coordinates.
+    """(z, t, mean) to the predicted clean residual, in whitened coordinates.
 
-    z: (n, identity_dim) noisy residual; t: (n,) in [0, 1]; mean: the linear prediction for the voice; looks: any of
-    LOOKS, if the configuration says that it was told them in training.
+    z: (n, identity_dim) noisy residual; t: (n,) in [0, 1]; mean: the linear prediction for the voice.
     """
 
     voice_mean: Tensor
@@ -72,15 +68,15 @@ class Prior(nn.Module):
         self.register_buffer("linear", torch.zeros(self.inputs.dim, dim))
         self.register_buffer("whitening", torch.eye(dim))
         self.register_buffer("colouring", torch.eye(dim))
-        self.conditioning = Conditioning({"mean": dim, **(LOOKS if config.looks else {})}, width)
+        self.conditioning = Conditioning({"mean": dim}, width)
         self.enter = nn.Linear(dim, width)
         self.blocks = nn.ModuleList(PriorBlock(width, config.dropout) for _ in range(config.depth))
         self.leave = nn.Linear(width, dim)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, z: Tensor, t: Tensor, mean: Condition, looks: Conditions | None = None) -> Tensor:
-        cond = self.conditioning(t, {"mean": mean, **(looks or {})})
+    def forward(self, z: Tensor, t: Tensor, mean: Condition) -> Tensor:
+        cond = self.conditioning(t, {"mean": mean})
         x = self.enter(z)
         for block in self.blocks:
             x = block(x, cond)

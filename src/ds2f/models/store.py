@@ -29,6 +29,7 @@ from ds2f.models.packing import Precision, packed, unpacked
 from ds2f.models.prior import Prior, PriorConfig
 
 FORMAT = 1
+Model = Decoder | Prior | AttributeHead | Alignment
 logger = logging.getLogger(__name__)
 
 
@@ -46,7 +47,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def save(
     folder: Path,
-    module: Decoder | Prior | AttributeHead | Alignment,
+    module: Model,
     card: dict[str, Any],
     precision: Precision = "float16",
 ) -> None:
@@ -145,7 +146,7 @@ def _hash(files: Iterable[Path]) -> str:
     return found.hexdigest()[:12]
 
 
-def _kind(module: Decoder | Prior | AttributeHead | Alignment) -> str:
+def _kind(module: Model) -> str:
     if isinstance(module, Decoder):
         return "fast-decoder" if module.config.few_steps else "decoder"
     return {Prior: "prior", AttributeHead: "attributes", Alignment: "alignment"}[type(module)]

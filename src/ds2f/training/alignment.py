@@ -1,4 +1,5 @@
-"""What the alignment of voices and faces learns from: pairs, and other people's faces that do not belong.
+"""What the alignment of voices and faces learns from: pairs, and other people's faces that do not belong; its task; its
+job.
 
 With a few hundred pairs, encoders that start at random learn them by heart. So they start from the closed form, the
 main axes of the cross-covariance of whitened voices and faces, towards which InfoNCE moves first anyway; folds of the
@@ -7,8 +8,9 @@ training people say how many axes, how much shrinkage and how few steps from the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,12 +20,15 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ds2f.evaluation.matching import alone_where_unknown
+from ds2f.config import Train
+from ds2f.dataset import Dataset
+from ds2f.evaluation.matching import alone_where_unknown, measure_matching
 from ds2f.evaluation.verification import roc_auc
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.linear import LinearPrior
 from ds2f.training.loop import Options, train
-from ds2f.training.pairs import PairData
+from ds2f.training.pairs import PairData, folds, load_pairs
+from ds2f.training.start import Card, Job, make_options, refuse_launcher
 from ds2f.types import Progress
 
 FOLDS = 5
@@ -42,6 +47,39 @@ class Choice:
     shrinkage: float
     steps: int
     score: float
+
+
+def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
+    """See `jobs.make_job`. Folds of the train split choose size and steps first, unless it is a sample; then the
+    validation split calibrates, and measures the model beside the ridge map."""
+    refuse_launcher("alignment")
+    with Dataset(database) as dataset:
+        pairs = load_pairs(dataset, "train", settings.voices)
+        held_out = load_pairs(dataset, "val", settings.voices)
+        fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
+    config = AlignmentConfig(pairs.dims, pairs.identity.shape[1], clip_seconds=seconds)
+    batch = min(settings.alignment_batch, len(pairs))
+    options = make_options(runs / "alignment", settings, torch.device("cpu"), batch, batch, settings.alignment_lr)
+    options = replace(options, bf16=False, muon=False, ema=0.1, accumulate=1)
+    if sample:
+        choice = Choice(min(config.dim, *config.voices.values()), SHRINKAGES[0], max(STEPS), math.nan)
+    else:
+        choice = choose(config, pairs, options, progress)
+    task = AlignmentTask(Alignment(replace(config, dim=choice.dim)), pairs, held_out, choice.shrinkage)
+
+    def finish(model: Alignment) -> tuple[Alignment, Card]:
+        model = calibrated(model, held_out).fold()
+        people, gender = [str(p) for p in held_out.person], alone_where_unknown(held_out.looks.genders)
+        found = {"alignment": scores(model, held_out), "linear": linear_scores(pairs, held_out, settings.voices)}
+        measures = {name: measure_matching(of, people, {"gender": gender}) for name, of in found.items()}
+        return model, {
+            "choice": asdict(choice),
+            "held_out_clips": len(held_out),
+            "held_out_people": len(set(people)),
+            "measures": {name: [asdict(one) for one in of] for name, of in measures.items()},
+        }
+
+    return Job(task, replace(options, total=choice.steps * batch), fingerprint, finish)
 
 
 class AlignmentTask:
@@ -147,8 +185,7 @@ def choose(config: AlignmentConfig, data: PairData, settings: Options, progress:
 
     progress: called with (fits done, in all, a word).
     """
-    people = np.random.default_rng(0).permutation(int(data.person.max()) + 1) % FOLDS
-    fold = people[data.person]
+    fold = folds(data.person, FOLDS)
     parts = [(data.rows(fold != k), data.rows(fold == k)) for k in range(FOLDS)]
     dims = [dim for dim in DIMS if dim <= min(config.identity_dim, sum(config.voices.values()))] or [1]
     forms = [(dim, shrinkage) for dim in dims for shrinkage in SHRINKAGES]

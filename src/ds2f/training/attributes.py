@@ -1,4 +1,5 @@
-"""What the attribute head learns from: faces whose corpus states age, gender or ethnicity, such as UTKFace.
+"""What the attribute head learns from: faces whose corpus states age, gender or ethnicity, such as UTKFace; its task;
+its job.
 
 Any of the three may be missing in a row; what is not stated costs nothing.
 """
@@ -6,7 +7,7 @@ Any of the three may be missing in a row; what is not stated costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
-from ds2f.models.attributes import CLASSES, MAX_AGE, AttributeHead, Distributions, decades
-from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, decade_of
+from ds2f.evaluation.attributes import measure_attributes
+from ds2f.face.attributes import estimate
+from ds2f.models.attributes import CLASSES, MAX_AGE, AttributeHead, AttributesConfig, Distributions, decades
+from ds2f.training.start import Card, Job, make_options, refuse_launcher
+from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress, decade_of
 
 AGE_SPREAD = 2.5  # years: a face of 40 looks like 38 or 42 too
 NOISE = 0.3  # of the spread of the identity vectors, added in training: other photos of a person lie that far apart
@@ -63,6 +68,35 @@ def _years(labels: Mapping[str, str]) -> float:
 def _index(labels: Mapping[str, str], attribute: str, names: Sequence[str]) -> int:
     value = labels.get(attribute)
     return names.index(value) if value in names else -1
+
+
+def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
+    """See `jobs.make_job`. sample makes no difference, vectors are small.
+
+    The head learns from the identities of the train split. Those of val choose the temperatures; the measures are of
+    val and test together, but for the calibration error, which the temperatures would flatter: that is of test alone.
+    """
+    refuse_launcher("attributes")
+    device = torch.device("cpu")  # a step takes a millisecond there; a GPU would wait for its next launch
+    batch, total = settings.attributes_batch, settings.attributes_faces
+    options = make_options(runs / "attributes", settings, device, batch, total, settings.attributes_lr)
+    options = replace(options, bf16=False, muon=False, weight_decay=0.05, accumulate=1)
+    with Dataset(database) as dataset:
+        faces, val, test = (load_labelled(dataset, [split]) for split in ("train", "val", "test"))
+        held_out = load_labelled(dataset, ["val", "test"])
+        fingerprint = dataset.fingerprint()
+    torch.manual_seed(settings.seed)
+    head = AttributeHead(AttributesConfig(identity_dim=faces.identity.shape[1]))
+
+    def finish(model: AttributeHead) -> tuple[AttributeHead, Card]:
+        calibrate(model.eval(), val)
+        measures = replace(
+            measure_attributes(estimate(model, held_out.identity), held_out.labels),
+            calibration_error=measure_attributes(estimate(model, test.identity), test.labels).calibration_error,
+        )
+        return model, {"held_out_faces": len(held_out), "measures": asdict(measures)}
+
+    return Job(AttributesTask(head, faces, val, device), options, fingerprint, finish)
 
 
 class AttributesTask:

@@ -1,35 +1,33 @@
-"""What the decoder learns from: every face of the dataset, recordings and stills, with its identity vector."""
+"""What the decoder learns: to draw every face of the dataset from any of what is known of it; its task; its job. Its
+data: `faces`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.clips import clip_facts
-from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.diffusion.flow import flow_error, interpolate, sample_time
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import heun
-from ds2f.errors import UserError
 from ds2f.io.images import write_grid
-from ds2f.io.media import decode_image
+from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
-from ds2f.models.decoder import Decoder, one_hot, voice_condition
+from ds2f.models.decoder import LINEAR_SIZE, Decoder, DecoderConfig, noise_for
 from ds2f.models.guide import random_guides
 from ds2f.models.pixels import to_uint8
+from ds2f.training.faces import FaceData, load_splits, near, pixels_of, spoken_languages
 from ds2f.training.likeness import Likeness
-from ds2f.training.pairs import check_voices
-from ds2f.types import ETHNICITIES, VOICE
+from ds2f.training.processes import own_device
+from ds2f.training.start import Job, make_options
+from ds2f.training.warm_start import extended, warm_start
+from ds2f.types import Progress
 
 DROP = {  # of the rows, each by itself (every encoder of a voice, too): any subset must work at sampling
     "identity": 0.2,
@@ -40,108 +38,51 @@ DROP = {  # of the rows, each by itself (every encoder of a voice, too): any sub
     "ethnicity": 0.3,
     "language": 0.3,
     "guide": 0.5,
-    "guide_level": 0.2,
 }
 DROP_ALL = 0.1  # of the rows: everything but the coverage
 WHOLE = 0.85  # coverage above which a crop hardly shows the border of its picture
 
 
-@dataclass(frozen=True)
-class FaceData:
-    """image: (n, 3, size, size) uint8; conditions: what is known of each face, by the names of
-    `models.decoder.ALL_CONDITIONS`; identity and coverage are always among them."""
-
-    image: Tensor
-    conditions: dict[str, Condition]
-
-    def __len__(self) -> int:
-        return len(self.image)
-
-    def of(self, name: str) -> Tensor:
-        """The values of a condition where it is known: (m, d)."""
-        return self.conditions[name].value[self.conditions[name].given]
-
-
-def load_faces(
-    dataset: Dataset,
-    split: str,
-    size: int,
-    voices: Sequence[str] = (VOICE,),
-    languages: Sequence[str] = (),
-) -> FaceData:
-    """All faces of a split, in memory, `size` pixels wide.
-
-    voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any; languages: ISO
-    codes that it shall know. Raises UserError if there are no faces, none so large, or no such voices.
-    """
-    if stored_voices(dataset):
-        check_voices(dataset, voices)
-    rows = list(dataset.faces(split))
-    if not rows:
-        raise UserError(f"{dataset.path} has no faces in split {split!r}; run `ds2f extract` first, or ingest more.")
-    images = np.empty((len(rows), size, size, 3), np.uint8)
-    stored = len(decode_image(rows[0].crop))
-    if stored < size:
-        raise UserError(
-            f"{dataset.path} holds faces of {stored} px, and {size} px are wanted; set [faces] crop_size = {size} and "
-            f"run `ds2f extract` again, or [train] decoder_size to {stored} or less."
-        )
-
-    def read(i: int) -> None:
-        crop = decode_image(rows[i].crop)
-        images[i] = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) if crop.shape[0] != size else crop
-
-    with ThreadPoolExecutor() as threads:  # OpenCV works outside of Python's lock
-        list(threads.map(read, range(len(rows))))
-    looks = [row.attributes for row in rows]
-    heard, facts = {r.video_id: r for r in recordings(dataset, split)}, clip_facts(dataset, split)
-    told = [heard.get(row.video_id) for row in rows]
-    seconds = dataset.clip_seconds(voices[0])
-    spoken = [facts[row.video_id].language if row.video_id in facts else "" for row in rows]
-    conditions = {
-        "identity": _known([row.identity for row in rows]),
-        "coverage": _known([[row.coverage] for row in rows]),
-        **{voice_condition(name): _known([r.heard(name, seconds) if r else None for r in told]) for name in voices},
-        "age": _known([[a.age] if a else None for a in looks]),
-        "gender": _known([[a.gender["female"]] if a else None for a in looks]),
-        "ethnicity": _known([[a.ethnicity[name] for name in ETHNICITIES] if a else None for a in looks]),
-        "language": _known([one_hot(languages, code) if code in languages else None for code in spoken]),
-    }
-    known = {name: condition for name, condition in conditions.items() if condition is not None}
-    return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
+def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
+    """See `jobs.make_job`. sample: with the faces of the validation split alone. Raises UserError for sizes, splits
+    without faces, another shape of decoder to start from."""
+    device = own_device(store.pick_device(settings.device))
+    batch, total = settings.decoder_batch, settings.decoder_images
+    options = make_options(runs / "decoder", settings, device, batch, total, settings.decoder_lr)
+    old = store.load_decoder(Path(settings.decoder_from)) if settings.decoder_from else None
+    with Dataset(database) as dataset:
+        known = old.config.languages if old else ()
+        languages = (*known, *(code for code in spoken_languages(dataset) if code not in known))
+        held_out, faces = load_splits(dataset, settings.decoder_size, settings.voices, languages, sample)
+        fingerprint = dataset.fingerprint()
+    conditions = {name: c.value.shape[1] for name, c in faces.conditions.items()}
+    if languages:
+        conditions["language"] = len(languages)
+    torch.manual_seed(settings.seed)
+    config = decoder_config(settings, conditions, languages)
+    model = Decoder(extended(config, old.config) if old else config)
+    task = DecoderTask(model, faces, held_out, device, settings.decoder_likeness)
+    if old:
+        warm_start(task.model, old)
+    if settings.compile and not sample:
+        task.model.compile()
+    return Job(task, options, fingerprint)
 
 
-def pixels_of(data: FaceData, rows: Tensor, device: torch.device) -> Tensor:
-    """(n, 3, size, size) float32 in [-1, 1], on a device; bytes travel, not floats."""
-    return data.image[rows.to(data.image.device)].to(device).float() / 127.5 - 1
-
-
-def near(data: FaceData, device: torch.device) -> FaceData:
-    """The faces on a GPU, if a third of its free memory holds them: picked, flipped and spoilt there, they keep up with
-    it. On a CPU, and where there are too many, as they are."""
-    if device.type != "cuda" or data.image.numel() > torch.cuda.mem_get_info(device)[0] / 3:
-        return data
-    conditions = {k: Condition(c.value.to(device), c.given.to(device)) for k, c in data.conditions.items()}
-    return FaceData(data.image.to(device), conditions)
-
-
-def spoken_languages(dataset: Dataset) -> list[str]:
-    """ISO codes of what is spoken in the train split, in alphabetical order."""
-    return sorted({facts.language for facts in clip_facts(dataset, "train").values()} - {""})
-
-
-def _known(values: Sequence[np.ndarray | list[float] | None]) -> Condition | None:
-    """One condition of vectors of which some may be missing; None if all are. A number that could not be measured,
-    NaN, is taken to be as it is on average."""
-    first = next((value for value in values if value is not None), None)
-    if first is None:
-        return None
-    filled = np.stack([np.asarray(first if value is None else value, np.float32) for value in values])
-    missing = np.isnan(filled)
-    if missing.any():
-        average = np.nansum(filled, axis=0) / np.maximum((~missing).sum(0), 1)
-        filled = np.where(missing, average, filled).astype(np.float32)
-    return Condition(torch.from_numpy(filled), torch.tensor([value is not None for value in values]))
+def decoder_config(settings: Train, conditions: dict[str, int], languages: Sequence[str] = ()) -> DecoderConfig:
+    """The decoder that a configuration means, told `conditions`."""
+    return DecoderConfig(
+        size=settings.decoder_size,
+        patch=settings.decoder_patch or settings.decoder_size // 8,  # 64 patches at any size cost nearly the same
+        width=settings.decoder_width,
+        depth=settings.decoder_depth,
+        heads=settings.decoder_width // 64,
+        conditions=conditions,
+        guide=True,
+        languages=tuple(languages),
+        noise=noise_for(settings.decoder_size),
+        linear_size=min(settings.decoder_size, LINEAR_SIZE),
+    )
 
 
 def fit_linear_face(faces: Iterable[tuple[Tensor, Tensor]], ridge: float = 0.02) -> Tensor:
@@ -220,7 +161,7 @@ class DecoderTask:
         }
         if generator is not None and self.model.config.guide:
             guides = random_guides(x, self.model.image_mean / self.model.image_std, generator)
-            conditions |= {"guide": Condition.of(guides.image), "guide_level": Condition.of(guides.level)}
+            conditions["guide"] = Condition.of(guides)
         return x, conditions if generator is None else drop(conditions, n, generator)
 
     def _losses(self, model: Decoder, data: FaceData, rows: Tensor, noise: torch.Generator, augment: bool) -> Tensor:
@@ -260,10 +201,10 @@ class DecoderTask:
         grid = [ema.denormalise(x).cpu()]
         guides = random_guides(x, ema.image_mean / ema.image_std, torch.Generator().manual_seed(0))
         if ema.config.guide:
-            wanted.append((3, {"guide": Condition.of(guides.image), "guide_level": Condition.of(guides.level), **full}))
+            wanted.append((3, {"guide": Condition.of(guides), **full}))
         for seed, conditions in wanted:
             if "guide" in conditions:
-                grid.append(ema.denormalise(guides.image).cpu())
+                grid.append(ema.denormalise(guides).cpu())
             noise = normal(torch.Generator().manual_seed(seed), *x.shape, to=self.device) * ema.config.noise
             sample = heun(lambda z, t, c=conditions: ema(z, t, c), noise, 12)  # type: ignore[misc]
             grid.append(ema.denormalise(sample).cpu())
@@ -279,5 +220,5 @@ def drop(conditions: Conditions, n: int, generator: torch.Generator) -> Conditio
         given = condition.given & (uniform(generator, n, to=device) >= DROP[name.partition(":")[0]])
         if name != "coverage":
             given &= ~nothing
-        kept[name] = given & kept["guide"] if name == "guide_level" else given
+        kept[name] = given
     return {name: Condition(c.value, kept[name]) for name, c in conditions.items()}

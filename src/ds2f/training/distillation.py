@@ -1,4 +1,4 @@
-"""What the fast decoder learns from: the decoder itself, as it draws.
+"""What the fast decoder learns from: the decoder itself, as it draws; its task; its job.
 
 The guided decoder, the teacher, carries noise along its path to a picture; the student, which starts as its copy,
 learns to leap from each of few times straight to the next, so that four evaluations draw what took fifteen:
@@ -18,25 +18,51 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import stored_voices
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import guided
 from ds2f.diffusion.noise import normal, uniform, whole
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
+from ds2f.errors import UserError
 from ds2f.io.images import write_grid
+from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.pixels import to_uint8
 from ds2f.speech2face.files import heard_pairs, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT, guidance_of
-from ds2f.training.decoder import DecoderTask, FaceData
+from ds2f.training.decoder import DecoderTask
+from ds2f.training.faces import FaceData, load_splits
+from ds2f.training.processes import own_device
+from ds2f.training.start import Job, make_options
+from ds2f.types import Progress
 
 TEACHER_STEPS = 8  # at least; they end as near to the converged picture as 19 evaluations of Heun's method
 NOISE = (0.7, 1.0)  # scales of the noise that pictures start from, around `SamplingSettings.noise`
 VALIDATED = 64  # faces
 HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.4, 0.8)  # around the defaults of `SamplingSettings`
+
+
+def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
+    """See `jobs.make_job`. sample: with the faces of the validation split alone. Raises UserError for what cannot work,
+    such as no decoder in runs/model to learn from."""
+    device, folder = own_device(store.pick_device(settings.device)), runs / "model"
+    batch, total = settings.fast_batch, settings.fast_faces
+    options = make_options(runs / "fast-decoder", settings, device, batch, total, settings.fast_lr)
+    if not (folder / "decoder.json").exists():
+        raise UserError(f"There is no decoder in {folder} to learn from; run `ds2f train decoder` first.")
+    teacher, taught_by = store.load_decoder(folder), store.digest(folder, "decoder")
+    with Dataset(database) as dataset:
+        held_out, faces = load_splits(dataset, teacher.config.size, settings.voices, teacher.config.languages, sample)
+        heard, fingerprint = heard_identities(dataset, folder), dataset.fingerprint()
+    task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness, heard)
+    if settings.compile and not sample:
+        task.model.compile()
+        task.teacher.compile()
+    return Job(task, options, fingerprint, lambda model: (model, {"teacher": taught_by}))
 
 
 class DistillationTask(DecoderTask):

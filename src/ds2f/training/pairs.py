@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.recordings import ACOUSTICS, face_vectors, recordings, stored_voices
+from ds2f.dataset.recordings import ACOUSTICS, recordings, stored_voices
 from ds2f.errors import UserError
-from ds2f.models.conditioning import Condition, Conditions
+from ds2f.models.conditioning import Condition
 from ds2f.models.voices import given
 from ds2f.types import ETHNICITIES, VOICE, Attributes
 
@@ -45,12 +45,6 @@ class Looks:
     def rows(self, rows: np.ndarray) -> Looks:
         return Looks(self.age[rows], self.female[rows], self.ethnicity[rows])
 
-    def conditions(self) -> Conditions:
-        """As `models.prior.LOOKS`, given where known."""
-        values = {"age": self.age[:, None], "gender": self.female[:, None], "ethnicity": self.ethnicity}
-        tensors = {name: torch.from_numpy(np.asarray(v, np.float32)) for name, v in values.items()}
-        return {name: Condition(v.nan_to_num(), ~v.isnan().any(1)) for name, v in tensors.items()}
-
 
 @dataclass(frozen=True)
 class PairData:
@@ -77,49 +71,31 @@ class PairData:
         return PairData(voices, self.identity[rows], self.person[rows], self.looks.rows(rows))
 
 
-@dataclass(frozen=True)
-class LoneFaces:
-    """Faces without a voice. identity: (n, di) float32; looks: of the same n."""
-
-    identity: np.ndarray
-    looks: Looks
+def folds(person: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """(n,) int: in which of `count` parts each row lies; a person lies in one. person: (n,) int."""
+    parts: np.ndarray = np.random.default_rng(seed).permutation(int(person.max()) + 1) % count
+    return parts[person]
 
 
-def load_lone_faces(dataset: Dataset, split: str) -> LoneFaces | None:
-    """The stills of a split; None if there are none."""
-    found = list(face_vectors(dataset, split))
-    return LoneFaces(np.stack([v for v, _ in found]), Looks.of([a for _, a in found])) if found else None
-
-
-def load_pairs(
-    dataset: Dataset,
-    split: str,
-    voices: Sequence[str] = (VOICE,),
-    at_least: int = MIN_PAIRS,
-    every_length: bool = False,
-) -> PairData:
+def load_pairs(dataset: Dataset, split: str, voices: Sequence[str] = (VOICE,), at_least: int = MIN_PAIRS) -> PairData:
     """Clips of a split whose voice is stored as the first of `voices` describes it; the others may be missing.
 
-    every_length: all stored clip lengths of a recording, not only the one of `Dataset.clip_seconds`.
     Raises UserError for a description that nothing is stored of, and for fewer than `at_least` recordings.
     """
     check_voices(dataset, voices)
-    main = dataset.clip_seconds(voices[0])
-    found = [r for r in recordings(dataset, split) if r.heard(voices[0], main) is not None]
-    if len(found) < at_least:
+    seconds = dataset.clip_seconds(voices[0])
+    rows = [r for r in recordings(dataset, split) if r.heard(voices[0], seconds) is not None]
+    if len(rows) < at_least:
         raise UserError(
-            f"{dataset.path} has {len(found)} pairs of voice and face in split {split!r}, at least {at_least} are "
+            f"{dataset.path} has {len(rows)} pairs of voice and face in split {split!r}, at least {at_least} are "
             "needed; run `ds2f extract` first, or ingest more videos."
         )
-    rows = [(r, main) for r in found]
-    if every_length:
-        rows += [(r, s) for r in found for name, s in sorted(r.voices) if name == voices[0] and s != main]
-    people = {name: i for i, name in enumerate(dict.fromkeys(r.person for r, _ in rows))}
+    people = {name: i for i, name in enumerate(dict.fromkeys(r.person for r in rows))}
     return PairData(
-        {name: given([r.heard(name, seconds) for r, seconds in rows]) for name in voices},
-        np.stack([r.identity for r, _ in rows]),
-        np.array([people[r.person] for r, _ in rows]),
-        Looks.of([r.attributes for r, _ in rows]),
+        {name: given([r.heard(name, seconds) for r in rows]) for name in voices},
+        np.stack([r.identity for r in rows]),
+        np.array([people[r.person] for r in rows]),
+        Looks.of([r.attributes for r in rows]),
     )
 
 

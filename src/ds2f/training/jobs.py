@@ -1,0 +1,60 @@
+"""What can be trained: one table, which `ds2f train`, its dry run and `ds2f run` read, and one file a model.
+
+Such a file says what the model learns from (its data), what its loss is (its task), and how a configuration and a
+dataset become a training (`job`). Nothing heavy is imported before a job is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ds2f.types import Progress
+
+if TYPE_CHECKING:
+    from ds2f.config import Train
+    from ds2f.training.start import Job
+
+
+class Row(NamedTuple):
+    """file: of this room, with a function `job`; learns: what the model says or does, for people."""
+
+    file: str
+    learns: str
+
+
+JOBS = {
+    "prior": Row("prior", "who could have this voice, p(identity | voice)"),
+    "decoder": Row("decoder", "what somebody looks like, p(image | identity, voice, looks, guide picture)"),
+    "fast-decoder": Row("distillation", "to draw in few steps what the decoder draws in many"),
+    "attributes": Row("attributes", "age, gender and ethnicity of a face"),
+    "alignment": Row("alignment", "which face fits a voice"),
+}
+"""{name: row}. The name is also that of the run's folder, and of the model's files."""
+
+
+def make_job(
+    model: str,
+    database: Path,
+    runs: Path,
+    settings: Train,
+    sample: bool = False,
+    progress: Progress | None = None,
+) -> Job:
+    """A training ready to start, or to go on. Raises UserError for what cannot work, before anything is written.
+
+    model: of JOBS.
+    database: the dataset.
+    runs: folder of checkpoints, and of runs/model, where the models lie and this one will.
+    settings: [train] of ds2f.toml.
+    sample: with as little data as tells what a step needs, for a dry run.
+    progress: called with what is to be done before the first step, where that takes long.
+    """
+    job: Job = import_module(f"ds2f.training.{JOBS[model].file}").job(database, runs, settings, sample, progress)
+    return job
+
+
+def train(model: str, database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
+    """Train a model of JOBS, or go on training it. Returns the model folder, runs/model. See `make_job`."""
+    return make_job(model, database, runs, settings, progress=progress).run(runs / "model", progress)
