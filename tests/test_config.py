@@ -10,8 +10,11 @@ import pytest
 
 from ds2f import config
 from ds2f.cli import main
-from ds2f.config import Audio, Config, Evaluate, Generate, Part, Split, Train, load, parts, write_default
+from ds2f.config import Audio, Config, Evaluate, Faces, Generate, Part, Split, Train, load, parts, write_default
+from ds2f.dataset.splits import SplitRule
 from ds2f.errors import UserError
+from ds2f.extract.settings import ExtractSettings
+from ds2f.speech2face.settings import SamplingSettings, check
 
 
 def _written(tmp_path: Path, text: str) -> Path:
@@ -136,6 +139,7 @@ def test_what_cannot_be_is_refused_by_name(tmp_path: Path, text: str, words: str
         (Audio, {"clip_seconds": [0]}, "each at least 0.1"),
         (Audio, {"encoders": "campplus"}, "encoders must be a list of names"),
         (Split, {"val": 1, "test": 0.5}, "at most 1 together"),
+        (SplitRule, {"test": -0.5}, r"\[split\] test = -0.5 must be from 0 to 1"),
         (Train, {"decoder_lr": float("nan")}, "must be a number"),
         (Generate, {"steps": 2.5}, "steps must be int, not 2.5"),
         (Evaluate, {"guided_clips": 0}, "guided_clips = 0 must be at least 1"),
@@ -145,6 +149,21 @@ def test_python_is_refused_what_a_file_is(kind: type[Part], given: dict[str, obj
     for make in (partial(kind, **given), partial(replace, kind(), **given)):
         with pytest.raises(UserError, match=words):
             make()
+
+
+def test_extraction_and_sampling_are_refused_what_a_file_is() -> None:
+    for item_seconds in (0.0, -1.0, float("nan")):
+        with pytest.raises(UserError, match=r"item_seconds = .* must be"):
+            ExtractSettings(Audio(), Faces(), item_seconds=item_seconds)
+    for wrong in (
+        {"steps": 2.5},
+        {"noise": float("nan")},
+        {"guidance": {"guide": float("inf")}},
+        {"guidance": {"age": -1}},
+    ):
+        with pytest.raises(UserError, match=r"\[generate\] (steps|noise|guidance) .*must be"):
+            check(SamplingSettings(**wrong))
+    check(SamplingSettings(guidance={}))
 
 
 def test_the_command_line_is_refused_what_a_file_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,8 @@ class Part:
 
     def _refuse(self, wrong: str) -> None:
         if wrong:
-            raise UserError(f"[{type(self).__name__.lower()}] {wrong}.")
+            part = next(kind for kind in type(self).__mro__ if Part in kind.__bases__)  # who knows more is one still
+            raise UserError(f"[{part.__name__.lower()}] {wrong}.")
 
     def _wrong_together(self) -> str:
         """What is wrong with keys of which each is right; empty if nothing is."""

@@ -5,19 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from ds2f.config import Split
+
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class SplitRule:
-    """Who goes where: a fixed function of seed and name, so that a corpus that grows never moves anybody.
-
-    val, test: shares of the identities, in [0, 1]; the rest is train.
-    """
-
-    seed: int = 0
-    val: float = 0.1
-    test: float = 0.1
+class SplitRule(Split):
+    """Who goes where: a fixed function of seed and name, so that a corpus that grows never moves anybody. Its numbers
+    are those of [split] in ds2f.toml."""
 
     def of(self, corpus: str, name: str) -> str:
         """train, val or test for an identity."""

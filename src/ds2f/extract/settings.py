@@ -32,6 +32,9 @@ class ExtractSettings:
     device: str = "cpu"
     item_seconds: float = 120.0
 
+    def __post_init__(self) -> None:
+        Extract(item_seconds=self.item_seconds)  # refuses what ds2f.toml would be refused
+
     @staticmethod
     def of(config: Config) -> ExtractSettings:
         """Raises UserError for a device that is not there."""
