@@ -66,7 +66,8 @@ def _add(out: av.container.OutputContainer, spec: Sound | Film) -> av.stream.Str
         stream.metadata.update(spec.metadata)
         stream.codec_context.open(strict=False)  # only then it says how long its frames are
     else:
-        stream = out.add_stream(spec.codec, rate=spec.fps, options=spec.options)
+        fast = {"libx264": {"preset": "ultrafast"}, "libvpx": {"deadline": "realtime", "cpu-used": "8"}}
+        stream = out.add_stream(spec.codec, rate=spec.fps, options=fast.get(spec.codec, {}) | spec.options)
         first = spec.frames[0]
         shape = (first.height, first.width) if isinstance(first, av.VideoFrame) else first.shape[:2]
         stream.height, stream.width = shape

@@ -42,6 +42,24 @@ def test_equal_channels_are_as_loud_as_one(tmp_path: Path) -> None:
     assert loudness(resample(np.stack([one] * 6, 1), SAMPLE_RATE)) == pytest.approx(LEVEL, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("aac", ".m4a"), ("alac", ".m4a"), ("libopus", ".opus"), ("wavpack", ".wv")]
+)
+def test_eight_channels_in_planes_of_their_own(tmp_path: Path, codec: str, suffix: str) -> None:
+    """PyAV makes no array of so many planes, and crashes where it tries."""
+    rate = 48_000 if codec == "libopus" else SAMPLE_RATE
+    sound = np.stack([np.repeat(tone(1.0), rate // SAMPLE_RATE)] * 8)
+    layout = "7.1(wide)" if codec == "alac" else "7.1"
+    media = decode(write(tmp_path / f"a{suffix}", Sound(sound, codec, rate, layout)), 0)
+    assert loudness(media.audio) == pytest.approx(LEVEL, rel=0.1)
+    assert media.channels == "mean of 8"
+
+
+def test_whole_numbers_of_64_bits(tmp_path: Path) -> None:
+    media = decode(write(tmp_path / "a.wav", Sound(np.stack([tone(1.0)] * 2), "pcm_s64le")), 0)
+    np.testing.assert_allclose(media.audio, tone(1.0), atol=1e-6)
+
+
 def test_two_channels_at_full_scale_are_not_clipped(tmp_path: Path) -> None:
     full = tone(1.0, loudness=0.99)
     audio = decode(write(tmp_path / "a.wav", Sound(np.stack([full, full]))), 0).audio

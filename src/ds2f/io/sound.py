@@ -19,6 +19,7 @@ from ds2f.types import SAMPLE_RATE
 MAX_CHANNELS = 16  # that are looked at: third-order ambisonics; an array with more is the wrong way round
 RATES = (1_000, 768_000)  # Hz; any other is damage
 GAP = 0.02  # seconds that are missing between two frames before silence is laid between them
+PLANES = 7  # PyAV makes arrays of planar frames of no more channels, and of none of 64-bit whole numbers
 BLOCK = 60.0  # seconds that are mixed and resampled at a time, so that long sound needs little memory
 CANCELLED = 0.3  # of the strongest channel's power: with less than this left, the mix is not the sound
 LOUDEST = 2.0**31  # whole numbers of 32 bits stored as floats; anything louder is damage
@@ -174,12 +175,14 @@ class Track:
 
 def _samples(frame: av.AudioFrame) -> np.ndarray:
     """(channels, n), in the frame's own kind of numbers."""
-    if frame.format.name.startswith("s64"):  # PyAV makes no arrays of those
-        frame = av.AudioResampler(format="dblp", layout=frame.layout, rate=frame.sample_rate).resample(frame)[0]
+    kind = frame.format
+    if kind.name.startswith("s64") or (kind.is_planar and frame.layout.nb_channels > PLANES):
+        packed = "dbl" if kind.name.startswith("s64") else kind.packed.name
+        same = av.AudioResampler(format=packed, layout=frame.layout, rate=frame.sample_rate)
+        samples = np.concatenate([f.to_ndarray() for f in (*same.resample(frame), *same.resample(None))], axis=1)
+        return samples.reshape(samples.size // frame.layout.nb_channels, -1).T[:MAX_CHANNELS]
     samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(frame.samples, -1).T
-    return samples[:MAX_CHANNELS]
+    return samples if kind.is_planar else samples.reshape(frame.samples, -1).T[:MAX_CHANNELS]
 
 
 def encode_flac(audio: np.ndarray) -> bytes:
