@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
@@ -67,6 +68,16 @@ def test_too_little_sound_is_a_sentence_whatever_counts_as_enough_speech(seconds
     with pytest.raises(ItemError, match=rf"only {seconds:.2f} s of sound; at least 0.29 s are needed") as caught:
         _encoder(replace(AUDIO, min_speech=0.01)).encode((tone(seconds), SAMPLE_RATE))
     assert caught.value.stage == "speech"
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 96_000])
+def test_a_few_samples_are_a_sentence_too(rate: int, tmp_path: Path) -> None:
+    for count in (1, 2, 17, 64):
+        soundfile.write(tmp_path / "short.wav", np.full(count, 0.5, np.float32), rate)
+        for recording in (tmp_path / "short.wav", (np.full(count, 0.5, np.float32), rate)):
+            with pytest.raises(ItemError, match=r"silence|no speech found|of sound|sound track is empty") as caught:
+                _encoder(replace(AUDIO, min_speech=0.0)).encode(recording)
+            assert caught.value.stage in ("audio", "speech")
 
 
 def test_just_enough_sound_is_heard() -> None:

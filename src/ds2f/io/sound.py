@@ -89,7 +89,8 @@ def to_sample_rate(mono: np.ndarray, rate: int) -> np.ndarray:
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(mono[None]), format="flt", layout="mono")
     frame.sample_rate = int(rate)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    return np.concatenate([f.to_ndarray()[0] for f in (*resampler.resample(frame), *resampler.resample(None))])
+    pieces = [f.to_ndarray()[0] for f in (*resampler.resample(frame), *resampler.resample(None))]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)  # what is shorter than its filter is lost
 
 
 def scaled(audio: np.ndarray) -> np.ndarray:

@@ -52,9 +52,10 @@ def _run_pool(
     if not drawn:
         return []
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(make, context.Barrier(workers)))
+    all_loaded = context.Barrier(workers)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(make, all_loaded))
     try:
-        _wait_until_loaded(pool, workers)
+        _wait_until_loaded(pool, all_loaded)
         while True:
             while len(running) < in_flight and (drawn := drawn or next(batches, [])):
                 running[pool.submit(_work, drawn, load.item_seconds)] = drawn
@@ -72,13 +73,16 @@ def _run_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _wait_until_loaded(pool: ProcessPoolExecutor, workers: int) -> None:
+def _wait_until_loaded(pool: ProcessPoolExecutor, all_loaded: Barrier) -> None:
     """Files are handed out when all workers have loaded their models: one that dies before has none to blame."""
     try:
-        for loaded in [pool.submit(_loaded) for _ in range(workers)]:
+        for loaded in [pool.submit(_loaded) for _ in range(all_loaded.parties)]:
             loaded.result()
     except BrokenProcessPool:
         raise UserError(DIED_LOADING) from None
+    except BaseException:
+        all_loaded.abort()  # nobody waits for one that is no longer wanted
+        raise
 
 
 def _start(make: Make, all_loaded: Barrier) -> None:
