@@ -21,7 +21,6 @@ CONDITIONS = {
     "identity": Condition.of(_random(2, 128, seed=1)),
     "age": Condition.of(_random(2, 1, seed=2)),
     "guide": Condition.of(_random(2, 3, 16, 16, seed=3)),
-    "guide_level": Condition.of(_random(2, 2, seed=4)),
     "coverage": Condition.of(torch.full((2, 1), 0.3)),
 }
 
@@ -52,8 +51,8 @@ def test_one_weight_for_all(decoder: Decoder) -> None:
 
 def test_a_weight_for_each(decoder: Decoder) -> None:
     found = _guided(decoder, Guidance(1.5, {"guide": 1.0, "identity": 3.0}))
-    nothing, guide = _with(decoder), _with(decoder, "guide", "guide_level")
-    with_age, everything = _with(decoder, "guide", "guide_level", "age"), _with(decoder, *CONDITIONS)
+    nothing, guide = _with(decoder), _with(decoder, "guide")
+    with_age, everything = _with(decoder, "guide", "age"), _with(decoder, *CONDITIONS)
     expected = nothing + 1.0 * (guide - nothing) + 1.5 * (with_age - guide) + 3.0 * (everything - with_age)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
@@ -61,8 +60,8 @@ def test_a_weight_for_each(decoder: Decoder) -> None:
 def test_weight_zero_is_as_if_the_condition_were_not_given(decoder: Decoder) -> None:
     found = _guided(decoder, Guidance(1.0, {"guide": 0.0}))
     without = _with(decoder)
-    level_and_guide = _with(decoder, "guide", "guide_level")
-    torch.testing.assert_close(found, without + _with(decoder, *CONDITIONS) - level_and_guide, atol=1e-4, rtol=1e-4)
+    guide = _with(decoder, "guide")
+    torch.testing.assert_close(found, without + _with(decoder, *CONDITIONS) - guide, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

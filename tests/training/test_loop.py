@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
-from ds2f.training import checkpoint
+from ds2f.training import checkpoint, loop
 from ds2f.training.loop import Options, data_order, schedule, train
 
 
@@ -67,6 +68,35 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     parts = train(resumed, options(tmp_path / "parts")).state_dict()
     assert resumed.calls == 40 - 17
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.parametrize("place", ["torch.optim.AdamW.step", "ds2f.training.loop.update_ema"])
+def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Between AdamW and Muon, and before the average is moved; the checkpoint is that of a whole step."""
+    whole = train(Line(), options(tmp_path / "whole")).state_dict()
+    module, _, name = place.rpartition(".")
+    of = torch.optim.AdamW if module.startswith("torch") else loop
+    original, calls = getattr(of, name), 0
+
+    def stopped(*arguments: object, **named: object) -> None:
+        nonlocal calls
+        calls += 1
+        if of is loop and calls == 18:
+            signal.raise_signal(signal.SIGINT)
+        original(*arguments, **named)
+        if of is not loop and calls == 18:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(of, name, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), options(tmp_path / "parts"))
+    assert checkpoint.checkpoints(tmp_path / "parts")[-1].name == "checkpoint-000000018"
+    resumed = Line()
+    parts = train(resumed, options(tmp_path / "parts")).state_dict()
+    assert resumed.calls == 40 - 18
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
 def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:

@@ -26,8 +26,7 @@ class Guidance:
     end: float = 1.0
 
     def weight(self, name: str) -> float:
-        # A guide's level belongs to the guide: the two are dropped together.
-        weights, name = self.weights or {}, name.removesuffix("_level")
+        weights = self.weights or {}
         return weights.get(name, weights.get(name.partition(":")[0], self.otherwise))
 
 

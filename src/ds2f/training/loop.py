@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import copy
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 import torch
@@ -111,11 +114,12 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
             with out_of_memory_advice(options):
                 loss = accumulate(task, options, step, processes)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                for optimizer in optimizers:
-                    optimizer.step()
-                    optimizer.zero_grad(set_to_none=True)
-                update_ema(ema, model, step * options.batch, options.batch, options.ema * options.total)
-                step += 1  # before the wait: whoever stops the run there has all of the step
+                with uninterrupted():  # half a step would be saved under the number of the one before
+                    for optimizer in optimizers:
+                        optimizer.step()
+                        optimizer.zero_grad(set_to_none=True)
+                    update_ema(ema, model, step * options.batch, options.batch, options.ema * options.total)
+                    step += 1  # before the wait: whoever stops the run there has all of the step
                 value = float(loss)  # only now: on a GPU this waits until all of the step is done
             if not math.isfinite(value):
                 raise UserError(
@@ -213,6 +217,23 @@ def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Opti
             torch.optim.Muon(matrices, lr=options.lr, weight_decay=options.weight_decay, adjust_lr_fn="match_rms_adamw")
         )
     return optimizers
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until what is inside is done. In other threads than the main one it never arrives."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    arrived: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: arrived.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if arrived:
+        before(*arrived[0])
 
 
 @contextmanager
