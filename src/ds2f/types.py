@@ -38,10 +38,26 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a sound that is one person's: start, seconds: where it begins and how long it is, None: all of it;
+    channel: counted from 1, None: all."""
+
+    start: float | None = None
+    seconds: float | None = None
+    channel: int | None = None
+
+    @property
+    def fragment(self) -> str:
+        """What the path of such a part ends in: as W3C Media Fragments say it, and the channel likewise."""
+        time = [] if self.start is None or self.seconds is None else [f"t={self.start:g},{self.start + self.seconds:g}"]
+        return "#" + "&".join([*time, *([f"channel={self.channel}"] if self.channel else [])])
+
+
+@dataclass(frozen=True)
 class CorpusItem:
     """One file as a corpus layout describes it, before anything is decoded."""
 
-    path: str  # relative to the ingested root, with forward slashes; a part of a sound ends in #t=START,END
+    path: str  # relative to the ingested root, with forward slashes; that of a part ends in `Part.fragment`
     corpus: str  # name of the layout that recognised it, see `corpora`
     identity: str  # unique within the corpus and `scope`
     size: int  # bytes
@@ -50,7 +66,7 @@ class CorpusItem:
     labels: tuple[tuple[str, str], ...] = ()  # (attribute, value) pairs that the layout itself states
     kind: str = ""  # video, sound or still; empty: what the whole ingest is
     scope: str = ""  # absolute path of the folder or tar in which alone `identity` is unique; empty: the corpus
-    part: tuple[float, float] | None = None  # seconds into the sound, and how many; None: all of it
+    part: Part | None = None  # None: all of the file
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import tarfile
 from dataclasses import replace
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import soundfile
 
 from ds2f.config import Config
 from ds2f.dataset import Dataset
@@ -15,11 +18,13 @@ from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.extract.item import Extractor
 from ds2f.extract.settings import ExtractSettings, plan_of
-from ds2f.types import Extracted, Source
+from ds2f.io.media import decode
+from ds2f.types import Extracted, Part, Source
 from helpers import grey_ramp, item_of, noise, silence, tone, wanting, write_audio, write_video
 
 SETTINGS = ExtractSettings.of(Config())
 VOICE = (6.0, "campplus-frames")
+SAMPLE = Path(str(files("ds2f") / "demo" / "samples" / "person-1.mp4"))
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +176,35 @@ def test_real_still_inside_a_tar(extractor: Extractor, shared_data: Path) -> Non
         x, y, w, h = result.face.detected.box
         assert 0 <= x + w / 2 <= 128, "the box is in pixels of the picture, not of its enlargement"
         assert 0 <= y + h / 2 <= 128
+
+
+def test_a_sound_gives_its_voice_and_is_not_blamed_for_having_no_face(extractor: Extractor, tmp_path: Path) -> None:
+    """Whole, in a tar, a channel, and a part of a longer one: the same speech gives the same voice."""
+    spoken = decode(SAMPLE, 0).audio
+    plain = tmp_path / "plain.wav"
+    soundfile.write(plain, spoken, 16000, "FLOAT")
+    pause = np.zeros(3 * 16000, np.float32)
+    soundfile.write(tmp_path / "call.wav", np.stack([noise(len(spoken) / 16000), spoken], 1), 16000, "FLOAT")
+    soundfile.write(tmp_path / "long.wav", np.concatenate([pause, spoken, pause]), 16000, "FLOAT")
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(plain, "plain.wav")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        member = tar.getmembers()[0]
+    needs = Needs(speech=True, voices=(VOICE,))
+    seconds = len(spoken) / 16000
+    jobs = [
+        Job(1, Source(plain), "sound", "", needs),
+        Job(2, Source(tmp_path / "a.tar", member.offset_data, member.size), "sound", "", needs),
+        Job(3, Source(tmp_path / "call.wav"), "sound", "", needs, part=Part(channel=2)),
+        Job(4, Source(tmp_path / "long.wav"), "sound", "", needs, part=Part(3.0, seconds)),
+        Job(5, Source(plain), "sound", "", needs, part=Part(1.0, seconds)),
+    ]
+    whole, inside, channel, part, outside = extractor.extract(jobs)
+    for result in (whole, inside, channel, part):
+        assert result.failures == ()
+        assert result.face is None
+        assert float(result.voices[VOICE] @ whole.voices[VOICE]) > 0.999
+    assert whole.speech is not None
+    assert part.speech is not None
+    assert part.speech.start == pytest.approx(whole.speech.start + 3.0, abs=0.05), "counted from the start of the file"
+    assert dict(outside.failures)["audio"].startswith("the part ends at")

@@ -9,7 +9,12 @@ from ds2f.cli.arguments import add_config, add_database, add_out, config_of, dat
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("--format", choices=("webdataset", "parquet"), required=True)
+    sub.add_argument(
+        "--format",
+        choices=("webdataset", "parquet", "lhotse", "kaldi"),
+        required=True,
+        help="the two last are manifests of the recordings where they lie",
+    )
     add_out(sub, "to write to")
     sub.add_argument("--split", action="append", choices=("train", "val", "test"), help="only this; may be given again")
     sub.add_argument("--encoder", action="append", metavar="NAME", help="only its vectors; may be given again")
@@ -21,11 +26,20 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from ds2f.cli.console import bar, out
     from ds2f.dataset import Dataset
-    from ds2f.dataset.export import export
+    from ds2f.dataset.export import export, export_manifest
+    from ds2f.dataset.manifests import FILES
     from ds2f.dataset.queries import SPLITS
 
     splits, encoders = list(dict.fromkeys(options.split or SPLITS)), options.encoder or ()
     database = database_of(options, config_of(options))
+    if options.format in FILES:
+        with Dataset(database) as dataset, bar("export") as shown:
+            listed, left = export_manifest(dataset, options.format, options.out, splits, shown.update)
+        note = f"; {left:,} left out, which are gone or lie in a tar" if left else ""
+        out.print(
+            f"{listed:,} recordings in {', '.join(FILES[options.format][:2])} in {options.out}{note}.", markup=False
+        )
+        return
     with Dataset(database) as dataset, bar("export") as shown:
         written = export(
             dataset, options.format, options.out, splits, encoders, options.shard_mb, shown.update, options.pairs

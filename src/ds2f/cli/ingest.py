@@ -88,12 +88,12 @@ def _ingest_one(
     from itertools import chain
 
     from ds2f.cli.console import err, out
-    from ds2f.corpora.scan import Scan
+    from ds2f.corpora.manifests import open_scan
     from ds2f.dataset import Dataset
     from ds2f.dataset.ingest import enter
     from ds2f.dataset.queries import SplitRule
 
-    scan = Scan(folder.resolve(), kind, person)
+    scan = open_scan(folder.resolve(), kind, person)
     items = scan.items()
     first = next(items, None)
     if first is None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2f import __version__
-from ds2f.dataset import outputs
+from ds2f.dataset import manifests, outputs
 from ds2f.dataset.formats import FORMATS, part_of
 from ds2f.dataset.queries import SPLITS, Dataset
 from ds2f.dataset.records import Records
@@ -89,6 +89,15 @@ def export(
     finally:
         dataset.connection.execute("ROLLBACK")
     return Exported(records_in_all, len(shards), sum(shard["bytes"] for shard in shards), left_out)
+
+
+def export_manifest(
+    dataset: Dataset, form: str, folder: Path, splits: Sequence[str] = SPLITS, progress: Progress | None = None
+) -> tuple[int, int]:
+    """Write what `manifests.write` writes; forgetting a person takes them out of it."""
+    folder = folder.absolute()
+    outputs.remember(dataset, "export", folder)
+    return manifests.write(dataset, form, folder, splits, progress)
 
 
 def _header(

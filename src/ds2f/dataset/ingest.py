@@ -20,7 +20,7 @@ from ds2f.dataset.forgotten import Forgotten
 from ds2f.dataset.joining import Joined, join, keep_tables
 from ds2f.dataset.schema import PERSON
 from ds2f.dataset.splits import SplitRule
-from ds2f.types import CorpusItem
+from ds2f.types import CorpusItem, Part
 
 if TYPE_CHECKING:
     from ds2f.dataset.queries import Dataset  # which enters files by this file
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 _SEEN = """
 CREATE TEMP TABLE seen (
     path TEXT, corpus TEXT, name TEXT, size INTEGER, mtime_ns INTEGER, tar_offset INTEGER, labels TEXT, kind TEXT,
-    part_start REAL, part_seconds REAL
+    part_start REAL, part_seconds REAL, part_channel INTEGER
 )
 """
+WHOLE = Part()
 _SAME_FILE = "videos v ON v.root_id = :root AND v.path = s.path"
 _SAME_CLIP = "i.corpus = 'voxceleb' AND i.name || '/' || clip(v.path)"
 
@@ -74,7 +75,7 @@ def enter(
     sql.execute("BEGIN")
     forgotten: list[str] = []
     rows = _rows(sql, items, kind, scopes, forgotten)
-    sql.executemany("INSERT INTO temp.seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    sql.executemany("INSERT INTO temp.seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     sql.execute("COMMIT")
     with dataset.transaction():
         rule = _split_rule(sql, rule)
@@ -118,7 +119,8 @@ def _rows(
             continue
         labels = _labels(item.labels) if item.labels else None
         facts = (item.size, item.mtime_ns, item.offset, labels, item.kind or kind)
-        yield item.path, item.corpus, name, *facts, *(item.part or (None, None))
+        part = item.part or WHOLE
+        yield item.path, item.corpus, name, *facts, part.start, part.seconds, part.channel
 
 
 @cache
@@ -172,8 +174,7 @@ def _enter_identities(sql: sqlite3.Connection, rule: SplitRule) -> None:
 def _drop_changed(sql: sqlite3.Connection, root: int) -> int:
     return sql.execute(
         f"DELETE FROM videos WHERE id IN (SELECT v.id FROM temp.seen s JOIN {_SAME_FILE}"
-        " WHERE (v.size, v.mtime_ns, v.kind) <> (s.size, s.mtime_ns, s.kind) OR v.tar_offset IS NOT s.tar_offset"
-        " OR v.part_start IS NOT s.part_start)",
+        " WHERE (v.size, v.mtime_ns, v.kind) <> (s.size, s.mtime_ns, s.kind) OR v.tar_offset IS NOT s.tar_offset)",
         {"root": root},
     ).rowcount
 
@@ -209,9 +210,9 @@ def _rename(sql: sqlite3.Connection, root: int) -> int:
 def _add(sql: sqlite3.Connection, root: int) -> int:
     last = sql.execute("SELECT coalesce(max(id), 0) FROM videos").fetchone()[0]
     added = sql.execute(
-        "INSERT INTO videos (root_id, path, kind, identity_id, size, mtime_ns, tar_offset, part_start, part_seconds)"
-        " SELECT :root, s.path, s.kind, i.id, s.size, s.mtime_ns, s.tar_offset, s.part_start, s.part_seconds"
-        " FROM temp.seen s JOIN identities i ON i.corpus = s.corpus AND i.name = s.name"
+        "INSERT INTO videos (root_id, path, kind, identity_id, size, mtime_ns, tar_offset, part_start, part_seconds,"
+        " part_channel) SELECT :root, s.path, s.kind, i.id, s.size, s.mtime_ns, s.tar_offset, s.part_start,"
+        " s.part_seconds, s.part_channel FROM temp.seen s JOIN identities i ON i.corpus = s.corpus AND i.name = s.name"
         " WHERE NOT EXISTS (SELECT 1 FROM videos v WHERE v.root_id = :root AND v.path = s.path) ORDER BY s.rowid",
         {"root": root},
     ).rowcount

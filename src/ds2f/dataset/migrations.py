@@ -29,9 +29,10 @@ CREATE TABLE new_videos (
     fps           REAL,
     part_start    REAL,
     part_seconds  REAL,
+    part_channel  INTEGER,
     UNIQUE (root_id, path)
 );
-INSERT INTO new_videos SELECT *, NULL, NULL FROM videos;
+INSERT INTO new_videos SELECT *, NULL, NULL, NULL FROM videos;
 DROP TABLE videos;
 ALTER TABLE new_videos RENAME TO videos;
 CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);

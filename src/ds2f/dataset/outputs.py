@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from ds2f.dataset import manifests
 from ds2f.dataset.formats import FORMATS, part_of
 from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
@@ -127,7 +128,12 @@ def take_out_of_export(folder: Path, person: Traces) -> int:
         if torso.is_dir():
             shutil.rmtree(torso)
     record = _read(folder / "README.json")
-    if record.get("format") not in FORMATS:
+    if (form := record.get("format")) in manifests.FILES:
+        gone = manifests.without(folder, form, f"{person.corpus}/{person.name}")
+        if gone:
+            write_json(folder / "README.json", {**record, "records": record["records"] - gone})
+        return gone
+    if form not in FORMATS:
         return 0
     total = 0
     for shard in record["shards"]:

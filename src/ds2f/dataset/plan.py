@@ -11,7 +11,7 @@ import numpy as np
 
 from ds2f.dataset.queries import Dataset, to_vector
 from ds2f.errors import UserError
-from ds2f.types import DLIB, DetectedFace, Source, StoredSpeech
+from ds2f.types import DLIB, DetectedFace, Part, Source, StoredSpeech
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Job:
     stored: Stored = Stored()
     size: int = 0  # bytes
     mtime_ns: int = 0  # of the file, or of the tar that holds it
+    part: Part = Part()
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,9 @@ def job(dataset: Dataset, video_id: int, plan: Plan) -> Job | None:
         return None
     root = Path(row["root"])
     inside = row["tar_offset"] is not None
-    source = Source(root, row["tar_offset"], row["size"]) if inside else Source(root / row["path"])
+    part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
+    path = row["path"] if part == Part() else row["path"].removesuffix(part.fragment)
+    source = Source(root, row["tar_offset"], row["size"]) if inside else Source(root / path)
     failed = {r[0] for r in sql.execute("SELECT stage FROM failures WHERE video_id = ?", (video_id,))}
     needs = _needs(dataset, row, plan, failed)
     return Job(
@@ -189,6 +192,7 @@ def job(dataset: Dataset, video_id: int, plan: Plan) -> Job | None:
         _stored(dataset, video_id, needs),
         row["size"],
         row["mtime_ns"],
+        part,
     )
 
 

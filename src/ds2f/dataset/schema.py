@@ -81,7 +81,8 @@ CREATE TABLE videos (                         -- one file: a video, a sound or a
     height        INTEGER,
     fps           REAL,
     part_start    REAL,                       -- seconds into the sound; NULL: all of it
-    part_seconds  REAL,                       -- then `path` ends in #t=START,END
+    part_seconds  REAL,
+    part_channel  INTEGER,                    -- counted from 1; NULL: all; see `types.Part`
     UNIQUE (root_id, path)
 );
 CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);

@@ -20,6 +20,7 @@ from ds2f.face.encode import EncodedFace, FaceEncoder
 from ds2f.io.extras import first_line
 from ds2f.io.images import read_image
 from ds2f.io.media import decode, decode_flac, encode_flac
+from ds2f.io.streams import Choice
 from ds2f.types import (
     DLIB,
     Attributes,
@@ -35,6 +36,8 @@ from ds2f.types import (
 from ds2f.voice import acoustics, encoders, language
 from ds2f.voice.activity import cut
 from ds2f.voice.encode import VoiceEncoder
+
+PART_SLACK = 0.1  # seconds that a part may end behind its sound: durations are rounded
 
 Answer = TypeVar("Answer")
 
@@ -136,7 +139,7 @@ class Extractor:
         elif needs.speech or needs.face:
             self._read_recording(file)
         elif self._needs_picture(file):
-            media = decode(file.job.source.path, [stored.time], max_seconds=stored.time + 1.0, sound=False)
+            media = decode(file.job.source, [stored.time], max_seconds=stored.time + 1.0, sound=False)
             if not media.frames:
                 raise ItemError("face", "none of its pictures can be decoded")
             file.image, file.place = media.frames[0].image, stored.found
@@ -148,7 +151,10 @@ class Extractor:
     def _read_recording(self, file: _File) -> None:
         needs, settings = file.job.needs, self.settings
         frames = settings.faces.frames if needs.face else 0
-        media = decode(file.job.source.path, frames, settings.audio.max_seconds, sound=needs.speech)
+        part = file.job.part
+        seconds = min(settings.audio.max_seconds, part.seconds or settings.audio.max_seconds)
+        choice = Choice(channel=part.channel or 0)
+        media = decode(file.job.source, frames, seconds, needs.speech, part.start or 0.0, choice)
         sound = file.job.kind == "sound"
         if needs.face or sound:
             file.found.facts = Facts(media.duration, media.width, media.height, media.fps)
@@ -162,8 +168,12 @@ class Extractor:
     def _read_speech(self, file: _File, media: Media) -> None:
         if not media.has_audio:
             raise ItemError("audio", "a file without sound" if file.job.kind == "sound" else "a video without sound")
+        start = file.job.part.start or 0.0
+        end = start + (file.job.part.seconds or 0.0)
+        if end > media.duration + PART_SLACK and media.duration > 0:
+            raise ItemError("audio", f"the part ends at {end:.1f} s and the sound at {media.duration:.1f} s")
         speech = self.voices.speech(media.audio)
-        file.found.speech = StoredSpeech(encode_flac(speech.audio), speech.start, speech.seconds)
+        file.found.speech = StoredSpeech(encode_flac(speech.audio), start + speech.start, speech.seconds)
         file.speech = speech
 
     def _read_face(self, file: _File, media: Media) -> None:

@@ -1,0 +1,287 @@
+"""Lists of sounds that other toolkits write, in place of a folder tree.
+
+| | what is read |
+| --- | --- |
+| Kaldi data folder | wav.scp; where they are there utt2spk, segments, spk2gender, utt2lang, reco2dur |
+| lhotse manifests | *recordings*.jsonl and *supervisions*.jsonl, .gz or not |
+
+A line with a speaker is a sound of that person; several in one recording are parts of it. Commands in wav.scp are never
+run: those that only decode a file are read as that file, others are left out. Sources
+https://kaldi-asr.org/doc/data_prep.html and https://lhotse.readthedocs.io/en/latest/corpus.html.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ds2f.corpora import recognise
+from ds2f.corpora.base import Place
+from ds2f.corpora.metadata import GENDERS
+from ds2f.corpora.scan import Scan
+from ds2f.errors import UserError
+from ds2f.types import CorpusItem, Part
+
+LANGUAGES = {
+    **{"arabic": "ar", "bengali": "bn", "chinese": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en"},
+    **{"finnish": "fi", "french": "fr", "german": "de", "greek": "el", "hindi": "hi", "hungarian": "hu"},
+    **{"italian": "it", "japanese": "ja", "korean": "ko", "mandarin": "zh", "norwegian": "no", "persian": "fa"},
+    **{"polish": "pl", "portuguese": "pt", "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv"},
+    **{"turkish": "tr", "ukrainian": "uk", "urdu": "ur", "vietnamese": "vi"},
+}
+_ONE_CHANNEL = re.compile(r"pan=mono\|c0=c(\d)")
+SLACK = 0.1  # seconds that a part may end behind its sound: durations are rounded
+DECODERS = {"sph2pipe", "flac", "ffmpeg", "sox", "cat", "opusdec", "mpg123", "ffmpeg.exe"}
+CHANGING = {"-ss", "-to", "-af", "-filter:a", "-filter_complex", "trim", "speed", "tempo", "pitch", "remix", "reverse"}
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A line of a manifest. file: where its sound lies; person: "" where nobody is named; length: seconds of the whole
+    recording, 0 if that is not told."""
+
+    name: str
+    file: str
+    person: str = ""
+    part: Part = Part()
+    labels: tuple[tuple[str, str], ...] = ()
+    length: float = 0.0
+
+
+@dataclass
+class ManifestScan(Scan):
+    """Sounds as a manifest lists them. root: once `items` has begun the folder that holds all of them."""
+
+    corpus: str = ""
+    outside: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+
+    def items(self) -> Iterator[CorpusItem]:
+        """Raises UserError for a manifest that cannot be read, or names no sound that is there."""
+        scope = self.root if self.root.is_dir() else self.root.parent
+        lines = _lhotse(self) if self.corpus == "lhotse" else _kaldi(self)
+        found: dict[tuple[str, Part], Utterance] = {}
+        for line in lines:
+            if self._usable(line) and found.setdefault((line.file, line.part), line).person != line.person:
+                self.shared.append(line.name)
+        self._say()
+        if not found:
+            raise UserError(" ".join((f"{self.root} names no sound that is there.", *self.warnings[:1])))
+        self.root = Path(os.path.commonpath([os.path.dirname(file) for file, _ in found]))
+        for line in found.values():
+            yield self._sound(line, scope)
+
+    def _usable(self, line: Utterance) -> bool:
+        if not os.path.isfile(line.file):
+            self.missing.append(line.file)
+            return False
+        end = (line.part.start or 0.0) + (line.part.seconds or 0.0)
+        if (line.part.start or 0.0) < 0 or (line.part.seconds or 1.0) <= 0 or 0 < line.length < end - SLACK:
+            self.outside.append(f"{line.name} ({line.part.start or 0.0:g} to {end:g} s of {line.length:g} s)")
+            return False
+        return True
+
+    def _say(self) -> None:
+        for found, what in (
+            (self.missing, "sounds that are not there"),
+            (self.outside, "parts outside of their sound"),
+            (self.shared, "people in sounds that are somebody else's already"),
+        ):
+            if found:
+                self.left_out["other"] += len(found)
+                self.warnings.append(
+                    f"{self.root} names {len(found):,} {what}, such as {', '.join(found[:3])}; they were left out."
+                )
+
+    def _sound(self, line: Utterance, scope: Path) -> CorpusItem:
+        path = os.path.relpath(line.file, self.root).replace(os.sep, "/")
+        corpus, found = recognise(Place.of(f"{self.root.name}/{path}"), "sound")
+        known = corpus != "folder" and found.identity == line.person  # a manifest of a corpus whose layout we know
+        labels = dict(found.labels if known else ()) | dict(line.labels)
+        status = os.stat(line.file)
+        self.recognised[corpus if known else self.corpus, "sound"] += 1
+        return CorpusItem(
+            path + (line.part.fragment if line.part != Part() else ""),
+            corpus if known else self.corpus,
+            line.person or line.name,
+            status.st_size,
+            status.st_mtime_ns,
+            labels=tuple(labels.items()),
+            kind="sound",
+            scope="" if known else str(scope),
+            part=line.part,
+        )
+
+
+def open_scan(root: Path, kind: str | None, person: str | None) -> Scan:
+    """How a folder, tar or manifest is read. kind, person: as in `Scan`; a manifest is one of sounds."""
+    sounds = kind in (None, "sound")
+    if sounds and root.is_dir() and (root / "wav.scp").is_file():
+        return ManifestScan(root, "sound", person, corpus="kaldi")
+    if sounds and (_recordings(root) if root.is_dir() else "recordings" in root.name and _is_lines(root)):
+        return ManifestScan(root, "sound", person, corpus="lhotse")
+    return Scan(root, kind, person)
+
+
+# ── Kaldi ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _kaldi(scan: ManifestScan) -> Iterator[Utterance]:
+    folder = scan.root
+    files: dict[str, tuple[str, int | None]] = {}
+    for name, source in _pairs(folder / "wav.scp"):
+        found = _file_of(source, folder)
+        if found is None:
+            scan.left_out["other"] += 1
+            scan.examples.append(source)
+        else:
+            files[name] = found
+    if scan.examples:
+        scan.warnings.append(
+            f"{folder / 'wav.scp'} has {scan.left_out['other']:,} entries that are no file and no command that only "
+            f"decodes one, such as {scan.examples[0]!r}; they were left out."
+        )
+    speaker, lengths = (dict(_pairs(folder / name)) for name in ("utt2spk", "reco2dur"))
+    gender, spoken = (dict(_pairs(folder / name)) for name in ("spk2gender", "utt2lang"))
+    parts = [(name, *cells.split()) for name, cells in _pairs(folder / "segments")] or [(name, name) for name in files]
+    for name, recording, *times in parts:
+        if recording not in files:
+            continue
+        file, channel = files[recording]
+        try:
+            length = float(lengths.get(recording, 0.0))
+            start, end = (float(times[0]), float(times[1])) if times else (None, None)
+        except (ValueError, IndexError):
+            raise UserError(f"{folder} has an utterance {name!r} whose times are no numbers.") from None
+        if end is not None and end < 0:  # to the end
+            end = length or None
+        part = Part(start, end - (start or 0.0) if end is not None else None, channel)
+        person = speaker.get(name, "")
+        yield Utterance(name, file, person, part, _labels(gender.get(person, ""), spoken.get(name, "")), length)
+
+
+def _pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """Lines of a name and the rest; nothing if there is no such file."""
+    if not path.is_file():
+        return
+    for line in _lines(path):
+        name, _, rest = line.partition(" ") if "\t" not in line.split(" ", 1)[0] else line.partition("\t")
+        yield name, rest.strip()
+
+
+def _file_of(source: str, folder: Path) -> tuple[str, int | None] | None:
+    """(the file, channel) behind an entry of wav.scp; None for what is no file, or does more to it than decode."""
+    if not source.endswith("|"):
+        return _absolute(source, folder), None
+    try:
+        words = shlex.split(source[:-1])
+    except ValueError:
+        return None
+    one = next((m for word in words if (m := _ONE_CHANNEL.fullmatch(word))), None)
+    if one and words[words.index(one[0]) - 1] == "-af":
+        words = [word for word in words if word not in ("-af", one[0])]
+    if not words or os.path.basename(words[0]) not in DECODERS or CHANGING & set(words) or "|" in words:
+        return None
+    if os.path.basename(words[0]).startswith("ffmpeg") and "-t" in words:
+        return None
+    files = [word for word in words[1:] if os.path.isfile(_absolute(word, folder))]
+    if len(files) != 1:
+        return None
+    channel = int(one[1]) + 1 if one else None
+    if os.path.basename(words[0]) == "sph2pipe" and "-c" in words[:-1]:
+        channel = int(words[words.index("-c") + 1]) if words[words.index("-c") + 1].isdecimal() else None
+    return _absolute(files[0], folder), channel
+
+
+# ── lhotse ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _lhotse(scan: ManifestScan) -> Iterator[Utterance]:
+    root = scan.root
+    for manifest in _recordings(root) if root.is_dir() else [root]:
+        recordings = {str(entry["id"]): entry for entry in _entries(manifest, ("id", "sources", "duration"))}
+        beside = manifest.with_name(manifest.name.replace("recordings", "supervisions"))
+        if not beside.is_file():
+            raise UserError(f"Beside {manifest} there is no {beside.name}, which says who speaks.")
+        for entry in _entries(beside, ("id", "recording_id", "start", "duration")):
+            recording = recordings.get(str(entry["recording_id"]))
+            sources = [s for s in recording["sources"] if s.get("type") == "file"] if recording else []
+            channel = entry.get("channel", 0)
+            chosen = channel[0] if isinstance(channel, list) and len(channel) == 1 else channel
+            files = [s for s in sources if not isinstance(chosen, int) or chosen in s.get("channels", [0])]
+            if recording is None or len(files) != 1:
+                scan.missing.append(f"{entry['id']} (of the recording {entry['recording_id']})")
+                continue
+            yield _supervision(entry, recording, files[0], chosen, manifest)
+
+
+def _supervision(
+    entry: dict[str, Any], recording: dict[str, Any], source: dict[str, Any], channel: object, manifest: Path
+) -> Utterance:
+    try:
+        start, seconds, length = float(entry["start"]), float(entry["duration"]), float(recording["duration"])
+    except (TypeError, ValueError):
+        raise UserError(f"{manifest} has a supervision {entry['id']!r} whose times are no numbers.") from None
+    whole = start == 0 and seconds >= length - SLACK and seconds <= length + SLACK
+    channels = source.get("channels", [0])
+    one = channels.index(channel) + 1 if isinstance(channel, int) and len(channels) > 1 else None
+    part = Part(channel=one) if whole else Part(start, seconds, one)
+    labels = _labels(str(entry.get("gender") or ""), str(entry.get("language") or ""))
+    person = str(entry.get("speaker") or "")
+    return Utterance(str(entry["id"]), _absolute(source["source"], manifest.parent), person, part, labels, length)
+
+
+def _recordings(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*recordings*") if _is_lines(path))
+
+
+def _is_lines(path: Path) -> bool:
+    return path.name.endswith((".jsonl", ".jsonl.gz")) and path.is_file()
+
+
+def _entries(path: Path, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            raise UserError(
+                f"Line {number} of {path} is not JSON; lhotse's manifests have one object a line."
+            ) from None
+        if not isinstance(entry, dict) or any(key not in entry for key in keys):
+            raise UserError(f"Line {number} of {path} lacks one of {', '.join(keys)}.")
+        yield entry
+
+
+# ── both ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
+            for line in file:
+                if line.strip():
+                    yield line.strip()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise UserError(f"The manifest {path} cannot be read ({error}).") from None
+
+
+def _absolute(path: str, folder: Path) -> str:
+    """Relative paths are those of whoever ran the toolkit: from the manifest's folder if it is there, else from
+    here."""
+    beside = os.path.join(folder, path)
+    return os.path.abspath(beside if os.path.exists(beside) else path)
+
+
+def _labels(gender: str, language: str) -> tuple[tuple[str, str], ...]:
+    labels = [("gender", GENDERS[gender.lower()])] if gender.lower() in GENDERS else []
+    if language:
+        labels.append(("language", LANGUAGES.get(language.lower(), language.lower())))
+    return tuple(labels)

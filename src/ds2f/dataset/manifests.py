@@ -1,0 +1,222 @@
+"""The voices of a dataset as manifests of other toolkits: lists of the recordings where they lie, and of who speaks.
+
+| | files |
+| --- | --- |
+| lhotse | recordings.jsonl.gz, supervisions.jsonl.gz |
+| kaldi | wav.scp, utt2spk, spk2utt, and where known segments, spk2gender, utt2lang |
+
+`corpora.manifests` reads them back. Sources https://lhotse.readthedocs.io/en/latest/corpus.html and
+https://kaldi-asr.org/doc/data_prep.html.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+
+from ds2f.dataset.queries import PERSON, SPLITS, Dataset
+from ds2f.errors import UserError
+from ds2f.io.files import make_folder, replacing, write_json
+from ds2f.types import Part, Progress
+
+README = "README.json"
+MADE_BY = "ds2f export"
+FILES = {
+    "lhotse": ("recordings.jsonl.gz", "supervisions.jsonl.gz"),
+    "kaldi": ("wav.scp", "utt2spk", "spk2utt", "segments", "spk2gender", "utt2lang"),
+}
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A recording with usable speech. speaker: "corpus/name" of the person; rate: Hz; samples: of one channel."""
+
+    key: str
+    path: Path
+    part: Part
+    speaker: str
+    gender: str
+    language: str
+    rate: int
+    samples: int
+    channels: int
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.rate
+
+
+def write(
+    dataset: Dataset, form: str, folder: Path, splits: Sequence[str] = SPLITS, progress: Progress | None = None
+) -> tuple[int, int]:
+    """Write the manifest of all recordings with usable speech; one that `folder` holds is replaced.
+
+    form: "lhotse" or "kaldi". Recordings that have vanished since, or lie in a tar, cannot be listed.
+    Returns (recordings listed, left out). Raises UserError if there is none, or `folder` holds other things.
+    """
+    names = {*(name for names in FILES.values() for name in names), README}
+    strange = sorted(path.name for path in folder.glob("*") if path.name not in names)
+    if strange:
+        raise UserError(f"{folder} holds other things, such as {strange[0]}; give a folder of its own.")
+    make_folder(folder)
+    left_out: list[str] = []
+    voices = sorted(_voices(dataset, splits, left_out, progress), key=lambda voice: _utterance(voice))
+    if not voices:
+        raise UserError(f"{dataset.path} has no recordings to list; see: ds2f status --database {dataset.path}")
+    for file in FILES["kaldi"] + FILES["lhotse"]:
+        (folder / file).unlink(missing_ok=True)
+    (_write_lhotse if form == "lhotse" else _write_kaldi)(folder, voices)
+    write_json(folder / README, {"made_by": MADE_BY, "format": form, "dataset": dataset.name(), "records": len(voices)})
+    return len(voices), len(left_out)
+
+
+def without(folder: Path, form: str, speaker: str) -> int:
+    """Take a person out of a manifest that `write` wrote. Returns how many recordings went."""
+    if form == "lhotse":
+        recordings, supervisions = FILES["lhotse"]
+        spoken = [json.loads(line) for line in _read_gz(folder / supervisions)]
+        gone = {entry["recording_id"] for entry in spoken if entry["speaker"] == speaker}
+        kept = [entry for entry in spoken if entry["recording_id"] not in gone]
+        files = [entry for entry in map(json.loads, _read_gz(folder / recordings)) if entry["id"] not in gone]
+        if gone:
+            _write_gz(folder / supervisions, kept)
+            _write_gz(folder / recordings, files)
+        return len(gone)
+    speaker = _word(speaker)
+    lines = {
+        name: (folder / name).read_text("utf-8").splitlines() for name in FILES["kaldi"] if (folder / name).is_file()
+    }
+    theirs = {line.split()[0] for line in lines.get("utt2spk", ()) if line.split()[1] == speaker}
+    for name, found in lines.items() if theirs else ():
+        _write_text(folder / name, [line for line in found if line.split()[0] not in theirs | {speaker}])
+    return len(theirs)
+
+
+def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progress: Progress | None) -> Iterator[Voice]:
+    label = "(SELECT value FROM labels l WHERE l.video_id = v.id AND l.attribute = '{}')"
+    heard = "(SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY probability DESC LIMIT 1)"
+    rows = dataset.connection.execute(
+        f"SELECT v.*, r.path AS root, p.corpus || '/' || p.name AS person, {label.format('gender')} AS gender,"
+        f" coalesce({label.format('language')}, {heard}) AS language FROM speech s JOIN videos v ON v.id = s.video_id"
+        f" JOIN roots r ON r.id = v.root_id JOIN identities i ON i.id = v.identity_id"
+        f" JOIN identities p ON p.id = {PERSON} WHERE i.split IN ({', '.join('?' * len(splits))}) ORDER BY v.id",
+        tuple(splits),
+    ).fetchall()
+    for number, row in enumerate(rows):
+        if progress:
+            progress(number, len(rows), "")
+        part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
+        path = Path(row["root"]) / (row["path"] if part == Part() else row["path"].removesuffix(part.fragment))
+        header = None if row["tar_offset"] is not None else _header(path)
+        if header is None:
+            left_out.append(str(path))
+            continue
+        facts = (row["person"], row["gender"] or "", row["language"] or "")
+        yield Voice(f"{row['id']:09d}", path, part, *facts, *header)
+
+
+def _header(path: Path) -> tuple[int, int, int] | None:
+    """(Hz, samples of one channel, channels) as a file says; None if it does not, or is not there."""
+    try:
+        with av.open(str(path), "r", metadata_errors="replace") as container:
+            stream = next(iter(container.streams.audio), None)
+            if stream is None or not stream.rate or not stream.channels:
+                return None
+            seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+            seconds = seconds or float(container.duration or 0) / av.time_base
+    except (av.error.FFmpegError, OSError, ValueError):
+        return None
+    return (stream.rate, round(seconds * stream.rate), stream.channels) if seconds > 0 else None
+
+
+def _word(text: str) -> str:
+    """As a name that Kaldi takes, and its scripts make files of."""
+    return re.sub(r"[\s/]+", "-", text)
+
+
+def _utterance(voice: Voice) -> str:
+    """The speaker comes first, so that a sort by utterance is one by speaker, as Kaldi wants it."""
+    return f"{_word(voice.speaker)}-{voice.key}"
+
+
+def _write_lhotse(folder: Path, voices: Sequence[Voice]) -> None:
+    def recording(voice: Voice) -> dict[str, Any]:
+        channels = list(range(voice.channels))
+        return {
+            "id": voice.key,
+            "sources": [{"type": "file", "channels": channels, "source": str(voice.path)}],
+            "sampling_rate": voice.rate,
+            "num_samples": voice.samples,
+            "duration": voice.seconds,
+            "channel_ids": channels,
+        }
+
+    def supervision(voice: Voice) -> dict[str, Any]:
+        one = voice.part.channel - 1 if voice.part.channel else 0
+        entry = {
+            "id": _utterance(voice),
+            "recording_id": voice.key,
+            "start": voice.part.start or 0.0,
+            "duration": voice.seconds if voice.part.seconds is None else voice.part.seconds,
+            "channel": one if voice.part.channel or voice.channels == 1 else list(range(voice.channels)),
+            "speaker": voice.speaker,
+        }
+        more = {"gender": voice.gender, "language": voice.language}
+        return entry | {name: value for name, value in more.items() if value}
+
+    _write_gz(folder / FILES["lhotse"][0], [recording(voice) for voice in voices])
+    _write_gz(folder / FILES["lhotse"][1], [supervision(voice) for voice in voices])
+
+
+def _write_kaldi(folder: Path, voices: Sequence[Voice]) -> None:
+    """wav.scp has a command for what Kaldi does not read by itself, and for one channel of several."""
+    names = [_utterance(voice) for voice in voices]
+    speakers: dict[str, list[str]] = {}
+    for voice, name in zip(voices, names, strict=True):
+        speakers.setdefault(_word(voice.speaker), []).append(name)
+    genders = {_word(v.speaker): v.gender[0] for v in voices if v.gender}
+    spoken = [f"{name} {v.language}" for v, name in zip(voices, names, strict=True) if v.language]
+    parts = any(v.part.start is not None for v in voices)
+    whole = ((v.part.start or 0.0, (v.part.start or 0.0) + (v.part.seconds or v.seconds)) for v in voices)
+    tables = {
+        "wav.scp": [f"{name} {_source(voice)}" for voice, name in zip(voices, names, strict=True)],
+        "utt2spk": [f"{name} {_word(voice.speaker)}" for voice, name in zip(voices, names, strict=True)],
+        "spk2utt": [f"{speaker} {' '.join(theirs)}" for speaker, theirs in sorted(speakers.items())],
+        "segments": [f"{n} {n} {a:.3f} {b:.3f}" for n, (a, b) in zip(names, whole, strict=True)] if parts else [],
+        "spk2gender": [f"{speaker} {gender}" for speaker, gender in sorted(genders.items())],
+        "utt2lang": spoken,
+    }
+    for name, lines in tables.items():
+        if lines:
+            _write_text(folder / name, lines)
+
+
+def _source(voice: Voice) -> str:
+    if voice.path.suffix.lower() == ".wav" and voice.channels == 1:
+        return str(voice.path)
+    one = f"-af 'pan=mono|c0=c{voice.part.channel - 1}'" if voice.part.channel else "-ac 1"
+    return f"ffmpeg -v error -i {shlex.quote(str(voice.path))} -vn {one} -ar 16000 -f wav - |"
+
+
+def _read_gz(path: Path) -> list[str]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+def _write_gz(path: Path, entries: Sequence[dict[str, Any]]) -> None:
+    with replacing(path) as aside, gzip.open(aside, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+
+
+def _write_text(path: Path, lines: Sequence[str]) -> None:
+    with replacing(path) as aside:
+        aside.write_text("".join(f"{line}\n" for line in lines), "utf-8")
