@@ -23,7 +23,8 @@ from typing import Any
 import av
 import av.error
 
-from ds2f.dataset.queries import PERSON, SPLITS, Dataset
+from ds2f.dataset.queries import SPLITS, Dataset
+from ds2f.dataset.schema import PERSON
 from ds2f.errors import UserError
 from ds2f.io.files import make_folder, replacing, write_json
 from ds2f.types import Part, Progress
