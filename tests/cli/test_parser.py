@@ -5,19 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from ds2f.cli.parser import COMMANDS
+from ds2f.cli.parser import COMMANDS, command_of
 
 HEAVY = ("torch", "cv2", "numpy", "av", "PIL", "rich", "librosa", "sklearn", "matplotlib", "huggingface_hub")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_file(name: str) -> None:
-    command = import_module(f"ds2f.cli.{name}")
+    command = command_of(name)
     assert callable(command.add_arguments)
     assert callable(command.run)
 

@@ -79,9 +79,16 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         store.load_decoder(tmp_path)
     store.save(tmp_path, tiny_decoder(), {})
     description = json.loads((tmp_path / "decoder.json").read_text())
-    (tmp_path / "decoder.json").write_text(json.dumps({**description, "config": {**description["config"], "depth": 5}}))
-    with pytest.raises(UserError, match="does not fit"):
-        store.load_decoder(tmp_path)
+    for wrong, why in (
+        ({"depth": 5}, "Error"),
+        ({"depth": "deep"}, r"Expected `int`, got `str` - at `\$\.depth`"),
+        ({"conditions": {"identity": 1.5}}, r"conditions\[\.\.\.\]"),
+        ({"deepness": 5}, "there is no 'deepness' in DecoderConfig"),
+    ):
+        changed = {**description, "config": {**description["config"], **wrong}}
+        (tmp_path / "decoder.json").write_text(json.dumps(changed))
+        with pytest.raises(UserError, match=f"does not fit .*{why}"):
+            store.load_decoder(tmp_path)
     (tmp_path / "decoder.json").write_text(json.dumps({**description, "format": 99}))
     with pytest.raises(UserError, match="format"):
         store.load_decoder(tmp_path)

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ds2f.cli.console import err
 
     try:
-        return int(_module(options.command).run(options) or 0)
+        return int(command_of(options.command).run(options) or 0)
     except KeyboardInterrupt:
         err.print(f"\nStopped. What is done is kept; run `ds2f {options.command}` again to go on.")
         return EXIT_INTERRUPTED
@@ -86,9 +86,9 @@ def build_parser(filled: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         sub = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name in filled:
-            _module(name).add_arguments(sub)
+            command_of(name).add_arguments(sub)
     return parser
 
 
-def _module(command: str) -> ModuleType:
+def command_of(command: str) -> ModuleType:
     return import_module(f"ds2f.cli.{command.replace('-', '_')}")

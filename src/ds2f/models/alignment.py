@@ -7,8 +7,7 @@ vectors onto a sphere of a few dimensions, and a voice and a face score by their
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +31,6 @@ class AlignmentConfig:
     slope: float = 1.0
     intercept: float = 0.0
     folded: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Tower(nn.Module):

@@ -5,8 +5,7 @@ Age is a distribution over whole years, so that one softmax answers both "how ol
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +30,6 @@ class AttributesConfig:
     depth: int = 1
     dropout: float = 0.3
     face_encoder: str = "dlib"
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class AttributeHead(nn.Module):

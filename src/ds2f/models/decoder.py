@@ -10,8 +10,7 @@ seams between patches. A guide image enters beside the noisy one, patch by patch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -40,13 +39,6 @@ class DecoderConfig:
     languages: tuple[str, ...] = ()
     noise: float = 1.0
     linear_size: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> DecoderConfig:
-        return cls(**{**data, "languages": tuple(data.get("languages", ()))})
 
 
 ALL_CONDITIONS = {

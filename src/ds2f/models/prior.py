@@ -7,8 +7,7 @@ not seen, so it is fitted on leave-one-person-out errors, never on training erro
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -31,19 +30,6 @@ class PriorConfig:
     dropout: float = 0.3
     face_encoder: str = "dlib"
     clip_seconds: float = 6.0
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> PriorConfig:
-        """Also of files from when a prior heard one encoder."""
-        data = dict(data)
-        if "voice_dim" in data:
-            data["voices"] = {data.pop("voice_encoder"): data.pop("voice_dim")}
-        if data.pop("looks", False):
-            raise ValueError("it was taught looks, which a prior no longer is; train it anew")
-        return cls(**data)
 
 
 class Prior(nn.Module):

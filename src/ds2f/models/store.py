@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
-from ds2f.io.files import replacing, write_json
+from ds2f.io.files import from_json, replacing, write_json
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
@@ -58,7 +59,7 @@ def save(
     kind = _kind(module)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / f"{kind}.safetensors", packed(module.state_dict(), precision))
-    description = {"format": FORMAT, "kind": kind, "config": module.config.as_json(), "card": card}
+    description = {"format": FORMAT, "kind": kind, "config": asdict(module.config), "card": card}
     write_json(folder / f"{kind}.json", description)
 
 
@@ -81,7 +82,7 @@ def decoder_of_size(folder: Path, size: int | None) -> Path:
 
 def load_decoder(folder: Path) -> Decoder:
     """Raises UserError if the folder holds no decoder, or one that does not fit."""
-    return _load(folder, "decoder", lambda config: Decoder(DecoderConfig.from_json(config)))
+    return _load(folder, "decoder", lambda config: Decoder(from_json(DecoderConfig, config)))
 
 
 def load_fast_decoder(folder: Path) -> Decoder | None:
@@ -91,22 +92,30 @@ def load_fast_decoder(folder: Path) -> Decoder | None:
     if description(folder, "fast-decoder")["card"].get("teacher") != digest(folder, "decoder"):
         logger.warning("The fast decoder in %s was taught by another decoder; run: ds2f train fast-decoder", folder)
         return None
-    return _load(folder, "fast-decoder", lambda config: Decoder(DecoderConfig.from_json(config)))
+    return _load(folder, "fast-decoder", lambda config: Decoder(from_json(DecoderConfig, config)))
 
 
 def load_prior(folder: Path) -> Prior:
     """Raises UserError if the folder holds no prior, or one that does not fit."""
-    return _load(folder, "prior", lambda config: Prior(PriorConfig.from_json(config)))
+    return _load(folder, "prior", lambda config: Prior(from_json(PriorConfig, _of_before(config))))
 
 
 def load_attributes(folder: Path) -> AttributeHead:
     """Raises UserError if the folder holds no attribute model, or one that does not fit."""
-    return _load(folder, "attributes", lambda config: AttributeHead(AttributesConfig(**config)))
+    return _load(folder, "attributes", lambda config: AttributeHead(from_json(AttributesConfig, config)))
 
 
 def load_alignment(folder: Path) -> Alignment:
     """Raises UserError if the folder holds no alignment, or one that does not fit."""
-    return _load(folder, "alignment", lambda config: Alignment(AlignmentConfig(**config)))
+    return _load(folder, "alignment", lambda config: Alignment(from_json(AlignmentConfig, config)))
+
+
+def _of_before(config: dict[str, Any]) -> dict[str, Any]:
+    """A prior's configuration, also from when a prior heard one encoder."""
+    now = {key: value for key, value in config.items() if key not in ("looks", "voice_encoder", "voice_dim")}
+    if config.get("looks"):
+        raise ValueError("it was taught looks, which a prior no longer is; train it anew")
+    return now | ({"voices": {config["voice_encoder"]: config["voice_dim"]}} if "voice_dim" in config else {})
 
 
 def description(folder: Path, kind: str) -> dict[str, Any]:
