@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -366,3 +367,19 @@ def test_a_root_that_holds_nothing_more_is_no_longer_named(tmp_path: Path) -> No
         dataset.add_items(tmp_path / GONE, "video", [CorpusItem("0.mp4", "folder", GONE, 5, 1)], SplitRule())
     assert main(["forget", GONE, "--database", str(tmp_path / "d.db"), "--yes"]) == 0
     assert GONE.encode() not in (tmp_path / "d.db").read_bytes()
+
+
+def test_who_is_forgotten_while_an_ingest_looks_for_files_is_not_entered_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "d.db"
+    with Dataset(path, create=True) as dataset:
+        dataset.add_items(tmp_path / "a", "video", _items(), SplitRule())
+
+    def found() -> Iterator[CorpusItem]:
+        for number, item in enumerate(_items()):
+            if number == 2:
+                assert main(["forget", GONE, "--database", str(path), "--yes"]) == 0
+            yield item
+
+    with Dataset(path) as dataset:
+        assert dataset.add_items(tmp_path / "b", "video", found(), SplitRule()) == (2, 0)
+        assert [tuple(r) for r in dataset.connection.execute("SELECT name FROM identities")] == [(STAYS,)]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ds2f.dataset import Dataset
+from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.queries import Pair
 from ds2f.errors import UserError
 from ds2f.evaluation.embed import find_pictures
@@ -42,6 +42,7 @@ def test_several_faces_of_a_clip_are_numbered_kept_and_found(dataset: Dataset, t
     assert from_dataset(model, dataset, split, out, 2, 5, SamplingSettings()).faces == first
     assert [path.stat().st_mtime_ns for path in first[1:]] == made, "only what is missing is drawn"
 
+    assert outputs.remembered(dataset, "faces") == [out], "forgetting goes there"
     (single,) = from_dataset(model, dataset, split, tmp_path / "single", 1, 5, SamplingSettings()).faces[:1]
     assert single.with_suffix("").name == Path(pairs[0].path).stem
     with pytest.raises(UserError, match="one face per clip, which would hide 2"):

@@ -31,6 +31,9 @@ class Forgotten:
         self._salt = _salt(sql)
         self._keys = {row[0] for row in sql.execute("SELECT key FROM meta WHERE key GLOB ?", (PREFIX + "*",))}
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Forgotten) and self._keys == other._keys
+
     def __contains__(self, who: tuple[str, str]) -> bool:
         return bool(self._keys) and PREFIX + _hash(self._salt, "/".join(who)) in self._keys
 

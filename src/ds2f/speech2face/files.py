@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ds2f import __version__
-from ds2f.dataset import Dataset
+from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.queries import Pair
 from ds2f.dataset.recordings import ACOUSTICS, recordings, stored_voices
 from ds2f.errors import ItemError, UserError
@@ -113,6 +113,7 @@ def from_dataset(
     """
     make_folder(out)
     pairs = heard_pairs(model, dataset, split)
+    outputs.remember(dataset, "faces", out)
     voices = voices_of(model, dataset, split, pairs).repeat(count, axis=0)
     direct = _decoder_voices(model, dataset, split, pairs, count) if settings.direct else {}
     seeds = wishes.seeds_from(seed, len(voices))
