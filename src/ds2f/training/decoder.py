@@ -53,7 +53,9 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     with Dataset(database) as dataset:
         known = old.config.languages if old else ()
         languages = (*known, *(code for code in spoken_languages(dataset) if code not in known))
-        held_out, faces = load_splits(dataset, settings.decoder_size, settings.voices, languages, sample)
+        held_out, faces = load_splits(
+            dataset, runs / "model", settings.decoder_size, settings.voices, languages, sample
+        )
         fingerprint = dataset.fingerprint()
     conditions = {name: c.value.shape[1] for name, c in faces.conditions.items()}
     if languages:

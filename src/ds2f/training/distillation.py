@@ -56,7 +56,8 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         raise UserError(f"There is no decoder in {folder} to learn from; run `ds2f train decoder` first.")
     teacher, taught_by = store.load_decoder(folder), store.digest(folder, "decoder")
     with Dataset(database) as dataset:
-        held_out, faces = load_splits(dataset, teacher.config.size, settings.voices, teacher.config.languages, sample)
+        config = teacher.config
+        held_out, faces = load_splits(dataset, folder, config.size, settings.voices, config.languages, sample)
         heard, fingerprint = heard_identities(dataset, folder), dataset.fingerprint()
     task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness, heard)
     if settings.compile and not sample:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from ds2f.dataset.clips import clip_facts
 from ds2f.dataset.recordings import recordings, stored_voices
 from ds2f.errors import UserError
 from ds2f.io.images import decode_image
+from ds2f.models import store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import one_hot, voice_condition
 from ds2f.training.pairs import check_voices
@@ -47,11 +49,16 @@ def load_faces(
     size: int,
     voices: Sequence[str] = (VOICE,),
     languages: Sequence[str] = (),
+    seconds: float | None = None,
 ) -> FaceData:
-    """All faces of a split, in memory, `size` pixels wide.
+    """All faces of a split, in memory. Raises UserError if there are none, none so large, or no such voices.
 
-    voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any; languages: ISO
-    codes that it shall know. Raises UserError if there are no faces, none so large, or no such voices.
+    dataset: that holds them.
+    split: train, val or test.
+    size: pixels.
+    voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any.
+    languages: ISO codes that it shall know.
+    seconds: length of the clips behind the voices; None for the dataset's most common.
     """
     if stored_voices(dataset):
         check_voices(dataset, voices)
@@ -75,7 +82,7 @@ def load_faces(
     looks = [row.attributes for row in rows]
     heard, facts = {r.video_id: r for r in recordings(dataset, split)}, clip_facts(dataset, split)
     told = [heard.get(row.video_id) for row in rows]
-    seconds = dataset.clip_seconds(voices[0])
+    seconds = dataset.clip_seconds(voices[0]) if seconds is None else seconds
     spoken = [facts[row.video_id].language if row.video_id in facts else "" for row in rows]
     conditions = {
         "identity": _known([row.identity for row in rows]),
@@ -86,23 +93,30 @@ def load_faces(
         "ethnicity": _known([_ethnicity(a) for a in looks]),
         "language": _known([one_hot(languages, code) if code in languages else None for code in spoken]),
     }
+    if heard and conditions[voice_condition(voices[0])] is None:
+        raise UserError(
+            f"{dataset.path} has no voices of {voices[0]} of {seconds:g} s in split {split!r}; add {seconds:g} to "
+            "[audio] clip_seconds, and run `ds2f extract` again."
+        )
     known = {name: condition for name, condition in conditions.items() if condition is not None}
     return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
 
 
 def load_splits(
-    dataset: Dataset, size: int, voices: Sequence[str], languages: Sequence[str], sample: bool = False
+    dataset: Dataset, model: Path, size: int, voices: Sequence[str], languages: Sequence[str], sample: bool = False
 ) -> tuple[FaceData, FaceData]:
     """Of the validation split and of train, see `load_faces`.
 
     dataset: that holds them.
+    model: folder where the decoder will lie. Voices are learnt as the prior there hears them, and will be drawn by.
     size: pixels.
     voices: speaker encoders, and "acoustics", that the decoder shall hear.
     languages: ISO codes that it shall know.
     sample: of the validation split alone, twice.
     """
-    held_out = load_faces(dataset, "val", size, voices, languages)
-    return held_out, held_out if sample else load_faces(dataset, "train", size, voices, languages)
+    seconds = store.load_prior(model).config.clip_seconds if (model / "prior.json").exists() else None
+    held_out = load_faces(dataset, "val", size, voices, languages, seconds)
+    return held_out, held_out if sample else load_faces(dataset, "train", size, voices, languages, seconds)
 
 
 def pixels_of(data: FaceData, rows: Tensor, device: torch.device) -> Tensor:
