@@ -49,7 +49,8 @@ class Part:
     @property
     def fragment(self) -> str:
         """What the path of such a part ends in: as W3C Media Fragments say it, and the channel likewise."""
-        time = [] if self.start is None or self.seconds is None else [f"t={self.start:g},{self.start + self.seconds:g}"]
+        ends = () if self.start is None or self.seconds is None else (self.start, self.start + self.seconds)
+        time = ["t=" + ",".join(f"{end:.6f}".rstrip("0").rstrip(".") for end in ends)] if ends else []
         return "#" + "&".join([*time, *([f"channel={self.channel}"] if self.channel else [])])
 
 

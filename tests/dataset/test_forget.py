@@ -22,7 +22,7 @@ from ds2f.errors import UserError
 from ds2f.io.files import write_json
 from ds2f.io.media import encode_flac
 from ds2f.models.store import write_tensors
-from ds2f.types import Attributes, CorpusItem, Extracted, Language
+from ds2f.types import Attributes, CorpusItem, Extracted, Language, Part
 from helpers import PLAN, extracted, noise, wanting
 
 GONE, STAYS = "Zebulon-Quux", "Anna-Blume"
@@ -383,3 +383,27 @@ def test_who_is_forgotten_while_an_ingest_looks_for_files_is_not_entered_by_it(t
     with Dataset(path) as dataset:
         assert dataset.add_items(tmp_path / "b", "video", found(), SplitRule()) == (2, 0)
         assert [tuple(r) for r in dataset.connection.execute("SELECT name FROM identities")] == [(STAYS,)]
+
+
+def test_parts_of_a_recording_go_with_it_unless_others_are_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = [(GONE, "alone.wav", 0.0), (GONE, "alone.wav", 7.25), (GONE, "both.wav", 0.0), (STAYS, "both.wav", 9.0)]
+    items = []
+    for who, file, start in parts:
+        (tmp_path / file).write_bytes(b"sound")
+        part = Part(start, 3.5)
+        items.append(CorpusItem(file + part.fragment, "folder", who, 5, 1, kind="sound", part=part))
+    with Dataset(tmp_path / "d.db", create=True) as dataset:
+        dataset.add_items(tmp_path, "sound", items, SplitRule())
+    assert main(["forget", GONE, "--database", str(tmp_path / "d.db"), "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "Deleted 1 original files" in said
+    assert f"Still inside {tmp_path / 'both.wav'}: #t=0,3.5" in said
+    assert [path.name for path in tmp_path.glob("*.wav")] == ["both.wav"]
+
+
+def test_parts_late_in_a_long_recording_are_told_apart() -> None:
+    assert Part(36000.125, 1.5).fragment == "#t=36000.125,36001.625"
+    assert Part(36000.125, 1.5).fragment != Part(36000.25, 1.5).fragment
+    assert Part(0.1, 0.2).fragment == "#t=0.1,0.3"

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
         if not keep_files and (linked := person.linked):
             files += f", among them {linked[0]}"
             files += f" and {len(linked) - 1:,} more to which links lead" if linked[1:] else ", to which a link leads"
-        entries = len(person.files) + len(person.inside)
+        entries = len(person.keys)
         question = f"Forget {person.corpus}/{person.name}: {entries:,} entries in {database}{files}"
         if not options.yes and not sys.stdin.isatty():
             raise UserError(f"{question}? Nobody is here to say so; if you are sure, add --yes.")

@@ -20,6 +20,7 @@ from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import PERSON
 from ds2f.dataset.shards import shards_beside
 from ds2f.errors import UserError
+from ds2f.types import Part
 
 UNWIPED = "unwiped"
 """Key in `meta`: rows were removed, and the file has not been rewritten since."""
@@ -27,11 +28,13 @@ UNWIPED = "unwiped"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in the dataset. corpus, name: as they were asked for; files: (root, path) of recordings and pictures, in
-    all corpora; inside: (tar, member) of those that lie in a tar; also: (corpus, name) in which others know them."""
+    """Somebody in the dataset. corpus, name: as they were asked for; keys: of all entries; files: (root, path) of
+    recordings and pictures, in all corpora; inside: (tar, member) of those that lie in a tar, and (recording, part) of
+    those that others are in, too; also: (corpus, name) in which others know them."""
 
     corpus: str
     name: str
+    keys: tuple[FileKey, ...]
     files: tuple[tuple[Path, str], ...]
     inside: tuple[tuple[Path, str], ...]
     also: tuple[tuple[str, str], ...] = ()
@@ -44,8 +47,7 @@ class Person:
     @property
     def traces(self) -> list[outputs.Traces]:
         """By what they are known in what was written, by each of their names."""
-        keys = frozenset(FileKey(str(root), path) for root, path in (*self.files, *self.inside))
-        return [outputs.Traces(corpus, name, keys) for corpus, name in self.identities]
+        return [outputs.Traces(corpus, name, frozenset(self.keys)) for corpus, name in self.identities]
 
     @property
     def linked(self) -> list[Path]:
@@ -93,18 +95,42 @@ def find(dataset: Dataset, identity: str) -> Person | None:
         raise UserError(f"{identity!r} may be {names}; give one of these.")
     theirs = f"FROM identities i WHERE {PERSON} = ?"
     everywhere = [(r[0], r[1]) for r in sql.execute(f"SELECT i.corpus, i.name {theirs}", (rows[0]["person"],))]
-    videos = sql.execute(
-        "SELECT r.path AS root, v.path, v.tar_offset FROM videos v JOIN roots r ON r.id = v.root_id"
-        f" WHERE v.identity_id IN (SELECT i.id {theirs}) ORDER BY v.id",
-        (rows[0]["person"],),
-    ).fetchall()
-    asked = (rows[0]["corpus"], rows[0]["name"])
-    return Person(
-        *asked,
-        tuple((Path(v["root"]), v["path"]) for v in videos if v["tar_offset"] is None),
-        tuple((Path(v["root"]), v["path"]) for v in videos if v["tar_offset"] is not None),
-        tuple(identity for identity in everywhere if identity != asked),
-    )
+    keys, files, inside = _entries(sql, [row[0] for row in sql.execute(f"SELECT i.id {theirs}", (rows[0]["person"],))])
+    corpus, name = rows[0]["corpus"], rows[0]["name"]
+    also = tuple(identity for identity in everywhere if identity != (corpus, name))
+    return Person(corpus, name, keys, files, inside, also)
+
+
+def _entries(
+    sql: sqlite3.Connection, identities: list[int]
+) -> tuple[tuple[FileKey, ...], tuple[tuple[Path, str], ...], tuple[tuple[Path, str], ...]]:
+    """Keys, files and what lies inside of others, see `Person`. A recording of which only parts are theirs goes, unless
+    somebody else is in it too."""
+    marks = ", ".join("?" * len(identities))
+    query = "SELECT r.path AS root, v.* FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.identity_id"
+    found = sql.execute(f"{query} IN ({marks}) ORDER BY v.id", identities).fetchall()
+    recordings = {row["id"]: (Path(row["root"]), row["path"].removesuffix(_part(row))) for row in found}
+    shared: set[tuple[Path, str]] = set()
+    if any(_part(row) for row in found):
+        others = sql.execute(f"{query} NOT IN ({marks})", identities)
+        shared = {(Path(row["root"]), row["path"].removesuffix(_part(row))) for row in others if _part(row)}
+    files: dict[tuple[Path, str], None] = {}
+    inside: list[tuple[Path, str]] = []
+    for row in found:
+        root, path = recordings[row["id"]]
+        if row["tar_offset"] is not None:
+            inside.append((root, row["path"]))
+        elif (root, path) in shared:
+            inside.append((root / path, _part(row)))
+        else:
+            files[root, path] = None
+    return tuple(FileKey(row["root"], row["path"]) for row in found), tuple(files), tuple(inside)
+
+
+def _part(row: sqlite3.Row) -> str:
+    """What the path of a part of a recording ends in, "" for a whole one."""
+    part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
+    return "" if part == Part() else part.fragment
 
 
 def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = False) -> Forgotten:
