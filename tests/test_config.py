@@ -181,18 +181,18 @@ def test_what_may_be_chosen_is_what_there_is() -> None:
     """The configuration names them itself, so that reading it loads no model."""
     from ds2f.dataset.queries import SPLITS
     from ds2f.diffusion.samplers import SAMPLERS
-    from ds2f.training.start import TRAIN
+    from ds2f.training.jobs import JOBS
 
     kinds = {kind: get_type_hints(kind) for kind in (Generate, Train, Evaluate)}
     assert set(get_args(kinds[Generate]["sampler"])) == set(SAMPLERS)
-    assert set(get_args(get_args(kinds[Train]["models"])[0])) == set(TRAIN)
+    assert set(get_args(get_args(kinds[Train]["models"])[0])) == set(JOBS)
     assert get_args(kinds[Evaluate]["split"]) == SPLITS
 
 
 def test_every_key_is_used() -> None:
-    """Outside of config.py, by its name; what nothing reads has no place in ds2f.toml."""
-    source = Path(config.__file__).parent
-    code = "".join(p.read_text() for p in source.rglob("*.py") if p.name != "config.py")
+    """Outside of config, by its name; what nothing reads has no place in ds2f.toml."""
+    declared = Path(config.__file__).parent
+    code = "".join(p.read_text() for p in declared.parent.rglob("*.py") if p.parent != declared)
     keys = [key.name for part in parts() for key in fields(getattr(Config(), part.name))]
     assert [key for key in keys if not re.search(rf"[.\"]{key}\b", code)] == []
 

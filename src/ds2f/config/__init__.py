@@ -1,0 +1,27 @@
+"""ds2f.toml: one file in parts, each a dataclass. What a key may be is declared once, by its type; the comments that
+`ds2f init` writes come from there too.
+
+A part that is wrong cannot be made, wherever its values come from: the file, the command line, or Python.
+"""
+
+from ds2f.config.checking import Part
+from ds2f.config.files import FILE_NAME, load, parts, with_recipe, write_default
+from ds2f.config.parts import Audio, Config, Evaluate, Extract, Faces, Generate, Paths, Split, Train
+
+__all__ = [
+    "FILE_NAME",
+    "Audio",
+    "Config",
+    "Evaluate",
+    "Extract",
+    "Faces",
+    "Generate",
+    "Part",
+    "Paths",
+    "Split",
+    "Train",
+    "load",
+    "parts",
+    "with_recipe",
+    "write_default",
+]

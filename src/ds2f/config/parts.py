@@ -1,0 +1,199 @@
+"""The parts of ds2f.toml and their keys: types, ranges, defaults, and the sentences that `ds2f init` writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from ds2f.config.checking import Part, key
+from ds2f.types import VOICE
+
+Name = Annotated[str, Meta(min_length=1)]
+Natural = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+AtLeast0 = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+SplitName = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Paths(Part):
+    """Where things lie; relative to the folder of ds2f.toml."""
+
+    videos: list[Name] = key([], "folders of videos that `ds2f run` ingests")
+    stills: list[Name] = key([], "folders or uncompressed tars of still faces that `ds2f run` ingests")
+    database: Name = key("dataset.db", "the dataset: one SQLite file")
+    runs: Name = key("runs", "checkpoints and logs of training")
+    faces: Name = key("faces", "generated faces of `ds2f run`")
+    report: Name = key("report", "the report of `ds2f run`")
+
+
+@dataclass(frozen=True)
+class Audio(Part):
+    """Voices."""
+
+    clip_seconds: Annotated[list[Annotated[float, Meta(ge=0.1)]], Meta(min_length=1)] = key(
+        [6.0], "lengths of voice clips in seconds; shorter speech is looped"
+    )
+    encoders: list[Name] = key([VOICE], "speaker encoders; docs/data.md names the others")
+    languages: list[Name] = key([], "models of spoken language, such as speechbrain:FOLDER")
+    acoustics: bool = key(False, "measure pitch, formants, rate and more; needs: pip install ds2f[acoustics]")
+    min_speech: AtLeast0 = key(1.0, "seconds of speech under which a recording is refused")
+    max_seconds: Positive = key(60.0, "heard at a time: the start, and more of a recording that says too little there")
+    keep_seconds: Positive = key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
+    stream: Natural = key(0, "which sound track of a file, counted from 1; 0 = the one that a player plays")
+    channel: Natural = key(0, "which channel of it, such as one side of a call, counted from 1; 0 = all")
+
+    def _wrong_together(self) -> str:
+        usable = self.min_speech <= self.max_seconds
+        return "" if usable else f"min_speech = {self.min_speech} must be at most max_seconds = {self.max_seconds}"
+
+
+@dataclass(frozen=True)
+class Faces(Part):
+    """Faces."""
+
+    detector: Name = key("mtcnn", "face detector")
+    encoders: list[Name] = key([], "identity encoders besides dlib, such as uniface:arcface")
+    attributes: list[Name] = key(["ds2f-attributes"], "models of age, gender and ethnicity")
+    stream: Natural = key(0, "which picture track of a file, counted from 1; 0 = the one that a player shows")
+    frames: Count = key(5, "frames looked at per video, spread evenly")
+    crop_size: Annotated[int, Meta(ge=16)] = key(128, "pixels of the aligned crop that is stored")
+    min_score: Share = key(0.0, "detector score under which a face does not count; 0 = the detector's own default")
+    min_eye_distance: AtLeast0 = key(12.0, "pixels between the eyes under which a face is too small")
+    box_crop: Natural = key(0, "pixels of a second crop, the detector's box with margins; 0 = none")
+    box_margin_height: AtLeast0 = key(0.4, "added to the height of the box, half on either side")
+    box_margin_width: AtLeast0 = key(0.5, "added to its width")
+
+
+@dataclass(frozen=True)
+class Extract(Part):
+    """How extraction runs."""
+
+    engine: Literal["local", "ray"] = key("local", "local processes, or ray: a cluster")
+    ray_address: str = key("", "of a running Ray cluster; empty starts one on this machine")
+    device: str = key("auto", "of the encoders: auto, cpu, cuda, mps")
+    batch: Count = key(8, "files that a worker takes at once; its encoders see them together")
+    item_seconds: Positive = key(120.0, "a file that takes longer is a failure")
+
+
+@dataclass(frozen=True)
+class Split(Part):
+    """Identities are split into train, val and test; the first ingest into a database fixes how."""
+
+    seed: int = key(0, "another seed, another split")
+    val: Share = key(0.1, "share of the identities that training watches but does not learn from")
+    test: Share = key(0.1, "share of the identities that only evaluation sees; the rest is train")
+
+    def _wrong_together(self) -> str:
+        both = self.val + self.test
+        return "" if both < 1 + 1e-9 else f"val = {self.val} and test = {self.test} must be at most 1 together"
+
+
+@dataclass(frozen=True)
+class Train(Part):
+    """Training."""
+
+    models: list[Literal["prior", "decoder", "fast-decoder", "attributes", "alignment"]] = key(
+        ["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is"
+    )
+    device: str = key("auto", "auto, cpu, cuda, mps")
+    compile: bool = key(False, "torch.compile: a minute of start, then ~1.3 times as fast; needs a C++ compiler")
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = key(0, "of weights, data order and noise")
+    accumulate: Count = key(1, "parts of a batch, in turn or on several processes; more need less memory")
+    tensorboard: bool = key(False, "log to runs/MODEL/tensorboard too; needs: pip install ds2f[tensorboard]")
+    decoder_size: Annotated[int, Meta(ge=16, le=256, multiple_of=8)] = key(64, "pixels of a generated face")
+    decoder_patch: Natural = key(0, "pixels of a patch; 0 = an eighth of the size; half of it costs four times")
+    decoder_width: Annotated[int, Meta(ge=64, multiple_of=64)] = key(256, "channels of the decoder's transformer")
+    decoder_depth: Count = key(8, "blocks of the decoder's transformer")
+    decoder_batch: Count = key(128, "faces per step")
+    decoder_images: Count = key(400_000, "faces to see in all")
+    decoder_from: str = key("", "folder of a model whose decoder to start from; empty = from nothing")
+    decoder_lr: Positive = key(1e-3, "peak learning rate of the decoder")
+    decoder_likeness: AtLeast0 = key(0.5, "weight of looking like the given identity, to dlib; 0 = pixels only")
+    fast_steps: Annotated[int, Meta(ge=1, le=8)] = key(
+        4, "steps that the fast decoder draws in; with more the decoder is as good"
+    )
+    fast_batch: Count = key(16, "faces per step of the fast decoder")
+    fast_faces: Count = key(16_000, "faces that the decoder draws for it, in all")
+    fast_lr: Positive = key(3e-4, "peak learning rate of the fast decoder")
+    fast_likeness: AtLeast0 = key(0.05, "weight of looking like the given identity; 0 = as the decoder draws")
+    voices: Annotated[list[Name], Meta(min_length=1)] = key(
+        [VOICE], "stored speaker encoders that the models hear, and acoustics"
+    )
+    prior_width: Annotated[int, Meta(ge=8)] = key(
+        64, "channels of the prior's network; a few hundred pairs need no more"
+    )
+    prior_depth: Count = key(2, "blocks of the prior's network")
+    prior_batch: Count = key(128, "pairs per step")
+    prior_steps: Count = key(600, "steps of the prior; a few hundred pairs are soon learnt by heart")
+    prior_lr: Positive = key(1e-3, "peak learning rate of the prior")
+    attributes_batch: Count = key(256, "labelled faces per step")
+    attributes_faces: Count = key(400_000, "labelled faces that the attribute model sees in all")
+    attributes_lr: Positive = key(1e-3, "peak learning rate of the attribute model")
+    alignment_batch: Count = key(1024, "pairs per step; every other face of a batch is one to be told from")
+    alignment_lr: Positive = key(1e-3, "peak learning rate of the alignment")
+    save_seconds: AtLeast0 = key(120.0, "seconds between checkpoints")
+
+    def _wrong_together(self) -> str:
+        size, patch = self.decoder_size, self.decoder_patch
+        fits = patch == 0 or size % patch == 0
+        return "" if fits else f"decoder_patch = {patch} must divide decoder_size = {size}, or be 0"
+
+
+@dataclass(frozen=True)
+class Generate(Part):
+    """Generation. An empty model means the checkpoint that ships inside the package."""
+
+    model: str = key("", "folder of a model, or empty for the one that ships with ds2f")
+    size: Natural = key(0, "pixels of a face, of those that the model draws; 0 = as its main decoder does")
+    count: Count = key(4, "faces per recording")
+    seed: int = key(0, "any whole number; the same one gives the same face on the same machine")
+    sampler: Literal["multistep", "heun", "euler"] = key(
+        "multistep", "multistep, heun (two evaluations a step) or euler"
+    )
+    steps: Count = key(10, "sampler steps: more is finer and slower; 4 give a quick first look")
+    guidance: AtLeast0 = key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
+    guide_guidance: AtLeast0 = key(1.0, "how strictly it follows a guide picture")
+    fast: bool = key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
+    direct: bool = key(False, "let the decoder hear the voice itself, without the prior")
+    voice_guidance: AtLeast0 = key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
+    temperature: AtLeast0 = key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    noise: AtLeast0 = key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
+
+
+@dataclass(frozen=True)
+class Evaluate(Part):
+    """Evaluation."""
+
+    split: SplitName = key("test", "split that is measured: train, val or test")
+    bootstrap: Count = key(1000, "resamples of the identities for the 95 % intervals")
+    spaces: list[Name] = key([], "face encoders to measure in besides dlib; empty = all that the dataset holds")
+    trained_spaces: list[Name] = key(["dlib"], "face encoders that training has seen; the report says so")
+    inception: str = key("", "inception-2015-12-05.pt, of your own, for the FID; empty = no FID")
+    vggface: str = key("", "VGGFace2's ResNet-50 with its classes, TorchScript of your own, for SF2F's VGGFace score")
+    guided_clips: Count = key(100, "clips that evaluate --guided takes at most; each is drawn 24 times")
+    allow_leak: bool = key(False, "measure although test and train overlap; the report names it")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All parts, and the folder that paths are relative to."""
+
+    paths: Paths = field(default_factory=Paths)
+    audio: Audio = field(default_factory=Audio)
+    faces: Faces = field(default_factory=Faces)
+    extract: Extract = field(default_factory=Extract)
+    split: Split = field(default_factory=Split)
+    train: Train = field(default_factory=Train)
+    generate: Generate = field(default_factory=Generate)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    folder: Path = Path()
+
+    def path(self, value: str) -> Path:
+        """A path of the configuration, made relative to where ds2f.toml lies."""
+        return self.folder / value
