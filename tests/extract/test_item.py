@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from ds2f.config import Config
+from ds2f.config import Audio, Config, Faces
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Job, Needs, Plan
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.extract.item import Extractor
 from ds2f.extract.settings import ExtractSettings, plan_of
-from ds2f.io.media import decode
+from ds2f.io.media import decode, decode_flac
 from ds2f.types import Extracted, Part, Source
+from ds2f.voice.activity import WINDOW, VoiceActivity
+from ds2f.voice.encode import VoiceEncoder
 from helpers import grey_ramp, item_of, noise, silence, tone, wanting, write_audio, write_video
 
 SETTINGS = ExtractSettings.of(Config())
@@ -65,6 +67,31 @@ def test_refusals_name_stage_and_reason(extractor: Extractor, tmp_path: Path) ->
     assert _failures(extractor, damaged)["face"] == "none of its pictures can be decoded"
     (tmp_path / "empty.mp4").write_bytes(b"")
     assert _failures(extractor, tmp_path / "empty.mp4") == {"open": "the file is empty (zero bytes)"}
+
+
+def test_what_is_said_late_is_heard_as_in_drawing_and_not_beyond_a_part(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def loud(_: object, audio: np.ndarray) -> np.ndarray:
+        windows = audio[: audio.size // WINDOW * WINDOW].reshape(-1, WINDOW)
+        return (np.abs(windows).max(1) > 0.01).astype(np.float32)
+
+    monkeypatch.setattr(VoiceActivity, "probabilities", loud)
+    audio = Audio(max_seconds=2.0, clip_seconds=[1.0], min_speech=0.2)
+    sound = np.concatenate([silence(7.0), tone(1.5), silence(3.0)])
+    path = write_video(tmp_path / "late.mp4", grey_ramp(10), sound)
+    extractor = Extractor(ExtractSettings(audio, Faces()))
+    job = replace(_job(path), kind="sound", needs=Needs(speech=True))
+    whole, early, late = extractor.extract(
+        [replace(job, part=part) for part in (Part(), Part(0.0, 5.0), Part(6.0, 3.0))]
+    )
+    drawn = VoiceEncoder(audio, names=[]).encode(path).speech
+    assert whole.speech is not None
+    np.testing.assert_array_equal(decode_flac(whole.speech.flac), drawn.audio)
+    assert whole.speech.start == drawn.start == pytest.approx(7.0, abs=0.2)
+    assert dict(early.failures) == {"speech": "silence: there is no sound in it"}
+    assert late.speech is not None
+    assert late.speech.start == pytest.approx(7.0, abs=0.2)
 
 
 def test_one_bad_file_does_not_harm_its_neighbours(extractor: Extractor, clips: list[Path], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -36,6 +36,7 @@ from ds2f.types import (
 from ds2f.voice import acoustics, encoders, language
 from ds2f.voice.activity import cut
 from ds2f.voice.encode import VoiceEncoder
+from ds2f.voice.recording import further
 
 PART_SLACK = 0.1  # seconds that a part may end behind its sound: durations are rounded
 
@@ -151,10 +152,9 @@ class Extractor:
     def _read_recording(self, file: _File) -> None:
         needs, settings = file.job.needs, self.settings
         frames = settings.faces.frames if needs.face else 0
-        part = file.job.part
-        seconds = min(settings.audio.max_seconds, part.seconds or settings.audio.max_seconds)
-        choice = Choice(channel=part.channel or 0)
-        media = decode(file.job.source, frames, seconds, needs.speech, part.start or 0.0, choice)
+        choice = Choice(settings.audio.stream, settings.faces.stream, file.job.part.channel or settings.audio.channel)
+        start, seconds = self._first(file)
+        media = decode(file.job.source, frames, seconds, needs.speech, start, choice)
         sound = file.job.kind == "sound"
         if needs.face or sound:
             file.found.facts = Facts(media.duration, media.width, media.height, media.fps)
@@ -166,19 +166,23 @@ class Extractor:
             self._try(file, "face", partial(self._read_face, file, media))
 
     def _read_speech(self, file: _File, media: Media) -> None:
-        if not media.has_audio:
-            raise ItemError("audio", "a file without sound" if file.job.kind == "sound" else "a video without sound")
-        start = file.job.part.start or 0.0
-        end = start + (file.job.part.seconds or 0.0)
+        part, (start, seconds) = file.job.part, self._first(file)
+        end = start + (part.seconds or 0.0)
         if end > media.duration + PART_SLACK and media.duration > 0:
             raise ItemError("audio", f"the part ends at {end:.1f} s and the sound at {media.duration:.1f} s")
-        speech = self.voices.speech(media.audio)
+        audio = self.settings.audio if part.channel is None else replace(self.settings.audio, channel=part.channel)
+        speech = self.voices.search(further(file.job.source, media, seconds, audio, start, part.seconds))
         file.found.speech = StoredSpeech(encode_flac(speech.audio), start + speech.start, speech.seconds)
         file.speech = speech
 
+    def _first(self, file: _File) -> tuple[float, float]:
+        """Where the sound begins that is listened to first, and how long that is; seconds."""
+        part, most = file.job.part, self.settings.audio.max_seconds
+        return part.start or 0.0, min(most, part.seconds or most)
+
     def _read_face(self, file: _File, media: Media) -> None:
         if not media.frames:
-            raise ItemError("face", "none of its pictures can be decoded")
+            raise ItemError("face", media.troubles.get("face", "none of its pictures can be decoded"))
         self._keep_face(file, self.faces.encode_frames(media.frames))
 
     def _read_still(self, file: _File) -> None:

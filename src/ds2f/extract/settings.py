@@ -15,6 +15,7 @@ from ds2f.models.store import pick_device, shipped
 from ds2f.types import DLIB
 from ds2f.voice import campplus, encoders, language
 from ds2f.voice.encode import kept_seconds
+from ds2f.voice.recording import LATER
 
 _IN_THE_BOX = {
     **dict.fromkeys(("campplus", "campplus-frames"), Path(campplus.__file__).with_suffix(".safetensors")),
@@ -50,6 +51,8 @@ def plan_of(settings: ExtractSettings) -> Plan:
         "min_speech": audio.min_speech,
         "max_seconds": audio.max_seconds,
         "keep_seconds": kept_seconds(audio, max(audio.clip_seconds)),
+        "later_parts": LATER,
+        "track": [audio.stream, audio.channel],
     }
     face = {
         "detector": registry.name_of(faces.detector),
@@ -57,6 +60,7 @@ def plan_of(settings: ExtractSettings) -> Plan:
         "frames": faces.frames,
         "crop_size": faces.crop_size,
         "min_eye_distance": faces.min_eye_distance,
+        **({"stream": faces.stream} if faces.stream else {}),
         "box": [faces.box_crop, faces.box_margin_height, faces.box_margin_width] if faces.box_crop else None,
     }
     names = [encoders.name_of(spec) for spec in audio.encoders]

@@ -63,12 +63,25 @@ def sound_in(recording: Recording, audio: Audio) -> Sound:
     return further(source, decode(source, 0, audio.max_seconds, choice=choice_of(audio)), audio.max_seconds, audio)
 
 
-def further(source: Stored, media: Media, seconds: float, audio: Audio, start: float = 0.0) -> Sound:
-    """The sound of a file of which `media` is what was decoded first, `seconds` from `start` on. Raises
-    ItemError(stage="audio") if it has none."""
+def further(
+    source: Stored,
+    media: Media,
+    seconds: float,
+    audio: Audio,
+    start: float = 0.0,
+    length: float | None = None,
+) -> Sound:
+    """The sound of a file, some of which has been decoded.
+
+    media: what was decoded first, `seconds` from `start` on, in seconds.
+    audio: the track and the channel.
+    length: seconds from `start` on that are to be heard, None: all.
+    Raises ItemError(stage="audio") if there is none.
+    """
     first, choice = sound_of(media), choice_of(audio)
 
     def part(at: float) -> np.ndarray:
-        return first if at == 0 else sound_of(decode(source, 0, seconds, start=start + at, choice=choice))
+        found = first if at == 0 else sound_of(decode(source, 0, seconds, start=start + at, choice=choice))
+        return found if length is None else found[: round((length - at) * SAMPLE_RATE)]
 
-    return Sound(part, media.duration - start, seconds)
+    return Sound(part, media.duration - start if length is None else length, seconds)
