@@ -92,6 +92,7 @@ def test_the_order_of_corpora_and_tables_does_not_matter(tmp_path: Path) -> None
                     tables = [TABLE] if step == when else []
                     last = enter(dataset, Path(f"/{place}"), kind, [files[place]], RULE, tables)
                 assert last.joined.people == 1
+                assert when == 2 or last.joined.moved == {}, "who is new has not been in another split"
                 rows = dataset.connection.execute(
                     "SELECT count(DISTINCT coalesce(person_id, id)), count(DISTINCT split) FROM identities"
                 )

@@ -88,6 +88,7 @@ def enter(
         root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
         doubled = _drop_doubled(sql)
         files = sql.execute("SELECT count(*) FROM temp.seen").fetchone()[0]
+        known = sql.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()[0]
         _enter_identities(sql, rule)
         changed = _drop_changed(sql, root_id)
         renamed = _rename(sql, root_id)
@@ -95,7 +96,7 @@ def enter(
         doubled += _drop_sounds_of_videos(sql)
         beside = [_with_folders(sql, table, scopes.name(str(root))) for table in (side.tables if side else ())]
         keep_tables(sql, [*tables, *beside])
-        joined = join(sql)
+        joined = join(sql, known)
     sql.execute("DROP TABLE temp.seen")
     return Entered(files + len(forgotten), added, changed, renamed, doubled, len(forgotten), joined)
 

@@ -50,9 +50,9 @@ def keep_tables(sql: sqlite3.Connection, tables: Iterable[PeopleTable]) -> None:
         )
 
 
-def join(sql: sqlite3.Connection) -> Joined:
+def join(sql: sqlite3.Connection, known: int) -> Joined:
     """Make one person of all identities that stand in one row of a table, directly or by way of other rows. Within the
-    caller's transaction."""
+    caller's transaction. known: the last identity of earlier ingests; none behind it has been in a split before."""
     first: dict[int, int] = {}
 
     def find(identity: int) -> int:
@@ -77,7 +77,10 @@ def join(sql: sqlite3.Connection) -> Joined:
     changes = [(wanted.get(i), i) for i in before.keys() | wanted.keys() if before.get(i) != wanted.get(i)]
     sql.executemany("UPDATE identities SET person_id = ? WHERE id = ?", changes)
     torn = "FROM identities i JOIN identities p ON p.id = i.person_id WHERE p.split <> i.split"
-    moved = {(r[0], r[1]): r[2] for r in sql.execute(f"SELECT i.split, p.split, count(*) {torn} GROUP BY 1, 2")}
+    moved = {
+        (r[0], r[1]): r[2]
+        for r in sql.execute(f"SELECT i.split, p.split, count(*) {torn} AND i.id <= ? GROUP BY 1, 2", (known,))
+    }
     sql.execute(
         "UPDATE identities AS i SET split = (SELECT p.split FROM identities p WHERE p.id = i.person_id)"
         f" WHERE i.id IN (SELECT i.id {torn})"
