@@ -1,29 +1,181 @@
+"""`ds2f ingest` on trees laid out as the corpora are published: what it takes files for, and who is one person."""
+
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
-from helpers import tone, write_audio
+import pytest
+
+from ds2f.cli import main
+from ds2f.dataset import Dataset
 
 
-def test_ingest_refuses_what_is_not_a_corpus(tmp_path: Path, refused: Callable[..., str]) -> None:
-    database = tmp_path / "d.db"
-    assert "no folder" in refused("ingest", tmp_path / "nowhere", "--database", database)
-    (tmp_path / "sounds").mkdir()
-    sound = write_audio(tmp_path / "sounds" / "a.wav", tone(1))
-    assert "sound without a picture" in refused("ingest", sound, "--database", database)
-    assert "Sound without a picture" in refused("ingest", sound.parent, "--database", database)
-    assert not database.exists()
+def tree(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    return root
 
 
-def test_a_database_that_is_not_ours(tmp_path: Path, refused: Callable[..., str]) -> None:
-    other = tmp_path / "other.db"
-    for command in ("status", "extract"):
-        assert "no database" in refused(command, "--database", other)
-    other.write_text("hello, I am a text file")
-    assert "not an SQLite file" in refused("status", "--database", other)
-    other.unlink()
-    with sqlite3.connect(other) as connection:
-        connection.execute("CREATE TABLE t (x)")
-    assert "not a ds2f dataset" in refused("extract", "--database", other)
+class Workplace:
+    """A database, and the commands on it."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.database, self.capsys = folder, folder / "d.db", capsys
+
+    def ingest(self, *arguments: str | Path, code: int = 0) -> str:
+        """What was said."""
+        assert main(["ingest", *map(str, arguments), "--database", str(self.database)]) == code
+        said = self.capsys.readouterr()
+        return said.out + said.err
+
+    def people(self) -> dict[str, set[str]]:
+        """{person: paths of their files}."""
+        with Dataset(self.database) as dataset:
+            rows = dataset.connection.execute(
+                "SELECT p.corpus || '/' || p.name, v.path FROM videos v JOIN identities i ON i.id = v.identity_id"
+                " JOIN identities p ON p.id = coalesce(i.person_id, i.id)"
+            ).fetchall()
+        found: dict[str, set[str]] = {}
+        for person, path in rows:
+            found.setdefault(person, set()).add(path)
+        return found
+
+    def labels(self) -> dict[str, dict[str, str]]:
+        with Dataset(self.database) as dataset:
+            rows = dataset.connection.execute(
+                "SELECT v.path, attribute, value FROM videos v JOIN labels l ON l.video_id = v.id"
+            ).fetchall()
+        found: dict[str, dict[str, str]] = {}
+        for path, attribute, value in rows:
+            found.setdefault(path, {})[attribute] = value
+        return found
+
+
+@pytest.fixture
+def work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Workplace:
+    return Workplace(tmp_path, capsys)
+
+
+VOX1 = """VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet
+id10001\tA.J._Buckley\tm\tIreland\tdev
+id10002\tA.R._Rahman\tm\tIndia\tdev
+"""
+
+
+def test_sound_by_number_and_faces_by_name_are_one_person(work: Workplace) -> None:
+    """HQ-VoxCeleb's faces with VoxCeleb1's sound, as SF2F joins them."""
+    tree(work.folder / "vox1", "wav/id10001/0a1B2c3D4e5/00001.wav", "wav/id10003/0a1B2c3D4e6/00001.wav")
+    (work.folder / "vox1" / "vox1_meta.csv").write_text(VOX1)
+    hq = tree(work.folder / "HQ-VoxCeleb" / "vox1", "masked_faces/A.J._Buckley/1.jpg", "origin_faces/A.J_Buckley/1.jpg")
+    said = work.ingest("--kind", "voices", work.folder / "vox1" / "wav")
+    assert "2 sounds for voxceleb" in said
+    assert "vox1_meta.csv: 2 people" in said
+    said = work.ingest("--kind", "faces", hq)
+    assert "2 pictures for hqvoxceleb" in said
+    assert "vox1_meta.csv joins 1 people; left over: 0 with one name here, 1 with none." in said
+    assert "In all 3 people: 1 with voices and faces, 1 with voices only, 1 with faces only." in said
+    people = work.people()
+    assert people["voxceleb/id10001"] == {"id10001/0a1B2c3D4e5/00001.wav", "masked_faces/A.J._Buckley/1.jpg"}
+    assert people["hqvoxceleb/A.J_Buckley"] == {"origin_faces/A.J_Buckley/1.jpg"}, "nearly alike is not alike"
+
+
+def test_voxceleb2_and_vggface2_by_their_table(work: Workplace) -> None:
+    tree(work.folder / "vox2", "dev/aac/id00012/21Uxsk56VDQ/00001.m4a", "dev/mp4/id00012/21Uxsk56VDQ/00001.mp4")
+    tree(work.folder / "vox2", "dev/mp4/id00012/21Uxsk56VDQ/00002.mp4")
+    table = "VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \nid00012 ,n000012 ,m ,dev \n"
+    (work.folder / "vox2" / "vox2_meta.csv").write_text(table)
+    faces = tree(work.folder / "vggface2", "train/n000012/0001_01.jpg", "train/n000013/0001_01.jpg")
+    work.ingest("--kind", "voices", work.folder / "vox2" / "dev" / "aac")
+    said = work.ingest(work.folder / "vox2" / "dev" / "mp4")
+    assert "2 files, 2 new, 0 changed; 1 sounds left out whose videos are there" in said
+    said = work.ingest("--kind", "faces", faces)
+    assert "In all 2 people: 1 with voices and faces, 0 with voices only, 1 with faces only." in said
+    files = {"id00012/21Uxsk56VDQ/00001.mp4", "id00012/21Uxsk56VDQ/00002.mp4", "train/n000012/0001_01.jpg"}
+    assert work.people()["voxceleb/id00012"] == files
+
+
+def test_mav_celeb_holds_both_kinds_in_one_tree(work: Workplace) -> None:
+    root = tree(
+        work.folder / "mav-celeb",
+        "voices/id0001/English/U3rWfLEkFvg/00000.wav",
+        "voices/id0001/Urdu/u3rWfLEkFvg/00000.wav",
+        "faces/id0001/English/U3rWfLEkFvg/0010125.jpg",
+        "faces/English/00000.jpg",
+        "voices/English/00000.wav",
+        "notes/id0001.jpg",
+    )
+    said = work.ingest(root)
+    assert "3 sounds for mavceleb, 2 pictures for mavceleb" in said
+    assert "5 files, 5 new, 0 changed; 1 other files left out" in said
+    assert "In all 3 people: 1 with voices and faces, 1 with voices only, 1 with faces only." in said
+    assert work.labels()["voices/id0001/Urdu/u3rWfLEkFvg/00000.wav"] == {"language": "ur"}
+    assert "mavceleb/mav-celeb/id0001" in work.people()
+
+
+def test_people_of_mav_celebs_versions_are_not_one_though_they_have_one_number(work: Workplace) -> None:
+    for version, language in (("v1", "Urdu"), ("v2", "Hindi")):
+        inside = f"id0001/{language}/U3rWfLEkFvg"
+        work.ingest(tree(work.folder / version, f"voices/{inside}/00000.wav", f"faces/{inside}/0001.jpg"))
+    assert set(work.people()) == {"mavceleb/v1/id0001", "mavceleb/v2/id0001"}
+
+
+def test_voices_and_faces_of_one_tree_ingested_apart_are_one_person(work: Workplace) -> None:
+    for place in ("one/mav", "two/mav"):
+        inside = "id0001/Urdu/U3rWfLEkFvg"
+        root = tree(work.folder / place, f"voices/{inside}/00000.wav", f"faces/{inside}/0001.jpg")
+        work.ingest("--kind", "voices", root / "voices")
+        said = work.ingest("--kind", "faces", root / "faces")
+    assert "In all 2 people: 2 with voices and faces" in said
+    assert set(work.people()) == {"mavceleb/mav/id0001", "mavceleb/two/mav/id0001"}
+
+
+def test_a_table_of_the_users_own(work: Workplace) -> None:
+    voices = tree(work.folder / "calls", "ann/1.wav", "ann/2.wav", "bob/1.wav")
+    faces = tree(work.folder / "passports", "Ann_Example/1.jpg", "x.jpg")
+    table = work.folder / "people.csv"
+    table.write_bytes("calls;passports;voxceleb\r\nann;Ann_Example;id10001\r\nbob;x;\r\n;;id9\r\n".encode("utf-8-sig"))
+    work.ingest("--kind", "voices", voices)
+    said = work.ingest("--kind", "faces", faces, "--people", table)
+    assert f"{table} joins 2 people; left over: 0 with one name here, 0 with none." in said
+    assert "In all 2 people: 2 with voices and faces" in said
+    assert work.people()["folder/calls/ann"] == {"ann/1.wav", "ann/2.wav", "Ann_Example/1.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("voxceleb,vggface2\nid1,n1\nid2,n1\n", "has vggface2/n1 in row 2 and in row 3; a person has one row"),
+        ("voxceleb\nid1\n", "must name two or more corpora"),
+        ("", "must name two or more corpora"),
+        ("voxceleb,vggface2\nid1,n1,m\n", "Row 2 of .* has 3 cells"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused_before_anything_is_entered(
+    work: Workplace, content: str, reason: str
+) -> None:
+    import re
+
+    (work.folder / "people.csv").write_text(content)
+    voices = tree(work.folder / "calls", "ann/1.wav")
+    said = work.ingest("--kind", "voices", voices, "--people", work.folder / "people.csv", code=2)
+    assert re.search(reason, said.replace("\n", " "))
+    assert not work.database.exists()
+
+
+def test_who_is_in_an_unknown_folder_is_said_and_can_be_told(work: Workplace) -> None:
+    faces = tree(work.folder / "faces", "summer/1.jpg", "summer/2.jpg", "Some_Person/1.jpg", "Some_Person/2.jpg")
+    said = work.ingest("--kind", "faces", faces)
+    assert "4 pictures of no known layout, 2 of them each a person of their own (see --person)" in said
+    assert len(work.people()) == 3
+    work.ingest("--kind", "faces", faces, "--person", "folder")
+    assert set(work.people()) == {"folder/faces/summer", "folder/faces/Some_Person"}
+    work.ingest("--kind", "faces", faces, "--person", "file")
+    assert len(work.people()) == 4
+
+
+def test_the_hint_names_the_kind_that_is_there(work: Workplace) -> None:
+    voices = tree(work.folder / "v", "a.wav", "b.wav", "c.jpg")
+    assert "v has no videos (only others, such as a.wav)." in work.ingest(voices, code=2)
+    assert "For sounds add: --kind voices." in work.ingest(voices, code=2).replace("\n", " ")
+    assert not work.database.exists()

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from ds2f.corpora import recognise
+from ds2f.corpora import recognise, video_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ from ds2f.corpora import recognise
         ("vox1/Ada_Lovelace/0a1B2c3D4e5/0000012.mp4", "voxceleb", "Ada_Lovelace"),
         ("vox2/id00012/0a1B2c3D4e5/00001.mp4", "voxceleb", "id00012"),
         ("id00012/0a1B2c3D4e5/00001.mp4", "voxceleb", "id00012"),
+        ("vox/train/id10280#0a1B2c3D4e5#001093#001192.mp4", "voxceleb", "id10280"),
         ("home/party.mp4", "folder", "party"),
         ("home/00001.mp4", "folder", "00001"),
         ("home/with.dots.mp4", "folder", "with.dots"),
@@ -45,11 +46,84 @@ def test_video_layouts(path: str, corpus: str, identity: str) -> None:
         ("images1024x1024/00012.png", "ffhq", "00012"),
         ("photos/00012.png", "folder", "00012"),
         ("vggface2/train/n000002/0001_01.jpg", "vggface2", "n000002"),
+        ("utkface/24_0_1_20170116220224657 .jpg.chip.jpg", "utkface", "24_0_1_20170116220224657"),
+        ("utkface/55_0_0_20170116232725357jpg.chip.jpg", "utkface", "55_0_0_20170116232725357"),
+        ("utkface/39_1_20170116174525125.jpg.chip.jpg", "utkface", "39_1_20170116174525125"),
+        ("utkface/53__0_20170116184028385.jpg", "utkface", "53__0_20170116184028385"),
+        ("vox1/masked_faces/A.J._Buckley/1.jpg", "hqvoxceleb", "A.J._Buckley"),
+        ("origin_faces/A.J._Buckley/12.jpg", "hqvoxceleb", "A.J._Buckley"),
+        ("unzippedFaces/A.J._Buckley/1.6/0a1B2c3D4e5/0000025.jpg", "voxceleb", "A.J._Buckley"),
+        ("VGGFace/A.J._Buckley/00000012.jpg", "vggface", "A.J._Buckley"),
+        ("vgg1/Anoushka/00000012.jpg", "vggface", "Anoushka"),
+        ("CASIA-WebFace/0000045/001.jpg", "casia", "0000045"),
+        ("All-Age-Faces Dataset/original images/00123A45.jpg", "allagefaces", "00123"),
+        ("SCUT-FBP5500_v2/Images/CM12.jpg", "scut", "CM12"),
+        ("photos/CM12.jpg", "folder", "CM12"),
+        ("mav/v1/faces/id0001/English/0a1B2c3D4e5/0010125.jpg", "mavceleb", "v1/id0001"),
+        ("mavceleb_v3_test/faces/German/00012.jpg", "mavceleb", "v3/test/faces/German/00012"),
+        ("pictures/Some_Person/1.jpg", "folder", "Some_Person"),
+        ("pictures/Jean-Luc_de_la_Tour/0012.jpg", "folder", "Jean-Luc_de_la_Tour"),
+        ("pictures/train/id00017/1.jpg", "folder", "train/id00017"),
+        ("pictures/summer/1.jpg", "folder", "summer/1"),
+        ("pictures/Some_Person/portrait.jpg", "folder", "Some_Person/portrait"),
     ],
 )
 def test_face_layouts(path: str, corpus: str, identity: str) -> None:
     name, found = recognise(PurePosixPath(path), "still")
     assert (name, found.identity) == (corpus, identity)
+
+
+@pytest.mark.parametrize(
+    ("path", "corpus", "identity", "labels"),
+    [
+        ("vox1/wav/id10001/0a1B2c3D4e5/00001.wav", "voxceleb", "id10001", ()),
+        ("dev/aac/id00012/0a1B2c3D4e5/00001.m4a", "voxceleb", "id00012", ()),
+        ("v2/voices/id0001/Hindi/0a1B2c3D4e5/00000.wav", "mavceleb", "v2/id0001", (("language", "hi"),)),
+        ("mav/voices/id0001/Urdu/0a1B2c3D4e5/00000.wav", "mavceleb", "id0001", (("language", "ur"),)),
+        ("v1/voices/English/00000.wav", "mavceleb", "v1/test/voices/English/00000", (("language", "en"),)),
+        ("train-clean-100/84/121123/84-121123-0005.flac", "librispeech", "84", (("language", "en"),)),
+        ("speech/84/121123-0005.opus", "folder", "84", ()),
+        ("speech/a.wav", "folder", "a", ()),
+    ],
+)
+def test_voice_layouts(path: str, corpus: str, identity: str, labels: tuple[tuple[str, str], ...]) -> None:
+    name, found = recognise(path, "sound")
+    assert (name, found.identity, found.labels) == (corpus, identity, labels)
+
+
+@pytest.mark.parametrize(
+    ("path", "labels"),
+    [
+        ("aaf/original images/07380A02.jpg", (("age", "2"), ("gender", "female"))),
+        ("aaf/original images/07381A35.jpg", (("age", "35"), ("gender", "male"))),
+        ("SCUT-FBP5500/AF1.jpg", (("gender", "female"), ("ethnicity", "Asian"))),
+        ("SCUT-FBP5500/CM750.jpg", (("gender", "male"), ("ethnicity", "White"))),
+        ("UTKFace/61_3_20170109150557335.jpg.chip.jpg", (("age", "61"),)),
+        ("UTKFace/39_1_20170116174525125.jpg.chip.jpg", (("age", "39"),)),
+        ("UTKFace/55_0_0_20170116232725357jpg.chip.jpg", (("age", "55"), ("gender", "male"), ("ethnicity", "White"))),
+        ("v1/faces/id0001/English/0a1B2c3D4e5/0010125.jpg", (("language", "en"),)),
+    ],
+)
+def test_what_names_of_pictures_state(path: str, labels: tuple[tuple[str, str], ...]) -> None:
+    assert recognise(path, "still")[1].labels == labels
+
+
+@pytest.mark.parametrize(
+    ("corpus", "path", "video"),
+    [
+        ("voxceleb", "wav/id10001/0a1B2c3D4e5/00001.wav", "0a1B2c3D4e5"),
+        ("voxceleb", "A.J._Buckley/1.6/0a1B2c3D4e5/0000025.jpg", "0a1B2c3D4e5"),
+        ("voxceleb", "0a1B2c3D4e5/00001.wav", "0a1B2c3D4e5"),
+        ("voxceleb", "id10280#0a1B2c3D4e5#001093#001192.mp4", "0a1B2c3D4e5"),
+        ("mavceleb", "voices/id0001/Urdu/0a1B2c3D4e5/00000.wav", "0a1B2c3D4e5"),
+        ("librispeech", "84/121123/84-121123-0005.flac", "84-121123"),
+        ("hqvoxceleb", "vox1/masked_faces/A_B/1.jpg", "A_B/1"),
+        ("hqvoxceleb", "vox1/origin_faces/A_B/1.jpg", "A_B/1"),
+        ("folder", "a/b.wav", None),
+    ],
+)
+def test_what_was_cut_from_one_video_or_session(corpus: str, path: str, video: str | None) -> None:
+    assert video_of(corpus, path) == video
 
 
 def test_utkface_names_state_age_gender_and_ethnicity() -> None:

@@ -36,6 +36,80 @@ def test_voxceleb_people_have_gender_and_nationality(tmp_path: Path, separator: 
     assert found["id99999/0a1B2c3D4e5/00001.mp4"].labels == (), "who is not in the list is not in the list"
 
 
+VARIANTS = {
+    "as published": b"VoxCeleb2 ID \tVGGFace2 ID \tGender \tSet \nid00012 \tn000012 \tm \tdev \nid00015 \tn000015 \tf \tdev \n",
+    "commas, blanks behind all": b"VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \nid00012 ,n000012 ,m ,dev \nid00015 ,n000015 ,f ,dev \n",
+    "no blanks in the header": b"VoxCeleb2ID,VGGFace2ID,Gender,Set\nid00012,n000012,m,dev\nid00015,n000015,f,dev\n",
+    "HQ-VoxCeleb's": b"Class_ID,Name,Sample_Num,Flag,Gender_x,VoxCeleb2ID,VGGFace2ID,Gender_y,Set\n"
+    b"n000012,Aaron_Ashmore,382,1,m,id00012,n000012,m,dev\nn000015,Aaron_M,248,1,f,id00015,n000015,f,dev\n",
+    "blanks before": b"VoxCeleb2 ID, VGGFace2 ID, Gender, Set\nid00012, n000012, m, dev\nid00015, n000015, f, dev\n",
+    "quoted, semicolons": b'"VoxCeleb2 ID";"VGGFace2 ID";"Gender";"Set"\n"id00012";"n000012";"m";"dev"\n"id00015";"n000015";"f";"dev"\n',
+}
+
+
+@pytest.mark.parametrize("content", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("saved", ["", "bom", "crlf", "utf-16"])
+def test_every_copy_of_voxceleb2s_table_that_is_about(tmp_path: Path, content: bytes, saved: str) -> None:
+    root = tmp_path / "vox2" / "dev" / "mp4"  # the table lies two folders above
+    _touch(root, "id00012/0a1B2c3D4e5/00001.mp4", "id00015/0a1B2c3D4e5/00001.mp4")
+    text = content.decode()
+    data = {
+        "": content,
+        "bom": text.encode("utf-8-sig"),
+        "crlf": text.replace("\n", "\r\n").encode(),
+        "utf-16": text.encode("utf-16"),
+    }[saved]
+    (tmp_path / "vox2" / "vox2_meta.csv").write_bytes(data)
+    scan = Scan(root)
+    found = {item.identity: item.labels for item in scan.items()}
+    assert found == {"id00012": (("gender", "male"),), "id00015": (("gender", "female"),)}
+    assert scan.side.warnings == []
+    (table,) = scan.side.tables
+    assert [
+        set(row) >= {("voxceleb", f"id{n}"), ("vggface2", f"n0{n}")}
+        for row, n in zip(table.rows, ("00012", "00015"), strict=True)
+    ] == [True, True]
+
+
+def test_celeba_as_png_and_in_other_folders(tmp_path: Path) -> None:
+    """The lists name .jpg; identities are matched by stem."""
+    root = tmp_path / "celeba" / "img_align_celeba_png"
+    _touch(root, "000001.png", "000002.webp")
+    (tmp_path / "celeba" / "Anno").mkdir()
+    (tmp_path / "celeba" / "Anno" / "identity_CelebA.txt").write_text("000001.jpg 2880\r\n000002.jpg 2880\r\n")
+    assert {item.identity for item in _scan(root, "still").values()} == {"2880"}
+
+
+def test_vggface2_and_librispeech_say_gender(tmp_path: Path) -> None:
+    _touch(tmp_path / "vgg", "train/n000001/0001_01.jpg")
+    (tmp_path / "vgg" / "identity_meta.csv").write_text(
+        'Class_ID, Name, Sample_Num, Flag, Gender\nn000001, "14th_Dalai_Lama", 424, 0, m\n'
+    )
+    scan = Scan(tmp_path / "vgg" / "train", "still")
+    assert [item.labels for item in scan.items()] == [(("gender", "male"),)]
+    assert scan.side.tables[0].rows == [(("vggface2", "n000001"), ("hqvoxceleb", "14th_Dalai_Lama"))]
+    _touch(tmp_path / "libri", "dev-clean/84/121123/84-121123-0005.flac")
+    (tmp_path / "libri" / "SPEAKERS.TXT").write_text(
+        "; ID  |SEX| SUBSET           |MINUTES| NAME\n84   | F | dev-clean        | 8.02 | Christie Nowak\n"
+    )
+    (found,) = _scan(tmp_path / "libri" / "dev-clean", "sound").values()
+    assert dict(found.labels) == {"gender": "female", "language": "en"}
+
+
+def test_a_name_in_two_rows_joins_nobody(tmp_path: Path) -> None:
+    _touch(tmp_path, "id10001/0a1B2c3D4e5/00001.mp4")
+    lines = [
+        "VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet",
+        "id10001\tA_B\tm\tUK\tdev",
+        "id10002\tA_B\tm\tUK\tdev",
+    ]
+    (tmp_path / "vox1_meta.csv").write_text("\n".join([*lines, lines[1]]))  # the same row twice says the same
+    scan = Scan(tmp_path)
+    assert [dict(item.labels) for item in scan.items()] == [{"gender": "male", "nationality": "UK"}]
+    assert "in more than one row" in scan.side.warnings[0]
+    assert scan.side.tables[0].rows == [(("voxceleb", "id10001"),), (("voxceleb", "id10002"),)]
+
+
 def test_voxceleb2_says_no_nationality(tmp_path: Path) -> None:
     _touch(tmp_path, "id00012/0a1B2c3D4e5/00001.mp4")
     (tmp_path / "vox2_meta.csv").write_text("VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \nid00012 ,n000012 ,f ,dev \n")

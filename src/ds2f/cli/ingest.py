@@ -117,7 +117,12 @@ def _ingest_one(
     out.print(
         f"{folder}: {entered.files:,} files, {entered.added:,} new, {entered.changed:,} changed{note}.", markup=False
     )
-    taken = [f"{count:,} {PLURAL[kind]} for {corpus}" for (corpus, kind), count in sorted(scan.recognised.items())]
+    taken = [
+        f"{count:,} {PLURAL[kind]} {'of no known layout' if corpus == 'folder' else f'for {corpus}'}"
+        for (corpus, kind), count in sorted(scan.recognised.items())
+    ]
+    if scan.alone:
+        taken.append(f"{scan.alone:,} of them each a person of their own (see --person)")
     taken += [f"of {corpus} {count:,} names not understood to their end" for corpus, count in scan.not_whole.items()]
     out.print(f"Taken: {', '.join(taken)}.", markup=False)
     for read in scan.side.read:

@@ -32,7 +32,8 @@ class Scan:
 
     kind: "video", "sound" or "still"; None: videos, and of the corpora that hold voices and faces in one tree all.
     person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` says.
-    recognised: {(corpus, kind): files}; not_whole: {corpus: names not understood to their end}; left_out: {kind or
+    recognised: {(corpus, kind): files}; not_whole: {corpus: names not understood to their end}; alone:
+    files of no known layout that are each a person of their own; left_out: {kind or
     "other": files}; side: what stands beside the files; warnings: sentences for the user.
     """
 
@@ -41,6 +42,7 @@ class Scan:
     person: str | None = None
     recognised: Counter[tuple[str, str]] = field(default_factory=Counter)
     not_whole: Counter[str] = field(default_factory=Counter)
+    alone: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     side: SideFiles = field(default_factory=SideFiles)
@@ -131,6 +133,8 @@ class Scan:
         corpus, found = recognise(place, kind)
         if corpus == "folder" and self.person:
             found = (plain.by_folder if self.person == "folder" else plain.by_file)(place)
+        if corpus == "folder":
+            self.alone += found == plain.by_file(place)
         found = self.side.complete(corpus, place, found)
         self.recognised[corpus, kind] += 1
         if not found.whole:
