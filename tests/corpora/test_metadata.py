@@ -36,25 +36,29 @@ def test_voxceleb_people_have_gender_and_nationality(tmp_path: Path, separator: 
     assert found["id99999/0a1B2c3D4e5/00001.mp4"].labels == (), "who is not in the list is not in the list"
 
 
+def _table(between: str, behind: str = "", header: str = "VoxCeleb2 ID|VGGFace2 ID|Gender|Set") -> str:
+    rows = [header.split("|"), ["id00012", "n000012", "m", "dev"], ["id00015", "n000015", "f", "dev"]]
+    return "".join(between.join(cell + behind for cell in row) + "\n" for row in rows)
+
+
 VARIANTS = {
-    "as published": b"VoxCeleb2 ID \tVGGFace2 ID \tGender \tSet \nid00012 \tn000012 \tm \tdev \nid00015 \tn000015 \tf \tdev \n",
-    "commas, blanks behind all": b"VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \nid00012 ,n000012 ,m ,dev \nid00015 ,n000015 ,f ,dev \n",
-    "no blanks in the header": b"VoxCeleb2ID,VGGFace2ID,Gender,Set\nid00012,n000012,m,dev\nid00015,n000015,f,dev\n",
-    "HQ-VoxCeleb's": b"Class_ID,Name,Sample_Num,Flag,Gender_x,VoxCeleb2ID,VGGFace2ID,Gender_y,Set\n"
-    b"n000012,Aaron_Ashmore,382,1,m,id00012,n000012,m,dev\nn000015,Aaron_M,248,1,f,id00015,n000015,f,dev\n",
-    "blanks before": b"VoxCeleb2 ID, VGGFace2 ID, Gender, Set\nid00012, n000012, m, dev\nid00015, n000015, f, dev\n",
-    "quoted, semicolons": b'"VoxCeleb2 ID";"VGGFace2 ID";"Gender";"Set"\n"id00012";"n000012";"m";"dev"\n"id00015";"n000015";"f";"dev"\n',
+    "tabs, a blank behind all": _table("\t", " "),
+    "commas, a blank behind all": _table(",", " "),
+    "a blank before": _table(", "),
+    "no blanks in the header": _table(",", header="VoxCeleb2ID|VGGFace2ID|Gender|Set"),
+    "quoted, semicolons": "".join(f'"{line}"\n' for line in _table('";"').splitlines()),
+    "HQ-VoxCeleb's": "Class_ID,Name,Sample_Num,Flag,Gender_x,VoxCeleb2ID,VGGFace2ID,Gender_y,Set\n"
+    "n000012,Aaron_Ashmore,382,1,m,id00012,n000012,m,dev\nn000015,Aaron_M,248,1,f,id00015,n000015,f,dev\n",
 }
 
 
-@pytest.mark.parametrize("content", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("text", VARIANTS.values(), ids=VARIANTS)
 @pytest.mark.parametrize("saved", ["", "bom", "crlf", "utf-16"])
-def test_every_copy_of_voxceleb2s_table_that_is_about(tmp_path: Path, content: bytes, saved: str) -> None:
+def test_every_copy_of_voxceleb2s_table_that_is_about(tmp_path: Path, text: str, saved: str) -> None:
     root = tmp_path / "vox2" / "dev" / "mp4"  # the table lies two folders above
     _touch(root, "id00012/0a1B2c3D4e5/00001.mp4", "id00015/0a1B2c3D4e5/00001.mp4")
-    text = content.decode()
     data = {
-        "": content,
+        "": text.encode(),
         "bom": text.encode("utf-8-sig"),
         "crlf": text.replace("\n", "\r\n").encode(),
         "utf-16": text.encode("utf-16"),
@@ -65,10 +69,8 @@ def test_every_copy_of_voxceleb2s_table_that_is_about(tmp_path: Path, content: b
     assert found == {"id00012": (("gender", "male"),), "id00015": (("gender", "female"),)}
     assert scan.side.warnings == []
     (table,) = scan.side.tables
-    assert [
-        set(row) >= {("voxceleb", f"id{n}"), ("vggface2", f"n0{n}")}
-        for row, n in zip(table.rows, ("00012", "00015"), strict=True)
-    ] == [True, True]
+    assert len(table.rows) == 2
+    assert {("voxceleb", "id00012"), ("vggface2", "n000012")} <= set(table.rows[0])
 
 
 def test_celeba_as_png_and_in_other_folders(tmp_path: Path) -> None:
