@@ -124,10 +124,9 @@ class Extractor:
         """Where a failure belongs: a face that was found once and is not found again fails the models that wanted to
         see it."""
         needs = file.job.needs
-        if stage in needs.stages:
-            return [stage]
-        seeing = [name for name in needs.attributes if self._attribute(name).needs_picture]
-        return [f"identity:{name}" for name in needs.identities] + [f"attributes:{name}" for name in seeing]
+        seeing = [f"attributes:{name}" for name in needs.attributes if self._attribute(name).needs_picture]
+        seeing += [f"identity:{name}" for name in needs.identities]
+        return seeing if seeing and stage not in needs.stages else [stage]
 
     def _read(self, file: _File) -> None:
         needs, stored = file.job.needs, file.job.stored
@@ -142,7 +141,7 @@ class Extractor:
         elif self._needs_picture(file):
             media = decode(file.job.source, [stored.time], max_seconds=stored.time + 1.0, sound=False)
             if not media.frames:
-                raise ItemError("face", "none of its pictures can be decoded")
+                raise ItemError("face", _no_picture(media))
             file.image, file.place = media.frames[0].image, stored.found
 
     def _needs_picture(self, file: _File) -> bool:
@@ -182,7 +181,7 @@ class Extractor:
 
     def _read_face(self, file: _File, media: Media) -> None:
         if not media.frames:
-            raise ItemError("face", media.troubles.get("face", "none of its pictures can be decoded"))
+            raise ItemError("face", _no_picture(media))
         self._keep_face(file, self.faces.encode_frames(media.frames))
 
     def _read_still(self, file: _File) -> None:
@@ -297,6 +296,10 @@ class Extractor:
         if name not in self._attributes:
             self._attributes[name] = face_models.load_attributes(name)
         return self._attributes[name]
+
+
+def _no_picture(media: Media) -> str:
+    return media.troubles.get("face", "none of its pictures can be decoded")
 
 
 def _pictures(files: Sequence[_File]) -> tuple[list[np.ndarray], list[DetectedFace]]:
