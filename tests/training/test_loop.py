@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -183,3 +184,41 @@ def test_tensorboard_gets_the_same_numbers(tmp_path: Path) -> None:
     line = json.loads((tmp_path / "log.jsonl").read_text())
     assert events.Scalars("loss")[-1].value == pytest.approx(line["loss"])
     assert events.Scalars("loss")[-1].step == line["seen"]
+
+
+def test_a_run_that_was_killed_leaves_nothing_behind_and_says_nothing_twice(tmp_path: Path) -> None:
+    """Killed after its line and its picture were written, before the checkpoint; another time in between."""
+    train(Line(), options(tmp_path / "whole", save_seconds=-1.0))
+    run = tmp_path / "run"
+    train(Line(), options(run, save_seconds=-1.0))
+    shutil.rmtree(run / "checkpoint-000000040")
+    (run / "checkpoint-000000040.part").mkdir()
+    (run / "checkpoint-000000011").mkdir()  # half removed
+    (run / "log.jsonl").write_text((run / "log.jsonl").read_text() + '{"seen": 32')
+    train(Line(), options(run, save_seconds=1e9))
+    assert sorted(p.name for p in run.iterdir()) == sorted(p.name for p in (tmp_path / "whole").iterdir())
+    lines = [json.loads(line)["seen"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert lines == [8 * step for step in range(1, 41)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"batch": 16}, "has the batch 8, not 16"), ({"seed": 4}, "the seed 3"), ({"teacher": "b"}, "the teacher a")],
+)
+def test_a_run_that_was_begun_otherwise_is_not_gone_on_with(
+    tmp_path: Path, changes: dict[str, int | str], said: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(stop_at=18), options(tmp_path, teacher="a"))
+    with pytest.raises(UserError, match=said):
+        train(Line(), options(tmp_path, **{"teacher": "a", **changes}))
+
+
+def test_a_finished_run_of_other_data_is_not_taken_for_one_of_these(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(stop_at=18), options(tmp_path, data="before"))
+    train(Line(), options(tmp_path, data="more"))  # data that grew while it ran
+    train(Line(), options(tmp_path, data="more"))
+    with pytest.raises(UserError, match="was of other data"):
+        train(Line(), options(tmp_path, data="still more"))
+    train(Line(), options(tmp_path, data="still more", total=8 * 50))  # it goes on

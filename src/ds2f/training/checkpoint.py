@@ -62,8 +62,19 @@ def save(
             shutil.rmtree(aside, ignore_errors=True)
             raise
     for old in checkpoints(run)[:-KEEP]:
-        shutil.rmtree(old)
+        shutil.rmtree(old.rename(old.with_name(old.name + ".part")))  # half of it is not taken for all
     return final
+
+
+def tidy(run: Path) -> None:
+    """Remove what a killed run has left: half a checkpoint, and pictures of steps that no checkpoint has reached."""
+    whole = checkpoints(run)
+    for torso in set(run.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(torso)
+    last = whole[-1].name.removeprefix("checkpoint-") if whole else ""
+    for picture in run.glob("preview-*.png"):
+        if picture.stem.removeprefix("preview-") > last:
+            picture.unlink()
 
 
 def checkpoints(run: Path) -> list[Path]:

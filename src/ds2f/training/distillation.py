@@ -63,7 +63,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     if settings.compile and not sample:
         task.model.compile()
         task.teacher.compile()
-    return Job(task, options, fingerprint, lambda model: (model, {"teacher": taught_by}))
+    return Job(task, replace(options, teacher=taught_by), fingerprint, lambda model: (model, {"teacher": taught_by}))
 
 
 class DistillationTask(DecoderTask):

@@ -7,19 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from ds2f.io.extras import optional
+from ds2f.io.files import replacing
 
 
 class Log:
-    """run: folder of the run. Raises UserError if TensorBoard is wanted and not installed."""
+    """What goes on after a checkpoint. Raises UserError if TensorBoard is wanted and not installed."""
 
-    def __init__(self, run: Path, tensorboard: bool) -> None:
+    def __init__(self, run: Path, tensorboard: bool, seen: int = 0, writes: bool = True) -> None:
+        """run: its folder; seen: rows at the checkpoint, later lines are of steps that will be done again; writes:
+        whether this process is the one that does."""
         self.path = run / "log.jsonl"
+        if writes:
+            self._cut(seen)
         self.writer: Any = None
         if tensorboard:
             optional("tensorboard", "tensorboard", "[train] tensorboard")
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(run / "tensorboard")
+
+    def _cut(self, seen: int) -> None:
+        """Leave out lines after `seen`, and one that a killed run has not finished."""
+        lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["seen"] <= seen]
+        if len(kept) < len(lines):
+            with replacing(self.path) as aside:
+                aside.write_text("".join(kept))
 
     def write(self, seen: int, loss: float, validation: float, rate: float, picture: Path) -> None:
         """seen: rows; rate: rows per second; picture: of samples, if there is one."""

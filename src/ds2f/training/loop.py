@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -30,6 +30,7 @@ from ds2f.training.log import Log
 from ds2f.training.processes import accelerator_for, add_gradients, same_start, total
 from ds2f.types import Progress
 
+SAME = ("batch", "seed", "teacher")  # from begin to end of a run: steps are counted in batches and drawn by the seed
 OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # of CUDA, ROCm and MPS; of CPUs
 
 
@@ -60,7 +61,8 @@ class Task(Protocol):
 class Options:
     """run: folder of checkpoints and logs; batch: rows a step; total: rows in all; lr: peak learning rate;
     ema: share of the run over which weights are averaged; save_seconds: between checkpoints; accumulate: parts of a
-    batch, computed one after the other or by several processes; tensorboard: log there too."""
+    batch, computed one after the other or by several processes; tensorboard: log there too; data: fingerprint of the
+    dataset, teacher: hash of the model that teaches this one; "" where there is none."""
 
     run: Path
     batch: int
@@ -74,6 +76,8 @@ class Options:
     muon: bool = True
     accumulate: int = 1
     tensorboard: bool = False
+    data: str = ""
+    teacher: str = ""
 
 
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
@@ -91,10 +95,14 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
     optimizers = make_optimizers(model, options)
     with checkpoint.writing(options.run):
         options.run.mkdir(parents=True, exist_ok=True)
-    log = Log(options.run, options.tensorboard)
+        if processes.is_main_process:
+            checkpoint.tidy(options.run)
     state = checkpoint.resume(options.run, model, ema, optimizers)
     step = state["step"] if state else 0
     steps = math.ceil(options.total / options.batch)
+    if state:
+        _refuse_others(state, options, step >= steps)
+    log = Log(options.run, options.tensorboard, step * options.batch, processes.is_main_process)
     smooth, rate = (state["loss"], state["rate"]) if state else (math.nan, 0.0)
     last_save = last_log = time.monotonic()
     logged_step = step
@@ -102,7 +110,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
 
     def save() -> None:
         if processes.is_main_process:
-            kept = {"loss": smooth, "rate": rate, "seed": options.seed}
+            kept = {"loss": smooth, "rate": rate, **{name: getattr(options, name) for name in (*SAME, "data")}}
             checkpoint.save(options.run, step, model, ema, optimizers, kept)
 
     try:
@@ -136,11 +144,11 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                     seen = min(step * options.batch, options.total)
                     progress(seen, options.total, f"loss {smooth:.3f}, {rate:,.0f} rows/s")
             if processes.is_main_process and (now - last_save > options.save_seconds or step == steps):
-                save()
                 validation, picture = task.validate(ema), options.run / f"preview-{step:09d}.png"
                 with checkpoint.writing(options.run):
                     task.preview(ema, picture)
                     log.write(step * options.batch, smooth, validation, rate, picture)
+                save()  # after its line: what has no checkpoint is said again, and nothing twice
                 last_save = time.monotonic()
     except KeyboardInterrupt:
         if step > 0 and math.isfinite(float(loss)):
@@ -148,6 +156,19 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
         raise
     processes.wait_for_everyone()  # the last checkpoint is there before anybody builds on it
     return ema
+
+
+def _refuse_others(state: dict[str, Any], options: Options, finished: bool) -> None:
+    """Raises UserError for a run that was begun otherwise, see SAME; and for one that has ended, of other data, whose
+    model would be taken for one of these."""
+    anew = f"to train anew remove {options.run}, or give another paths.runs."
+    for name in SAME:
+        if state.get(name, now := getattr(options, name)) != now:
+            raise UserError(
+                f"The run in {options.run} has the {name} {state[name]}, not {now}; restore that, or {anew}"
+            )
+    if finished and options.data and state.get("data", options.data) != options.data:
+        raise UserError(f"The run in {options.run} has ended, and was of other data than the dataset now has; {anew}")
 
 
 def accumulate(task: Task, options: Options, step: int, processes: Accelerator) -> Tensor:

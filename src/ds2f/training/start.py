@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Job:
 
     def run(self, folder: Path, progress: Progress | None = None) -> Path:
         """Train to the end, and save the model into `folder`. Returns the folder."""
-        model, more = self.finish(train(self.task, self.options, progress))
+        model, more = self.finish(train(self.task, replace(self.options, data=self.dataset), progress))
         card = {
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "ds2f": __version__,
