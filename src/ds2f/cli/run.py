@@ -32,12 +32,16 @@ def everything(config: Config, workers: int) -> None:
     from ds2f.evaluation.run import refuse_leaks
 
     paths = config.paths
-    if not paths.videos:
-        raise UserError("[paths] videos in ds2f.toml is empty; name the folders of videos there (see: ds2f init).")
+    if not paths.videos and not (paths.stills and paths.voices):
+        raise UserError(
+            "[paths] videos in ds2f.toml is empty; name the folders of videos there, or those of voices and of stills "
+            "(see: ds2f init)."
+        )
     database, runs = config.path(paths.database), config.path(paths.runs)
-    ingest(database, [config.path(p) for p in paths.videos], "video", config)
-    if paths.stills:
-        ingest(database, [config.path(p) for p in paths.stills], "still", config)
+    people = [config.path(p) for p in paths.people]
+    for kind, folders in (("video", paths.videos), ("sound", paths.voices), ("still", paths.stills)):
+        if folders:
+            ingest(database, [config.path(p) for p in folders], kind, config, people)
     extract(database, config, workers)
     if not config.evaluate.allow_leak:
         refuse_leaks(database, config.evaluate.split)  # now, and not after hours of training

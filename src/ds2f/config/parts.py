@@ -26,6 +26,8 @@ class Paths(Part):
 
     videos: list[Name] = key([], "folders of videos that `ds2f run` ingests")
     stills: list[Name] = key([], "folders or uncompressed tars of still faces that `ds2f run` ingests")
+    voices: list[Name] = key([], "folders of sounds, or manifests, that `ds2f run` ingests")
+    people: list[Name] = key([], "tables of who is who in several corpora, see docs/data.md")
     database: Name = key("dataset.db", "the dataset: one SQLite file")
     runs: Name = key("runs", "checkpoints and logs of training")
     faces: Name = key("faces", "generated faces of `ds2f run`")
