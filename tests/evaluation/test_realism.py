@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ds2f.evaluation.bootstrap import Bootstrap
-from ds2f.evaluation.realism import frechet_distance, kernel_distance, measure, precision, spread, variety
+from ds2f.evaluation.realism import frechet_distance, kernel_distance, measure_realism, precision, spread, variety
 
 
 def two_sets(n: int = 300, m: int = 200, d: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -79,14 +79,16 @@ def test_measured_with_intervals_and_a_warning() -> None:
     real, _ = two_sets(60, 1, 8)
     rng = np.random.default_rng(3)
     bootstrap = Bootstrap([str(i // 2) for i in range(60)], 100)
-    found = measure("mine", real + 0.5 * rng.normal(size=real.shape), np.arange(60), real, np.arange(60), bootstrap)
+    found = measure_realism(
+        "mine", real + 0.5 * rng.normal(size=real.shape), np.arange(60), real, np.arange(60), bootstrap
+    )
     assert (found.space, found.generated, found.real, found.few) == ("mine", 60, 60, True)
     for part in (found.frechet, found.kernel, found.precision, found.recall):
         assert part.low is not None
         assert part.high is not None
         assert part.low <= part.value <= part.high
-    same = measure("mine", real, np.arange(60), real, np.arange(60), bootstrap)
+    same = measure_realism("mine", real, np.arange(60), real, np.arange(60), bootstrap)
     assert same.frechet.value == pytest.approx(0, abs=1e-8)
     assert same.precision.value == same.recall.value == 1
     with pytest.raises(ValueError, match="no distribution"):
-        measure("mine", real[:3], np.arange(3), real, np.arange(60), bootstrap)
+        measure_realism("mine", real[:3], np.arange(3), real, np.arange(60), bootstrap)

@@ -87,6 +87,8 @@ def test_the_command_chooses_trains_measures_and_saves(
     dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ds2f.training.alignment.STEPS", (2, 5))
+    monkeypatch.setattr("ds2f.training.alignment.DIMS", (8, 16))
+    monkeypatch.setattr("ds2f.training.alignment.SHRINKAGES", (0.5, 1.5))
     paired_dataset(dataset, 240)
     monkeypatch.setattr("ds2f.training.estimate.SECONDS", 0.0)
     runs = tmp_path / "runs"

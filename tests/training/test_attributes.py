@@ -80,8 +80,10 @@ def test_what_is_not_stated_costs_nothing() -> None:
 
 def test_it_learns_the_rule(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    task = AttributesTask(AttributeHead(AttributesConfig()), people(4000, 1), people(200, 2), torch.device("cpu"))
-    options = Options(tmp_path, batch=256, total=256 * 250, lr=2e-3, seed=0, save_seconds=1e9, muon=False)
+    task = AttributesTask(
+        AttributeHead(AttributesConfig(width=64)), people(4000, 1), people(200, 2), torch.device("cpu")
+    )
+    options = Options(tmp_path, batch=256, total=256 * 150, lr=4e-3, seed=0, save_seconds=1e9, muon=False)
     head = train(task, options).eval()
     unseen = people(500, 3)
     found = estimate(head, unseen.identity)

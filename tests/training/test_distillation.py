@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
     torch.manual_seed(0)
-    model = Decoder(DecoderConfig(size=SIZE, patch=4, width=64, depth=1, heads=1, refine=4))
+    model = Decoder(DecoderConfig(size=SIZE, patch=8, width=64, depth=1, heads=1, refine=4))
     task = DecoderTask(model, made_up_faces(1500, 0), made_up_faces(64, 1), CPU)
     run = tmp_path_factory.mktemp("teacher")
     learnt = train(task, Options(run, batch=32, total=32 * 60, lr=2e-3, seed=0, save_seconds=1e9))

@@ -45,9 +45,14 @@ def agreement(true: FaceLabels, found: FaceLabels, clips: np.ndarray, bootstrap:
 def measure_classes(
     names: Sequence[str], true: np.ndarray, found: np.ndarray, clips: np.ndarray, count: int, bootstrap: Bootstrap
 ) -> Classes | None:
-    """true, found: (m,) int, places in `names`, -1 for unknown, which is left out; clips: (m,) int, of `count` clips.
+    """Every clip is a table of its own, summing to 1; those of a draw are added up, and the rates read off the sum.
 
-    Every clip is a table of its own, summing to 1; the tables of a draw are added up, and the rates read off the sum.
+    names: of the classes.
+    true: (m,) int, places in `names` of the true faces, -1 for unknown, which is left out.
+    found: (m,) int, of the generated ones.
+    clips: (m,) int, of which clip each is.
+    count: clips in all.
+    bootstrap: over their people.
     """
     known = (true >= 0) & (found >= 0)
     if not known.any():

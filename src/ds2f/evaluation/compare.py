@@ -61,8 +61,15 @@ def compare(
     first: Path, second: Path, first_method: str | None = None, second_method: str | None = None,
     draws: int = 1000, seed: int = 0,
 ) -> Comparison:  # fmt: skip
-    """first, second: files metrics.json, or the folders they lie in. Methods: by name; None: the first with pictures,
-    in the second the one of the same name if there is one. Raises UserError for files that cannot be compared."""
+    """Raises UserError for files that cannot be compared.
+
+    first: metrics.json, or the folder it lies in.
+    second: another, of the same clips.
+    first_method: by name; None for the first one with pictures.
+    second_method: by name; None for the one of the same name, else the first one with pictures.
+    draws: of the bootstrap over people.
+    seed: of the bootstrap.
+    """
     a, b = _read(first), _read(second)
     own = _method(a, first, first_method)
     other = _method(b, second, second_method, own.name)

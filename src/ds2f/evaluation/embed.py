@@ -70,9 +70,14 @@ def embed_pictures(
     dims: Mapping[str, int],
     tick: Callable[[], None],
 ) -> Answers:
-    """files: of each clip, see `find_pictures`; dims: {space: length of a vector}; tick: called after every picture.
+    """A clip without a picture, and a picture without a face, have a row of NaN, so that they count as a blind guess.
 
-    A clip without a picture, and a picture without a face, have a row of NaN, so that they count as a blind guess.
+    name: of the method.
+    folder: of its pictures.
+    files: of each clip, see `find_pictures`.
+    embed: from a picture to its vectors.
+    dims: {space: length of a vector}.
+    tick: called after every picture.
     """
     clips: list[int] = []
     shown: list[Path | None] = []

@@ -73,11 +73,18 @@ class Restorer:
         self.model, self.settings, self.seed = model, settings, seed
         self.progress = progress
 
-    def measure(
+    def measure_restoration(
         self, data: Dataset, split: str, subjects: Subjects, clips: np.ndarray, bootstrap: Bootstrap, folder: Path
     ) -> Guided:
-        """clips: (m,) int, those of the subjects that take part; bootstrap: over their people; folder: of the report.
-        Raises UserError if the dataset lacks an encoder that the model hears by."""
+        """Raises UserError if the dataset lacks an encoder that the model hears by.
+
+        data: the dataset.
+        split: of it that is measured.
+        subjects: its clips and their true faces.
+        clips: (m,) int, those of them that take part.
+        bootstrap: over their people.
+        folder: of the report.
+        """
         pairs = subjects.measured.pairs
         true = np.stack([self._true(pairs[subjects.reference[i]].crop) for i in clips])
         voices = voices_of(self.model, data, split, [pairs[i] for i in clips])

@@ -128,10 +128,12 @@ def match_split(
 ) -> tuple[dict[str, tuple[Matching, ...]], str]:
     """{"alignment" or "linear prior": measures}, and why the alignment is not among them, "" if it is.
 
-    data, split: what is measured.
+    data: the dataset.
+    split: of it that is measured.
     subjects: its clips and their true faces.
     folder: of the model whose alignment is measured.
-    draws, seed: as of `measure_matching`.
+    draws: as of `measure_matching`.
+    seed: as there, and of which clips take part where there are very many.
     """
     some = np.sort(np.random.default_rng(seed).permutation(len(subjects.reference))[:MOST_CLIPS])
     people = [subjects.measured.people[i] for i in some]
@@ -148,8 +150,14 @@ def match_split(
 
 @torch.no_grad()
 def aligned(data: Dataset, split: str, subjects: Subjects, folder: Path, some: np.ndarray) -> np.ndarray | str:
-    """(n, n) scores of every voice with every true face of the n clips `some`, by the alignment of the model in
-    `folder`; or why there are none."""
+    """(n, n) scores of every voice with every true face, or why there are none.
+
+    data: the dataset.
+    split: of it that is measured.
+    subjects: its clips and their true faces.
+    folder: of the model whose alignment scores.
+    some: (n,) int, the clips that take part.
+    """
     if not (folder / "alignment.json").is_file():
         return f"the model in {folder} has no alignment; make it with: ds2f train alignment"
     model = store.load_alignment(folder)

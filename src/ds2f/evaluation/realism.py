@@ -60,11 +60,18 @@ def precision(generated: np.ndarray, real: np.ndarray, neighbours: int = NEIGHBO
     return (cdist(generated, real) <= radius).any(1).astype(np.float64)
 
 
-def measure(
+def measure_realism(
     space: str, generated: np.ndarray, clips: np.ndarray, real: np.ndarray, among: np.ndarray, bootstrap: Bootstrap
 ) -> Realism:
-    """All of them in one feature space. generated: (m, d) features of faces, real: (n, d) of true ones; clips, among:
-    (m,) and (n,) int, the clips of both. Raises ValueError with fewer than four generated faces."""
+    """All of them in one feature space. Raises ValueError with fewer than four generated faces.
+
+    space: its name.
+    generated: (m, d) features of generated faces.
+    clips: (m,) int, of which clip each is.
+    real: (n, d) features of true faces.
+    among: (n,) int, of which clip each is.
+    bootstrap: over the people of the clips.
+    """
     if len(generated) <= NEIGHBOURS:
         raise ValueError(f"{len(generated)} faces are no distribution")
     kernels = _kernels(generated, real)

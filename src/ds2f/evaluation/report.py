@@ -60,8 +60,14 @@ def render_report(
     answers: Sequence[Answers],
     examples: Sequence[Example] = (),
 ) -> str:
-    """The page. curves: {method: R@k for k = 1, 2, ...}; crops: WebP bytes of the true face of every clip; answers: of
-    the methods, for their pictures; examples: of guided mode."""
+    """The page, HTML.
+
+    evaluation: what was found.
+    curves: {method: R@k for k = 1, 2, ...}.
+    crops: WebP bytes of the true face of every clip.
+    answers: of the methods, for their pictures.
+    examples: of guided mode.
+    """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
         percent=_percent, number=_number, rank=_rank, tenths=_tenths, share=_share, digits=_digits

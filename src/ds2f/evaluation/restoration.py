@@ -59,9 +59,14 @@ def fidelity(restored: np.ndarray, true: np.ndarray, bootstrap: Bootstrap) -> tu
 def kept(
     vectors: np.ndarray, gallery: np.ndarray, people: Sequence[str], clips: np.ndarray, bootstrap: Bootstrap
 ) -> Kept:
-    """How much of the person is left. vectors: (m, d) of pictures of the clips `clips`, (m,) int, NaN where no face was
-    found, which is a blind guess; gallery: (n, d) true faces, and people: n names; both centred. bootstrap: over the
-    people of the m pictures."""
+    """How much of the person is left.
+
+    vectors: (m, d) of pictures, centred; NaN where no face was found, which is a blind guess.
+    gallery: (n, d) of true faces, centred.
+    people: n names, whose they are.
+    clips: (m,) int, which of the n each picture shows.
+    bootstrap: over the people of the m pictures.
+    """
     ranks = rank(vectors, gallery, people, "cosine", clips)
     first, tenth = bootstrap.mean(ranks.hit(1)), bootstrap.mean(ranks.hit(10))
     assert first is not None

@@ -114,10 +114,12 @@ def rank(
 ) -> Ranks:
     """Ranks of the true faces under the protocol above.
 
-    queries: (m, d), a row of NaN where there is no face; gallery: (n, d), row i the true face of clip i; people: n
-    names, whose clip it is; distance: one of DISTANCES; clips: (m,) int, the clip that each query was generated for,
-    0 to n − 1 in order if it is not given; within: (n,) int, then only faces of the true face's group are in the
-    gallery.
+    queries: (m, d), a row of NaN where there is no face.
+    gallery: (n, d), row i the true face of clip i.
+    people: n names, whose clip it is.
+    distance: one of DISTANCES.
+    clips: (m,) int, the clip that each query was generated for; 0 to n − 1 in order if it is not given.
+    within: (n,) int, then only faces of the true face's group are in the gallery.
     """
     clips = np.arange(len(queries)) if clips is None else clips
     names = np.unique(np.asarray(people), return_inverse=True)[1]

@@ -57,11 +57,18 @@ def evaluate(
 ) -> Evaluation:
     """Measure folders of generated faces next to the baselines; metrics.json and report.html go to `out`.
 
-    images: {name of the method: its folder}; split: train, val or test, whatever the settings say; settings: [evaluate]
-    of ds2f.toml; seed: of the draws and the random faces; model_folder: of the model whose alignment of voices and
-    faces is measured too, None for the one in the box; progress: called with (pictures done, in all); embed: another
-    way from picture to vectors; restorer: for guided mode, which is left out without. Raises UserError for what the
-    user can mend.
+    Raises UserError for what the user can mend.
+
+    database: the dataset.
+    images: {name of the method: its folder}.
+    split: train, val or test, whatever the settings say.
+    out: folder of the report.
+    settings: [evaluate] of ds2f.toml.
+    seed: of the draws and the random faces.
+    model_folder: of the model whose alignment of voices and faces is measured too; None for the one in the box.
+    progress: called with (pictures done, in all).
+    embed: another way from picture to vectors.
+    restorer: for guided mode, which is left out without.
     """
     make_folder(out)
     model = IdentityAttributes()
@@ -174,7 +181,7 @@ def _guided(
     clips = np.sort(np.random.default_rng(seed).permutation(len(people))[: settings.guided_clips])
     bootstrap = Bootstrap([people[i] for i in clips], settings.bootstrap, seed)
     with Dataset(database) as data:
-        return restorer.measure(data, split, subjects, clips, bootstrap, out)
+        return restorer.measure_restoration(data, split, subjects, clips, bootstrap, out)
 
 
 def _provenance(

@@ -185,7 +185,7 @@ class Scorer:
         if self.inception is not None and INCEPTION in answers.vectors:
             features[INCEPTION] = (answers.vectors[INCEPTION][seen], self._true_inception)
         return tuple(
-            realism.measure(space, generated, clips, real, self.some, self.bootstrap)
+            realism.measure_realism(space, generated, clips, real, self.some, self.bootstrap)
             for space, (generated, real) in features.items()
         )
 

@@ -154,15 +154,24 @@ def min_dcf(
 
     (NIST speaker recognition evaluation plan, 2016 and after)
 
-    scores, labels: as of `error_rates`.
+    scores: as of `error_rates`.
+    labels: as of `error_rates`.
     p_target: p, how frequent pairs of one person are taken to be, in (0, 1).
-    c_miss, c_fa: what a miss and a false alarm cost.
+    c_miss: what a miss costs.
+    c_fa: what a false alarm costs.
     """
     return rates_to_dcf(*error_rates(scores, labels), p_target, c_miss, c_fa)
 
 
 def rates_to_dcf(alarm: np.ndarray, miss: np.ndarray, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """The same from the two rates that `error_rates` gives."""
+    """The same as `min_dcf` from the two rates that `error_rates` gives.
+
+    alarm: (k,) false alarm rates.
+    miss: (k,) miss rates.
+    p_target: as of `min_dcf`.
+    c_miss: as there.
+    c_fa: as there.
+    """
     missed, alarmed = p_target * c_miss, (1 - p_target) * c_fa
     return float((missed * miss + alarmed * alarm).min() / min(missed, alarmed))
 

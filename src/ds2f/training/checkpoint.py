@@ -44,6 +44,13 @@ def save(
     """Write checkpoint-<step>; older ones but for the last are removed after it is whole.
 
     Raises UserError if the disk is full; then the older ones stay as they were.
+
+    run: folder of the run.
+    step: steps done.
+    model: whose weights are kept.
+    ema: the averaged one.
+    optimizers: whose state is kept.
+    state: what else `resume` shall give back.
     """
     final = run / f"checkpoint-{step:09d}"
     if (final / "state.json").exists():

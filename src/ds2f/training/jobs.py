@@ -56,5 +56,12 @@ def make_job(
 
 
 def train(model: str, database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
-    """Train a model of JOBS, or go on training it. Returns the model folder, runs/model. See `make_job`."""
+    """Train a model, or go on training it. Returns the model folder, runs/model. Raises UserError as `make_job` does.
+
+    model: of JOBS.
+    database: the dataset.
+    runs: folder of checkpoints, and of runs/model.
+    settings: [train] of ds2f.toml.
+    progress: called with (rows seen, in all, a note).
+    """
     return make_job(model, database, runs, settings, progress=progress).run(runs / "model", progress)

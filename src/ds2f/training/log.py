@@ -35,7 +35,14 @@ class Log:
                 aside.write_text("".join(kept))
 
     def write(self, seen: int, loss: float, validation: float, rate: float, picture: Path) -> None:
-        """seen: rows; rate: rows per second; picture: of samples, if there is one."""
+        """Add a line to the log.
+
+        seen: rows.
+        loss: smoothed, of training.
+        validation: of the averaged model.
+        rate: rows per second.
+        picture: of samples, if there is one.
+        """
         line = {
             "seen": seen,
             "loss": round(loss, 5),

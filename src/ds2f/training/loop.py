@@ -217,7 +217,13 @@ def schedule(step: int, steps: int) -> float:
 def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_life: float) -> None:
     """Exponential moving average with a half-life in rows, shorter at first (Karras et al. 2024, arXiv:2312.02696).
 
-    θ̄ ← θ + (θ̄ − θ) β,  β = 0.5^(batch / min(half-life, 0.1 · rows seen))
+        θ̄ ← θ + (θ̄ − θ) β,  β = 0.5^(batch / min(half-life, 0.1 · rows seen))
+
+    ema: θ̄, changed.
+    model: θ.
+    seen: rows before this step.
+    batch: rows of this step.
+    half_life: in rows.
     """
     beta = 0.5 ** (batch / max(min(half_life, 0.1 * seen), 1e-8))
     torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - beta)  # all at once
