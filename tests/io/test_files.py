@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ from safetensors import SafetensorError
 
 from ds2f import config
 from ds2f.cli import main
+from ds2f.dataset import Dataset, schema
+from ds2f.dataset.queries import SplitRule
 from ds2f.demo import samples
 from ds2f.io.files import disk_trouble, replacing
+from helpers import item
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "faces/talk-0.png.part")
 
@@ -70,7 +74,7 @@ def test_what_may_not_be_written_and_what_is_no_trouble_of_the_disk(tmp_path: Pa
 def test_a_command_says_it_in_one_sentence_and_nothing_half_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(path: Path, text: str) -> None:
+    def full(path: Path, text: str, encoding: str = "") -> None:
         path.touch()
         raise NO_SPACE
 
@@ -88,6 +92,8 @@ def test_a_command_says_it_in_one_sentence_and_nothing_half_is_left(
 LIMITED = """
 import resource, signal, sys
 from ds2f.cli import main
+from ds2f.dataset import Dataset, schema
+from ds2f.dataset.queries import SplitRule
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing beyond the limit is then an error, as on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 sys.exit(main(sys.argv[1:]))
@@ -101,3 +107,24 @@ def test_a_database_that_cannot_be_made_can_be_made_later(tmp_path: Path) -> Non
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert main(ingest) == 0
+
+
+def test_a_damaged_database_and_one_in_use_are_sentences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "d.db"
+    with Dataset(path, create=True) as dataset:
+        dataset.add_items(tmp_path, "video", [item(f"{k:03d}.mp4", f"{k}") for k in range(300)], SplitRule())
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.05)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert main(["forget", "7", "--database", str(path), "--yes"]) == 2
+        assert "cannot be written (database is locked)" in capsys.readouterr().err
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        assert "Another process" in str(disk_trouble(error))
+    data = bytearray(path.read_bytes())
+    data[4096 * 4 :] = bytes(len(data) - 4096 * 4)  # as a disk that fails leaves it
+    path.write_bytes(data)
+    assert main(["forget", "7", "--database", str(path), "--yes"]) == 2
+    assert "is damaged" in capsys.readouterr().err

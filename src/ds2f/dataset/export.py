@@ -193,7 +193,7 @@ def _move(aside: Path, folder: Path) -> None:
 def _read(folder: Path) -> dict[str, Any] | None:
     """README.json of an export, None if there is none that is ours."""
     try:
-        found = json.loads((folder / README).read_text())
+        found = json.loads((folder / README).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and found.get("made_by") == MADE_BY else None

@@ -61,13 +61,19 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def disk_trouble(error: Exception) -> str | None:
-    """One sentence for a disk that is full or may not be written, whoever has noticed; None for any other error."""
+    """One sentence for a disk that is full, may not be written, or has damaged a database, whoever has noticed, and for
+    a database that others keep; None for any other error."""
     place = f" ({os.fsdecode(error.filename)})" if isinstance(error, OSError) and error.filename else ""
     number = _number(error)
     if number in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full{place}. What was finished is kept; make room, and run the same command again."
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"A file may not be read or written{place}; change its permissions, or choose another place."
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "Another process writes to the database; when it has ended, run the same command again."
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR):
+        return f"The database is damaged, or its disk fails ({error}); restore a copy, or ingest and extract anew."
     return None
 
 

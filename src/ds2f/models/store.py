@@ -126,7 +126,7 @@ def description(folder: Path, kind: str) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"The model folder {folder} has no {kind.replace('-', ' ')}; make it with: ds2f train {kind}")
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}).") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT or data.get("kind") != kind:

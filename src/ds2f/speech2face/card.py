@@ -59,17 +59,17 @@ def write_card(folder: Path) -> Path:
         shown=SHOWN.values(),
         rows=list(_rows(metrics)),
         people=list(_people(metrics)),
-        notes=notes.read_text() if notes.is_file() else "",
+        notes=notes.read_text("utf-8") if notes.is_file() else "",
     )
     path = folder / "README.md"
-    path.write_text(text)
+    path.write_text(text, "utf-8")
     return path
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
     """metrics.json of an evaluation. Raises UserError if it cannot be read."""
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); `ds2f evaluate` writes it into --out.") from None
     except ValueError as error:

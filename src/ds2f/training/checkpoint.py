@@ -102,7 +102,7 @@ def resume(run: Path, model: nn.Module, ema: nn.Module, optimizers: list[Optimiz
         model.load_state_dict(load_file(newest / "weights.safetensors"))
         ema.load_state_dict(load_file(newest / "ema.safetensors"))
         _unflatten(optimizers, load_file(newest / "optimizers.safetensors"))
-        return dict(json.loads((newest / "state.json").read_text()))
+        return dict(json.loads((newest / "state.json").read_text("utf-8")))
     except (RuntimeError, KeyError, ValueError, OSError, safetensors.SafetensorError) as error:
         raise UserError(
             f"The checkpoint {newest} does not fit the configuration ({str(error).splitlines()[0]}); "

@@ -28,11 +28,11 @@ class Log:
 
     def _cut(self, seen: int) -> None:
         """Leave out lines after `seen`, and one that a killed run has not finished."""
-        lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
+        lines = self.path.read_text("utf-8").splitlines(keepends=True) if self.path.exists() else []
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["seen"] <= seen]
         if len(kept) < len(lines):
             with replacing(self.path) as aside:
-                aside.write_text("".join(kept))
+                aside.write_text("".join(kept), "utf-8")
 
     def write(self, seen: int, loss: float, validation: float, rate: float, picture: Path) -> None:
         """Add a line to the log.

@@ -135,7 +135,7 @@ def _retry_after(answer: requests.Response) -> float:
 
 def _read(about: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(about.read_text()))
+        return dict(json.loads(about.read_text("utf-8")))
     except (OSError, ValueError):
         return {}
 
