@@ -168,6 +168,15 @@ GENDERS = ("male", "female")
 ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
 
 
+def years_of(text: str) -> float:
+    """What a corpus states as an age, in years; NaN for "adult" and other words, and for what nobody can be."""
+    try:
+        years = float(text)
+    except ValueError:
+        return float("nan")
+    return years if 0 <= years <= 130 else float("nan")
+
+
 def decade_of(age: np.ndarray) -> np.ndarray:
     """(n,) years to (n,) places in AGE_BINS, -1 for NaN."""
     return np.clip(np.nan_to_num(age, nan=-10.0) // 10, -1, len(AGE_BINS) - 1).astype(int)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.clips import clip_facts, face_encoders, faces_of_people, leaks, recording_of
+from ds2f.dataset.clips import clip_facts, crops_of_people, face_encoders, faces_of_people, leaks, recording_of
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.types import CorpusItem
@@ -93,3 +93,16 @@ def test_facts_and_faces_of_people(dataset: Dataset) -> None:
     assert {person: len(vectors) for person, vectors in faces.items()} == {"folder/p": 3, "folder/q": 1}
     assert any(np.array_equal(vector, first.identity) for vector in faces["folder/p"])
     assert face_encoders(dataset) == ["dlib"]
+
+
+def test_faces_and_crops_are_of_people_whatever_their_corpora_call_them(dataset: Dataset, tmp_path: Path) -> None:
+    items = [item("id7/1.mp4", "id7", corpus="voxceleb"), item("n9/1.mp4", "n9", corpus="vggface2")]
+    dataset.add_items(tmp_path, "video", items, SplitRule(val=0, test=0))
+    for number, job in enumerate(wanting(dataset)):
+        store(dataset, job, extracted(number), PLAN)
+    dataset.connection.execute("UPDATE identities SET person_id = 1 WHERE id = 2")
+    assert {name: len(found) for name, found in crops_of_people(dataset, "train").items()} == {"voxceleb/id7": 2}
+    assert {name: len(found) for name, found in faces_of_people(dataset, "train", "dlib").items()} == {
+        "voxceleb/id7": 2
+    }
+    assert {pair.person for pair in dataset.pairs("train")} == {"voxceleb/id7"}

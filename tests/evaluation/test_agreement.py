@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
+from ds2f.dataset.clips import ClipFacts
 from ds2f.evaluation.agreement import agreement, labels_of, measure_classes, per_clip
 from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.subjects import _stated
 from ds2f.face.attributes import Estimates
-from ds2f.types import GENDERS, FaceLabels
+from ds2f.types import GENDERS, FaceLabels, years_of
 
 NAMES = ("a", "b", "c")
 
@@ -66,3 +70,16 @@ def test_everything_of_some_faces() -> None:
     assert measured.age_mae.value == pytest.approx(3)
     nobody = FaceLabels(np.full(2, np.nan), np.full(2, -1), np.full(2, -1))
     assert agreement(true, nobody, np.arange(2), Bootstrap(["x", "y"], 20)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "years"), [("31", 31.0), ("4.5", 4.5), ("adult", nan), ("", nan), ("nan", nan), ("-1", nan), ("1e9", nan)]
+)
+def test_what_a_corpus_states_as_an_age(text: str, years: float) -> None:
+    assert years_of(text) == pytest.approx(years, nan_ok=True)
+
+
+def test_an_age_that_is_no_number_leaves_what_the_model_sees() -> None:
+    seen = FaceLabels(np.array([40.0, 50.0]), np.array([0, 1]), np.array([0, 0]))
+    facts = [ClipFacts({"age": "adult"}, "", "a"), ClipFacts({"age": "31"}, "", "b")]
+    assert _stated(seen, facts).age.tolist() == [40.0, 31.0]

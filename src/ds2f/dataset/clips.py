@@ -66,10 +66,11 @@ def faces_of_people(dataset: Dataset, split: str, encoder: str) -> dict[str, np.
 
 
 def crops_of_people(dataset: Dataset, split: str) -> dict[str, list[bytes]]:
-    """{corpus/name: canonical crops, WebP, of all their faces, pictures included} of a split's people."""
+    """{person: canonical crops, WebP, of all their faces, in videos and pictures of all corpora}, of a split."""
     rows = dataset.connection.execute(
-        "SELECT i.corpus || '/' || i.name AS person, c.webp FROM identities i JOIN videos v ON v.identity_id = i.id"
-        " JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical' WHERE i.split = ? ORDER BY v.path, v.id",
+        f"SELECT p.corpus || '/' || p.name AS person, c.webp FROM identities i JOIN identities p ON p.id = {PERSON}"
+        " JOIN videos v ON v.identity_id = i.id JOIN crops c ON c.video_id = v.id AND c.kind ="
+        " 'canonical' WHERE i.split = ? ORDER BY v.path, v.id",
         (split,),
     )
     found: dict[str, list[bytes]] = {}

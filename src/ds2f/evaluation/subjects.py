@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from ds2f.dataset.queries import Dataset, Pair
 from ds2f.errors import UserError
 from ds2f.evaluation.agreement import labels_of
 from ds2f.face.attributes import IdentityAttributes
-from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
+from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of, years_of
 
 FACE = "dlib"
 
@@ -134,8 +135,8 @@ def _stated(seen: FaceLabels, facts: Sequence[ClipFacts]) -> FaceLabels:
     age, gender, ethnicity = seen.age.copy(), seen.gender.copy(), seen.ethnicity.copy()
     for i, known in enumerate(facts):
         labels = known.labels
-        if "age" in labels:
-            age[i] = float(labels["age"])
+        if "age" in labels and not math.isnan(years := years_of(labels["age"])):
+            age[i] = years
         if labels.get("gender") in GENDERS:
             gender[i] = GENDERS.index(labels["gender"])
         if labels.get("ethnicity") in ETHNICITIES:

@@ -22,7 +22,7 @@ from ds2f.evaluation.attributes import measure_attributes
 from ds2f.face.attributes import estimate
 from ds2f.models.attributes import CLASSES, MAX_AGE, AttributeHead, AttributesConfig, Distributions, decades
 from ds2f.training.start import Card, Job, make_options, refuse_launcher
-from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress, decade_of
+from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress, decade_of, years_of
 
 AGE_SPREAD = 2.5  # years: a face of 40 looks like 38 or 42 too
 NOISE = 0.3  # of the spread of the identity vectors, added in training: other photos of a person lie that far apart
@@ -51,18 +51,11 @@ def load_labelled(dataset: Dataset, splits: Sequence[str]) -> LabelledFaces:
     return LabelledFaces(
         np.stack([identity for identity, _ in rows]),
         FaceLabels(
-            np.array([_years(labels) for labels in stated]),
+            np.array([years_of(labels.get("age", "")) for labels in stated]),
             np.array([_index(labels, "gender", GENDERS) for labels in stated]),
             np.array([_index(labels, "ethnicity", ETHNICITIES) for labels in stated]),
         ),
     )
-
-
-def _years(labels: Mapping[str, str]) -> float:
-    try:
-        return float(labels.get("age", "nan"))
-    except ValueError:  # a corpus may say "adult"; that is no number of years
-        return float("nan")
 
 
 def _index(labels: Mapping[str, str], attribute: str, names: Sequence[str]) -> int:
