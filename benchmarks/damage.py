@@ -1,6 +1,8 @@
 """Damaged files, made from good ones, through ingest and extract: no crash, no hang, a reason for every failure.
 
-python benchmarks/damage.py [--files 1000] [--workers 2] [--samples FOLDER]
+python benchmarks/damage.py [--files 1000] [--workers 2] [--samples FOLDER] [--seed 0]
+
+The samples are damaged as they are, in 17 ways, and once more in every format of FORMATS, made of them first.
 
 Exits with 1 if a file is left over, a failure has no reason, or a worker crashed, hung or met an unforeseen error.
 """
@@ -12,8 +14,9 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +33,7 @@ from ds2f.dataset.queries import SplitRule
 from ds2f.extract.engines.base import Load
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import ExtractSettings
+from ds2f.io.media import decode
 
 SAMPLES = Path(ds2f.__file__).parent / "demo" / "samples"
 
@@ -168,21 +172,140 @@ DAMAGES: dict[str, tuple[str, Damage]] = {  # name: (suffix, what is done)
 }
 
 
-def make_files(clips: Sequence[Path], folder: Path, count: int, seed: int = 0) -> None:
-    """`count` damaged files, the damages by turns, each in a folder of its name."""
-    names = list(DAMAGES)
+# ── formats: the samples once more ───────────────────────────────────────────────────────────────────────────
+
+COMMON = (
+    _bytes(lambda data, rng: data[: rng.randrange(1, len(data))]),
+    _bytes(lambda data, rng: data[rng.randrange(1, len(data)) :]),
+    _bytes(_flip),
+    _bytes(lambda data, rng: _flip(data, rng, min(len(data), 4000))),
+    _bytes(_hole),
+    _bytes(lambda data, rng: data + data[rng.randrange(len(data)) :]),
+)
+
+
+@dataclass(frozen=True)
+class Format:
+    """video: codec, empty: sound alone; sound: codec; rate: Hz; container: as FFmpeg calls it, empty: by the suffix;
+    options: of the picture's encoder; channels: of the sound."""
+
+    suffix: str
+    video: str = ""
+    sound: str = "pcm_s16le"
+    rate: int = 16_000
+    container: str = ""
+    pixels: str = "yuv420p"
+    options: dict[str, str] = field(default_factory=dict)
+    layout: str = "mono"
+
+
+FAST = {"preset": "ultrafast"}
+FORMATS = (
+    Format(".mkv", "libx264", "libopus", 48_000, options=FAST),
+    Format(".webm", "libvpx", "libopus", 48_000, options={"deadline": "realtime", "cpu-used": "8"}),
+    Format(".mov", "libx264", "alac", options=FAST | {"x264-params": "sar=4/3"}),
+    Format(".ts", "libx264", "aac", options=FAST | {"x264-params": "tff=1"}),
+    Format(".m4v", "libx264", "aac", container="mp4", pixels="yuv420p10le", layout="5.1",
+           options=FAST | {"x264-params": "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"}),
+    Format(".mpg", "mpeg2video", "mp2", 48_000, options={"flags": "+ildct+ilme"}),
+    Format(".avi", "mpeg4", "libmp3lame"),
+    Format(".flv", "flv1", "libmp3lame", 44_100),
+    Format(".3gp", "mpeg4", "libopencore_amrnb", 8_000),
+    Format(".mxf", "mpeg2video", "pcm_s16le", 48_000),
+    Format(".asf", "msmpeg4v3", "mp3"),
+    Format(".wav"),
+    Format(".flac", sound="flac", layout="stereo"),
+    Format(".mp3", sound="libmp3lame"),
+    Format(".m4a", sound="aac", layout="7.1"),
+    Format(".opus", sound="libopus", rate=48_000),
+    Format(".aac", sound="aac", container="adts"),
+    Format(".wv", sound="wavpack"),
+    Format(".tta", sound="tta"),
+    Format(".voc", container="voc"),
+    Format(".w64"),
+    Format(".caf"),
+    Format(".au", sound="pcm_mulaw"),
+    Format(".aiff", sound="pcm_s16be"),
+    Format(".amr", sound="libopencore_amrnb", rate=8_000),
+    Format(".sph"),
+)  # fmt: skip
+
+
+def convert(clip: Path, target: Path, form: Format) -> Path:
+    """A clip in another format."""
+    if form.suffix == ".sph":
+        sound = (decode(clip, 0).audio * 32767).astype("<i2")
+        fields = f"sample_count -i {sound.size}\nsample_rate -i 16000\nchannel_count -i 1\nsample_n_bytes -i 2\n"
+        fields += "sample_byte_format -s2 01\nsample_coding -s3 pcm\nend_head\n"
+        target.write_bytes(f"NIST_1A\n   1024\n{fields}".encode().ljust(1024) + sound.tobytes())
+        return target
+    with av.open(str(clip)) as source, av.open(str(target), "w", format=form.container or None) as out:
+        picture_in = source.streams.video[0]
+        if form.video:  # first, as MXF wants it
+            picture_out = out.add_stream(form.video, rate=25, options=form.options)
+            picture_out.width, picture_out.height = picture_in.width, picture_in.height
+            picture_out.pix_fmt = form.pixels
+        sound_out = out.add_stream(form.sound, rate=form.rate, layout=form.layout)
+        context = sound_out.codec_context
+        context.open(strict=False)
+        resampler = av.AudioResampler(context.format, form.layout, form.rate, context.frame_size or 1024)
+        for number, frame in enumerate(source.decode(video=0) if form.video else ()):
+            frame = frame.reformat(format=form.pixels)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            frame.pict_type = 0
+            out.mux(picture_out.encode(frame))
+        if form.video:
+            out.mux(picture_out.encode(None))
+            source.seek(0)
+        for frame in source.decode(audio=0):
+            for piece in resampler.resample(frame):
+                out.mux(sound_out.encode(piece))
+        for piece in resampler.resample(None):
+            out.mux(sound_out.encode(piece))
+        out.mux(sound_out.encode(None))
+    return target
+
+
+def make_formats(clips: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
+    """{name of a format: three clips in it}, and Ogg files laid end to end."""
+    folder.mkdir(parents=True)
+    made = {
+        form.suffix[1:]: [convert(clip, folder / f"{clip.stem}{form.suffix}", form) for clip in clips[:3]]
+        for form in FORMATS
+    }
+    joined = folder / "joined.ogg"
+    joined.write_bytes(b"".join(path.read_bytes() for path in made["opus"]))
+    return made | {"joined ogg": [joined]}
+
+
+def make_files(
+    clips: Sequence[Path],
+    folder: Path,
+    count: int,
+    seed: int = 0,
+    formats: Mapping[str, Sequence[Path]] | None = None,
+) -> None:
+    """`count` damaged files, the damages and formats by turns, each in a folder of its name."""
+    formats = formats or {}
+    names = [*DAMAGES, *formats]
     for number in range(count):
         name = names[number % len(names)]
-        suffix, damage = DAMAGES[name]
+        rng = random.Random(f"{seed}:{number}")
+        if name in DAMAGES:
+            (suffix, damage), good = DAMAGES[name], clips
+        else:
+            good, damage = formats[name], rng.choice(COMMON)
+            suffix = good[0].suffix
         target = folder / name / f"{number:05d}{suffix}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        damage(clips, target, random.Random(f"{seed}:{number}"))
+        damage(good, target, rng)
 
 
 def run(folder: Path, database: Path, workers: int) -> Result:
     """Ingest and extract what lies in `folder`."""
     with Dataset(database, create=True) as dataset:
-        dataset.add_items(folder, "video", scan(folder, "video"), SplitRule())
+        for kind in ("video", "sound"):
+            dataset.add_items(folder, kind, scan(folder, kind), SplitRule())
     times = [time.perf_counter()]
     tick = lambda *_: times.append(time.perf_counter())  # noqa: E731
     settings = ExtractSettings.of(Config())
@@ -210,16 +333,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="folder of good .mp4 files")
     options = parser.parse_args()
     clips = sorted(options.samples.rglob("*.mp4"))[:10]
     with tempfile.TemporaryDirectory() as folder:
-        make_files(clips, Path(folder) / "damaged", options.files)
+        formats = make_formats(clips, Path(folder) / "formats")
+        make_files(clips, Path(folder) / "damaged", options.files, options.seed, formats)
         result = run(Path(folder) / "damaged", Path(folder) / "dataset.db", options.workers)
     worked = sum(good for good, _ in result.worked.values())
     print(f"{result.files} files in {result.seconds:.0f} s; longest wait for a result {result.longest:.1f} s")
     print(
-        f"{worked} gave voice and face all the same, {result.files - worked - result.left_over} failed with a reason,"
+        f"{worked} gave all that was asked of them all the same, {result.files - worked - result.left_over} failed with a reason,"
     )
     print(f"{result.left_over} left over, {result.without_reason} without a reason, {result.faults} faults in all")
     for name, (good, count) in sorted(result.worked.items()):
