@@ -4,7 +4,7 @@ python benchmarks/damage.py [--files 1000] [--workers 2] [--samples FOLDER] [--s
 
 The samples are damaged as they are, in 17 ways, and once more in every format of FORMATS, made of them first.
 
---decode-only: no models, which makes it twenty times as fast; a file that yields neither sound nor a frame must say why.
+--decode-only: no models, which is twenty times as fast; a file that yields neither sound nor a frame must say why.
 
 Exits with 1 if a file is left over, a failure has no reason, or a worker crashed, hung or met an unforeseen error.
 """
