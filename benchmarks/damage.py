@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
@@ -247,13 +248,14 @@ def convert(clip: Path, target: Path, form: Format) -> Path:
         fields += "sample_byte_format -s2 01\nsample_coding -s3 pcm\nend_head\n"
         target.write_bytes(f"NIST_1A\n   1024\n{fields}".encode().ljust(1024) + sound.tobytes())
         return target
+    # Typed as Any: what PyAV gives depends on the name of the codec.
     with av.open(str(clip)) as source, av.open(str(target), "w", format=form.container or None) as out:
         picture_in = source.streams.video[0]
         if form.video:  # first, as MXF wants it
-            picture_out = out.add_stream(form.video, rate=25, options=form.options)
+            picture_out: Any = out.add_stream(form.video, rate=25, options=form.options)
             picture_out.width, picture_out.height = picture_in.width, picture_in.height
             picture_out.pix_fmt = form.pixels
-        sound_out = out.add_stream(form.sound, rate=form.rate, layout=form.layout)
+        sound_out: Any = out.add_stream(form.sound, rate=form.rate, layout=form.layout)
         context = sound_out.codec_context
         context.open(strict=False)
         resampler = av.AudioResampler(context.format, form.layout, form.rate, context.frame_size or 1024)
@@ -265,8 +267,8 @@ def convert(clip: Path, target: Path, form: Format) -> Path:
         if form.video:
             out.mux(picture_out.encode(None))
             source.seek(0)
-        for frame in source.decode(audio=0):
-            for piece in resampler.resample(frame):
+        for heard in source.decode(audio=0):
+            for piece in resampler.resample(heard):
                 out.mux(sound_out.encode(piece))
         for piece in resampler.resample(None):
             out.mux(sound_out.encode(piece))

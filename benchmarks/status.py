@@ -39,7 +39,7 @@ def fill(dataset: Dataset, files: int) -> None:
             (files, plan.speech_key, plan.face_key),
         )
         done = "FROM videos WHERE state = 'done'"
-        sql.execute(f"INSERT INTO speech SELECT id, 0.5, 4.0 {done}")
+        sql.execute(f"INSERT INTO speech SELECT id, 0.5, 4.0, 1, '1 of 1' {done}")
         sql.execute(f"INSERT INTO faces SELECT id, 1, 1, 1, 90, 90, x'', 1.0, 0.8, 1.0, 1 {done}")
         for seconds, encoder in plan.voices:
             sql.execute(f"INSERT INTO clips SELECT id, ?, 4.0, 1.5 {done}", (seconds,))

@@ -186,10 +186,10 @@ def extracted(seed: int = 0, voice: bool = True) -> Extracted:
     face = Face(encode_webp(crop), None, identity, detected(), 0.5, 0.8, 1.0, 1)
     if not voice:
         return Extracted(Facts(0.0, 32, 32, 0.0), face=face)
-    speech = StoredSpeech(encode_flac(noise(4.0, seed=seed)), 0.25, 4.0)
+    speech = StoredSpeech(encode_flac(noise(4.0, seed=seed)), 0.25, 4.0, 1, "mean of 2")
     vector = rng.standard_normal(512).astype(np.float32)
     voices = {(6.0, "campplus-frames"): vector}
-    return Extracted(Facts(5.0, 64, 48, 5.0), speech, face, clips={6.0: (4.0, 1.5)}, voices=voices)
+    return Extracted(Facts(5.0, 64, 48, 5.0, 0), speech, face, clips={6.0: (4.0, 1.5)}, voices=voices)
 
 
 def wanting(dataset: Dataset, plan: Plan = PLAN) -> list[Job]:

@@ -194,21 +194,26 @@ class FaceLabels:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file says of itself. duration: seconds; width, height: pixels; 0 where it does not say."""
+    """What a file says of itself. duration: seconds; width, height: pixels; 0 where it does not say. stream: the
+    picture that was looked at, as FFmpeg counts the streams of a file."""
 
     duration: float = 0.0
     width: int = 0
     height: int = 0
     fps: float = 0.0
+    stream: int | None = None
 
 
 @dataclass(frozen=True)
 class StoredSpeech:
-    """A `Speech` as it travels from worker to database. flac: 16 kHz mono 16 bit; start, seconds: as in Speech."""
+    """A `Speech` as it travels from worker to database. flac: 16 kHz mono 16 bit; start, seconds: as in Speech; stream,
+    channels: what was heard, as in Media."""
 
     flac: bytes
     start: float
     seconds: float
+    stream: int | None = None
+    channels: str = ""
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,10 @@ def test_what_is_stored_comes_back(dataset: Dataset) -> None:
     np.testing.assert_array_equal(pair.identity, result.face.identity)
     assert decode_image(pair.crop).shape == (32, 32, 3)
     assert wanting(dataset) == []
+    taken = dataset.connection.execute(
+        "SELECT v.stream, s.stream, s.channels FROM videos v JOIN speech s ON video_id = id"
+    )
+    assert tuple(taken.fetchone()) == (0, 1, "mean of 2")
     (face,) = dataset.faces()
     assert face.coverage == 1.0
     assert dataset.pairs(split=next(s for s in queries.SPLITS if s != pair.split)) == []

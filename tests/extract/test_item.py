@@ -89,6 +89,9 @@ def test_what_is_said_late_is_heard_as_in_drawing_and_not_beyond_a_part(
     assert whole.speech is not None
     np.testing.assert_array_equal(decode_flac(whole.speech.flac), drawn.audio)
     assert whole.speech.start == drawn.start == pytest.approx(7.0, abs=0.2)
+    assert (whole.speech.stream, whole.speech.channels) == (1, "1 of 1")  # the film is stream 0
+    assert whole.facts is not None
+    assert whole.facts.stream == 0
     assert dict(early.failures) == {"speech": "silence: there is no sound in it"}
     assert late.speech is not None
     assert late.speech.start == pytest.approx(7.0, abs=0.2)

@@ -30,13 +30,16 @@ CREATE TABLE new_videos (
     part_start    REAL,
     part_seconds  REAL,
     part_channel  INTEGER,
+    stream        INTEGER,
     UNIQUE (root_id, path)
 );
-INSERT INTO new_videos SELECT *, NULL, NULL, NULL FROM videos;
+INSERT INTO new_videos SELECT *, NULL, NULL, NULL, NULL FROM videos;
 DROP TABLE videos;
 ALTER TABLE new_videos RENAME TO videos;
 CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);
 CREATE INDEX videos_by_identity ON videos (identity_id, state, kind);
+ALTER TABLE speech ADD COLUMN stream INTEGER;
+ALTER TABLE speech ADD COLUMN channels TEXT;
 ALTER TABLE roots ADD COLUMN name TEXT;
 CREATE UNIQUE INDEX roots_by_name ON roots (name);
 ALTER TABLE identities ADD COLUMN person_id INTEGER REFERENCES identities (id) ON DELETE SET NULL;

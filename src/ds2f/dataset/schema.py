@@ -83,6 +83,7 @@ CREATE TABLE videos (                         -- one file: a video, a sound or a
     part_start    REAL,                       -- seconds into the sound; NULL: all of it
     part_seconds  REAL,
     part_channel  INTEGER,                    -- counted from 1; NULL: all; see `types.Part`
+    stream        INTEGER,                    -- picture that was looked at, as FFmpeg counts; NULL: not known
     UNIQUE (root_id, path)
 );
 CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);
@@ -91,7 +92,9 @@ CREATE INDEX videos_by_identity ON videos (identity_id, state, kind);
 CREATE TABLE speech (
     video_id INTEGER PRIMARY KEY REFERENCES videos (id) ON DELETE CASCADE,
     start    REAL NOT NULL,                   -- seconds into the file of the first speech
-    seconds  REAL NOT NULL                    -- real speech in the file
+    seconds  REAL NOT NULL,                   -- real speech in the part of the file that was heard
+    stream   INTEGER,                         -- sound that was heard, as FFmpeg counts streams; NULL: not known
+    channels TEXT                             -- of it: "1 of 2", "mean of 2"
 );
 
 CREATE TABLE speech_audio (                   -- the start of the speech, pauses cut out; clips are cut from it

@@ -121,7 +121,8 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                 _copy(whole, "part", "main")
                 files += sql.execute(
                     "UPDATE main.videos AS m SET state = p.state, speech_recipe = p.speech_recipe, face_recipe ="
-                    " p.face_recipe, duration = p.duration, width = p.width, height = p.height, fps = p.fps"
+                    " p.face_recipe, duration = p.duration, width = p.width, height = p.height, fps = p.fps,"
+                    " stream = p.stream"
                     " FROM part.videos p WHERE p.id = m.id AND m.id IN (SELECT id FROM chosen)"
                 ).rowcount
             sql.execute("DETACH part")

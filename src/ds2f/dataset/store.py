@@ -43,12 +43,13 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
         if result.facts is not None:
             facts = result.facts
             sql.execute(
-                "UPDATE videos SET duration = ?, width = ?, height = ?, fps = ? WHERE id = ?",
-                (facts.duration, facts.width, facts.height, facts.fps, video_id),
+                "UPDATE videos SET duration = ?, width = ?, height = ?, fps = ?, stream = ? WHERE id = ?",
+                (facts.duration, facts.width, facts.height, facts.fps, facts.stream, video_id),
             )
         if result.speech is not None:
             speech = result.speech
-            sql.execute("INSERT INTO speech VALUES (?, ?, ?)", (video_id, speech.start, speech.seconds))
+            row = (video_id, speech.start, speech.seconds, speech.stream, speech.channels)
+            sql.execute("INSERT INTO speech VALUES (?, ?, ?, ?, ?)", row)
             sql.execute("INSERT INTO speech_audio VALUES (?, ?)", (video_id, speech.flac))
         if result.face is not None:
             _store_face(dataset, video_id, result.face)

@@ -156,7 +156,7 @@ class Extractor:
         media = decode(file.job.source, frames, seconds, needs.speech, start, choice)
         sound = file.job.kind == "sound"
         if needs.face or sound:
-            file.found.facts = Facts(media.duration, media.width, media.height, media.fps)
+            file.found.facts = Facts(media.duration, media.width, media.height, media.fps, media.video_stream)
         if not media.has_video and not sound:
             raise ItemError("open", "sound without a picture" if media.has_audio else "neither sound nor picture in it")
         if needs.speech:
@@ -171,7 +171,9 @@ class Extractor:
             raise ItemError("audio", f"the part ends at {end:.1f} s and the sound at {media.duration:.1f} s")
         audio = self.settings.audio if part.channel is None else replace(self.settings.audio, channel=part.channel)
         speech = self.voices.search(further(file.job.source, media, seconds, audio, start, part.seconds))
-        file.found.speech = StoredSpeech(encode_flac(speech.audio), start + speech.start, speech.seconds)
+        file.found.speech = StoredSpeech(
+            encode_flac(speech.audio), start + speech.start, speech.seconds, media.audio_stream, media.channels
+        )
         file.speech = speech
 
     def _first(self, file: _File) -> tuple[float, float]:
