@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from PIL import Image
 
 import ds2f
 from ds2f import ItemError, SamplingSettings, Speech2Face, UserError
+from ds2f.config import Generate
 from ds2f.demo import samples
 from ds2f.io.media import decode
+from ds2f.speech2face.settings import GUIDED, settings_of
 from ds2f.types import AGE_BINS, GENDERS, SAMPLE_RATE
 from helpers import silence, tiny_decoder
 
@@ -188,6 +191,7 @@ def test_low_and_high_voices_are_told_apart(model: Speech2Face) -> None:
     assert pitches.max() > 1.3 * pitches.min()
     assert np.corrcoef(np.log(pitches), female)[0, 1] > 0.3
     assert "Hz" in str(told[0])
+    assert f"{told[0].gender.bits:.1f} bits of it from the voice" in str(told[0])
     assert 1 < told[0].rate < 12
 
 
@@ -203,3 +207,11 @@ def test_any_whole_number_is_a_seed(taught: Speech2Face) -> None:
     for wrong in (1.5, "1", None):
         with pytest.raises(UserError, match="is no whole number"):
             taught(CLIPS[0], 1, wrong)  # type: ignore[call-overload]
+
+
+def test_what_python_draws_by_default_is_what_ds2f_toml_says() -> None:
+    said, given = Generate(), inspect.signature(Speech2Face.__call__).parameters
+    assert (given["count"].default, given["seed"].default) == (said.count, said.seed)
+    assert given["settings"].default == settings_of(said)
+    weighed = settings_of(Generate(guidance=3.0, guide_guidance=2.0, steps=7))
+    assert (weighed.steps, weighed.guidance) == (7, {**dict.fromkeys(GUIDED[1:], 3.0), "guide": 2.0})

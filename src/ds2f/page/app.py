@@ -63,20 +63,20 @@ class Page:
 
     async def about(self, request: Request) -> Response:
         """What the page must know of model and limits."""
-        told = {
+        known = {
             "notice": NOTICE,
             "size": self.model.size,
             "model": self.model.fingerprint,
             "samples": len(self.samples),
         }
         fast = self.model.fast_decoder
-        told |= {
+        known |= {
             "fast": 0 if fast is None else fast.config.few_steps,
             "guide": self.model.decoder.config.guide,
             "limits": asdict(self.limits),
             "defaults": asdict(DEFAULT),
         }
-        return JSONResponse(told)
+        return JSONResponse(known)
 
     async def sample(self, request: Request) -> Response:
         """One of the synthetic voices of the package."""
@@ -197,8 +197,8 @@ def _url(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _description(told: VoiceDescription) -> dict[str, Any]:
-    flat = asdict(told)
+def _description(described: VoiceDescription) -> dict[str, Any]:
+    flat = asdict(described)
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in flat.items()
     }

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ds2f.config import Generate
 from ds2f.page.guard import Limits, Refused
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
@@ -56,7 +57,7 @@ class Wanted:
             raise Refused(400, "The gender must be a name.")
         return Wanted(
             tuple(_voice(text, model.prior.inputs.dim) for text in voices),
-            int(_number(asked, "count", 4, 1, limits.count)),
+            int(_number(asked, "count", Generate.count, 1, limits.count)),
             _seed(asked.get("seed", 0)),
             int(_number(asked, "steps", DEFAULT.steps, 1, limits.steps)),
             asked.get("fast", True) is True,

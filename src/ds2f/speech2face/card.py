@@ -101,14 +101,14 @@ def published(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _conditions(config: Mapping[str, Any]) -> list[str]:
-    told = [name for name in config.get("conditions", {}) if name not in ("coverage", "guide_level")]
-    return [*told, "guide"] if config.get("guide") else told
+    known = [name for name in config.get("conditions", {}) if name not in ("coverage", "guide_level")]
+    return [*known, "guide"] if config.get("guide") else known
 
 
 def _measured(metrics: Mapping[str, Any]) -> str:
     """On what."""
-    told = published(metrics) if metrics else {}
-    return f"the {told.get('split')} split: {told.get('clips')} clips of {told.get('people')} people"
+    shown = published(metrics) if metrics else {}
+    return f"the {shown.get('split')} split: {shown.get('clips')} clips of {shown.get('people')} people"
 
 
 def _retrieval(found: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -80,8 +80,10 @@ class VoiceDescription:
             lines.append(f"pitch       {self.pitch:.0f} Hz, spread {self.pitch_spread or 0:.1f} semitones")
         if self.rate is not None:
             lines.append(f"rate        {self.rate:.1f} syllables/s")
-        lines.append(f"gender      {', '.join(f'{n} {100 * p:.0f} %' for n, p in self.gender.probabilities.items())}")
-        lines.append(f"age         about {middle:.0f} years; 80 % between {low:.0f} and {high:.0f}")
+        genders = ", ".join(f"{name} {100 * p:.0f} %" for name, p in self.gender.probabilities.items())
+        lines.append(f"gender      {genders}; {self.gender.bits:.1f} bits of it from the voice")
+        years = f"about {middle:.0f} years; 80 % between {low:.0f} and {high:.0f}"
+        lines.append(f"age         {years}; {self.age.bits:.1f} bits of it from the voice")
         lines.append(f"determined  {100 * self.determined:.0f} % of the face; the rest is imagined")
         return "\n".join(lines)
 

@@ -153,8 +153,8 @@ def _asked(library: Any, what: str, ask: Any) -> Any:
 def _reason(errors: Any, error: Any) -> str | None:
     """Why the Hub gave no answer, in its own words where it has any; None for what is no fault of it or the network."""
     if isinstance(error, errors.LocalEntryNotFoundError):
-        told = error.__cause__ and _reason(errors, error.__cause__)  # what the server said to it, if it said something
-        return f"it is not in the cache, and {told or 'the Hub cannot be reached; check the network'}"
+        said = error.__cause__ and _reason(errors, error.__cause__)  # what the server said to it, if it said something
+        return f"it is not in the cache, and {said or 'the Hub cannot be reached; check the network'}"
     if isinstance(error, errors.HfHubHTTPError):
         words = " ".join((getattr(error, "server_message", None) or "").split()).rstrip(".")
         return _status(errors, error) + (f"; it says: {words[:LONGEST]}" if words else "")
