@@ -74,8 +74,8 @@ def test_half_of_whom_it_is_taught_are_heard_in_voices() -> None:
     faces, generator = made_up_faces(64, 0), torch.Generator().manual_seed(0)
     heard = torch.full((10, faces.of("identity").shape[1]), 7.0)
     task = DistillationTask(tiny_decoder(), faces, faces, CPU, steps=4, heard=heard)
-    told = torch.cat([task._told(faces, torch.arange(64), generator)["identity"].value for _ in range(20)])
-    assert 0.45 < (told == 7.0).all(1).float().mean() < 0.55
+    drawn = torch.cat([task._conditions(faces, torch.arange(64), generator)["identity"].value for _ in range(20)])
+    assert 0.45 < (drawn == 7.0).all(1).float().mean() < 0.55
 
 
 def test_whom_a_prior_hears_lie_around_what_it_expects(dataset: Dataset, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def canonical_crop(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.nd
 def coverage(image: np.ndarray, landmarks: np.ndarray) -> float:
     """Share in [0, 1] of the canonical crop that lies inside the picture; a tightly cut still face has ~0.4.
 
-    The decoder is told it, so that tight corpora teach it faces without teaching it their missing surroundings.
+    It is a condition of the decoder, so that tight corpora teach it faces and not their missing surroundings.
     """
     matrix = similarity(landmarks.astype(np.float64), template(32).astype(np.float64))
     inside = cv2.warpAffine(np.ones(image.shape[:2], np.float32), matrix, (32, 32), borderValue=0.0)

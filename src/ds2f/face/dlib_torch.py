@@ -1,5 +1,5 @@
 """dlib's face descriptor as a PyTorch module: the same weights, read from dlib's own file, the same numbers, but
-differentiable, in batches and on any device. Training uses it to see whether a drawn face is the person it was told.
+differentiable, in batches and on any device. Training uses it to see whether a drawn face is the person it was given.
 
 The network is `anet_type` of dlib's example `dnn_face_recognition_ex.cpp` (Davis King): ResNet-29 with affine layers in
 place of batch norm, the shortcut of a shrinking block averaged over 2×2 and filled up with zero channels.

@@ -22,7 +22,7 @@ from ds2f.models.conditioning import Conditioning, Conditions
 @dataclass(frozen=True)
 class DecoderConfig:
     """size: pixels; patch: pixels, divides size; width: channels; heads divides width; conditions: the vectors that
-    the decoder may be told, and their lengths; guide: whether it may be told a guide image; few_steps: in how many of
+    the decoder knows as conditions, and their lengths; guide: whether a guide image is one; few_steps: in how many of
     Euler's steps, without guidance, it was taught to draw (`training.distillation`), 0 = in any sampler's; languages:
     ISO codes, what the numbers of the condition "language" stand for; noise: spread of the noise that pictures are
     mixed with, see `noise_for`; linear_size: pixels of the linear face, 0 = size."""
@@ -66,7 +66,7 @@ def noise_for(size: int) -> float:
 
 
 def voice_condition(name: str) -> str:
-    """The condition by which a decoder is told what a speaker encoder, or "acoustics", says of a voice."""
+    """The name of a decoder's condition: what a speaker encoder, or "acoustics", says of a voice."""
     return "voice" if name == "resemblyzer" else f"voice:{name.replace('.', '_')}"  # no dots in names of parameters
 
 

@@ -72,7 +72,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
 
 def decoder_config(settings: Train, conditions: dict[str, int], languages: Sequence[str] = ()) -> DecoderConfig:
-    """The decoder that a configuration means, told `conditions`."""
+    """The decoder that a configuration means, with `conditions`."""
     return DecoderConfig(
         size=settings.decoder_size,
         patch=settings.decoder_patch or settings.decoder_size // 8,  # 64 patches at any size cost nearly the same
@@ -100,7 +100,7 @@ def fit_linear_face(faces: Iterable[tuple[Tensor, Tensor]], ridge: float = 0.02)
 
 class DecoderTask:
     """See `loop.Task`. device: where the model lives; for the faces see `near`. likeness: weight of the loss 1 − cosine
-    between the identity told and that of the predicted face, see `likeness.Likeness`; 0 = without. measure: take mean
+    between the given identity and that of the predicted face, see `likeness.Likeness`; 0 = without. measure: take mean
     face and statistics from the data; False keeps those that the model has."""
 
     def __init__(
@@ -147,7 +147,7 @@ class DecoderTask:
         return self.model.conditioning.standardise("identity", identity), x
 
     def _batch(self, data: FaceData, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Conditions]:
-        """Normalised pixels and what is told of them. generator: for training; without it all is told but a guide."""
+        """Normalised pixels and their conditions. generator: for training; without it all are given but a guide."""
         pixels, n = pixels_of(data, rows, self.device), len(rows)
         if generator is not None:
             # The identity vector hardly knows left from right.
@@ -156,11 +156,10 @@ class DecoderTask:
         x = self.model.normalise(pixels)
         rows = rows.to(data.image.device)
         wanted = [name for name in self.model.config.conditions if name in data.conditions]
-        told = [data.conditions[name] for name in wanted]
-        conditions = {
-            k: Condition(c.value[rows].to(self.device), c.given[rows].to(self.device))
-            for k, c in zip(wanted, told, strict=True)
-        }
+        conditions = {}
+        for name in wanted:
+            known = data.conditions[name]
+            conditions[name] = Condition(known.value[rows].to(self.device), known.given[rows].to(self.device))
         if generator is not None and self.model.config.guide:
             guides = random_guides(x, self.model.image_mean / self.model.image_std, generator)
             conditions["guide"] = Condition.of(guides)
@@ -172,12 +171,12 @@ class DecoderTask:
         z = interpolate(x, t, model.config.noise * normal(noise, *x.shape, to=self.device))
         predicted = model(z, t, conditions).float()
         loss = flow_error(predicted, x, z, t)
-        told = conditions["identity"]
-        if augment and self.likeness is not None and told.given.any():
-            who = torch.nonzero(told.given)[:, 0]
+        identity = conditions["identity"]
+        if augment and self.likeness is not None and identity.given.any():
+            who = torch.nonzero(identity.given)[:, 0]
             faces = predicted[who] * self.model.image_std + self.model.image_mean
             # Near pure noise the prediction is a mean of many faces, and need not look like one of them: hence t.
-            unlike = t[who] * (1 - self.likeness(faces, told.value[who], noise))
+            unlike = t[who] * (1 - self.likeness(faces, identity.value[who], noise))
             loss = loss.index_add(0, who, self.likeness_weight * unlike)
         return loss
 
@@ -196,9 +195,9 @@ class DecoderTask:
         given but full coverage; then, if the decoder knows them, its guide image and what it makes of that alone."""
         assert isinstance(ema, Decoder)
         rows = torch.arange(min(8, len(self.validation)))
-        x, told = self._batch(self.validation, rows, None)
+        x, known = self._batch(self.validation, rows, None)
         full = {"coverage": Condition.of(torch.ones(len(rows), 1, device=self.device))}
-        identity = {"identity": told["identity"], **full}
+        identity = {"identity": known["identity"], **full}
         wanted: list[tuple[int, Conditions]] = [(0, identity), (1, identity), (2, full)]
         grid = [ema.denormalise(x).cpu()]
         guides = random_guides(x, ema.image_mean / ema.image_std, torch.Generator().manual_seed(0))

@@ -67,9 +67,9 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
 
 class DistillationTask(DecoderTask):
-    """See `loop.Task`. steps: of the student; likeness: weight of the loss 1 − cosine between the identity told and
-    that of the finished face; heard: (m, d) identities as a prior draws them from voices, which a student mostly draws
-    in use, where there are any."""
+    """See `loop.Task`. steps: of the student; likeness: weight of the loss 1 − cosine between the given identity
+    and that of the finished face; heard: (m, d) identities as a prior draws them from voices, which a student mostly
+    draws in use, where there are any."""
 
     def __init__(
         self,
@@ -90,12 +90,12 @@ class DistillationTask(DecoderTask):
         self.times, self.fine = times(steps), times(steps * self.every)
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        conditions = self._told(self.data, rows, generator)
+        conditions = self._conditions(self.data, rows, generator)
         return self._landing(self.model, conditions, self._noise(len(rows), generator), generator).mean()
 
     @torch.no_grad()
     def validate(self, ema: nn.Module) -> float:
-        """Mean loss on up to 64 faces of the validation split, told their identity, with fixed noise."""
+        """Mean loss on up to 64 faces of the validation split, given their identity, with fixed noise."""
         assert isinstance(ema, Decoder)
         conditions = self._identities(torch.arange(min(VALIDATED, len(self.validation))))
         noise = self._noise(len(conditions["identity"].given), torch.Generator().manual_seed(1))
@@ -137,26 +137,27 @@ class DistillationTask(DecoderTask):
             share = (t - s) / (1 - s)
             loss = loss + share * (predicted - z - (target - z) / share).square().flatten(1).mean(1)
             z = (z + share * (predicted - z)).detach()
-        told = conditions["identity"]
-        if self.likeness is not None and told.given.any():
-            who = torch.nonzero(told.given)[:, 0]
+        identity = conditions["identity"]
+        if self.likeness is not None and identity.given.any():
+            who = torch.nonzero(identity.given)[:, 0]
             faces = predicted[who] * student.image_std + student.image_mean
-            loss = loss.index_add(0, who, self.likeness_weight * (1 - self.likeness(faces, told.value[who], generator)))
+            unlike = 1 - self.likeness(faces, identity.value[who], generator)
+            loss = loss.index_add(0, who, self.likeness_weight * unlike)
         return loss / (len(self.times) - 1)
 
     def _teach(self, conditions: Conditions) -> Predict:
         return guided(self.teacher, conditions, guidance_of(DEFAULT))
 
-    def _told(self, data: FaceData, rows: Tensor, generator: torch.Generator) -> Conditions:
-        """What the training of the decoder tells, or every other time the identity alone, as it mostly is; identities
-        of half of the rows lie between two people; half of all are what a prior heard in a voice, if there is one. What
-        else is told, such as a guide, is as often told without an identity."""
+    def _conditions(self, data: FaceData, rows: Tensor, generator: torch.Generator) -> Conditions:
+        """The conditions of the decoder's training, or every other time the identity alone, as it mostly is; identities
+        of half of the rows lie between two people; half of all are what a prior heard in a voice, if there is one.
+        Other conditions, such as a guide, are as often given without an identity."""
         conditions = self._batch(data, rows, generator)[1]
         n = len(rows)
-        told = conditions["identity"]
+        identity = conditions["identity"]
         share = uniform(generator, n, 1, to=self.device)
         share = share.where(uniform(generator, n, 1, to=self.device) < 0.5, 1.0)
-        mixed = share * told.value + (1 - share) * told.value.roll(1, 0)
+        mixed = share * identity.value + (1 - share) * identity.value.roll(1, 0)
         if self.heard is not None:
             some = self.heard[whole(generator, len(self.heard), n, to=self.device)]
             mixed = some.where(uniform(generator, n, 1, to=self.device) < 0.5, mixed)
@@ -164,7 +165,7 @@ class DistillationTask(DecoderTask):
             conditions = {"identity": Condition.of(mixed)}
         else:
             named = uniform(generator, n, to=self.device) < 0.5
-            conditions["identity"] = Condition(mixed, told.given & named)
+            conditions["identity"] = Condition(mixed, identity.given & named)
         return conditions | {"coverage": self._whole(n)}
 
     def _identities(self, rows: Tensor) -> Conditions:

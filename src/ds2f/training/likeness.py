@@ -1,4 +1,4 @@
-"""Does a drawn face look like the person it was told? A loss that asks the face descriptor itself.
+"""Does a drawn face look like the person whose identity was given? A loss that asks the face descriptor itself.
 
 A decoder that is only taught to predict pixels learns who somebody is last, as identity is few of the pixels. Judging
 its prediction by a face recognition network teaches it directly (as SF2F, Bai et al. 2022, arXiv:2006.05888, and PuLID,

@@ -1,4 +1,4 @@
-"""A decoder that goes on from an older one, and learns to be told more than that."""
+"""A decoder that goes on from an older one, and learns more conditions than that."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ds2f.models.decoder import Decoder, DecoderConfig
 
 
 def extended(config: DecoderConfig, old: DecoderConfig) -> DecoderConfig:
-    """The configuration with all that the older decoder could be told, in its order: what the data says nothing of is
+    """The configuration with all conditions of the older decoder, in its order: what the data says nothing of is
     not forgotten. The languages of the older one must be the first. Its noise and linear face stay what they were."""
     return replace(
         config,
@@ -26,8 +26,8 @@ def extended(config: DecoderConfig, old: DecoderConfig) -> DecoderConfig:
 def warm_start(model: Decoder, old: Decoder) -> None:
     """Take over the weights, mean face and statistics of an older decoder that `model` is an extension of.
 
-    What is new starts without effect: until it learns, the decoder draws as the old one did, whatever it is told of
-    its new conditions. Raises UserError if the two have another shape.
+    What is new starts without effect: until it learns, the decoder draws as the old one did, whatever its new
+    conditions are. Raises UserError if the two have another shape.
     """
     known = old.config.conditions
     for name, project in model.conditioning.project.items():
