@@ -94,8 +94,8 @@ def test_upload_see_faces_change_the_seed_see_others(page) -> None:  # type: ign
 
 def test_faces_appear_while_they_are_drawn_and_can_be_stopped(page) -> None:  # type: ignore[no-untyped-def]
     _hear(page, CLIP)
-    if page.get_by_label("the quick way").is_visible():
-        page.get_by_label("the quick way").uncheck()
+    if page.get_by_label("fast decoder").is_visible():
+        page.get_by_label("fast decoder").uncheck()
     page.evaluate("document.getElementById('steps').value = 50; document.getElementById('count').value = 8")
     page.get_by_role("button", name="Imagine faces").click()
     page.locator("#results img[src^='data:image/webp']").first.wait_for()
@@ -137,7 +137,7 @@ def test_two_voices_are_compared_seed_by_seed(page) -> None:  # type: ignore[no-
 
 
 def test_the_quick_way_and_the_fine_one_keep_their_steps(page) -> None:  # type: ignore[no-untyped-def]
-    quick, steps = page.get_by_label("the quick way"), page.locator("#steps")
+    quick, steps = page.get_by_label("fast decoder"), page.locator("#steps")
     if quick.is_hidden():
         pytest.skip("the model in the box has no fast decoder")
     page.reload()
