@@ -84,7 +84,7 @@ class Ours:
     def draw(self, identity: Tensor, generator: torch.Generator) -> Tensor:
         told = {"identity": Condition.of(identity), "coverage": Condition.of(torch.ones(len(identity), 1))}
         noise = torch.randn((len(identity), 3, SIZE, SIZE), generator=generator)
-        predict = guided(self.decoder.eval(), told, Guidance())
+        predict = guided(self.decoder.eval(), told, Guidance(2.0))
         return self.decoder.denormalise(multistep(predict, noise, 10))
 
 

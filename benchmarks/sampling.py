@@ -51,7 +51,7 @@ def main() -> None:
     def drawn(sampler: Callable[..., Tensor], predict: Predict, steps: int, seed: int = 0) -> Tensor:
         return decoder.denormalise(sampler(predict, noise(seed), steps))
 
-    predict = guided(decoder, told, Guidance())
+    predict = guided(decoder, told, Guidance(2.0))
     reference = drawn(heun, predict, 100)
     print("sampler   steps  evaluations   rmse  likeness  s per face")
     for name, sampler in SAMPLERS.items():

@@ -20,7 +20,7 @@ class Guidance:
     guidance. Guidance acts for times in [start, end] only, outside of it every weight is 1 (Kynkäänniemi et al. 2024,
     arXiv:2404.07724)."""
 
-    otherwise: float = 2.0
+    otherwise: float
     weights: Mapping[str, float] | None = None
     start: float = 0.0
     end: float = 1.0
