@@ -1,6 +1,6 @@
 """kill -9 at random moments of what takes long; the next run goes on, and ends where an undisturbed one ends.
 
-python benchmarks/kill.py [WORK ...] [--kills 200] [--seed 0]                   (Linux: it looks into /proc)
+python benchmarks/kill.py [WORK ...] [--kills 200] [--seed 0] [--seconds N]                   (Linux: it looks into /proc)
 
 WORK: local (extraction by processes of this machine), ray (by Ray), download (with joining and unpacking), export,
 forget, train. Each is done once undisturbed, then again and again: killed at a moment drawn from its whole length, and
@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
+from math import inf
 from pathlib import Path
 
 from killing import Download, Export, Extraction, Forget, Training, Work
@@ -51,8 +52,9 @@ class Result:
     faults: list[str] = field(default_factory=list)
 
 
-def torture(work: Work, folder: Path, kills: int, seed: int = 0) -> Result:
-    """Do a work undisturbed, then again and again with `kills` interruptions in all."""
+def torture(work: Work, folder: Path, kills: int, seed: int = 0, seconds: float = inf) -> Result:
+    """Do a work undisturbed, then again and again with `kills` interruptions in all, or as many as `seconds` hold."""
+    until = time.monotonic() + seconds
     rng, result = random.Random(seed), Result()
     killed: list[int] = []
     undisturbed = folder / "undisturbed"
@@ -65,10 +67,10 @@ def torture(work: Work, folder: Path, kills: int, seed: int = 0) -> Result:
         for module in (folder / "modules.txt").read_text().split():  # here, and not anew by each run
             with suppress(Exception):
                 import_module(module)
-    while result.kills < kills:
+    while result.kills < kills and time.monotonic() < until:
         trial = folder / f"trial-{result.trials}"
         work.begin(trial, result.trials)
-        while result.kills < kills:
+        while result.kills < kills and time.monotonic() < until:
             run, started = _start(work, trial), time.perf_counter()
             work.await_moment(trial, rng, length, partial(_ended, run))
             if not _kill(run):
@@ -167,6 +169,7 @@ def main() -> int:
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"of {', '.join(WORKS)}; default: all")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=inf, help="for each work; then there may be fewer kills")
     options = parser.parse_args()
     if unknown := set(options.works) - set(WORKS):
         parser.error(f"there is no work {min(unknown)!r}")
@@ -176,7 +179,7 @@ def main() -> int:
             started = time.perf_counter()
             work = WORKS[name](Path(folder))
             try:
-                result = torture(work, Path(folder), options.kills, options.seed)
+                result = torture(work, Path(folder), options.kills, options.seed, options.seconds)
             finally:
                 work.close()
         faults += len(result.faults)
