@@ -1,6 +1,6 @@
 """kill -9 at random moments of what takes long; the next run goes on, and ends where an undisturbed one ends.
 
-python benchmarks/kill.py [WORK ...] [--kills 200] [--seed 0] [--seconds N]                   (Linux: it looks into /proc)
+python benchmarks/kill.py [WORK ...] [--kills 200] [--seed 0] [--seconds N]            (Linux: it looks into /proc)
 
 WORK: local (extraction by processes of this machine), ray (by Ray), download (with joining and unpacking), export,
 forget, train. Each is done once undisturbed, then again and again: killed at a moment drawn from its whole length, and

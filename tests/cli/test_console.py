@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+from pathlib import Path
 
-from ds2f.cli import console
+import pytest
+from rich.console import Console
+
+from ds2f.cli import console, main
 
 
 def test_the_end_of_a_stage_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,3 +28,25 @@ def test_names_with_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture
     with console.bar("generate") as shown:
         shown.update(0, 1, "talk [bold].wav")
     assert "talk [bold].wav" in capsys.readouterr().err
+
+
+def test_paths_that_look_like_markup_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "a [bold]b :heart:" / "[" / "x]"
+    folder.mkdir(parents=True)
+    (folder / "a.mp4").write_bytes(b"video")
+    database = folder / "d.db"
+    assert main(["ingest", str(folder), "--database", str(database)]) == 0
+    assert f"The dataset is {database}. Next" in capsys.readouterr().out
+    assert main(["status", "--database", str(database)]) == 0
+    assert str(database) in capsys.readouterr().out
+    with console.bar("generate") as shown:
+        shown.update(0, 1, "talk [/b].wav")
+    assert "talk [/b].wav" in capsys.readouterr().err
+
+
+def test_a_screen_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=200)
+    monkeypatch.setattr(console, "err", screen)
+    with console.bar("generate") as shown:
+        shown.update(0, 1, "talk [/b].wav")
+    assert "talk [/b].wav" in screen.file.getvalue()

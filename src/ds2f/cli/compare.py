@@ -45,8 +45,8 @@ def print_comparison(found: Comparison) -> None:
     """One row per measure: both means, and the paired difference."""
     from ds2f.cli.console import columns, interval, out
 
-    out.print(f"first:  {found.first}", markup=False)
-    out.print(f"second: {found.second}", markup=False)
+    out.print(f"first:  {found.first}")
+    out.print(f"second: {found.second}")
     left_out = found.only_first + found.only_second
     note = f"; {left_out} clips that only one has are left out" if left_out else ""
     out.print(f"{found.clips} clips of {found.people} people{note}. Differences: paired, 95 % interval over people")

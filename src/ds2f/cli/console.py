@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from ds2f.evaluation.results import Measure
     from ds2f.types import Progress as Told
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Names of files may hold what looks like markup, [/b], or like an emoji, :heart:.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 LINE_SECONDS = 10.0  # between two lines where there is no screen
 
@@ -72,7 +73,7 @@ class Bar:
         fresh = done - self.before
         left = f", {_clock(passed / fresh * (total - done))} left" if fresh > 0 and done < total else ""
         text = f"{self.name}: {done:,} of {total:,}, {_clock(passed)} passed{left}{'  ' + note if note else ''}"
-        err.print(text, markup=False)
+        err.print(text)
 
 
 @contextmanager
@@ -82,13 +83,13 @@ def bar(stage: str) -> Iterator[Bar]:
         yield Bar(stage, None)
         return
     columns = (
-        TextColumn("{task.description:<10}"),
+        TextColumn("{task.description:<10}", markup=False),
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=err) as progress:
         yield Bar(stage, progress)

@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> None:
     make_folder(folder)
     config = replace(Config(), split=Split(val=0.0, test=1.0))  # these people are only looked at, nobody learns
     database, report = folder / "dataset.db", folder / "report"
-    out.print("[bold]ds2f demo[/]: eight synthetic people, invented faces and machine voices.")
+    out.print("ds2f demo", style="bold", end="")
+    out.print(": eight synthetic people, invented faces and machine voices.")
     ingest(database, [samples()], "video", config)
     extract(database, config, options.workers)
     for variant in range(VARIANTS):
@@ -43,5 +44,7 @@ def run(options: argparse.Namespace) -> None:
         generate_dataset(database, "test", folder / f"faces-{variant}", seeded, "auto")
     evaluate(database, {"ds2f": folder / "faces-0"}, "test", report, config)
     sheet = draw_sheet(database, [folder / f"faces-{v}" for v in range(VARIANTS)], folder / "contact-sheet.png")
-    out.print(f"\n[bold]Contact sheet:[/] {sheet}\n[bold]Report:[/]        {report / 'report.html'}")
+    for what, file in (("\nContact sheet: ", sheet), ("Report:        ", report / "report.html")):
+        out.print(what, style="bold", end="")
+        out.print(file)
     out.print("Next, your own voice: ds2f generate talk.wav --out faces")

@@ -27,10 +27,10 @@ def run(options: argparse.Namespace) -> int:
         try:
             told = model.describe(path)
         except ItemError as error:
-            err.print(f"ds2f describe: {path}: {error.reason}", markup=False)
+            err.print(f"ds2f describe: {path}: {error.reason}")
             continue
         heard += 1
-        out.print(f"{path}\n{told}", markup=False)
+        out.print(f"{path}\n{told}")
     if not installed("parselmouth"):
-        err.print("Pitch and rate need parselmouth; run: pip install 'ds2f[acoustics]'", markup=False)
+        err.print("Pitch and rate need parselmouth; run: pip install 'ds2f[acoustics]'")
     return 0 if heard == len(options.recordings) else 1 if heard else 2

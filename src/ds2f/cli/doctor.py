@@ -62,10 +62,10 @@ def run(options: argparse.Namespace) -> int:
     broken = False
     for found in examine():
         broken |= found.state == "broken"
-        out.print(f"{MARKS[found.state]} {found.part:<12}", end="")
-        out.print(found.text, markup=False)
+        out.print(f"{MARKS[found.state]} {found.part:<12}", end="", markup=True)
+        out.print(found.text)
         if found.mend:
-            out.print(f"{'':<21}{found.mend}", markup=False)
+            out.print(f"{'':<21}{found.mend}")
     return 1 if broken else 0
 
 

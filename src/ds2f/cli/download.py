@@ -47,7 +47,7 @@ def accept_terms(corpus: str, accepted: bool) -> None:
     from ds2f.cli.console import err
     from ds2f.corpora.download import avspeech, voxceleb
 
-    err.print((avspeech if corpus == "avspeech" else voxceleb).TERMS, markup=False)
+    err.print((avspeech if corpus == "avspeech" else voxceleb).TERMS)
     if accepted:
         return
     if not sys.stdin.isatty():
@@ -81,7 +81,7 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
     with bar("download") as shown:
         got = voxceleb.download(urls, folder, login, sums, keep, shown.stage)
     for archive, parts in got.missing.items():
-        out.print(f"{archive} waits for {', '.join(parts)}.", markup=False)
+        out.print(f"{archive} waits for {', '.join(parts)}.")
     out.print(f"Unpacked {len(got.archives):,} archives, {got.files:,} new files, into {folder}.")
     out.print(f"Next: ds2f ingest {folder}")
 

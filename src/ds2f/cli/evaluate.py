@@ -99,7 +99,7 @@ def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, conf
         rows = write_table(database, split, images, folder, spaces, config.evaluate.bootstrap, vggface, shown.update)
     for space in dict.fromkeys(row.space for row in rows):
         print_table([row for row in rows if row.space == space], split)
-    out.print(f"Numbers: {folder / 'sf2f.json'}", markup=False)
+    out.print(f"Numbers: {folder / 'sf2f.json'}")
 
 
 def print_table(rows: Sequence[Row], split: str) -> None:
@@ -142,11 +142,11 @@ def print_summary(evaluation: Evaluation) -> None:
     table.add_row("chance", *_cells(chance), "", "", style="dim")
     out.print(table)
     if evaluation.unmatched:
-        err.print(f"Matching by an alignment is not measured: {evaluation.unmatched}.", markup=False)
+        err.print(f"Matching by an alignment is not measured: {evaluation.unmatched}.")
     if evaluation.guided:
         _print_guided(evaluation.guided)
     for leak in evaluation.provenance.leaks:
-        err.print(f"Leak, allowed on request: {leak}.", markup=False)
+        err.print(f"Leak, allowed on request: {leak}.")
 
 
 def _print_guided(found: Sequence[Restoration]) -> None:

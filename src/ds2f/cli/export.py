@@ -36,9 +36,7 @@ def run(options: argparse.Namespace) -> None:
         with Dataset(database) as dataset, bar("export") as shown:
             listed, left = export_manifest(dataset, options.format, options.out, splits, shown.update)
         note = f"; {left:,} left out, which are gone or lie in a tar" if left else ""
-        out.print(
-            f"{listed:,} recordings in {', '.join(FILES[options.format][:2])} in {options.out}{note}.", markup=False
-        )
+        out.print(f"{listed:,} recordings in {', '.join(FILES[options.format][:2])} in {options.out}{note}.")
         return
     with Dataset(database) as dataset, bar("export") as shown:
         written = export(

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
         finish(dataset)
         person = find(dataset, options.identity)
         if person is None:
-            out.print(f"{options.identity} is forgotten already.", markup=False)
+            out.print(f"{options.identity} is forgotten already.")
             return
         files = "" if keep_files else f", and delete {len(person.files):,} files for good"
         if not keep_files and (linked := person.linked):
@@ -44,16 +44,16 @@ def run(options: argparse.Namespace) -> None:
             raise UserError("Nothing was removed.")
         gone = forget(dataset, person, options.faces or config.path(config.paths.faces), keep_files)
         rows = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in gone.rows.items())
-        out.print(f"Removed from {database}: {rows}.", markup=False)
+        out.print(f"Removed from {database}: {rows}.")
         out.print(f"Deleted {gone.files:,} original files and {gone.faces:,} generated faces.")
         if gone.records or gone.reports:
             out.print(f"Took {gone.records:,} records out of exports; deleted {gone.reports:,} files of reports.")
         for file, names in gone.hard_links.items():
-            out.print(f"Still on the disk: {file} has {names:,} more names, hard links to it.", markup=False)
+            out.print(f"Still on the disk: {file} has {names:,} more names, hard links to it.")
         for root, path in person.files if keep_files else ():
-            out.print(f"Still there: {root / path}", markup=False)
+            out.print(f"Still there: {root / path}")
         for tar, member in person.inside:
-            out.print(f"Still inside {tar}: {member}", markup=False)
+            out.print(f"Still inside {tar}: {member}")
         wipe(dataset)
     out.print("A later ingest leaves them out; only a hash of the name is kept for that.")
     out.print("Not within reach: copies, backups, what was moved since, and models trained before; see to these.")

@@ -96,9 +96,9 @@ def generate_files(recordings: Sequence[Path], folder: Path, config: Config, dev
     with bar("generate") as shown:
         written = from_files(model, recordings, folder, chosen.count, chosen.seed, settings, wish, shown.update)
     for path, reason in written.refused:
-        err.print(f"ds2f generate: {path}: {reason}", markup=False)
+        err.print(f"ds2f generate: {path}: {reason}")
     for path in written.faces:
-        out.print(str(path), markup=False)
+        out.print(str(path))
     if written.faces:
         err.print("These faces are imagined; they show no real person and identify nobody.")
     return 0 if not written.refused else 1 if written.faces else 2

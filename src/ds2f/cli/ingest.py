@@ -102,8 +102,8 @@ def _ingest_one(
     with Dataset(database, create=True) as dataset:
         entered = enter(dataset, scan.root, kind or "video", chain([first], items), rule, tables, scan.side)
     for warning in (*scan.side.warnings, *scan.warnings):
-        err.print("[yellow]ds2f ingest:[/] ", end="")
-        err.print(warning, markup=False)
+        err.print("ds2f ingest:", style="yellow", end=" ")
+        err.print(warning)
     note = "".join(
         f"; {count:,} {what}"
         for count, what in (
@@ -114,9 +114,7 @@ def _ingest_one(
         )
         if count
     )
-    out.print(
-        f"{folder}: {entered.files:,} files, {entered.added:,} new, {entered.changed:,} changed{note}.", markup=False
-    )
+    out.print(f"{folder}: {entered.files:,} files, {entered.added:,} new, {entered.changed:,} changed{note}.")
     taken = [
         f"{count:,} {PLURAL[kind]} {'of no known layout' if corpus == 'folder' else f'for {corpus}'}"
         for (corpus, kind), count in sorted(scan.recognised.items())
@@ -124,9 +122,9 @@ def _ingest_one(
     if scan.alone:
         taken.append(f"{scan.alone:,} of them each a person of their own (see --person)")
     taken += [f"of {corpus} {count:,} names not understood to their end" for corpus, count in scan.not_whole.items()]
-    out.print(f"Taken: {', '.join(taken)}.", markup=False)
+    out.print(f"Taken: {', '.join(taken)}.")
     for read in scan.side.read:
-        out.print(f"Read: {read}.", markup=False)
+        out.print(f"Read: {read}.")
     return entered.joined
 
 
@@ -147,7 +145,7 @@ def _say_people(joined: Joined, people: dict[str, int]) -> None:
 
     for table in joined.tables:
         left = f"; left over: {table.single:,} with one name here, {table.absent:,} with none"
-        out.print(f"{table.source} joins {table.joined:,} people{left}.", markup=False)
+        out.print(f"{table.source} joins {table.joined:,} people{left}.")
     for (old, new), count in sorted(joined.moved.items()):
         err.print(
             f"{count:,} identities went from {old} to {new}, where their person was first; models that were trained "

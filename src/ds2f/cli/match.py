@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
     found = Matcher(options.model, config.audio).match(options.voice, options.faces)
     for path, reason in found.refused:
-        err.print(f"ds2f match: {path}: {reason}", markup=False)
+        err.print(f"ds2f match: {path}: {reason}")
     table = columns("face", "fits the voice", "of these, the one")
     for m in found.faces:
         table.add_row(str(m.face), f"{100 * m.fits:.0f} %", f"{100 * m.share:.0f} %")

@@ -68,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence = str(error) if isinstance(error, UserError | ItemError) else disk_trouble(error)
         if sentence is None:
             raise  # a mistake of ours, which nobody shall look for without its traceback
-        err.print(f"[bold red]ds2f {options.command}:[/] ", end="")
-        err.print(sentence, markup=False)
+        err.print(f"ds2f {options.command}:", style="bold red", end=" ")
+        err.print(sentence)
         return EXIT_USER_ERROR
 
 

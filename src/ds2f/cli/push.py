@@ -19,5 +19,5 @@ def run(options: argparse.Namespace) -> None:
     from ds2f.speech2face import hub
 
     address = hub.push(options.model, options.repo, options.metrics, options.revision, options.public)
-    out.print(f"{options.model} is at {address}", markup=False)
-    out.print(f"Use it: ds2f generate talk.wav --out faces --model {options.repo}", markup=False)
+    out.print(f"{options.model} is at {address}")
+    out.print(f"Use it: ds2f generate talk.wav --out faces --model {options.repo}")

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
                 "server that speaks it, with a password, in front.",
                 style="yellow",
             )
-        out.print(f"The page is at {address}  (ctrl-C ends it)", markup=False)
+        out.print(f"The page is at {address}  (ctrl-C ends it)")
 
     config = config_of(options)
     size = options.size or config.generate.size or None

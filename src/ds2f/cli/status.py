@@ -30,7 +30,7 @@ def print_status(found: dict[str, Any]) -> None:
     """Tables: files, corpora, splits, models, failures. found: as `dataset.status.status` returns it."""
     from ds2f.cli.console import columns, out
 
-    out.print(f"[bold]{found['database']}[/]")
+    out.print(str(found["database"]), style="bold")
     table = columns("files", "done", "failed", "waiting")
     for kind, states in found["files"].items():
         if any(states.values()):

@@ -69,7 +69,7 @@ def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
     found = estimate(job.task, job.options)
     if not is_main():
         return
-    out.print("[train]", markup=False)
+    out.print("[train]")
     for key, value in asdict(config.train).items():
         out.print(f"{key} = {json.dumps(value)}", markup=False, soft_wrap=True)
     out.print()

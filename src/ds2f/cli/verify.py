@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
             trials, options.root, encoder, config.audio, folder, config.evaluate.bootstrap, shown.update
         )  # fmt: skip
     for path, reason in list(found.refused.items())[:REFUSED_SHOWN]:
-        err.print(f"ds2f verify: {path}: {reason}", markup=False)
+        err.print(f"ds2f verify: {path}: {reason}")
     if len(found.refused) > REFUSED_SHOWN:
         err.print(f"ds2f verify: and {len(found.refused) - REFUSED_SHOWN:,} more, all named in verification.json")
     low, high = found.eer_interval

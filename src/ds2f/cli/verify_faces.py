@@ -59,14 +59,14 @@ def run(options: argparse.Namespace) -> int:
             shown.update,
         )
     for path, reason in list(found.refused.items())[:REFUSED_SHOWN]:
-        err.print(f"ds2f verify-faces: {path}: {reason}", markup=False)
+        err.print(f"ds2f verify-faces: {path}: {reason}")
     if len(found.refused) > REFUSED_SHOWN:
         more = len(found.refused) - REFUSED_SHOWN
         err.print(f"ds2f verify-faces: and {more:,} more, all named in verification.json")
     if found.missing:
         err.print(f"{len(found.missing):,} listed files are not there; lines that name them were left out.")
     print_lists(found)
-    out.print(f"Scores and verification.json: {options.out}", markup=False)
+    out.print(f"Scores and verification.json: {options.out}")
     err.print("A voice says little about a face. This is a guess over many people and identifies nobody.")
     return 1 if found.refused or found.missing else 0
 
