@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def test_two_runs_compared(
     assert "second" in capsys.readouterr().out
     assert main(["compare", str(good), str(bad), "--first-method", "linear prior"]) == 0
     assert "linear prior" in capsys.readouterr().out
+    older = json.loads((good / "metrics.json").read_text())
+    for clip in older["clips"]:
+        del clip["picture"]
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    assert compare(tmp_path / "older.json", bad).differences == compare(good, bad).differences
     with pytest.raises(UserError, match="no method 'them'; it has true"):
         compare(good, bad, "them")
     with pytest.raises(UserError, match=r"give the metrics\.json"):

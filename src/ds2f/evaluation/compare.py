@@ -7,7 +7,7 @@ Every clip is measured in both, so the differences are taken clip by clip and th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 import numpy as np
@@ -103,9 +103,10 @@ def compare(
 
 @dataclass(frozen=True)
 class _Clip:
-    picture: str
+    path: str
     reference: str
     person: str
+    picture: str = ""  # files from before it was written know a clip by its path alone
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ def _method(data: _Measured, path: Path, name: str | None, like: str | None = No
 
 def _places(data: _Measured) -> dict[tuple[str, str], int]:
     """{(clip, true face): place} of every clip: the same clip is one that is asked for with the same true face."""
-    return {(clip.picture, clip.reference): i for i, clip in enumerate(data.clips)}
+    keys = [clip.picture or str(PurePosixPath(clip.path).with_suffix("")) for clip in data.clips]
+    return {(key, clip.reference): i for i, (key, clip) in enumerate(zip(keys, data.clips, strict=True))}
 
 
 def _values(method: _Method, name: str, rows: list[int]) -> np.ndarray:
