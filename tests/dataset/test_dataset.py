@@ -269,3 +269,15 @@ def test_fingerprint_tells_datasets_apart(dataset: Dataset) -> None:
     dataset.add_items(ROOT, "video", [item("a.mp4")], SplitRule())
     assert dataset.fingerprint() != empty
     assert dataset.fingerprint() == dataset.fingerprint()
+
+
+def test_the_fingerprint_does_not_depend_on_the_order_of_ingest(tmp_path: Path) -> None:
+    """Where two roots have one path, and its files different splits."""
+    found = set()
+    for order in ("ab", "ba"):
+        with Dataset(tmp_path / f"{order}.db", create=True) as dataset:
+            for root in order:
+                dataset.add_items(tmp_path / root, "video", [item("1.mp4", root)], SplitRule(val=0, test=0))
+            dataset.connection.execute("UPDATE identities SET split = 'test' WHERE name = 'a'")
+            found.add(dataset.fingerprint())
+    assert len(found) == 1
