@@ -70,8 +70,13 @@ def test_a_kaldi_folder(tmp_path: Path) -> None:
         "long.wav#t=4,9&channel=2": ("s4", Part(4.0, 5.0, 2)),
     }
     assert warnings == [
-        f"{data} names 1 parts outside of their sound, such as s3-2 (5 to 9.5 s of 9 s); they were left out."
+        f"{data} names 1 sounds that are not there, such as s1-a (of the recording nowhere); they were left out.",
+        f"{data} names 1 parts outside of their sound, such as s3-2 (5 to 9.5 s of 9 s); they were left out.",
     ]
+    (data / "reco2dur").unlink()
+    found, warnings = read(data)
+    assert set(found) == {"long.wav#t=0.5,3.25&channel=2", "long.wav#t=5,9.5&channel=2"}
+    assert "such as s4-1 (4 s to the end, which reco2dur does not tell)" in warnings[1]
 
 
 def test_commands_are_never_run_and_only_those_that_decode_are_read(tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def _kaldi(scan: ManifestScan) -> Iterator[Utterance]:
     parts = [(name, *cells.split()) for name, cells in _pairs(folder / "segments")] or [(name, name) for name in files]
     for name, recording, *times in parts:
         if recording not in files:
+            scan.missing.append(f"{name} (of the recording {recording})")
             continue
         file, channel = files[recording]
         try:
@@ -163,6 +164,9 @@ def _kaldi(scan: ManifestScan) -> Iterator[Utterance]:
             raise UserError(f"{folder} has an utterance {name!r} whose times are no numbers.") from None
         if end is not None and end < 0:  # to the end
             end = length or None
+        if start and end is None:
+            scan.outside.append(f"{name} ({start:g} s to the end, which reco2dur does not tell)")
+            continue
         part = Part(start, end - (start or 0.0) if end is not None else None, channel)
         person = speaker.get(name, "")
         yield Utterance(name, file, person, part, _labels(gender.get(person, ""), spoken.get(name, "")), length)
