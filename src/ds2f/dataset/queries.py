@@ -290,7 +290,8 @@ class Dataset:
         """Short hash of which pairs are in which split: two reports with the same one speak of the same data."""
         digest = hashlib.sha256()
         for row in self.connection.execute(
-            "SELECT v.path, i.split, v.state FROM videos v JOIN identities i ON i.id = v.identity_id ORDER BY v.path, i.split, v.state"
+            "SELECT v.path, i.split, v.state FROM videos v JOIN identities i ON i.id = v.identity_id"
+            " ORDER BY v.path, i.split, v.state"
         ):
             digest.update("\t".join(row).encode())
         return digest.hexdigest()[:12]
