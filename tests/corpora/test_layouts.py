@@ -120,6 +120,9 @@ def test_what_names_of_pictures_state(path: str, labels: tuple[tuple[str, str], 
         ("hqvoxceleb", "vox1/masked_faces/A_B/1.jpg", "A_B/1"),
         ("hqvoxceleb", "vox1/origin_faces/A_B/1.jpg", "A_B/1"),
         ("folder", "a/b.wav", None),
+        ("kaldi", "a/b.wav#t=0.5,2.5&channel=2", "kaldi/a/b.wav"),
+        ("kaldi", "a/b.wav#t=3.5,4", "kaldi/a/b.wav"),
+        ("voxceleb", "id10001/0a1B2c3D4e5/00001.wav#channel=2", "0a1B2c3D4e5"),
     ],
 )
 def test_what_was_cut_from_one_video_or_session(corpus: str, path: str, video: str | None) -> None:

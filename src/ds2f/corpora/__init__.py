@@ -45,6 +45,7 @@ CORPORA: Sequence[Corpus] = (  # the first that recognises a file has it
 BY_NAME = {corpus.name: corpus for corpus in CORPORA}
 OF_KIND = {kind: [c for c in CORPORA if kind in c.kinds] for kind in ("video", "sound", "still")}
 
+_FRAGMENT = re.compile(r"#(?=t=|channel=)")  # of a part, see `types.Part`
 _YOUTUBE = re.compile(  # an id has both cases; a name such as clip_000001 not
     r"^(?=.*[a-z])(?=.*[A-Z])[\w-]{11}(?=$|[_.-])"
 )
@@ -61,11 +62,12 @@ def recognise(path: str | PurePosixPath | Place, kind: str) -> tuple[str, Recogn
 
 
 def video_of(corpus: str, path: str) -> str | None:
-    """A name for the video or session that a file was cut from, where its layout or its name holds one. path: relative
-    to the ingested root."""
-    place = Place.of(path)
+    """A name for the video or session that a file was cut from, where its layout or its name holds one; parts of a
+    sound are of one session. path: relative to the ingested root."""
+    file = _FRAGMENT.split(path)[0]
+    place = Place.of(file)
     layout = BY_NAME.get(corpus)
     found = layout.recording(place) if layout else None
     if found is None and (youtube := _YOUTUBE.match(place.stem)):
         found = youtube[0]
-    return found
+    return found or (f"{corpus}/{file}" if file != path else None)

@@ -3,7 +3,7 @@
 | | files |
 | --- | --- |
 | lhotse | recordings.jsonl.gz, supervisions.jsonl.gz |
-| kaldi | wav.scp, utt2spk, spk2utt, and where known segments, spk2gender, utt2lang |
+| kaldi | wav.scp, utt2spk, spk2utt, reco2dur, and where known segments, spk2gender, utt2lang |
 
 `corpora.manifests` reads them back. Sources https://lhotse.readthedocs.io/en/latest/corpus.html and
 https://kaldi-asr.org/doc/data_prep.html.
@@ -33,7 +33,7 @@ README = "README.json"
 MADE_BY = "ds2f export"
 FILES = {
     "lhotse": ("recordings.jsonl.gz", "supervisions.jsonl.gz"),
-    "kaldi": ("wav.scp", "utt2spk", "spk2utt", "segments", "spk2gender", "utt2lang"),
+    "kaldi": ("wav.scp", "utt2spk", "spk2utt", "reco2dur", "segments", "spk2gender", "utt2lang"),
 }
 
 
@@ -192,6 +192,7 @@ def _write_kaldi(folder: Path, voices: Sequence[Voice]) -> None:
         "wav.scp": [f"{name} {_source(voice)}" for voice, name in zip(voices, names, strict=True)],
         "utt2spk": [f"{name} {_word(voice.speaker)}" for voice, name in zip(voices, names, strict=True)],
         "spk2utt": [f"{speaker} {' '.join(theirs)}" for speaker, theirs in sorted(speakers.items())],
+        "reco2dur": [f"{name} {voice.seconds:.3f}" for voice, name in zip(voices, names, strict=True)],
         "segments": [f"{n} {n} {a:.3f} {b:.3f}" for n, (a, b) in zip(names, whole, strict=True)] if parts else [],
         "spk2gender": [f"{speaker} {gender}" for speaker, gender in sorted(genders.items())],
         "utt2lang": spoken,
