@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import load_file
 
 from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.queries import Pair
+from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.evaluation.embed import find_pictures
-from ds2f.speech2face.files import from_dataset, heard_pairs, made_from, voices_of
+from ds2f.speech2face.files import from_dataset, from_files, heard_pairs, made_from, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 from helpers import tiny_decoder
@@ -126,3 +129,33 @@ def test_voices_are_of_the_length_that_the_model_hears_whatever_is_commoner(
     sql.execute("UPDATE voice_embeddings SET encoder = 'resemblyzer'")
     with pytest.raises(UserError, match="no rows of 'campplus-frames', by which the model hears"):
         from_dataset(tiny, dataset, "train", tmp_path, 1, 0, QUICK)
+
+
+def test_two_splits_in_one_folder_are_both_recorded_and_two_ways_of_drawing_refused(
+    dataset: Dataset, tmp_path: Path, tiny: Speech2Face
+) -> None:
+    paired_dataset(dataset, 24)
+    out = tmp_path / "faces"
+    splits = [split for split in ("val", "test", "train") if dataset.pairs(split)][:2]
+    for split in splits:
+        from_dataset(tiny, dataset, split, out, 1, 5, QUICK)
+    record = json.loads((out / "generation.json").read_text())
+    clips = {pair.path for split in splits for pair in dataset.pairs(split)}
+    assert {entry["input"] for entry in record["faces"]} == clips
+    assert set(load_file(out / "identities.safetensors")) == {entry["image"] for entry in record["faces"]}
+    with pytest.raises(UserError, match="other faces, of another model or drawn otherwise"):
+        from_dataset(tiny, dataset, splits[0], out, 1, 5, replace(QUICK, temperature=0.9))
+    assert json.loads((out / "generation.json").read_text()) == record
+
+
+def test_a_recording_of_the_same_name_does_not_replace_faces_of_another(tmp_path: Path, tiny: Speech2Face) -> None:
+    sample = next(iter(sorted(samples().glob("*.mp4"))))
+    talks = [tmp_path / folder / "talk.mp4" for folder in "ab"]
+    for talk in talks:
+        talk.parent.mkdir()
+        talk.write_bytes(sample.read_bytes())
+    out = tmp_path / "faces"
+    for _ in range(2):
+        from_files(tiny, talks[:1], out, 1, 5, QUICK)
+    with pytest.raises(UserError, match=r"a/talk\.mp4, which .*b/talk\.mp4 would replace"):
+        from_files(tiny, talks[1:], out, 1, 5, QUICK)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 from PIL import Image
+from safetensors.numpy import load_file
 
 from ds2f import __version__
 from ds2f.dataset import Dataset, outputs
@@ -60,6 +61,7 @@ def from_files(
     """
     make_folder(out)
     stems = unique_stems(inputs)
+    _refuse_overwriting(out, inputs, [[f"{stem}-{i}.png" for i in range(count)] for stem in stems])
     faces: list[Path] = []
     refused: list[tuple[Path, str]] = []
     entries: list[dict[str, Any]] = []
@@ -85,7 +87,8 @@ def from_files(
             entries.append({"input": str(path), "image": name, "seed": face.seed})
     if progress:
         progress(len(inputs), len(inputs), "")
-    _write_record(out, model, {**asdict(settings), **wishes.as_json(wish)}, entries, vectors)
+    record = _record(model, {**asdict(settings), **wishes.as_json(wish)})
+    _write(out, record, entries, vectors)
     return Written(faces, refused)
 
 
@@ -123,6 +126,8 @@ def from_dataset(
     clips = [{"root": pair.root, "input": pair.path} for pair in pairs for _ in range(count)]
     if count > 1 and any((out / f"{stem}.png").exists() for stem in stems):
         raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
+    record = _record(model, asdict(settings))
+    others, their_vectors = _of_earlier_runs(out, record, set(pictures))
     details = model.details(settings)
     wanted = [
         made_from({"seed": one, **details}, voices[i], *(vectors[i] for vectors in direct.values()))
@@ -141,8 +146,21 @@ def from_dataset(
     if progress:
         progress(len(pictures), len(pictures), "")
     entries = [{**c, "image": n, "seed": s} for c, n, s in zip(clips, pictures, seeds, strict=True)]
-    _write_record(out, model, asdict(settings), entries, dict(zip(pictures, identities, strict=True)))
+    _write(out, record, [*others, *entries], their_vectors | dict(zip(pictures, identities, strict=True)))
     return Written([out / name for name in pictures], [])
+
+
+def _refuse_overwriting(out: Path, inputs: Sequence[Path], pictures: Sequence[Sequence[str]]) -> None:
+    """Raises UserError if faces of another recording, of the same name in another folder, would be lost."""
+    try:
+        entries = json.loads((out / "generation.json").read_text("utf-8"))["faces"]
+        drawn = {entry["image"]: Path(entry["input"]).absolute() for entry in entries if "image" in entry}
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for path, names in zip(inputs, pictures, strict=True):
+        for name in names:
+            if name in drawn and drawn[name] != path.absolute() and (out / name).exists():
+                raise UserError(f"{out} holds faces of {drawn[name]}, which {path} would replace; give another folder.")
 
 
 def made_from(details: Mapping[str, Any], *vectors: np.ndarray) -> dict[str, Any]:
@@ -234,17 +252,9 @@ def details_of(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _write_record(
-    out: Path,
-    model: Speech2Face,
-    settings: dict[str, Any],
-    entries: list[dict[str, Any]],
-    vectors: dict[str, np.ndarray],
-) -> None:
-    import torch
-
-    write_tensors(out / IDENTITIES, {name: torch.from_numpy(np.array(v)) for name, v in vectors.items()})
-    record = {
+def _record(model: Speech2Face, settings: dict[str, Any]) -> dict[str, Any]:
+    """What generation.json says besides the faces."""
+    return {
         "notice": NOTICE,
         "ds2f": __version__,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -252,6 +262,35 @@ def _write_record(
         "settings": settings,
         "size": model.size,
         "identity_vectors": IDENTITIES,
-        "faces": entries,
     }
-    write_json(out / "generation.json", record)
+
+
+def _of_earlier_runs(
+    out: Path, record: dict[str, Any], pictures: set[str]
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Entries and vectors of faces in a folder that are not among `pictures`, as those of another split.
+
+    Raises UserError where they are of another model or were drawn otherwise: one generation.json cannot speak of both.
+    """
+    try:
+        old = json.loads((out / "generation.json").read_text("utf-8"))
+        entries = [e for e in old["faces"] if e.get("image", "") not in pictures and (out / e["image"]).is_file()]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], {}
+    if not entries:
+        return [], {}
+    now = json.loads(json.dumps(record))
+    same = (old["model"]["fingerprint"], old["settings"], old["size"])
+    if same != (now["model"]["fingerprint"], now["settings"], now["size"]):
+        raise UserError(
+            f"{out} holds {len(entries):,} other faces, of another model or drawn otherwise; give another folder."
+        )
+    vectors = load_file(out / IDENTITIES) if (out / IDENTITIES).is_file() else {}
+    return entries, {e["image"]: vectors[e["image"]] for e in entries if e["image"] in vectors}
+
+
+def _write(out: Path, record: dict[str, Any], entries: list[dict[str, Any]], vectors: dict[str, np.ndarray]) -> None:
+    import torch
+
+    write_tensors(out / IDENTITIES, {name: torch.from_numpy(np.array(v)) for name, v in vectors.items()})
+    write_json(out / "generation.json", {**record, "faces": entries})
