@@ -68,4 +68,6 @@ def name_of(head: bytes, error: Exception | None = None) -> str | None:
     _, format, message = getattr(error, "log", None) or (0, "", "")
     if known or "not on whitelist" not in message:
         return known
-    return "text" if format == "tty" else av.format.ContainerFormat(format, "r").long_name
+    name = av.format.ContainerFormat(format, "r").long_name
+    # Raw streams and lyrics have no signature: almost anything may look like them.
+    return None if name.startswith("raw ") or format == "lrc" else {"tty": "text"}.get(format, name)

@@ -220,7 +220,9 @@ def _seek(container: InputContainer, seconds: float) -> None:
 
 def _packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator[Packet]:
     packets = container.demux(streams)
-    return _steady(packets) if container.format.flags & TS_DISCONT else packets
+    # Where further streams have come up on the way, PyAV stumbles over them at the end of the file.
+    with suppress(IndexError):
+        yield from _steady(packets) if container.format.flags & TS_DISCONT else packets
 
 
 def _steady(packets: Iterable[Packet]) -> Iterator[Packet]:
