@@ -128,3 +128,13 @@ def test_a_damaged_database_and_one_in_use_are_sentences(
     path.write_bytes(data)
     assert main(["forget", "7", "--database", str(path), "--yes"]) == 2
     assert "is damaged" in capsys.readouterr().err
+
+
+def test_names_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("ü" * 125 + "n.png")  # 255 bytes
+    with replacing(path) as aside:
+        aside.write_text("new")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(OSError, match="too long") as failed:
+        (tmp_path / ("n" * 256)).touch()
+    assert "too long" in str(disk_trouble(failed.value))

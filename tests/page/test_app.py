@@ -118,6 +118,7 @@ def test_what_cannot_be_heard_is_one_sentence(address: str, tmp_path: Path) -> N
     ("asked", "status", "sentence"),
     [
         ("no JSON", 400, "not what the page would ask"),
+        pytest.param("[" * 100_000, 400, "not what the page would ask", id="deep"),
         ([], 400, "not what the page would ask"),
         ({"voices": []}, 400, "One voice is needed"),
         ({"voices": ["!"]}, 400, "not what the page would send"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import sqlite3
@@ -20,11 +21,16 @@ from ds2f.errors import UserError
 Record = TypeVar("Record")
 
 
+LONGEST_NAME = 255  # bytes that file systems take
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Where to write what shall be at `path`: a file beside it, that takes its place at the end, or is removed if
     anything goes wrong. A reader sees the old file or the new one, never half of it."""
     aside = path.with_name(path.name + ".part")
+    if len(os.fsencode(aside.name)) > LONGEST_NAME:
+        aside = path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + ".part")
     try:
         yield aside
         os.replace(aside, path)
@@ -69,6 +75,8 @@ def disk_trouble(error: Exception) -> str | None:
         return f"The disk is full{place}. What was finished is kept; make room, and run the same command again."
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"A file may not be read or written{place}; change its permissions, or choose another place."
+    if number == errno.ENAMETOOLONG:
+        return f"A name is too long for the file system{place}; give the recording a shorter one."
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "Another process writes to the database; when it has ended, run the same command again."

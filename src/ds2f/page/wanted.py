@@ -45,7 +45,7 @@ class Wanted:
         try:
             asked = json.loads(body)
             voices = asked["voices"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise Refused(400, "This is not what the page would ask.") from None
         if not isinstance(voices, list) or not 1 <= len(voices) <= 2:
             raise Refused(400, "One voice is needed, or two.")
