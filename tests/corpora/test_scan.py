@@ -130,3 +130,24 @@ def test_a_single_video_and_a_missing_folder_are_refused(tmp_path: Path) -> None
     for name in ("none", "none.tar"):
         with pytest.raises(UserError, match="There is no f"):
             _paths(tmp_path / name)
+
+
+def test_links_that_lead_to_nothing_are_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (tmp_path / "circle.mp4").symlink_to("circle.mp4")
+    found = Scan(tmp_path)
+    assert [item.path for item in found.items()] == ["a.mp4"]
+    assert found.left_out["other"] == 2
+    assert found.examples == ["circle.mp4", "gone.mp4"]
+
+
+def test_what_is_removed_while_a_folder_is_read_is_not_missed(tmp_path: Path) -> None:
+    for name in ("a/1.mp4", "b/1.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"video")
+    found = Scan(tmp_path).items()
+    assert next(found).path == "a/1.mp4"
+    (tmp_path / "b" / "1.mp4").unlink()
+    (tmp_path / "b").rmdir()
+    assert list(found) == []

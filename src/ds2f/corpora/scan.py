@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,14 +84,19 @@ class Scan:
                     entries = sorted(listing, key=lambda e: e.name)
             except PermissionError:
                 raise UserError(f"The folder {folder} cannot be read (permission denied).") from None
+            except FileNotFoundError:
+                continue  # it was removed while the others were read
             shown = [e for e in entries if not e.name.startswith(".")]
-            pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if e.is_dir())
+            pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if _holds(e.is_dir))
             self.side.look_at(folder, [e.name for e in shown])  # before the folders below, whom they may speak of
             folders = (self.root.name, *inside.split("/")[:-1])
             for entry in shown:
                 place = _place(folders, entry.name)
-                kind = self._kind(place, inside + entry.name) if entry.is_file() else None
-                if kind:
+                if not _holds(entry.is_file):
+                    if entry.is_symlink() and not _holds(entry.is_dir):
+                        self._leave_out("other", inside + entry.name)  # it leads to nothing, or in a circle
+                    continue
+                if kind := self._kind(place, inside + entry.name):
                     status = entry.stat()
                     yield self._item(kind, place, inside + entry.name, status.st_size, status.st_mtime_ns)
 
@@ -157,6 +162,14 @@ def scan(root: Path, kind: str | None = "video") -> Iterator[CorpusItem]:
 def _place(folders: tuple[str, ...], name: str) -> Place:
     dot = name.rfind(".")
     return Place(folders, name[:dot] if dot > 0 else name, name)
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    """The answer of an entry of a folder; no where it cannot be had, as of a link in a circle."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _is_text(path: str) -> bool:
