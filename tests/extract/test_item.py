@@ -69,6 +69,16 @@ def test_refusals_name_stage_and_reason(extractor: Extractor, tmp_path: Path) ->
     assert _failures(extractor, tmp_path / "empty.mp4") == {"open": "the file is empty (zero bytes)"}
 
 
+def test_a_face_that_comes_only_at_the_end_is_found(extractor: Extractor, tmp_path: Path) -> None:
+    face = decode(SAMPLE, 1, sound=False).frames[0].image
+    slides = [np.full_like(face, 128)] * 37
+    talk = write_video(tmp_path / "talk.mp4", [*slides, face, face, face])  # of 8.0 s the last 0.6
+    (result,) = extractor.extract([Job(1, Source(talk), "video", str(talk), Needs(face=True))])
+    assert result.failures == ()
+    assert result.face is not None
+    assert 7.4 <= result.face.time < 8.0
+
+
 def test_what_is_said_late_is_heard_as_in_drawing_and_not_beyond_a_part(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -159,11 +159,18 @@ CARD = {"errors": [{"message": '"license_name" must be a string'}, {"message": "
 @pytest.mark.parametrize(
     ("part", "status", "said", "headers", "sentence"),
     [
-        ("validate-yaml", 400, CARD, {}, '"license_name" must be a string; tags are wrong.'),
+        (
+            "validate-yaml",
+            400,
+            CARD,
+            {},
+            'take its card: Invalid metadata in README.md.; "license_name" must be a string; tags are w',
+        ),
         ("validate-yaml", 502, b"<html>", {"Content-Type": "text/html"}, "an answer that is none of its own"),
         ("repos/create", 403, {"error": RIGHTS}, {"X-Error-Message": RIGHTS}, f"hf auth login; it says: {RIGHTS}."),
         ("repos/create", 401, {"error": "Invalid token."}, {}, "hf auth login; it says: Invalid token."),
         ("repos/create", 400, {"error": ["Name is bad.", "Too long."]}, {}, "it says: Name is bad. Too long."),
+        ("repos/create", 200, {"url": "http://x/a/b"}, {}, "the Hub's answer is not understood: "),
         ("/commit/", 409, {"error": "A commit happened since."}, {}, "409; the name is taken, or somebody else has"),
         ("/commit/", 403, {"error": "storage limit reached"}, {}, "storage limit reached."),
         ("/commit/", 422, {}, {}, "answered with status 422."),

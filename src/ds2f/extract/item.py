@@ -27,6 +27,7 @@ from ds2f.types import (
     DetectedFace,
     Extracted,
     Facts,
+    Frame,
     Language,
     Media,
     Speech,
@@ -38,6 +39,8 @@ from ds2f.voice.activity import cut
 from ds2f.voice.encode import VoiceEncoder
 from ds2f.voice.recording import further
 
+LOOK_AGAIN = 4  # times as many frames are looked at where the first show nobody
+MOST_PIXELS = 2**28  # of all these frames, so that they fit into memory
 PART_SLACK = 0.1  # seconds that a part may end behind its sound: durations are rounded
 
 Answer = TypeVar("Answer")
@@ -184,7 +187,13 @@ class Extractor:
     def _read_face(self, file: _File, media: Media) -> None:
         if not media.frames:
             raise ItemError("face", _no_picture(media))
-        self._keep_face(file, self.faces.encode_frames(media.frames))
+        self._keep_face(file, self.faces.encode_frames(media.frames, partial(self._further_frames, file, media)))
+
+    def _further_frames(self, file: _File, media: Media) -> Sequence[Frame]:
+        """More frames of a recording whose first ones show nobody: of slides, say, whose speaker comes at the end."""
+        faces = self.settings.faces
+        count = min(LOOK_AGAIN * faces.frames, MOST_PIXELS // (media.width * media.height))
+        return decode(file.job.source, count, self._first(file)[1], False, choice=Choice(video=faces.stream)).frames
 
     def _read_still(self, file: _File) -> None:
         picture = read_image(file.job.source)

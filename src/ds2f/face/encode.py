@@ -7,7 +7,7 @@ Faces of many pictures are told apart by dlib; further embedders look at the one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import RLock
@@ -94,10 +94,16 @@ class FaceEncoder:
         place = DetectedFace(box, (found.place.landmarks - margin) / np.float32(scale), found.place.score)
         return replace(found, face=replace(found.face, detected=place))
 
-    def encode_frames(self, frames: Sequence[Frame]) -> EncodedFace:
-        """The person of some frames of a video, at their best. Raises ItemError(stage="face")."""
+    def encode_frames(
+        self, frames: Sequence[Frame], more: Callable[[], Sequence[Frame]] = lambda: ()
+    ) -> EncodedFace:  # fmt: skip
+        """The person of some frames of a video, at their best.
+
+        more: further frames, asked for only where those show nobody.
+        Raises ItemError(stage="face").
+        """
         settings = self.settings
-        sightings = self._sightings(frames)
+        sightings = self._sightings(frames) or self._sightings(more())
         large = [s for s in sightings if eye_distance(s.detected) >= settings.min_eye_distance]
         if sightings and not large:
             raise ItemError("face", f"the face is too small (eyes under {settings.min_eye_distance:g} px apart)")

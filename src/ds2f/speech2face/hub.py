@@ -162,9 +162,11 @@ def _reason(errors: Any, error: Any) -> str | None:
         return first_line(error)
     if isinstance(error, json.JSONDecodeError):
         return "the Hub, or what stands between, gave an answer that is none of its own; try again later"
-    if isinstance(error, ValueError):  # as the library says that the Hub does not take the card
+    if isinstance(error, ValueError):
         lines = [line.strip("- ") for line in str(error).splitlines() if line.strip("- ")]
-        return f"the Hub does not take its card: {'; '.join(lines)[:LONGEST].rstrip('.')}"
+        card = str(error).startswith("Invalid metadata in README.md")  # as the library says that a card is refused
+        what = "the Hub does not take its card" if card else "the Hub's answer is not understood"
+        return f"{what}: {'; '.join(lines)[:LONGEST].rstrip('.')}"
     if type(error).__module__.partition(".")[0] in TRANSPORTS:
         return f"the Hub cannot be reached ({first_line(error)}); check the network"
     return None
