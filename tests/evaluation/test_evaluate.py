@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from ds2f.cli.evaluate import print_summary
 from ds2f.config import Evaluate
 from ds2f.dataset.queries import Dataset, Pair, SplitRule, to_blob, to_vector
 from ds2f.errors import UserError
+from ds2f.evaluation import subjects
 from ds2f.evaluation.results import Measure
 from ds2f.evaluation.run import evaluate, refuse_leaks
+from ds2f.face.attributes import IdentityAttributes
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.store import save
 from made_up_people import DIM, Embedder, draw, quick
@@ -177,7 +180,12 @@ def test_several_faces_of_a_voice_are_averaged(database: Path, pairs: list[Pair]
     assert result.methods[2].kind == "control"
 
 
-def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+def test_a_space_by_a_file_is_looked_up_by_its_name(database: Path) -> None:
+    with Dataset(database) as data, pytest.raises(UserError, match="holds no faces of 'onnx:judge'"):
+        subjects.load(data, "test", IdentityAttributes(), ["onnx:models/judge.onnx"])
+
+
+def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "copy.db"
     shutil.copy(database, copy)
     with Dataset(copy) as data:
@@ -192,7 +200,7 @@ def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path) -> Non
         return {"dlib": vector, "other": 2 * vector}
 
     result = evaluate(copy, {"next": tmp_path / "next"}, "test", tmp_path / "out", quick(50), embed=embed)
-    assert result.spaces == ("dlib", "other")
+    assert result.spaces == ("other", "dlib"), "the space that training has not seen heads the report"
     for method in result.methods:
         if method.name != "linear prior":
             first, second = method.spaces["dlib"], method.spaces["other"]
@@ -203,6 +211,10 @@ def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path) -> Non
             assert second.distances.l2.value == pytest.approx(2 * first.distances.l2.value)
     page = result.report_file.read_text()
     assert "by centred cosine (other)" in page
+    print_summary(result)
+    assert "other space, centred" in capsys.readouterr().out
+    print_summary(replace(result, spaces=("dlib",)))
+    assert "dlib space, which training has seen" in capsys.readouterr().out.replace("\n", " ")
     assert "results there are for models that learnt in it easier" in page
 
 

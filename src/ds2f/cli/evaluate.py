@@ -73,7 +73,8 @@ def evaluate(
 
     model = model_folder(config)
     inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
-    settings = replace(config.evaluate, inception=inception)
+    spaces = config.evaluate.spaces or config.faces.encoders
+    settings = replace(config.evaluate, inception=inception, spaces=list(spaces))
     with bar("evaluate") as shown:
         restore = shown.stage("restore")
         restorer = Restorer(*load_model(config, "auto"), config.generate.seed, restore) if guided else None
@@ -128,7 +129,7 @@ def print_summary(evaluation: Evaluation) -> None:
     chance = evaluation.chance.retrieval["all"]
     out.print(
         f"True face found again among {chance.gallery:g} ({evaluation.split} split, {len(evaluation.clips)} clips of "
-        f"{evaluation.people} people, {evaluation.spaces[0]} space, centred cosine; 95 % interval)"
+        f"{evaluation.people} people, {_space(evaluation)}, centred cosine; 95 % interval)"
     )
     table = columns("method", "R@1", "R@10", "median rank", "gender right", "pictures", min_width=18)
     for method in evaluation.methods:
@@ -147,6 +148,12 @@ def print_summary(evaluation: Evaluation) -> None:
         _print_guided(evaluation.guided)
     for leak in evaluation.provenance.leaks:
         err.print(f"Leak, allowed on request: {leak}.")
+
+
+def _space(evaluation: Evaluation) -> str:
+    """The space that heads the table, and what to think of it."""
+    space = evaluation.spaces[0]
+    return f"{space} space" + (", which training has seen" if space in evaluation.provenance.trained_spaces else "")
 
 
 def _print_guided(found: Sequence[Restoration]) -> None:

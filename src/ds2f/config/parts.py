@@ -174,7 +174,7 @@ class Evaluate(Part):
 
     split: SplitName = key("test", "split that is measured: train, val or test")
     bootstrap: Count = key(1000, "resamples of the identities for the 95 % intervals")
-    spaces: list[Name] = key([], "face encoders to measure in besides dlib; empty = all that the dataset holds")
+    spaces: list[Name] = key([], "face encoders to measure in besides dlib; empty = [faces] encoders, or all there are")
     trained_spaces: list[Name] = key(["dlib"], "face encoders that training has seen; the report says so")
     inception: str = key("", "inception-2015-12-05.pt, of your own, for the FID; empty = no FID")
     vggface: str = key("", "VGGFace2's ResNet-50 with its classes, TorchScript of your own, for SF2F's VGGFace score")

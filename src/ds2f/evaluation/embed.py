@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ds2f.config import Faces
 from ds2f.dataset.queries import Pair
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import Answers
@@ -26,13 +27,16 @@ Embed = Callable[[Path], Mapping[str, np.ndarray]]
 """A picture file to {space: (d,) identity vector}. Raises ItemError if it shows no usable face."""
 
 
-def embedder(spaces: Sequence[str], inception: Inception | None = None) -> Embed:
+def embedder(spaces: Sequence[str], inception: Inception | None = None, encoders: Sequence[str] = ()) -> Embed:
     """MTCNN and the face encoders, loaded once, as extraction uses them; and Inception, for the canonical crop as it
-    would be stored. Raises UserError for an encoder that is missing."""
+    would be stored. encoders: how those of `spaces` are loaded whose names do not say it, as [faces] encoders has them.
+
+    Raises UserError for an encoder that is missing.
+    """
     from ds2f.face.encode import FaceEncoder
 
     cv2.setNumThreads(1)  # the last bits of a vector may depend on the number of threads
-    encoder = FaceEncoder()
+    encoder = FaceEncoder(Faces(encoders=list(encoders)))
     others = [space for space in spaces if space != DLIB]
     for space in others:
         encoder.embedder(space)

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
+from ds2f.config import Faces
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation.bootstrap import Bootstrap
@@ -88,7 +89,7 @@ class Restorer:
         pairs = subjects.measured.pairs
         true = np.stack([self._true(pairs[subjects.reference[i]].crop) for i in clips])
         voices = voices_of(self.model, data, split, [pairs[i] for i in clips])
-        eye = _Eye(true, subjects.spaces)
+        eye = _Eye(true, subjects.spaces, subjects.encoders)
         files = [f"{pairs[i].picture}.png" for i in clips]
         tick = self._ticks(2 * len(DEGRADATIONS) * len(LEVELS) * len(clips))
         measures, examples = [], []
@@ -155,9 +156,9 @@ class Restorer:
 class _Eye:
     """The face encoders, which look at pictures of the same faces in the same places."""
 
-    def __init__(self, true: np.ndarray, spaces: Sequence[str]) -> None:
-        """true: (n, size, size, 3) uint8 RGB."""
-        self._encoder = FaceEncoder()
+    def __init__(self, true: np.ndarray, spaces: Sequence[str], encoders: Sequence[str]) -> None:
+        """true: (n, size, size, 3) uint8 RGB; encoders: see `Subjects`."""
+        self._encoder = FaceEncoder(Faces(encoders=list(encoders)))
         self._dims = {space: self._encoder.embedder(space).dim for space in spaces}
         self._faces = [next(iter(self._encoder.detect(enlarged(picture))), None) for picture in true]
 

@@ -74,7 +74,7 @@ def evaluate(
     model = IdentityAttributes()
     inception = Inception(Path(settings.inception)) if settings.inception else None
     with Dataset(database) as data:
-        subjects = measured_subjects.load(data, split, model, settings.spaces)
+        subjects = measured_subjects.load(data, split, model, settings.spaces, settings.trained_spaces)
         found = leaks(data, split)
         fingerprint = data.fingerprint()
         _refuse(found, settings.allow_leak)
@@ -163,7 +163,7 @@ def _embed_all(
     if inception is not None:
         dims[INCEPTION] = DIM
     if files and embed is None:
-        embed = embedder(subjects.spaces, inception)
+        embed = embedder(subjects.spaces, inception, subjects.encoders)
     result = []
     for name, of_clips in files.items():
         assert embed is not None

@@ -14,6 +14,7 @@ from ds2f.dataset.queries import Dataset, Pair
 from ds2f.errors import UserError
 from ds2f.evaluation.agreement import labels_of
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.face.registry import name_of
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of, years_of
 
 FACE = "dlib"
@@ -43,7 +44,8 @@ class Split:
 class Subjects:
     """measured: the split that is measured; train: what baselines may learn from, perhaps nobody; reference: (n,) int,
     the clip whose face is the true face of clip i, of another video than its voice where the person has one; faces:
-    {space: {person: (k, d)}} all faces of the measured people; voice: the speaker encoder of the voices."""
+    {space: {person: (k, d)}} all faces of the measured people; voice: the speaker encoder of the voices; encoders: how
+    the models of spaces are loaded, where their names do not say it."""
 
     spaces: tuple[str, ...]
     measured: Split
@@ -51,6 +53,7 @@ class Subjects:
     reference: np.ndarray
     faces: Mapping[str, Mapping[str, np.ndarray]]
     voice: str
+    encoders: tuple[str, ...] = ()
 
     def truth(self, space: str) -> np.ndarray:
         """(n, d) float64 vectors of the true faces: the gallery."""
@@ -80,14 +83,29 @@ class Subjects:
         }
 
 
-def load(data: Dataset, split: str, model: IdentityAttributes, spaces: Sequence[str] = ()) -> Subjects:
-    """spaces: face encoders besides dlib; all that the dataset holds if none is named. Raises UserError for a split
-    without pairs, or with one person only, and for a face encoder that the dataset has no vectors of."""
+def load(
+    data: Dataset,
+    split: str,
+    model: IdentityAttributes,
+    spaces: Sequence[str] = (),
+    trained: Sequence[str] = (FACE,),
+) -> Subjects:
+    """The people of a split, in all spaces, those first that training has not seen: they head the report.
+
+    data: the dataset.
+    split: of the measured people.
+    model: sees what the corpus does not state of a face.
+    spaces: face encoders besides dlib, as [faces] encoders has them; none: all that the dataset holds.
+    trained: names of those that training has seen.
+    Raises UserError for a split without pairs, or with one person only, and for a face encoder that the dataset has no
+    vectors of.
+    """
     held = face_encoders(data)
-    for name in spaces:
+    named = {name_of(spec): spec for spec in spaces}
+    for name in named:
         if name not in held:
             raise UserError(f"{data.path} holds no faces of {name!r}; add it to [faces] encoders and run ds2f extract.")
-    chosen = (FACE, *(name for name in (spaces or held) if name != FACE))
+    chosen = tuple(sorted({FACE, *(named or held)}, key=lambda name: (name in trained, name)))
     measured = _load_split(data, split, model, chosen)
     if measured is None:
         raise UserError(f"There are no usable pairs in split {split} of {data.path}; run ds2f extract first.")
@@ -98,7 +116,7 @@ def load(data: Dataset, split: str, model: IdentityAttributes, spaces: Sequence[
         train = None
     reference = references(measured.people, [facts.recording for facts in measured.facts])
     faces = {space: faces_of_people(data, split, space) for space in chosen}
-    return Subjects(chosen, measured, train, reference, faces, data.voice_encoder())
+    return Subjects(chosen, measured, train, reference, faces, data.voice_encoder(), tuple(named.values()))
 
 
 def references(people: Sequence[str], recordings: Sequence[str]) -> np.ndarray:
