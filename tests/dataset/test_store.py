@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ds2f.dataset.forget import find, forget
 from ds2f.dataset.plan import job, waiting
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
+from ds2f.extract.worker import failure
 from ds2f.types import CorpusItem
 from helpers import PLAN, extracted, item, wanting
 
@@ -90,3 +92,24 @@ def test_a_file_that_did_not_change_or_cannot_be_seen_from_here_is_stored(datase
     for asked in wanting(dataset):
         store(dataset, asked, extracted(), PLAN)
     assert dataset.counts()["video"] == {"new": 0, "done": 2, "failed": 0}
+
+
+def test_a_file_that_cannot_be_read_any_more_keeps_what_it_gave(dataset: Dataset, tmp_path: Path) -> None:
+    """As all files of a drive that is not mounted, when the settings have changed."""
+    dataset.add_items(tmp_path, "video", [item("a.mp4"), item("b.mp4")], SplitRule())
+    asked, other = wanting(dataset)
+    store(dataset, asked, extracted(), PLAN)
+    store(dataset, other, failure("open", "the file does not exist"), PLAN)
+    assert waiting(dataset, PLAN) == [], "it gave nothing, and is not asked again"
+    vectors = dataset.connection.execute("SELECT vector FROM voice_embeddings").fetchall()
+    plan = replace(PLAN, speech='{"min_speech": 2}', face='{"frames": 9}')
+    asked = next(job for job in wanting(dataset, plan) if job.video_id == asked.video_id)
+    assert (asked.needs.speech, asked.needs.face) == (True, True)
+    store(dataset, asked, failure("open", "the file does not exist"), plan)
+    assert dataset.connection.execute("SELECT vector FROM voice_embeddings").fetchall() == vectors
+    assert dataset.failures(asked.video_id) == {"open": "the file does not exist"}
+    assert asked.video_id in waiting(dataset, plan), "until it is there again"
+    store(dataset, asked, extracted(5), plan)
+    assert dataset.failures(asked.video_id) == {}
+    assert asked.video_id not in waiting(dataset, plan)
+    assert dataset.connection.execute("SELECT vector FROM voice_embeddings").fetchall() != vectors

@@ -17,7 +17,8 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
     """Everything one job gave, rows and reasons, in one transaction; storing it twice changes nothing.
 
     Returns False, and stores nothing, if the entry that was asked for was forgotten or ingested anew meanwhile. If the
-    file itself has changed since it was ingested, that is the reason stored in place of what the new one gave.
+    file itself has changed since it was ingested, that is the reason stored in place of what the new one gave. A file
+    that cannot be read keeps what it gave under other settings, and waits.
     """
     sql, needs, video_id = dataset.connection, job.needs, job.video_id
     if _changed(job):
@@ -30,12 +31,15 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
             is None
         ):
             return False
+        unread = result.facts is None and any(stage == "open" for stage, _ in result.failures)
         marks = ", ".join("?" * len(needs.stages))
         sql.execute(f"DELETE FROM failures WHERE video_id = ? AND stage IN ({marks})", (video_id, *needs.stages))
         for anew, table, column, settings in (
             (needs.speech, "speech", "speech_recipe", plan.speech),
             (needs.face, "faces", "face_recipe", plan.face),
         ):
+            if anew and unread and sql.execute(f"SELECT 1 FROM {table} WHERE video_id = ?", (video_id,)).fetchone():
+                continue  # what earlier settings gave is not given up for a file that is not there, as of a drive
             if anew:
                 sql.execute(f"DELETE FROM {table} WHERE video_id = ?", (video_id,))
                 sql.execute("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (recipe_key(settings), settings))
