@@ -137,6 +137,10 @@ def test_two_splits_in_one_folder_are_both_recorded_and_two_ways_of_drawing_refu
     paired_dataset(dataset, 24)
     out = tmp_path / "faces"
     splits = [split for split in ("val", "test", "train") if dataset.pairs(split)][:2]
+    alone = [{"input": "talk.wav", "image": "talk-0.png", "seed": 0}]  # drawn without a dataset, anyhow
+    out.mkdir()
+    (out / "talk-0.png").touch()
+    (out / "generation.json").write_text(json.dumps({"faces": alone, "model": {}, "settings": {}, "size": 1}))
     for split in splits:
         from_dataset(tiny, dataset, split, out, 1, 5, QUICK)
     record = json.loads((out / "generation.json").read_text())

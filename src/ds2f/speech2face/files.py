@@ -268,13 +268,15 @@ def _record(model: Speech2Face, settings: dict[str, Any]) -> dict[str, Any]:
 def _of_earlier_runs(
     out: Path, record: dict[str, Any], pictures: set[str]
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Entries and vectors of faces in a folder that are not among `pictures`, as those of another split.
+    """Entries and vectors of faces of clips in a folder that are not among `pictures`, as those of another split.
 
     Raises UserError where they are of another model or were drawn otherwise: one generation.json cannot speak of both.
     """
     try:
         old = json.loads((out / "generation.json").read_text("utf-8"))
-        entries = [e for e in old["faces"] if e.get("image", "") not in pictures and (out / e["image"]).is_file()]
+        entries = [
+            e for e in old["faces"] if "root" in e and e["image"] not in pictures and (out / e["image"]).is_file()
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return [], {}
     if not entries:
