@@ -79,7 +79,7 @@ def ingest(
     for folder in folders:
         joined = _ingest_one(database, folder, kind, config, tables, person)
     with Dataset(database) as dataset:
-        _say_people(joined, people_by_kind(dataset))
+        _say_people(joined, people_by_kind(dataset), {table.source for table in tables})
 
 
 def _ingest_one(
@@ -140,10 +140,11 @@ def _nothing(folder: Path, scan: Scan) -> str:
     return f"{folder} has no {what}{found}.{hint}"
 
 
-def _say_people(joined: Joined, people: dict[str, int]) -> None:
+def _say_people(joined: Joined, people: dict[str, int], given: set[str]) -> None:
+    """given: tables of the user's own; those of a corpus that stands alone are not worth a line."""
     from ds2f.cli.console import err, out
 
-    for table in joined.tables:
+    for table in (t for t in joined.tables if t.corpora > 1 or t.source in given):
         left = f"; left over: {table.single:,} with one name here, {table.absent:,} with none"
         out.print(f"{table.source} joins {table.joined:,} people{left}.")
     for (old, new), count in sorted(joined.moved.items()):

@@ -40,7 +40,7 @@ def print_status(found: dict[str, Any]) -> None:
     for corpus in found["corpora"]:
         table.add_row(corpus["corpus"], *_numbers(corpus["identities"], corpus["files"]))
     out.print(table)
-    table = columns("split", "people", "with voice and face", "voice only", "face only", "files with both")
+    table = columns("split", "people", "voice and face", "voice only", "face only", "files with both")
     for split, of in found["splits"].items():
         people = found["people"][split]
         table.add_row(

@@ -26,9 +26,11 @@ class Joined:
 
 @dataclass(frozen=True)
 class TableUse:
-    """Rows of a table of people. joined: of people with two or more identities here; single: with one; absent: none."""
+    """Rows of a table of people. corpora: how many of those that it names are here; joined: rows of people with two or
+    more identities here; single: with one; absent: with none."""
 
     source: str
+    corpora: int
     joined: int
     single: int
     absent: int
@@ -85,8 +87,18 @@ def join(sql: sqlite3.Connection, known: int) -> Joined:
         "UPDATE identities AS i SET split = (SELECT p.split FROM identities p WHERE p.id = i.person_id)"
         f" WHERE i.id IN (SELECT i.id {torn})"
     )
+    here = (
+        "SELECT count(*) FROM (SELECT DISTINCT corpus FROM known_as WHERE source = ?) k"
+        " WHERE EXISTS (SELECT 1 FROM identities i WHERE i.corpus = k.corpus)"
+    )
     tables = tuple(
-        TableUse(source, sum(n > 1 for n in counts), counts.count(1), counts.count(0))
+        TableUse(
+            source,
+            sql.execute(here, (source,)).fetchone()[0],
+            sum(n > 1 for n in counts),
+            counts.count(1),
+            counts.count(0),
+        )
         for source, counts in sorted(uses.items())
     )
     return Joined(len(set(wanted.values())), moved, tables)
