@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> None:
 
     from ds2f.dataset.status import status
 
-    found = status(database_of(options, config_of(options)))
+    found = status(database_of(options, config_of(options)), fingerprint=options.json)
     print(json.dumps(found, indent=2)) if options.json else print_status(found)
 
 

@@ -9,8 +9,11 @@ from ds2f.dataset.people import count_people
 from ds2f.dataset.queries import Dataset
 
 
-def status(path: Path) -> dict[str, Any]:
-    """What `ds2f status --json` shows. Raises UserError if there is no dataset."""
+def status(path: Path, fingerprint: bool = True) -> dict[str, Any]:
+    """What `ds2f status --json` shows. fingerprint: whether to ask for it, which takes seconds for millions of files.
+
+    Raises UserError if there is no dataset.
+    """
     with Dataset(path) as dataset:
         return {
             "database": str(path),
@@ -26,5 +29,5 @@ def status(path: Path) -> dict[str, Any]:
             "failures": [
                 {"stage": stage, "reason": reason, "files": count} for stage, reason, count in dataset.failure_counts()
             ],
-            "fingerprint": dataset.fingerprint(),
+            **({"fingerprint": dataset.fingerprint()} if fingerprint else {}),
         }
