@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ds2f.dataset.clips import ClipFacts
+from ds2f.dataset.pairing import Shown
 from ds2f.dataset.queries import Pair
 from ds2f.evaluation.baselines import Answers, attributes_only, baselines, linear_prior, shuffled, together
 from ds2f.evaluation.matching import linear
-from ds2f.evaluation.subjects import Split, Subjects, references
+from ds2f.evaluation.subjects import Split, Subjects, TrueFaces, choose_true
 from ds2f.models.linear import LinearPrior
 from ds2f.types import FaceLabels
 from people import ten_clips_each
@@ -34,12 +37,39 @@ def subjects() -> Subjects:
     """Anna has three clips of two videos, Ben two of one, Cleo one."""
     measured = split(["anna", "anna", "anna", "ben", "ben", "cleo"], ["v", "v", "w", "x", "x", "y"])
     train = split([str(i) for i in range(40)], [str(i) for i in range(40)], "train")
-    reference = references(measured.people, [f.recording for f in measured.facts])
-    return Subjects(("dlib", "other"), measured, train, reference, {}, "campplus-frames")
+    return Subjects(("dlib", "other"), measured, train, true_faces(measured), {}, "campplus-frames")
+
+
+def true_faces(measured: Split) -> TrueFaces:
+    recordings = [facts.recording for facts in measured.facts]
+    faces: dict[str, list[Shown]] = {}
+    for pair, recording in zip(measured.pairs, recordings, strict=True):
+        faces.setdefault(pair.person, []).append(Shown(pair.video_id, pair.path, recording))
+    chosen, apart = choose_true(measured.pairs, recordings, faces)
+    files = [shown.file for shown in chosen]
+    identities = {space: vectors[files] for space, vectors in measured.identities.items()}
+    labels = FaceLabels(*(of[files] for of in (measured.labels.age, measured.labels.gender, measured.labels.ethnicity)))
+    return TrueFaces(tuple(files), tuple(shown.path for shown in chosen), (), identities, labels, apart)
 
 
 def test_voice_and_face_come_from_different_videos_where_they_can(subjects: Subjects) -> None:
-    assert subjects.reference.tolist() == [2, 2, 0, 3, 4, 5]
+    assert subjects.true.files == (2, 2, 0, 3, 4, 5)
+    assert subjects.true.apart.tolist() == [True, True, True, False, False, False]
+
+
+def test_a_voice_asks_for_any_face_of_its_person_but_of_its_own_recording() -> None:
+    """Anna has a video and two pictures; Ben's voices are sounds, one of a video that shows him."""
+    pairs = split(["anna", "ben", "ben"], ["v", "w", "x"]).pairs
+    pairs = (pairs[0], replace(pairs[1], face_id=20), replace(pairs[2], face_id=21))
+    faces = {
+        "anna": [Shown(0, "0.mp4", "v"), Shown(10, "a.jpg", "a"), Shown(11, "b.jpg", "b")],
+        "ben": [Shown(20, "c.jpg", "c"), Shown(21, "w.mp4", "x")],
+    }
+    chosen, apart = choose_true(pairs, ["v", "w", "x"], faces)
+    assert [shown.file for shown in chosen] == [10, 20, 20]
+    assert apart.all()
+    chosen, apart = choose_true(pairs[:1], ["v"], {"anna": faces["anna"][:1]})
+    assert ([shown.file for shown in chosen], apart.tolist()) == ([0], [False])
 
 
 def test_no_baseline_answers_with_a_face_of_the_gallery(subjects: Subjects) -> None:
@@ -89,7 +119,7 @@ def test_the_linear_map_is_fitted_on_people_left_out_and_not_on_clips() -> None:
         return Split(pairs, {"dlib": identity[of]}, FaceLabels(unknown + np.nan, unknown, unknown), tuple(nothing))
 
     measured, train = rows(~known, "test"), rows(known, "train")
-    subjects = Subjects(("dlib",), measured, train, np.arange(200), {}, "campplus-frames")
+    subjects = Subjects(("dlib",), measured, train, true_faces(measured), {}, "campplus-frames")
     best = LinearPrior.fit_to_people(voice[known], identity[known], person[known]).predict(voice[~known])
     by_clip = LinearPrior.fit_to_people(voice[known], identity[known], np.arange(600)).predict(voice[~known])
     assert not np.allclose(best, by_clip, atol=0.1)
@@ -141,5 +171,5 @@ def test_pictures_of_a_voice_together_are_their_mean_direction() -> None:
 
 
 def test_without_train_there_is_still_a_random_face(subjects: Subjects) -> None:
-    alone = Subjects(subjects.spaces, subjects.measured, None, subjects.reference, {}, subjects.voice)
+    alone = Subjects(subjects.spaces, subjects.measured, None, subjects.true, {}, subjects.voice)
     assert [a.name for a in baselines(alone)] == ["random face", "random face of the right gender", "another photo"]

@@ -17,7 +17,7 @@ from ds2f.dataset.queries import Pair
 from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.evaluation.embed import find_pictures
-from ds2f.speech2face.files import from_dataset, from_files, heard_pairs, made_from, voices_of
+from ds2f.speech2face.files import from_dataset, from_files, heard_clips, made_from, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 from helpers import tiny_decoder
@@ -115,17 +115,17 @@ def test_voices_are_of_the_length_that_the_model_hears_whatever_is_commoner(
     sql, pairs = dataset.connection, dataset.pairs("train", seconds=6.0)
     sql.execute("DELETE FROM voice_embeddings WHERE seconds = 6 AND video_id = ?", (pairs[0].video_id,))
     assert dataset.clip_seconds("campplus-frames") == 3.0
-    heard = heard_pairs(tiny, dataset, "train")
-    assert [pair.video_id for pair in heard] == [pair.video_id for pair in pairs[1:]]
+    heard = [clip.file for clip in heard_clips(tiny, dataset, "train")]
+    assert heard == [pair.video_id for pair in pairs[1:]]
     np.testing.assert_array_equal(voices_of(tiny, dataset, "train", heard), [pair.voice for pair in pairs[1:]])
     with pytest.raises(UserError, match="has no voice as the model hears it; run `ds2f extract`"):
-        voices_of(tiny, dataset, "train", pairs)
+        voices_of(tiny, dataset, "train", [pair.video_id for pair in pairs])
     sql.execute("DELETE FROM voice_embeddings WHERE seconds = 6")
     sentence = r"hears clips of 6 s; .* has voices of 3 s\. Add 6 to \[audio\] clip_seconds"
     with pytest.raises(UserError, match=sentence):
         from_dataset(tiny, dataset, "train", tmp_path, 1, 0, QUICK)
     with pytest.raises(UserError, match=sentence):
-        voices_of(tiny, dataset, "train", dataset.pairs("train"))
+        voices_of(tiny, dataset, "train", [pair.video_id for pair in dataset.pairs("train")])
     sql.execute("UPDATE voice_embeddings SET encoder = 'resemblyzer'")
     with pytest.raises(UserError, match="no rows of 'campplus-frames', by which the model hears"):
         from_dataset(tiny, dataset, "train", tmp_path, 1, 0, QUICK)

@@ -25,7 +25,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_out(sub, "for pictures and generation.json")
     sub.add_argument("--database", type=Path, metavar="FILE", help="instead of recordings: the clips of this dataset")
     sub.add_argument(
-        "--split", choices=("train", "val", "test"), default="test", help="with --database (default: test)"
+        "--split", choices=("train", "val", "test", "all"), default="test", help="with --database (default: test)"
     )
     sub.add_argument("--count", type=positive, metavar="N", help="faces per recording (4) or per clip of a dataset (1)")
     sub.add_argument("--seed", type=int, metavar="N", help="any whole number; the same one gives the same face")
@@ -76,7 +76,14 @@ def run(options: argparse.Namespace) -> int:
     if options.database and any(wish is not None for wish in wishes):
         raise UserError("Wishes such as --age and --guide are for recordings; leave them out with --database.")
     if options.database:
-        generate_dataset(options.database, options.split, options.out, config, options.device, options.count or 1)
+        generate_dataset(
+            options.database,
+            None if options.split == "all" else options.split,
+            options.out,
+            config,
+            options.device,
+            options.count or 1,
+        )
         return 0
     wish = make_wish(*wishes)
     return generate_files(options.recordings, options.out, config, options.device, wish)
@@ -104,8 +111,10 @@ def generate_files(recordings: Sequence[Path], folder: Path, config: Config, dev
     return 0 if not written.refused else 1 if written.faces else 2
 
 
-def generate_dataset(database: Path, split: str, folder: Path, config: Config, device: str, count: int = 1) -> None:
-    """Draw `count` faces for every clip of a split."""
+def generate_dataset(
+    database: Path, split: str | None, folder: Path, config: Config, device: str, count: int = 1
+) -> None:
+    """Draw `count` faces for every clip of a split; None: of all."""
     from ds2f.cli.console import bar, out
     from ds2f.dataset import Dataset
     from ds2f.speech2face.files import from_dataset

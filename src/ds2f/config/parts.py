@@ -127,6 +127,7 @@ class Train(Part):
     voices: Annotated[list[Name], Meta(min_length=1)] = key(
         [VOICE], "stored speaker encoders that the models hear, and acoustics"
     )
+    people: Literal["clips", "alike"] = key("clips", "prior and alignment: people weigh by their clips, or all alike")
     prior_width: Annotated[int, Meta(ge=8)] = key(
         64, "channels of the prior's network; a few hundred pairs need no more"
     )

@@ -68,6 +68,7 @@ def video_of(corpus: str, path: str) -> str | None:
     place = Place.of(file)
     layout = BY_NAME.get(corpus)
     found = layout.recording(place) if layout else None
-    if found is None and (youtube := _YOUTUBE.match(place.stem)):
+    guessed = layout is None or layout in folder.LAYOUTS  # Christopher_Walken_0001.jpg of LFW is of no video
+    if found is None and guessed and (youtube := _YOUTUBE.match(place.stem)):
         found = youtube[0]
     return found or (f"{corpus}/{file}" if file != path else None)

@@ -43,6 +43,12 @@ def clip_facts(dataset: Dataset, split: str) -> dict[int, ClipFacts]:
     return found
 
 
+def stated(dataset: Dataset, files: Iterable[int]) -> list[dict[str, str]]:
+    """{attribute: value} that the corpus states of each file, in their order."""
+    query = "SELECT attribute, value FROM labels WHERE video_id = ?"
+    return [dict(map(tuple, dataset.connection.execute(query, (file,)))) for file in files]
+
+
 def recording_of(corpus: str, path: str, root: str = "") -> str:
     """A name for the video or session that a file was cut from, its YouTube id where the layout or the file's name
     holds one; else the file itself. root: that `path` is relative to."""

@@ -26,8 +26,9 @@ ATTRIBUTES = "ds2f-attributes"
 
 @dataclass(frozen=True)
 class Pair:
-    """A clip whose voice and face are both there. voice, identity: float32 vectors; crop: WebP bytes; root: that was
-    ingested; picture: path of its generated pictures without number and ending, see `keys.picture_stems`."""
+    """A voice and a face of one person, of one file or (see `pairing.paired`) of two. voice, identity: float32 vectors;
+    crop: WebP bytes; root: that the voice's file was ingested from; picture: path of its generated pictures without
+    number and ending, see `keys.picture_stems`; face_id: the face's file, where it is not the voice's."""
 
     video_id: int
     path: str  # relative to the ingested root
@@ -39,6 +40,12 @@ class Pair:
     crop: bytes
     root: str
     picture: str
+    face_id: int | None = None
+
+    @property
+    def face_file(self) -> int:
+        """Number of the file that shows the face."""
+        return self.video_id if self.face_id is None else self.face_id
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,58 +16,95 @@ ACOUSTICS = "acoustics"
 
 
 @dataclass(frozen=True)
-class Recording:
-    """A file with a face and at least one voice embedding.
+class Spoken:
+    """A file with at least one voice embedding.
 
-    person: unique over all corpora; identity: (d,) float32; voices: {(encoder, clip seconds): (d,) float32}; acoustics:
-    one float32 per `voice.acoustics.FEATURES`, NaN where not measurable, None where not measured at all; attributes:
-    what a model thinks of the face.
+    person: unique over all corpora; voices: {(encoder, clip seconds): (d,) float32}; acoustics: one float32 per
+    `voice.acoustics.FEATURES`, NaN where not measurable, None where not measured at all.
     """
 
     video_id: int
     person: str
-    identity: np.ndarray
     voices: Mapping[tuple[str, float], np.ndarray]
-    acoustics: np.ndarray | None = None
-    attributes: Attributes | None = None
+    acoustics: np.ndarray | None
 
     def heard(self, name: str, seconds: float) -> np.ndarray | None:
         """The voice as encoder `name` (or "acoustics") describes it; None where that is not stored."""
         return self.acoustics if name == ACOUSTICS else self.voices.get((name, seconds))
 
 
-def recordings(
-    dataset: Dataset, split: str | None = None, face: str = "dlib", attributes: str | None = None
-) -> list[Recording]:
-    """Recordings of a split (None: of all), in the fixed order of their paths. face, attributes: whose vectors and
-    estimates to read, None for `Dataset.attribute_model`."""
-    sql = dataset.connection
-    chosen = " FROM videos v JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?) JOIN "
+@dataclass(frozen=True)
+class Recording(Spoken):
+    """With a face as well. identity: (d,) float32; attributes: what a model thinks of the face."""
+
+    identity: np.ndarray
+    attributes: Attributes | None = None
+
+
+def spoken(dataset: Dataset, split: str | None = None, kind: str | None = None) -> list[Spoken]:
+    """All voices of a split (None: of all), with a face beside them or without, in the fixed order of their paths.
+    kind: of files, such as sound; None for all."""
     voices: dict[int, dict[tuple[str, float], np.ndarray]] = {}
-    for r in sql.execute(
-        f"SELECT v.id, e.encoder, e.seconds, e.vector{chosen} voice_embeddings e ON e.video_id = v.id", (split, split)
+    for r in dataset.connection.execute(
+        "SELECT v.id, e.encoder, e.seconds, e.vector FROM videos v JOIN identities i ON i.id = v.identity_id"
+        " AND (? IS NULL OR i.split = ?) JOIN voice_embeddings e ON e.video_id = v.id WHERE ? IS NULL OR v.kind = ?",
+        (split, split, kind, kind),
     ):
         voices.setdefault(r["id"], {})[r["encoder"], r["seconds"]] = to_vector(r["vector"])
     acoustics = acoustics_of(dataset, split)
-    rows = sql.execute(
-        "SELECT v.id, p.corpus || '/' || p.name AS person, e.vector, (SELECT json_group_object(attribute,"
-        " json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
-        f" AS attributes{chosen} face_embeddings e ON e.video_id = v.id AND e.encoder = ?"
-        f" JOIN identities p ON p.id = {PERSON} WHERE EXISTS (SELECT 1 FROM voice_embeddings o WHERE o.video_id = v.id)"
+    rows = dataset.connection.execute(
+        "SELECT v.id, p.corpus || '/' || p.name AS person FROM videos v JOIN identities i ON i.id = v.identity_id"
+        f" JOIN identities p ON p.id = {PERSON} WHERE (? IS NULL OR i.split = ?) AND v.kind <> 'still'"
         " ORDER BY v.path, v.id",
-        (attributes or dataset.attribute_model(), split, split, face),
+        (split, split),
     )
-    return [
-        Recording(
-            r["id"],
-            r["person"],
-            to_vector(r["vector"]),
-            voices[r["id"]],
-            acoustics.get(r["id"]),
-            parse_attributes(r["attributes"]),
+    return [Spoken(r["id"], r["person"], voices[r["id"]], acoustics.get(r["id"])) for r in rows if r["id"] in voices]
+
+
+def recordings(
+    dataset: Dataset, split: str | None = None, face: str = "dlib", attributes: str | None = None
+) -> list[Recording]:
+    """Files of a split (None: of all) with a voice and a face, in the fixed order of their paths. face, attributes:
+    whose vectors and estimates to read, None for `Dataset.attribute_model`."""
+    shown = {
+        r["id"]: (to_vector(r["vector"]), parse_attributes(r["attributes"]))
+        for r in dataset.connection.execute(
+            "SELECT v.id, e.vector, (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
+            " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?) AS attributes FROM videos v"
+            " JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)"
+            " JOIN face_embeddings e ON e.video_id = v.id AND e.encoder = ? WHERE v.kind = 'video'",
+            (attributes or dataset.attribute_model(), split, split, face),
         )
-        for r in rows
+    }
+    return [
+        Recording(s.video_id, s.person, s.voices, s.acoustics, *shown[s.video_id])
+        for s in spoken(dataset, split, "video")
+        if s.video_id in shown
     ]
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A still picture of somebody. person, identity, attributes: as of `Recording`."""
+
+    person: str
+    identity: np.ndarray
+    attributes: Attributes | None
+
+
+def portraits(dataset: Dataset, split: str | None = None, face: str = "dlib") -> Iterator[Portrait]:
+    """Stills of a split's people who have a voice, in the fixed order of their paths."""
+    rows = dataset.connection.execute(
+        "SELECT p.corpus || '/' || p.name AS person, e.vector, (SELECT json_group_object(attribute, json_array(value,"
+        " json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?) AS attributes"
+        " FROM videos v JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)"
+        f" JOIN identities p ON p.id = {PERSON} JOIN face_embeddings e ON e.video_id = v.id AND e.encoder = ?"
+        f" WHERE v.kind = 'still' AND p.id IN (SELECT {PERSON} FROM voice_embeddings e JOIN videos v"
+        " ON v.id = e.video_id JOIN identities i ON i.id = v.identity_id) ORDER BY v.path, v.id",
+        (dataset.attribute_model(), split, split, face),
+    )
+    for r in rows:
+        yield Portrait(r["person"], to_vector(r["vector"]), parse_attributes(r["attributes"]))
 
 
 def acoustics_of(dataset: Dataset, split: str | None = None) -> dict[int, np.ndarray]:

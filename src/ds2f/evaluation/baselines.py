@@ -58,7 +58,7 @@ def baselines(subjects: Subjects, seed: int = 0) -> list[Answers]:
 
 def mean_face(subjects: Subjects, train: Split) -> Answers:
     def of(space: str) -> np.ndarray:
-        return np.tile(train.identities[space].mean(0), (len(subjects.reference), 1))
+        return np.tile(train.identities[space].mean(0), (len(subjects.measured.pairs), 1))
 
     return _answers("mean face", "the mean identity vector of the train split, whatever the voice", subjects, of)
 
@@ -85,7 +85,7 @@ def nearest_voice(subjects: Subjects, train: Split) -> Answers:
 def attributes_only(subjects: Subjects, train: Split) -> Answers:
     """The mean train face of the true face's gender, decade and ethnicity, or of as many as have enough faces: what one
     gets who knows these three and nothing else."""
-    chosen = [_alike(subjects.labels, i, train.labels) for i in range(len(subjects.reference))]
+    chosen = [_alike(subjects.labels, i, train.labels) for i in range(len(subjects.measured.pairs))]
 
     def of(space: str) -> np.ndarray:
         return np.stack([train.identities[space][rows].mean(0) for rows in chosen])
@@ -111,7 +111,8 @@ def random_face(subjects: Subjects, rng: np.random.Generator, gender: bool) -> A
 
 def another_photo(subjects: Subjects) -> Answers:
     """The ceiling: the face in the voice's own video, where the true face is taken from another one."""
-    clips = np.flatnonzero(subjects.reference != np.arange(len(subjects.reference)))
+    own = np.array([pair.face_file for pair in subjects.measured.pairs])
+    clips = np.flatnonzero(own != np.array(subjects.true.files))
     text = "another true photo of the same person, from another video: the ceiling"
     vectors = {space: found[clips] for space, found in subjects.measured.identities.items()}
     return Answers("another photo", "baseline", text, clips, vectors, real=True, own=True)
@@ -153,7 +154,7 @@ def shuffled(answers: Answers, subjects: Subjects, seed: int = 0) -> Answers:
 def _answers(name: str, text: str, subjects: Subjects, of: Callable[[str], np.ndarray], real: bool = False) -> Answers:
     """One vector for every clip."""
     vectors = {space: of(space) for space in subjects.spaces}
-    return Answers(name, "baseline", text, np.arange(len(subjects.reference)), vectors, real)
+    return Answers(name, "baseline", text, np.arange(len(subjects.measured.pairs)), vectors, real)
 
 
 def _alike(true: FaceLabels, i: int, train: FaceLabels) -> np.ndarray:

@@ -87,8 +87,8 @@ class Restorer:
         folder: of the report.
         """
         pairs = subjects.measured.pairs
-        true = np.stack([self._true(pairs[subjects.reference[i]].crop) for i in clips])
-        voices = voices_of(self.model, data, split, [pairs[i] for i in clips])
+        true = np.stack([self._true(subjects.true.crops[i]) for i in clips])
+        voices = voices_of(self.model, data, split, [pairs[i].video_id for i in clips])
         eye = _Eye(true, subjects.spaces, subjects.encoders)
         files = [f"{pairs[i].picture}.png" for i in clips]
         tick = self._ticks(2 * len(DEGRADATIONS) * len(LEVELS) * len(clips))

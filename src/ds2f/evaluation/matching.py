@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.recordings import recordings
+from ds2f.dataset.recordings import spoken
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.results import Matching, Measure
 from ds2f.evaluation.retrieval import Ranks, rank_similarity
@@ -135,7 +135,7 @@ def match_split(
     draws: as of `measure_matching`.
     seed: as there, and of which clips take part where there are very many.
     """
-    some = np.sort(np.random.default_rng(seed).permutation(len(subjects.reference))[:MOST_CLIPS])
+    some = np.sort(np.random.default_rng(seed).permutation(len(subjects.measured.pairs))[:MOST_CLIPS])
     people = [subjects.measured.people[i] for i in some]
     groups = {name: place[some] for name, place in _groups(subjects).items()}
     scores = aligned(data, split, subjects, folder, some)
@@ -162,7 +162,7 @@ def aligned(data: Dataset, split: str, subjects: Subjects, folder: Path, some: n
         return f"the model in {folder} has no alignment; make it with: ds2f train alignment"
     model = store.load_alignment(folder)
     voices, seconds = model.config.voices, model.config.clip_seconds
-    known = {r.video_id: r for r in recordings(data, split)}
+    known = {r.video_id: r for r in spoken(data, split)}
     clips = [known[subjects.measured.pairs[i].video_id] for i in some]
     main = next(iter(voices))
     heard = {name: [r.heard(name, seconds) for r in clips] for name in voices}

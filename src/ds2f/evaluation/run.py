@@ -95,7 +95,7 @@ def evaluate(
         split=split,
         people=len(set(subjects.measured.people)),
         spaces=subjects.spaces,
-        same_video=int((subjects.reference == np.arange(len(subjects.reference))).sum()),
+        same_video=int((~subjects.true.apart).sum()),
         provenance=_provenance(database, fingerprint, subjects, settings, seed, found, guided.details, inception),
         chance=scorer.chance(),
         clips=_clips(subjects),
@@ -106,7 +106,7 @@ def evaluate(
         metrics_file=out / "metrics.json",
         report_file=out / "report.html",
     )
-    crops = [subjects.measured.pairs[i].crop for i in subjects.reference]
+    crops = subjects.true.crops
     _write(evaluation.report_file, render_report(evaluation, scorer.curves, crops, pictures, guided.examples))
     _write(evaluation.metrics_file, _json(evaluation))
     return evaluation
@@ -221,7 +221,7 @@ def _clips(subjects: Subjects) -> tuple[Clip, ...]:
             gender=GENDERS[labels.gender[i]],
             ethnicity=ETHNICITIES[labels.ethnicity[i]],
             language=subjects.measured.facts[i].language,
-            reference=pairs[subjects.reference[i]].path,
+            reference=subjects.true.paths[i],
             picture=pair.picture,
         )
         for i, pair in enumerate(pairs)

@@ -196,8 +196,8 @@ class Scorer:
     def _true_inception(self) -> np.ndarray:
         """(n, 2048) features of the true faces of `some`."""
         assert self.inception is not None
-        pairs, chosen = self.subjects.measured.pairs, self.subjects.reference[self.some]
-        return self.inception.features([decode_image(pairs[i].crop) for i in chosen])
+        crops = self.subjects.true.crops
+        return self.inception.features([decode_image(crops[i]) for i in self.some])
 
     def _variety(self, answers: Answers, seen: np.ndarray) -> Variety | None:
         seen = seen & np.isin(answers.clips, self.some)

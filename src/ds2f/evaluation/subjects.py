@@ -9,7 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ds2f.dataset.clips import ClipFacts, clip_facts, face_encoders, faces_of_people
+from ds2f.dataset.clips import ClipFacts, clip_facts, face_encoders, faces_of_people, stated
+from ds2f.dataset.pairing import Shown, crop_of, faces_by_person, next_face, paired
+from ds2f.dataset.people import face_vectors
 from ds2f.dataset.queries import Dataset, Pair
 from ds2f.errors import UserError
 from ds2f.evaluation.agreement import labels_of
@@ -41,33 +43,45 @@ class Split:
 
 
 @dataclass(frozen=True)
+class TrueFaces:
+    """The true face of each of n clips. files, paths: that show it; crops: WebP; identities, labels: as of `Split`;
+    apart: (n,) bool, whether it is of another recording than the voice."""
+
+    files: tuple[int, ...]
+    paths: tuple[str, ...]
+    crops: tuple[bytes, ...]
+    identities: Mapping[str, np.ndarray]
+    labels: FaceLabels
+    apart: np.ndarray
+
+
+@dataclass(frozen=True)
 class Subjects:
-    """measured: the split that is measured; train: what baselines may learn from, perhaps nobody; reference: (n,) int,
-    the clip whose face is the true face of clip i, of another video than its voice where the person has one; faces:
-    {space: {person: (k, d)}} all faces of the measured people; voice: the speaker encoder of the voices; encoders: how
-    the models of spaces are loaded, where their names do not say it."""
+    """measured: the split that is measured; train: what baselines may learn from, perhaps nobody; true: of another
+    recording than the voice where the person has one; faces: {space: {person: (k, d)}} all faces of the measured
+    people; voice: the speaker encoder of the voices; encoders: how the models of spaces are loaded, where their names
+    do not say it."""
 
     spaces: tuple[str, ...]
     measured: Split
     train: Split | None
-    reference: np.ndarray
+    true: TrueFaces
     faces: Mapping[str, Mapping[str, np.ndarray]]
     voice: str
     encoders: tuple[str, ...] = ()
 
     def truth(self, space: str) -> np.ndarray:
         """(n, d) float64 vectors of the true faces: the gallery."""
-        return np.asarray(self.measured.identities[space][self.reference])
+        return np.asarray(self.true.identities[space])
 
     def middle(self, space: str) -> np.ndarray:
         """(d,) mean identity of the train split; a dataset without one still has a middle."""
         return np.asarray((self.train or self.measured).identities[space].mean(0))
 
-    @cached_property
+    @property
     def labels(self) -> FaceLabels:
         """Of the true faces."""
-        found, chosen = self.measured.labels, self.reference
-        return FaceLabels(found.age[chosen], found.gender[chosen], found.ethnicity[chosen])
+        return self.true.labels
 
     @cached_property
     def groups(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
@@ -114,45 +128,59 @@ def load(
     train = _load_split(data, "train", model, chosen)
     if train is not None and len(set(train.people)) < 2:
         train = None
-    reference = references(measured.people, [facts.recording for facts in measured.facts])
+    true = _true_faces(data, split, measured, model)
     faces = {space: faces_of_people(data, split, space) for space in chosen}
-    return Subjects(chosen, measured, train, reference, faces, data.voice_encoder(), tuple(named.values()))
+    return Subjects(chosen, measured, train, true, faces, data.voice_encoder(), tuple(named.values()))
 
 
-def references(people: Sequence[str], recordings: Sequence[str]) -> np.ndarray:
-    """(n,) int: for each clip the next clip of the same person from another recording, in a circle; the clip itself
-    where there is none. So voice and face share no channel, background or day."""
-    of_person: dict[str, list[int]] = {}
-    for i, person in enumerate(people):
-        of_person.setdefault(person, []).append(i)
-    result = np.arange(len(people))
-    for clips in of_person.values():
-        for place, i in enumerate(clips):
-            following = clips[place + 1 :] + clips[:place]
-            result[i] = next((j for j in following if recordings[j] != recordings[i]), i)
-    return result
+def choose_true(
+    pairs: Sequence[Pair], recordings: Sequence[str], faces: Mapping[str, Sequence[Shown]]
+) -> tuple[list[Shown], np.ndarray]:
+    """The true face of each of n clips: the next face of the person from another recording, in a circle from the clip's
+    own; its own where there is none. So voice and face share no channel, background or day.
+
+    recordings: of the n voices; faces: of each person. Returns the faces, and (n,) bool: whether voice and face are of
+    different recordings.
+    """
+    chosen, apart = [], []
+    for pair, recording in zip(pairs, recordings, strict=True):
+        own = faces[pair.person]
+        at = next(place for place, shown in enumerate(own) if shown.file == pair.face_file)
+        if own[at].recording == recording:
+            after = next_face(own, at, recording)
+            at = after if own[after].recording != recording else at
+        chosen.append(own[at])
+        apart.append(own[at].recording != recording)
+    return chosen, np.array(apart, bool)
+
+
+def _true_faces(data: Dataset, split: str, measured: Split, model: IdentityAttributes) -> TrueFaces:
+    spaces = list(measured.identities)
+    recordings = [facts.recording for facts in measured.facts]
+    chosen, apart = choose_true(measured.pairs, recordings, faces_by_person(data, split, spaces))
+    files = [shown.file for shown in chosen]
+    identities = {space: face_vectors(data, files, space).astype(np.float64) for space in spaces}
+    labels = _stated(labels_of(model.estimate(identities[FACE])), stated(data, files))
+    crops = tuple(crop_of(data, file) for file in files)
+    return TrueFaces(tuple(files), tuple(shown.path for shown in chosen), crops, identities, labels, apart)
 
 
 def _load_split(data: Dataset, split: str, model: IdentityAttributes, spaces: Sequence[str]) -> Split | None:
-    of_space = {space: {pair.video_id: pair for pair in data.pairs(split, face=space)} for space in spaces}
-    pairs = [p for p in of_space[spaces[0]].values() if all(p.video_id in found for found in of_space.values())]
+    pairs = paired(data, split, faces=spaces)
     if not pairs:
         return None
-    identities = {
-        space: np.stack([found[pair.video_id].identity for pair in pairs]).astype(np.float64)
-        for space, found in of_space.items()
-    }
+    files = [pair.face_file for pair in pairs]
+    identities = {space: face_vectors(data, files, space).astype(np.float64) for space in spaces}
     known = clip_facts(data, split)
     facts = tuple(known[pair.video_id] for pair in pairs)
-    seen = labels_of(model.estimate(identities[FACE]))
-    return Split(tuple(pairs), identities, _stated(seen, facts), facts)
+    labels = _stated(labels_of(model.estimate(identities[FACE])), stated(data, files))
+    return Split(tuple(pairs), identities, labels, facts)
 
 
-def _stated(seen: FaceLabels, facts: Sequence[ClipFacts]) -> FaceLabels:
+def _stated(seen: FaceLabels, told: Sequence[Mapping[str, str]]) -> FaceLabels:
     """What the corpus states goes before what a model sees."""
     age, gender, ethnicity = seen.age.copy(), seen.gender.copy(), seen.ethnicity.copy()
-    for i, known in enumerate(facts):
-        labels = known.labels
+    for i, labels in enumerate(told):
         if "age" in labels and not math.isnan(years := years_of(labels["age"])):
             age[i] = years
         if labels.get("gender") in GENDERS:

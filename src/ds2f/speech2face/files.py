@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 
 from ds2f import __version__
 from ds2f.dataset import Dataset, outputs
-from ds2f.dataset.queries import Pair
-from ds2f.dataset.recordings import ACOUSTICS, recordings, stored_voices
+from ds2f.dataset.pairing import Clip, clips
+from ds2f.dataset.recordings import ACOUSTICS, spoken, stored_voices
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import make_folder, write_json
 from ds2f.io.images import NOTICE, write_face
@@ -95,7 +95,7 @@ def from_files(
 def from_dataset(
     model: Speech2Face,
     dataset: Dataset,
-    split: str,
+    split: str | None,
     out: Path,
     count: int,
     seed: int,
@@ -106,7 +106,7 @@ def from_dataset(
     several, by -0.png, -1.png and so on. (For clips that share that path, see `dataset.keys.picture_stems`.)
 
     model: that draws them.
-    dataset, split: whose clips; train, val or test.
+    dataset, split: whose voices; train, val, test, or None for all; those of videos that show a face, and all sounds.
     out: folder of the pictures. Faces that are there already, from the same voice, model, seed and settings, are kept:
         an interrupted run continues.
     count, seed: faces per clip, with the seeds seed, seed + 1, ... over all clips.
@@ -115,15 +115,15 @@ def from_dataset(
     Raises UserError if no clip of the split has a voice as the model hears it, or `out` cannot be written.
     """
     make_folder(out)
-    pairs = heard_pairs(model, dataset, split)
+    chosen = heard_clips(model, dataset, split)
     outputs.remember(dataset, "faces", out)
-    voices = voices_of(model, dataset, split, pairs).repeat(count, axis=0)
-    direct = _decoder_voices(model, dataset, split, pairs, count) if settings.direct else {}
+    voices = voices_of(model, dataset, split, [clip.file for clip in chosen]).repeat(count, axis=0)
+    direct = _decoder_voices(model, dataset, split, [clip.file for clip in chosen], count) if settings.direct else {}
     seeds = wishes.seeds_from(seed, len(voices))
     identities = model.sample_identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
-    stems = [pair.picture for pair in pairs]
+    stems = [clip.picture for clip in chosen]
     pictures = [f"{stem}-{i}.png" if count > 1 else f"{stem}.png" for stem in stems for i in range(count)]
-    clips = [{"root": pair.root, "input": pair.path} for pair in pairs for _ in range(count)]
+    inputs = [{"root": clip.root, "input": clip.path} for clip in chosen for _ in range(count)]
     if count > 1 and any((out / f"{stem}.png").exists() for stem in stems):
         raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
     record = _record(model, asdict(settings))
@@ -145,7 +145,7 @@ def from_dataset(
             progress(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
     if progress:
         progress(len(pictures), len(pictures), "")
-    entries = [{**c, "image": n, "seed": s} for c, n, s in zip(clips, pictures, seeds, strict=True)]
+    entries = [{**c, "image": n, "seed": s} for c, n, s in zip(inputs, pictures, seeds, strict=True)]
     _write(out, record, [*others, *entries], their_vectors | dict(zip(pictures, identities, strict=True)))
     return Written([out / name for name in pictures], [])
 
@@ -173,23 +173,24 @@ def made_from(details: Mapping[str, Any], *vectors: np.ndarray) -> dict[str, Any
     return {**details, "made_from": found.hexdigest()[:16]}
 
 
-def heard_pairs(model: Speech2Face, dataset: Dataset, split: str) -> list[Pair]:
-    """Clips of a split with a face, and a voice as the model hears it: of its encoder and its clip length. Raises
+def heard_clips(model: Speech2Face, dataset: Dataset, split: str | None) -> list[Clip]:
+    """Clips of a split, None: of all, with a voice as the model hears it: of its encoder and its clip length. Raises
     UserError if there are none."""
     seconds = model.prior.config.clip_seconds
     names = [name for name in model.prior.config.voices if name != ACOUSTICS]
-    pairs = dataset.pairs(split, names[0], seconds=seconds) if names else dataset.pairs(split)
-    if not pairs:
+    found = clips(dataset, split, names[0] if names else dataset.voice_encoder(), seconds)
+    if not found:
         _refuse_voices(dataset, split, names[0] if names else ACOUSTICS, seconds)
-    return pairs
+    return found
 
 
-def _refuse_voices(dataset: Dataset, split: str, name: str, seconds: float) -> NoReturn:
+def _refuse_voices(dataset: Dataset, split: str | None, name: str, seconds: float) -> NoReturn:
     """Say what the model hears, and what is there in its place."""
-    voices = {voice for recording in recordings(dataset, split) for voice in recording.voices}
+    voices = {voice for recording in spoken(dataset, split) for voice in recording.voices}
     lengths = sorted({length for encoder, length in voices if encoder == name})
     if not voices:
-        raise UserError(f"{dataset.path} has no usable clips in split {split!r}; run `ds2f extract` first.")
+        where = "" if split is None else f" in split {split!r}"
+        raise UserError(f"{dataset.path} has no usable clips{where}; run `ds2f extract` first.")
     if lengths and seconds not in lengths:
         stored = " and ".join(f"{length:g}" for length in lengths)
         raise UserError(
@@ -199,31 +200,33 @@ def _refuse_voices(dataset: Dataset, split: str, name: str, seconds: float) -> N
     raise UserError(f"{dataset.path} has no rows of {name!r}, by which the model hears; extract them first.")
 
 
-def voices_of(model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair]) -> np.ndarray:
-    """(n, d) float32: the voices of n clips of a split as the model hears them, of its own clip length.
+def voices_of(model: Speech2Face, dataset: Dataset, split: str | None, files: Sequence[int]) -> np.ndarray:
+    """(n, d) float32: the voices of n files of a split as the model hears them, of its own clip length.
 
     Raises UserError if the dataset lacks an encoder that it hears by, or a clip all of them.
     """
-    config, known = model.prior.config, {r.video_id: r for r in recordings(dataset, split)}
-    encoded = [{name: known[p.video_id].heard(name, config.clip_seconds) for name in config.voices} for p in pairs]
+    config, known = model.prior.config, {r.video_id: r for r in spoken(dataset, split)}
+    encoded = [{name: known[file].heard(name, config.clip_seconds) for name in config.voices} for file in files]
     for name in config.voices:
         if all(voices[name] is None for voices in encoded):
             _refuse_voices(dataset, split, name, config.clip_seconds)
-    for pair, voices in zip(pairs, encoded, strict=True):
+    for file, voices in zip(files, encoded, strict=True):
         if all(vector is None for vector in voices.values()):
-            raise UserError(f"{pair.path} has no voice as the model hears it; run `ds2f extract` first.")
+            raise UserError(
+                f"File {file} of {dataset.path} has no voice as the model hears it; run `ds2f extract` first."
+            )
     return model.voice_inputs(encoded)
 
 
 def _decoder_voices(
-    model: Speech2Face, dataset: Dataset, split: str, pairs: Sequence[Pair], count: int
+    model: Speech2Face, dataset: Dataset, split: str | None, files: Sequence[int], count: int
 ) -> dict[str, np.ndarray]:
     """{speaker encoder: (n, d)} of each clip, `count` times, as the decoder itself hears it."""
-    known, found = {r.video_id: r for r in recordings(dataset, split)}, {}
+    known, found = {r.video_id: r for r in spoken(dataset, split)}, {}
     for name in model.decoder_voices(stored_voices(dataset)):
-        heard = (known[pair.video_id].heard(name, model.prior.config.clip_seconds) for pair in pairs)
+        heard = (known[file].heard(name, model.prior.config.clip_seconds) for file in files)
         vectors = [vector for vector in heard if vector is not None]
-        if len(vectors) < len(pairs):
+        if len(vectors) < len(files):
             raise UserError(f"Not all clips of {dataset.path} have a row of {name!r}; run `ds2f extract` first.")
         found[name] = np.stack(vectors).repeat(count, axis=0)
     return found

@@ -36,6 +36,7 @@ WITHIN_GENDER = 0.5  # of the voices and faces of a batch are only told from the
 DIMS = (8, 16, 32, 64)
 SHRINKAGES = (0.3, 0.5, 0.7, 1.0, 1.5)
 STEPS = (10, 30, 100)
+MOST = 5000  # voices, at most, that are compared with one another's faces to measure a fit
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     refuse_launcher("alignment")
     with Dataset(database) as dataset:
         pairs = load_pairs(dataset, "train", settings.voices)
-        held_out = load_pairs(dataset, "val", settings.voices)
+        held_out = load_pairs(dataset, "val", settings.voices).sample(most=MOST)
         fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
+    pairs = pairs.alike() if settings.people == "alike" else pairs
     config = AlignmentConfig(pairs.dims, pairs.identity.shape[1], clip_seconds=seconds)
     batch = min(settings.alignment_batch, len(pairs))
     options = make_options(runs / "alignment", settings, torch.device("cpu"), batch, batch, settings.alignment_lr)
@@ -88,11 +90,18 @@ class AlignmentTask:
     def __init__(self, model: Alignment, data: PairData, validation: PairData, shrinkage: float) -> None:
         model.inputs.fit(data.voices)
         start(model, data, shrinkage)
-        self.model, self.size = model, len(data)
+        self.model, self.size, self.pairs = model, len(data), data
         self.data, self.validation = _Batch.of(model, data), _Batch.of(model, validation)
+        if data.faces is not None:
+            self.faces = torch.from_numpy(data.faces.identity)
+            self.genders = torch.from_numpy(data.faces.looks.genders)
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         batch = self.data.rows(rows)
+        if self.pairs.faces is not None:
+            faces = self.pairs.draw(rows, generator)
+            batch.identity = torch.where(faces[:, None] < 0, batch.identity, self.faces[faces])
+            batch.gender = torch.where(faces < 0, batch.gender, self.genders[faces])
         only_own = torch.rand(2, len(rows), generator=generator) < WITHIN_GENDER
         return batch.loss(self.model, only_own)
 
@@ -105,7 +114,7 @@ class AlignmentTask:
         """Scores have no picture."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Batch:
     """voice: (n, dv); identity: (n, di); person: (n,) int; gender: (n,) int, -1 where not known."""
 
@@ -157,10 +166,11 @@ def start(model: Alignment, data: PairData, shrinkage: float) -> None:
     small scores is this matrix, so it is where training from nothing would go first.
     """
     voice, face = model.inputs(data.voices), torch.from_numpy(data.identity)
+    shown = torch.from_numpy(data.sample().identity)  # spread as faces are, and not as the means of people's faces
     white = []
-    for tower, values in ((model.voice, voice), (model.face, face)):
-        tower.mean.copy_(values.mean(0))
-        tower.whitening = whiten(values, shrinkage)
+    for tower, spread, values in ((model.voice, voice, voice), (model.face, shown, face)):
+        tower.mean.copy_(spread.mean(0))
+        tower.whitening = whiten(spread, shrinkage)
         white.append((values - tower.mean) @ tower.whitening)
     x, y = white
     u, s, v = torch.linalg.svd(x.T @ y / len(x), full_matrices=False)
@@ -186,7 +196,7 @@ def choose(config: AlignmentConfig, data: PairData, settings: Options, progress:
     progress: called with (fits done, in all, a word).
     """
     fold = folds(data.person, FOLDS)
-    parts = [(data.rows(fold != k), data.rows(fold == k)) for k in range(FOLDS)]
+    parts = [(data.rows(fold != k), data.rows(fold == k).sample(most=MOST)) for k in range(FOLDS)]
     dims = [dim for dim in DIMS if dim <= min(config.identity_dim, sum(config.voices.values()))] or [1]
     forms = [(dim, shrinkage) for dim in dims for shrinkage in SHRINKAGES]
     total = len(forms) + len(STEPS)

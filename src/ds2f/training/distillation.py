@@ -31,7 +31,7 @@ from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.pixels import to_uint8
-from ds2f.speech2face.files import heard_pairs, voices_of
+from ds2f.speech2face.files import heard_clips, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT, guidance_of
 from ds2f.training.decoder import DecoderTask
@@ -189,7 +189,7 @@ def heard_identities(dataset: Dataset, folder: Path) -> Tensor | None:
     model = Speech2Face.from_pretrained(folder, device="cpu")
     if not dataset.pairs("train") or any(name not in stored_voices(dataset) for name in model.prior.config.voices):
         return None
-    voices = voices_of(model, dataset, "train", heard_pairs(model, dataset, "train"))
+    voices = voices_of(model, dataset, "train", [clip.file for clip in heard_clips(model, dataset, "train")])
     drawn = [
         model.sample_identities(
             voices, range(i * len(voices), (i + 1) * len(voices)), temperature, voice_guidance=weight

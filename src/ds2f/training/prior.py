@@ -34,8 +34,9 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     options = make_options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
     with Dataset(database) as dataset:
         pairs = load_pairs(dataset, "train", settings.voices)
-        held_out = load_pairs(dataset, "val", settings.voices, at_least=1)
+        held_out = load_pairs(dataset, "val", settings.voices, at_least=1).sample()
         fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
+    pairs = pairs.alike() if settings.people == "alike" else pairs
     torch.manual_seed(settings.seed)
     config = PriorConfig(
         pairs.dims, pairs.identity.shape[1], settings.prior_width, settings.prior_depth, clip_seconds=seconds
@@ -49,8 +50,10 @@ class PriorTask:
     def __init__(self, model: Prior, train: PairData, validation: PairData, device: torch.device) -> None:
         self.model, self.device = model, device
         mean, whitening = self._fit_linear(train)
-        self.size = len(train)
+        self.size, self.train = len(train), train
         self.mean, self.target = _rows(mean, train.identity, whitening)
+        self.faces = None if train.faces is None else torch.from_numpy(train.faces.identity @ whitening).float()
+        self.mean_white = torch.from_numpy(mean @ whitening).float()
         held_out = model.predict_mean(model.inputs(validation.voices)).numpy()
         self.held_out = _rows(held_out, validation.identity, whitening)
         model.to(device)
@@ -63,7 +66,7 @@ class PriorTask:
         alpha = choose_alpha(voice, train.identity, train.person)
         linear = LinearPrior.fit(voice, train.identity, alpha)
         mean = out_of_fold(voice, train.identity, train.person, alpha)
-        whitening, colouring = whiten(train.identity - mean)
+        whitening, colouring = whiten(train.sample().identity - mean)
         tensors = {
             "voice_mean": linear.voice_mean,
             "identity_mean": linear.identity_mean,
@@ -80,7 +83,14 @@ class PriorTask:
         mean = self.mean[rows]
         noisy = mean + NOISE_ON_MEAN * self.mean.std(0) * normal(generator, *mean.shape, to=CPU)
         given = uniform(generator, len(rows), to=CPU) >= DROP_VOICE
-        return self._losses(self.model, Condition(noisy, given), self.target[rows], generator)
+        return self._losses(self.model, Condition(noisy, given), self._targets(rows, generator), generator)
+
+    def _targets(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """(k, di) whitened residuals, of any face of a person whose voices go with any."""
+        if self.faces is None:
+            return self.target[rows]
+        faces = self.train.draw(rows, generator)
+        return torch.where(faces[:, None] < 0, self.target[rows], self.faces[faces] - self.mean_white[rows])
 
     def _losses(self, model: nn.Module, mean: Condition, target: Tensor, noise: torch.Generator) -> Tensor:
         mean, x = Condition(mean.value.to(self.device), mean.given.to(self.device)), target.to(self.device)

@@ -32,6 +32,7 @@ import cv2
 import numpy as np
 
 from ds2f.dataset.clips import crops_of_people
+from ds2f.dataset.pairing import paired
 from ds2f.dataset.queries import Dataset, Pair
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation import retrieval
@@ -103,7 +104,7 @@ def load_people(
     data: Dataset, split: str, encoders: Sequence[FaceEmbedder], progress: Progress | None = None
 ) -> People:
     """All faces of the people of a split who have a voice. Raises UserError if there are fewer than two."""
-    pairs = data.pairs(split)
+    pairs = paired(data, split)
     first = {pair.person: pair for pair in reversed(pairs)}
     names = tuple(dict.fromkeys(pair.person for pair in pairs))
     if len(names) < 2:
