@@ -13,16 +13,17 @@ import soundfile
 
 from ds2f.config import Audio, Config, Faces
 from ds2f.dataset import Dataset
-from ds2f.dataset.plan import Job, Needs, Plan
+from ds2f.dataset.plan import Job, Needs, Plan, Stored
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
-from ds2f.extract.item import Extractor
+from ds2f.errors import ItemError
+from ds2f.extract.item import Extractor, _File
 from ds2f.extract.settings import ExtractSettings, plan_of
 from ds2f.io.media import decode, decode_flac
 from ds2f.types import Extracted, Part, Source
 from ds2f.voice.activity import WINDOW, VoiceActivity
 from ds2f.voice.encode import VoiceEncoder
-from helpers import grey_ramp, item_of, noise, silence, tone, wanting, write_audio, write_video
+from helpers import detected, grey_ramp, item_of, noise, silence, tone, wanting, write_audio, write_video
 
 SETTINGS = ExtractSettings.of(Config())
 VOICE = (6.0, "campplus-frames")
@@ -147,6 +148,18 @@ def test_a_second_crop_with_margins(clips: list[Path]) -> None:
     assert result.face is not None
     assert result.face.box_webp is not None
     assert cv2.imdecode(np.frombuffer(result.face.box_webp, np.uint8), cv2.IMREAD_COLOR).shape == (96, 96, 3)
+
+
+def test_a_face_that_is_not_where_it_was_found_is_not_replaced_by_another(extractor: Extractor, tmp_path: Path) -> None:
+    """Earlier versions counted the times of broadcasts from midnight, or whenever their clock began."""
+    path = write_video(tmp_path / "a.mp4", grey_ramp(10))
+    stored = Stored(identity=np.zeros(128, np.float32), found=detected(), time=602.0)
+    job = replace(_job(path), needs=Needs(identities=("arcface",)), stored=stored)
+    extractor._read(file := _File(replace(job, stored=replace(stored, time=0.8))))
+    assert file.image is not None
+    for time in (30.0, 602.0):
+        with pytest.raises(ItemError, match=rf"the frame of its face, at {time:.2f} s, is not there"):
+            extractor._read(_File(replace(job, stored=replace(stored, time=time))))
 
 
 def test_acoustic_features_and_attributes_of_a_real_clip(clips: list[Path]) -> None:

@@ -41,6 +41,7 @@ from ds2f.voice.recording import further
 
 LOOK_AGAIN = 4  # times as many frames are looked at where the first show nobody
 MOST_PIXELS = 2**28  # of all these frames, so that they fit into memory
+SAME_FRAME = 0.1  # seconds by which the stored time of a face may be off
 PART_SLACK = 0.1  # seconds that a part may end behind its sound: durations are rounded
 
 Answer = TypeVar("Answer")
@@ -142,10 +143,13 @@ class Extractor:
         elif needs.speech or needs.face:
             self._read_recording(file)
         elif self._needs_picture(file):
-            media = decode(file.job.source, [stored.time], max_seconds=stored.time + 1.0, sound=False)
-            if not media.frames:
-                raise ItemError("face", _no_picture(media))
-            file.image, file.place = media.frames[0].image, stored.found
+            choice = Choice(video=self.settings.faces.stream)
+            media = decode(file.job.source, [stored.time], stored.time + 1.0, sound=False, choice=choice)
+            frame = next((f for f in media.frames if abs(f.time - stored.time) < SAME_FRAME), None)
+            if frame is None:  # damage, or a time by which an earlier version counted
+                missing = f"the frame of its face, at {stored.time:.2f} s, is not there"
+                raise ItemError("face", media.troubles.get("face", missing))
+            file.image, file.place = frame.image, stored.found
 
     def _needs_picture(self, file: _File) -> bool:
         needs = file.job.needs
