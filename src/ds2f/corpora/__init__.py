@@ -46,7 +46,9 @@ BY_NAME = {corpus.name: corpus for corpus in CORPORA}
 OF_KIND = {kind: [c for c in CORPORA if kind in c.kinds] for kind in ("video", "sound", "still")}
 
 _FRAGMENT = re.compile(r"#(?=t=|channel=)")  # of a part, see `types.Part`
-_ELEVEN = re.compile(r"[\w-]{11}(?=$|[_.-])", re.ASCII)  # as long as a YouTube id
+_YOUTUBE = re.compile(  # an id has both cases; a name such as clip_000001 not
+    r"^(?=.*[a-z])(?=.*[A-Z])[\w-]{11}(?=$|[_.-])"
+)
 
 
 def recognise(path: str | PurePosixPath | Place, kind: str) -> tuple[str, Recognised]:
@@ -66,6 +68,6 @@ def video_of(corpus: str, path: str) -> str | None:
     place = Place.of(file)
     layout = BY_NAME.get(corpus)
     found = layout.recording(place) if layout else None
-    if found is None and (name := _ELEVEN.match(place.stem)) and avspeech.is_youtube_id(name[0]):
-        found = name[0]
+    if found is None and corpus in ("folder", "avspeech") and (youtube := _YOUTUBE.match(place.stem)):
+        found = youtube[0]  # of the user's own files; Christopher_Lee_0001.jpg of LFW is of no video
     return found or (f"{corpus}/{file}" if file != path else None)

@@ -28,7 +28,7 @@ def recognise(place: Place) -> Recognised | None:
     match = _NAME.match(place.stem)
     if match is None:
         match = _NUMBERED.match(place.stem)
-        if match is None or not is_youtube_id(match["id"]):
+        if match is None or not _is_youtube_id(match["id"]):
             return None
     return Recognised(match["id"])
 
@@ -38,7 +38,7 @@ def recording(place: Place) -> str | None:
     return found.identity if found else None
 
 
-def is_youtube_id(text: str) -> bool:
+def _is_youtube_id(text: str) -> bool:
     """Whether 11 letters can only be meant as one."""
     return text[-1] in _LAST and bool(_BOTH_CASES.match(text)) and not _LIKE_A_NAME.fullmatch(text)
 
