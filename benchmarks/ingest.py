@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the people of the corpora")
     parser.add_argument("--folder", type=Path, help="where to make the trees (default: the temporary folder)")
-    parser.add_argument("--ingest", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--ingest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ingest:
         measure(*options.ingest)
@@ -42,9 +42,7 @@ def main() -> None:
                 ("status",),
             ):
                 arguments = [sys.executable, __file__, "--ingest", what, *command, "--database", f"{folder}/d.db"]
-                subprocess.run(
-                    [part.replace("--", "++") if n > 2 else part for n, part in enumerate(arguments)], check=True
-                )
+                subprocess.run(arguments, check=True)
         print(f"database: {os.path.getsize(f'{folder}/d.db') / 1e6:,.0f} MB")
 
 
@@ -52,12 +50,11 @@ def measure(what: str, *command: str) -> None:
     """One command in a process of its own, for its peak of memory."""
     from ds2f.cli import main as ds2f
 
-    arguments = [part.replace("++", "--") for part in command]
     started = time.perf_counter()
-    ds2f(arguments)
+    ds2f(command)
     seconds, worked = time.perf_counter() - started, time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    named = " ".join(arguments[: 1 if arguments[0] == "status" else 3])
+    named = " ".join(command[: 1 if command[0] == "status" else 3])
     print(f"{what} time: {named}: {seconds:.1f} s, {worked:.1f} of the processor, {peak:,.0f} MB", flush=True)
 
 
