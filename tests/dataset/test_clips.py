@@ -57,6 +57,19 @@ def test_a_person_of_two_corpora_leaks_but_a_number_does_not(dataset: Dataset) -
     assert leaks(dataset, "test") == ["1 people of test are also in train: grace hopper"]
 
 
+def test_a_name_of_eleven_letters_is_no_video_that_leaks(dataset: Dataset) -> None:
+    """LFW has several people of one first name, and YouTube's ids look like Christopher, too."""
+    train, test = (
+        item("A/Christopher_Lee_0001.jpg", "A", corpus="lfw"),
+        item("B/Christopher_Li_0001.jpg", "B", corpus="lfw"),
+    )
+    split_of(dataset, [replace(train, kind="still")], [replace(test, kind="still")])
+    assert leaks(dataset, "test") == []
+    frames = [f"{n}/1.6/0a1B2c3D4e5/0000025.jpg" for n in "CD"]
+    split_of(dataset, *([replace(item(path, path[0], corpus="voxceleb"), kind="still")] for path in frames))
+    assert leaks(dataset, "test") == ["1 videos of test are also in train: 0a1B2c3D4e5"], "frames of one video do"
+
+
 def test_a_video_of_two_splits_leaks(dataset: Dataset) -> None:
     split_of(dataset, [item("5MkXgwdrmJw_106_.mp4", "x")], [item("5MkXgwdrmJw_109_.mp4", "y")])
     assert leaks(dataset, "test") == ["1 videos of test are also in train: 5MkXgwdrmJw"]

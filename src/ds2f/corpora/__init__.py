@@ -61,13 +61,15 @@ def recognise(path: str | PurePosixPath | Place, kind: str) -> tuple[str, Recogn
     raise AssertionError("the plain folder layout takes every path")
 
 
-def video_of(corpus: str, path: str) -> str | None:
+def video_of(corpus: str, path: str, kind: str = "video") -> str | None:
     """A name for the video or session that a file was cut from, where its layout or its name holds one; parts of a
-    sound are of one session. path: relative to the ingested root."""
+    sound are of one session. path: relative to the ingested root; kind: of the file; a picture of Juan_Carlos is not
+    of a video of that name."""
     file = _FRAGMENT.split(path)[0]
     place = Place.of(file)
     layout = BY_NAME.get(corpus)
     found = layout.recording(place) if layout else None
-    if found is None and corpus in ("folder", "avspeech") and (youtube := _YOUTUBE.match(place.stem)):
-        found = youtube[0]  # of the user's own files; Christopher_Lee_0001.jpg of LFW is of no video
+    if found is None and kind != "still" and corpus in ("folder", "avspeech"):
+        youtube = _YOUTUBE.match(place.stem)  # of the user's own files
+        found = youtube[0] if youtube else None
     return found or (f"{corpus}/{file}" if file != path else None)

@@ -59,11 +59,12 @@ def faces_of_people(dataset: Dataset, split: str, encoder: str) -> dict[str, np.
     """{person: (k, d) identity vectors of all their faces, in videos and pictures of all corpora} of a split's people
     with voices."""
     rows = dataset.connection.execute(
-        f"SELECT p.corpus || '/' || p.name AS person, fe.vector FROM identities i JOIN identities p ON p.id = {PERSON}"
+        f"WITH heard AS (SELECT DISTINCT {PERSON} AS id FROM identities i WHERE i.split = ? AND EXISTS"
+        " (SELECT 1 FROM videos r WHERE r.identity_id = i.id AND r.kind <> 'still'))"
+        f" SELECT p.corpus || '/' || p.name AS person, fe.vector FROM identities i JOIN identities p ON p.id = {PERSON}"
         " JOIN videos v ON v.identity_id = i.id JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
-        " WHERE i.split = ? AND EXISTS (SELECT 1 FROM identities o JOIN videos r ON r.identity_id = o.id"
-        " AND r.kind <> 'still' WHERE p.id IN (o.id, o.person_id)) ORDER BY v.path, v.id",
-        (encoder, split),
+        " WHERE i.split = ? AND p.id IN (SELECT id FROM heard) ORDER BY v.path, v.id",
+        (split, encoder, split),
     )
     found: dict[str, list[np.ndarray]] = {}
     for r in rows:
@@ -120,8 +121,9 @@ def _people(dataset: Dataset, split: str) -> list[str]:
         if _FULL_NAME.match(r["name"]):
             names[r["split"]][re.sub(r"[\s_.-]+", " ", r["name"]).casefold()] = r["name"]
     joined = dataset.connection.execute(
-        f"SELECT DISTINCT p.corpus || '/' || p.name FROM identities i JOIN identities p ON p.id = {PERSON}"
-        " JOIN identities o ON p.id IN (o.id, o.person_id) WHERE i.split = ? AND o.split = 'train'",
+        "SELECT p.corpus || '/' || p.name FROM identities p WHERE p.id IN (SELECT person FROM"
+        f" (SELECT {PERSON} AS person, i.split FROM identities i) GROUP BY person"
+        " HAVING sum(split = ?) AND sum(split = 'train'))",
         (split,),
     )
     named = {names[split][key] for key in names[split].keys() & names["train"].keys()}
@@ -130,13 +132,13 @@ def _people(dataset: Dataset, split: str) -> list[str]:
 
 def _videos(dataset: Dataset, split: str) -> list[str]:
     rows = dataset.connection.execute(
-        "SELECT i.corpus, v.path, i.split FROM videos v JOIN identities i ON i.id = v.identity_id"
+        "SELECT i.corpus, v.path, v.kind, i.split FROM videos v JOIN identities i ON i.id = v.identity_id"
         " WHERE i.split IN (?, 'train')",
         (split,),
     )
     recordings: dict[str, set[str]] = {split: set(), "train": set()}
     for r in rows:
-        if video := video_of(r["corpus"], r["path"]):
+        if video := video_of(r["corpus"], r["path"], r["kind"]):
             recordings[r["split"]].add(video)
     return sorted(recordings[split] & recordings["train"])
 

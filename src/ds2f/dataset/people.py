@@ -129,15 +129,15 @@ def _rows(
     values: tuple[object, ...],
 ) -> Rows:
     rows = dataset.connection.execute(
-        f"SELECT {PERSON} AS person, v.id, i.corpus, v.path FROM {table} e JOIN videos v ON v.id = e.video_id"
+        f"SELECT {PERSON} AS person, v.id, i.corpus, v.path, v.kind FROM {table} e JOIN videos v ON v.id = e.video_id"
         f" JOIN identities i ON i.id = v.identity_id WHERE {wanted} AND (? IS NULL OR i.split = ?)"
         " ORDER BY person, v.id",
         (*values, split, split),
     )
     flat = (
         n
-        for p, v, corpus, path in rows
-        for n in (p, v, recordings.setdefault(video_of(corpus, path) or v, len(recordings)))
+        for p, v, corpus, path, kind in rows
+        for n in (p, v, recordings.setdefault(video_of(corpus, path, kind) or v, len(recordings)))
     )
     return Rows(*np.fromiter(flat, np.int64).reshape(-1, 3).T.copy())
 
