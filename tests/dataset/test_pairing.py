@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ds2f.cli import main
 from ds2f.dataset import Dataset
 from ds2f.dataset.pairing import Shown, clips, faces_by_person, next_face, paired
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.training.pairs import load_pairs
 from helpers import PLAN, extracted, item, wanting
+from stand_in import PEOPLE
 
 FILES = {
     "video": ["anna/1.mp4", "anna/2.mp4", "cleo/1.mp4"],
@@ -90,3 +92,32 @@ def test_the_next_face_is_of_another_recording_where_there_is_one() -> None:
     assert [next_face(faces, at, "v") for at in (-1, 0, 2)] == [2, 2, 2]
     assert [next_face(faces, at, "x") for at in (-1, 0, 2)] == [0, 1, 0]
     assert next_face(faces[:2], 0, "v") == 1
+
+
+def test_voxceleb1s_sound_by_number_finds_its_faces_by_name(tmp_path: Path) -> None:
+    """The corpus as it is published: sound under numbers, faces under names, and vox1_meta.csv to tell who is who."""
+    root, database = tmp_path / "vox1", tmp_path / "dataset.db"
+    for person in PEOPLE[:3]:
+        for take in (1, 2):
+            for file in (f"wav/{person.voxceleb1}/{person.video(take)}/00001.wav",
+                         f"unzippedFaces/{person.name}/1.6/{person.video(take)}/0000025.jpg"):  # fmt: skip
+                (root / file).parent.mkdir(parents=True, exist_ok=True)
+                (root / file).touch()
+    rows = "".join(f"{person.voxceleb1}\t{person.name}\tm\tNowhere\tdev\n" for person in PEOPLE[:3])
+    (root / "vox1_meta.csv").write_text("VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet\n" + rows)
+    for kind, folder in (("voices", "wav"), ("faces", "unzippedFaces")):
+        assert main(["ingest", "--kind", kind, str(root / folder), "--database", str(database)]) == 0
+    with Dataset(database) as dataset:
+        for number, job in enumerate(wanting(dataset)):
+            made = extracted(number, voice=job.kind != "still")
+            store(dataset, job, replace(made, face=None) if job.kind == "sound" else made, PLAN)
+        pairs = paired(dataset)
+        face_of = dict(dataset.connection.execute("SELECT id, path FROM videos").fetchall())
+        data = [load_pairs(dataset, split, at_least=0) for split in {pair.split for pair in pairs}]
+    assert len(pairs) == 6
+    assert sum(map(len, data)) == 6
+    for pair in pairs:
+        number, video, _ = pair.path.split("/")[-3:]
+        name, _, shown, _ = face_of[pair.face_file].split("/")[-4:]
+        assert int(number.removeprefix("id1")) == int(name.rpartition("_")[2])  # the person's own face
+        assert video != shown  # of another video than the voice

@@ -85,18 +85,22 @@ def print_lists(found: FaceVerification) -> None:
     """One row per list and model."""
     from ds2f.cli.console import columns, interval, out
 
+    even = ("even guesses",) if any(each.even for each in found.lists) else ()
     if found.protocol == "matching":
-        table = columns("list", "probes", "of", "right", "chance", "lines", "even guesses", left=("probes",))
-        for each in found.lists:
-            right = interval(each.right, 100, " %", ".1f")
-            chance = f"{100 / each.ways:.0f} %"
-            table.add_row(each.name, each.probes, str(each.ways), right, chance, f"{each.trials:,}", f"{each.even:,}")
+        table = columns("list", "probes", "of", "right", "chance", "lines", *even, left=("probes",))
+    elif found.protocol == "fame":
+        table = columns("list", "heard", "AUC", "EER", "lines", *even, left=("heard",))
     else:
-        titles = (*(("heard",) if found.protocol == "fame" else ()), "AUC", "equal error rate", "lines", "even guesses")
-        table = columns("list", *titles, left=("heard",))
-        for each in found.lists:
-            heard = (each.heard,) if found.protocol == "fame" else ()
-            table.add_row(each.name, *heard, *_rates(each), f"{each.trials:,}", f"{each.even:,}")
+        table = columns("list", "AUC", "EER", "lines", *even)
+    for each in found.lists:
+        counts = [f"{each.trials:,}", *([f"{each.even:,}"] if even else [])]
+        if found.protocol == "matching":
+            right, chance = interval(each.right, 100, " %"), f"{100 / each.ways:.0f} %"
+            table.add_row(each.name, each.probes, str(each.ways), right, chance, *counts)
+        else:
+            heard = [each.heard] if found.protocol == "fame" else []
+            name = f"{each.criterion}, {each.people}" if each.people else each.name
+            table.add_row(name, *heard, *_rates(each), *counts)
     out.print(table)
     if found.overall is not None:
         out.print(f"overall, the mean of the four equal error rates: {100 * found.overall:.2f} %")
