@@ -68,6 +68,16 @@ def test_stamps_that_begin_minutes_in(tmp_path: Path, suffix: str) -> None:
     assert media.duration == pytest.approx(4.0, abs=0.1)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".ts", ".flv"])
+def test_frames_and_sound_of_stamps_that_begin_minutes_in(tmp_path: Path, suffix: str) -> None:
+    """Also where less is heard at a time than the stamps suggest, and frames are sought."""
+    path = write(tmp_path / f"a{suffix}", *flash(suffix, late=600.0))
+    media = decode(path, 4, max_seconds=60.0)
+    assert [frame.time for frame in media.frames] == pytest.approx([0.5, 1.5, 2.5, 3.5], abs=0.12)
+    assert media.duration == pytest.approx(4.0, abs=0.1)
+    assert decode(path, 0, max_seconds=60.0).duration == pytest.approx(4.0, abs=0.1)
+
+
 @pytest.mark.parametrize("before", [0.5, 1.0, 2.5, 3.9])
 def test_the_clock_of_a_broadcast_starts_anew(tmp_path: Path, before: float) -> None:
     white, loud, media = seen_and_heard(write(tmp_path / "a.ts", *flash(".ts", late=WRAP - before - 1.4)))
@@ -169,6 +179,40 @@ def test_recordings_of_browsers_state_no_length(tmp_path: Path, suffix: str) -> 
     assert media.fps == pytest.approx(25, abs=1)
     far = decode(path, 4, max_seconds=1.0)  # then frames are sought, by the length that was measured
     assert [frame.time for frame in far.frames] == pytest.approx([0.25, 0.75, 1.25, 1.75], abs=0.2)
+
+
+LIVE = {"live": "1"}
+WITHOUT_A_LENGTH = [
+    ("libopus", "webm", LIVE),
+    ("libopus", "matroska", LIVE),
+    ("aac", "adts", {}),  # FFmpeg guesses, from the size and from how loud it begins
+    ("libmp3lame", "mp3", {"write_xing": "0"}),
+    ("aac", "mp4", {"movflags": "frag_keyframe+empty_moov"}),
+    ("libopus", "ogg", {}),
+]
+
+
+@pytest.mark.parametrize(("codec", "form", "options"), WITHOUT_A_LENGTH, ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize("loud", ["start", "end"])
+def test_sound_that_states_no_length_is_as_long_as_it_is(
+    tmp_path: Path, codec: str, form: str, options: dict[str, str], loud: str
+) -> None:
+    """Also where only its start is heard: the rest is looked for by its length."""
+    sound = np.concatenate([noise(4.0), np.zeros(8 * SAMPLE_RATE, np.float32)])
+    kept = np.repeat(sound if loud == "start" else sound[::-1], 3)
+    path = write(tmp_path / "a", Sound(kept, codec, 48_000), format=form, options=options)
+    media = decode(path, 0, max_seconds=5.0)
+    assert media.audio.size == 5 * SAMPLE_RATE
+    assert media.duration == pytest.approx(12.0, abs=0.1)
+
+
+def test_flac_from_a_pipe_is_as_long_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", Sound(np.repeat(noise(6.0), 3), "flac", 48_000))
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # STREAMINFO's 36 bits of how many samples there are: 0, unknown
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    assert decode(path, 0, max_seconds=2.0).duration == pytest.approx(6.0, abs=0.01)
 
 
 @pytest.mark.parametrize("share", [0.45, 0.7])

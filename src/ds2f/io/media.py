@@ -64,6 +64,11 @@ class _Wanted:
     start: float
     choice: Choice
 
+    @property
+    def whole(self) -> bool:
+        """Whether it begins at the start and is spread over all there is, so that the length matters."""
+        return isinstance(self.frames, int) and not self.start
+
     def times(self, length: float) -> list[float]:
         """When the wanted frames are, in a recording of that length."""
         if isinstance(self.frames, int):
@@ -135,7 +140,7 @@ def _decode(wanted: _Wanted, length: float | None = None) -> Media:
         sound = taken.sound if wanted.sound else None
         view = taken.picture if wanted.frames else None
         length = length or stated_length(container)
-        if view is not None and isinstance(wanted.frames, int) and not again and doubtful(container, length):
+        if not again and wanted.whole and doubtful(container, length, wanted.seconds):
             return _decode(wanted, measured_length(container) or wanted.seconds)
         media = _media_of(container, taken, length or 0.0)
         sought = view is not None and wanted.sought(length)
@@ -143,6 +148,9 @@ def _decode(wanted: _Wanted, length: float | None = None) -> Media:
         track = Track(wanted.start, wanted.seconds, wanted.choice.channel)
         picker = Picker(times, view.sample_aspect_ratio if view is not None else None, media.fps)
         found = read(container, sound, None if sought else view, track, picker)
+    if not again and wanted.whole and not found.whole and length and found.sound_end > length + OFF:
+        with _open(wanted.source) as container:  # it goes on where it was said to end
+            return _decode(wanted, measured_length(container) or found.sound_end)
     if sought:
         found.trouble = _seek(wanted, picker) or found.trouble
     media = _filled(media, track, picker, found)

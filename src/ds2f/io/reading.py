@@ -44,6 +44,11 @@ STAMPED = frozenset(
 )
 """Formats that say of each packet when it is to be heard. In others FFmpeg counts, at the rate of the first packet."""
 LEAST_RATE = 8_000  # bits a second: with less in it a broadcast is not as long as it seems
+GUESSED = frozenset({"aac", "loas", "mp3", "ac3", "eac3", "dts"})
+"""Formats of bare frames: FFmpeg guesses the length by the rate of the first."""
+LATE_START = (
+    1.0  # seconds on the clock of a Matroska file, from which on its length may be counted from 0 or from there
+)
 LONGEST = 1e7  # seconds, four months; whoever states more is damaged
 
 
@@ -74,12 +79,15 @@ def stated_length(container: InputContainer) -> float | None:
     return length if 0 < length < LONGEST else None
 
 
-def doubtful(container: InputContainer, length: float | None) -> bool:
-    """Whether a stated length is not to be believed: there is none, as browsers record, or a clock that was set back
-    half way has made an age of it."""
-    if length is None:
+def doubtful(container: InputContainer, length: float | None, short: float) -> bool:
+    """Whether a stated length is not to be believed: there is none, as browsers record; a clock that was set back half
+    way has made an age of it; nobody knows where it counts from; or it is guessed, and over `short`, in seconds."""
+    names, size = set(container.format.name.split(",")), container.size * 8
+    if length is None or ("matroska" in names and origin(container) > LATE_START):
         return True
-    return bool(container.format.flags & TS_DISCONT) and container.size > 0 and container.size * 8 < LEAST_RATE * length
+    if names & GUESSED and length > short:
+        return True
+    return bool(container.format.flags & TS_DISCONT) and 0 < size < LEAST_RATE * length
 
 
 def measured_length(container: InputContainer) -> float | None:
