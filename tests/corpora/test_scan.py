@@ -90,6 +90,27 @@ def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
     assert _paths(tmp_path / "root") == ["link/1.mp4"]
 
 
+def test_a_link_to_a_file_in_the_tree_is_not_a_second_person(tmp_path: Path) -> None:
+    _tree(tmp_path, "root/all/1.mp4", "root/.git/annex/2.mp4", "elsewhere/3.mp4", "elsewhere/4")
+    root = tmp_path / "root"
+    (root / "train").mkdir()
+    for name, target in (("1", "all/1.mp4"), ("2", ".git/annex/2.mp4"), ("3", "../elsewhere/3.mp4"),
+                         ("4", "../elsewhere/4")):  # fmt: skip
+        (root / "train" / f"{name}.mp4").symlink_to(root / target)
+    found = Scan(root)
+    assert [item.path for item in found.items()] == ["all/1.mp4", "train/2.mp4", "train/3.mp4", "train/4.mp4"]
+    assert found.left_out == {"link": 1}
+
+
+def test_hidden_members_of_a_tar_are_not_taken(tmp_path: Path) -> None:
+    """macOS lays one with its own notes beside each file."""
+    _tree(tmp_path, "x")
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name in ("./a.png", "./._a.png", "__MACOSX/._b.png", ".hidden/c.png", "d/e.png"):
+            tar.add(tmp_path / "x", name)
+    assert _paths(tmp_path / "a.tar", "still") == ["./a.png", "d/e.png"]
+
+
 def test_tar_offsets_really_read_back_the_pictures(tmp_path: Path) -> None:
     archive = tmp_path / "lfw.tar"
     with tarfile.open(archive, "w") as tar:

@@ -107,7 +107,8 @@ def _ingest_one(
     note = "".join(
         f"; {count:,} {what}"
         for count, what in (
-            (sum(scan.left_out.values()), "other files left out"),
+            (sum(scan.left_out.values()) - scan.left_out["link"], "other files left out"),
+            (scan.left_out["link"], "links to files in it left out"),
             (entered.renamed, "better known than before"),
             (entered.doubled, "sounds left out whose videos are there"),
             (entered.forgotten, "of people who were forgotten left out"),

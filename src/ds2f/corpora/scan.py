@@ -33,7 +33,7 @@ class Scan:
     kind: "video", "sound" or "still"; None: videos, and of the corpora that hold voices and faces in one tree all.
     person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` says.
     recognised: {(corpus, kind): files}; not_whole: {corpus: names not understood to their end}; alone:
-    files of no known layout that are each a person of their own; left_out: {kind or
+    files of no known layout that are each a person of their own; left_out: {kind, "link" or
     "other": files}; side: what stands beside the files; warnings: sentences for the user.
     """
 
@@ -96,9 +96,21 @@ class Scan:
                     if entry.is_symlink() and not _holds(entry.is_dir):
                         self._leave_out("other", inside + entry.name)  # it leads to nothing, or in a circle
                     continue
+                if entry.is_symlink() and self._again(entry.path):
+                    self._leave_out("link", inside + entry.name)
+                    continue
                 if kind := self._kind(place, inside + entry.name):
                     status = entry.stat()
                     yield self._item(kind, place, inside + entry.name, status.st_size, status.st_mtime_ns)
+
+    def _again(self, link: str) -> bool:
+        """Whether a link leads to a file that is met in this tree anyway. What lies in a hidden folder, as those of DVC
+        and git-annex do, is met only by its link."""
+        target = Path(os.path.realpath(link))
+        root = Path(os.path.realpath(self.root))
+        if target.suffix.lower() not in KIND_OF or not target.is_relative_to(root):
+            return False
+        return not any(part.startswith(".") for part in target.relative_to(root).parts)
 
     def _tar(self) -> Iterator[CorpusItem]:
         root = self.root
@@ -111,6 +123,8 @@ class Scan:
         except (tarfile.ReadError, OSError) as error:
             raise UserError(f"{root} is not a readable uncompressed tar ({error}).") from None
         for path, member in members.items():
+            if any(part.startswith(".") for part in path.removeprefix("./").split("/")):
+                continue  # as in folders; macOS lays ._a.jpg beside each a.jpg
             if member.issparse():
                 self._leave_out("other", path)
                 continue
