@@ -224,6 +224,14 @@ def test_bytes_that_cannot_be_read_say_why() -> None:
         (whole[: len(whole) // 2], "cut short|damaged"),
         (noisy[: len(noisy) // 2], "cut short"),
         (b"\0\0\0\x18ftypheic" + bytes(64), "HEIC"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(64), "JPEG XL"),
+        (b"\xff\x0a" + bytes(64), "JPEG XL"),
+        (b"8BPS\0\1" + bytes(64), "Photoshop"),
+        (b"v/1\1" + bytes(64), "OpenEXR"),
+        (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"<!DOCTYPE html><title>404</title>", "a web page: the download went wrong"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
+        (b"\0\0\0\x18ftypisom" + bytes(64), "a video and not a still"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
     ]:
         with pytest.raises(ItemError, match=reason):

@@ -45,6 +45,11 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # (bytes from the start, wh
     (0, b"Rar!", "a RAR archive: unpack it"),
     (257, b"ustar", "a tar archive: ingest it, or unpack it"),
     (0, b"%PDF", "a PDF"),
+    (0, b"8BPS", "a picture of Photoshop: save it as PNG"),
+    (0, b"\xff\x0a", "a JPEG XL picture: save it as PNG"),
+    (4, b"JXL \r\n", "a JPEG XL picture: save it as PNG"),
+    (0, b"v/1\x01", "an OpenEXR picture: save it as PNG"),
+    *((4, b"ftyp" + kind, "a HEIC picture: save it as JPEG") for kind in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
     (0, b"\xff\xd8\xff", "a still picture (JPEG)"),
     (0, b"\x89PNG", "a still picture (PNG)"),
     (0, b"GIF8", "a picture (GIF), without sound"),
@@ -62,6 +67,8 @@ def name_of(head: bytes, error: Exception | None = None) -> str | None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "a web page: the download went wrong"
+    if b"<svg" in text:
+        return "a drawing (SVG): save it as PNG"
     if text.startswith(b"<?xml"):
         return "XML (a playlist, a manifest or a page), and no recording"
     known = next((name for at, start, name in _SIGNATURES if head[at:].startswith(start)), None)

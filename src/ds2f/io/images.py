@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from ds2f import __version__
 from ds2f.errors import ItemError
 from ds2f.io.files import replacing
+from ds2f.io.formats import name_of
 from ds2f.types import Source
 
 if TYPE_CHECKING:
@@ -209,8 +210,11 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _unreadable(data: bytes, error: Exception) -> str:
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return "a HEIC picture, which ds2f does not read; save it as JPEG"
+    name = name_of(data[:1024])
+    if name and "picture (" not in name:
+        return f"not a picture that ds2f reads: {name}"
+    if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
+        return "a video and not a still picture"
     return "the picture is cut short" if "truncated" in str(error) else "not a picture, or damaged"
 
 
