@@ -62,6 +62,8 @@ def name_of(head: bytes, error: Exception | None = None) -> str | None:
     nobody knows."""
     if head.startswith(b"NIST_1A"):
         coding = next((line.split()[-1].decode("latin1") for line in head.splitlines() if b"sample_coding" in line), "")
+        if coding in ("pcm", "ulaw", "alaw", "mu-law"):
+            return None  # that is read: the file is damaged
         mend = ": unpack it with sph2pipe or w_decode" if "embedded" in coding else ""
         return f"NIST SPHERE, coded as {coding or 'nothing that is said'}{mend}"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
