@@ -142,6 +142,32 @@ def test_a_table_of_the_users_own(work: Workplace) -> None:
     assert work.people()["folder/calls/ann"] == {"ann/1.wav", "ann/2.wav", "Ann_Example/1.jpg"}
 
 
+def test_a_manifest_is_a_column_by_the_name_of_its_folder(work: Workplace) -> None:
+    sound = tree(work.folder / "audio", "1.wav") / "1.wav"
+    data = tree(work.folder / "call-center", "readme.md")
+    (data / "wav.scp").write_text(f"u1 {sound}\n")
+    (data / "utt2spk").write_text("u1 agent7\n")
+    faces = tree(work.folder / "badges", "0007.jpg")
+    table = work.folder / "people.csv"
+    table.write_text("call-center,badges\nagent7,0007\n")
+    work.ingest(data)
+    said = work.ingest("--kind", "faces", faces, "--people", table)
+    assert "is no corpus" not in said
+    assert "joins 1 people; left over: 0 with one name here, 0 with none." in said
+    assert work.people() == {"kaldi/call-center/agent7": {"1.wav", "0007.jpg"}}
+
+
+def test_columns_are_called_as_corpora_are_and_others_are_told(work: Workplace) -> None:
+    voices = tree(work.folder / "wav", "id10001/0a1B2c3D4e5/00001.wav")
+    faces = tree(work.folder / "casia", "0000045/001.jpg")
+    table = work.folder / "people.csv"
+    table.write_text("VoxCeleb1 ID\tCASIA-WebFace\tpasports\nid10001\t0000045\tann\n")
+    work.ingest("--kind", "voices", voices)
+    said = work.ingest("--kind", "faces", faces, "--people", table)
+    assert f"{table}: 'pasports' is no corpus, and no folder of that name is ingested yet." in said
+    assert "In all 1 people: 1 with voices and faces" in said
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -68,9 +68,10 @@ def ingest(
     people: tables of who is who.
     person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` says.
     """
+    from ds2f.cli.console import err
     from ds2f.corpora.tables import read_people
     from ds2f.dataset import Dataset
-    from ds2f.dataset.ingest import people_by_kind
+    from ds2f.dataset.ingest import people_by_kind, root_names
 
     for folder in folders:
         if not folder.exists():
@@ -79,6 +80,12 @@ def ingest(
     for folder in folders:
         joined = _ingest_one(database, folder, kind, config, tables, person)
     with Dataset(database) as dataset:
+        for table in tables:
+            for column in sorted(set(table.folders) - root_names(dataset)):
+                err.print(
+                    f"{table.source}: {column!r} is no corpus, and no folder of that name is ingested yet.",
+                    markup=False,
+                )
         _say_people(joined, people_by_kind(dataset), {table.source for table in tables})
 
 

@@ -12,6 +12,11 @@ from pathlib import Path
 
 from ds2f.errors import UserError
 
+ALSO_CALLED = {
+    **{"voxceleb1": "voxceleb", "voxceleb2": "voxceleb", "vggface1": "vggface"},
+    **{"casiawebface": "casia", "scutfbp5500": "scut"},
+}
+LOCAL = ("folder", "kaldi", "lhotse", "mavceleb")  # whose people are those of a folder
 Alias = tuple[str, str]
 """(corpus, name of a person in it)."""
 
@@ -22,11 +27,12 @@ class Unreadable(Exception):
 
 @dataclass
 class PeopleTable:
-    """Who is one person in several corpora. source: the file; rows: the names of a person each, two or more corpora or
-    one."""
+    """Who is one person in several corpora. source: the file; rows: the names of a person each, in two or more corpora
+    or one; folders: columns that are no corpora, so that they must be ingested folders."""
 
     source: str
     rows: list[tuple[Alias, ...]] = field(default_factory=list)
+    folders: tuple[str, ...] = ()
 
     def add(self, names: Sequence[Alias]) -> None:
         if names:
@@ -51,8 +57,6 @@ def read_people(path: Path) -> PeopleTable:
 
     Raises UserError if it cannot be read, names one corpus only, or has a person in two rows.
     """
-    from ds2f.corpora import BY_NAME
-
     try:
         lines = list(read_rows(path))
     except Unreadable as error:
@@ -62,15 +66,18 @@ def read_people(path: Path) -> PeopleTable:
         raise UserError(
             f"The first line of {path} must name two or more corpora, such as voxceleb,vggface2, or ingested folders."
         )
-    table = PeopleTable(str(path.absolute()))
+    corpora = [_corpus(column) for column in header]
+    folders = tuple(column for column, corpus in zip(header, corpora, strict=True) if not corpus)
+    table = PeopleTable(str(path.absolute()), folders=folders)
     where: dict[Alias, int] = {}
     for number, row in enumerate(lines[1:], 2):
         if len(row) > len(header):
             raise UserError(f"Row {number} of {path} has {len(row)} cells, its first line {len(header)}.")
         names = [
-            (column, cell) if column in BY_NAME and column != "folder" else ("folder", f"{column}/{cell}")
-            for column, cell in zip(header, row, strict=False)
+            alias
+            for column, corpus, cell in zip(header, corpora, row, strict=False)
             if cell
+            for alias in ([(corpus, cell)] if corpus else [(local, f"{column}/{cell}") for local in LOCAL])
         ]
         for alias in names:
             if where.setdefault(alias, number) != number:
@@ -79,6 +86,15 @@ def read_people(path: Path) -> PeopleTable:
                 )
         table.add(names)
     return table
+
+
+def _corpus(column: str) -> str:
+    """The corpus that a column is called for, "" if none is: `VoxCeleb2 ID` means voxceleb."""
+    from ds2f.corpora import BY_NAME
+
+    name = re.sub(r"[^a-z0-9]", "", column.lower()).removesuffix("id")
+    found = ALSO_CALLED.get(name, name)
+    return found if found in BY_NAME and found != "folder" else ""
 
 
 def read_rows(path: Path, delimiter: str | None = None, blanks: bool = False) -> Iterator[list[str]]:

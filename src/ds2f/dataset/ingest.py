@@ -101,6 +101,11 @@ def enter(
     return Entered(files + len(forgotten), added, changed, renamed, doubled, len(forgotten), joined)
 
 
+def root_names(dataset: Dataset) -> set[str]:
+    """What tables of people call the ingested folders: as much of the end of their paths as no other has."""
+    return {row[0] for row in dataset.connection.execute("SELECT name FROM roots WHERE name IS NOT NULL")}
+
+
 def people_by_kind(dataset: Dataset) -> dict[str, int]:
     """{"both": people with files of a voice and files of a face, "voice": of a voice only, "face": of a face only}, as
     they were ingested, whatever extraction makes of them."""
