@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ds2f.errors import ItemError
-from ds2f.io.frames import picture, square
+from ds2f.io.frames import Picker, picture, square
 from ds2f.io.media import decode
 from helpers import grey_ramp, write_video
 from made_up_media import Film, write, yuv
@@ -192,3 +192,10 @@ def test_progressive_video_keeps_all_its_lines(tmp_path: Path) -> None:
 def test_the_picture_s_size_is_that_which_is_seen(tmp_path: Path) -> None:
     media = decode(write_video(tmp_path / "a.mp4", grey_ramp(5), rotation=90), 1)
     assert (media.width, media.height) == (48, 64)
+
+
+def test_frames_without_times_of_a_stream_without_a_rate() -> None:
+    picker = Picker([0.0, 0.06], fps=0.0)
+    for _ in range(4):
+        picker.offer(yuv((128, 128, 128)), None)
+    assert [frame.time for frame in picker.finish()] == [0.0, 0.08]

@@ -32,7 +32,7 @@ class Picker:
         """times: seconds, rising. aspect: of a pixel, width / height, None where the file does not say. fps: by which
         frames without a time are counted."""
         self.times = list(times)
-        self.aspect, self.fps = aspect, fps
+        self.aspect, self.fps = aspect, fps or 25.0
         self.kept: list[Frame] = []
         self._seen = 0
         self._last: tuple[av.VideoFrame, float] | None = None

@@ -205,7 +205,7 @@ def _filled(media: Media, track: Track, picker: Picker, found: Pass) -> Media:
     whole = found.whole and (found.pictures > 0 or not media.has_video)
     wrong = media.duration == 0.0 or end > media.duration + OFF or (whole and end < media.duration - OFF)
     fps = media.fps
-    if found.whole and found.pictures > 1 and not 0 < fps <= MOST_FPS:
+    if found.whole and found.picture_end > 0 and found.pictures > 1 and not 0 < fps <= MOST_FPS:
         fps = found.pictures / found.picture_end
     height, width = frames[0].image.shape[:2] if frames else (0, 0)
     return replace(
