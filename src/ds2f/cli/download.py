@@ -66,7 +66,15 @@ def read_addresses(path: Path | None) -> list[str]:
 
 
 def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, checksums: Path | None, keep: bool) -> None:
-    """Fetch, check, join and unpack what the user has addresses for."""
+    """Fetch, check, join and unpack what the user has addresses for; says what is missing, and what comes next.
+
+    urls: of archives, of parts of them, of metadata; none goes on with what `folder` holds.
+    folder: for the files; made if it is not there.
+    user: name at the server, whose password is asked for, or DS2F_PASSWORD; None: no login.
+    checksums: a file of MD5 sums and file names; None: nothing is compared.
+    keep: archives stay after they are unpacked.
+    Raises UserError for what the user can mend.
+    """
     from ds2f.cli.console import bar, out
     from ds2f.corpora.download import voxceleb
     from ds2f.corpora.download.archive import read_checksums
@@ -87,7 +95,15 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
 
 
 def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, retry_failed: bool) -> None:
-    """Fetch the segments of a list that are still there."""
+    """Fetch the segments of a list that are still there; says how many, and what comes next.
+
+    csv: the corpus's list, see `avspeech.read_list`.
+    folder: for the clips, and the reasons of those that cannot be had.
+    limit: so many of the list's first segments; None: all.
+    pause: seconds, at least, between two of them; at most twice that.
+    retry_failed: ask again for what an earlier run could not have.
+    Raises UserError for what the user can mend.
+    """
     from ds2f.cli.console import bar, out
     from ds2f.corpora.download import avspeech
     from ds2f.io.files import make_folder

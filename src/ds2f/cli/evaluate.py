@@ -63,7 +63,17 @@ def named_folders(values: Sequence[str]) -> dict[str, Path]:
 def evaluate(
     database: Path, images: dict[str, Path], split: str, folder: Path, config: Config, guided: bool = False
 ) -> None:
-    """Measure folders of images against the true faces of a split; guided: also how well spoilt faces are completed."""
+    """Measure folders of images against the true faces of a split, and print the headline table.
+
+    database: the dataset.
+    images: {name of the method: its folder}.
+    split: train, val or test.
+    folder: for metrics.json and report.html.
+    config: whose [evaluate] says how to measure (in the spaces of [faces] encoders, where it names none), and
+        [generate] by which model.
+    guided: measure also how well spoilt faces are completed.
+    Raises UserError for what the user can mend.
+    """
     if not images and not guided:
         raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
     must_open(database)
@@ -87,7 +97,15 @@ def evaluate(
 
 
 def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, config: Config) -> None:
-    """Measure folders of images by the protocol of SF2F, in the spaces of [evaluate] spaces, or dlib's."""
+    """Measure folders of images by the protocol of SF2F, and print its table.
+
+    database: the dataset.
+    images: {name of the method: its folder}.
+    split: train, val or test.
+    folder: for sf2f.json.
+    config: whose [evaluate] says the spaces (dlib's, where it says none), the draws and the VGGFace network.
+    Raises UserError for what the user can mend.
+    """
     if not images:
         raise UserError("Give what shall be measured: --images [NAME=]FOLDER.")
     must_open(database)

@@ -31,7 +31,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def extract(database: Path, config: Config, workers: int, retry_failed: bool = False, shard: str = "") -> None:
-    """Extract what is missing. shard: "2/8" does the second eighth, into a database of its own beside this one."""
+    """Extract what is missing; says how much that was, and what comes next.
+
+    database: the dataset.
+    config: what to extract, and by which engine.
+    workers: processes, at most.
+    retry_failed: try the failed files once more.
+    shard: "2/8" does the second eighth, into a database of its own beside this one; "" does all, into this one.
+    Raises UserError for what the user can mend.
+    """
     must_open(database)
     from ds2f.cli.console import bar, out
     from ds2f.dataset.plan import parse_shard

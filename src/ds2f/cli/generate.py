@@ -90,7 +90,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def generate_files(recordings: Sequence[Path], folder: Path, config: Config, device: str, wish: Wish) -> int:
-    """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did."""
+    """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did.
+
+    recordings: sounds or videos, at least one.
+    folder: for the pictures; made if it is not there.
+    config: whose [generate] says the model, how many faces, the seed and how to draw.
+    device: of the model, as PyTorch names it, or "auto".
+    wish: age, gender, language, guide, ... that the faces shall have.
+    Raises UserError for what the user can mend.
+    """
     from ds2f.cli.console import bar, err, out
     from ds2f.io.files import make_folder
     from ds2f.speech2face.files import from_files
@@ -114,7 +122,16 @@ def generate_files(recordings: Sequence[Path], folder: Path, config: Config, dev
 def generate_dataset(
     database: Path, split: str | None, folder: Path, config: Config, device: str, count: int = 1
 ) -> None:
-    """Draw `count` faces for every clip of a split; None: of all."""
+    """Draw faces for every clip of a dataset; says how many.
+
+    database: the dataset.
+    split: train, val or test; None: all.
+    folder: for the pictures.
+    config: whose [generate] says the model, the seed and how to draw.
+    device: of the model, as PyTorch names it, or "auto".
+    count: faces for a clip, at least 1.
+    Raises UserError for what the user can mend.
+    """
     from ds2f.cli.console import bar, out
     from ds2f.dataset import Dataset
     from ds2f.speech2face.files import from_dataset

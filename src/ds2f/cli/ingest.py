@@ -64,9 +64,13 @@ def ingest(
 ) -> None:
     """Enter files into the database, made if it is not there, and say what they were taken for.
 
+    database: the dataset.
+    folders: with the files; a tar of them, or a manifest, is one, too.
     kind: "video", "sound" or "still"; None: videos, and all of corpora that hold voices and faces in one tree.
+    config: whose [split] says how people are split, where the database does not say so yet.
     people: tables of who is who.
     person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` says.
+    Raises UserError for what the user can mend.
     """
     from ds2f.cli.console import err
     from ds2f.corpora.tables import read_people

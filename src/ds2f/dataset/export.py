@@ -52,12 +52,19 @@ def export(
     progress: Progress | None = None,
     pairs: bool = False,
 ) -> Exported:
-    """Write every file that has a face into shards of about `shard_mb` MB (10^6 bytes) under `folder`.
+    """Write every file that has a face into shards of about `shard_mb` MB under `folder`.
 
-    form: "webdataset" or "parquet"; encoders: whose vectors are wanted, none means all; progress: called as (records
-    done, in all); pairs: only recordings that have a voice, a face and every vector. The shards are written beside
-    `folder` and moved there at the end; stopped, the next call goes on after the last whole shard. An earlier export in
-    `folder` is replaced.
+    The shards are written beside `folder` and moved there at the end; stopped, the next call goes on after the last
+    whole shard. An earlier export in `folder` is replaced.
+
+    dataset: whose files.
+    form: "webdataset" or "parquet".
+    folder: for the shards and README.json.
+    splits: of train, val and test.
+    encoders: of voices and faces, whose vectors are wanted; none means all.
+    shard_mb: size of a shard, in 10^6 bytes.
+    progress: called with (records done, in all).
+    pairs: only recordings that have a voice, a face and every vector.
     Raises UserError for an unknown encoder, a missing package, nothing to export, or a folder that holds other things.
     """
     if form == "parquet" and find_spec("pyarrow") is None:
@@ -94,7 +101,15 @@ def export(
 def export_manifest(
     dataset: Dataset, form: str, folder: Path, splits: Sequence[str] = SPLITS, progress: Progress | None = None
 ) -> tuple[int, int]:
-    """Write what `manifests.write` writes; forgetting a person takes them out of it."""
+    """Write what `manifests.write` writes, and returns the same; forgetting a person takes them out of it.
+
+    dataset: whose recordings.
+    form: "lhotse" or "kaldi".
+    folder: for the manifest; what it holds of an earlier one is replaced.
+    splits: of train, val and test.
+    progress: called with (recordings looked at, in all).
+    Raises UserError as `manifests.write` does.
+    """
     folder = folder.absolute()
     outputs.remember(dataset, "export", folder)
     return manifests.write(dataset, form, folder, splits, progress)

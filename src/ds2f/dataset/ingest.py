@@ -63,7 +63,10 @@ def enter(
     """Enter files under `root`. A changed one (size or time) becomes `new` again and loses its old rows; those of
     people who were forgotten are left out.
 
-    kind: of items that do not say theirs.
+    dataset: that they go into.
+    root: folder or tar, absolute, that the items' paths are relative to.
+    kind: "video", "sound" or "still", of items that do not say theirs.
+    items: the files, as a scan finds them.
     rule: how identities are split; the first ingest into a database sets it, the same for ever after.
     tables: who is one person in several corpora.
     side: what the scan of `root` read beside its files, complete once `items` is at its end.

@@ -61,8 +61,14 @@ def write(
 ) -> tuple[int, int]:
     """Write the manifest of all recordings with usable speech; one that `folder` holds is replaced.
 
-    form: "lhotse" or "kaldi". Recordings that have vanished since, or lie in a tar, cannot be listed.
-    Returns (recordings listed, left out). Raises UserError if there is none, or `folder` holds other things.
+    Recordings that have vanished since, or lie in a tar, cannot be listed. Returns (recordings listed, left out).
+
+    dataset: whose recordings.
+    form: "lhotse" or "kaldi".
+    folder: for the manifest; made if it is not there.
+    splits: of train, val and test.
+    progress: called with (recordings looked at, in all).
+    Raises UserError if there is none, or `folder` holds other things.
     """
     names = {*(name for names in FILES.values() for name in names), README}
     strange = sorted(path.name for path in folder.glob("*") if path.name not in names)

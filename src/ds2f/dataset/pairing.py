@@ -37,7 +37,11 @@ def paired(
     sounds. A sound has a face from another recording where its person has one; one after the other in a circle, so that
     the faces of a person serve about equally often.
 
-    faces: encoders that a face must have vectors of; a pair's identity is by the first. The rest as of `Dataset.pairs`.
+    dataset: whose voices and faces.
+    split: train, val or test; None for all.
+    voice: the speaker encoder whose vectors a voice must have; None for `Dataset.voice_encoder`.
+    faces: encoders that a face must have vectors of, at least one; a pair's identity is by the first.
+    seconds: length of the clips behind the voices; None for `Dataset.clip_seconds`.
     """
     voice = dataset.voice_encoder() if voice is None else voice
     seconds = dataset.clip_seconds(voice) if seconds is None else seconds

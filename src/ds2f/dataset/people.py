@@ -73,6 +73,7 @@ def read_people(
 ) -> People:
     """Everybody of a split who has a voice or a face; `People.both` leaves those who have one of each.
 
+    dataset: whose people.
     split: train, val or test; None for all.
     voice: the speaker encoder whose vectors a voice must have; None for `Dataset.voice_encoder`.
     face: the face encoder whose vectors a face must have.

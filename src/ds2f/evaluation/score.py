@@ -49,6 +49,12 @@ class Scorer:
         seed: int,
         inception: Inception | None = None,
     ) -> None:
+        """subjects: whose faces are looked for, and the galleries.
+        model: what tells age, gender and ethnicity of a drawn face.
+        draws: of people, behind the intervals.
+        seed: of the draws, and of the clips that are compared where there are more than MOST_CLIPS.
+        inception: for the FID; None: without.
+        """
         self.subjects, self.model, self.inception = subjects, model, inception
         self.people = subjects.measured.people
         self.count = len(self.people)

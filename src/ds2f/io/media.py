@@ -92,9 +92,12 @@ def decode(
 ) -> Media:
     """Decode `max_seconds` of the sound of a recording, and frames of all of it.
 
-    frames: how many to keep, spread evenly over the recording, or the times in seconds of those wanted; 0 or nothing
-        leaves the picture undecoded.
-    sound: whether the sound is wanted; start: from where on, in seconds.
+    source: a path, a member of a tar, or the bytes of a file.
+    frames: how many to keep, spread evenly over the recording, or the times in seconds of those wanted, ascending; 0 or
+        nothing leaves the picture undecoded.
+    max_seconds: of sound.
+    sound: whether it is wanted.
+    start: from where on, in seconds.
     choice: of streams and channels.
     Raises ItemError(stage="open") if the file is missing, empty, or not media; "audio" or "face" if what `choice` names
     is not in it.

@@ -105,7 +105,13 @@ def measured_length(container: InputContainer) -> float | None:
 def read(
     container: InputContainer, sound: AudioStream | None, view: VideoStream | None, track: Track, picker: Picker
 ) -> Pass:
-    """Read until `track` and `picker` have what they want, or to the end; streams that are None are not wanted."""
+    """Read until `track` and `picker` have what they want, or to the end. What is wrong with a packet is in the result.
+
+    container: opened, not read yet.
+    sound, view: streams of it; None: not wanted.
+    track: takes the sound, and says from where on and how much.
+    picker: takes the frames, and says which.
+    """
     found = Pass()
     wanted = [stream for stream in (sound, view) if stream is not None]
     if not wanted:

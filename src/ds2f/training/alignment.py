@@ -51,8 +51,16 @@ class Choice:
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. Folds of the train split choose size and steps first, unless it is a sample; then the
-    validation split calibrates, and measures the model beside the ridge map."""
+    """See `jobs.make_job`. Folds of the train split choose size and steps; after training the validation split
+    calibrates, and measures the model beside the ridge map.
+
+    database: whose pairs of voices and faces are learnt from.
+    runs: its alignment/ is for checkpoints.
+    settings: the voices, [train] people, seed and alignment_….
+    sample: the folds are left out, and the most steps planned.
+    progress: called by the folds with (done, in all).
+    Raises UserError for what cannot work.
+    """
     refuse_launcher("alignment")
     with Dataset(database) as dataset:
         pairs = load_pairs(dataset, "train", settings.voices)

@@ -64,10 +64,15 @@ def _index(labels: Mapping[str, str], attribute: str, names: Sequence[str]) -> i
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. sample makes no difference, vectors are small.
+    """See `jobs.make_job`. The head learns from the identities of the train split. Those of val choose the temperatures;
+    the measures are of val and test together, but for the calibration error, which the temperatures would flatter: that
+    is of test alone.
 
-    The head learns from the identities of the train split. Those of val choose the temperatures; the measures are of
-    val and test together, but for the calibration error, which the temperatures would flatter: that is of test alone.
+    database: whose faces of stated age, gender or ethnicity are learnt from.
+    runs: its attributes/ is for checkpoints.
+    settings: seed and attributes_….
+    sample, progress: make no difference, as vectors are small.
+    Raises UserError for what cannot work, such as a split without such faces.
     """
     refuse_launcher("attributes")
     device = torch.device("cpu")  # a step takes a millisecond there; a GPU would wait for its next launch

@@ -44,8 +44,15 @@ WHOLE = 0.85  # coverage above which a crop hardly shows the border of its pictu
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. sample: with the faces of the validation split alone. Raises UserError for sizes, splits
-    without faces, another shape of decoder to start from."""
+    """See `jobs.make_job`. A decoder to start from (`decoder_from`) gives its weights, and its languages come first.
+
+    database: whose faces are learnt from.
+    runs: its decoder/ is for checkpoints; the prior in its model/ says of which clips voices are.
+    settings: the voices, device, compile, seed and decoder_….
+    sample: with the faces of the validation split alone, not compiled.
+    progress: not called.
+    Raises UserError for sizes that do not fit, splits without faces, another shape of decoder to start from.
+    """
     device = own_device(store.pick_device(settings.device))
     batch, total = settings.decoder_batch, settings.decoder_images
     options = make_options(runs / "decoder", settings, device, batch, total, settings.decoder_lr)
@@ -99,9 +106,7 @@ def fit_linear_face(faces: Iterable[tuple[Tensor, Tensor]], ridge: float = 0.02)
 
 
 class DecoderTask:
-    """See `loop.Task`. device: where the model lives; for the faces see `near`. likeness: weight of the loss 1 − cosine
-    between the given identity and that of the predicted face, see `likeness.Likeness`; 0 = without. measure: take mean
-    face and statistics from the data; False keeps those that the model has."""
+    """See `loop.Task`: to predict the clean picture, whatever is known of it."""
 
     def __init__(
         self,
@@ -112,6 +117,13 @@ class DecoderTask:
         likeness: float = 0.0,
         measure: bool = True,
     ) -> None:
+        """model: that learns.
+        train, validation: faces of the two splits.
+        device: where the model lives; for the faces see `near`.
+        likeness: weight of the loss 1 − cosine between the given identity and that of the predicted face, see
+            `likeness.Likeness`; 0: without.
+        measure: take mean face and statistics from `train`; False keeps those that the model has.
+        """
         self.model = model.to(device)
         self.data, self.validation, self.device = near(train, device), near(validation, device), device
         self.size = len(train)

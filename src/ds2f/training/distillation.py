@@ -47,8 +47,15 @@ HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.4, 0.8)  # aro
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. sample: with the faces of the validation split alone. Raises UserError for what cannot work,
-    such as no decoder in runs/model to learn from."""
+    """See `jobs.make_job`. The decoder in runs/model teaches; its shape is the student's.
+
+    database: whose faces, and voices, are drawn.
+    runs: its fast-decoder/ is for checkpoints; its model/ holds the teacher, and the prior if there is one.
+    settings: the voices, device, compile, seed and fast_….
+    sample: with the faces of the validation split alone, not compiled.
+    progress: not called.
+    Raises UserError for what cannot work, such as no decoder to learn from.
+    """
     device, folder = own_device(store.pick_device(settings.device)), runs / "model"
     batch, total = settings.fast_batch, settings.fast_faces
     options = make_options(runs / "fast-decoder", settings, device, batch, total, settings.fast_lr)
@@ -67,9 +74,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
 
 class DistillationTask(DecoderTask):
-    """See `loop.Task`. steps: of the student; likeness: weight of the loss 1 − cosine between the given identity
-    and that of the finished face; heard: (m, d) identities as a prior draws them from voices, which a student mostly
-    draws in use, where there are any."""
+    """See `loop.Task`: to land in few steps where the teacher does in many."""
 
     def __init__(
         self,
@@ -81,6 +86,14 @@ class DistillationTask(DecoderTask):
         likeness: float = 0.0,
         heard: Tensor | None = None,
     ) -> None:
+        """teacher: the decoder, which stays as it is.
+        train, validation: faces of the two splits, of the teacher's size.
+        device: where both models live.
+        steps: of the student.
+        likeness: weight of the loss 1 − cosine between the given identity and that of the finished face; 0: without.
+        heard: (m, identity_dim) identities as a prior draws them from voices, which a student mostly draws in use;
+            None: there are none.
+        """
         student = Decoder(replace(teacher.config, few_steps=steps))
         student.load_state_dict(teacher.state_dict())
         super().__init__(student, train, validation, device, likeness, measure=False)

@@ -28,7 +28,14 @@ NOISE_ON_MEAN = 0.3  # of its spread, added in training: with few pairs the netw
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. sample makes no difference, the pairs are few."""
+    """See `jobs.make_job`. The ridge map and the whitening are fitted here; the flow is what is trained.
+
+    database: whose pairs of voices and faces are learnt from.
+    runs: its prior/ is for checkpoints.
+    settings: the voices, [train] people, device, seed and prior_….
+    sample, progress: make no difference, as pairs are small.
+    Raises UserError for what cannot work, such as too few pairs.
+    """
     device = own_device(pick_device(settings.device))
     total = settings.prior_steps * settings.prior_batch
     options = make_options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)

@@ -73,8 +73,11 @@ def further(
 ) -> Sound:
     """The sound of a file, some of which has been decoded.
 
-    media: what was decoded first, `seconds` from `start` on, in seconds.
+    source: the file, as `media.decode` takes it.
+    media: what was decoded first.
+    seconds: of a part; `media` holds as much, from `start` on.
     audio: the track and the channel.
+    start: seconds into the file.
     length: seconds from `start` on that are to be heard, None: all.
     Raises ItemError(stage="audio") if there is none.
     """

@@ -45,7 +45,7 @@ def test_recall_is_the_mean_over_galleries_of_a_hundred() -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(130, 8))
     asked = truth + 2 * rng.normal(size=truth.shape)
-    row = sf2f.measure("m", "s", asked, truth, Bootstrap([str(i) for i in range(130)], 50))
+    row = sf2f.measure_method("m", "s", asked, truth, Bootstrap([str(i) for i in range(130)], 50))
     assert (row.people, row.pictures, row.gallery) == (130, 130, 100)
     cosine = asked @ truth.T / np.linalg.norm(asked, axis=1)[:, None] / np.linalg.norm(truth, axis=1)
     drawn = {k: [] for k in sf2f.RECALLS}
@@ -70,7 +70,7 @@ def test_a_person_without_a_picture_is_a_blind_guess() -> None:
     truth = np.random.default_rng(0).normal(size=(20, 4))
     asked = truth.copy()
     asked[10:] = np.nan
-    row = sf2f.measure("m", "s", asked, truth, Bootstrap([str(i) for i in range(20)], 50))
+    row = sf2f.measure_method("m", "s", asked, truth, Bootstrap([str(i) for i in range(20)], 50))
     assert (row.pictures, row.gallery) == (10, 20)
     assert row.recall[1].value == pytest.approx(0.5 * 1 + 0.5 / 20)
     assert row.cosine is not None

@@ -97,8 +97,14 @@ def download(
     retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> Got:
-    """Fetch the segments that are not there, one after the other, with a pause of `pause` to 2 `pause` seconds between.
+    """Fetch the segments that are not there, one after the other.
 
+    segments: what is wanted, see `read_list`.
+    out: folder for the clips, of STATE, which says what cannot be had, and of PARTIAL; made if it is not there.
+    take: how one segment is fetched, such as `youtube()`.
+    pause: seconds between two, drawn anew from [pause, 2 pause].
+    retry_failed: ask again for what STATE says cannot be had.
+    progress: called with (segments done, in all, the video that comes next).
     Raises UserError when the site has had enough of us, when the network is down or the disk full; the next call goes
     on.
     """
@@ -126,13 +132,8 @@ def download(
             fetched, in_a_row = fetched + 1, 0
         except Exception as error:  # noqa: BLE001 - yt-dlp raises what its hundred extractors raise
             reason = _reason(error)
-            if _DISK.search(reason):
-                raise UserError(f"{out} takes no more ({reason}); make room, and run the command again.") from None
-            if _TOO_MANY.search(reason):
-                raise UserError(
-                    f"The site asks for a pause ({reason}). {fetched:,} clips were fetched; run the command again in "
-                    "some hours, with a larger --pause."
-                ) from None
+            if over := _over(reason, out, fetched):
+                raise UserError(over) from None
             if _NETWORK.search(reason):
                 in_a_row += 1
                 if in_a_row >= NETWORK_FAILURES:
@@ -144,6 +145,18 @@ def download(
     if progress:
         progress(len(segments), len(segments), "")
     return Got(there, fetched, failed, known)
+
+
+def _over(reason: str, out: Path, fetched: int) -> str | None:
+    """Why the next segment will not come either, and what to do; None: it may. fetched: clips of this run."""
+    if _DISK.search(reason):
+        return f"{out} takes no more ({reason}); make room, and run the command again."
+    if _TOO_MANY.search(reason):
+        return (
+            f"The site asks for a pause ({reason}). {fetched:,} clips were fetched; run the command again in some "
+            "hours, with a larger --pause."
+        )
+    return None
 
 
 def youtube(address: str = ADDRESS, height: int = 720) -> Take:

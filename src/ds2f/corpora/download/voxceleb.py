@@ -52,8 +52,14 @@ def download(
 ) -> Got:
     """Fetch every address, check it, join the parts, unpack the archives into `out`, remove what was unpacked.
 
-    checksums: {file name: md5}; keep: archives and parts stay. What is there already is not fetched again, and an
-    archive of which a part is missing is left for the next run. stages: of download, check, join and unpack.
+    What is there already is not fetched again, and an archive of which a part is missing is left for the next run.
+
+    urls: of archives, of parts of them, of metadata.
+    out: folder for what is unpacked, and for archives/, where the rest lies; made if it is not there.
+    login: at the server, None: none.
+    checksums: {file name: MD5 sum in hexadecimal}; other files are not compared.
+    keep: archives and parts stay.
+    stages: gives the progress of "download", "check" and "join", in bytes, and of "unpack", in files.
     Raises UserError for a file that does not have its checksum: it is set aside as NAME.wrong.
     """
     store = out / "archives"

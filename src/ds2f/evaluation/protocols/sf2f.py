@@ -140,8 +140,14 @@ def _read(file: Path) -> np.ndarray | None:
         return None
 
 
-def measure(method: str, space: str, asked: np.ndarray, truth: np.ndarray, bootstrap: Bootstrap) -> Row:
-    """asked: (P, d) vectors of the generated faces, NaN for none; truth: (P, d) of the people."""
+def measure_method(method: str, space: str, asked: np.ndarray, truth: np.ndarray, bootstrap: Bootstrap) -> Row:
+    """The row of one method in one space, without the VGGFace score.
+
+    method, space: their names.
+    asked: (P, d) vectors of the generated faces, a row of NaN for none.
+    truth: (P, d) mean vectors of the same P people.
+    bootstrap: over these people.
+    """
     people = len(truth)
     known = ~np.isnan(asked).any(1)
     cosines = 1 - np.stack([retrieval.cosine(asked, row) for row in truth], 1)  # (P, P)
@@ -204,9 +210,9 @@ def table(
             shown = [picture for picture in pictures if picture is not None]
             if shown:
                 asked[there] = embed(shown, encoder)
-            row = measure(name, space, asked, truth, bootstrap)
+            row = measure_method(name, space, asked, truth, bootstrap)
             rows.append(row if vggface is None else replace(row, vggface=vggface.score(shown)))
-        rows.append(measure("own face", space, people.first[space], truth, bootstrap))
+        rows.append(measure_method("own face", space, people.first[space], truth, bootstrap))
         rows.append(chance(space, len(people.names)))
     return rows
 
@@ -223,7 +229,15 @@ def write_table(
 ) -> list[Row]:
     """`table` of a dataset, with encoders loaded by their names, written to sf2f.json in the folder `out` as well.
 
-    spaces: specs of face encoders; vggface: file of the network, see `vggface.VGGFace`; the rest as of `table`.
+    database: the dataset.
+    split: whose people.
+    images: {name: folder}, as of `table`.
+    out: folder of sf2f.json; made if it is not there.
+    spaces: face encoders, as [faces] encoders names them.
+    draws: of the intervals.
+    vggface: file of the network, see `vggface.VGGFace`; None: without its score.
+    progress: called with (true faces seen, in all).
+    Raises UserError for what the user can mend.
     """
     make_folder(out)
     encoders = [load_embedder(spec) for spec in spaces]
