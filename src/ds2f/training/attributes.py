@@ -64,9 +64,9 @@ def _index(labels: Mapping[str, str], attribute: str, names: Sequence[str]) -> i
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. The head learns from the identities of the train split. Those of val choose the temperatures;
-    the measures are of val and test together, but for the calibration error, which the temperatures would flatter: that
-    is of test alone.
+    """See `jobs.make_job`. The head learns from the identities of the train split; those of val choose the
+    temperatures. The measures are of val and test together, but for the calibration error, which the temperatures
+    would flatter: that is of test alone.
 
     database: whose faces of stated age, gender or ethnicity are learnt from.
     runs: its attributes/ is for checkpoints.
