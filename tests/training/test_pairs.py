@@ -15,9 +15,11 @@ from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.conditioning import Condition
+from ds2f.models.decoder import voice_condition
 from ds2f.models.linear import LinearPrior
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.alignment import AlignmentTask, fit_score
+from ds2f.training.faces import load_faces
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import Faces, Looks, PairData, load_pairs
 from ds2f.training.prior import PriorTask
@@ -133,5 +135,9 @@ def test_of_a_dataset(dataset: Dataset) -> None:
     assert (drawn[data.person > 0] >= 0).all()
     ben = data.faces.identity[data.faces.person == 2].mean(0)
     np.testing.assert_allclose(data.identity[data.person == 2], [ben, ben], atol=1e-6)
+    voice = load_faces(dataset, "train", 32).conditions[voice_condition("campplus-frames")]
+    assert voice.given.sum() == 7  # the decoder hears Ben's voices with his pictures, Cleo's with hers, Emil none
+    said = {row.tobytes() for row in data.voices["campplus-frames"].value.numpy()}
+    assert {row.tobytes() for row in voice.value[voice.given].numpy()} == said
     with pytest.raises(UserError, match="or sounds and pictures of the same people"):
         load_pairs(dataset, "train", at_least=6)

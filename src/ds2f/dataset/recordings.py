@@ -85,8 +85,9 @@ def recordings(
 
 @dataclass(frozen=True)
 class Portrait:
-    """A still picture of somebody. person, identity, attributes: as of `Recording`."""
+    """A still picture of somebody. Fields as of `Recording`."""
 
+    video_id: int
     person: str
     identity: np.ndarray
     attributes: Attributes | None
@@ -95,16 +96,16 @@ class Portrait:
 def portraits(dataset: Dataset, split: str | None = None, face: str = "dlib") -> Iterator[Portrait]:
     """Stills of a split's people who have a voice, in the fixed order of their paths."""
     rows = dataset.connection.execute(
-        "SELECT p.corpus || '/' || p.name AS person, e.vector, (SELECT json_group_object(attribute, json_array(value,"
-        " json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?) AS attributes"
-        " FROM videos v JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)"
+        "SELECT v.id, p.corpus || '/' || p.name AS person, e.vector, (SELECT json_group_object(attribute,"
+        " json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
+        " AS attributes FROM videos v JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)"
         f" JOIN identities p ON p.id = {PERSON} JOIN face_embeddings e ON e.video_id = v.id AND e.encoder = ?"
         f" WHERE v.kind = 'still' AND p.id IN (SELECT {PERSON} FROM voice_embeddings e JOIN videos v"
         " ON v.id = e.video_id JOIN identities i ON i.id = v.identity_id) ORDER BY v.path, v.id",
         (dataset.attribute_model(), split, split, face),
     )
     for r in rows:
-        yield Portrait(r["person"], to_vector(r["vector"]), parse_attributes(r["attributes"]))
+        yield Portrait(r["id"], r["person"], to_vector(r["vector"]), parse_attributes(r["attributes"]))
 
 
 def acoustics_of(dataset: Dataset, split: str | None = None) -> dict[int, np.ndarray]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import clip_facts
-from ds2f.dataset.recordings import recordings, stored_voices
+from ds2f.dataset.recordings import Spoken, portraits, recordings, spoken, stored_voices
 from ds2f.errors import UserError
 from ds2f.io.images import decode_image
 from ds2f.models import store
@@ -80,7 +80,7 @@ def load_faces(
     with ThreadPoolExecutor() as threads:  # OpenCV works outside of Python's lock
         list(threads.map(read, range(len(rows))))
     looks = [row.attributes for row in rows]
-    heard, facts = {r.video_id: r for r in recordings(dataset, split)}, clip_facts(dataset, split)
+    heard, facts = _heard(dataset, split), clip_facts(dataset, split)
     told = [heard.get(row.video_id) for row in rows]
     seconds = dataset.clip_seconds(voices[0]) if seconds is None else seconds
     spoken = [facts[row.video_id].language if row.video_id in facts else "" for row in rows]
@@ -100,6 +100,20 @@ def load_faces(
         )
     known = {name: condition for name, condition in conditions.items() if condition is not None}
     return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
+
+
+def _heard(dataset: Dataset, split: str) -> dict[int, Spoken]:
+    """{file: the voice that goes with its face}: a video's own; with a still picture any of its person's, one after the
+    other in a circle."""
+    found: dict[int, Spoken] = {r.video_id: r for r in recordings(dataset, split)}
+    stills = list(portraits(dataset, split))
+    of_person: dict[str, list[Spoken]] = {}
+    for voice in spoken(dataset, split) if stills else ():
+        of_person.setdefault(voice.person, []).append(voice)
+    for place, still in enumerate(stills):
+        if own := of_person.get(still.person):
+            found[still.video_id] = own[place % len(own)]
+    return found
 
 
 def load_splits(
