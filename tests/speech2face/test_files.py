@@ -163,3 +163,15 @@ def test_a_recording_of_the_same_name_does_not_replace_faces_of_another(tmp_path
         from_files(tiny, talks[:1], out, 1, 5, QUICK)
     with pytest.raises(UserError, match=r"a/talk\.mp4, which .*b/talk\.mp4 would replace"):
         from_files(tiny, talks[1:], out, 1, 5, QUICK)
+
+
+def test_all_splits_and_sounds_without_a_face_are_drawn(dataset: Dataset, tmp_path: Path, tiny: Speech2Face) -> None:
+    paired_dataset(dataset, 4)
+    dataset.connection.execute("UPDATE identities SET split = 'test' WHERE id = 1")
+    sound = dataset.connection.execute(
+        "UPDATE videos SET kind = 'sound' WHERE path = '0003.mp4' RETURNING id"
+    ).fetchone()
+    dataset.connection.execute("DELETE FROM faces WHERE video_id = ?", (sound[0],))
+    drawn = from_dataset(tiny, dataset, None, tmp_path, 1, 0, QUICK)
+    assert [path.name for path in drawn.faces] == ["0000.png", "0001.png", "0002.png", "0003.png"]
+    assert all(path.exists() for path in drawn.faces)
