@@ -234,7 +234,13 @@ def test_every_word_of_the_glossary_is_where_it_says() -> None:
 
 def _complete(words: list[str]) -> list[str]:
     """A command with the arguments that it cannot do without."""
-    needed = {"match": ["talk.wav", "face.png"], "verify": ["trials.txt"]}
+    needed = {
+        "match": ["talk.wav", "face.png"],
+        "verify": ["trials.txt"],
+        "verify-faces": ["list.txt", "--protocol", "pins", "--out", "scores"],
+        "forget": ["Ada_Lovelace"],
+        "export": ["--format", "parquet", "--out", "shards"],
+    }
     return [*words, *needed.get(words[0], [])]
 
 

@@ -194,6 +194,10 @@ def test_failures_are_rows_with_reasons(dataset: Dataset) -> None:
     assert next(iter(dataset.failure_counts())) == ("face", "no face found", 2)
     assert dataset.counts()["video"] == {"new": 0, "done": 0, "failed": 3}
     assert wanting(dataset) == []
+    with dataset.connection as connection:
+        reasons = [f"a format that ds2f does not read: M3U, {size}.5 bytes" for size in (7, 8)]
+        connection.executemany("UPDATE failures SET reason = ? WHERE video_id = ?", zip(reasons, (1, 2), strict=True))
+    assert dataset.failure_counts()[0] == ("face", "a format that ds2f does not read: M3U, … bytes", 2)
     retry(dataset, PLAN)
     assert len(wanting(dataset)) == 3
 

@@ -18,7 +18,9 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_database(sub)
     add_workers(sub)
     sub.add_argument("--retry-failed", action="store_true", help="try the failed files once more")
-    sub.add_argument("--engine", choices=("local", "ray"), help="processes of this machine, or a Ray cluster")
+    sub.add_argument(
+        "--engine", choices=("local", "ray"), help="processes here, or a Ray cluster (default: configured)"
+    )
     sub.add_argument("--ray-address", metavar="ADDRESS", help="of a running cluster, or auto (default: start one here)")
     sub.add_argument("--shard", default="", metavar="I/N", help="do this part, in a database of its own: see merge")
 

@@ -10,7 +10,7 @@ from ds2f.cli.arguments import add_config, add_database, config_of, database_of
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("shards", nargs="+", type=Path, metavar="SHARD.db")
+    sub.add_argument("shards", nargs="+", type=Path, metavar="SHARD.db", help="as ds2f extract --shard writes it")
     add_database(sub)
 
 

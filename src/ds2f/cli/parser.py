@@ -23,11 +23,11 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "init": "write ds2f.toml, with every key explained",
     "download": "get a corpus, as far as its owners let you",
-    "ingest": "enter a folder tree of videos (or still faces) into the dataset",
+    "ingest": "enter a folder tree of videos, voices or still faces into the dataset",
     "extract": "get voices, faces and identities out of what was ingested; only what is missing",
     "merge": "take what shards have extracted into the dataset they are parts of",
     "status": "what is in the dataset, what failed and why",
-    "export": "write the dataset as WebDataset shards or Parquet tables",
+    "export": "write the dataset as WebDataset shards, Parquet tables or manifests",
     "train": "train a model, or go on training it",
     "generate": "draw faces for recordings, or one face for every clip of a dataset",
     "evaluate": "measure how well faces fit, beside baselines and other methods",

@@ -19,7 +19,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help="default: of the configuration the first that tells speakers apart, else campplus",
     )
-    sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER")
+    sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER", help="default: verification")
     add_device(sub)
 
 

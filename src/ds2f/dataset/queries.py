@@ -268,9 +268,10 @@ class Dataset:
         return {split: (dict(people).get(split, 0), dict(pairs).get(split, 0)) for split in SPLITS}
 
     def failure_counts(self) -> Sequence[tuple[str, str, int]]:
-        """(stage, reason, files), most frequent first; reasons that differ only in a number count as one."""
+        """(stage, reason, files), most frequent first; reasons that differ only in their first number count as one;
+        figures of a name, as in MP3, are none."""
         counts = Counter(
-            (row[0], re.sub(r"\d+(\.\d+)?", "…", row[1], count=1))
+            (row[0], re.sub(r"(?<![\w.])\d+(\.\d+)?", "…", row[1], count=1))
             for row in self.connection.execute("SELECT stage, reason FROM failures")
         )
         return [(stage, reason, count) for (stage, reason), count in counts.most_common()]
