@@ -181,6 +181,26 @@ def test_recordings_of_browsers_state_no_length(tmp_path: Path, suffix: str) -> 
     assert [frame.time for frame in far.frames] == pytest.approx([0.25, 0.75, 1.25, 1.75], abs=0.2)
 
 
+def test_frames_are_spread_where_key_frames_are_far_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorded call has one at its start. Few frames are decoded from there on, then all are read."""
+    monkeypatch.setattr("ds2f.io.reading.RUN_ON", 10)
+    path = write(tmp_path / "a.mp4", Film(grey_ramp(100), options={"g": "1000"}))
+    evenly = pytest.approx([0.5, 1.5, 2.5, 3.5], abs=0.05)
+    assert [frame.time for frame in decode(path, 4, max_seconds=1.0).frames] == evenly
+    monkeypatch.setattr("ds2f.io.media.MOST_READ", 50)  # too many to read them all
+    assert [frame.time for frame in decode(path, 4, max_seconds=1.0).frames] != evenly
+
+
+@pytest.mark.parametrize("form", ["h264", "mpeg2video", "mpegts"])
+def test_bare_pictures_without_times_are_counted(tmp_path: Path, form: str) -> None:
+    codec = "mpeg2video" if form == "mpeg2video" else "libx264"
+    path = write(tmp_path / "a", Film(grey_ramp(100), codec), format=form)
+    for seconds in (60.0, 1.0):  # read, and sought where that is possible
+        media = decode(path, 4, max_seconds=seconds)
+        assert media.duration == pytest.approx(4.0, abs=0.05)
+        assert [frame.time for frame in media.frames] == pytest.approx([0.5, 1.5, 2.5, 3.5], abs=0.3)
+
+
 LIVE = {"live": "1"}
 WITHOUT_A_LENGTH = [
     ("libopus", "webm", LIVE),

@@ -10,7 +10,7 @@ All times are counted from the start of the presentation, as players show them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +49,7 @@ av.logging.set_level(av.logging.PANIC)  # FFmpeg's own chatter; what matters arr
 
 SEEK_FROM = 60.0  # seconds: single frames that lie later are sought
 OFF = 0.1  # seconds by which a stated length may be wrong before what was really found counts
+MOST_READ = 10_000  # frames that are all decoded where few are key frames, as in recordings of calls
 MOST_FPS = 240.0  # more is a time base and no rate, as browsers write it
 ALL = Choice()
 
@@ -156,6 +157,9 @@ def _decode(wanted: _Wanted, length: float | None = None) -> Media:
             return _decode(wanted, measured_length(container) or found.sound_end)
     if sought:
         found.trouble = _seek(wanted, picker) or found.trouble
+        if wanted.whole and length and _missed(picker, length * media.fps):
+            with suppress(av.error.FFmpegError, ItemError):  # then what was found, and what went wrong, stand
+                picker.kept = [*_decode(replace(wanted, sound=False, seconds=length), length).frames]
     media = _filled(media, track, picker, found)
     nothing = not media.audio.size and not media.frames
     if nothing and found.trouble is not None and not (found.whole or media.troubles):
@@ -230,6 +234,13 @@ def _ill_spread(times: Sequence[float], picker: Picker, found: Pass) -> bool:
         return False
     step = times[0] * 2
     return found.picture_end < times[-1] or found.picture_end > times[-1] + 1.5 * step
+
+
+def _missed(picker: Picker, frames: float) -> bool:
+    """Whether what was sought all over a recording of so many frames must be read instead: nothing can be sought in it,
+    or key frames lie so far apart that one was found for several times."""
+    times = [frame.time for frame in picker.kept]
+    return not times or (len(set(times)) < len(times) and frames < MOST_READ)
 
 
 def _with_other_sound(wanted: _Wanted, media: Media, numbers: Sequence[int]) -> Media:

@@ -93,10 +93,13 @@ def doubtful(container: InputContainer, length: float | None, short: float) -> b
 def measured_length(container: InputContainer) -> float | None:
     """Seconds to the end of the last packet. Nothing is decoded, but the whole file is read."""
     end = start = origin(container)
+    counted = dict.fromkeys(range(len(container.streams)), start)  # of bare frames that carry no time
     try:
         for packet in _packets(container, list(container.streams)):
-            if packet.pts is not None and packet.time_base:
-                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.time_base and packet.size:
+                at = counted[packet.stream_index] if packet.pts is None else float(packet.pts * packet.time_base)
+                counted[packet.stream_index] = at + float((packet.duration or 0) * packet.time_base)
+                end = max(end, counted[packet.stream_index])
     except av.error.FFmpegError:
         pass  # what is there is as long as it is
     return end - start or None
