@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import sys
 import tarfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ds2f.corpora.scan import Scan, scan
+from ds2f.corpora.tables import read_rows
 from ds2f.errors import UserError
 from ds2f.io.media import decode_image, read_image
 from ds2f.types import Source
@@ -74,6 +76,18 @@ def test_a_name_that_is_not_text_is_left_out_and_counted(tmp_path: Path) -> None
     assert [item.path for item in found.items()] == ["a.mp4"]
     assert found.left_out["other"] == 1
     assert all(example.encode() for example in found.examples)  # can be printed and stored
+
+
+def test_accents_that_macos_takes_apart_make_no_other_person(tmp_path: Path) -> None:
+    apart, whole = (unicodedata.normalize(form, "Zoë_Example") for form in ("NFD", "NFC"))
+    root = tmp_path / "HQ-VoxCeleb" / "vox1"
+    _tree(root, f"masked_faces/{apart}/1.jpg")
+    (found,) = scan(root, "still")
+    assert (found.corpus, found.identity) == ("hqvoxceleb", whole)
+    assert (root / found.path).is_file()
+    table = tmp_path / "people.csv"
+    table.write_text(f"voxceleb,hqvoxceleb\nid10001,{apart}\n", encoding="utf-8")
+    assert list(read_rows(table))[1] == ["id10001", whole]
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:

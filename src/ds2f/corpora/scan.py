@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tarfile
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ds2f.corpora import folder as plain
@@ -154,6 +155,8 @@ class Scan:
             found = (plain.by_folder if self.person == "folder" else plain.by_file)(place)
         if corpus == "folder":
             self.alone += found == plain.by_file(place)
+        if not found.identity.isascii():  # macOS takes letters and their accents apart
+            found = replace(found, identity=unicodedata.normalize("NFC", found.identity))
         found = self.side.complete(corpus, place, found)
         self.recognised[corpus, kind] += 1
         if not found.whole:

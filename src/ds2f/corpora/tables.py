@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ def read_rows(path: Path, delimiter: str | None = None, blanks: bool = False) ->
         raise Unreadable(f"cannot be read ({error.strerror or error})") from None
     wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
-        text = data.decode("utf-16" if wide else "utf-8-sig")
+        text = unicodedata.normalize("NFC", data.decode("utf-16" if wide else "utf-8-sig"))
     except UnicodeDecodeError:
         raise Unreadable("is not text in UTF-8") from None
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

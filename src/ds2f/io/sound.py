@@ -47,6 +47,8 @@ def resample(samples: np.ndarray, rate: int, channel: int = 0) -> np.ndarray:
             "audio", f"sound must be numbers, (samples,) or (samples, channels), not {samples.dtype} {samples.shape} "
             f"at {rate} Hz"
         )  # fmt: skip
+    if samples.dtype.kind in "iu" and samples.dtype.itemsize > 4:  # as a list becomes: what is full scale in it?
+        raise ItemError("audio", f"sound in {samples.dtype} has no known full scale; give int16, int32 or floats")
     mono, _ = mix(to_float(columns.T), (), channel)
     return scaled(to_sample_rate(mono, rate))
 
