@@ -175,6 +175,8 @@ def test_columns_are_called_as_corpora_are_and_others_are_told(work: Workplace) 
         ("voxceleb\nid1\n", "must name two or more corpora"),
         ("", "must name two or more corpora"),
         ("voxceleb,vggface2\nid1,n1,m\n", "Row 2 of .* has 3 cells"),
+        ("voxceleb,vggface2\n", "joins nobody: no row has names in two columns"),
+        ("voxceleb,vggface2\nid1,\n,n1\n", "joins nobody: no row has names in two columns"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused_before_anything_is_entered(
@@ -205,3 +207,45 @@ def test_the_hint_names_the_kind_that_is_there(work: Workplace) -> None:
     assert "v has no videos (only others, such as a.wav)." in work.ingest(voices, code=2)
     assert "For sounds add: --kind voices." in work.ingest(voices, code=2).replace("\n", " ")
     assert not work.database.exists()
+
+
+def test_a_table_that_was_mended_takes_the_place_of_itself_by_whatever_path(work: Workplace) -> None:
+    tree(work.folder / "calls", "ann/1.wav", "bob/1.wav")
+    faces = tree(work.folder / "faces", "one/1.jpg")
+    table = work.folder / "people.csv"
+    table.write_text("calls,faces\nann,one\n")
+    work.ingest("--kind", "voices", work.folder / "calls")
+    work.ingest("--kind", "faces", "--person", "folder", faces, "--people", faces / ".." / "people.csv")
+    table.write_text("calls,faces\nbob,one\n")
+    work.ingest("--kind", "faces", "--person", "folder", faces, "--people", table)
+    assert set(work.people()) == {"folder/calls/ann", "folder/calls/bob"}
+    assert work.people()["folder/calls/bob"] == {"bob/1.wav", "one/1.jpg"}
+
+
+@pytest.mark.parametrize("first", ["all", "all/calls"])
+def test_a_file_in_two_ingested_folders_is_one_file_of_one_person(work: Workplace, first: str) -> None:
+    tree(work.folder, "all/calls/ann/1.wav", "all/calls/bob/1.wav", "all/more/cyd/1.wav", "allied/calls/ann/1.wav")
+    second = "all" if first == "all/calls" else "all/calls"
+    work.ingest("--kind", "voices", work.folder / first)
+    said = work.ingest("--kind", "voices", work.folder / second)
+    assert "2 left out that an ingest of another folder has entered" in said.replace("\n", " ")
+    assert sum(map(len, work.people().values())) == len(work.people()) == 3
+    assert "3 files, 0 new" in work.ingest("--kind", "voices", work.folder / first) or first == "all/calls"
+    assert "1 new" in work.ingest("--kind", "voices", work.folder / "allied"), "a folder beside it is another"
+
+
+def test_a_manifest_that_grew_to_another_folder_enters_what_is_new(work: Workplace) -> None:
+    tree(work.folder, "sound/a/1.wav", "sound/b/1.wav")
+    data = tree(work.folder / "data", "wav.scp", "utt2spk")
+    (data / "wav.scp").write_text(f"u1 {work.folder}/sound/a/1.wav\n")
+    (data / "utt2spk").write_text("u1 ann\n")
+    work.ingest("--kind", "voices", data)
+    with (data / "wav.scp").open("a") as file:
+        file.write(f"u2 {work.folder}/sound/b/1.wav\n")
+    said = work.ingest("--kind", "voices", data)
+    assert "1 new" in said
+    assert "1 of them each a person of their own (no speaker is named)" in said.replace("\n", " ")
+    assert {person: len(files) for person, files in work.people().items()} == {
+        "kaldi/data/ann": 1,
+        "kaldi/data/u2": 1,
+    }

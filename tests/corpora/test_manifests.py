@@ -96,6 +96,24 @@ def test_commands_are_never_run_and_only_those_that_decode_are_read(tmp_path: Pa
     assert not (tmp_path / "touched").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("wav.scp", "u {0}\nu {1}", "wav.scp has 'u' twice"),
+        ("utt2spk", "u ann\nu bob", "utt2spk has 'u' twice, as 'ann' and as 'bob'"),
+        ("segments", "u r 0 1\nu r 1 2", "segments has 'u' twice"),
+        ("segments", "u r nan 1", "an utterance 'u' whose times are no numbers"),
+        ("segments", "u r 0 inf", "an utterance 'u' whose times are no numbers"),
+    ],
+)
+def test_a_kaldi_folder_that_cannot_be_meant(tmp_path: Path, name: str, content: str, reason: str) -> None:
+    one, two = sounds(tmp_path, "one.wav", "two.wav")
+    lines(tmp_path / "wav.scp", f"r {one}", f"r {one}", f"u {one}")
+    lines(tmp_path / name, *content.format(one, two).split("\n"))
+    with pytest.raises(UserError, match=reason):
+        read(tmp_path)
+
+
 def recording(name: str, path: Path, seconds: float = 2.0, channels: int = 1) -> dict[str, Any]:
     source = {"type": "file", "channels": list(range(channels)), "source": str(path)}
     return {
@@ -164,6 +182,12 @@ def test_lhotse_manifests(tmp_path: Path, suffix: str) -> None:
         ("no JSON", "", "Line 1 of .*recordings.jsonl is not JSON"),
         ('{"id": "a"}', "", "lacks one of id, sources, duration"),
         (None, '{"id": "1", "recording_id": "a", "start": "x", "duration": 1}', "whose times are no numbers"),
+        (None, '{"id": "1", "recording_id": "a", "start": NaN, "duration": 1}', "whose times are no numbers"),
+        (
+            '{"id": "a", "sources": [], "duration": 1}\n{"id": "a", "sources": [], "duration": 2}',
+            "",
+            "two recordings 'a'",
+        ),
         (None, '{"id": "1", "recording_id": "b", "start": 0, "duration": 1}', "names no sound that is there"),
     ],
 )

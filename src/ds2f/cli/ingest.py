@@ -99,7 +99,7 @@ def _ingest_one(
     from itertools import chain
 
     from ds2f.cli.console import err, out
-    from ds2f.corpora.manifests import open_scan
+    from ds2f.corpora.manifests import ManifestScan, open_scan
     from ds2f.dataset import Dataset
     from ds2f.dataset.ingest import enter
     from ds2f.dataset.queries import SplitRule
@@ -122,6 +122,7 @@ def _ingest_one(
             (scan.left_out["link"], "links to files in it left out"),
             (entered.renamed, "better known than before"),
             (entered.doubled, "sounds left out whose videos are there"),
+            (entered.elsewhere, "left out that an ingest of another folder has entered"),
             (entered.forgotten, "of people who were forgotten left out"),
         )
         if count
@@ -132,7 +133,8 @@ def _ingest_one(
         for (corpus, kind), count in sorted(scan.recognised.items())
     ]
     if scan.alone:
-        taken.append(f"{scan.alone:,} of them each a person of their own (see --person)")
+        see = "no speaker is named" if isinstance(scan, ManifestScan) else "see --person"
+        taken.append(f"{scan.alone:,} of them each a person of their own ({see})")
     taken += [f"of {corpus} {count:,} names not understood to their end" for corpus, count in scan.not_whole.items()]
     out.print(f"Taken: {', '.join(taken)}.")
     for read in scan.side.read:

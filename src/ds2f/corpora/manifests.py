@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import re
 import shlex
@@ -108,6 +109,7 @@ class ManifestScan(Scan):
         labels = dict(found.labels if known else ()) | dict(line.labels)
         status = os.stat(line.file)
         self.recognised[corpus if known else self.corpus, "sound"] += 1
+        self.alone += not line.person
         return CorpusItem(
             path + (line.part.fragment if line.part != Part() else ""),
             corpus if known else self.corpus,
@@ -137,7 +139,7 @@ def open_scan(root: Path, kind: str | None, person: str | None) -> Scan:
 def _kaldi(scan: ManifestScan) -> Iterator[Utterance]:
     folder = scan.root
     files: dict[str, tuple[str, int | None]] = {}
-    for name, source in _pairs(folder / "wav.scp"):
+    for name, source in _once(folder / "wav.scp").items():
         found = _file_of(source, folder)
         if found is None:
             scan.left_out["other"] += 1
@@ -149,17 +151,19 @@ def _kaldi(scan: ManifestScan) -> Iterator[Utterance]:
             f"{folder / 'wav.scp'} has {scan.left_out['other']:,} entries that are no file and no command that only "
             f"decodes one, such as {scan.examples[0]!r}; they were left out."
         )
-    speaker, lengths = (dict(_pairs(folder / name)) for name in ("utt2spk", "reco2dur"))
-    gender, spoken = (dict(_pairs(folder / name)) for name in ("spk2gender", "utt2lang"))
-    parts = [(name, *cells.split()) for name, cells in _pairs(folder / "segments")] or [(name, name) for name in files]
+    speaker, lengths = (_once(folder / name) for name in ("utt2spk", "reco2dur"))
+    gender, spoken = (_once(folder / name) for name in ("spk2gender", "utt2lang"))
+    parts = [(name, *cells.split()) for name, cells in _once(folder / "segments").items()] or [
+        (name, name) for name in files
+    ]
     for name, recording, *times in parts:
         if recording not in files:
             scan.missing.append(f"{name} (of the recording {recording})")
             continue
         file, channel = files[recording]
         try:
-            length = float(lengths.get(recording, 0.0))
-            start, end = (float(times[0]), float(times[1])) if times else (None, None)
+            length = _number(lengths.get(recording, 0.0))
+            start, end = (_number(times[0]), _number(times[1])) if times else (None, None)
         except (ValueError, IndexError):
             raise UserError(f"{folder} has an utterance {name!r} whose times are no numbers.") from None
         if end is not None and end < 0:  # to the end
@@ -179,6 +183,17 @@ def _pairs(path: Path) -> Iterator[tuple[str, str]]:
     for line in _lines(path):
         name, _, rest = line.partition(" ") if "\t" not in line.split(" ", 1)[0] else line.partition("\t")
         yield name, rest.strip()
+
+
+def _once(path: Path) -> dict[str, str]:
+    """`_pairs` by name. Raises UserError if one is told two things: which of them is meant, nobody knows."""
+    found: dict[str, str] = {}
+    for name, told in _pairs(path):
+        if found.setdefault(name, told) != told:
+            raise UserError(
+                f"{path} has {name!r} twice, as {found[name]!r} and as {told!r}; mend it, and ingest again."
+            )
+    return found
 
 
 def _file_of(source: str, folder: Path) -> tuple[str, int | None] | None:
@@ -211,7 +226,10 @@ def _file_of(source: str, folder: Path) -> tuple[str, int | None] | None:
 def _lhotse(scan: ManifestScan) -> Iterator[Utterance]:
     root = scan.root
     for manifest in _recordings(root) if root.is_dir() else [root]:
-        recordings = {str(entry["id"]): entry for entry in _entries(manifest, ("id", "sources", "duration"))}
+        recordings: dict[str, dict[str, Any]] = {}
+        for entry in _entries(manifest, ("id", "sources", "duration")):
+            if recordings.setdefault(str(entry["id"]), entry) != entry:
+                raise UserError(f"{manifest} has two recordings {entry['id']!r}; mend it, and ingest again.")
         beside = manifest.with_name(manifest.name.replace("recordings", "supervisions"))
         if not beside.is_file():
             raise UserError(f"Beside {manifest} there is no {beside.name}, which says who speaks.")
@@ -231,7 +249,7 @@ def _supervision(
     entry: dict[str, Any], recording: dict[str, Any], source: dict[str, Any], channel: object, manifest: Path
 ) -> Utterance:
     try:
-        start, seconds, length = float(entry["start"]), float(entry["duration"]), float(recording["duration"])
+        start, seconds, length = (_number(told) for told in (entry["start"], entry["duration"], recording["duration"]))
     except (TypeError, ValueError):
         raise UserError(f"{manifest} has a supervision {entry['id']!r} whose times are no numbers.") from None
     whole = start == 0 and seconds >= length - SLACK and seconds <= length + SLACK
@@ -275,6 +293,13 @@ def _lines(path: Path) -> Iterator[str]:
                     yield line.strip()
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise UserError(f"The manifest {path} cannot be read ({error}).") from None
+
+
+def _number(told: Any) -> float:
+    """Raises TypeError or ValueError for what is none, NaN and infinity among it."""
+    if not math.isfinite(number := float(told)):
+        raise ValueError(told)
+    return number
 
 
 def _absolute(path: str, folder: Path) -> str:

@@ -69,7 +69,7 @@ def read_people(path: Path) -> PeopleTable:
         )
     corpora = [_corpus(column) for column in header]
     folders = tuple(column for column, corpus in zip(header, corpora, strict=True) if not corpus)
-    table = PeopleTable(str(path.absolute()), folders=folders)
+    table = PeopleTable(str(path.resolve()), folders=folders)
     where: dict[Alias, int] = {}
     for number, row in enumerate(lines[1:], 2):
         if len(row) > len(header):
@@ -86,6 +86,8 @@ def read_people(path: Path) -> PeopleTable:
                     f"{path} has {'/'.join(alias)} in row {where[alias]} and in row {number}; a person has one row."
                 )
         table.add(names)
+    if not any(sum(map(bool, row)) > 1 for row in lines[1:]):
+        raise UserError(f"{path} joins nobody: no row has names in two columns.")
     return table
 
 

@@ -40,13 +40,15 @@ _SAME_CLIP = "i.corpus = 'voxceleb' AND i.name || '/' || clip(v.path)"
 class Entered:
     """files: that were found, `forgotten` included; added, changed: of these new, and ingested before with another size
     or time; renamed: of another person or with other labels than before; doubled: sounds whose video is there, too;
-    forgotten: files of people who were forgotten; joined: people of several corpora."""
+    elsewhere: files that an ingest of a folder above, or below, has entered; forgotten: files of people who were
+    forgotten; joined: people of several corpora."""
 
     files: int
     added: int
     changed: int
     renamed: int
     doubled: int
+    elsewhere: int
     forgotten: int
     joined: Joined
 
@@ -89,6 +91,7 @@ def enter(
         scopes.store()
         sql.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (str(root),))
         root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
+        elsewhere = _drop_elsewhere(sql, root, root_id)
         doubled = _drop_doubled(sql)
         files = sql.execute("SELECT count(*) FROM temp.seen").fetchone()[0]
         known = sql.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()[0]
@@ -101,7 +104,7 @@ def enter(
         keep_tables(sql, [*tables, *beside])
         joined = join(sql, known)
     sql.execute("DROP TABLE temp.seen")
-    return Entered(files + len(forgotten), added, changed, renamed, doubled, len(forgotten), joined)
+    return Entered(files + len(forgotten), added, changed, renamed, doubled, elsewhere, len(forgotten), joined)
 
 
 def root_names(dataset: Dataset) -> set[str]:
@@ -249,6 +252,26 @@ def _label(sql: sqlite3.Connection, root: int, chosen: str) -> None:
         " json_each(s.labels) j WHERE s.labels IS NOT NULL",
         {"root": root},
     )
+
+
+def _drop_elsewhere(sql: sqlite3.Connection, root: Path, root_id: int) -> int:
+    """A file is entered once, though it lies in two ingested folders, one inside the other: as two files it would be
+    two people where the corpus does not say who it is, in two splits perhaps."""
+    dropped = 0
+    for other_id, path in sql.execute("SELECT id, path FROM roots WHERE id <> ?", (root_id,)).fetchall():
+        if root.is_relative_to(path):
+            same, between = "v.path = :between || s.path", f"{root.relative_to(path).as_posix()}/"
+        elif Path(path).is_relative_to(root):
+            between = f"{Path(path).relative_to(root).as_posix()}/"
+            same = "v.path = substr(s.path, length(:between) + 1) AND substr(s.path, 1, length(:between)) = :between"
+        else:
+            continue
+        dropped += sql.execute(
+            "DELETE FROM temp.seen AS s WHERE EXISTS (SELECT 1 FROM videos v WHERE v.root_id = :other AND " + same + ")"
+            " AND NOT EXISTS (SELECT 1 FROM videos v WHERE v.root_id = :root AND v.path = s.path)",
+            {"other": other_id, "root": root_id, "between": between},
+        ).rowcount
+    return dropped
 
 
 def _drop_doubled(sql: sqlite3.Connection) -> int:
