@@ -21,6 +21,9 @@ from ds2f.corpora import recognise, video_of
         ("vox2/id00012/0a1B2c3D4e5/00001.mp4", "voxceleb", "id00012"),
         ("id00012/0a1B2c3D4e5/00001.mp4", "voxceleb", "id00012"),
         ("vox/train/id10280#0a1B2c3D4e5#001093#001192.mp4", "voxceleb", "id10280"),
+        ("flat/id00012_21Uxsk56VDQ_00001.mp4", "voxceleb", "id00012"),
+        ("Train/Emma_Watson/00001.mp4", "folder", "Emma_Watson/00001"),
+        ("home/clips/0a1B2c3D4e5/00001.mp4", "folder", "clips/0a1B2c3D4e5/00001"),  # nobody is called clips
         ("home/party.mp4", "folder", "party"),
         ("home/00001.mp4", "folder", "00001"),
         ("home/with.dots.mp4", "folder", "with.dots"),
@@ -62,6 +65,11 @@ def test_video_layouts(path: str, corpus: str, identity: str) -> None:
         ("mav/v1/faces/id0001/English/0a1B2c3D4e5/0010125.jpg", "mavceleb", "v1/id0001"),
         ("mavceleb_v3_test/faces/German/00012.jpg", "mavceleb", "v3/test/faces/German/00012"),
         ("pictures/Some_Person/1.jpg", "folder", "Some_Person"),
+        ("train/Emma_Watson/00001.jpg", "folder", "Emma_Watson"),  # eleven letters, as an id of YouTube
+        ("vgg1/Emma_Watson/00012.jpg", "vggface", "Emma_Watson"),
+        ("CelebAMask-HQ/CelebA-HQ-img/0.jpg", "folder", "CelebA-HQ-img/0"),  # a collection is nobody
+        ("mine/Training_Set/12.jpg", "folder", "Training_Set/12"),
+        ("mine/Face_Images_2/12.jpg", "folder", "Face_Images_2/12"),
         ("pictures/Jean-Luc_de_la_Tour/0012.jpg", "folder", "Jean-Luc_de_la_Tour"),
         ("pictures/train/id00017/1.jpg", "folder", "train/id00017"),
         ("pictures/summer/1.jpg", "folder", "summer/1"),
@@ -77,6 +85,9 @@ def test_face_layouts(path: str, corpus: str, identity: str) -> None:
     ("path", "corpus", "identity", "labels"),
     [
         ("vox1/wav/id10001/0a1B2c3D4e5/00001.wav", "voxceleb", "id10001", ()),
+        ("flat/x/id10001-1zcIwhmdeo4-00001.wav", "voxceleb", "id10001", ()),
+        ("lrs3/test/0a1B2c3D4e5/00001.wav", "lrs3", "0a1B2c3D4e5", (("language", "en"),)),
+        ("LibriTTS/dev-clean/84/121123/84_121123_000007_000000.wav", "librispeech", "84", (("language", "en"),)),
         ("dev/aac/id00012/0a1B2c3D4e5/00001.m4a", "voxceleb", "id00012", ()),
         ("v2/voices/id0001/Hindi/0a1B2c3D4e5/00000.wav", "mavceleb", "v2/id0001", (("language", "hi"),)),
         ("mav/voices/id0001/Urdu/0a1B2c3D4e5/00000.wav", "mavceleb", "id0001", (("language", "ur"),)),

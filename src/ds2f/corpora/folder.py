@@ -18,6 +18,11 @@ from ds2f.corpora.base import SOUND, STILL, VIDEO, Corpus, Place, Recognised
 
 _NUMBERED = re.compile(r"[\d_ .()-]+", re.ASCII)
 _PERSON_NAME = re.compile(r"(?:[^\W\d_a-z][^\W\d_]*\.?)+(?:[_ .-]+[^\W\d_]+[.']?)+")  # Some_Person, A.J._Buckley
+_NO_NAME = re.compile(  # CelebA-HQ-img, Training_Set, Face_Images: a collection, not somebody
+    r"(?:^|[_ .-])(?:im(?:g|age|ages)|pics?|pictures?|photos?|faces?|frames?|crops?|cropped|aligned|originals?"
+    r"|(?:data)?sets?|data|train(?:ing)?|test(?:ing)?|val(?:id|idation)?|parts?|hq|males?|females?)\d*(?:$|[_ .-])",
+    re.IGNORECASE,
+)
 _PERSON_NUMBER = re.compile(r"(?:id|subject|person|speaker|spk)[_ -]?\d+", re.IGNORECASE)
 
 
@@ -38,7 +43,8 @@ def recognise_still(place: Place) -> Recognised:
 def _is_numbered_person(place: Place) -> bool:
     if len(place.folders) < 2 or not _NUMBERED.fullmatch(place.stem):
         return False
-    return bool(_PERSON_NAME.fullmatch(place.folders[-1]) or _PERSON_NUMBER.fullmatch(place.folders[-1]))
+    name = bool(_PERSON_NAME.fullmatch(place.folders[-1])) and not _NO_NAME.search(place.folders[-1])
+    return bool(name or _PERSON_NUMBER.fullmatch(place.folders[-1]))
 
 
 LAYOUTS = tuple(

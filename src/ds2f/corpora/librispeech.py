@@ -1,6 +1,8 @@
-"""LibriSpeech (Panayotov et al., ICASSP 2015): train-clean-100/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac, all English.
+"""LibriSpeech (Panayotov et al., ICASSP 2015): train-clean-100/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac, all English;
+and LibriTTS (Zen et al., Interspeech 2019), the same readers: .../SPEAKER_CHAPTER_NNNNNN_NNNNNN.wav.
 
-Source https://www.openslr.org/12/; CC BY 4.0. Gender of the speakers stands in SPEAKERS.TXT, see `corpora.metadata`.
+Sources https://www.openslr.org/12/ and /60/; CC BY 4.0. Gender of the speakers stands in SPEAKERS.TXT, see
+`corpora.metadata`.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import re
 
 from ds2f.corpora.base import SOUND, Corpus, Place, Recognised
 
-_NAME = re.compile(r"(?P<speaker>\d+)-(?P<chapter>\d+)-\d{4}", re.ASCII)
+_NAME = re.compile(r"(?P<speaker>\d+)([-_])(?P<chapter>\d+)\2\d{4,6}(_\d{6})?", re.ASCII)
 
 
 def recognise(place: Place) -> Recognised | None:

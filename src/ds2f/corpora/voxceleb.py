@@ -7,6 +7,7 @@ by names, by name.
 | VoxCeleb2, sound and video | dev/aac/id00012/YTID/00001.m4a, dev/mp4/id00012/YTID/00001.mp4 |
 | VoxCeleb1, frames of faces | unzippedFaces/A.J._Buckley/1.6/YTID/0000025.jpg |
 | cut anew from YouTube | id10280#YTID#001093#001192.mp4 (github.com/AliaksandrSiarohin/video-preprocessing) |
+| all in one folder | id10001-YTID-00001.wav, as utterances are called in Kaldi's recipes; also with _ or # |
 
 Numbers of VoxCeleb1 run from id10001, those of VoxCeleb2 from id00012, so that no two people share one. Names and
 numbers are joined by `corpora.metadata`. Source https://www.robots.ox.ac.uk/~vgg/data/voxceleb/; metadata CC BY 4.0,
@@ -23,7 +24,10 @@ _YOUTUBE_ID = re.compile(r"[\w-]{11}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,7}", re.ASCII)
 _CLIP = re.compile(r"\d{5,7}", re.ASCII)
 _SCALE = re.compile(r"\d\.\d")  # how much wider than the face the frames were cut
-_ANEW = re.compile(r"(?P<person>id\d{5})#(?P<video>[\w-]{11})(#\d+)*", re.ASCII)
+_ANEW = re.compile(r"(?P<person>id\d{5})(?P<mark>[#_-])(?P<video>[\w-]{11})((?P=mark)\d+)*", re.ASCII)
+_NAME = re.compile(r"[A-Z][a-z]+_[A-Z][a-z]+")  # Emma_Watson has eleven letters, as an id of YouTube has
+_NUMBERED = re.compile(r"id\d+", re.ASCII)
+_SPLITS = frozenset({"train", "trainval", "pretrain", "test", "dev", "val", "main"})
 
 
 def recognise(place: Place) -> Recognised | None:
@@ -31,9 +35,15 @@ def recognise(place: Place) -> Recognised | None:
     if len(folders) >= 2 and _YOUTUBE_ID.fullmatch(folders[-1]):
         if len(folders) >= 3 and _SCALE.fullmatch(folders[-2]):
             return Recognised(folders[-3]) if _NUMBER.fullmatch(stem) else None
-        return Recognised(folders[-2]) if _CLIP.fullmatch(stem) else None
+        person = bool(_NUMBERED.fullmatch(folders[-2]) or _is_name(folders[-2], folders[-1]))
+        return Recognised(folders[-2]) if person and _CLIP.fullmatch(stem) else None
     anew = _ANEW.fullmatch(stem)
     return Recognised(anew["person"]) if anew else None
+
+
+def _is_name(folder: str, video: str) -> bool:
+    """Whether the folder above that of a video is called for a person, and not for a split or a format."""
+    return folder[:1] != folder[:1].lower() and folder.lower() not in _SPLITS and not _NAME.fullmatch(video)
 
 
 def recording(place: Place) -> str | None:

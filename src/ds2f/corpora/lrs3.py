@@ -1,0 +1,36 @@
+"""LRS3-TED (Afouras et al., 2018): pretrain|trainval|test/YTID/00001.mp4; identity = the talk: its speaker has no name.
+
+Source https://www.robots.ox.ac.uk/~vgg/data/lip_reading/lrs3.html; CC BY-NC-ND 4.0, as TED's talks are.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ds2f.corpora.base import SOUND, VIDEO, Corpus, Place, Recognised
+
+_SPLITS = frozenset({"pretrain", "trainval", "test"})
+_TALK = re.compile(r"[\w-]{11}", re.ASCII)
+_CLIP = re.compile(r"\d{5}", re.ASCII)
+
+
+def recognise(place: Place) -> Recognised | None:
+    talk = recording(place)
+    return Recognised(talk, (("language", "en"),)) if talk else None
+
+
+def recording(place: Place) -> str | None:
+    folders = place.folders
+    if len(folders) >= 2 and folders[-2] in _SPLITS and _TALK.fullmatch(folders[-1]) and _CLIP.fullmatch(place.stem):
+        return folders[-1]
+    return None
+
+
+LAYOUT = Corpus(
+    "lrs3",
+    "CC BY-NC-ND 4.0",
+    "https://www.robots.ox.ac.uk/~vgg/data/lip_reading/lrs3.html",
+    VIDEO | SOUND,
+    recognise,
+    recording,
+)
