@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import time
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import closing
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -37,7 +38,7 @@ ROUNDING = 1e-5  # a vector's last digits depend on the clips that shared its ba
 GONE, STAYS = "Zebulon-Quux", "Anna-Blume"
 
 
-class Work:
+class Work(ABC):
     """gone_within: seconds that what a run had started has to notice that the run is dead."""
 
     gone_within = 10.0
@@ -46,16 +47,16 @@ class Work:
         """folder: for what all trials share."""
         self.folder = folder
 
-    def begin(self, trial: Path, number: int) -> None:
+    def begin(self, trial: Path, number: int) -> None:  # noqa: B027 - most begin with nothing
         """Lay out what a trial begins with."""
 
+    @abstractmethod
     def run(self, trial: Path) -> int:
         """The command; returns its exit status."""
-        raise NotImplementedError
 
+    @abstractmethod
     def faults(self, undisturbed: Path, trial: Path) -> list[str]:
         """What is there at the end and should not be, or the other way round, in words."""
-        raise NotImplementedError
 
     def await_moment(self, trial: Path, rng: random.Random, length: float, ended: Callable[[], int | None]) -> None:
         """Wait until the moment to kill. length: seconds that a run takes; ended: whether it has."""
@@ -63,7 +64,7 @@ class Work:
         while time.perf_counter() < until and ended() is None:
             time.sleep(0.0005)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most hold nothing
         """Give back what was held."""
 
 

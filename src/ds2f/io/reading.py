@@ -94,14 +94,12 @@ def measured_length(container: InputContainer) -> float | None:
     """Seconds to the end of the last packet. Nothing is decoded, but the whole file is read."""
     end = start = origin(container)
     counted = dict.fromkeys(range(len(container.streams)), start)  # of bare frames that carry no time
-    try:
+    with suppress(av.error.FFmpegError):  # what is there before the damage is as long as it is
         for packet in _packets(container, list(container.streams)):
             if packet.time_base and packet.size:
                 at = counted[packet.stream_index] if packet.pts is None else float(packet.pts * packet.time_base)
                 counted[packet.stream_index] = at + float((packet.duration or 0) * packet.time_base)
                 end = max(end, counted[packet.stream_index])
-    except av.error.FFmpegError:
-        pass  # what is there is as long as it is
     return end - start or None
 
 
@@ -155,13 +153,11 @@ def read(
 
 def _drain(sound: AudioStream | None, view: VideoStream | None, track: Track, picker: Picker, start: float) -> None:
     """What the decoders still hold when a file breaks off."""
-    try:
+    with suppress(av.error.FFmpegError):  # a decoder that fails here holds nothing more
         for heard in sound.decode(None) if sound is not None else ():
             track.add(heard, None if heard.time is None else heard.time - start)
         for shown in view.decode(None) if view is not None and not picker.done else ():
             picker.offer(shown, None if shown.time is None else shown.time - start)
-    except av.error.FFmpegError:
-        pass  # then they hold nothing
 
 
 def _take_picture(packet: Packet[VideoStream], picker: Picker, found: Pass, start: float) -> None:
