@@ -48,6 +48,18 @@ def test_new_changed_and_unchanged_files(dataset: Dataset) -> None:
     assert paths == ["0.jpg", "2.jpg", "1.jpg"], "what vanished stays, what changed is new"
 
 
+@pytest.mark.parametrize("above", [True, False])
+def test_a_changed_file_is_entered_anew_by_whichever_folder_finds_it(dataset: Dataset, above: bool) -> None:
+    folders = [(ROOT.parent, "faces/0.jpg"), (ROOT, "0.jpg")]
+    (first, path), (second, other) = folders if above else folders[::-1]
+    enter(dataset, first, "still", [item(path, "p")], RULE)
+    again = enter(dataset, second, "still", [item(other, "p")], RULE)
+    assert (counts(again), again.elsewhere) == ((0, 0, 0, 0), 1)
+    changed = enter(dataset, second, "still", [replace(item(other, "p"), size=9)], RULE)
+    assert (counts(changed), changed.elsewhere) == ((1, 0, 1, 0), 0)
+    assert [tuple(r) for r in dataset.connection.execute("SELECT path, size FROM videos")] == [(other, 9)]
+
+
 def test_a_side_file_that_comes_later_mends_people_and_labels(dataset: Dataset) -> None:
     known = item("000001.jpg", "000001", corpus="celeba"), item("000002.jpg", "000002", corpus="celeba")
     enter(dataset, ROOT, "still", known, RULE)

@@ -91,12 +91,12 @@ def enter(
         scopes.store()
         sql.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (str(root),))
         root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
-        elsewhere = _drop_elsewhere(sql, root, root_id)
+        elsewhere, moved = _drop_elsewhere(sql, root, root_id)
         doubled = _drop_doubled(sql)
         files = sql.execute("SELECT count(*) FROM temp.seen").fetchone()[0]
         known = sql.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()[0]
         _enter_identities(sql, rule)
-        changed = _drop_changed(sql, root_id)
+        changed = _drop_changed(sql, root_id) + moved
         renamed = _rename(sql, root_id)
         added = _add(sql, root_id) - changed
         doubled += _drop_sounds_of_videos(sql)
@@ -254,24 +254,34 @@ def _label(sql: sqlite3.Connection, root: int, chosen: str) -> None:
     )
 
 
-def _drop_elsewhere(sql: sqlite3.Connection, root: Path, root_id: int) -> int:
+def _drop_elsewhere(sql: sqlite3.Connection, root: Path, root_id: int) -> tuple[int, int]:
     """A file is entered once, though it lies in two ingested folders, one inside the other: as two files it would be
-    two people where the corpus does not say who it is, in two splits perhaps."""
-    dropped = 0
+    two people where the corpus does not say who it is, in two splits perhaps. Returns how many were left out, and how
+    many have changed since the other folder was ingested, and are entered anew."""
+    dropped = changed = 0
     for other_id, path in sql.execute("SELECT id, path FROM roots WHERE id <> ?", (root_id,)).fetchall():
         if root.is_relative_to(path):
-            same, between = "v.path = :between || s.path", f"{root.relative_to(path).as_posix()}/"
+            between = f"{root.relative_to(path).as_posix()}/"
+            same = "v.path = :between || s.path"
         elif Path(path).is_relative_to(root):
             between = f"{Path(path).relative_to(root).as_posix()}/"
             same = "v.path = substr(s.path, length(:between) + 1) AND substr(s.path, 1, length(:between)) = :between"
         else:
             continue
+        places = {"other": other_id, "root": root_id, "between": between}
+        there = f"FROM videos v WHERE v.root_id = :other AND {same}"
         dropped += sql.execute(
-            "DELETE FROM temp.seen AS s WHERE EXISTS (SELECT 1 FROM videos v WHERE v.root_id = :other AND " + same + ")"
+            "DELETE FROM temp.seen AS s WHERE EXISTS"
+            f" (SELECT 1 {there} AND (v.size, v.mtime_ns) = (s.size, s.mtime_ns))"
             " AND NOT EXISTS (SELECT 1 FROM videos v WHERE v.root_id = :root AND v.path = s.path)",
-            {"other": other_id, "root": root_id, "between": between},
+            places,
         ).rowcount
-    return dropped
+        changed += sql.execute(
+            "DELETE FROM videos WHERE id IN (SELECT v.id FROM temp.seen s JOIN videos v ON v.root_id = :other"
+            f" AND {same} WHERE (v.size, v.mtime_ns) <> (s.size, s.mtime_ns))",
+            places,
+        ).rowcount
+    return dropped, changed
 
 
 def _drop_doubled(sql: sqlite3.Connection) -> int:

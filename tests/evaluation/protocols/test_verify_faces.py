@@ -97,6 +97,14 @@ def test_lists_of_learnable_pins(corpus: Path, out: Path, tmp_path: Path, capsys
     assert 1 / (1 + np.exp(-listed)) == pytest.approx(fits, abs=1e-4)
 
 
+def test_a_root_inside_another_and_one_by_a_detour_name_the_same_files(corpus: Path, out: Path, tmp_path: Path) -> None:
+    pairs = pins_list(tmp_path / "veriflist_test_random_unseenunheard.txt", FOUR)
+    roots = ("--root", corpus / "wav", "--root", corpus / "wav" / ".." / "unzippedFaces")
+    assert run(pairs, "--protocol", "pins", *roots, out=out) == 1
+    with Dataset(out / points.DATABASE) as dataset:
+        assert dataset.connection.execute("SELECT count(*) FROM videos").fetchone()[0] == 16 + 12
+
+
 def test_what_is_done_is_not_done_again(corpus: Path, out: Path, tmp_path: Path) -> None:
     """Lists of files that are there already ask for nothing."""
     right = matching_list(tmp_path / "matching_v2f_U.csv", FOUR, ways=3)

@@ -7,6 +7,7 @@ reason.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,7 +81,7 @@ def _enter(path: Path, found: Found) -> None:
         status = (root / place).stat()
         item = CorpusItem(place, CORPUS, str(Path(place).parent), status.st_size, status.st_mtime_ns)
         kind = _kind(place)
-        of_root.setdefault((root.absolute(), kind), []).append(item)
+        of_root.setdefault((Path(os.path.abspath(root)), kind), []).append(item)
     with Dataset(path, create=True) as dataset:
         for (root, kind), items in of_root.items():
             enter(dataset, root, kind, items, SplitRule(val=0.0, test=0.0))
@@ -134,7 +135,7 @@ def _points(path: Path, found: Found, model: Alignment) -> Points:
         reasons = dict(dataset.connection.execute("SELECT video_id, reason FROM failures ORDER BY stage = 'face' DESC"))
     main = next(iter(wanted.voices))
     usable = {VOICE: {i for i, voices in heard.items() if main in voices}, FACE: set(seen)}
-    keys = {key: ids[str(root.absolute()), place] for key, (root, place) in found.files.items()}
+    keys = {key: ids[os.path.abspath(root / place)] for key, (root, place) in found.files.items()}
     chosen = {kind: [k for k, i in keys.items() if k[0] == kind and i in usable[kind]] for kind in (VOICE, FACE)}
     refused = {k[1]: reasons.get(i, "no usable vector") for k, i in keys.items() if i not in usable[k[0]]}
     parts = []
@@ -149,8 +150,9 @@ def _points(path: Path, found: Found, model: Alignment) -> Points:
     return Points(places, vectors, refused, model.even_cosine)
 
 
-def _ids(dataset: Dataset) -> dict[tuple[str, str], int]:
+def _ids(dataset: Dataset) -> dict[str, int]:
+    """{absolute path: video_id}. Of two roots one may lie in the other, and hold the file under another path."""
     rows = dataset.connection.execute(
         "SELECT v.id, v.path, r.path AS root FROM videos v JOIN roots r ON r.id = v.root_id"
     )
-    return {(r["root"], r["path"]): r["id"] for r in rows}
+    return {os.path.abspath(os.path.join(r["root"], r["path"])): r["id"] for r in rows}
