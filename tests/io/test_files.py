@@ -18,7 +18,8 @@ from ds2f.cli import main
 from ds2f.dataset import Dataset, schema
 from ds2f.dataset.queries import SplitRule
 from ds2f.demo import samples
-from ds2f.io.files import disk_trouble, replacing
+from ds2f.errors import UserError
+from ds2f.io.files import disk_trouble, read_lines, replacing
 from helpers import item
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "faces/talk-0.png.part")
@@ -138,3 +139,20 @@ def test_names_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="too long") as failed:
         (tmp_path / ("n" * 256)).touch()
     assert "too long" in str(disk_trouble(failed.value))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lists_are_read_as_editors_write_them(tmp_path: Path, encoding: str, end: str) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""  # the others write their own, or none
+    path = tmp_path / "list.txt"
+    path.write_bytes((mark + end.join(["1 a/é.wav b.wav", "0 a/é.wav c.wav"])).encode(encoding))
+    assert read_lines(path, "list") == ["1 a/é.wav b.wav", "0 a/é.wav c.wav"]
+
+
+def test_a_list_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"trial list .*gone.txt cannot be read \(No such file or directory\)"):
+        read_lines(tmp_path / "gone.txt", "trial list")
+    (tmp_path / "latin.txt").write_bytes(b"1 caf\xe9.wav b.wav")
+    with pytest.raises(UserError, match="save it as UTF-8"):
+        read_lines(tmp_path / "latin.txt", "trial list")

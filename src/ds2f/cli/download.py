@@ -58,10 +58,9 @@ def accept_terms(corpus: str, accepted: bool) -> None:
 
 def read_addresses(path: Path | None) -> list[str]:
     """Addresses in a file, one a line; none without a file."""
-    try:
-        lines = [] if path is None else path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The addresses {path} cannot be read ({error}).") from None
+    from ds2f.io.files import read_lines
+
+    lines = [] if path is None else read_lines(path, "list of addresses")
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 

@@ -134,7 +134,8 @@ def _read(path: Path) -> _Measured:
     except msgspec.ValidationError as error:
         wrong = str(error)
     except (OSError, msgspec.DecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); give the metrics.json of ds2f evaluate.") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path} cannot be read ({reason}); give the metrics.json of ds2f evaluate.") from None
     if wrong:
         raise UserError(f"{path} is no metrics.json of version {VERSION} ({wrong}); make it anew with ds2f evaluate.")
     return found

@@ -16,7 +16,7 @@ import numpy as np
 
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
-from ds2f.io.files import replacing, write_json
+from ds2f.io.files import read_lines, replacing, write_json
 from ds2f.types import Progress
 from ds2f.voice.base import SpeakerEncoder
 from ds2f.voice.encode import VoiceEncoder
@@ -57,16 +57,12 @@ class Verification:
 
 def read_trials(path: Path) -> list[Trial]:
     """A list as VoxCeleb has it, `1 path path` for one speaker and `0 path path` for two, or as Kaldi has it,
-    `path path target` and `path path nontarget`; UTF-8, with or without a byte order mark, any ends of lines.
+    `path path target` and `path path nontarget`; see `io.files.read_lines`.
 
     Raises UserError for a file that cannot be read, a line that is no trial, or a list without both kinds.
     """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The trial list {path} cannot be read ({error}).") from None
     trials = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path, "trial list"), 1):
         parts = line.split()
         if not parts:
             continue

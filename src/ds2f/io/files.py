@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import json
@@ -37,6 +38,22 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def read_lines(path: Path, what: str) -> list[str]:
+    """The lines of a list that somebody has made: UTF-8 with or without a byte order mark, or UTF-16 with one, as
+    PowerShell and Excel write it; any ends of lines. what: "trial list", ...
+
+    Raises UserError for a file that cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if wide else "utf-8-sig").splitlines()
+    except OSError as error:
+        raise UserError(f"The {what} {path} cannot be read ({error.strerror}); check the path.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"The {what} {path} is no text in UTF-8 or UTF-16; save it as UTF-8.") from None
 
 
 def from_json(kind: type[Record], data: dict[str, Any]) -> Record:

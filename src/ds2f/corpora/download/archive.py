@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ds2f.errors import UserError
-from ds2f.io.files import disk_trouble, replacing
+from ds2f.io.files import disk_trouble, read_lines, replacing
 from ds2f.types import Progress
 
 CHUNK = 1 << 22  # bytes
@@ -42,11 +42,7 @@ def read_checksums(path: Path) -> dict[str, str]:
     """{file name: md5} from lines of `md5 name`, in either order, or `MD5 (name) = md5`. Raises UserError for a line
     that is none."""
     found = {}
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The checksums {path} cannot be read ({error}).") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path, "list of checksums"), 1):
         words = re.sub(r"^MD5 \((.*)\) =", r"\1", line.strip()).replace("*", " ").split()
         sums = [word.lower() for word in words if re.fullmatch(r"[0-9a-fA-F]{32}", word)]
         names = [word for word in words if not re.fullmatch(r"[0-9a-fA-F]{32}", word)]

@@ -22,6 +22,7 @@ from typing import Any
 
 from ds2f.errors import UserError
 from ds2f.io.extras import optional
+from ds2f.io.files import read_lines
 from ds2f.types import Progress
 
 TERMS = """\
@@ -67,9 +68,8 @@ class Got:
 def read_list(path: Path) -> list[Segment]:
     """avspeech_train.csv or _test.csv: `id, start, end, x, y`, no header. Raises UserError for anything else."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.reader(read_lines(path, "list")))
+    except csv.Error as error:
         raise UserError(f"The list {path} cannot be read ({error}).") from None
     segments = []
     for number, row in enumerate(rows, 1):

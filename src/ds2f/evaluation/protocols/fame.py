@@ -30,7 +30,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ds2f.errors import UserError
-from ds2f.evaluation.protocols.lists import Trial, TrialList, read_lines
+from ds2f.evaluation.protocols.lists import Trial, TrialList, numbered_lines
 from ds2f.io.files import replacing
 
 _VERSION = re.compile(r"v\d+$")
@@ -48,7 +48,7 @@ class Cell:
 def read(path: Path) -> TrialList:
     """Raises UserError for a line that is no trial, or an id that stands twice."""
     trials: dict[str, Trial] = {}
-    for number, line in read_lines(path):
+    for number, line in numbered_lines(path):
         cells = line.split()
         if len(cells) != 3:
             raise UserError(f"{path}, line {number}: a trial is `id voice face`, not {line.strip()!r}.")
@@ -71,7 +71,7 @@ def labelled(lists: Sequence[TrialList], files: Sequence[Path]) -> list[TrialLis
 
     Raises UserError for labels that do not fit: other ids, another number of lines, a value other than 0 and 1.
     """
-    tables = [(path, [(number, line.split()) for number, line in read_lines(path)]) for path in files]
+    tables = [(path, [(number, line.split()) for number, line in numbered_lines(path)]) for path in files]
     for path, rows in tables:
         for number, cells in rows:
             if len(cells) > 2 or cells[-1] not in ("0", "1"):

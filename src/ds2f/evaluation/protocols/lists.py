@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ds2f.errors import UserError
+from ds2f.io.files import read_lines
 
 VOICE, FACE = "voice", "face"
 SHOWN = 3  # of the files that are not there
@@ -116,13 +117,9 @@ def find(lists: Sequence[TrialList], roots: Sequence[Path], places: Places, allo
     return Found(files, tuple(missing))
 
 
-def read_lines(path: Path) -> list[tuple[int, str]]:
+def numbered_lines(path: Path) -> list[tuple[int, str]]:
     """(number, text) of the lines that are not empty. Raises UserError for a file that cannot be read, or is empty."""
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The list {path} cannot be read ({error}).") from None
-    found = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    found = [(number, line) for number, line in enumerate(read_lines(path, "list"), 1) if line.strip()]
     if not found:
         raise UserError(f"The list {path} is empty.")
     return found

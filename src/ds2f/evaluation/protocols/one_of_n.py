@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ds2f.errors import UserError
-from ds2f.evaluation.protocols.lists import FACE, VOICE, Choice, TrialList, read_lines
+from ds2f.evaluation.protocols.lists import FACE, VOICE, Choice, TrialList, numbered_lines
 from ds2f.io.media import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 _NAME = re.compile(r"_(U|GN|GNA|G|N|A)$")
@@ -33,7 +33,7 @@ _NAME = re.compile(r"_(U|GN|GNA|G|N|A)$")
 def read(path: Path) -> TrialList:
     """Raises UserError for a line that is no choice, or lines of several directions or numbers of candidates."""
     choices, probes, ways = [], "", 0
-    for number, line in read_lines(path):
+    for number, line in numbered_lines(path):
         probe, *candidates = line.split()
         kinds = [_kind(file) for file in (probe, *candidates)]
         if len(candidates) < 2 or kinds[0] == "" or set(kinds[1:]) != {FACE if kinds[0] == VOICE else VOICE}:

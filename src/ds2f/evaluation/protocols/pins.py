@@ -31,7 +31,7 @@ from pathlib import Path, PurePosixPath
 
 from ds2f.corpora.tables import Unreadable, read_rows
 from ds2f.errors import UserError
-from ds2f.evaluation.protocols.lists import VOICE, Places, Trial, TrialList, read_lines
+from ds2f.evaluation.protocols.lists import VOICE, Places, Trial, TrialList, numbered_lines
 
 COLUMNS = ("id", "voice-speaker-id", "face-speaker-id", "label", "voice-path", "face-path")
 META = "vox1_meta.csv"
@@ -43,7 +43,7 @@ _FACES = ("", "unzippedFaces/")
 
 def read(path: Path) -> TrialList:
     """Raises UserError for a file that is no such list, or a line of it that is no trial."""
-    lines = read_lines(path)
+    lines = numbered_lines(path)
     if tuple(cell.strip() for cell in lines[0][1].split(",")) != COLUMNS:
         raise UserError(f"{path} is no list of Learnable PINs: its first line must be {','.join(COLUMNS)}.")
     trials, seen = [], set()
