@@ -10,11 +10,21 @@ import torch
 
 from ds2f.cli import main
 from ds2f.dataset import Dataset
+from ds2f.errors import UserError
 from ds2f.models import store
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior
-from ds2f.training.alignment import AlignmentTask, calibrated, fit_score, info_nce, linear_scores, scores, whiten
+from ds2f.training.alignment import (
+    AlignmentTask,
+    calibrated,
+    choose,
+    fit_score,
+    info_nce,
+    linear_scores,
+    scores,
+    whiten,
+)
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import PairData
 from people import made_up_pairs, paired_dataset, ten_clips_each
@@ -52,6 +62,18 @@ def test_training_from_the_closed_form_makes_it_better_on_people_not_seen(tmp_pa
     assert before > 0.75, "the closed form alone knows much"
     assert fit_score(found, held_out) > before
     assert task.validate(found) < loss
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_size_is_chosen_on_few_people_of_whom_each_fold_holds_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ds2f.training.alignment.STEPS", (2,))
+    pairs = made_up_pairs(6, 1, clips=4)
+    found = choose(CONFIG, pairs, options(tmp_path, pairs, 2), None)
+    assert 0 < found.score <= 1, "a fold of one person would have no wrong pair, and no score"
+    with pytest.raises(UserError, match="four people or more, not of 3"):
+        choose(CONFIG, pairs.rows(pairs.person < 3), options(tmp_path, pairs, 2), None)
 
 
 def test_voices_and_faces_that_have_nothing_to_do_with_each_other_score_near_chance() -> None:

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
+from ds2f.errors import UserError
 from ds2f.evaluation.matching import alone_where_unknown, measure_matching
 from ds2f.evaluation.verification import roc_auc
 from ds2f.models.alignment import Alignment, AlignmentConfig
@@ -202,9 +203,14 @@ def choose(config: AlignmentConfig, data: PairData, settings: Options, progress:
     """Dimensions and shrinkage by the closed form, then the number of steps, all on people that a fold holds out.
 
     progress: called with (fits done, in all, a word).
+    Raises UserError for fewer than four people: of two folds, each must have a voice and the face of somebody else.
     """
-    fold = folds(data.person, FOLDS)
-    parts = [(data.rows(fold != k), data.rows(fold == k).sample(most=MOST)) for k in range(FOLDS)]
+    people = len(np.unique(data.person))
+    count = min(FOLDS, people // 2)
+    if count < 2:
+        raise UserError(f"An alignment learns from voices and faces of four people or more, not of {people}.")
+    fold = folds(data.person, count)
+    parts = [(data.rows(fold != k), data.rows(fold == k).sample(most=MOST)) for k in range(count)]
     dims = [dim for dim in DIMS if dim <= min(config.identity_dim, sum(config.voices.values()))] or [1]
     forms = [(dim, shrinkage) for dim in dims for shrinkage in SHRINKAGES]
     total = len(forms) + len(STEPS)
