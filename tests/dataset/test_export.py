@@ -4,14 +4,18 @@ import io
 import json
 import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ds2f.cli import main
+from ds2f.corpora.tables import PeopleTable
 from ds2f.dataset import Dataset
 from ds2f.dataset.export import export
+from ds2f.dataset.forget import find, forget
+from ds2f.dataset.ingest import enter
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
@@ -134,7 +138,7 @@ def test_choices(filled: Dataset, tmp_path: Path) -> None:
     assert [name for name in sample if name.endswith("npy")] == ["face_dlib.npy"]
     with pytest.raises(UserError, match=r"'ecapa'; this dataset has campplus-frames, dlib, uniface:arcface"):
         export(filled, "webdataset", tmp_path / "other", encoders=["ecapa"])
-    with pytest.raises(UserError, match="no faces to export"):
+    with pytest.raises(UserError, match="no faces or voices to export"):
         export(filled, "webdataset", tmp_path / "other", splits=["test"])
     assert not (tmp_path / "other").exists()
 
@@ -201,6 +205,41 @@ SNIPPETS = {
     name: re.search(rf"```python\nimport {name}\n(.*?)```", DOCS, re.DOTALL)[1]  # type: ignore[index]
     for name in ("pandas", "datasets", "duckdb")
 }
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet"])
+def test_sounds_are_exported_too_and_share_a_person_with_the_faces(dataset: Dataset, tmp_path: Path, form: str) -> None:
+    rule = SplitRule(val=0.0, test=0.0)
+    dataset.add_items(
+        tmp_path / "wav", "sound", [item(f"{n}.wav", f"id{n}", corpus="voxceleb") for n in (1, 2, 3)], rule
+    )
+    table = PeopleTable("/t.csv", [(("voxceleb", "id1"), ("hqvoxceleb", "Ann_Ash"))])
+    enter(dataset, tmp_path / "hq", "still", [item("1.jpg", "Ann_Ash", corpus="hqvoxceleb")], rule, [table])
+    for number, job in enumerate(wanting(dataset)):
+        found = extracted(number, voice=job.kind == "sound")
+        if job.kind == "sound":
+            found = replace(found, face=None)
+        silent = Extracted(failures=(("speech", "silence"),))
+        store(dataset, job, silent if number == 2 else found, PLAN)
+    if form == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    written = export(dataset, form, tmp_path / "out")
+    assert written.records == 3
+    assert _readme(tmp_path / "out")["records"] == {"train-faces": 1, "train-voices": 2}
+    if form == "webdataset":
+        voices, faces = (_samples(tmp_path / "out" / f"train-{part}-000000.tar") for part in ("voices", "faces"))
+        assert all({"json", "flac", "voice_campplus_frames_6s.npy"} == s.keys() for s in voices.values())
+        people = [[json.loads(s["json"])["person"] for s in part.values()] for part in (voices, faces)]
+    else:
+        tables = [parquet.read_table(tmp_path / "out" / f"train-{part}-000000.parquet") for part in ("voices", "faces")]
+        assert tables[0]["crop"].null_count == tables[0]["face_dlib"].null_count == 2
+        assert tables[0]["voice_campplus_frames_6s"].null_count == 0
+        people = [table["person"].to_pylist() for table in tables]
+    assert (sorted(people[0]), people[1]) == (["voxceleb/id1", "voxceleb/id2"], ["voxceleb/id1"])
+    person = find(dataset, "Ann_Ash")
+    assert person is not None
+    forget(dataset, person, tmp_path / "faces", keep_files=True)
+    assert _readme(tmp_path / "out")["records"] == {"train-faces": 0, "train-voices": 1}
 
 
 @pytest.mark.parametrize("library", SNIPPETS)

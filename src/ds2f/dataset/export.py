@@ -3,6 +3,7 @@
 FOLDER/README.json                what it is: dataset, fingerprint, models, columns, counts, shards
 FOLDER/train-pairs-000000.tar     recordings with a voice and a face
 FOLDER/train-faces-000000.tar     faces alone
+FOLDER/train-voices-000000.tar    sounds, whose faces are other files: `person` is who they share
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ds2f import __version__
 from ds2f.dataset import manifests, outputs
 from ds2f.dataset.formats import FORMATS, part_of
 from ds2f.dataset.queries import SPLITS, Dataset
-from ds2f.dataset.records import Records
+from ds2f.dataset.records import PARTS, Records
 from ds2f.errors import UserError
 from ds2f.io.files import write_json
 from ds2f.types import Progress
@@ -52,7 +53,7 @@ def export(
     progress: Progress | None = None,
     pairs: bool = False,
 ) -> Exported:
-    """Write every file that has a face into shards of about `shard_mb` MB under `folder`.
+    """Write every file that has a face, and every sound that has a voice, into shards under `folder`.
 
     The shards are written beside `folder` and moved there at the end; stopped, the next call goes on after the last
     whole shard. An earlier export in `folder` is replaced.
@@ -76,15 +77,15 @@ def export(
     try:
         records = Records(dataset, encoders, FORMATS[form].sound)
         parts = {
-            f"{split}-{name}": records.ids(split, paired, pairs)
+            f"{split}-{part}": records.ids(split, part, pairs)
             for split in splits
-            for name, paired in (("pairs", True), *(() if pairs else (("faces", False),)))
+            for part in (("pairs",) if pairs else PARTS)
         }
         records_in_all = sum(map(len, parts.values()))
-        left_out = sum(len(records.ids(split, True)) for split in splits) - records_in_all if pairs else 0
+        left_out = sum(len(records.ids(split, "pairs")) for split in splits) - records_in_all if pairs else 0
         parts = {name: ids for name, ids in parts.items() if ids}
         if not parts:
-            what = "recordings with a voice, a face and every vector" if pairs else "faces"
+            what = "recordings with a voice, a face and every vector" if pairs else "faces or voices"
             raise UserError(f"{dataset.path} has no {what} to export; see: ds2f status --database {dataset.path}")
         header = _header(dataset, form, records, {name: len(ids) for name, ids in parts.items()}, shard_mb, pairs)
         aside = outputs.beside(folder)

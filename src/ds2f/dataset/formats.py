@@ -54,7 +54,7 @@ class ShardFile(ABC):
 class TarFile(ShardFile):
     """WebDataset: files of one sample stand together and share the part of their names before the first dot.
 
-    KEY.json, KEY.webp, KEY.flac (where there is speech) and KEY.COLUMN.npy for each vector.
+    KEY.json, KEY.webp (where there is a face), KEY.flac (where there is speech) and KEY.COLUMN.npy for each vector.
     """
 
     suffix = ".tar"
@@ -65,7 +65,8 @@ class TarFile(ShardFile):
 
     def add(self, record: Record) -> None:
         self._add(f"{record.key}.json", json.dumps(record.values, ensure_ascii=False).encode())
-        self._add(f"{record.key}.webp", record.crop)
+        if record.crop is not None:
+            self._add(f"{record.key}.webp", record.crop)
         if record.flac is not None:
             self._add(f"{record.key}.flac", record.flac)
         for column, vector in record.vectors.items():

@@ -1,4 +1,5 @@
-"""The dataset as flat records, one for every file with a face, as `ds2f export` writes them.
+"""The dataset as flat records, one for every file with a face and every sound with a voice, as `ds2f export` writes
+them.
 
 What is a column depends on what the dataset holds: one more for every encoder, attribute model and clip length.
 """
@@ -33,22 +34,23 @@ class Column:
 @dataclass(frozen=True)
 class Record:
     """One file. values: {column: value}, None or absent where there is none; vectors: {column: (d,) float32};
-    crop: WebP of the canonical crop; flac: 16 kHz mono speech, None for stills, and where there is no
+    crop: WebP of the canonical crop, None for sounds; flac: 16 kHz mono speech, None for stills, and where there is no
     usable speech or it is not wanted."""
 
     key: str
     values: dict[str, Any]
     vectors: dict[str, np.ndarray]
-    crop: bytes
+    crop: bytes | None
     flac: bytes | None
 
 
 FIXED = (
     Column("video_id", "integer", "number of the file in the dataset"),
     Column("path", "text", "of the file, relative to the folder that was ingested"),
-    Column("kind", "text", "video or still"),
+    Column("kind", "text", "video, sound or still"),
     Column("corpus", "text", "layout that recognised the file"),
     Column("identity", "text", "who it is, unique within the corpus"),
+    Column("person", "text", "who it is over all corpora: corpus/identity of the one that stands for them"),
     Column("split", "text", "train, val or test; by identity"),
     Column("duration", "real", "of the file, seconds; 0 for a still"),
     Column("width", "integer", "of the file, pixels"),
@@ -64,15 +66,22 @@ FIXED = (
 )
 
 _RECORD = """
-SELECT v.id AS video_id, v.path, v.kind, i.corpus, i.name AS identity, i.split, v.duration, v.width, v.height, v.fps,
-    s.seconds AS speech_seconds, f.time AS face_time, f.score AS face_score, f.quality AS face_quality, f.coverage,
-    f.people, (SELECT json_group_object(attribute, value) FROM labels WHERE video_id = v.id) AS labels,
+SELECT v.id AS video_id, v.path, v.kind, i.corpus, i.name AS identity, p.corpus || '/' || p.name AS person, i.split,
+    v.duration, v.width, v.height, v.fps, s.seconds AS speech_seconds, f.time AS face_time, f.score AS face_score,
+    f.quality AS face_quality, f.coverage, f.people,
+    (SELECT json_group_object(attribute, value) FROM labels WHERE video_id = v.id) AS labels,
     c.webp AS crop, CASE WHEN ? THEN (SELECT flac FROM speech_audio WHERE video_id = v.id) END AS flac
-FROM faces f JOIN videos v ON v.id = f.video_id JOIN identities i ON i.id = v.identity_id
-    JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'
-    LEFT JOIN speech s ON s.video_id = v.id
+FROM videos v JOIN identities i ON i.id = v.identity_id JOIN identities p ON p.id = coalesce(i.person_id, i.id)
+    LEFT JOIN faces f ON f.video_id = v.id LEFT JOIN speech s ON s.video_id = v.id
+    LEFT JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'
 WHERE v.id = ?
 """
+PARTS = {
+    "pairs": "f.video_id IS NOT NULL AND s.video_id IS NOT NULL",
+    "faces": "f.video_id IS NOT NULL AND s.video_id IS NULL",
+    "voices": "f.video_id IS NULL AND s.video_id IS NOT NULL AND v.kind = 'sound'",
+}
+"""{part of an export: which files are in it}"""
 
 
 class Records:
@@ -93,27 +102,26 @@ class Records:
         self._names = frozenset(names)
         self._json = frozenset(column.name for column in self.columns if column.kind == "json")
 
-    def ids(self, split: str, paired: bool, complete: bool = False) -> list[int]:
-        """Files of a split in the order of ingest. paired: those with a voice and a face, or those with a face only;
-        complete: only those that have every vector."""
+    def ids(self, split: str, part: str, complete: bool = False) -> list[int]:
+        """Files of a split in the order of ingest. part: of PARTS; complete: only those that have every vector."""
         having = ""
         names: list[Any] = []
         for column in self.columns if complete else ():
             if column.kind == "vector":
                 table, key = self._vectors[column.name]
                 where = " AND ".join(f"{name} = ?" for name in key)
-                having += f" AND EXISTS (SELECT 1 FROM {table} WHERE video_id = f.video_id AND {where})"
+                having += f" AND EXISTS (SELECT 1 FROM {table} WHERE video_id = v.id AND {where})"
                 names += key.values()
         rows = self._sql.execute(
-            "SELECT f.video_id FROM faces f JOIN videos v ON v.id = f.video_id"
-            " JOIN identities i ON i.id = v.identity_id LEFT JOIN speech s ON s.video_id = f.video_id"
-            f" WHERE i.split = ? AND (s.video_id IS NOT NULL) = ?{having} ORDER BY f.video_id",
-            (split, paired, *names),
+            "SELECT v.id FROM videos v JOIN identities i ON i.id = v.identity_id"
+            " LEFT JOIN faces f ON f.video_id = v.id LEFT JOIN speech s ON s.video_id = v.id"
+            f" WHERE i.split = ? AND {PARTS[part]}{having} ORDER BY v.id",
+            (split, *names),
         )
         return [row[0] for row in rows]
 
     def read(self, video_id: int) -> Record:
-        """The record of one file that has a face."""
+        """The record of one file that has a face or a voice."""
         row = dict(self._sql.execute(_RECORD, (self._sound, video_id)).fetchone())
         crop, flac = row.pop("crop"), row.pop("flac")
         vectors = {}
