@@ -251,8 +251,9 @@ def test_a_sound_gives_its_voice_and_is_not_blamed_for_having_no_face(extractor:
         Job(3, Source(tmp_path / "call.wav"), "sound", "", needs, part=Part(channel=2)),
         Job(4, Source(tmp_path / "long.wav"), "sound", "", needs, part=Part(3.0, seconds)),
         Job(5, Source(plain), "sound", "", needs, part=Part(1.0, seconds)),
+        Job(6, Source(plain), "sound", "", needs, part=Part(500.0, 1.0)),
     ]
-    whole, inside, channel, part, outside = extractor.extract(jobs)
+    whole, inside, channel, part, outside, behind = extractor.extract(jobs)
     for result in (whole, inside, channel, part):
         assert result.failures == ()
         assert result.face is None
@@ -261,3 +262,4 @@ def test_a_sound_gives_its_voice_and_is_not_blamed_for_having_no_face(extractor:
     assert part.speech is not None
     assert part.speech.start == pytest.approx(whole.speech.start + 3.0, abs=0.05), "counted from the start of the file"
     assert dict(outside.failures)["audio"].startswith("the part ends at")
+    assert dict(behind.failures)["audio"] == "the part begins at 500.0 s, where there is no sound any more"

@@ -176,6 +176,8 @@ class Extractor:
         end = start + (part.seconds or 0.0)
         if end > media.duration + PART_SLACK and media.duration > 0:
             raise ItemError("audio", f"the part ends at {end:.1f} s and the sound at {media.duration:.1f} s")
+        if start > 0 and not media.audio.size:
+            raise ItemError("audio", f"the part begins at {start:.1f} s, where there is no sound any more")
         audio = self.settings.audio if part.channel is None else replace(self.settings.audio, channel=part.channel)
         speech = self.voices.search(further(file.job.source, media, seconds, audio, start, part.seconds))
         file.found.speech = StoredSpeech(
