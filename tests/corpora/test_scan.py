@@ -59,6 +59,15 @@ def test_other_files_are_counted(tmp_path: Path) -> None:
     assert _paths(tmp_path, "sound") == ["b.wav", "c.opus"]
 
 
+def test_a_side_file_that_is_read_is_not_one_of_the_others(tmp_path: Path) -> None:
+    _tree(tmp_path, "a.mp4", "notes.txt")
+    (tmp_path / "vox2_meta.csv").write_text("VoxCeleb2ID,VGGFace2ID,Gender,Set\nid00012,n000012,m,dev\n")
+    found = Scan(tmp_path, "video")
+    assert len(list(found.items())) == 1
+    assert found.left_out == {"other": 1}
+    assert found.examples == ["notes.txt"]
+
+
 def test_odd_names_survive(tmp_path: Path) -> None:
     names = ["with space.mp4", "ünï-日本.mp4", "quote'\".mp4", "new\nline.mp4", "%s.mp4"]
     _tree(tmp_path, *names)

@@ -35,7 +35,8 @@ Labels = tuple[tuple[str, str], ...]
 @dataclass
 class SideFiles:
     """What was read. people: labels by (corpus, person); files, looks: the person and the labels of a picture, by
-    (corpus, stem); tables: who is who in several corpora; read: a few words on each; warnings: sentences."""
+    (corpus, stem); tables: who is who in several corpora; read: a few words on each; warnings: sentences; seen: paths of
+    all that were looked at."""
 
     people: dict[tuple[str, str], Labels] = field(default_factory=dict)
     files: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class SideFiles:
     tables: list[PeopleTable] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    _seen: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
 
     def look_above(self, root: Path) -> None:
         """Read what lies above an ingested folder, or beside an ingested tar. What is nearer counts more."""
@@ -61,9 +62,9 @@ class SideFiles:
                 continue
             reader = next((read for pattern, read in _READERS if pattern.fullmatch(name)), None)
             path = os.path.join(folder, name)
-            if reader is None or path in self._seen:
+            if reader is None or path in self.seen:
                 continue
-            self._seen.add(path)
+            self.seen.add(path)
             try:
                 self.read.append(f"{path}: {reader(self, Path(path))}")
             except Unreadable as error:

@@ -100,6 +100,8 @@ class Scan:
                 if entry.is_symlink() and self._again(entry.path):
                     self._leave_out("link", inside + entry.name)
                     continue
+                if entry.path in self.side.seen:
+                    continue  # it is told by itself
                 if kind := self._kind(place, inside + entry.name):
                     status = entry.stat()
                     yield self._item(kind, place, inside + entry.name, status.st_size, status.st_mtime_ns)
