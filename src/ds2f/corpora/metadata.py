@@ -35,8 +35,8 @@ Labels = tuple[tuple[str, str], ...]
 @dataclass
 class SideFiles:
     """What was read. people: labels by (corpus, person); files, looks: the person and the labels of a picture, by
-    (corpus, stem); tables: who is who in several corpora; read: a few words on each; warnings: sentences; seen: paths of
-    all that were looked at."""
+    (corpus, stem); tables: who is who in several corpora; read: a few words on each; warnings: sentences; seen: the
+    paths of all."""
 
     people: dict[tuple[str, str], Labels] = field(default_factory=dict)
     files: dict[tuple[str, str], str] = field(default_factory=dict)
