@@ -407,3 +407,23 @@ def test_parts_late_in_a_long_recording_are_told_apart() -> None:
     assert Part(36000.125, 1.5).fragment == "#t=36000.125,36001.625"
     assert Part(36000.125, 1.5).fragment != Part(36000.25, 1.5).fragment
     assert Part(0.1, 0.2).fragment == "#t=0.1,0.3"
+
+
+def test_the_sound_that_voxceleb_publishes_beside_a_video_goes_with_it(tmp_path: Path) -> None:
+    """Of a clip that is there as mp4 and as aac only the video is entered."""
+    names = [f"id0001{person}/21Uxsk56VDQ/0000{clip}" for person in (2, 3) for clip in (1, 2)]
+    for name in names:
+        for file in (f"dev/mp4/{name}.mp4", f"dev/aac/{name}.m4a"):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).write_bytes(b"recording")
+    root = tmp_path / "dev" / "mp4"
+    with Dataset(tmp_path / "dataset.db", create=True) as dataset:
+        items = [CorpusItem(f"{name}.mp4", "voxceleb", name.split("/")[0], 9, 1) for name in names]
+        dataset.add_items(root, "video", items, SplitRule())
+        person = find(dataset, "id00012")
+        assert person is not None
+        assert forget(dataset, person, tmp_path / "faces").files == 4
+    left = {
+        path.relative_to(tmp_path / "dev").as_posix() for path in (tmp_path / "dev").rglob("*.m*") if path.is_file()
+    }
+    assert left == {f"{kind}/{name}.{end}" for name in names[2:] for kind, end in (("mp4", "mp4"), ("aac", "m4a"))}

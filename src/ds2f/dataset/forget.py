@@ -123,8 +123,19 @@ def _entries(
         elif (root, path) in shared:
             inside.append((root / path, _part(row)))
         else:
-            files[root, path] = None
+            files |= dict.fromkeys([(root, path), *_sound_of(root, path)])
     return tuple(FileKey(row["root"], row["path"]) for row in found), tuple(files), tuple(inside)
+
+
+def _sound_of(root: Path, path: str) -> list[tuple[Path, str]]:
+    """The sound that VoxCeleb2 publishes of a clip beside its video, aac/PERSON/YTID/N.m4a of mp4/PERSON/YTID/N.mp4, if
+    it is there. Of the two only the video is entered."""
+    video = root / path
+    if len(video.parts) < 5 or video.parents[2].name != "mp4":
+        return []
+    sounds = video.parents[3] / "aac"
+    sound = f"{video.parents[1].name}/{video.parents[0].name}/{video.stem}.m4a"
+    return [(sounds, sound)] if (sounds / sound).is_file() else []
 
 
 def _part(row: sqlite3.Row) -> str:
