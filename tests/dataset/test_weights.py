@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ds2f.config import Config
@@ -98,10 +97,23 @@ def test_a_model_in_two_files(tmp_path: Path) -> None:
     assert dict(plan_of(settings).weights)["identity:ncnn:face"] != one
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
-    files = [tmp_path / folder / "resnet.onnx" for folder in "ab"]
-    for file in files:
-        file.parent.mkdir()
-        file.write_bytes(np.random.default_rng(0).bytes(9))
-    with pytest.raises(UserError, match="would both be called voice:wespeaker/resnet"):
-        plan_of(_settings(encoders=[f"wespeaker:{file}" for file in files]))
+def test_files_of_one_name_have_rows_of_their_own(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "resnet.onnx" for folder in ("a/x", "b/x", "c")]
+    for number, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(bytes(number + 1))
+    two = plan_of(_settings(encoders=[f"wespeaker:{file}" for file in files[:2]]))
+    names = ["wespeaker/a/x/resnet", "wespeaker/b/x/resnet"]
+    assert [name for _, name in two.voices] == names
+    digests = {stage: digest for stage, digest in two.weights if stage.startswith("voice:")}
+    assert list(digests) == [f"voice:{name}" for name in names]
+    assert len(set(digests.values())) == 2
+    assert [name for _, name in plan_of(_settings(encoders=[f"wespeaker:{files[2]}"])).voices] == ["wespeaker/resnet"]
+    faces = replace(Config().faces, encoders=[f"onnx:{files[1]}", f"onnx:{files[2]}"])
+    assert plan_of(ExtractSettings(Config().audio, faces)).identities == ("onnx:x/resnet", "onnx:c/resnet")
+
+
+def test_one_file_by_two_paths_is_one(tmp_path: Path) -> None:
+    (tmp_path / "resnet.onnx").write_bytes(b"one")
+    specs = [f"wespeaker:{tmp_path}/resnet.onnx", f"wespeaker:{tmp_path}/./resnet.onnx"]
+    assert [name for _, name in plan_of(_settings(encoders=specs)).voices] == ["wespeaker/resnet"]

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from ds2f.config import Audio
 from ds2f.errors import UserError
 from ds2f.voice import encoders
 from ds2f.voice.base import unit_rows
+from ds2f.voice.encode import VoiceEncoder
 from helpers import noise, silence, tone
 
 CLIPS = np.stack([tone(1.0, 200), tone(1.0, 300), noise(1.0)])
@@ -233,3 +235,12 @@ def test_a_package_whose_compiled_part_does_not_load(monkeypatch: pytest.MonkeyP
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match=r"pyannote, which cannot be imported \(Could not load this library: lib.so\)"):
         encoders.load("pyannote:x")
+
+
+def test_two_files_of_one_name_are_two_encoders(tmp_path: Path) -> None:
+    for folder, dim in (("a", 8), ("b", 6)):
+        (tmp_path / folder).mkdir()
+        _onnx(tmp_path / folder / "resnet.onnx", dim=dim)
+    audio = Audio(encoders=[f"wespeaker:{tmp_path / folder / 'resnet.onnx'}" for folder in "ab"])
+    voices = VoiceEncoder(audio)
+    assert [voices.encoder(f"wespeaker/{folder}/resnet").dim for folder in "ab"] == [8, 6]

@@ -17,6 +17,7 @@ from ds2f.errors import UserError
 from ds2f.evaluation.agreement import labels_of
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.registry import name_of
+from ds2f.io.files import by_name
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of, years_of
 
 FACE = "dlib"
@@ -115,7 +116,7 @@ def load(
     vectors of.
     """
     held = face_encoders(data)
-    named = {name_of(spec): spec for spec in spaces}
+    named = by_name(spaces, name_of)
     for name in named:
         if name not in held:
             raise UserError(f"{data.path} holds no faces of {name!r}; add it to [faces] encoders and run ds2f extract.")

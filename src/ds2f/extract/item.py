@@ -18,6 +18,7 @@ from ds2f.face import registry as face_models
 from ds2f.face.base import AttributeModel
 from ds2f.face.encode import EncodedFace, FaceEncoder
 from ds2f.io.extras import first_line
+from ds2f.io.files import by_name
 from ds2f.io.images import read_image
 from ds2f.io.media import decode, decode_flac, encode_flac
 from ds2f.io.streams import Choice
@@ -77,11 +78,12 @@ class Extractor:
         """Load all models that the settings name. Raises UserError with the name of one that cannot be loaded."""
         audio, faces = self.settings.audio, self.settings.faces
         steps: list[tuple[str, Callable[[], object]]] = [("silero-vad", lambda: self.voices.activity)]
-        steps += [(spec, partial(self.voices.encoder, encoders.name_of(spec))) for spec in audio.encoders]
-        steps += [(spec, partial(self._language, language.name_of(spec))) for spec in audio.languages]
+        speakers, looks = by_name(audio.encoders, encoders.name_of), by_name(faces.encoders, face_models.name_of)
+        steps += [(name, partial(self.voices.encoder, name)) for name in speakers]
+        steps += [(name, partial(self._language, name)) for name in by_name(audio.languages, language.name_of)]
         steps += [("praat-parselmouth", acoustics.praat)] if audio.acoustics else []
         steps += [(faces.detector, lambda: self.faces.detector)]
-        steps += [(spec, partial(self.faces.embedder, spec)) for spec in (DLIB, *faces.encoders)]
+        steps += [(name, partial(self.faces.embedder, name)) for name in (DLIB, *looks)]
         steps += [(spec, partial(self._attribute, spec)) for spec in faces.attributes]
         for name, load in steps:
             try:
@@ -305,8 +307,8 @@ class Extractor:
 
     def _language(self, name: str) -> language.LanguageModel:
         if name not in self._languages:
-            spec = next(s for s in self.settings.audio.languages if language.name_of(s) == name)
-            self._languages[name] = language.load(spec, self.settings.device)
+            known = by_name(self.settings.audio.languages, language.name_of)
+            self._languages[name] = language.load(known[name], self.settings.device)
         return self._languages[name]
 
     def _attribute(self, name: str) -> AttributeModel:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ds2f.config import Audio, Config, Extract, Faces
 from ds2f.dataset.plan import Plan
-from ds2f.errors import UserError
 from ds2f.face import registry
+from ds2f.io.files import by_name
 from ds2f.models.store import pick_device, shipped
 from ds2f.types import DLIB
 from ds2f.voice import campplus, encoders, language
@@ -63,24 +63,21 @@ def plan_of(settings: ExtractSettings) -> Plan:
         **({"stream": faces.stream} if faces.stream else {}),
         "box": [faces.box_crop, faces.box_margin_height, faces.box_margin_width] if faces.box_crop else None,
     }
-    names = [encoders.name_of(spec) for spec in audio.encoders]
+    names = by_name(audio.encoders, encoders.name_of)
     return Plan(
         speech=json.dumps(speech, sort_keys=True),
         face=json.dumps(face, sort_keys=True),
         voices=tuple((seconds, name) for seconds in audio.clip_seconds for name in names),
-        identities=tuple(name for name in map(registry.name_of, faces.encoders) if name != DLIB),
+        identities=tuple(name for name in by_name(faces.encoders, registry.name_of) if name != DLIB),
         attributes=tuple(map(registry.name_of, faces.attributes)),
-        languages=tuple(map(language.name_of, audio.languages)),
+        languages=tuple(by_name(audio.languages, language.name_of)),
         acoustics=audio.acoustics,
         weights=_weights(settings),
     )
 
 
 def _weights(settings: ExtractSettings) -> tuple[tuple[str, str], ...]:
-    """(stage of a model, hash of its weights), of the models in the box and those in files of the user's own.
-
-    Raises UserError for two files of one name: their rows could not be told apart.
-    """
+    """(stage of a model, hash of its weights), of the models in the box and those in files of the user's own."""
     places: dict[str, Path] = {}
     for stage, specs, name_of in (
         ("voice", settings.audio.encoders, encoders.name_of),
@@ -88,10 +85,7 @@ def _weights(settings: ExtractSettings) -> tuple[tuple[str, str], ...]:
         ("identity", settings.faces.encoders, registry.name_of),
         ("attributes", settings.faces.attributes, registry.name_of),
     ):
-        for spec in specs:
-            name, place = f"{stage}:{name_of(spec)}", _place(spec)
-            if places.setdefault(name, place) != place:
-                raise UserError(f"{places[name]} and {place} would both be called {name}; rename one of them.")
+        places |= {f"{stage}:{name}": _place(spec) for name, spec in by_name(specs, name_of).items()}
     return tuple((name, _digest(place)) for name, place in places.items() if place.exists())
 
 

@@ -24,6 +24,7 @@ from ds2f.face.dlib_resnet import network_file
 from ds2f.face.dlib_torch import DlibTorch, embed_crops, load_dlib
 from ds2f.face.people import Sighting, choose
 from ds2f.face.quality import eye_distance, quality
+from ds2f.io.files import by_name
 from ds2f.io.images import encode_webp
 from ds2f.types import DLIB, DetectedFace, Face, Frame
 
@@ -70,7 +71,7 @@ class FaceEncoder:
         """Raises UserError for a name that is unknown, or whose model cannot be loaded."""
         with self._turn:
             if name not in self._embedders:
-                known = {registry.name_of(spec): spec for spec in self.settings.encoders}
+                known = by_name(self.settings.encoders, registry.name_of)
                 self._embedders[name] = registry.load_embedder(known.get(name, name), self.device)
             return self._embedders[name]
 

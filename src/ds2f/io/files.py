@@ -7,8 +7,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -54,6 +55,26 @@ def read_lines(path: Path, what: str) -> list[str]:
         raise UserError(f"The {what} {path} cannot be read ({error.strerror}); check the path.") from None
     except UnicodeDecodeError:
         raise UserError(f"The {what} {path} is no text in UTF-8 or UTF-16; save it as UTF-8.") from None
+
+
+def by_name(specs: Iterable[str], name_of: Callable[[str], str]) -> dict[str, str]:
+    """{name of a model's rows: how it is loaded} of models such as "onnx:FILE".
+
+    specs: as ds2f.toml has them; name_of: says how one is called by itself. Files of one name have as much of their
+    folders in it as tells them apart.
+    """
+    alike: dict[str, list[str]] = {}
+    for spec in specs:
+        alike.setdefault(name_of(spec), []).append(spec)
+    found = {}
+    for name, of_name in alike.items():
+        folders = {spec: Path(spec.partition(":")[2]).expanduser().absolute().parent.parts for spec in of_name}
+        deepest = max(map(len, folders.values()))
+        near = next((n for n in range(deepest) if len({f[len(f) - n :] for f in folders.values()}) == len(folders)), 0)
+        for spec, parts in folders.items():
+            kind, mark, stem = re.split(r"([/:])", name, maxsplit=1) if near else (name, "", "")
+            found["".join([kind, mark, *(f"{part}/" for part in parts[len(parts) - near :]), stem])] = spec
+    return found
 
 
 def from_json(kind: type[Record], data: dict[str, Any]) -> Record:

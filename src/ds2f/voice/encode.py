@@ -18,6 +18,7 @@ import numpy as np
 from ds2f._renamed import old_methods, old_names
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
+from ds2f.io.files import by_name
 from ds2f.types import SAMPLE_RATE, VOICE, Speech, VoiceClip
 from ds2f.voice import acoustics, encoders
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
@@ -70,7 +71,7 @@ class VoiceEncoder:
     def known(self) -> dict[str, str]:
         """{speaker encoder: how it is loaded}: those in the box, and what `audio.encoders` says."""
         known = {name: name for name in encoders.INCLUDED}
-        known |= {encoders.name_of(spec): spec for spec in self.audio.encoders}
+        known |= by_name(self.audio.encoders, encoders.name_of)
         return known | {name: name for name in self._encoders if name not in known}
 
     def check(self, names: Sequence[str] | None = None) -> None:
