@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
-from ds2f.dataset.clips import ClipFacts
 from ds2f.evaluation.agreement import agreement, labels_of, measure_classes, per_clip
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.subjects import _stated
@@ -81,5 +80,4 @@ def test_what_a_corpus_states_as_an_age(text: str, years: float) -> None:
 
 def test_an_age_that_is_no_number_leaves_what_the_model_sees() -> None:
     seen = FaceLabels(np.array([40.0, 50.0]), np.array([0, 1]), np.array([0, 0]))
-    facts = [ClipFacts({"age": "adult"}, "", "a"), ClipFacts({"age": "31"}, "", "b")]
-    assert _stated(seen, facts).age.tolist() == [40.0, 31.0]
+    assert _stated(seen, [{"age": "adult"}, {"age": "31"}]).age.tolist() == [40.0, 31.0]
