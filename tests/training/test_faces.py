@@ -57,7 +57,9 @@ def test_other_attribute_models_teach_as_ours_does(filled: Dataset, model: str) 
     assert (looks.genders >= 0).all()
 
 
-def test_ours_goes_before_theirs_and_other_ethnicities_are_not_taught(filled: Dataset) -> None:
+def test_ours_goes_before_theirs_and_other_ethnicities_are_not_taught(
+    filled: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
     sql = filled.connection
     columns = "attribute, value, probability, distribution FROM face_attributes"
     sql.execute(f"INSERT INTO face_attributes SELECT video_id, 'other', {columns}")
@@ -70,3 +72,4 @@ def test_ours_goes_before_theirs_and_other_ethnicities_are_not_taught(filled: Da
     found = load_faces(filled, "train", SIZE).conditions
     assert {"age", "gender"} <= set(found)
     assert "ethnicity" not in found
+    assert "other ethnicities than" in caplog.text

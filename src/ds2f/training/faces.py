@@ -98,6 +98,11 @@ def load_faces(
             f"{dataset.path} has no voices of {voices[0]} of {seconds:g} s in split {split!r}; add {seconds:g} to "
             "[audio] clip_seconds, and run `ds2f extract` again."
         )
+    if conditions["gender"] is not None and conditions["ethnicity"] is None and split == "train":
+        logger.warning(
+            "The attribute model names other ethnicities than %s: the decoder learns age and gender of it alone.",
+            ", ".join(ETHNICITIES),
+        )
     known = {name: condition for name, condition in conditions.items() if condition is not None}
     return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
 
