@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ds2f.errors import UserError
+from ds2f.io.files import decode_text
 
 ALSO_CALLED = {
     **{"voxceleb1": "voxceleb", "voxceleb2": "voxceleb", "vggface1": "vggface"},
@@ -110,9 +111,8 @@ def read_rows(path: Path, delimiter: str | None = None, blanks: bool = False) ->
         data = path.read_bytes()
     except OSError as error:
         raise Unreadable(f"cannot be read ({error.strerror or error})") from None
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
-        text = unicodedata.normalize("NFC", data.decode("utf-16" if wide else "utf-8-sig"))
+        text = unicodedata.normalize("NFC", decode_text(data))
     except UnicodeDecodeError:
         raise Unreadable("is not text in UTF-8") from None
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -41,16 +41,20 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def decode_text(data: bytes) -> str:
+    """A text that somebody has made: UTF-8 with or without a byte order mark, or UTF-16 with one, as PowerShell and
+    Excel write it. Raises UnicodeDecodeError for another."""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if wide else "utf-8-sig")
+
+
 def read_lines(path: Path, what: str) -> list[str]:
-    """The lines of a list that somebody has made: UTF-8 with or without a byte order mark, or UTF-16 with one, as
-    PowerShell and Excel write it; any ends of lines. what: "trial list", ...
+    """The lines of a list, see `decode_text`, with any ends. what: "trial list", ...
 
     Raises UserError for a file that cannot be read.
     """
     try:
-        data = path.read_bytes()
-        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return data.decode("utf-16" if wide else "utf-8-sig").splitlines()
+        return decode_text(path.read_bytes()).splitlines()
     except OSError as error:
         raise UserError(f"The {what} {path} cannot be read ({error.strerror}); check the path.") from None
     except UnicodeDecodeError:
