@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ds2f.cli.parser import COMMANDS, command_of
+from ds2f.cli.parser import COMMANDS, command_of, main
 
 HEAVY = ("torch", "cv2", "numpy", "av", "PIL", "rich", "librosa", "sklearn", "matplotlib", "huggingface_hub")
 
@@ -59,3 +59,22 @@ sys.exit("torch" in sys.modules)"""
     said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     assert "There is no database at none.db" in " ".join(said.stderr.split())
+
+
+def test_a_ctrl_c_stays_one_whatever_a_library_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As logging does, where it falls into the set-up of a server's logs: "cannot release un-acquired lock"."""
+
+    def cleans_up_badly(options: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("cannot release un-acquired lock")
+
+    def fails(options: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(command_of("doctor"), "run", cleans_up_badly)
+    assert main(["doctor"]) == 130
+    monkeypatch.setattr(command_of("doctor"), "run", fails)
+    with pytest.raises(RuntimeError, match="of ours"):
+        main(["doctor"])

@@ -48,9 +48,17 @@ def serve(
     own = host in LOOPBACK
     app = make_app(loaded, limits, LOCAL if own else ("*",))
     name = "127.0.0.1" if own else host
-    ready(f"http://{name}:{listening.getsockname()[1]}", own)
+    address = f"http://{name}:{listening.getsockname()[1]}"
+
+    class Server(uvicorn.Server):
+        """Tells when it answers: from then on it also knows what to do with a ctrl-C."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready(address, own)
+
     config = uvicorn.Config(app, log_level="warning", access_log=False, limit_concurrency=64, timeout_keep_alive=10)
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run(sockets=[listening])
 
 
 def listen_at(host: str, port: int) -> socket.socket:
