@@ -50,7 +50,7 @@ def serve(
     name = "127.0.0.1" if own else host
     address = f"http://{name}:{listening.getsockname()[1]}"
 
-    class Server(uvicorn.Server):
+    class Server(uvicorn.Server):  # type: ignore[name-defined]  # imported only where the page is wanted
         """Tells when it answers: from then on it also knows what to do with a ctrl-C."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
