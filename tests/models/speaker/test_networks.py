@@ -15,7 +15,12 @@ from ds2f.models.speaker.features import Features, LogMel
 from ds2f.models.speaker.pooling import statistics
 from ds2f.voice import campplus
 
-SMALL = {"resnetse34l": {"width": 8}, "resnetse34v2": {"width": 8}, "ecapa-tdnn": {"width": 64}, "campplus": {}}
+SMALL = {
+    "resnetse34l": {"width": 8},
+    "resnetse34v2": {"width": 8},
+    "ecapa-tdnn": {"width": 64, "last": 96},
+    "campplus": {},
+}
 PARAMETERS = {"resnetse34l": 1_437_080, "resnetse34v2": 8_028_496, "ecapa-tdnn": 6_190_720}
 
 

@@ -73,17 +73,19 @@ class Block(nn.Module):
 
 
 class ECAPATDNN(nn.Module):
-    """(n, frames, bins) to (n, 3 width, frames). context: see `AttentiveStatistics`; WeSpeaker's ECAPA_TDNN_GLOB."""
+    """(n, frames, bins) to (n, last, frames). context: see `AttentiveStatistics`; WeSpeaker's ECAPA_TDNN_GLOB."""
 
-    def __init__(self, bins: int = 80, dim: int = 192, width: int = 512, context: bool = True) -> None:
+    def __init__(
+        self, bins: int = 80, dim: int = 192, width: int = 512, last: int = 1536, context: bool = True
+    ) -> None:
         super().__init__()
-        self.channels = 3 * width
+        self.channels = last
         self.layer1 = ConvReluNorm(bins, width, 5)
         self.layer2, self.layer3, self.layer4 = (Block(width, dilation) for dilation in DILATIONS)
-        self.conv = nn.Conv1d(self.channels, self.channels, 1)
-        self.pool = AttentiveStatistics(self.channels, context)
-        self.bn = nn.BatchNorm1d(2 * self.channels)
-        self.linear = nn.Linear(2 * self.channels, dim)
+        self.conv = nn.Conv1d(3 * width, last, 1)
+        self.pool = AttentiveStatistics(last, context)
+        self.bn = nn.BatchNorm1d(2 * last)
+        self.linear = nn.Linear(2 * last, dim)
 
     def forward(self, features: Tensor) -> Tensor:
         first = self.layer2(self.layer1(features.transpose(1, 2)))

@@ -93,13 +93,9 @@ def _normalised(log: Tensor, how: str) -> Tensor:
 
 
 def _window(features: Features) -> Tensor:
-    if features.family == "stft":
-        return {"hamming": torch.hamming_window, "povey": _povey}[features.window](LENGTH)
-    return _povey(LENGTH) if features.window == "povey" else torch.hamming_window(LENGTH, periodic=False)
-
-
-def _povey(length: int) -> Tensor:
-    return torch.hann_window(length, periodic=False, dtype=torch.float64).pow(0.85).float()
+    if features.window == "povey":
+        return torch.hann_window(LENGTH, periodic=False, dtype=torch.float64).pow(0.85).float()
+    return torch.hamming_window(LENGTH, periodic=features.family == "stft")
 
 
 def _kaldi_bank(bins: int) -> Tensor:
