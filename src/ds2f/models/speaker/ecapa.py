@@ -73,11 +73,19 @@ class Block(nn.Module):
 
 
 class ECAPATDNN(nn.Module):
-    """(n, frames, bins) to (n, last, frames). context: see `AttentiveStatistics`; WeSpeaker's ECAPA_TDNN_GLOB."""
+    """(n, frames, bins) to (n, last, frames)."""
 
     def __init__(
         self, bins: int = 80, dim: int = 192, width: int = 512, last: int = 1536, context: bool = True
     ) -> None:
+        """As the paper has it; also with 1,024 channels.
+
+        bins: bands of the features.
+        dim: of the embedding.
+        width: channels of the blocks.
+        last: channels of the layer over all of them.
+        context: see `AttentiveStatistics`; with it WeSpeaker's ECAPA_TDNN_GLOB.
+        """
         super().__init__()
         self.channels = last
         self.layer1 = ConvReluNorm(bins, width, 5)
