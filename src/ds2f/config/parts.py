@@ -18,6 +18,7 @@ AtLeast0 = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["train", "val", "test"]
+Numbers = Literal["auto", "float32"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Audio(Part):
     acoustics: bool = key(False, "measure pitch, formants, rate and more; needs: pip install ds2f[acoustics]")
     min_speech: AtLeast0 = key(1.0, "seconds of speech under which a recording is refused")
     max_seconds: Positive = key(60.0, "heard at a time: the start, and more of a recording that says too little there")
+    precision: Numbers = key("auto", "of CAM++: auto = bfloat16 where the processor multiplies it, or float32")
     keep_seconds: Positive = key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
     stream: Natural = key(0, "which sound track of a file, counted from 1; 0 = the one that a player plays")
     channel: Natural = key(0, "which channel of it, such as one side of a call, counted from 1; 0 = all")

@@ -14,6 +14,7 @@ from ds2f import __version__
 from ds2f.config import Train
 from ds2f.errors import UserError
 from ds2f.models import store
+from ds2f.models.processor import cpu_has_bf16
 from ds2f.training.loop import Options, Task, train
 from ds2f.training.processes import is_main, launched
 from ds2f.types import Progress
@@ -79,9 +80,3 @@ def refuse_launcher(model: str) -> None:
     """Raises UserError if several processes were launched for a model that takes seconds."""
     if launched() > 1:
         raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without a launcher.")
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 natively; without that it is slower than float32."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

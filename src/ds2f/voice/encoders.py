@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ds2f.config import Numbers
 from ds2f.errors import UserError
 from ds2f.voice.base import SpeakerEncoder
 
@@ -35,8 +36,10 @@ def name_of(spec: str) -> str:
     return f"{kind}/{Path(source).absolute().name.removesuffix('.onnx').removesuffix('.nemo')}" if source else kind
 
 
-def load(spec: str, device: str = "cpu") -> SpeakerEncoder:
-    """Raises UserError for a spec that means no encoder, a missing package, or weights that cannot be had."""
+def load(spec: str, device: str = "cpu", precision: Numbers = "auto") -> SpeakerEncoder:
+    """precision: of CAM++, see `[audio] precision`; the others have their own.
+
+    Raises UserError for a spec that means no encoder, a missing package, or weights that cannot be had."""
     kind, source = _split(spec)
     if kind == "wespeaker":
         from ds2f.voice.wespeaker import WeSpeaker
@@ -60,7 +63,7 @@ def load(spec: str, device: str = "cpu") -> SpeakerEncoder:
         return Resemblyzer(device)
     from ds2f.voice.campplus import CAMPlusPlus
 
-    return CAMPlusPlus(device, frames=kind == FRAMES)
+    return CAMPlusPlus(device, frames=kind == FRAMES, precision=precision)
 
 
 def _split(spec: str) -> tuple[str, str]:
