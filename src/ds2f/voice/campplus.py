@@ -76,7 +76,7 @@ class Network(nn.Module):
             *(Residual(width, stride) for stride in (2, 1, 2, 1)),
             nn.Conv2d(width, width, 3, (2, 1), 1),
             nn.ReLU(),
-        ).to(memory_format=torch.channels_last)
+        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.enter = OverTime(width * MEL_BINS // 8, 128, 5, stride=2)
         width, self.blocks, self.transits = 128, nn.ModuleList(), nn.ModuleList()
         for layers, dilation in BLOCKS:
