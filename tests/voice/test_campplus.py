@@ -60,7 +60,7 @@ def test_masks_look_around_over_segments_and_the_last_may_be_short() -> None:
 @pytest.mark.parametrize("frames", [30, 31])
 def test_a_convolution_over_time_is_that_of_pytorch(kernel: int, stride: int, dilation: int, frames: int) -> None:
     torch.manual_seed(0)
-    layer, x = OverTime(6, 4, kernel, stride, dilation), torch.randn(2, frames, 6, requires_grad=True)
+    layer, x = OverTime(6, 4, kernel, stride, dilation=dilation), torch.randn(2, frames, 6, requires_grad=True)
     around = (kernel - 1) * dilation // 2
     known = conv1d(x.transpose(1, 2), layer.weight, layer.bias, stride, around, dilation).transpose(1, 2)
     found = layer(x)

@@ -82,7 +82,7 @@ class Network(nn.Module):
         for layers, dilation in BLOCKS:
             self.blocks.append(nn.Sequential(*(Dense(width + GROWTH * i, dilation) for i in range(layers))))
             width += GROWTH * layers
-            self.transits.append(nn.Sequential(Scale(width), nn.ReLU(), OverTime(width, width // 2, bias=False)))
+            self.transits.append(nn.Sequential(Scale(width), nn.ReLU(), OverTime(width, width // 2, 1, bias=False)))
             width //= 2
         self.last = Scale(width)
         self.leave = nn.Linear(2 * width, 192)
@@ -121,10 +121,7 @@ class Residual(nn.Module):
 
 class OverTime(nn.Conv1d):
     """A convolution over time of (n, frames, channels), centred: the frames that it looks at side by side, times one
-    matrix. An odd kernel; weights as `nn.Conv1d` has them."""
-
-    def __init__(self, width: int, to: int, kernel: int = 1, stride: int = 1, dilation: int = 1, bias: bool = True):
-        super().__init__(width, to, kernel, stride, dilation=dilation, bias=bias)
+    matrix. Takes what `nn.Conv1d` takes, an odd kernel; its padding is its own."""
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride, dilation = self.kernel_size[0], self.stride[0], self.dilation[0]
@@ -142,10 +139,10 @@ class Dense(nn.Module):
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
         self.before = Scale(width)
-        self.narrow = OverTime(width, 4 * GROWTH)
+        self.narrow = OverTime(width, 4 * GROWTH, 1)
         self.local = OverTime(4 * GROWTH, GROWTH, 3, dilation=dilation, bias=False)
-        self.context = OverTime(4 * GROWTH, 2 * GROWTH)
-        self.mask = OverTime(2 * GROWTH, GROWTH)
+        self.context = OverTime(4 * GROWTH, 2 * GROWTH, 1)
+        self.mask = OverTime(2 * GROWTH, GROWTH, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.narrow(F.relu(self.before(x))))
