@@ -51,4 +51,4 @@ def test_without_the_extra_it_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["serve"]) == 2
-    assert "pip install 'ds2f[demo]'" in capsys.readouterr().err
+    assert "pip install 'ds2f[serve]'" in capsys.readouterr().err

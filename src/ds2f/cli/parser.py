@@ -64,14 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if _came_of_ctrl_c(error):
             return _stopped(options.command)
-        from ds2f.io.files import disk_trouble
-
-        sentence = str(error) if isinstance(error, UserError | ItemError) else disk_trouble(error)
+        sentence = _sentence(error, options.command)
         if sentence is None:
             raise  # a mistake of ours, which nobody shall look for without its traceback
         err.print(f"ds2f {options.command}:", style="bold red", end=" ")
         err.print(sentence)
         return EXIT_USER_ERROR
+
+
+def _sentence(error: Exception, command: str) -> str | None:
+    """What a person can do about an error, None if that is nothing."""
+    from ds2f.io.extras import lacking
+    from ds2f.io.files import disk_trouble
+
+    if isinstance(error, UserError | ItemError):
+        return str(error)
+    return lacking(error, command) if isinstance(error, ImportError) else disk_trouble(error)
 
 
 def _stopped(command: str) -> int:

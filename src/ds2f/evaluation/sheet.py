@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ds2f.errors import UserError
+from ds2f.io.extras import installed
 from ds2f.io.images import marking
 
 CELL, GAP, MARGIN = 144, 12, 28  # pixels
@@ -63,7 +64,12 @@ def _cell(image: np.ndarray) -> Image.Image:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    import matplotlib  # brings DejaVu Sans along, which knows more letters than Pillow's own font
+    """DejaVu Sans where matplotlib brings it along: it knows more letters than Pillow's own font."""
+    if not installed("matplotlib"):
+        own = ImageFont.load_default(size)
+        assert isinstance(own, ImageFont.FreeTypeFont)  # every wheel of Pillow has FreeType
+        return own
+    import matplotlib
 
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 

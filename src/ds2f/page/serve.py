@@ -33,8 +33,8 @@ def serve(
 
     Raises UserError if the model or the port cannot be had.
     """
-    uvicorn = optional("uvicorn", "demo", "The page")
-    optional("starlette", "demo", "The page")
+    uvicorn = optional("uvicorn", "serve", "The page")
+    optional("starlette", "serve", "The page")
     from ds2f.page.guard import Limits
 
     limits = Limits()

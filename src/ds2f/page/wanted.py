@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from ds2f.config import Generate
 from ds2f.page.guard import Limits, Refused
@@ -75,7 +75,7 @@ class Wanted:
         if guide is None or max(guide.shape[:2]) <= side:
             return self
         height, width = (max(1, round(n * side / max(guide.shape[:2]))) for n in guide.shape[:2])
-        small = cv2.resize(guide, (width, height), interpolation=cv2.INTER_AREA)
+        small = np.array(Image.fromarray(guide).resize((width, height), Image.Resampling.BOX))
         return replace(self, wish=replace(self.wish, guide=small))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from ds2f._renamed import old_methods
 from ds2f.config import Audio
 from ds2f.diffusion.conditions import Condition
 from ds2f.errors import UserError
-from ds2f.face.encode import FaceEncoder
+from ds2f.io.extras import optional
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead
 from ds2f.models.decoder import Decoder
@@ -28,6 +28,9 @@ from ds2f.speech2face.face import GeneratedFace, made
 from ds2f.speech2face.settings import DEFAULT, SamplingSettings, check, taught
 from ds2f.types import NO_WISH, Progress, Wish
 from ds2f.voice.encode import EncodedVoice, Recording, VoiceEncoder
+
+if TYPE_CHECKING:
+    from ds2f.face.encode import FaceEncoder
 
 
 class Asked(TypedDict, total=False):
@@ -80,7 +83,6 @@ class Speech2Face:
         self.folder, self.device = folder, device
         self.decoder_folder = decoder_folder or folder
         self.voice_encoder = VoiceEncoder(audio, prior.config.clip_seconds, list(prior.config.voices))
-        self.face_encoder = FaceEncoder(device=str(device))
 
     @classmethod
     def from_pretrained(
@@ -189,6 +191,14 @@ class Speech2Face:
     def fingerprint(self) -> str:
         """Short hash of the weights."""
         return store.fingerprint(self.folder, self.decoder_folder)
+
+    @cached_property
+    def face_encoder(self) -> FaceEncoder:
+        """What looks at guide pictures. Raises UserError if the extra `faces` is not installed."""
+        optional("cv2", "faces", "A guide picture")
+        from ds2f.face.encode import FaceEncoder
+
+        return FaceEncoder(device=str(self.device))
 
     def encode_voice(self, recording: Recording) -> EncodedVoice:
         """The speech in a recording, sound or video, and its speaker. Raises ItemError, see `VoiceEncoder.encode`."""

@@ -6,7 +6,7 @@ A name says which encoder made a row of the dataset. Nothing is imported or load
 | --- | --- | --- | --- | --- |
 | campplus-frames | CAM++'s last layer over time: what faces are heard by | 512 | 7 MB, in the box | Apache-2.0 |
 | campplus | CAM++'s speaker embedding | 192 | the same | Apache-2.0 |
-| resemblyzer | GE2E LSTM | 256 | 17 MB, in its package | Apache-2.0 |
+| resemblyzer | GE2E LSTM | 256 | 17 MB, in its package, an extra | Apache-2.0 |
 | wespeaker:FILE.onnx | WeSpeaker ResNet, CAM++, ECAPA | 192-512 | 25-90 MB | Apache-2.0; VoxCeleb weights CC BY 4.0 |
 | speechbrain:SOURCE | ECAPA-TDNN | 192 | 83 MB | Apache-2.0 |
 | pyannote:SOURCE | WeSpeaker ResNet34 or x-vector | 256 or 512 | 27 MB | MIT code; weights CC BY 4.0 |
