@@ -95,7 +95,8 @@ def _place(spec: str) -> Path:
     if spec in _IN_THE_BOX:
         return _IN_THE_BOX[spec]
     place = Path(source or f"/no file of {kind}").expanduser().absolute()
-    return place / "attributes.safetensors" if kind == "ds2f-attributes" else place
+    inside = {"ds2f-attributes": "attributes.safetensors", **dict.fromkeys(encoders.TRAINED, "voice.safetensors")}
+    return place / inside[kind] if kind in inside else place  # beside a voice lie the checkpoints of its training
 
 
 def _digest(place: Path) -> str:

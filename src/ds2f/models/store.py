@@ -1,6 +1,6 @@
 """Model files: safetensors for the numbers, JSON for the rest, never pickle. A model is a folder:
 
-decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, attributes, alignment
+decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, attributes, alignment, voice
 
 Decoders of further sizes, each with the fast one that it taught, lie in folders named by their pixels: 64/decoder.json
 """
@@ -28,9 +28,10 @@ from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.packing import Precision, packed, unpacked
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.models.speaker.encoder import VoiceConfig, VoiceNetwork
 
 FORMAT = 1
-Model = Decoder | Prior | AttributeHead | Alignment
+Model = Decoder | Prior | AttributeHead | Alignment | VoiceNetwork
 logger = logging.getLogger(__name__)
 
 
@@ -110,6 +111,11 @@ def load_alignment(folder: Path) -> Alignment:
     return _load(folder, "alignment", lambda config: Alignment(from_json(AlignmentConfig, config)))
 
 
+def load_voice(folder: Path) -> VoiceNetwork:
+    """Raises UserError if the folder holds no speaker encoder, or one that does not fit."""
+    return _load(folder, "voice", lambda config: VoiceNetwork(from_json(VoiceConfig, config)))
+
+
 def _of_before(config: dict[str, Any]) -> dict[str, Any]:
     """A prior's configuration, also from when a prior heard one encoder."""
     now = {key: value for key, value in config.items() if key not in ("looks", "voice_encoder", "voice_dim")}
@@ -119,7 +125,7 @@ def _of_before(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def description(folder: Path, kind: str) -> dict[str, Any]:
-    """The JSON beside the weights of `kind` ("decoder", "fast-decoder", "prior", "attributes" or "alignment")."""
+    """The JSON beside the weights of `kind` ("decoder", "fast-decoder", "prior", "attributes", "alignment" or "voice")."""
     path = folder / f"{kind}.json"
     if not folder.is_dir():
         raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")
@@ -158,7 +164,8 @@ def _hash(files: Iterable[Path]) -> str:
 def _kind(module: Model) -> str:
     if isinstance(module, Decoder):
         return "fast-decoder" if module.config.few_steps else "decoder"
-    return {Prior: "prior", AttributeHead: "attributes", Alignment: "alignment"}[type(module)]
+    kinds = {Prior: "prior", AttributeHead: "attributes", Alignment: "alignment", VoiceNetwork: "voice"}
+    return kinds[type(module)]
 
 
 def _load(folder: Path, kind: str, build: Any) -> Any:

@@ -50,7 +50,10 @@ class VoiceNetwork(nn.Module):
     """(n, samples) float32 in [-1, 1] at 16 kHz to (n, dim), not yet of length one."""
 
     def __init__(self, config: VoiceConfig) -> None:
+        """Raises ValueError for features that no network takes."""
         super().__init__()
+        if config.features.bins % 8:
+            raise ValueError(f"{config.features.bins} bands cannot be halved three times")
         self.config = config
         self.features = LogMel(config.features)
         self.network: Any = NETWORKS[config.network](bins=config.features.bins, dim=config.dim, **config.options)
