@@ -125,7 +125,7 @@ def _of_before(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def description(folder: Path, kind: str) -> dict[str, Any]:
-    """The JSON beside the weights of `kind`: "decoder", "fast-decoder", "prior", "attributes", "alignment" or "voice"."""
+    """The JSON beside the weights of `kind`: "decoder", "fast-decoder", "prior", "attributes", "alignment", "voice"."""
     path = folder / f"{kind}.json"
     if not folder.is_dir():
         raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")
