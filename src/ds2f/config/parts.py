@@ -186,6 +186,23 @@ class Evaluate(Part):
 
 
 @dataclass(frozen=True)
+class Serve(Part):
+    """The page and the HTTP API of `ds2f serve`; docs/api.md."""
+
+    hosts: list[Name] = key([], "names by which others may call the server, such as a proxy's; * = any")
+    places: Count = key(64, "requests that are worked on or wait, of all clients together")
+    client_places: Count = key(32, "those of one client, which is an address")
+    upload_mb: Positive = key(32.0, "megabytes of a request, which holds a recording or a picture")
+    memory_mb: Positive = key(256.0, "megabytes of all requests that are in memory together")
+    upload_seconds: Positive = key(60.0, "seconds that a request may take to arrive")
+    max_seconds: Positive = key(60.0, "seconds of a recording that are listened to, if [audio] max_seconds is more")
+    job_seconds: AtLeast0 = key(120.0, "seconds that a drawing may take")
+    count: Count = key(8, "faces of a voice, at most")
+    steps: Count = key(50, "sampler steps, at most")
+    guide_px: Count = key(2048, "a guide picture that is wider or higher is shrunk to this")
+
+
+@dataclass(frozen=True)
 class Config:
     """All parts, and the folder that paths are relative to."""
 
@@ -197,6 +214,7 @@ class Config:
     train: Train = field(default_factory=Train)
     generate: Generate = field(default_factory=Generate)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    serve: Serve = field(default_factory=Serve)
     folder: Path = Path()
 
     def path(self, value: str) -> Path:

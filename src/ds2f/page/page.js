@@ -1,4 +1,4 @@
-// The page of ds2f. No library: it asks the server two things, /listen and /faces, and shows what comes back.
+// The page of ds2f. No library: it asks the server for voices and faces, as docs/api.md says, and shows what comes back.
 
 const $ = (id) => document.getElementById(id);
 const voices = []; // {name, text: what the server calls the voice, or null}
@@ -112,7 +112,7 @@ async function hear(voice, card, data, name) {
   }
   say(heard, `Listening to ${name} …`);
   try {
-    const told = await (await ask("/listen", { method: "POST", body: data })).json();
+    const told = await (await ask("/v1/voices", { method: "POST", body: data })).json();
     voice.text = told.voice;
     say(heard, `Heard ${name}.`);
     URL.revokeObjectURL(player.src);
@@ -128,7 +128,7 @@ async function hear(voice, card, data, name) {
 async function useSample(voice, card) {
   sampled = (sampled % about.samples) + 1;
   try {
-    const data = await (await ask(`/samples/${sampled}`)).blob();
+    const data = await (await ask(`/v1/samples/${sampled}`)).blob();
     await hear(voice, card, data, `sample ${sampled}, a synthetic voice`);
   } catch (error) {
     say(card.querySelector(".heard"), error.message, true);
@@ -149,7 +149,7 @@ async function record(voice, card) {
     const clock = setInterval(() => {
       seconds += 1;
       button.textContent = `Stop (${seconds} s)`;
-      if (seconds >= about.limits.seconds) recorder.stop();
+      if (seconds >= about.limits.max_seconds) recorder.stop();
     }, 1000);
     recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
     recorder.addEventListener("stop", () => {
@@ -273,12 +273,16 @@ async function draw(event) {
   $("progress").hidden = false;
   try {
     const asked = await wanted(heard);
-    const answer = await ask("/faces", { method: "POST", body: JSON.stringify(asked), signal: drawing.signal });
+    const headers = { "content-type": "application/json", accept: "application/x-ndjson" };
+    const body = JSON.stringify(asked);
+    const answer = await ask("/v1/faces", { method: "POST", headers, body, signal: drawing.signal });
     const figures = layOut(heard, asked.count, asked.seed);
     for await (const told of lines(answer)) {
       if (told.error) throw new Error(told.error);
       if (told.done) {
         finish(told, figures, asked);
+      } else if ("waiting" in told) {
+        if (told.waiting) say($("status"), `Waiting: ${told.waiting} before this.`);
       } else {
         $("progress").value = told.step / told.of;
         say($("status"), `Drawing: step ${told.step} of ${told.of}`);
@@ -324,7 +328,7 @@ function finish(told, figures, asked) {
 
 // ── beginning ────────────────────────────────────────────────────────────────────────────────────────────────
 
-about = await (await ask("/about")).json();
+about = await (await ask("/v1/model")).json();
 $("model").textContent = `Model ${about.model}, ${about.size} px.`;
 $("count").max = about.limits.count;
 $("steps").max = about.limits.steps;
