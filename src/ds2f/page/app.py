@@ -30,6 +30,7 @@ from starlette.types import Receive, Scope, Send
 from ds2f import __version__
 from ds2f.config import Generate, Serve
 from ds2f.errors import ItemError, UserError
+from ds2f.io.extras import has
 from ds2f.io.images import NOTICE
 from ds2f.page import drawing
 from ds2f.page.guard import GONE, Guard, refusal
@@ -112,7 +113,7 @@ class Answers:
                 "model": self.model.fingerprint,
                 "samples": len(self.samples),
                 "fast": 0 if fast is None else fast.config.few_steps,
-                "guide": self.model.decoder.config.guide,
+                "guide": self.model.decoder.config.guide and has("faces"),
                 "limits": limits,
                 "defaults": asdict(DEFAULT),
             }

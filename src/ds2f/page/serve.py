@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from ds2f.config import Audio, Serve
 from ds2f.errors import UserError
-from ds2f.io.extras import first_line, optional
+from ds2f.io.extras import MODULES, first_line, optional
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-NEEDED = ("uvicorn", "starlette", "prometheus_client", "python_multipart")
 
 
 def serve(
@@ -36,7 +35,7 @@ def serve(
 
     Raises UserError if the model or the port cannot be had.
     """
-    for module in NEEDED:
+    for module in MODULES["serve"]:
         optional(module, "serve", "The page")
     listening = listen_at(host, port)
     from ds2f.page.app import LOCAL, make_app  # brings torch, which takes seconds: not before the port is ours

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ds2f.config import Generate, Serve
+from ds2f.io.extras import has
 from ds2f.page.refused import Refused
 from ds2f.page.uploads import Sent
 from ds2f.speech2face.model import Speech2Face
@@ -59,6 +60,8 @@ class Wanted:
             guide = _bytes(asked["guide"], "The guide")
         if guide is not None and not model.decoder.config.guide:
             raise Refused(422, "This model was not taught to follow a guide picture.")
+        if guide is not None and not has("faces"):
+            raise Refused(422, "A guide picture needs on the server what this installs: pip install 'ds2f[faces]'.")
         gender = asked.get("gender")
         if gender is not None and not isinstance(gender, str):
             raise Refused(422, "The gender must be a name.")
