@@ -61,8 +61,9 @@ def _picture(url: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
 
-def test_the_page_is_three_files_of_its_own_and_no_other(address: str) -> None:
-    for path, kind in (("", "text/html"), ("page.css", "text/css"), ("page.js", "text/javascript")):
+def test_the_page_is_a_few_files_of_its_own_and_no_other(address: str) -> None:
+    scripts = [(f"{name}.js", "text/javascript") for name in ("ask", "page", "voices")]
+    for path, kind in (("", "text/html"), ("page.css", "text/css"), *scripts):
         answer = requests.get(f"{address}/{path}", timeout=10)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith(kind)

@@ -43,7 +43,8 @@ from ds2f.page.wanted import Wanted, files_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 
-OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}
+OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css")}
+OWN |= {f"{name}.js": (f"{name}.js", "text/javascript") for name in ("ask", "page", "voices")}
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 JSON, PNG, LINES = "application/json", "image/png", "application/x-ndjson"
 CROWD = 64  # requests at once besides those that have places: files, metrics, and those that are sent away
