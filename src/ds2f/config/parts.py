@@ -169,6 +169,7 @@ class Generate(Part):
     voice_guidance: AtLeast0 = key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
     temperature: AtLeast0 = key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
     noise: AtLeast0 = key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
+    watermark: bool = key(True, "a mark that one does not see and `ds2f check` finds; false: the bare pixels")
 
 
 @dataclass(frozen=True)

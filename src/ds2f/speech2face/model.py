@@ -15,6 +15,7 @@ from ds2f._renamed import old_methods
 from ds2f.config import Audio
 from ds2f.diffusion.conditions import Condition
 from ds2f.errors import UserError
+from ds2f.io import watermark
 from ds2f.io.extras import optional
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead
@@ -277,7 +278,7 @@ class Speech2Face:
         preview: Preview | None = None,
         guides: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Draw pictures of n people with the decoder: (n, size, size, 3) uint8 RGB.
+        """Draw pictures of n people with the decoder: (n, size, size, 3) uint8 RGB, with the watermark.
 
         identities: (n, identity_dim), or None for nobody in particular.
         seeds: n whole numbers.
@@ -295,7 +296,8 @@ class Speech2Face:
         heard = voice_conditions or {}
         conditions = draw.conditions_of(self.decoder.config, wish, identities, heard, pixels, len(seeds))
         way = draw.way_of(settings, self.decoder, self.fast_decoder if taught(settings) else None)
-        return draw.sample_images(way, conditions, seeds, progress, preview)
+        pictures = draw.sample_images(way, conditions, seeds, progress, preview)
+        return np.stack([watermark.mark(picture) for picture in pictures]) if settings.watermark else pictures
 
     def sample_faces(
         self,
@@ -333,9 +335,10 @@ class Speech2Face:
         if self.prior.config.face_encoder != "dlib":
             return identities  # nothing here sees faces in another space
         alone, count = Wish(guide=wish.guide), 1 if guides is None else len(guides)
+        bare = replace(settings, watermark=False)  # nobody gets to see these
 
         def complete(seed: int) -> np.ndarray:
-            return self.sample_images(None, [seed] * count, settings, wish=alone, guides=guides)
+            return self.sample_images(None, [seed] * count, bare, wish=alone, guides=guides)
 
         return restore.follow_guides(
             identities, complete, self.face_encoder.embed_crops, self.prior.colouring.cpu().numpy()
@@ -354,4 +357,6 @@ class Speech2Face:
     def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
         """What, besides the voice and the seed, a face comes from: model, settings and wishes."""
         fast = taught(settings) and self.fast_decoder is not None
-        return {"model": self.fingerprint, **asdict(settings), "fast": fast, **wishes.as_json(wish)}
+        marked = settings.watermark and self.size >= watermark.MIN_SIDE
+        said = {"model": self.fingerprint, **asdict(settings), "fast": fast, "watermark": marked}
+        return {**said, **wishes.as_json(wish)}

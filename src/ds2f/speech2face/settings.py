@@ -33,6 +33,7 @@ class SamplingSettings:
     sampler: of `diffusion.samplers.SAMPLERS`.
     fast: where the model has a fast decoder, let that one draw, in the few steps and with the guidance that it was
         taught; but not where steps, sampler or guidance are other than these.
+    watermark: whether the picture gets the mark that `ds2f check` finds, see `io.watermark`.
     """
 
     steps: int = _DEFAULT.steps
@@ -43,6 +44,7 @@ class SamplingSettings:
     direct: bool = _DEFAULT.direct
     sampler: str = _DEFAULT.sampler
     fast: bool = _DEFAULT.fast
+    watermark: bool = _DEFAULT.watermark
 
 
 DEFAULT = SamplingSettings()
@@ -62,6 +64,7 @@ def settings_of(chosen: Generate) -> SamplingSettings:
         direct=chosen.direct,
         sampler=chosen.sampler,
         fast=chosen.fast,
+        watermark=chosen.watermark,
     )
     check(settings, chosen.count)
     return settings
