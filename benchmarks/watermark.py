@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def false_positives(tars: list[Path], every: int, wide_every: int, out: Path | None) -> None:
-    """Prints the largest similarities of the searches, fits of their tails, and how many faces would be called marked."""
+    """Prints the largest similarities of the searches, fits of their tails, and how many faces are called marked."""
     rows = []
     for number, picture in enumerate(_faces(tars)):
         if number % every:
@@ -65,7 +65,9 @@ def false_positives(tars: list[Path], every: int, wide_every: int, out: Path | N
 
 def tell_null(found: np.ndarray) -> None:
     """found: (n, 3) largest similarities, NaN where a search was left out."""
-    print("| search | faces | median | 1 in 100 | 1 in 1,000 | largest | fitted s | fitted n | stated n | called marked |")
+    print(
+        "| search | faces | median | 1 in 100 | 1 in 1,000 | largest | fitted s | fitted n | stated n | called marked |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for column, name, tries in zip(found.T, SEARCHES, watermark.TRIES, strict=True):
         values = np.sort(column[np.isfinite(column)])
@@ -173,6 +175,10 @@ def _together(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return _encoded(_gamma(_scaled(_cut(picture), len(picture)), random), "JPEG", 75)
 
 
+def _turned(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).rotate(2, Image.Resampling.BICUBIC))
+
+
 ATTACKS: dict[str, Attack] = {
     "none": lambda picture, random: picture,
     "JPEG 75": lambda picture, random: _encoded(picture, "JPEG", 75),
@@ -193,7 +199,9 @@ ATTACKS: dict[str, Attack] = {
         np.uint8
     ),
     "cut, scaled, gamma, JPEG 75": _together,
-    "turned by 2 degrees": lambda picture, random: np.asarray(Image.fromarray(picture).rotate(2, Image.Resampling.BICUBIC)),
+    "turned by 2 degrees": lambda picture, random: np.asarray(
+        Image.fromarray(picture).rotate(2, Image.Resampling.BICUBIC)
+    ),
 }
 
 

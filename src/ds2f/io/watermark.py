@@ -85,7 +85,9 @@ def similarity_in_place(picture: np.ndarray) -> float:
 def find(picture: np.ndarray) -> Trace:
     """Look for the watermark. picture: (height, width, 3) uint8 RGB, of any size; a marked picture may be a part of it,
     cut by up to OUTSIDE / GRID at each side, scaled, mirrored, and no narrower than a quarter of the longer side."""
-    grey, most, chance = _grey(picture), 0.0, 1.0
+    larger = max(picture.shape[:2]) // (4 * WIDEST)
+    shrunk = np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture
+    grey, most, chance = _grey(shrunk), 0.0, 1.0
     for tries, outside, sizes in _searches(*grey.shape):
         found = max(_most(_flattened(_resized(grey, height, width)), outside) for height, width in sizes)
         most, chance = max(most, found), min(chance, chance_of(found, tries))
