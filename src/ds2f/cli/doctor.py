@@ -23,6 +23,7 @@ OURS = {"dev", "docs"}  # extras for those who work on ds2f
 FOR = {
     "all": "every command, with the encoders that are the default",
     "acoustics": "pitch, formants, speaking rate",
+    "c2pa": "signed pictures: Content Credentials",
     "deepface": "face models of deepface",
     "demo": "ds2f demo with dataset and report",
     "download": "ds2f download",

@@ -13,6 +13,7 @@ from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
+    from ds2f.io.credentials import Signing
     from ds2f.speech2face.model import Speech2Face
     from ds2f.speech2face.settings import SamplingSettings
     from ds2f.types import Wish
@@ -146,13 +147,28 @@ def generate_dataset(
 
 def load_model(config: Config, device: str) -> tuple[Speech2Face, SamplingSettings]:
     """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
+    from ds2f.cli.console import err
     from ds2f.speech2face.model import Speech2Face
     from ds2f.speech2face.settings import settings_of
 
     chosen = config.generate
     settings = settings_of(chosen)
     folder = model_folder(config)
-    return Speech2Face.from_pretrained(folder, device=device, audio=config.audio, size=chosen.size or None), settings
+    model = Speech2Face.from_pretrained(
+        folder, device=device, audio=config.audio, size=chosen.size or None, signing=signing_of(config)
+    )
+    if model.signer is None and chosen.sign:
+        err.print("The pictures are marked, but not signed (C2PA); for that run: pip install 'ds2f[c2pa]'")
+    return model, settings
+
+
+def signing_of(config: Config) -> Signing:
+    """Who signs pictures, as [generate] says."""
+    from ds2f.io.credentials import Signing
+
+    chosen = config.generate
+    files = [config.path(name) if name else None for name in (chosen.certificate, chosen.certificate_key)]
+    return Signing(chosen.sign, *files)
 
 
 def model_folder(config: Config) -> Path | None:

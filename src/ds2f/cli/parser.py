@@ -36,6 +36,7 @@ COMMANDS = {
     "match": "which of some faces fits a voice best, and how sure that is",
     "verify": "how well a speaker encoder tells people apart, by a list of trials",
     "verify-faces": "whether voices belong to faces, by the lists of Learnable PINs, FAME or 1:N matching",
+    "check": "whether a picture says that ds2f drew it, or that it is generated: watermark, C2PA, XMP",
     "serve": "a page to record a voice and watch faces appear",
     "push": "send a model to the Hugging Face Hub, with a card of what was measured",
     "forget": "remove a person: rows, vectors, recordings and faces drawn for them",

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 
 from ds2f.cli.arguments import add_config, add_model, add_size, config_of
+from ds2f.cli.generate import signing_of
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -39,4 +40,5 @@ def run(options: argparse.Namespace) -> None:
     config = config_of(options)
     size = options.size or config.generate.size or None
     limits = replace(config.serve, hosts=list(dict.fromkeys([*config.serve.hosts, *options.allow_host])))
-    serve(options.model, options.host, options.port, options.device, config.audio, size, ready, limits)
+    signing = signing_of(config)
+    serve(options.model, options.host, options.port, options.device, config.audio, size, ready, limits, signing)

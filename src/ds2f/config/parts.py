@@ -170,6 +170,13 @@ class Generate(Part):
     temperature: AtLeast0 = key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
     noise: AtLeast0 = key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
     watermark: bool = key(True, "a mark that one does not see and `ds2f check` finds; false: the bare pixels")
+    sign: bool = key(True, "signed Content Credentials (C2PA); needs: pip install ds2f[c2pa]")
+    certificate: str = key("", "a file of PEM to sign by, with those between it and the root; empty = self-made")
+    certificate_key: str = key("", "a file of PEM with its private key, without a password")
+
+    def _wrong_together(self) -> str:
+        both = bool(self.certificate) == bool(self.certificate_key)
+        return "" if both else "certificate and certificate_key belong together: give both, or neither"
 
 
 @dataclass(frozen=True)

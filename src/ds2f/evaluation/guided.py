@@ -137,7 +137,7 @@ class Restorer:
                 faces = self.model.sample_faces(voices[rows], chosen, self.settings, guides=spoilt[rows])
                 images = [face.image for face in faces]
             for i, image in zip(rows, images, strict=True):
-                write_face(files[i], image, made[i])
+                write_face(files[i], image, made[i], signer=self.model.signer)
             tick(len(rows))
         return np.stack([read_image(Source(file)) for file in files])
 

@@ -1,4 +1,4 @@
-"""Where a picture says that it comes from: the watermark of ds2f, Content Credentials (C2PA) and IPTC's XMP, of anybody.
+"""Where a picture says that it comes from: the watermark of ds2f, and anybody's Content Credentials (C2PA) and XMP.
 
 What is found is reported; that nothing is found says nothing. No answer here says that a picture is real.
 """

@@ -2,7 +2,7 @@
 library c2pa-python, the extra `c2pa`. And reading those of others.
 
 Who has no certificate signs with one of the installation, which is made once. Validators call such a signature valid
-and its signer unknown ("signingCredential.untrusted"): the picture is unchanged since, and nobody vouches for who signed.
+and its signer unknown ("signingCredential.untrusted"): nothing was changed since, and nobody vouches for who signed.
 """
 
 from __future__ import annotations

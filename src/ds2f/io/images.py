@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ds2f import __version__
 from ds2f.errors import ItemError
+from ds2f.io.credentials import Signer
 from ds2f.io.files import replacing
 from ds2f.io.formats import name_of
 from ds2f.types import Source
@@ -68,18 +69,18 @@ def marking(details: Mapping[str, Any], source: str = "trainedAlgorithmicMedia")
     return info
 
 
-def write_face(path: Path, image: Image.Image, details: Mapping[str, Any]) -> None:
-    """Write a generated face as a PNG with its `marking`, all of it or nothing."""
+def write_face(path: Path, image: Image.Image, details: Mapping[str, Any], *, signer: Signer | None = None) -> None:
+    """Write a generated face as a PNG with its `marking`, and signed if there is who signs, all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as aside:
-        image.save(aside, format="PNG", pnginfo=marking(details))
+        aside.write_bytes(encode_face(image, details, signer=signer))
 
 
-def encode_face(image: Image.Image, details: Mapping[str, Any]) -> bytes:
-    """What `write_face` would write."""
+def encode_face(image: Image.Image, details: Mapping[str, Any], *, signer: Signer | None = None) -> bytes:
+    """What `write_face` would write. Each signature has a number of its own, so no two results are the same bytes."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", pnginfo=marking(details))
-    return buffer.getvalue()
+    return buffer.getvalue() if signer is None else signer.sign(buffer.getvalue(), "PNG", details)
 
 
 def write_grid(path: Path, rows: Sequence[np.ndarray], scale: int = 2, gap: int = 2) -> None:

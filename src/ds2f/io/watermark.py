@@ -64,7 +64,7 @@ def mark(picture: np.ndarray) -> np.ndarray:
     target = TARGETS[side < SMALL]
     if min(picture.shape[:2]) < MIN_SIDE or similarity_in_place(picture) >= target:
         return picture
-    added = _mask(_grey(picture), side) * _field(side)[: picture.shape[0], : picture.shape[1]]
+    added = _mask(_grey(picture), side) * _middle(_field(side), *picture.shape[:2])
     weakest, strongest = STRENGTHS
     for _ in range(6):  # halves: to 0.025 of 255
         strength = (weakest + strongest) / 2
@@ -75,10 +75,15 @@ def mark(picture: np.ndarray) -> np.ndarray:
     return _add(picture, strongest * added)
 
 
+def mark_all(pictures: np.ndarray) -> np.ndarray:
+    """As `mark`, of (n, height, width, 3) uint8 RGB."""
+    return np.stack([mark(picture) for picture in pictures])
+
+
 def similarity_in_place(picture: np.ndarray) -> float:
     """How much of the mark there is in a picture that is whole, in [-1, 1]. picture: (height, width, 3) uint8 RGB."""
     small = _resized(_grey(picture), *_sides(picture.shape[0], picture.shape[1], GRID))
-    flat, field = _flattened(small), _field(GRID)[: small.shape[0], : small.shape[1]]
+    flat, field = _flattened(small), _middle(_field(GRID), *small.shape)
     return float((flat * field).sum() / (GRID * math.sqrt(float((flat * flat).sum()) + 1e-9)))
 
 
@@ -89,7 +94,8 @@ def find(picture: np.ndarray) -> Trace:
     shrunk = np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture
     grey, most, chance = _grey(shrunk), 0.0, 1.0
     for tries, outside, sizes in _searches(*grey.shape):
-        found = max(_most(_flattened(_resized(grey, height, width)), outside) for height, width in sizes)
+        fitting = [size for size in sizes if min(size) + 2 * outside >= GRID]
+        found = max((_most(_flattened(_resized(grey, *size)), outside) for size in fitting), default=0.0)
         most, chance = max(most, found), min(chance, chance_of(found, tries))
         if chance <= SURE:
             break
@@ -141,8 +147,6 @@ def _sides(height: int, width: int, longer: int) -> tuple[int, int]:
 def _most(flat: np.ndarray, outside: int) -> float:
     """The largest similarity over all shifts, and mirrored; flat: (h, w) as `_flattened` gives it."""
     height, width = flat.shape[0] + 2 * outside, flat.shape[1] + 2 * outside
-    if min(height, width) < GRID:
-        return 0.0
     padded = np.zeros((_fast(height), _fast(width)), np.float32)
     padded[outside : outside + flat.shape[0], outside : outside + flat.shape[1]] = flat
     rows, columns = height - GRID + 1, width - GRID + 1
@@ -177,6 +181,12 @@ def _field(side: int) -> np.ndarray:
     spectrum[down[kept] % side, right[kept]] = waves
     field = np.fft.irfft2(spectrum, s=(side, side))
     return np.asarray(field / field.std(), np.float32)
+
+
+def _middle(field: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Of a picture that is no square."""
+    top, left = (field.shape[0] - height) // 2, (field.shape[1] - width) // 2
+    return field[top : top + height, left : left + width]
 
 
 def _flattened(grey: np.ndarray) -> np.ndarray:

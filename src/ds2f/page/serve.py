@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ds2f.config import Audio, Serve
 from ds2f.errors import UserError
+from ds2f.io.credentials import Signing
 from ds2f.io.extras import MODULES, first_line, optional
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -22,6 +23,7 @@ def serve(
     size: int | None = None,
     ready: Callable[[str, bool], None] = lambda address, own: None,
     limits: Serve = Serve(),
+    signing: Signing = Signing(),
 ) -> None:
     """Serve until stopped.
 
@@ -32,6 +34,7 @@ def serve(
     size: pixels of a face
     ready: told the page's address, and whether this machine alone can reach it
     limits: how much may be asked, and by what names the server may be called
+    signing: who signs the pictures
 
     Raises UserError if the model or the port cannot be had.
     """
@@ -43,7 +46,7 @@ def serve(
     from ds2f.speech2face.model import Speech2Face
 
     audio = replace(audio, max_seconds=min(audio.max_seconds, limits.max_seconds))
-    loaded = Speech2Face.from_pretrained(model, device=device, audio=audio, size=size)
+    loaded = Speech2Face.from_pretrained(model, device=device, audio=audio, size=size, signing=signing)
     loaded.voice_encoder.check()
     own = host in LOOPBACK
     hosts = (*LOCAL, *limits.hosts) if own or limits.hosts else ("*",)

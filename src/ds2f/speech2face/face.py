@@ -10,31 +10,38 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ds2f.io.credentials import Signer
 from ds2f.io.images import encode_face, write_face
 
 
 @dataclass(frozen=True)
 class GeneratedFace:
     """One imagined face. image: RGB, size x size; identity: (128,) float32, the vector drawn from the prior that the
-    decoder turned into the image; seed: reproduces it on the same machine; details: model, settings and wishes."""
+    decoder turned into the image; seed: reproduces it on the same machine; details: model, settings and wishes; signer:
+    who signs it where it is written."""
 
     image: Image.Image
     identity: np.ndarray
     seed: int
     details: Mapping[str, Any] = field(default_factory=dict)
+    signer: Signer | None = field(default=None, repr=False, compare=False)
 
     def save(self, path: str | Path) -> None:
         """Write a PNG that says that it is generated, and how; the identity vector stays out of it."""
-        write_face(Path(path), self.image, {"seed": self.seed, **self.details})
+        write_face(Path(path), self.image, {"seed": self.seed, **self.details}, signer=self.signer)
 
     def png(self) -> bytes:
         """What `save` would write."""
-        return encode_face(self.image, {"seed": self.seed, **self.details})
+        return encode_face(self.image, {"seed": self.seed, **self.details}, signer=self.signer)
 
 
 def made(
-    images: np.ndarray, identities: np.ndarray, seeds: Sequence[int], details: Mapping[str, Any]
+    images: np.ndarray,
+    identities: np.ndarray,
+    seeds: Sequence[int],
+    details: Mapping[str, Any],
+    signer: Signer | None = None,
 ) -> list[GeneratedFace]:
     """What was drawn, with what it was drawn from: (n, size, size, 3) uint8 RGB, (n, d), and n seeds."""
     rows = zip(images, identities, seeds, strict=True)
-    return [GeneratedFace(Image.fromarray(image), identity, seed, details) for image, identity, seed in rows]
+    return [GeneratedFace(Image.fromarray(image), identity, seed, details, signer) for image, identity, seed in rows]

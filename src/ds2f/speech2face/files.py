@@ -140,7 +140,7 @@ def from_dataset(
         heard = {name: vectors[rows] for name, vectors in direct.items()}
         images = model.sample_images(shown, [seeds[i] for i in rows], settings, voice_conditions=heard)
         for i, image in zip(rows, images, strict=True):
-            write_face(out / pictures[i], Image.fromarray(image), wanted[i])
+            write_face(out / pictures[i], Image.fromarray(image), wanted[i], signer=model.signer)
         if progress:
             progress(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
     if progress:

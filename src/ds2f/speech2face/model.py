@@ -16,6 +16,7 @@ from ds2f.config import Audio
 from ds2f.diffusion.conditions import Condition
 from ds2f.errors import UserError
 from ds2f.io import watermark
+from ds2f.io.credentials import Signer, Signing, signer_of
 from ds2f.io.extras import optional
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead
@@ -66,6 +67,7 @@ class Speech2Face:
         device: torch.device,
         audio: Audio = Audio(),
         decoder_folder: Path | None = None,
+        signing: Signing = Signing(),
     ) -> None:
         """
         prior, decoder: the two parts; both are moved to the device.
@@ -73,6 +75,7 @@ class Speech2Face:
         device: of all that is computed.
         audio: what counts as enough speech.
         decoder_folder: where the decoder lies, if elsewhere.
+        signing: who signs the pictures, see `io.credentials.Signing`.
         Raises UserError for a prior and a decoder that speak of different identities.
         """
         if prior.config.identity_dim != decoder.config.conditions["identity"]:
@@ -83,6 +86,7 @@ class Speech2Face:
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device
         self.decoder_folder = decoder_folder or folder
+        self.signing = signing
         self.voice_encoder = VoiceEncoder(audio, prior.config.clip_seconds, list(prior.config.voices))
 
     @classmethod
@@ -93,6 +97,7 @@ class Speech2Face:
         device: str | torch.device | None = None,
         audio: Audio = Audio(),
         size: int | None = None,
+        signing: Signing = Signing(),
     ) -> Speech2Face:
         """Load a model.
 
@@ -102,12 +107,13 @@ class Speech2Face:
         device: as PyTorch names it. None: CUDA, MPS or CPU, what there is.
         audio: what counts as enough speech.
         size: pixels of a face, for a model with decoders of several sizes. None: that of its main one.
+        signing: who signs the pictures; as it is, the installation, if the extra `c2pa` is installed.
         Raises UserError if the model cannot be had or used.
         """
         folder = store.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
         chosen = store.pick_device(str(device or "auto"))
         drawing = store.decoder_of_size(folder, size)
-        return cls(store.load_prior(folder), store.load_decoder(drawing), folder, chosen, audio, drawing)
+        return cls(store.load_prior(folder), store.load_decoder(drawing), folder, chosen, audio, drawing, signing)
 
     def save_pretrained(self, folder: str | Path, metrics: Path | None = None) -> None:
         """Write the model as a folder that `from_pretrained` reads, with a card; see `ds2f.speech2face.hub.save`."""
@@ -187,6 +193,11 @@ class Speech2Face:
         """Draws in few steps; None if the model has none that this decoder taught."""
         fast = store.load_fast_decoder(self.decoder_folder)
         return None if fast is None else fast.to(self.device)
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """Who signs the pictures; None if nobody. Raises UserError for a certificate that cannot."""
+        return signer_of(self.signing)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -296,8 +307,10 @@ class Speech2Face:
         heard = voice_conditions or {}
         conditions = draw.conditions_of(self.decoder.config, wish, identities, heard, pixels, len(seeds))
         way = draw.way_of(settings, self.decoder, self.fast_decoder if taught(settings) else None)
-        pictures = draw.sample_images(way, conditions, seeds, progress, preview)
-        return np.stack([watermark.mark(picture) for picture in pictures]) if settings.watermark else pictures
+        if not settings.watermark:
+            return draw.sample_images(way, conditions, seeds, progress, preview)
+        shown = None if preview is None else lambda so_far: preview(watermark.mark_all(so_far))
+        return watermark.mark_all(draw.sample_images(way, conditions, seeds, progress, shown))
 
     def sample_faces(
         self,
@@ -326,7 +339,7 @@ class Speech2Face:
             if wish.guide is not None or guides is not None:
                 shown = identities = self._follow_guides(identities, settings, wish, guides)
         images = self.sample_images(shown, seeds, settings, progress, wish, heard, preview, guides=guides)
-        return made(images, identities, seeds, self.details(settings, wish))
+        return made(images, identities, seeds, self.details(settings, wish), self.signer)
 
     def _follow_guides(
         self, identities: np.ndarray, settings: SamplingSettings, wish: Wish, guides: np.ndarray | None
@@ -352,7 +365,7 @@ class Speech2Face:
         seeds = wishes.seeds_from(seed, count)
         identities = self.sample_identities(voices, seeds, temperature=1.0)
         images = self.sample_images(identities, seeds, settings)
-        return made(images, identities, seeds, self.details(settings))
+        return made(images, identities, seeds, self.details(settings), self.signer)
 
     def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
         """What, besides the voice and the seed, a face comes from: model, settings and wishes."""
