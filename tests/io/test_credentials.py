@@ -1,4 +1,4 @@
-"""Content Credentials: who signs a picture, the installation or somebody else, and that the official library reads it."""
+"""Content Credentials: who signs a picture, the installation or somebody else; the official library reads it."""
 
 from __future__ import annotations
 
