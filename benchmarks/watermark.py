@@ -3,6 +3,8 @@
 python benchmarks/watermark.py null TAR... [--every N] [--out FILE]     real faces (uncompressed tars): the largest
                                                                         similarities of each of the three searches
 python benchmarks/watermark.py attacks [--faces N]                      faces drawn at 64, 128 and 256 px, then attacked
+python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX]    likeness and realism of the same faces without
+                                                                        and with it, in dlib's space
 
 256 px: faces of 128 px enlarged before they are marked, as the model in the box draws no larger ones. Screenshots:
 enlarged by no whole number, by one of three kernels, among letters on a page that is up to 2.2 times as wide and high,
@@ -15,16 +17,24 @@ import argparse
 import io
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 from PIL import Image
 from scipy.stats import norm
+from torch import Tensor
 
+from ds2f.dataset import Dataset
+from ds2f.evaluation.realism import frechet_distance, kernel_distance
+from ds2f.face.dlib_torch import embed_crops
 from ds2f.io import watermark
 from ds2f.io.images import decode_image
 from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import DEFAULT
+from ds2f.training.likeness import Likeness
 
 SEARCHES = ("as it is", "cut or stretched", "in a screenshot")
 Attack = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -40,9 +50,15 @@ def main() -> None:
     null.add_argument("--out", type=Path, help="the similarities, as .npy (n, 3)")
     attacks = sub.add_parser("attacks")
     attacks.add_argument("--faces", type=int, default=50)
+    cost = sub.add_parser("cost")
+    cost.add_argument("database", type=Path)
+    cost.add_argument("--faces", type=int, default=200)
+    cost.add_argument("--size", type=int, default=128)
     options = parser.parse_args()
     if options.what == "null":
         false_positives(options.tars, options.every, options.wide_every, options.out)
+    elif options.what == "cost":
+        costs(options.database, options.faces, options.size)
     else:
         hits(options.faces)
 
@@ -121,11 +137,33 @@ def hits(count: int) -> None:
             print(f"| {size} | {name} | {share:.0%} | {least:.2f} | {median:.2f} |", flush=True)
 
 
+def costs(database: Path, count: int, size: int) -> None:
+    """Identities of `count` real faces are drawn; the drawn faces are looked for among all real ones, and held against
+    the other real ones."""
+    model = Speech2Face.from_pretrained(device="cpu", size=size)
+    with Dataset(database) as dataset:
+        real = np.stack([row.identity for row in dataset.faces(None)])
+    order = np.random.default_rng(0).permutation(len(real))
+    told, others = real[order[:count]], real[order[count:]]
+    bare = model.sample_images(told, range(count), replace(DEFAULT, watermark=False))
+    marked = watermark.mark_all(bare)
+    strength = float(np.sqrt(np.mean(((marked - bare.astype(float)) @ watermark.LUMA) ** 2)))
+    print(f"{count} faces of {size} px, {len(real):,} real ones; the mark: {strength:.2f} of 255, rms")
+    judge = Likeness(cast(Tensor, model.decoder.conditioning.identity_mean))
+    vectors = {name: embed_crops(faces, judge.network) for name, faces in (("without", bare), ("with", marked))}
+    print("| mark | likeness | first among all | Fréchet | kernel x1000 | to the same face without |\n|" + " --- |" * 6)
+    middle = judge.mean.numpy()
+    for name, found in vectors.items():
+        unit = [(x - middle) / np.linalg.norm(x - middle, axis=1, keepdims=True) for x in (found, told, real)]
+        first = np.mean((unit[0] @ unit[2].T).argmax(1) == order[:count])
+        moved = np.linalg.norm(found - vectors["without"], axis=1).mean()
+        numbers = f"{(unit[0] * unit[1]).sum(1).mean():.4f} | {first:.1%} | {frechet_distance(found, others):.4f}"
+        print(f"| {name} | {numbers} | {1000 * kernel_distance(found, others):.3f} | {moved:.3f} |")
+    changes = ((vectors["with"] - vectors["without"]) * (told - vectors["without"])).sum(1)
+    print(f"the mark moves {np.mean(changes > 0):.0%} of the faces towards whom they were told to show")
+
+
 def _drawn(size: int, count: int) -> list[np.ndarray]:
-    from dataclasses import replace
-
-    from ds2f.speech2face.settings import DEFAULT
-
     model = Speech2Face.from_pretrained(device="cpu", size=min(size, 128))
     settings = replace(DEFAULT, watermark=False)
     faces = [model.sample_unconditional(1, seed, settings)[0].image for seed in range(count)]

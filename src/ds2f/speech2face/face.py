@@ -42,6 +42,12 @@ def made(
     details: Mapping[str, Any],
     signer: Signer | None = None,
 ) -> list[GeneratedFace]:
-    """What was drawn, with what it was drawn from: (n, size, size, 3) uint8 RGB, (n, d), and n seeds."""
+    """What was drawn, with what it was drawn from.
+
+    images: (n, size, size, 3) uint8 RGB.
+    identities: (n, d).
+    seeds: n whole numbers.
+    details, signer: as `GeneratedFace` has them, the same for all.
+    """
     rows = zip(images, identities, seeds, strict=True)
     return [GeneratedFace(Image.fromarray(image), identity, seed, details, signer) for image, identity, seed in rows]
