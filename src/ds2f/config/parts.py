@@ -102,7 +102,7 @@ class Split(Part):
 class Train(Part):
     """Training."""
 
-    models: list[Literal["prior", "decoder", "fast-decoder", "attributes", "alignment"]] = key(
+    models: list[Literal["prior", "decoder", "fast-decoder", "attributes", "alignment", "voice"]] = key(
         ["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is"
     )
     device: str = key("auto", "auto, cpu, cuda, mps")
@@ -129,7 +129,9 @@ class Train(Part):
     voices: Annotated[list[Name], Meta(min_length=1)] = key(
         [VOICE], "stored speaker encoders that the models hear, and acoustics"
     )
-    people: Literal["clips", "alike"] = key("clips", "prior and alignment: people weigh by their clips, or all alike")
+    people: Literal["clips", "alike"] = key(
+        "clips", "prior, alignment, voice: people weigh by their clips, or all alike"
+    )
     prior_width: Annotated[int, Meta(ge=8)] = key(
         64, "channels of the prior's network; a few hundred pairs need no more"
     )
@@ -142,12 +144,41 @@ class Train(Part):
     attributes_lr: Positive = key(1e-3, "peak learning rate of the attribute model")
     alignment_batch: Count = key(1024, "pairs per step; every other face of a batch is one to be told from")
     alignment_lr: Positive = key(1e-3, "peak learning rate of the alignment")
+    voice_network: Literal["resnetse34l", "resnetse34v2", "ecapa-tdnn", "campplus"] = key(
+        "ecapa-tdnn", "of a speaker encoder: resnetse34l, resnetse34v2, ecapa-tdnn or campplus"
+    )
+    voice_width: Natural = key(0, "its channels; 0 = as it was published")
+    voice_from: str = key("", "campplus, or folder of a speaker encoder, to go on from; empty = from nothing")
+    voice_loss: Literal["softmax", "am-softmax", "aam-softmax", "prototypical", "angular-prototypical", "ge2e"] = key(
+        "aam-softmax", "softmax, am-softmax, aam-softmax, prototypical, angular-prototypical or ge2e"
+    )
+    voice_share: AtLeast0 = key(1.0, "weight of that loss")
+    voice_keep: AtLeast0 = key(0.0, "weight of saying of a poor recording what voice_from says of the clean one")
+    voice_margin: AtLeast0 = key(0.2, "of am-softmax, and in radians of aam-softmax; 0.5 to refine on long crops")
+    voice_scale: Positive = key(30.0, "of their cosines")
+    voice_centres: Count = key(1, "sub-centres of a speaker, against wrong labels")
+    voice_batch: Annotated[int, Meta(ge=2)] = key(32, "speakers per step")
+    voice_each: Count = key(2, "recordings of each speaker in a step; two at least for losses without classes")
+    voice_seconds: Annotated[float, Meta(ge=0.3)] = key(2.0, "of speech that are cut out of a recording")
+    voice_utterances: Count = key(1_000_000, "crops to hear in all")
+    voice_lr: Positive = key(1e-3, "peak learning rate of the speaker encoder")
+    voice_augment: Share = key(0.6, "share of the crops that get a room, noise, music or babble")
+    voice_codecs: Share = key(0.3, "share that goes through a telephone, Opus or AAC")
+    voice_speed: bool = key(True, "crops at 0.9 and 1.1 of their speed, as further speakers")
+    voice_noises: str = key("", "folder of MUSAN; empty = made-up noise and music, babble of the others")
+    voice_rooms: str = key("", "folder of RIRS_NOISES; empty = made-up rooms")
+    voice_memory: AtLeast0 = key(8.0, "GB of decoded speech that are kept; beyond, it is read as it is heard")
     save_seconds: AtLeast0 = key(120.0, "seconds between checkpoints")
 
     def _wrong_together(self) -> str:
         size, patch = self.decoder_size, self.decoder_patch
-        fits = patch == 0 or size % patch == 0
-        return "" if fits else f"decoder_patch = {patch} must divide decoder_size = {size}, or be 0"
+        if patch and size % patch:
+            return f"decoder_patch = {patch} must divide decoder_size = {size}, or be 0"
+        if self.voice_each < 2 and not self.voice_loss.endswith("softmax"):
+            return f'voice_loss = "{self.voice_loss}" tells recordings apart: voice_each must be at least 2'
+        if self.voice_keep and not self.voice_from:
+            return f"voice_keep = {self.voice_keep:g} needs an encoder to keep to: set voice_from"
+        return ""
 
 
 @dataclass(frozen=True)

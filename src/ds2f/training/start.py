@@ -14,6 +14,7 @@ from ds2f import __version__
 from ds2f.config import Train
 from ds2f.errors import UserError
 from ds2f.models import store
+from ds2f.models.packing import Precision
 from ds2f.models.processor import cpu_has_bf16
 from ds2f.training.loop import Options, Task, train
 from ds2f.training.processes import is_main, launched
@@ -25,12 +26,13 @@ Card = dict[str, Any]
 @dataclass(frozen=True)
 class Job:
     """A training ready to start. dataset: fingerprint of what it learns from; finish: from the averaged model to the
-    one that is saved, and what its card says besides."""
+    one that is saved, and what its card says besides; precision: of its numbers, as they are saved."""
 
     task: Task
     options: Options
     dataset: str
     finish: Callable[[Any], tuple[store.Model, Card]] = lambda model: (model, {})
+    precision: Precision = "float16"
 
     def run(self, folder: Path, progress: Progress | None = None) -> Path:
         """Train to the end, and save the model into `folder`. Returns the folder."""
@@ -44,7 +46,7 @@ class Job:
             "rows_seen": self.options.total,
         }
         if is_main():
-            store.save(folder, model, card | more)
+            store.save(folder, model, card | more, self.precision)
         return folder
 
 
