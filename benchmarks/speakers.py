@@ -48,7 +48,8 @@ CPU = torch.device("cpu")
 
 def prepare(speech: Path, out: Path) -> None:
     """Speech without pauses, as extraction keeps it, of all recordings: speech.npz, {path: (samples,) int16}."""
-    audio, found = Audio(), {}
+    audio = Audio()
+    found: dict[str, Any] = {}
     hear = VoiceEncoder(audio)
     for row in rows_of(speech):
         try:
@@ -138,7 +139,11 @@ def fit(name: str, settings: Train, voices: Voices, held_out: Voices, out: Path,
     total = max(batch, int((60 * minutes - (time.process_time() - began)) / turn) // batch * batch)
     options = make_options(out / "runs" / name, settings, CPU, batch, total, settings.voice_lr)
     options = replace(options, muon=False, weight_decay=WEIGHT_DECAY, relative=bool(settings.voice_from))
-    model = train(task, options, lambda done, all, note: print(f"{name} {done}/{all} {note}", flush=True))
+
+    def say(done: int, total: int, note: str = "") -> None:
+        print(f"{name} {done}/{total} {note}", flush=True)
+
+    model = train(task, options, say)
     assert isinstance(model, Voiced)
     used = resource.getrusage(resource.RUSAGE_SELF)
     card = {"crops": total * each, "processor_seconds": used.ru_utime + used.ru_stime, "settings": str(settings)}

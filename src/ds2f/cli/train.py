@@ -97,10 +97,8 @@ def _settings(config: Config) -> Train:
     """[train], its paths made relative to where ds2f.toml lies."""
     names = ("decoder_from", "voice_from", "voice_noises", "voice_rooms")
     given = {name: getattr(config.train, name) for name in names}
-    return replace(
-        config.train,
-        **{name: str(config.path(path)) for name, path in given.items() if path and path not in INCLUDED},
-    )
+    found: dict[str, Any] = {n: str(config.path(path)) for n, path in given.items() if path and path not in INCLUDED}
+    return replace(config.train, **found)
 
 
 def _print_measures(model: str, card: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ def hum(samples: int, rng: np.random.Generator) -> np.ndarray:
     """50 or 60 Hz and what is above them."""
     time, base = np.arange(samples) / SAMPLE_RATE, rng.choice([50.0, 60.0])
     strength = rng.uniform(0, 1, 8) / np.arange(1, 9)
-    return sum(a * np.sin(2 * np.pi * base * k * time + 6 * a) for k, a in enumerate(strength, 1))  # type: ignore[return-value]
+    return np.sum([a * np.sin(2 * np.pi * base * k * time + 6 * a) for k, a in enumerate(strength, 1)], axis=0)
 
 
 def music(samples: int, rng: np.random.Generator) -> np.ndarray:
