@@ -9,7 +9,7 @@ ARG PYTHON=3.12-slim-bookworm
 FROM python:${PYTHON} AS build
 # Which build of PyTorch: cpu, or a version of CUDA as PyTorch names it. EXTRAS: optional parts of ds2f, see its pyproject.toml.
 ARG TORCH=cpu
-ARG EXTRAS=serve,faces,hub
+ARG EXTRAS=serve,faces,hub,c2pa
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 RUN python -m venv /opt/ds2f

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ds2f.demo import samples
 from ds2f.page import serve
@@ -84,7 +85,11 @@ def test_no_complaint_in_any_state_and_look(browser, address: str, tmp_path: Pat
     (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
     page.locator("input[type=file]").first.set_input_files(tmp_path / "letter.wav")
     page.get_by_text("Not a media file").wait_for()
-    look("error", LOOKS[1:3])
+    page.get_by_text("Where does a picture come from?").click()
+    Image.new("RGB", (80, 80), "teal").save(tmp_path / "plain.png")
+    page.get_by_label("Choose a picture").set_input_files(tmp_path / "plain.png")
+    page.get_by_text("no mark found").wait_for()
+    look("error, and a picture checked", LOOKS[1:3])
     assert found == []
     tree = page.locator("body").aria_snapshot()
     page.close()
@@ -95,7 +100,7 @@ def test_no_complaint_in_any_state_and_look(browser, address: str, tmp_path: Pat
         'img "Imagined face for the voice, seed 1"',
     ):
         assert line in tree, tree
-    assert tree.count("- status") == 2, "one for each voice and one for the drawing speak by themselves"
+    assert tree.count("- status") == 3, "one each for voice, drawing and picture speak by themselves"
 
 
 def test_colours_of_controls_can_be_told_from_the_card() -> None:

@@ -46,6 +46,7 @@ def test_every_curl_does_what_it_says(folder: Path, address: str) -> None:
     assert re.match(r'(\{"waiting": 0\}\n)?\{"step": 1, "of": \d', said[2].stdout), said[2].stdout
     assert '{"done": true, "faces"' in said[2].stdout
     assert json.loads((folder / "voice.json").read_text())["voice"]
+    assert json.loads((folder / "checked.json").read_text())["made_by_ds2f"]
 
 
 def test_the_program_does_what_it_says(folder: Path, address: str) -> None:

@@ -62,7 +62,7 @@ def _picture(url: str) -> Image.Image:
 
 
 def test_the_page_is_a_few_files_of_its_own_and_no_other(address: str) -> None:
-    scripts = [(f"{name}.js", "text/javascript") for name in ("ask", "page", "voices")]
+    scripts = [(f"{name}.js", "text/javascript") for name in ("ask", "check", "page", "voices")]
     for path, kind in (("", "text/html"), ("page.css", "text/css"), *scripts):
         answer = requests.get(f"{address}/{path}", timeout=10)
         assert answer.status_code == 200
@@ -196,6 +196,27 @@ def test_what_cannot_be_sent_is_one_sentence(address: str, voice: str) -> None:
     assert requests.get(f"{address}/v1/faces", timeout=10).headers["allow"] == "POST"
     assert "only POST" in requests.get(f"{address}/v1/faces", timeout=10).json()["error"]
     assert "/openapi.json" in _error(requests.get(f"{address}/v2/faces", timeout=10), 404)
+
+
+def test_a_picture_is_checked(address: str) -> None:
+    one = {"count": 1, "seed": 5}
+    drawn = requests.post(
+        f"{address}/v1/faces", data=CLIP.read_bytes(), params=one, headers={"Accept": "image/png"}, timeout=60
+    ).content
+    plain = io.BytesIO()
+    Image.new("RGB", (80, 80), "teal").save(plain, "PNG")
+    for sent in ({"data": drawn}, {"files": {"picture": drawn}}):
+        told = requests.post(f"{address}/v1/check", timeout=60, **sent).json()
+        assert told["made_by_ds2f"]
+        assert "xmp" in told["layers"]
+        assert told["xmp"]["details"]["seed"] == 5
+        assert len(told["sentences"]) >= 2
+    told = requests.post(f"{address}/v1/check", data=plain.getvalue(), timeout=60).json()
+    assert not told["made_by_ds2f"]
+    assert "says nothing" in told["verdict"]
+    assert "ot a picture" in _error(requests.post(f"{address}/v1/check", data=b"?", timeout=60), 422)
+    assert "no field 'image'" in _error(requests.post(f"{address}/v1/check", files={"image": drawn}, timeout=60), 422)
+    assert "A picture is needed" in _error(requests.post(f"{address}/v1/check", data="{}", timeout=60), 422)
 
 
 def test_a_fault_of_the_server_is_a_sentence_too(model: Speech2Face, monkeypatch: pytest.MonkeyPatch) -> None:

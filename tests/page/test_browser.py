@@ -192,6 +192,22 @@ def test_saved_pictures_are_marked_and_settings_can_be_saved(page) -> None:  # t
     assert "voices" not in record["asked"]
 
 
+def test_a_picture_says_where_it_comes_from(page, model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    model(CLIP, count=1)[0].save(tmp_path / "drawn.png")
+    Image.new("RGB", (80, 80), "teal").save(tmp_path / "plain.png")
+    page.get_by_text("Where does a picture come from?").click()
+    picture = page.get_by_label("Choose a picture")
+    picture.set_input_files(tmp_path / "drawn.png")
+    page.locator("#verdict").get_by_text("drawn by ds2f").wait_for()
+    assert page.locator("#layers li").count() >= 2
+    picture.set_input_files(tmp_path / "plain.png")
+    page.get_by_text("plain.png: no mark found; this says nothing about where it comes from.").wait_for()
+    (tmp_path / "letter.png").write_text("Dear Sir or Madam")
+    picture.set_input_files(tmp_path / "letter.png")
+    page.locator("#verdict.bad").wait_for()
+    assert page.locator("#layers").is_hidden()
+
+
 def test_the_keyboard_is_enough(page) -> None:  # type: ignore[no-untyped-def]
     def reach(name: str) -> None:
         """Tab until the focus is on it."""

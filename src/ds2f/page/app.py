@@ -2,6 +2,7 @@
 
     POST /v1/voices   a recording                      what is heard in it, and the voice as numbers
     POST /v1/faces    a recording, or voices           faces: JSON, a PNG, or a line of JSON for each step
+    POST /v1/check    a picture                        where its marks say that it comes from
 
 It keeps nothing: recordings and pictures are held in memory while they are worked on and never written, the voice
 travels back to whoever sent it, and no path of this machine can be asked for.
@@ -44,7 +45,7 @@ from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 
 OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css")}
-OWN |= {f"{name}.js": (f"{name}.js", "text/javascript") for name in ("ask", "page", "voices")}
+OWN |= {f"{name}.js": (f"{name}.js", "text/javascript") for name in ("ask", "check", "page", "voices")}
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 JSON, PNG, LINES = "application/json", "image/png", "application/x-ndjson"
 CROWD = 64  # requests at once besides those that have places: files, metrics, and those that are sent away
@@ -79,7 +80,7 @@ class Answers:
             "/healthz/ready": self.health,
             "/metrics": self.measured,
         }
-        post = {"/v1/voices": self.voices, "/v1/faces": self.faces}
+        post = {"/v1/voices": self.voices, "/v1/faces": self.faces, "/v1/check": self.check}
         asked = [Route(path, answer) for path, answer in get.items()]
         return asked + [Route(path, answer, methods=["POST"]) for path, answer in post.items()]
 
@@ -153,6 +154,13 @@ class Answers:
                 return JSONResponse(faces)
             name = f'inline; filename="imagined-seed-{faces["faces"][0]["seed"]}.png"'
             return Response(drawing.png_of(faces["faces"][0]), media_type=PNG, headers={"content-disposition": name})
+
+    async def check(self, request: Request) -> Response:
+        async with self._received(request) as body:
+            pictures = files_of(sent_in(request, body, "picture"), picture=1)["picture"]
+            if not pictures:
+                raise Refused(422, "A picture is needed: as the body, or as the field picture of a form.")
+            return JSONResponse(await self._done(request, partial(drawing.check, pictures[0])))
 
     @asynccontextmanager
     async def _received(self, request: Request) -> AsyncIterator[bytearray]:

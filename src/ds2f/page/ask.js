@@ -41,4 +41,16 @@ export function say(element, text, bad = false) {
   element.classList.toggle("bad", bad);
 }
 
+export function dropped(place, take) {
+  for (const kind of ["dragenter", "dragover"]) {
+    place.addEventListener(kind, (event) => { event.preventDefault(); place.classList.add("over"); });
+  }
+  for (const kind of ["dragleave", "drop"]) place.addEventListener(kind, () => place.classList.remove("over"));
+  place.addEventListener("drop", (event) => {
+    event.preventDefault();
+    const file = event.dataTransfer.files[0];
+    if (file) take(file);
+  });
+}
+
 export const about = await (await ask("/v1/model")).json(); // the model and the server's limits

@@ -17,6 +17,7 @@ import numpy as np
 
 from ds2f.config import Serve
 from ds2f.errors import ItemError, UserError
+from ds2f.io.check import check as find_marks
 from ds2f.io.media import encode_webp
 from ds2f.page.metrics import Metrics
 from ds2f.page.refused import Refused
@@ -83,6 +84,12 @@ def draw(
     drawn = model.sample_faces(every, seeds, settings, progress, wanted.wish, preview)
     metrics.faces.inc(len(drawn))
     return {"faces": [_face(face) for face in drawn], "settings": dict(drawn[0].details)}
+
+
+def check(picture: bytes, gone: Event) -> dict[str, Any]:
+    """What the marks of a picture say of where it comes from. Raises ItemError if it is none."""
+    found = find_marks(picture)
+    return {"sentences": list(found.sentences()), **found.as_json()}
 
 
 async def lines(turns: Turns, client: str, draw: Callable[[Say, Event], dict[str, Any]]) -> AsyncIterator[str]:

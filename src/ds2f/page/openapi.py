@@ -26,6 +26,8 @@ ERRORS = {
     500: "The fault is the server's.",
     503: "Too many are waiting, or the server ends; Retry-After says when to try again.",
 }
+HEARD = "The voice of a recording, as /v1/faces takes it, and what it says of its speaker."
+CHECKED = "Where the marks of a picture say that it comes from. It never says that a picture is real."
 SENT = (400, 408, 413, 422, 429)  # what can be wrong with a request that has a body
 
 
@@ -47,7 +49,8 @@ def described(limits: Serve, samples: int, dim: int) -> dict[str, Any]:
         "tags": [{"name": name} for name in ("faces", "server")],
         "paths": {
             "/v1/faces": {"post": _faces(wishes)},
-            "/v1/voices": {"post": _voices()},
+            "/v1/voices": {"post": _of_a_file("voices", "recording", HEARD, "Voice")},
+            "/v1/check": {"post": _of_a_file("check", "picture", CHECKED, "Checked")},
             "/v1/model": {"get": _get("What is served: model, sizes, limits, defaults.", _of("Model"), "model")},
             "/v1/samples/{number}": {
                 "get": _get("A synthetic voice to try.", {"video/mp4": {"schema": FILE}}, "sample", [number], (404,))
@@ -98,17 +101,17 @@ def _faces(wishes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _voices() -> dict[str, Any]:
-    form = {"type": "object", "properties": {"recording": FILE}, "required": ["recording"]}
+def _of_a_file(name: str, field: str, summary: str, schema: str) -> dict[str, Any]:
+    form = {"type": "object", "properties": {field: FILE}, "required": [field]}
     return {
-        "operationId": "voices",
+        "operationId": name,
         "tags": ["faces"],
-        "summary": "Hear a recording: the voice as /v1/faces takes it, and what it says of its speaker.",
+        "summary": summary,
         "requestBody": {
             "required": True,
             "content": {"multipart/form-data": {"schema": form}, "*/*": {"schema": FILE}},
         },
-        "responses": {"200": {"description": "What was heard.", "content": _of("Voice")}, **_refused(*SENT)},
+        "responses": {"200": {"description": summary, "content": _of(schema)}, **_refused(*SENT)},
     }
 
 
@@ -230,9 +233,22 @@ def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
         "defaults": {"type": "object"},
     }
     voice = {**TEXT, "contentEncoding": "base64", "description": f"{dim} numbers, little-endian float32."}
+    yes, maybe = {"type": "boolean"}, {"type": ["object", "null"]}
+    checked = {
+        "verdict": {**TEXT, "description": "A sentence without its full stop."},
+        "sentences": {"type": "array", "items": TEXT, "description": "What each layer says."},
+        "made_by_ds2f": yes,
+        "generated": {**yes, "description": "By whomever."},
+        "layers": {"type": "array", "items": {"enum": ["watermark", "c2pa", "xmp"]}},
+        "watermark": _object({"similarity": NUMBER, "chance": SHARE, "found": yes}),
+        "c2pa": maybe,
+        "c2pa_looked_for": yes,
+        "xmp": maybe,
+    }
     return {
         "Wishes": _object({"voices": wishes["voices"]}, **{k: v for k, v in wishes.items() if k != "voices"}),
         "Faces": _object(drawn),
+        "Checked": _object(checked),
         "Voice": _object({"voice": voice, "description": _object(heard)}),
         "Line": {
             "oneOf": [

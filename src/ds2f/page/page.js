@@ -1,6 +1,7 @@
 // The page of ds2f, without a library: voices become faces, which appear while they are drawn.
 
 import { $, about, ask, lines, readUrl, say } from "/ask.js";
+import "/check.js";
 import { addVoice, voices } from "/voices.js";
 
 let drawing = null; // AbortController of the drawing that runs

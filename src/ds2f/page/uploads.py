@@ -22,8 +22,7 @@ from ds2f.page.refused import Refused
 
 @dataclass(frozen=True)
 class Sent:
-    """files: by the name of their field, in their order; one that was sent alone is a "recording".
-    fields: all else, from JSON, the form or the address."""
+    """files: by the name of their field, in their order; fields: all else, from JSON, the form or the address."""
 
     files: Mapping[str, tuple[bytes, ...]]
     fields: Mapping[str, Any]
@@ -66,9 +65,9 @@ class Uploads:
             self.held += Counter()  # forgets clients that are gone
 
 
-def sent_in(request: Request, body: bytes | bytearray) -> Sent:
-    """What is in a body: JSON if it says so or begins with a brace, the parts of a form, else a recording, whose wishes
-    stand in the address. Raises Refused for JSON and forms that are none."""
+def sent_in(request: Request, body: bytes | bytearray, alone: str = "recording") -> Sent:
+    """What is in a body: JSON if it says so or begins with a brace, the parts of a form, else a file, whose wishes
+    stand in the address. alone: the field of such a file. Raises Refused for JSON and forms that are none."""
     kind = request.headers.get("content-type", "")
     asked = {name: _value(text) for name, text in request.query_params.items()}
     if kind.startswith("multipart/form-data"):
@@ -82,7 +81,7 @@ def sent_in(request: Request, body: bytes | bytearray) -> Sent:
         if not isinstance(told, dict):
             raise Refused(400, 'The body must be a JSON object, such as {"voices": ["..."], "count": 2}.')
         return Sent({}, {**asked, **told})
-    return Sent({"recording": (bytes(body),)}, asked)
+    return Sent({alone: (bytes(body),)}, asked)
 
 
 def _form(kind: str, body: bytes | bytearray) -> Sent:

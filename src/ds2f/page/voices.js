@@ -1,6 +1,6 @@
 // The voices: recorded, chosen, dropped or a sample; what is heard in each. Tells the document "voices" when one changes.
 
-import { $, about, ask, say } from "/ask.js";
+import { $, about, ask, dropped, say } from "/ask.js";
 
 export const voices = []; // {name, text: what the server calls the voice, or null}
 let sampled = 0;
@@ -31,16 +31,7 @@ export function addVoice() {
     find(".record").disabled = true;
     find(".record").title = "Browsers record only over https or on this machine itself.";
   }
-  const drop = find(".drop");
-  for (const kind of ["dragenter", "dragover"]) {
-    drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
-  }
-  for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    const file = event.dataTransfer.files[0];
-    if (file) hear(voice, card, file, file.name);
-  });
+  dropped(find(".drop"), (file) => hear(voice, card, file, file.name));
   $("voices").append(card);
   nameVoices();
   return card;
