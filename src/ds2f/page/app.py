@@ -58,6 +58,7 @@ class Answers:
 
     def __init__(self, model: Speech2Face, limits: Serve) -> None:
         self.model, self.limits = model, limits
+        self.signed = model.signer is not None  # a certificate that cannot sign is said now, not at the first face
         self.metrics = Metrics(
             version=__version__, model=model.fingerprint, size=str(model.size), device=str(model.device)
         )
@@ -116,6 +117,7 @@ class Answers:
                 "samples": len(self.samples),
                 "fast": 0 if fast is None else fast.config.few_steps,
                 "guide": self.model.decoder.config.guide and has("faces"),
+                "signed": self.signed,
                 "limits": limits,
                 "defaults": asdict(DEFAULT),
             }

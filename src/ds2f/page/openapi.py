@@ -229,6 +229,7 @@ def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
         "samples": WHOLE,
         "fast": {**WHOLE, "description": "Steps of the fast decoder; 0: there is none."},
         "guide": {"type": "boolean", "description": "Whether a guide picture can be followed."},
+        "signed": {"type": "boolean", "description": "Whether pictures have Content Credentials (C2PA)."},
         "limits": _object(dict.fromkeys(known, NUMBER)),
         "defaults": {"type": "object"},
     }

@@ -36,7 +36,7 @@ def serve(
     limits: how much may be asked, and by what names the server may be called
     signing: who signs the pictures
 
-    Raises UserError if the model or the port cannot be had.
+    Raises UserError if the model, the port or the certificate cannot be had.
     """
     for module in MODULES["serve"]:
         optional(module, "serve", "The page")
