@@ -44,6 +44,13 @@ MODULES = {
 
 NAMES: dict[str, dict[str, str]] = {
     "ds2f": {"Settings": "speech2face.settings:SamplingSettings"},
+    "evaluation.verification": {
+        "Trial": "evaluation.speakers.trials:Trial",
+        "read_trials": "evaluation.speakers.trials:read_trials",
+        "write_scores": "evaluation.speakers.trials:write_scores",
+        "Verification": "evaluation.speakers.records:Verification",
+        "verify": "evaluation.speakers.run:verify",
+    },
     "speech2face.settings": {"Settings": "SamplingSettings"},
     "types": {"GeneratedFace": "speech2face.face:GeneratedFace"},
     "voice.encode": {"Listener": "VoiceEncoder", "Heard": "EncodedVoice"},
