@@ -35,6 +35,7 @@ COMMANDS = {
     "describe": "what a voice says of its speaker, and how sure that is",
     "match": "which of some faces fits a voice best, and how sure that is",
     "verify": "how well a speaker encoder tells people apart, by a list of trials",
+    "convert-voice": "make weights of voxceleb_trainer, WeSpeaker or 3D-Speaker a speaker encoder of ds2f",
     "verify-faces": "whether voices belong to faces, by the lists of Learnable PINs, FAME or 1:N matching",
     "check": "whether a picture says that ds2f drew it, or that it is generated: watermark, C2PA, XMP",
     "serve": "a page to record a voice and watch faces appear",

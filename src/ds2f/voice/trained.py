@@ -21,7 +21,9 @@ class TrainedEncoder:
         such model."""
         self.name, self.frames, self.device = name, frames, torch.device(device)
         self._network = load_voice(folder).to(self.device)
-        self.licence = str(description(folder, "voice")["card"].get("licence", "of whoever trained it"))
+        card = description(folder, "voice")["card"]
+        self.licence = str(card.get("licence", "of whoever trained it"))
+        self.trained_on = frozenset(card.get("speakers", ()))  # hashes of people, see `dataset.speakers`
         self.dim = self._network.channels if frames else self._network.config.dim
 
     @torch.no_grad()

@@ -11,11 +11,13 @@ from ds2f.models.speaker.campplus import CAMPlusPlus
 from ds2f.models.speaker.ecapa import ECAPATDNN
 from ds2f.models.speaker.features import Features, LogMel
 from ds2f.models.speaker.resnet import ResNetSE34L, ResNetSE34V2
+from ds2f.models.speaker.resnet34 import ResNet34
 
-NetworkName = Literal["resnetse34l", "resnetse34v2", "ecapa-tdnn", "campplus"]
+NetworkName = Literal["resnetse34l", "resnetse34v2", "resnet34", "ecapa-tdnn", "campplus"]
 NETWORKS: dict[str, type[nn.Module]] = {
     "resnetse34l": ResNetSE34L,
     "resnetse34v2": ResNetSE34V2,
+    "resnet34": ResNet34,
     "ecapa-tdnn": ECAPATDNN,
     "campplus": CAMPlusPlus,
 }
@@ -23,6 +25,7 @@ TRAINER = Features("stft", 40, "hamming", 1.0, 0.0, "instance")
 USUAL: dict[str, tuple[int, Features]] = {
     "resnetse34l": (512, TRAINER),
     "resnetse34v2": (512, Features("stft", 64, "hamming", 1.0, 0.97, "instance")),
+    "resnet34": (256, Features("kaldi", 80, "hamming", 32768.0)),
     "ecapa-tdnn": (192, Features("kaldi", 80, "hamming", 32768.0)),
     "campplus": (192, Features("kaldi", 80, "povey")),
 }
