@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     """A tiny encoder that nobody has trained."""
     torch.manual_seed(0)
     network = VoiceNetwork(VoiceConfig.usual("resnetse34l", width=8)).eval()
-    store.save(tmp_path / "voice", network, {"licence": "CC0"}, precision="float32")
+    store.save(tmp_path / "voice", network, {"licence": "CC0", "speakers": ["0a1b"]}, precision="float32")
     return tmp_path / "voice"
 
 
@@ -36,6 +36,7 @@ def test_its_vectors_and_those_of_its_last_layer(folder: Path) -> None:
         encoder = encoders.load(f"{kind}:{folder}")
         found = encoder.embed(CLIPS)
         assert (encoder.name, encoder.dim, encoder.licence) == (f"{kind}/voice", made.shape[1], "CC0")
+        assert encoder.trained_on == {"0a1b"}, "whom `ds2f verify` does not measure it on"
         assert np.isnan(found[2]).all(), "silence has no speaker"
         np.testing.assert_allclose(found[:2], made / np.linalg.norm(made, axis=1, keepdims=True), atol=1e-5)
         np.testing.assert_array_equal(encoder.embed(CLIPS[1:2]), found[1:2])
