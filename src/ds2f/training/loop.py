@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from ds2f.errors import UserError
 from ds2f.training import checkpoint
 from ds2f.training.log import Log
-from ds2f.training.processes import accelerator_for, add_gradients, same_start, total
+from ds2f.training.processes import accelerator_for, add_gradients, same_start, share_statistics, total
 from ds2f.types import Progress
 
 SAME = ("batch", "seed", "teacher")  # from begin to end of a run: steps are counted in batches and drawn by the seed
@@ -194,6 +194,7 @@ def accumulate(task: Task, options: Options, step: int, processes: Accelerator) 
         loss.backward()
         value += loss.detach().float()
     add_gradients(parameters, processes)
+    share_statistics(task.model, processes)
     return total(value, processes)
 
 

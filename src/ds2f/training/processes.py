@@ -65,6 +65,17 @@ def add_gradients(parameters: Sequence[nn.Parameter], processes: Accelerator) ->
         p.grad = summed.view_as(p).to(p.dtype)
 
 
+def share_statistics(model: nn.Module, processes: Accelerator) -> None:
+    """Every process has normalised parts of its own; what it noted of them becomes the mean of what all have."""
+    if processes.num_processes == 1:
+        return
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
+            for noted in (module.running_mean, module.running_var):
+                assert noted is not None
+                noted.copy_(reduce(noted.clone(), reduction="mean"))
+
+
 def total(value: Tensor, processes: Accelerator) -> Tensor:
     """Sum of a number over all processes."""
     return value if processes.num_processes == 1 else reduce(value, reduction="sum")

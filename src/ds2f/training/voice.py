@@ -98,7 +98,7 @@ def begin(settings: Train) -> VoiceNetwork:
         if wide and network == "campplus":
             raise UserError("[train] voice_width: CAM++ has one width; leave it 0, or choose another voice_network.")
         if wide and network == "ecapa-tdnn":
-            wide["last"] = 3 * settings.voice_width  # as in the paper
+            wide["last"] = min(1536, 3 * settings.voice_width)  # 1536 with 512 and with 1,024, as published
         return VoiceNetwork(VoiceConfig.usual(network, **wide))
     if start == IN_THE_BOX:
         encoder = VoiceNetwork(VoiceConfig.usual("campplus", normed=False))
@@ -155,7 +155,7 @@ class VoiceTask:
             self.teacher = copy.deepcopy(encoder).eval().requires_grad_(False).to(device)
         encoder = encoder.to(device)
         head = Head(loss, encoder.config.dim, train.people * len(self.speeds))
-        if settings.voice_from and settings.voice_loss in OVER_CLASSES:
+        if settings.voice_from and settings.voice_share and settings.voice_loss in OVER_CLASSES:
             head.begin_at(self._means(encoder))
         self.model = Voiced(encoder, head.to(device))
         self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()))
