@@ -51,6 +51,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Verification": "evaluation.speakers.records:Verification",
         "verify": "evaluation.speakers.run:verify",
     },
+    "io.media": {"decode_flac": "io.speech:decode", "encode_flac": "io.speech:encode_flac"},
     "speech2face.settings": {"Settings": "SamplingSettings"},
     "types": {"GeneratedFace": "speech2face.face:GeneratedFace"},
     "voice.encode": {"Listener": "VoiceEncoder", "Heard": "EncodedVoice"},

@@ -206,10 +206,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class StoredSpeech:
-    """A `Speech` as it travels from worker to database. flac: 16 kHz mono 16 bit; start, seconds: as in Speech; stream,
-    channels: what was heard, as in Media."""
+    """A `Speech` as it travels from worker to database. sound: 16 kHz mono, see `io.speech`; start, seconds: as in
+    Speech; stream, channels: what was heard, as in Media."""
 
-    flac: bytes
+    sound: bytes
     start: float
     seconds: float
     stream: int | None = None

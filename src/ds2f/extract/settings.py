@@ -53,6 +53,7 @@ def plan_of(settings: ExtractSettings) -> Plan:
         "keep_seconds": kept_seconds(audio, max(audio.clip_seconds)),
         "later_parts": LATER,
         "track": [audio.stream, audio.channel],
+        **({"store": audio.store} if audio.store != "flac" else {}),
     }
     face = {
         "detector": registry.name_of(faces.detector),
