@@ -49,6 +49,7 @@ class Audio(Part):
     max_seconds: Positive = key(60.0, "heard at a time: the start, and more of a recording that says too little there")
     precision: Numbers = key("auto", "of CAM++: auto = bfloat16 where the processor multiplies it, or float32")
     keep_seconds: Positive = key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
+    store: Literal["flac", "opus"] = key("flac", "speech is stored without loss, or in half the space as opus")
     stream: Natural = key(0, "which sound track of a file, counted from 1; 0 = the one that a player plays")
     channel: Natural = key(0, "which channel of it, such as one side of a call, counted from 1; 0 = all")
 
@@ -108,6 +109,9 @@ class Train(Part):
     device: str = key("auto", "auto, cpu, cuda, mps")
     compile: bool = key(False, "torch.compile: a minute of start, then ~1.3 times as fast; needs a C++ compiler")
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = key(0, "of weights, data order and noise")
+    shards: list[Name] = key([], "folders of `ds2f export`, copied to every node, in place of the database")
+    memory_gb: AtLeast0 = key(1.0, "GB of faces that a process holds; more are packed in a file that a node's all read")
+    packed: str = key("", "folder of that file, on a disk of the node's own; empty = packed in paths.runs")
     accumulate: Count = key(1, "parts of a batch, in turn or on several processes; more need less memory")
     tensorboard: bool = key(False, "log to runs/MODEL/tensorboard too; needs: pip install ds2f[tensorboard]")
     decoder_size: Annotated[int, Meta(ge=16, le=256, multiple_of=8)] = key(64, "pixels of a generated face")

@@ -19,7 +19,7 @@ from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
 from ds2f.io.files import replacing, write_json
 
-Kind = Literal["faces", "export", "report"]
+Kind = Literal["faces", "export", "report", "training"]
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,19 @@ def take_out_of_report(folder: Path, person: Traces) -> int:
     for file in gone:
         delete(folder, str(file.relative_to(folder)))
     return len(gone)
+
+
+# ── what training has laid out ────────────────────────────────────────────────────────────────────────────────
+
+
+def take_out_of_training(folder: Path) -> None:
+    """Delete the faces that are packed for training, whoever is in them: the next training packs those that are left.
+    Raises UserError if they cannot be deleted."""
+    try:
+        for record in folder.glob("*/packed.json"):
+            shutil.rmtree(record.parent)
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be deleted ({error.strerror}); mend that and run it again.") from None
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,6 +22,7 @@ from ds2f.errors import UserError
 from ds2f.types import VOICE, Attributes, CorpusItem
 
 ATTRIBUTES = "ds2f-attributes"
+FINGERPRINT = "fingerprint"  # in the table meta, of a dataset that was made from exported shards: that of the whole
 
 
 @dataclass(frozen=True)
@@ -296,6 +297,9 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """Short hash of which pairs are in which split: two reports with the same one speak of the same data."""
+        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (FINGERPRINT,)).fetchone()
+        if row is not None:
+            return str(row[0])
         digest = hashlib.sha256()
         for row in self.connection.execute(
             "SELECT v.path, i.split, v.state FROM videos v JOIN identities i ON i.id = v.identity_id"

@@ -133,6 +133,19 @@ def create_privately(path: Path, data: bytes) -> bytes:
     return path.read_bytes()
 
 
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """One process of a machine at a time; one that dies lets the next in."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where nobody launches several
+        yield
+        return
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write all of it or nothing, see `replacing`."""
     with replacing(path) as aside:

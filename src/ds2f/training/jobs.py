@@ -48,12 +48,17 @@ def make_job(
     """A training ready to start, or to go on. Raises UserError for what cannot work, before anything is written.
 
     model: of JOBS.
-    database: the dataset.
+    database: the dataset; that of [train] shards goes before it.
     runs: folder of checkpoints, and of runs/model, where the models lie and this one will.
     settings: [train] of ds2f.toml.
     sample: with as little data as tells what a step needs, for a dry run.
     progress: called with what is to be done before the first step, where that takes long.
     """
+    if settings.shards:
+        from ds2f.dataset.imports import local_copy
+        from ds2f.training.start import place_of
+
+        database = local_copy([Path(folder) for folder in settings.shards], place_of(settings, runs).folder, progress)
     job: Job = import_module(f"ds2f.training.{JOBS[model].file}").job(database, runs, settings, sample, progress)
     return job
 

@@ -17,6 +17,7 @@ from ds2f.models import store
 from ds2f.models.packing import Precision
 from ds2f.models.processor import cpu_has_bf16
 from ds2f.training.loop import Options, Task, train
+from ds2f.training.packed import Place
 from ds2f.training.processes import is_main, launched
 from ds2f.types import Progress
 
@@ -48,6 +49,11 @@ class Job:
         if is_main():
             store.save(folder, model, card | more, self.precision)
         return folder
+
+
+def place_of(settings: Train, runs: Path) -> Place:
+    """Where the faces of a training lie. settings: [train] of ds2f.toml; runs: folder of checkpoints."""
+    return Place(Path(settings.packed) if settings.packed else runs / "packed", settings.memory_gb * 1e9)
 
 
 def make_options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
