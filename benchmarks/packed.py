@@ -35,7 +35,7 @@ class Noise:
     def __init__(self, count: int, size: int) -> None:
         self.count, self.size = count, size
         fields = [field for name, d in DIMS.items() for field in ((name, "<f4", (d,)), (GIVEN + name, "?"))]
-        self.dtype = np.dtype(fields)  # type: ignore[call-overload]
+        self.dtype = np.dtype(fields)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         rng = np.random.default_rng(0)

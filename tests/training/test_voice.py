@@ -17,7 +17,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store as store_result
 from ds2f.errors import UserError
-from ds2f.io.sound import encode_flac
+from ds2f.io.speech import encode_flac
 from ds2f.models.packing import unpacked
 from ds2f.training import jobs
 from ds2f.training.loop import Options, train

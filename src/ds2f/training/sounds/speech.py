@@ -15,10 +15,10 @@ import soundfile
 
 from ds2f.dataset import Dataset, schema
 from ds2f.errors import UserError
-from ds2f.io.sound import decode_flac
+from ds2f.io.speech import decode, kind_of
 from ds2f.types import Progress
 
-EXPANDS = 2.0  # bytes of sound in a byte of FLAC, about
+EXPANDS = {"flac": 2.0, "opus": 3.4}  # bytes of sound in a byte of what is stored, about
 FULL = 32768.0  # what 1.0 is in 16 bit
 
 
@@ -51,10 +51,10 @@ class InFile:
     def crop(self, number: int, samples: int, place: float) -> np.ndarray:
         if not hasattr(self._own, "connection"):
             self._own.connection = schema.connect(self.database)
-        (flac,) = self._connection.execute(
-            "SELECT flac FROM speech_audio WHERE video_id = ?", (self.files[number],)
+        (stored,) = self._connection.execute(
+            "SELECT sound FROM speech_audio WHERE video_id = ?", (self.files[number],)
         ).fetchone()
-        with soundfile.SoundFile(io.BytesIO(flac)) as file:
+        with soundfile.SoundFile(io.BytesIO(stored)) as file:
             file.seek(int(place * max(1, len(file) - samples + 1)))
             return np.resize(file.read(samples, dtype="float32"), samples)
 
@@ -91,7 +91,7 @@ def load_voices(dataset: Dataset, split: str, memory: float, progress: Progress 
     (recordings decoded, in all, "").
     """
     rows = dataset.connection.execute(
-        f"SELECT v.id, {schema.PERSON} AS person, length(a.flac) AS bytes FROM speech_audio a"
+        f"SELECT v.id, {schema.PERSON} AS person, length(a.sound) AS bytes FROM speech_audio a"
         " JOIN videos v ON v.id = a.video_id JOIN identities i ON i.id = v.identity_id WHERE i.split = ?"
         " ORDER BY v.path, v.id",
         (split,),
@@ -99,12 +99,14 @@ def load_voices(dataset: Dataset, split: str, memory: float, progress: Progress 
     people = {person: number for number, person in enumerate(dict.fromkeys(row["person"] for row in rows))}
     person = np.array([people[row["person"]] for row in rows], int)
     files = [int(row["id"]) for row in rows]
-    if EXPANDS * sum(row["bytes"] for row in rows) > memory:
+    stored = "SELECT sound FROM speech_audio WHERE video_id = ?"
+    kind = kind_of(dataset.connection.execute(stored, (files[0],)).fetchone()[0]) if files else "flac"
+    if EXPANDS[kind] * sum(row["bytes"] for row in rows) > memory:
         return Voices(InFile(dataset.path, files), person)
     sounds = []
     for done, file in enumerate(files):
-        (flac,) = dataset.connection.execute("SELECT flac FROM speech_audio WHERE video_id = ?", (file,)).fetchone()
-        sounds.append(np.round(decode_flac(flac) * FULL).astype(np.int16))
+        (found,) = dataset.connection.execute(stored, (file,)).fetchone()
+        sounds.append(np.round(decode(found) * FULL).astype(np.int16))
         if progress and done % 100 == 0:
             progress(done, len(files), "speech")
     return Voices(InMemory(sounds), person)
