@@ -156,7 +156,16 @@ def pack_faces(
     folder: Path,
 ) -> PackedFaces:
     """The same faces in a file below `folder`, which is made unless another process, or an earlier run, has made it
-    of the same data. Parameters and errors as of `load_faces`."""
+    of the same data. Raises UserError as `load_faces` does, and where the folder cannot be written.
+
+    dataset: that holds them.
+    split: train, val or test.
+    size: pixels.
+    voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any.
+    languages: ISO codes that it shall know.
+    seconds: length of the clips behind the voices; None for the dataset's most common.
+    folder: for the file.
+    """
     reader = _Reader(dataset, split, size, voices, languages, seconds)
     of_models = [dataset.attribute_model(), reader.seconds, list(voices), list(languages)]
     facts = [dataset.name(), dataset.fingerprint(), dataset.changes(), *of_models]
