@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from ds2f.io.credentials import Signer
 from ds2f.io.images import encode_face, write_face
+from ds2f.speech2face.upscale import larger
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,21 @@ class GeneratedFace:
     signer: Signer | None = field(default=None, repr=False, compare=False)
 
     def save(self, path: str | Path) -> None:
-        """Write a PNG that says that it is generated, and how; the identity vector stays out of it."""
+        """Write a picture that says that it is generated, and how; the identity vector stays out of it.
+
+        path: its ending says the format: .png, .webp, .jpg or .jpeg; another one is PNG.
+        """
         write_face(Path(path), self.image, {"seed": self.seed, **self.details}, signer=self.signer)
+
+    def upscaled(self, factor: int) -> GeneratedFace:
+        """The same face in a larger picture, see `upscale.larger`. factor: 1, 2 or 4.
+
+        Raises UserError for another, and if the extra `upscale` is not installed.
+        """
+        if factor == 1:
+            return self
+        image = Image.fromarray(larger(np.asarray(self.image), factor, bool(self.details.get("watermark"))))
+        return replace(self, image=image, details={**self.details, "upscale": factor})
 
     def png(self) -> bytes:
         """What `save` would write."""
