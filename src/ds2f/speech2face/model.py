@@ -359,10 +359,9 @@ class Speech2Face:
         else:
             whom, heard = identities, None
             if wish.guide is not None or guides is not None:
-        if not settings.watermark:
-            return draw.sample_images(way, conditions, seeds, progress, callback)
-        show = None if callback is None else lambda step, so_far: callback(step, watermark.mark_all(so_far))
-        return watermark.mark_all(draw.sample_images(way, conditions, seeds, progress, show))
+                whom = identities = self._follow_guides(identities, settings, wish, guides)
+        images = self.sample_images(whom, seeds, settings, progress, wish, heard, callback, guides=guides)
+        return made(images, identities, seeds, self.details(settings, wish), self.signer)
 
     def _follow_guides(
         self, identities: np.ndarray, settings: SamplingSettings, wish: Wish, guides: np.ndarray | None
