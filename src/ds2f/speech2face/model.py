@@ -297,8 +297,8 @@ class Speech2Face:
         wish: an age, a gender or an ethnicity bends the draw towards people who look so.
         voice_guidance: how far to go the way the voice points, see `imagine.sample_identities`; 1 = as expected.
         """
-        likely = (lambda x: self._attributes.log_likelihood(x, wish)) if wish.looks else None
-        return imagine.sample_identities(self.prior, voices, seeds, temperature, voice_guidance, likely)
+        wished = imagine.Wished(self._attributes, wish) if wish.looks else None
+        return imagine.sample_identities(self.prior, voices, seeds, temperature, voice_guidance, wished)
 
     def sample_images(
         self,
