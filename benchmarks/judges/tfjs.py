@@ -78,9 +78,9 @@ class _Graph:
             kernel = self.constant(f"{out}/kernel", self.constants[others[0]].transpose(3, 2, 0, 1))
             self._activated(node, "Conv", [first, kernel, *others[1:]], **_geometry(attributes))
         elif op == "DepthwiseConv2dNative":
-            kernel = self.constants[others[0]]
-            height, width, channels, multiplier = kernel.shape
-            moved = kernel.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
+            values = self.constants[others[0]]
+            height, width, channels, multiplier = values.shape
+            moved = values.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
             weights = self.constant(f"{out}/kernel", moved)
             self.add("Conv", [first, weights], out, group=channels, **_geometry(attributes))
         elif op == "MaxPool":

@@ -38,7 +38,7 @@ def fit_looks(identity: np.ndarray, labels: FaceLabels) -> Tensor:
         classes[stated, start : start + count] = np.eye(count)[found[stated]]
     shares = np.zeros(ROWS)
     for part in _PARTS:
-        known = classes[:, part].any(1)
+        known = np.asarray(classes[:, part].any(1))
         if known.any():
             shares[part] = classes[known, part].mean(0)
             classes[:, part] = np.where(known[:, None], classes[:, part] - shares[part], 0)
