@@ -19,7 +19,7 @@ from ds2f.evaluation.speakers.hear import Ear, Hearing, hear
 from ds2f.evaluation.speakers.leaks import refuse_trained
 from ds2f.evaluation.speakers.people import who_speaks
 from ds2f.evaluation.speakers.records import VERSION, Options, Setting, System, Verification, settings_of
-from ds2f.evaluation.speakers.systems import PLAIN, Scored, TrialSet, score_all
+from ds2f.evaluation.speakers.systems import CALIBRATED, PLAIN, Scored, TrialSet, score_all
 from ds2f.evaluation.speakers.trials import Trial, write_scores, write_trials
 from ds2f.io.files import make_folder, write_json
 from ds2f.types import Progress
@@ -100,7 +100,8 @@ def verify(
     for form in ("voxceleb", "kaldi"):
         write_trials(out / f"trials.{form}.txt", kept.of_list, form)
     same = kept.same[kept.measured]
-    curves = [Curve(label(s), s.scores, same) for s in scored[:PLOTTED]]
+    drawn = [s for s in scored if s.steps != CALIBRATED]  # which keeps the order of what it calibrates
+    curves = [Curve(label(s), s.scores, same) for s in drawn[:PLOTTED]]
     plot_det(curves, out / "det.png", f"{result.trials:,} trials, {result.same:,} of one speaker")
     return result
 
