@@ -15,9 +15,11 @@ from torch.nn.functional import conv1d
 from ds2f.config import Numbers
 from ds2f.demo import samples
 from ds2f.io.media import decode
+from ds2f.models import processor
 from ds2f.types import SAMPLE_RATE, VOICE
 from ds2f.voice import encoders
-from ds2f.voice.campplus import SEGMENT, WEIGHTS, CAMPlusPlus, Dense, Network, OverTime
+from ds2f.voice.campplus import SEGMENT, WEIGHTS, CAMPlusPlus, Dense, Network, OverTime, Segments
+from ds2f.voice.campplus_graph import CAMPlusPlusGraph
 from ds2f.voice.fbank import fbank
 from helpers import noise, tone
 
@@ -47,7 +49,7 @@ def test_masks_look_around_over_segments_and_the_last_may_be_short() -> None:
     torch.manual_seed(0)
     layer, x = Dense(8, 1).eval(), torch.randn(1, SEGMENT + 30, 8)
     with torch.no_grad():
-        found = layer(x)
+        found = layer(x, Segments.of(x))
         assert found.shape == (1, SEGMENT + 30, 8 + 32)
         torch.testing.assert_close(found[:, :, :8], x)
         h = torch.relu(layer.narrow(torch.relu(layer.before(x))))
@@ -88,10 +90,32 @@ def test_bfloat16_is_for_processors_that_have_it_and_float32_can_be_had_on_all(m
     def numbers(precision: Numbers) -> torch.dtype:
         return CAMPlusPlus(precision=precision)._network.enter.weight.dtype
 
-    for has, chosen in ({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
+    for has, chosen in (True, torch.bfloat16), (False, torch.float32):
+        monkeypatch.setattr("ds2f.voice.campplus.cpu_has_bf16", lambda has=has: has)
         assert numbers("auto") == chosen
         assert numbers("float32") == torch.float32
+
+
+def test_the_graph_gives_the_vectors_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "cpu_has_bf16", lambda: False)
+    clips = np.stack([noise(2.3, 0.2, 1), tone(2.3, 300), np.zeros(36_800, np.float32)])
+    for name in NAMES:
+        quick, exact = encoders.load(name), encoders.load(name, precision="float32")
+        assert (type(quick), type(exact)) == (CAMPlusPlusGraph, CAMPlusPlus)
+        assert (quick.name, quick.dim) == (exact.name, exact.dim)
+        np.testing.assert_allclose(quick.embed(clips), exact.embed(clips), atol=1e-5)
+
+
+def test_what_the_processor_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, has in (("fma avx2 avx512_bf16", True), ("fma avx2", False)):
+        (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+        monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+        processor.cpu_has_bf16.cache_clear()
+        assert processor.cpu_has_bf16() == has
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "no such file")
+    processor.cpu_has_bf16.cache_clear()
+    assert processor.cpu_has_bf16() in (True, False)
+    processor.cpu_has_bf16.cache_clear()
 
 
 def test_frames_are_halved_and_the_embedding_is_of_their_mean_and_spread() -> None:

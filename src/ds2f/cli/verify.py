@@ -135,7 +135,7 @@ def _ears(specs: Sequence[str], config: Config, device: str) -> list[Ear]:
     if len(set(wanted)) < len(wanted):
         raise UserError("An encoder is named twice; name each once.")
     where = str(pick_device(device))
-    ears = [Ear(load(spec, where), spec, _stamp(spec)) for spec in wanted]
+    ears = [Ear(load(spec, where, config.audio.precision), spec, _stamp(spec)) for spec in wanted]
     if len({ear.name for ear in ears}) < len(ears):
         raise UserError(f"Two encoders are called {ears[0].name}; rename the folder or file of one.")
     return ears

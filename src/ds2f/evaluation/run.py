@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import ds2f
 from ds2f.config import Evaluate
@@ -24,7 +24,7 @@ from ds2f.errors import UserError
 from ds2f.evaluation import subjects as measured_subjects
 from ds2f.evaluation.baselines import Answers, baselines, shuffled, together
 from ds2f.evaluation.bootstrap import Bootstrap
-from ds2f.evaluation.embed import Embed, embed_pictures, embedder, find_pictures
+from ds2f.evaluation.embed import Embed, embed_in_workers, embed_pictures, embedder, find_pictures
 from ds2f.evaluation.guided import Guided, Restorer
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.matching import match_split
@@ -54,6 +54,7 @@ def evaluate(
     progress: Progress | None = None,
     embed: Embed | None = None,
     restorer: Restorer | None = None,
+    workers: int = 1,
 ) -> Evaluation:
     """Measure folders of generated faces next to the baselines; metrics.json and report.html go to `out`.
 
@@ -67,6 +68,7 @@ def evaluate(
     progress: called with (pictures done, in all).
     embed: another way from picture to vectors.
     restorer: for guided mode, which is left out without.
+    workers: processes that look at pictures.
     Raises UserError for what the user can mend.
     """
     make_folder(out)
@@ -78,7 +80,7 @@ def evaluate(
         fingerprint = data.fingerprint()
         outputs.remember(data, "report", out)
         matched, unmatched = match_split(data, split, subjects, folder, settings.bootstrap, seed)
-    pictures = _embed_all(images, subjects, embed, inception, progress)
+    pictures = _embed_all(images, subjects, embed, settings.inception, workers, progress)
     found += _copies(pictures, subjects)
     _refuse(found, settings.allow_leak)
     guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
@@ -138,7 +140,8 @@ def _embed_all(
     images: Mapping[str, Path],
     subjects: Subjects,
     embed: Embed | None,
-    inception: Inception | None,
+    inception: str,
+    workers: int,
     progress: Progress | None,
 ) -> list[Answers]:
     files = {name: find_pictures(folder, subjects.measured.pairs) for name, folder in images.items()}
@@ -152,15 +155,16 @@ def _embed_all(
             progress(done, total)
 
     dims = {space: found.shape[1] for space, found in subjects.measured.identities.items()}
-    if inception is not None:
+    if inception:
         dims[INCEPTION] = DIM
     if files and embed is None:
-        embed = embedder(subjects.spaces, inception, subjects.encoders)
+        all_files = list(dict.fromkeys(file for of_clips in files.values() for of_clip in of_clips for file in of_clip))
+        make = partial(embedder, subjects.spaces, inception, subjects.encoders)
+        embed, tick = embed_in_workers(all_files, make, workers, tick), lambda: None
     result = []
     for name, of_clips in files.items():
         assert embed is not None
-        with threadpool_limits(1):  # one small face at a time: on a busy machine, threads would wait for one another
-            answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
+        answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
         result.append(replace(answers, generation=_generation(images[name])))
     return result
 

@@ -1,18 +1,29 @@
-"""What the processor can do: chosen when a model is loaded, not when ds2f is installed."""
+"""What there is to compute with: looked at when a model is loaded, not when ds2f is installed, and without PyTorch."""
 
 from __future__ import annotations
 
-import torch
+import sys
+from functools import cache
+from pathlib import Path
 
-from ds2f.config import Numbers
+CPUINFO = Path("/proc/cpuinfo")
+ACCELERATORS = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # NVIDIA's, AMD's, and either under Windows' Linux
 
 
+def on_cpu(device: str) -> bool:
+    """Whether a device as the user names it, "auto" or one of PyTorch's, is surely the CPU; a Mac's may not be."""
+    if device != "auto":
+        return device == "cpu"
+    return sys.platform != "darwin" and not any(Path(name).exists() for name in ACCELERATORS)
+
+
+@cache
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 natively; without that it is slower than float32."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    try:
+        flags = set(CPUINFO.read_text("utf-8", "replace").split())
+    except OSError:  # no Linux: PyTorch knows, but takes its time
+        import torch
 
-
-def in_bfloat16(device: torch.device | str, precision: Numbers) -> bool:
-    """Whether a model that is not trained shall multiply in bfloat16: "auto" does on a processor that has it."""
-    return precision == "auto" and torch.device(device).type == "cpu" and cpu_has_bf16()
+        flags = {name for name, has in torch.cpu.get_capabilities().items() if has}
+    return bool(flags & {"avx512_bf16", "amx_bf16"})

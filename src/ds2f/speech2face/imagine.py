@@ -78,14 +78,31 @@ def sample_identities(
         `Wished.around`, and bends the flow, see `diffusion.guidance.steered`. None: no wish.
     """
     device = prior.identity_mean.device
-    mean = prior.predict_mean(torch.from_numpy(np.asarray(voices, np.float32)).to(device))
+    voice = torch.from_numpy(np.asarray(voices, np.float32)).to(device)
+    noise = normal_by_seed(seeds, prior.config.identity_dim, stream=0, to=device)
+    found: np.ndarray = around(prior, voice, noise, temperature, voice_guidance, wished).cpu().numpy()
+    return found
+
+
+def around(
+    prior: Prior,
+    voice: Tensor,
+    noise: Tensor,
+    temperature: float | Tensor,
+    voice_guidance: float | Tensor,
+    wished: Wished | None = None,
+) -> Tensor:
+    """`sample_identities` from noise that is drawn already, all as tensors.
+
+    prior, temperature, voice_guidance, wished: see there.
+    voice: (n, d).
+    noise: (n, identity_dim), from N(0, 1).
+    """
+    mean = prior.predict_mean(voice)
     condition = Condition.of(mean)
     centre = prior.identity_mean + voice_guidance * (mean - prior.identity_mean)
-    noise = normal_by_seed(seeds, mean.shape[1], stream=0, to=device)
     predict: Predict = lambda z, t: prior(z, t, condition)  # noqa: E731
     if wished is not None:
         centre = wished.around(centre, prior.colouring.T @ prior.colouring)
         predict = steered(predict, lambda x: wished.log_likelihood(centre + x @ prior.colouring), WISH_STRENGTH)
-    residual = heun(predict, temperature * noise, PRIOR_STEPS)
-    found: np.ndarray = (centre + residual @ prior.colouring).cpu().numpy()
-    return found
+    return centre + heun(predict, temperature * noise, PRIOR_STEPS) @ prior.colouring

@@ -12,6 +12,7 @@ campplus-frames  512-d, the last layer over time, averaged: it still holds what 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 
 from ds2f.config import Numbers
 from ds2f.models.packing import unpacked
-from ds2f.models.processor import in_bfloat16
+from ds2f.models.processor import cpu_has_bf16
 from ds2f.voice.base import unit_rows
 from ds2f.voice.fbank import MEL_BINS, fbank
 
@@ -40,11 +41,10 @@ class CAMPlusPlus:
         """frames: the average over frames, not the embedding; precision: see `[audio] precision` of ds2f.toml."""
         self.frames, self.device = frames, torch.device(device)
         self.name, self.dim = ("campplus-frames", 512) if frames else ("campplus", 192)
-        self._network = Network()
-        self._network.load_state_dict(unpacked(load_file(WEIGHTS)))
-        if in_bfloat16(self.device, precision):
+        self._network = load_network()
+        if self.device.type == "cpu" and precision == "auto" and cpu_has_bf16():
             self._network.in_bfloat16()
-        self._network.eval().requires_grad_(False).to(self.device)
+        self._network.requires_grad_(False).to(self.device)
 
     @torch.no_grad()
     def embed(self, clips: np.ndarray) -> np.ndarray:
@@ -58,6 +58,13 @@ class CAMPlusPlus:
     def _describe(self, features: Tensor) -> Tensor:
         over_time = self._network(features)
         return over_time.mean(1) if self.frames else self._network.embedding(over_time)
+
+
+def load_network() -> Network:
+    """The network with its weights, in float32."""
+    network = Network()
+    network.load_state_dict(unpacked(load_file(WEIGHTS)))
+    return network.eval()
 
 
 class Network(nn.Module):
@@ -80,7 +87,7 @@ class Network(nn.Module):
         self.enter = OverTime(width * MEL_BINS // 8, 128, 5, stride=2)
         width, self.blocks, self.transits = 128, nn.ModuleList(), nn.ModuleList()
         for layers, dilation in BLOCKS:
-            self.blocks.append(nn.Sequential(*(Dense(width + GROWTH * i, dilation) for i in range(layers))))
+            self.blocks.append(nn.ModuleList(Dense(width + GROWTH * i, dilation) for i in range(layers)))
             width += GROWTH * layers
             self.transits.append(nn.Sequential(Scale(width), nn.ReLU(), OverTime(width, width // 2, 1, bias=False)))
             width //= 2
@@ -97,8 +104,11 @@ class Network(nn.Module):
         given = features.transpose(1, 2)[:, None].to(self.last.weight.dtype)
         planes = self.head(given.contiguous(memory_format=torch.channels_last))  # (n, 32, 10, frames)
         x = F.relu(self.enter(planes.flatten(1, 2).transpose(1, 2)))
+        segments = Segments.of(x)
         for block, transit in zip(self.blocks, self.transits, strict=True):
-            x = transit(block(x))
+            for layer in cast(nn.ModuleList, block):
+                x = layer(x, segments)
+            x = transit(x)
         return F.relu(self.last(x)).float()
 
     def embedding(self, x: Tensor) -> Tensor:
@@ -126,11 +136,14 @@ class OverTime(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride, dilation = self.kernel_size[0], self.stride[0], self.dilation[0]
         frames, reach = x.shape[1], (kernel - 1) * dilation
-        if reach:
-            padded = F.pad(x, (0, 0, reach // 2, reach // 2))
-            starts = range(0, reach + 1, dilation)
-            x = torch.cat([padded[:, start : start + frames : stride] for start in starts], 2)
-        return F.linear(x, self.weight.transpose(1, 2).flatten(1), self.bias)
+        if kernel == 1:
+            return F.linear(x, self.weight[:, :, 0], self.bias)
+        if torch.onnx.is_in_onnx_export():  # ONNX Runtime knows better ways of its own
+            return F.conv1d(x.transpose(1, 2), self.weight, self.bias, stride, reach // 2, dilation).transpose(1, 2)
+        padded = F.pad(x, (0, 0, reach // 2, reach // 2))
+        starts = range(0, reach + 1, dilation)
+        seen = torch.cat([padded[:, start : start + frames : stride] for start in starts], 2)
+        return F.linear(seen, self.weight.transpose(1, 2).flatten(1), self.bias)
 
 
 class Dense(nn.Module):
@@ -144,13 +157,26 @@ class Dense(nn.Module):
         self.context = OverTime(4 * GROWTH, 2 * GROWTH, 1)
         self.mask = OverTime(2 * GROWTH, GROWTH, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, segments: Segments) -> Tensor:
         h = F.relu(self.narrow(F.relu(self.before(x))))
-        segments = [part.mean(1, dtype=torch.float32) for part in h.split(SEGMENT, 1)]
-        around = h.mean(1, keepdim=True, dtype=torch.float32) + torch.stack(segments, 1)
+        around = segments.around @ h.float()
         mask = torch.sigmoid(self.mask(F.relu(self.context(around.to(x.dtype)))))  # one for each segment
-        mask = mask.repeat_interleave(SEGMENT, 1)[:, : x.shape[1]]
-        return torch.cat([x, self.local(h) * mask], 2)
+        return torch.cat([x, self.local(h) * (segments.member @ mask)], 2)
+
+
+class Segments(NamedTuple):
+    """member: (frames, segments), 1 where a frame is in a segment; around: (segments, frames), what averages frames
+    over a segment, which may be short at the end, and over all of time, and adds the two."""
+
+    member: Tensor
+    around: Tensor
+
+    @staticmethod
+    def of(x: Tensor) -> Segments:
+        """Those of (n, frames, channels)."""
+        frame = torch.arange(x.shape[1], device=x.device)
+        member = (frame[:, None] // SEGMENT == frame[::SEGMENT] // SEGMENT).float()
+        return Segments(member.to(x.dtype), (member / member.sum(0)).T + 1 / x.shape[1])
 
 
 class Scale(nn.Module):

@@ -22,6 +22,8 @@ from pathlib import Path
 
 from ds2f.config import Numbers
 from ds2f.errors import UserError
+from ds2f.models.processor import cpu_has_bf16
+from ds2f.voice import campplus_graph
 from ds2f.voice.base import SpeakerEncoder
 
 FRAMES = "campplus-frames"  # for faces; the others tell speakers apart
@@ -75,6 +77,8 @@ def load(spec: str, device: str = "cpu", precision: Numbers = "auto") -> Speaker
         from ds2f.voice.resemblyzer import Resemblyzer
 
         return Resemblyzer(device)
+    if device == "cpu" and precision == "auto" and not cpu_has_bf16() and campplus_graph.usable():
+        return campplus_graph.CAMPlusPlusGraph(frames=kind == FRAMES)
     from ds2f.voice.campplus import CAMPlusPlus
 
     return CAMPlusPlus(device, frames=kind == FRAMES, precision=precision)
