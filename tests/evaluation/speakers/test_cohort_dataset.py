@@ -28,6 +28,8 @@ def test_a_dataset_gives_a_mean_voice_for_everybody_of_its_train_split(database:
     assert 10 <= found.size <= len(people)
     np.testing.assert_allclose(np.linalg.norm(found.means[encoder], axis=1), 1, atol=1e-6)
     assert not list(tmp_path.iterdir()), "nothing is heard"
+    with pytest.raises(UserError, match="holds voices of clips of one length, and whole recordings are compared"):
+        read_cohort(database, Wanted(tmp_path, ears, Condition(seconds=None, whole=True), Audio(), tmp_path), set())
     wrong = Wanted(tmp_path, [Ear(Spectrum("other"), "other")], Condition(seconds=seconds), Audio(), tmp_path)
     with pytest.raises(UserError, match=r"has no voices by other of .* in its train split; name it in \[audio\]"):
         read_cohort(database, wrong, set(speakers_of([], tmp_path).values()))

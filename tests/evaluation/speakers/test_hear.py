@@ -113,6 +113,10 @@ def test_a_cohort_says_who_speaks_or_what_is_wrong(recordings: Path, tmp_path: P
     source = tmp_path / "cohort.txt"
     source.write_text("".join(f"{path_of(s, 0)} name{s % 11}\n" for s in range(22)))
     assert read_cohort(source, wanted, set()).size == 11
+    source.write_text(source.read_text() + "none.wav name0\n")
+    found = read_cohort(source, wanted, set())
+    assert found.size == 11
+    assert found.refused == {"none.wav": "the file does not exist; check the path"}
     source.write_text("a b c\n")
     with pytest.raises(UserError, match="a line of a cohort is `path`, or `path speaker`, not 'a b c'"):
         read_cohort(source, wanted, set())

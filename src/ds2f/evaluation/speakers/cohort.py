@@ -26,11 +26,12 @@ SQLITE = b"SQLite format 3\x00"
 @dataclass(frozen=True)
 class Cohort:
     """means: {encoder: (speakers, d) float64 of length 1}; size: speakers, of the encoder with fewest; left_out: names
-    of those that the trials have, too."""
+    of those that the trials have, too; refused: {path: reason} of recordings that could not be used."""
 
     means: Mapping[str, np.ndarray]
     size: int
     left_out: tuple[str, ...]
+    refused: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def read_cohort(
     Raises UserError for a source that cannot be read, has no voices by an encoder, or too few other speakers.
     """
     stored = _is_dataset(source)
-    by_ear = _of_dataset(source, wanted) if stored else _of_list(source, wanted, progress)
+    by_ear, refused = (_of_dataset(source, wanted), {}) if stored else _of_list(source, wanted, progress)
     names, hashes = {s.name for s in of_trials}, {s.hash for s in of_trials if s.hash}
     means: dict[str, np.ndarray] = {}
     left_out: set[str] = set()
@@ -73,7 +74,7 @@ def read_cohort(
                 f"needs {LEAST} others, better hundreds."
             )
         means[name], _ = speaker_means([vectors[k] for k in kept], [speakers[k].name for k in kept])
-    return Cohort(means, min(map(len, means.values())), tuple(sorted(left_out)))
+    return Cohort(means, min(map(len, means.values())), tuple(sorted(left_out)), refused)
 
 
 Voices = dict[str, tuple[list[np.ndarray], list[Speaker]]]
@@ -89,15 +90,20 @@ def _is_dataset(source: Path) -> bool:
 
 def _of_dataset(source: Path, wanted: Wanted) -> Voices:
     seconds = wanted.condition.seconds
+    if seconds is None:
+        raise UserError(
+            f"{source} holds voices of clips of one length, and whole recordings are compared; give --seconds, or a "
+            "list of recordings as the cohort."
+        )
     found: Voices = {}
     with Dataset(source) as dataset:
         everybody = spoken(dataset, "train")
         for ear in wanted.ears:
-            heard = [(s, s.voices.get((ear.name, seconds or 0.0))) for s in everybody]
+            heard = [(s, s.voices.get((ear.name, seconds))) for s in everybody]
             vectors = [v for _, v in heard if v is not None]
             if not vectors:
                 raise UserError(
-                    f"{source} has no voices by {ear.name} of {seconds or 0:g} s in its train split; name it in "
+                    f"{source} has no voices by {ear.name} of {seconds:g} s in its train split; name it in "
                     "[audio] encoders and run ds2f extract, or give a list of recordings as the cohort."
                 )
             people = [s.person.split("/", 1) for s, v in heard if v is not None]
@@ -105,7 +111,7 @@ def _of_dataset(source: Path, wanted: Wanted) -> Voices:
     return found
 
 
-def _of_list(source: Path, wanted: Wanted, progress: Progress | None) -> Voices:
+def _of_list(source: Path, wanted: Wanted, progress: Progress | None) -> tuple[Voices, dict[str, str]]:
     lines = [line.split() for line in read_lines(source, "cohort") if line.strip()]
     wrong = next((line for line in lines if len(line) > 2), None)
     if wrong is not None:
@@ -123,4 +129,4 @@ def _of_list(source: Path, wanted: Wanted, progress: Progress | None) -> Voices:
         there = [path for path in paths if (ear.name, wanted.condition, path) in hearing.of]
         vectors = [hearing.of[ear.name, wanted.condition, path].vectors for path in there]
         found[ear.name] = vectors, [of[path] for path in there]
-    return found
+    return found, {path: reason for (_, _, path), reason in hearing.refused.items()}

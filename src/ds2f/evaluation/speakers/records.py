@@ -75,7 +75,7 @@ class Verification:
     scoring: in words. cohort: its speakers; cohort_left_out: those that the trials name too.
     calibrated_on: trials that the calibration was fitted on, 0: by folds of the list's own speakers.
     trained_on: {encoder: speakers of the trials that it was trained on}; perhaps: by the name of a folder alone.
-    refused: {path: reason}.
+    refused: {path: reason}, of the cohort, too.
     """
 
     version: int

@@ -93,7 +93,7 @@ def verify(
         calibrated_on=calibrated_on,
         trained_on=certain,
         perhaps_trained_on=perhaps,
-        refused=refused,
+        refused={**refused, **(cohort.refused if cohort else {})},
         systems=tuple(_systems(kept, scored, members, out, options)),
     )
     write_json(out / "verification.json", json.loads(json.dumps(asdict(result))))
