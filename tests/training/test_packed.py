@@ -33,7 +33,7 @@ def filled(dataset: Dataset) -> Dataset:
 
 
 def packed(dataset: Dataset, folder: Path) -> faces.PackedFaces:
-    return pack_faces(dataset, "train", SIZE, VOICES, [], None, folder)
+    return pack_faces(dataset, "train", SIZE, VOICES, [], None, Place(folder, 0))
 
 
 def test_rows_of_the_file_are_those_in_memory(filled: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_a_number_that_could_not_be_measured_is_its_average(filled: Dataset, tmp
         filled.connection.execute("INSERT INTO acoustics (video_id, f0_mean_hz) SELECT id, id FROM videos")
     voices = [*VOICES, "acoustics"]
     held = load_faces(filled, "train", SIZE, voices).conditions["voice:acoustics"].value
-    found = pack_faces(filled, "train", SIZE, voices, [], None, tmp_path).known(torch.arange(len(held)))
+    found = pack_faces(filled, "train", SIZE, voices, [], None, Place(tmp_path, 0)).known(torch.arange(len(held)))
     assert torch.equal(found["voice:acoustics"].value, held)
     assert torch.isfinite(held).all()
 
@@ -114,13 +114,37 @@ def test_a_file_that_was_cut_short_is_a_sentence(filled: Dataset, tmp_path: Path
 def test_of_several_processes_one_makes_the_file(filled: Dataset, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom ds2f.dataset import Dataset\nfrom ds2f.training import faces\n"
+        "from ds2f.training.packed import Place\n"
         "read = faces._Reader.blocks\n"
         "def told(self, *a):\n    print('reads')\n    return read(self, *a)\n"
         "faces._Reader.blocks = told\n"
         f"with Dataset(Path({str(filled.path)!r})) as d:\n"
-        f"    print(len(faces.pack_faces(d, 'train', {SIZE}, {VOICES!r}, [], None, Path({str(tmp_path)!r}))))\n"
+        f"    place = Place(Path({str(tmp_path)!r}), 0)\n"
+        f"    print(len(faces.pack_faces(d, 'train', {SIZE}, {VOICES!r}, [], None, place)))\n"
     )
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate(timeout=120)[0].split() for process in both]
     assert sum("reads" in words for words in said) == 1
     assert said[0][-1] == said[1][-1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read from /proc")
+def test_a_process_holds_no_more_than_a_batch(tmp_path: Path) -> None:
+    """All rows of a file of 100 MB are read, in batches, in a random order."""
+    program = (
+        "import numpy as np\nfrom pathlib import Path\nfrom ds2f.training.packed import RowFile\n"
+        "def held():\n"
+        "    lines = Path('/proc/self/smaps_rollup').read_text().splitlines()\n"
+        "    return sum(int(line.split()[1]) for line in lines if line.startswith('Rss:')) / 1024\n"
+        f"file = RowFile(Path({str(tmp_path / 'image.npy')!r}))\n"
+        "order = np.random.default_rng(0).permutation(len(file)).reshape(-1, 64)\n"
+        "file.rows(order[0])\nbefore, total = held(), 0\n"
+        "for rows in order:\n    total += int(file.rows(rows)[:, 0, 0, 0].sum())\n"
+        "print(total, held() - before)\n"
+    )
+    image = np.random.default_rng(0).integers(0, 256, (2048, 3, 128, 128), np.uint8)
+    np.save(tmp_path / "image.npy", image)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    total, grown = done.stdout.split()
+    assert int(total) == image[:, 0, 0, 0].sum()
+    assert float(grown) < 12, "MB; a batch is 3"

@@ -100,6 +100,15 @@ class Dataset:
                 self.connection.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """One moment of the dataset, whatever an extraction stores meanwhile; nothing is written."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK")
+
     def name(self) -> str:
         """A name that no other dataset has; shards remember it."""
         return str(self.connection.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()[0])

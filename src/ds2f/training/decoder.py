@@ -51,7 +51,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     runs: its decoder/ is for checkpoints; the prior in its model/ says of which clips voices are.
     settings: the voices, device, compile, seed and decoder_….
     sample: with the faces of the validation split alone, not compiled.
-    progress: not called.
+    progress: called while faces are packed.
     Raises UserError for sizes that do not fit, splits without faces, another shape of decoder to start from.
     """
     device = own_device(store.pick_device(settings.device))
@@ -61,8 +61,9 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     with Dataset(database) as dataset:
         known = old.config.languages if old else ()
         languages = (*known, *(code for code in spoken_languages(dataset, "train") if code not in known))
+        place = place_of(settings, runs, progress)
         held_out, faces = load_splits(
-            dataset, runs / "model", settings.decoder_size, settings.voices, languages, place_of(settings, runs), sample
+            dataset, runs / "model", settings.decoder_size, settings.voices, languages, place, sample
         )
         fingerprint = dataset.fingerprint()
     conditions = dict(faces.dims)

@@ -54,7 +54,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     runs: its fast-decoder/ is for checkpoints; its model/ holds the teacher, and the prior if there is one.
     settings: the voices, device, compile, seed and fast_….
     sample: with the faces of the validation split alone, not compiled.
-    progress: not called.
+    progress: called while faces are packed.
     Raises UserError for what cannot work, such as no decoder to learn from.
     """
     device, folder = own_device(store.pick_device(settings.device)), runs / "model"
@@ -65,7 +65,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     teacher, taught_by = store.load_decoder(folder), store.digest(folder, "decoder")
     with Dataset(database) as dataset:
         config = teacher.config
-        place = place_of(settings, runs)
+        place = place_of(settings, runs, progress)
         held_out, faces = load_splits(dataset, folder, config.size, settings.voices, config.languages, place, sample)
         heard, fingerprint = heard_identities(dataset, folder), dataset.fingerprint()
     task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness, heard)

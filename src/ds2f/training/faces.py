@@ -26,7 +26,7 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import one_hot, voice_condition
 from ds2f.training.packed import FaceFile, Place, pack
 from ds2f.training.pairs import check_voices
-from ds2f.types import ETHNICITIES, VOICE, Attributes
+from ds2f.types import ETHNICITIES, VOICE, Attributes, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -129,15 +129,16 @@ def load_faces(
     seconds: length of the clips behind the voices; None for the dataset's most common.
     most: faces, the first in the order of ingest; None for all.
     """
-    reader = _Reader(dataset, split, size, voices, languages, seconds)
-    count = reader.count if most is None else min(most, reader.count)
-    image = np.empty((count, 3, size, size), np.uint8)
-    known = np.zeros(count, reader.dtype)
-    place = 0
-    for pixels, rows in reader.blocks(most):
-        image[place : place + len(rows)], known[place : place + len(rows)] = pixels, rows
-        place += len(rows)
-    given = reader.finish()
+    with dataset.snapshot():
+        reader = _Reader(dataset, split, size, voices, languages, seconds)
+        count = reader.count if most is None else min(most, reader.count)
+        image = np.empty((count, 3, size, size), np.uint8)
+        known = np.zeros(count, reader.dtype)
+        place = 0
+        for pixels, rows in reader.blocks(most):
+            image[place : place + len(rows)], known[place : place + len(rows)] = pixels, rows
+            place += len(rows)
+        given = reader.finish()
     reader.fill(known)
     conditions = {
         name: Condition(torch.from_numpy(known[name].copy()), torch.from_numpy(known[GIVEN + name].copy()))
@@ -153,10 +154,10 @@ def pack_faces(
     voices: Sequence[str],
     languages: Sequence[str],
     seconds: float | None,
-    folder: Path,
+    place: Place,
 ) -> PackedFaces:
-    """The same faces in a file below `folder`, which is made unless another process, or an earlier run, has made it
-    of the same data. Raises UserError as `load_faces` does, and where the folder cannot be written.
+    """The same faces in a file, which is made unless another process, or an earlier run, has made it of the same data.
+    Raises UserError as `load_faces` does, and where the folder cannot be written.
 
     dataset: that holds them.
     split: train, val or test.
@@ -164,14 +165,14 @@ def pack_faces(
     voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any.
     languages: ISO codes that it shall know.
     seconds: length of the clips behind the voices; None for the dataset's most common.
-    folder: for the file.
+    place: of the file.
     """
-    reader = _Reader(dataset, split, size, voices, languages, seconds)
-    of_models = [dataset.attribute_model(), reader.seconds, list(voices), list(languages)]
-    facts = [dataset.name(), dataset.fingerprint(), dataset.changes(), *of_models]
-    outputs.remember(dataset, "training", folder)
-    name = f"{split}-{size}"
-    return PackedFaces(pack(folder, name, facts, reader.count, (3, size, size), reader))
+    outputs.remember(dataset, "training", place.folder)
+    with dataset.snapshot():
+        reader = _Reader(dataset, split, size, voices, languages, seconds, place.progress)
+        of_models = [dataset.attribute_model(), reader.seconds, list(voices), list(languages)]
+        facts = [dataset.name(), dataset.fingerprint(), dataset.changes(), *of_models]
+        return PackedFaces(pack(place.folder, f"{split}-{size}", facts, reader.count, (3, size, size), reader))
 
 
 class _Reader:
@@ -185,7 +186,11 @@ class _Reader:
         voices: Sequence[str],
         languages: Sequence[str],
         seconds: float | None,
+        progress: Progress | None = None,
     ) -> None:
+        """progress: called with (faces read, in all, a word); the others as of `load_faces`: dataset, split, size,
+        voices, languages, seconds."""
+        self.progress = progress
         if stored_voices(dataset):
             check_voices(dataset, voices)
         self.dataset, self.split, self.size, self.voices, self.languages = dataset, split, size, voices, languages
@@ -217,6 +222,8 @@ class _Reader:
             for found in known_faces(self.dataset, self.split, self.voices, self.seconds, min(BLOCK, left)):
                 chosen = list(islice(found, left))
                 left -= len(chosen)
+                if self.progress:
+                    self.progress(self.count - left, self.count, "packing faces")
                 yield np.stack(list(threads.map(self._pixels, chosen))), self._rows(chosen)
                 if left == 0:
                     return
@@ -306,7 +313,7 @@ def load_splits(
     each = 3 * size * size + sum(NUMBERS.itemsize * d for d in held_out.dims.values())
     if count_faces(dataset, "train") * each <= place.most_bytes:
         return held_out, load_faces(dataset, "train", size, voices, languages, seconds)
-    return held_out, pack_faces(dataset, "train", size, voices, languages, seconds, place.folder)
+    return held_out, pack_faces(dataset, "train", size, voices, languages, seconds, place)
 
 
 def pixels_of(data: Faces, rows: Tensor, device: torch.device) -> Tensor:

@@ -23,6 +23,7 @@ import numpy as np
 
 from ds2f.errors import UserError
 from ds2f.io.files import alone, make_folder, write_json
+from ds2f.types import Progress
 
 FORM = 1  # of the files; another number, another file
 DONE = "packed.json"
@@ -31,10 +32,11 @@ DONE = "packed.json"
 @dataclass(frozen=True)
 class Place:
     """Where faces lie while training reads them. folder: for the file in which they are packed; most_bytes: of pixels
-    and conditions that a process holds in memory, beyond which they are packed."""
+    and conditions that a process holds in memory, beyond which they are packed; progress: called while they are."""
 
     folder: Path
     most_bytes: float
+    progress: Progress | None = None
 
 
 class Source(Protocol):

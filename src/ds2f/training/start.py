@@ -51,9 +51,10 @@ class Job:
         return folder
 
 
-def place_of(settings: Train, runs: Path) -> Place:
-    """Where the faces of a training lie. settings: [train] of ds2f.toml; runs: folder of checkpoints."""
-    return Place(Path(settings.packed) if settings.packed else runs / "packed", settings.memory_gb * 1e9)
+def place_of(settings: Train, runs: Path, progress: Progress | None = None) -> Place:
+    """Where the faces of a training lie. settings: [train] of ds2f.toml; runs: folder of checkpoints; progress: called
+    while they are packed."""
+    return Place(Path(settings.packed) if settings.packed else runs / "packed", settings.memory_gb * 1e9, progress)
 
 
 def make_options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
