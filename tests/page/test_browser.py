@@ -43,7 +43,7 @@ def page(browser, address: str) -> Iterator[object]:  # type: ignore[no-untyped-
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(120_000)
     opened.goto(address)
     opened.wait_for_selector("body[data-ready]")
     opened.evaluate("document.getElementById('steps').value = 2")
@@ -228,6 +228,7 @@ def test_the_keyboard_is_enough(page) -> None:  # type: ignore[no-untyped-def]
 
 def test_a_phone_shows_all_of_it(browser, address: str) -> None:  # type: ignore[no-untyped-def]
     phone = browser.new_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    phone.set_default_timeout(120_000)
     phone.goto(address)
     phone.wait_for_selector("body[data-ready]")
     phone.get_by_role("button", name="Use a sample").tap()

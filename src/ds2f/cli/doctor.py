@@ -43,6 +43,7 @@ FOR = {
     "titanet": "speaker encoder TitaNet",
     "train": "ds2f train",
     "uniface": "ArcFace, AdaFace, RetinaFace, FairFace",
+    "upscale": "larger pictures: --upscale",
     "wespeaker": "speaker encoders in ONNX",
     "whisper": "spoken language",
 }

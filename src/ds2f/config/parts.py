@@ -204,6 +204,10 @@ class Generate(Part):
     direct: bool = key(False, "let the decoder hear the voice itself, without the prior")
     voice_guidance: AtLeast0 = key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
     temperature: AtLeast0 = key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    upscale: Literal[1, 2, 4] = key(
+        1, "pictures 2 or 4 times as large, by Real-ESRGAN; needs: pip install ds2f[upscale]"
+    )
+    format: Literal["png", "webp", "jpeg"] = key("png", "of the pictures: png, webp or jpeg")
     noise: AtLeast0 = key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
     watermark: bool = key(True, "a mark that one does not see and `ds2f check` finds; false: the bare pixels")
     sign: bool = key(True, "signed Content Credentials (C2PA); needs: pip install ds2f[c2pa]")

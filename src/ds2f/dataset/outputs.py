@@ -18,6 +18,7 @@ from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
 from ds2f.io.files import replacing, write_json
+from ds2f.io.images import details_of
 
 Kind = Literal["faces", "export", "report", "training"]
 
@@ -94,19 +95,9 @@ def _called_like(folder: Path, files: Iterable[FileKey]) -> Iterator[str]:
             for stem in (path, *(end / path for end in ends)):
                 place = folder / stem.parent
                 for file in place.iterdir() if place.is_dir() else ():
-                    numbered = re.fullmatch(re.escape(stem.name) + r"(-\d+)?\.png", file.name)
-                    if numbered and _is_ours(file):
+                    numbered = re.fullmatch(re.escape(stem.name) + r"(-\d+)?\.(png|webp|jpe?g)", file.name)
+                    if numbered and details_of(file) is not None:
                         yield str(file.relative_to(folder))
-
-
-def _is_ours(picture: Path) -> bool:
-    from PIL import Image
-
-    try:
-        with Image.open(picture) as image:
-            return "ds2f" in image.info
-    except (OSError, ValueError):
-        return False
 
 
 def _drop_vectors(path: Path, names: set[str]) -> None:

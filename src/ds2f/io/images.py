@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape, quoteattr, unescape
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
@@ -28,6 +29,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "JPEG2000
 _SUFFIXES = "jpg jpeg jpe jfif png webp avif tif tiff gif bmp dib jp2 j2k ppm pgm pnm"
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split(" "))
 MAX_PIXELS = 64_000_000  # a picture larger than this is damage or an attack, not a face
+
+FACE_FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+"""What generated faces are written as; the first ending of each is the one that ds2f gives."""
+_PROMPT = re.compile(rb"""Iptc4xmpExt:AIPromptInformation=("[^"]*"|'[^']*')""")
 
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -56,31 +61,56 @@ def marking(details: Mapping[str, Any], source: str = "trainedAlgorithmicMedia")
     details: seed, model, settings, ...; source: a term of IPTC's digital source types.
     """
     tool, told = f"ds2f {__version__}", json.dumps(details)
-    version = f"{__version__}, model {details['model']}" if "model" in details else __version__
     info = PngInfo()
     info.add_text("Title", "Generated face")
     info.add_text("Description", NOTICE)
     info.add_text("Software", tool)
     info.add_text("DigitalSourceType", IPTC + source)
     info.add_text("ds2f", told)
-    quoted = {"tool": tool, "source": IPTC + source, "version": version, "prompt": told}
-    xmp = XMP.format(notice=escape(NOTICE), **{name: quoteattr(text) for name, text in quoted.items()})
-    info.add_itxt("XML:com.adobe.xmp", xmp)
+    info.add_itxt("XML:com.adobe.xmp", xmp_of(details, source))
     return info
 
 
+def xmp_of(details: Mapping[str, Any], source: str = "trainedAlgorithmicMedia") -> str:
+    """The XMP of `marking`, which JPEG and WebP take, too."""
+    tool, told = f"ds2f {__version__}", json.dumps(details)
+    version = f"{__version__}, model {details['model']}" if "model" in details else __version__
+    quoted = {"tool": tool, "source": IPTC + source, "version": version, "prompt": told}
+    return XMP.format(notice=escape(NOTICE), **{name: quoteattr(text) for name, text in quoted.items()})
+
+
 def write_face(path: Path, image: Image.Image, details: Mapping[str, Any], *, signer: Signer | None = None) -> None:
-    """Write a generated face as a PNG with its `marking`, and signed if there is who signs, all of it or nothing."""
+    """Write a generated face with its `marking`, and signed if there is who signs, all of it or nothing; of
+    FACE_FORMATS the one that the path ends in, and PNG for any other ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as aside:
-        aside.write_bytes(encode_face(image, details, signer=signer))
+        aside.write_bytes(encode_face(image, details, path.suffix.lower(), signer=signer))
 
 
-def encode_face(image: Image.Image, details: Mapping[str, Any], *, signer: Signer | None = None) -> bytes:
-    """What `write_face` would write. Each signature has a number of its own, so no two results are the same bytes."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", pnginfo=marking(details))
-    return buffer.getvalue() if signer is None else signer.sign(buffer.getvalue(), "PNG", details)
+def encode_face(
+    image: Image.Image, details: Mapping[str, Any], suffix: str = ".png", *, signer: Signer | None = None
+) -> bytes:
+    """What `write_face` would write to a path of that ending. Each signature has a number of its own, so no two results
+    are the same bytes."""
+    buffer, kind = io.BytesIO(), FACE_FORMATS.get(suffix, "png").upper()
+    if kind == "PNG":
+        image.save(buffer, format=kind, pnginfo=marking(details))
+    else:  # 4:4:4: faces are small, and halved colours would be seen
+        colours = {"subsampling": 0} if kind == "JPEG" else {}
+        image.save(buffer, format=kind, quality=95, xmp=xmp_of(details).encode(), **colours)
+    return buffer.getvalue() if signer is None else signer.sign(buffer.getvalue(), kind, details)
+
+
+def details_of(path: Path) -> dict[str, Any] | None:
+    """What a picture of ours says of its making, None if it is not there or not ours."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+            told = image.info.get("ds2f")
+            if told is None and (stated := _PROMPT.search(image.info.get("xmp", b""))):
+                told = unescape(stated[1][1:-1].decode(), {"&quot;": '"', "&apos;": "'"})
+            return dict(json.loads(told or "null") or {}) or None
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def write_grid(path: Path, rows: Sequence[np.ndarray], scale: int = 2, gap: int = 2) -> None:

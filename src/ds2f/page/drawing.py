@@ -63,25 +63,23 @@ def draw(
     gone: set when nobody waits for them any more.
     Raises ItemError for a recording that cannot be used, Refused when it takes too long.
     """
-    shown: list[str] = []
     until = time.monotonic() + limits.job_seconds
 
-    def preview(pictures: np.ndarray) -> None:
+    def stepped(step: int, pictures: np.ndarray) -> None:
         if gone.is_set():
             raise ending()
         if time.monotonic() > until:
             raise Refused(422, f"Drawing took more than {limits.job_seconds:g} s; fewer faces or steps are quicker.")
         if say is not silent:
-            shown[:] = [_url(encode_webp(picture, PREVIEW), "webp") for picture in pictures]
-
-    def progress(done: int, total: int, note: str = "", /) -> None:
-        say({"step": done, "of": total, "faces": list(shown)})
+            shown = [_url(encode_webp(picture, PREVIEW), "webp") for picture in pictures]
+            say({"step": step, "of": steps, "faces": shown})
 
     voices = np.stack([*wanted.voices, *(model.embed_voice(recording) for recording in wanted.recordings)])
     seeds = [wanted.seed + i for i in range(wanted.count)] * len(voices)
     settings = replace(DEFAULT, steps=wanted.steps, fast=wanted.fast, temperature=wanted.variety)
     every = np.repeat(voices, wanted.count, 0)
-    drawn = model.sample_faces(every, seeds, settings, progress, wanted.wish, preview)
+    steps = model.steps(settings, len(every))
+    drawn = model.sample_faces(every, seeds, settings, wish=wanted.wish, callback=stepped)
     metrics.faces.inc(len(drawn))
     return {"faces": [_face(face) for face in drawn], "settings": dict(drawn[0].details)}
 

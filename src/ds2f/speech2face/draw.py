@@ -23,8 +23,9 @@ from ds2f.types import ETHNICITIES, Progress, Wish
 
 BATCH = 16  # faces through the decoder at once; bounds memory
 GRAPHS = {"identity", "coverage"}  # what a decoder's graph is told, see `speech2face.graphs`
-Preview = Callable[[np.ndarray], None]
-"""Called at every step with the pictures of one batch as they look so far: (up to BATCH, size, size, 3) uint8 RGB."""
+Callback = Callable[[int, np.ndarray], None]
+"""Called after every step with its number, counted from 1 over all batches, and with the pictures of the batch as they
+look so far: (up to BATCH, size, size, 3) uint8 RGB. What it raises ends the drawing."""
 
 
 def heard_by(decoder: DecoderConfig, encoders: Iterable[str]) -> list[str]:
@@ -137,7 +138,7 @@ def sample_images(
     conditions: Mapping[str, Tensor],
     seeds: Sequence[int],
     progress: Progress | None = None,
-    preview: Preview | None = None,
+    callback: Callback | None = None,
 ) -> np.ndarray:
     """Pictures for n seeds: (n, size, size, 3) uint8 RGB.
 
@@ -145,7 +146,7 @@ def sample_images(
     conditions: {name: (n, ...)}, see `conditions_of`.
     seeds: n whole numbers.
     progress: called with (sampler steps done, in all), over all batches.
-    preview: see `Preview`.
+    callback: see `Callback`.
     """
     decoder, images = way.decoder, []
     size, device = decoder.config.size, decoder.image_mean.device
@@ -158,10 +159,10 @@ def sample_images(
             predict = _by_graph(way.graph, given["identity"].value)
         else:
             predict = guided(decoder, given, way.guidance)
-        if preview is not None:
-            predict = _shown(predict, decoder, preview)
-        report = None if progress is None else _counted(progress, number * way.steps, len(starts) * way.steps)
-        images.append(to_uint8(decoder.denormalise(way.sampler(predict, noise, way.steps, report))))
+        told = _Told(predict, number * way.steps, len(starts) * way.steps, progress)
+        if callback is not None:
+            told.show = lambda step, x: callback(step, to_uint8(decoder.denormalise(x)))
+        images.append(to_uint8(decoder.denormalise(way.sampler(told.predict, noise, way.steps, told.stepped))))
     return np.concatenate(images)
 
 
@@ -177,16 +178,20 @@ def _by_graph(graph: Graph, identity: Tensor) -> Predict:
     return predict
 
 
-def _counted(progress: Progress, before: int, total: int) -> Progress:
-    return lambda done, _, note="": progress(before + done, total)
+class _Told:
+    """A predictor that remembers its last prediction of the clean picture, to tell of it after each step."""
 
+    def __init__(self, predict: Predict, before: int, total: int, progress: Progress | None) -> None:
+        self.predicted: Tensor | None = None
+        self.show: Callable[[int, Tensor], None] | None = None
+        self._predict, self._before, self._total, self._progress = predict, before, total, progress
 
-def _shown(predict: Predict, decoder: Decoder, preview: Preview) -> Predict:
-    """The same predictor, which shows every prediction of the clean picture as it is made."""
+    def predict(self, z: Tensor, t: Tensor) -> Tensor:
+        self.predicted = self._predict(z, t)
+        return self.predicted
 
-    def predicting(z: Tensor, t: Tensor) -> Tensor:
-        x = predict(z, t)
-        preview(to_uint8(decoder.denormalise(x)))
-        return x
-
-    return predicting
+    def stepped(self, done: int, _: int, note: str = "", /) -> None:
+        if self.show is not None and self.predicted is not None and done:
+            self.show(self._before + done, self.predicted)
+        if self._progress is not None:
+            self._progress(self._before + done, self._total)

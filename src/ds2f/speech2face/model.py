@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +25,10 @@ from ds2f.models.graphs import Graph, graph_of
 from ds2f.models.prior import Prior
 from ds2f.models.voices import given
 from ds2f.speech2face import draw, hub, imagine, restore, wishes
+from ds2f.speech2face.batch import Refused, batched
 from ds2f.speech2face.describe import Describer, VoiceDescription
-from ds2f.speech2face.draw import Preview
-from ds2f.speech2face.face import GeneratedFace, made
+from ds2f.speech2face.draw import BATCH, Callback
+from ds2f.speech2face.face import Faces, FacesOfVoices, GeneratedFace, made
 from ds2f.speech2face.settings import DEFAULT, SamplingSettings, check, taught
 from ds2f.types import NO_WISH, Progress, Wish
 from ds2f.voice.encode import EncodedVoice, Recording, VoiceEncoder
@@ -47,6 +48,7 @@ class Asked(TypedDict, total=False):
     guide: wishes.Picture | None
     guidance: float | Mapping[str, float] | None
     settings: SamplingSettings
+    callback: Callback | None
 
 
 @old_methods
@@ -127,14 +129,12 @@ class Speech2Face:
         return hub.push(self.folder, repo, metrics, revision, public)
 
     @overload
-    def __call__(
-        self, voice: Recording, count: int = ..., seed: int = ..., **asked: Unpack[Asked]
-    ) -> list[GeneratedFace]: ...
+    def __call__(self, voice: Recording, count: int = ..., seed: int = ..., **asked: Unpack[Asked]) -> Faces: ...
 
     @overload
     def __call__(
         self, voice: list[Recording], count: int = ..., seed: int = ..., **asked: Unpack[Asked]
-    ) -> list[list[GeneratedFace]]: ...
+    ) -> FacesOfVoices: ...
 
     def __call__(
         self,
@@ -149,8 +149,9 @@ class Speech2Face:
         guide: wishes.Picture | None = None,
         guidance: float | Mapping[str, float] | None = None,
         settings: SamplingSettings = DEFAULT,
-    ) -> list[GeneratedFace] | list[list[GeneratedFace]]:
-        """Faces that could belong to a voice; for a list of voices, a list of faces for each.
+        callback: Callback | None = None,
+    ) -> Faces | FacesOfVoices:
+        """Faces that could belong to a voice; for a list of voices, a list of faces for each. Notebooks show both.
 
         voice: a path, the bytes of a file, or (samples, rate in Hz).
         count: faces per voice, with the seeds seed, seed + 1, ...
@@ -162,6 +163,7 @@ class Speech2Face:
         language: ISO 639-1 code of what is spoken, for a decoder that knows it.
         guide: a blurred, pixelated or small picture to complete.
         settings: all other dials.
+        callback: callback(step, pictures) is called after each step, see `draw.Callback`.
         Raises ItemError for a voice that cannot be used, UserError for a wish that cannot be fulfilled.
         """
         wish = wishes.make_wish(age, gender, ethnicity, guide, language)
@@ -174,15 +176,35 @@ class Speech2Face:
         seeds = wishes.seeds_from(seed, count)
         many = voice if isinstance(voice, list) else [voice]
         if not many:
-            return []
+            return FacesOfVoices()
         direct = self.decoder_voices(self.voice_encoder.known) if settings.direct else []
         names = list(dict.fromkeys([*self.prior.config.voices, *direct]))
         encoded = [self.voice_encoder.encode(one, names).voices for one in many]
         conditions = {name: np.repeat([one[name] for one in encoded], count, 0) for name in direct}
         voices = np.repeat(self.voice_inputs(encoded), count, 0)
-        faces = self.sample_faces(voices, seeds * len(many), settings, wish=wish, voice_conditions=conditions)
-        groups = [faces[start : start + count] for start in range(0, len(faces), count)]
+        faces = self.sample_faces(
+            voices, seeds * len(many), settings, wish=wish, callback=callback, voice_conditions=conditions
+        )
+        groups = FacesOfVoices(Faces(faces[start : start + count]) for start in range(0, len(faces), count))
         return groups if isinstance(voice, list) else groups[0]
+
+    def batch(
+        self,
+        recordings: Iterable[Recording],
+        count: int = 4,
+        seed: int = 0,
+        progress: bool = True,
+        refused: Refused | None = None,
+        **asked: Unpack[Asked],
+    ) -> Iterator[Faces]:
+        """Faces for one recording after another, in order: the same as a call for each, and quicker.
+
+        recordings, progress, refused: see `batch.batched`.
+        count, seed: faces for each, with the seeds seed, seed + 1, ...
+        asked: all else that a call takes.
+        Raises ItemError and UserError as a call does.
+        """
+        return batched(lambda some: self(some, count, seed, **asked), recordings, count, progress, refused)
 
     @property
     def size(self) -> int:
@@ -293,7 +315,7 @@ class Speech2Face:
         progress: Progress | None = None,
         wish: Wish = NO_WISH,
         voice_conditions: Mapping[str, np.ndarray] | None = None,
-        preview: Preview | None = None,
+        callback: Callback | None = None,
         guides: np.ndarray | None = None,
     ) -> np.ndarray:
         """Draw pictures of n people with the decoder: (n, size, size, 3) uint8 RGB, with the watermark.
@@ -304,7 +326,7 @@ class Speech2Face:
         progress: called as (sampler steps done, in all) over all batches.
         wish: looks, language and a guide picture, the same for all.
         voice_conditions: {speaker encoder: (n, d)}, for a decoder that hears them itself.
-        preview: called at every step with the pictures as they look so far, see `draw.Preview`.
+        callback: called after every step with the pictures as they look so far, see `draw.Callback`.
         guides: (n, size, size, 3) uint8 RGB, a canonical crop to complete for each face, instead of one wished for all.
         Raises UserError for a condition that the decoder was not trained on.
         """
@@ -316,9 +338,9 @@ class Speech2Face:
         fast, graph = (self.fast_decoder, self._graph) if taught(settings) else (None, None)
         way = draw.way_of(settings, self.decoder, fast, graph if settings.precision == "auto" else None)
         if not settings.watermark:
-            return draw.sample_images(way, conditions, seeds, progress, preview)
-        shown = None if preview is None else lambda so_far: preview(watermark.mark_all(so_far))
-        return watermark.mark_all(draw.sample_images(way, conditions, seeds, progress, shown))
+            return draw.sample_images(way, conditions, seeds, progress, callback)
+        show = None if callback is None else lambda step, so_far: callback(step, watermark.mark_all(so_far))
+        return watermark.mark_all(draw.sample_images(way, conditions, seeds, progress, show))
 
     def sample_faces(
         self,
@@ -327,7 +349,7 @@ class Speech2Face:
         settings: SamplingSettings = DEFAULT,
         progress: Progress | None = None,
         wish: Wish = NO_WISH,
-        preview: Preview | None = None,
+        callback: Callback | None = None,
         guides: np.ndarray | None = None,
         voice_conditions: Mapping[str, np.ndarray] | None = None,
     ) -> list[GeneratedFace]:
@@ -335,18 +357,18 @@ class Speech2Face:
 
         voices: (n, d), as `embed_voice` gives each.
         seeds: n whole numbers.
-        settings, progress, wish, preview, guides: see `sample_images`.
+        settings, progress, wish, callback, guides: see `sample_images`.
         voice_conditions: what the decoder itself hears if `settings.direct` says so, {speaker encoder: (n, d)} of
             `decoder_voices`. None: what the prior hears.
         """
         identities = self.sample_identities(voices, seeds, settings.temperature, wish, settings.voice_guidance)
         if settings.direct:
-            shown, heard = None, voice_conditions or self.voice_conditions(voices)
+            whom, heard = None, voice_conditions or self.voice_conditions(voices)
         else:
-            shown, heard = identities, None
+            whom, heard = identities, None
             if wish.guide is not None or guides is not None:
-                shown = identities = self._follow_guides(identities, settings, wish, guides)
-        images = self.sample_images(shown, seeds, settings, progress, wish, heard, preview, guides=guides)
+                whom = identities = self._follow_guides(identities, settings, wish, guides)
+        images = self.sample_images(whom, seeds, settings, progress, wish, heard, callback, guides=guides)
         return made(images, identities, seeds, self.details(settings, wish), self.signer)
 
     def _follow_guides(
@@ -374,6 +396,11 @@ class Speech2Face:
         identities = self.sample_identities(voices, seeds, temperature=1.0)
         images = self.sample_images(identities, seeds, settings)
         return made(images, identities, seeds, self.details(settings), self.signer)
+
+    def steps(self, settings: SamplingSettings = DEFAULT, faces: int = 1) -> int:
+        """How many steps, as `draw.Callback` counts them, some faces take."""
+        way = draw.way_of(settings, self.decoder, self.fast_decoder if taught(settings) else None)
+        return way.steps * -(-faces // BATCH)
 
     def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
         """What, besides the voice and the seed, a face comes from: model, settings and wishes."""
