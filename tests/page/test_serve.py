@@ -28,10 +28,10 @@ def test_it_says_where_it_is_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         said = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+", said)
         assert address, said
-        assert requests.get(f"{address[0]}/v1/model", timeout=60).json()["size"] > 0
+        assert requests.get(f"{address[0]}/v1/model", timeout=300).json()["size"] > 0
         assert list(tmp_path.iterdir()) == [], "nothing is written"
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 130
         assert "Traceback" not in errors
     finally:
