@@ -123,7 +123,7 @@ def test_a_warm_start_at_twice_the_size_draws_the_old_picture_enlarged() -> None
     torch.testing.assert_close(new(z, t, told), F.interpolate(small, scale_factor=2))
     told["identity"] = Condition.of(torch.randn(3, 128))
     small, large = old(F.avg_pool2d(z, 2), t, told), F.avg_pool2d(new(z, t, told), 2)
-    assert (large - small).square().mean() < 0.1 * small.square().mean()
+    assert (large - small).square().mean() < 0.3 * small.square().mean()  # the linear face is enlarged smoothly
 
 
 @torch.no_grad()
