@@ -20,10 +20,11 @@ from ds2f.config import Train
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder
 from ds2f.training.decoder import DecoderTask, decoder_config
-from ds2f.training.faces import GIVEN, FaceData, Faces, PackedFaces
+from ds2f.training.faces import FaceData, Faces, PackedFaces
 from ds2f.training.loop import Options, accumulate
 from ds2f.training.packed import pack
 from ds2f.training.processes import accelerator_for
+from ds2f.training.reading import GIVEN
 
 DIMS = {"identity": 128, "coverage": 1, "voice:campplus-frames": 512, "age": 1, "gender": 1, "ethnicity": 5}
 BLOCK, BATCH, STEPS, ROUNDS = 512, 32, 6, 5

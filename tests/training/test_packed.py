@@ -14,11 +14,12 @@ import torch
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.models.decoder import Decoder
-from ds2f.training import faces
+from ds2f.training import faces, reading
 from ds2f.training.decoder import DecoderTask, decoder_config
 from ds2f.training.faces import load_faces, load_splits, pack_faces, statistics
 from ds2f.training.loop import Options, train
 from ds2f.training.packed import Place
+from ds2f.training.reading import FaceReader
 from people import paired_dataset
 
 SIZE, VOICES = 32, ["campplus-frames"]
@@ -37,7 +38,7 @@ def packed(dataset: Dataset, folder: Path) -> faces.PackedFaces:
 
 
 def test_rows_of_the_file_are_those_in_memory(filled: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faces, "BLOCK", 5)
+    monkeypatch.setattr(reading, "BLOCK", 5)
     held, found = load_faces(filled, "train", SIZE, VOICES), packed(filled, tmp_path)
     assert len(held) == len(found) > 10
     assert held.dims == found.dims
@@ -79,7 +80,7 @@ def test_the_file_is_made_once_and_anew_for_other_data(
 ) -> None:
     packed(filled, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(faces._Reader, "blocks", None)
+        patched.setattr(FaceReader, "blocks", None)
         packed(filled, tmp_path)
     (before,) = tmp_path.glob("train-32-*")
     (before / "packed.json").unlink()  # killed before it was whole
@@ -114,10 +115,10 @@ def test_a_file_that_was_cut_short_is_a_sentence(filled: Dataset, tmp_path: Path
 def test_of_several_processes_one_makes_the_file(filled: Dataset, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom ds2f.dataset import Dataset\nfrom ds2f.training import faces\n"
-        "from ds2f.training.packed import Place\n"
-        "read = faces._Reader.blocks\n"
+        "from ds2f.training.packed import Place\nfrom ds2f.training.reading import FaceReader\n"
+        "read = FaceReader.blocks\n"
         "def told(self, *a):\n    print('reads')\n    return read(self, *a)\n"
-        "faces._Reader.blocks = told\n"
+        "FaceReader.blocks = told\n"
         f"with Dataset(Path({str(filled.path)!r})) as d:\n"
         f"    place = Place(Path({str(tmp_path)!r}), 0)\n"
         f"    print(len(faces.pack_faces(d, 'train', {SIZE}, {VOICES!r}, [], None, place)))\n"

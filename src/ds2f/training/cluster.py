@@ -13,6 +13,7 @@ from ds2f.errors import UserError
 from ds2f.extract.engines.ray import joined
 from ds2f.models.store import pick_device
 
+ALONE = ("attributes", "alignment")  # which refuse a launcher, too
 RESTARTS = 3  # after workers that died, or nodes that were lost
 REFUSED = "ds2f.errors.UserError: "  # before a sentence of ours in what Ray says of a failure
 
@@ -28,6 +29,8 @@ def train_on_ray(model: str, database: Path, runs: Path, settings: Train, worker
     address: of a running cluster ("auto" finds it); empty starts one here.
     Raises UserError for what cannot work, and for workers that died more often than RESTARTS.
     """
+    if model in ALONE:
+        raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without Ray.")
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
