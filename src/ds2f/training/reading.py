@@ -39,8 +39,8 @@ class FaceReader:
         seconds: float | None,
         progress: Progress | None = None,
     ) -> None:
-        """progress: called with (faces read, in all, a word); the others as of `load_faces`: dataset, split, size,
-        voices, languages, seconds."""
+        """dataset, split, size, voices, languages, seconds: as of `faces.load_faces`.
+        progress: called with (faces read, in all, a word)."""
         self.progress = progress
         if stored_voices(dataset):
             check_voices(dataset, voices)
