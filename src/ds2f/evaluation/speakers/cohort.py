@@ -59,7 +59,11 @@ def read_cohort(
     Raises UserError for a source that cannot be read, has no voices by an encoder, or too few other speakers.
     """
     stored = _is_dataset(source)
-    by_ear, refused = (_of_dataset(source, wanted), {}) if stored else _of_list(source, wanted, progress)
+    refused: dict[str, str] = {}
+    if stored:
+        by_ear = _of_dataset(source, wanted)
+    else:
+        by_ear, refused = _of_list(source, wanted, progress)
     names, hashes = {s.name for s in of_trials}, {s.hash for s in of_trials if s.hash}
     means: dict[str, np.ndarray] = {}
     left_out: set[str] = set()
