@@ -28,13 +28,20 @@ KEY = 20261129
 WHITEN = 2.0  # faces have amplitudes of about 1 / f^2
 FLOOR = 1.0  # of 255, before whitening: so that even areas count for little
 GRID = 64  # pixels of a marked picture where it is looked for: a little more than twice HIGH
-TARGETS = (0.36, 0.45)  # similarity of a marked picture; the second below SMALL pixels, where JPEG takes more of it
+TARGETS = (0.30, 0.40)  # similarity of a marked picture; the second below SMALL pixels, where JPEG takes more of it
 SMALL = 96
-STRENGTHS = (1.2, 2.6)  # of 255, rms over the picture; the least is chosen that reaches the target
+STRENGTHS = (1.1, 2.4)  # of 255, rms over the picture; the least is chosen that reaches the target
 MIN_SIDE = 48  # pixels; what is smaller cannot hold it and stays unmarked
 CUT = range(56, 73)  # pixels of the longer side where GRID is the mark: of a picture cut by up to 13 %, or with an edge
 STRETCHED = (58, 60, 62, 64)  # sides of a picture that was cut at one side and made square again
 WIDEST = 270  # as CUT, of a screenshot: the mark is no narrower than a quarter of it
+BETWEEN = (
+    0.992,
+    0.996,
+    1.004,
+    1.008,
+)  # of the LOOKED_AT_AGAIN likeliest sizes: a size that is off by 1 % blurs the mark
+LOOKED_AT_AGAIN = 4
 OUTSIDE = 9  # pixels of GRID by which the mark may be cut off at a side
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -94,9 +101,13 @@ def find(picture: np.ndarray) -> Trace:
     shrunk = np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture
     grey, most, chance = _grey(shrunk), 0.0, 1.0
     for tries, outside, sizes in _searches(*grey.shape):
-        fitting = [size for size in sizes if min(size) + 2 * outside >= GRID]
-        found = max((_most(_flattened(_resized(grey, *size)), outside) for size in fitting), default=0.0)
-        most, chance = max(most, found), min(chance, chance_of(found, tries))
+        found = {size: _at(grey, size, outside) for size in sizes}
+        if len(found) > 1:
+            likeliest = sorted(found, key=lambda size: -found[size])[:LOOKED_AT_AGAIN]
+            between = [(height * zoom, width * zoom) for height, width in likeliest for zoom in BETWEEN]
+            found |= {size: _at(grey, size, outside) for size in between}
+        largest = max(found.values())
+        most, chance = max(most, largest), min(chance, chance_of(largest, tries))
         if chance <= SURE:
             break
     return Trace(most, chance)
@@ -105,7 +116,7 @@ def find(picture: np.ndarray) -> Trace:
 SURE = 1e-9
 """Nobody has measured rarer mistakes: `chance_of` says no less."""
 SPREAD = 0.0225
-TRIES = (40.0, 1.5e4, 2e6)
+TRIES = (40.0, 1e5, 1e7)
 
 
 def chance_of(similarity: float, tries: float) -> float:
@@ -114,22 +125,29 @@ def chance_of(similarity: float, tries: float) -> float:
         min(1, 3 n Q(similarity / s))
 
     Q is the upper tail of the normal distribution; s and n, as many independent places as `tries` says, are fitted to
-    the largest similarities in real faces (benchmarks/watermark.py).
+    the largest similarities in real faces (benchmarks/watermark.py), and n is then five times as much, for the sizes
+    between those that are always looked at.
     """
     tail = 0.5 * math.erfc(similarity / SPREAD / math.sqrt(2))
     return min(1.0, max(SURE, len(TRIES) * tries * tail))
 
 
-Sizes = list[tuple[int, int]]
+Size = tuple[float, float]
 
 
-def _searches(height: int, width: int) -> Iterator[tuple[float, int, Sizes]]:
+def _at(grey: np.ndarray, size: Size, outside: int) -> float:
+    """The largest similarity, 0 where the mark has no room."""
+    fits = int(min(size)) + 2 * outside >= GRID
+    return _most(_flattened(_resized(grey, *size)), outside) if fits else 0.0
+
+
+def _searches(height: int, width: int) -> Iterator[tuple[float, int, list[Size]]]:
     """(tries, pixels by which the mark may lie outside, sizes to bring a picture to): as it is; cut, with an edge, or
     stretched; in a screenshot. What is likelier is looked for in fewer places, where less is told from chance."""
     yield TRIES[0], 1, [_sides(height, width, GRID)]
     sizes = [_sides(height, width, longer) for longer in CUT]
     if 0.8 < height / width < 1.25:
-        sizes += [(h, w) for h in STRETCHED for w in STRETCHED if h != w]
+        sizes += [(float(h), float(w)) for h in STRETCHED for w in STRETCHED if h != w]
     yield TRIES[1], OUTSIDE, sizes
     longer = CUT.stop
     sizes = []
@@ -139,9 +157,9 @@ def _searches(height: int, width: int) -> Iterator[tuple[float, int, Sizes]]:
     yield TRIES[2], OUTSIDE, sizes
 
 
-def _sides(height: int, width: int, longer: int) -> tuple[int, int]:
+def _sides(height: int, width: int, longer: int) -> Size:
     scale = longer / max(height, width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
+    return height * scale, width * scale
 
 
 def _most(flat: np.ndarray, outside: int) -> float:
@@ -244,8 +262,11 @@ def _add(picture: np.ndarray, grey: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(picture + grey[..., None]), 0, 255).astype(np.uint8)
 
 
-def _resized(grey: np.ndarray, height: int, width: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BICUBIC))
+def _resized(grey: np.ndarray, height: float, width: float) -> np.ndarray:
+    """At that scale exactly: what is left of a pixel at the right and below is cut off."""
+    rows, columns = max(1, int(height + 1e-6)), max(1, int(width + 1e-6))
+    box = (0, 0, min(columns / width, 1) * grey.shape[1], min(rows / height, 1) * grey.shape[0])
+    return np.asarray(Image.fromarray(grey).resize((columns, rows), Image.Resampling.BICUBIC, box))
 
 
 def _fast(length: int) -> int:
