@@ -30,10 +30,11 @@ from torch.nn import functional as F
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
+from ds2f.dataset.speech import Sounds
 from ds2f.face.align import template
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.file_embedder import FileEmbedder
-from ds2f.io.sound import decode_flac
+from ds2f.io.speech import decode
 from ds2f.models.linear import LinearPrior, directions
 from ds2f.training.loop import Options, make_optimizers, schedule
 from ds2f.training.pairs import folds
@@ -73,12 +74,11 @@ class Pairs:
 def load(database: Path, judge: str) -> tuple[Pairs, nn.Module]:
     network = begin(Train(voice_from="campplus")).eval()
     inner, before, crops = network.network, [], []
+    sounds = Sounds(database)
     with Dataset(database) as dataset:
         pairs = dataset.pairs()
         for pair in pairs:
-            query = "SELECT flac FROM speech_audio WHERE video_id = ?"
-            (flac,) = dataset.connection.execute(query, (pair.video_id,)).fetchone()
-            clip = torch.from_numpy(np.resize(decode_flac(flac), CLIP)[None])
+            clip = torch.from_numpy(np.resize(decode(sounds[pair.video_id]), CLIP)[None])
             planes = inner.head(network.features(clip).transpose(1, 2)[:, None])
             x = F.relu(inner.enter(planes.flatten(1, 2)))
             for part in range(2):

@@ -124,11 +124,24 @@ def measure(
     return found
 
 
-def fit(name: str, settings: Train, voices: Voices, held_out: Voices, out: Path, minutes: float) -> Path:
-    """Train for so much processor time. Returns the model's folder."""
+def fit(
+    name: str, settings: Train, voices: Voices, held_out: Voices, out: Path, minutes: float, frozen: str = ""
+) -> Path:
+    """Train, and save as a speaker encoder. Returns the model's folder.
+
+    name: of the folder.
+    settings: [train] voice_….
+    voices: what is learnt from.
+    held_out: what validation hears.
+    out: where the folder will lie.
+    minutes: of processor time.
+    frozen: part of the network that stays as it is, such as head.
+    """
     torch.manual_seed(settings.seed)
     began = time.process_time()
     task = VoiceTask(begin(settings), voices, held_out, settings, CPU)
+    if frozen:
+        task.model.encoder.network.get_submodule(frozen).requires_grad_(False)
     each, batch = settings.voice_each, settings.voice_batch
     rows = torch.arange(min(batch, task.size))
     start = time.process_time()
@@ -171,7 +184,16 @@ def losses(out: Path, minutes: float, names: tuple[str, ...]) -> None:
         report(name, encoders.load(f"ds2f:{folder}"), people, ("",), out)
 
 
-def robust(out: Path, minutes: float, database: Path | None, settings: Train, name: str) -> None:
+def robust(out: Path, minutes: float, database: Path | None, settings: Train, name: str, frozen: str) -> None:
+    """CAM++, and what it says of people with several recordings, none of whom it heard.
+
+    out: folder of speech.npz.
+    minutes: of processor time.
+    database: of further speech.
+    settings: [train] voice_….
+    name: of the folder.
+    frozen: see `fit`.
+    """
     once, several, people = divided(out)
     heard = voices_of(once)
     if database is not None:
@@ -181,7 +203,7 @@ def robust(out: Path, minutes: float, database: Path | None, settings: Train, na
         assert isinstance(more.speech, InMemory)
         sounds = [*heard.speech.sounds, *more.speech.sounds]
         heard = Voices(InMemory(sounds), np.concatenate([heard.person, more.person + heard.people]))
-    folder = fit(name, settings, heard, voices_of(dict(list(once.items())[:2])), out, minutes)
+    folder = fit(name, settings, heard, voices_of(dict(list(once.items())[:2])), out, minutes, frozen)
     report(name, encoders.load(f"ds2f:{folder}"), several | people, CONDITIONS, out)
 
 
@@ -204,6 +226,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=7.0)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--share", type=float, default=0.0, help="of the speakers' loss in robust")
+    parser.add_argument("--frozen", default="", metavar="PART", help="of CAM++, such as head")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--name", default="robust")
     options = parser.parse_args()
     if options.what == "prepare":
@@ -216,14 +241,15 @@ def main() -> None:
             voice_keep=1.0,
             voice_share=options.share,
             voice_lr=options.lr,
-            voice_batch=16,
+            voice_batch=options.batch,
+            voice_seconds=options.seconds,
             voice_each=1,
             voice_augment=0.3,
             voice_codecs=0.8,
             voice_speed=False,
             save_seconds=1e9,
         )
-        robust(options.out, options.minutes, options.database, settings, options.name)
+        robust(options.out, options.minutes, options.database, settings, options.name, options.frozen)
     else:
         _, several, people = divided(options.out)
         for name in options.names:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import sqlite3
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Protocol
 import numpy as np
 import soundfile
 
-from ds2f.dataset import Dataset, schema
+from ds2f.dataset import Dataset
+from ds2f.dataset.speech import Sounds, spoken_files
 from ds2f.errors import UserError
 from ds2f.io.speech import decode, kind_of
 from ds2f.types import Progress
@@ -43,25 +42,15 @@ class InMemory:
 
 
 class InFile:
-    """See Speech. Reads no more than the crop; any thread may ask, each by a connection of its own."""
+    """See Speech. Reads no more than the crop; any thread may ask."""
 
     def __init__(self, database: Path, files: Sequence[int]) -> None:
-        self.database, self.files, self._own = database, files, threading.local()
+        self.sounds, self.files = Sounds(database), files
 
     def crop(self, number: int, samples: int, place: float) -> np.ndarray:
-        if not hasattr(self._own, "connection"):
-            self._own.connection = schema.connect(self.database)
-        (stored,) = self._connection.execute(
-            "SELECT sound FROM speech_audio WHERE video_id = ?", (self.files[number],)
-        ).fetchone()
-        with soundfile.SoundFile(io.BytesIO(stored)) as file:
+        with soundfile.SoundFile(io.BytesIO(self.sounds[self.files[number]])) as file:
             file.seek(int(place * max(1, len(file) - samples + 1)))
             return np.resize(file.read(samples, dtype="float32"), samples)
-
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection = self._own.connection
-        return connection
 
 
 @dataclass(frozen=True)
@@ -90,25 +79,17 @@ def load_voices(dataset: Dataset, split: str, memory: float, progress: Progress 
     memory: bytes that the decoded sound may take; beyond, every crop is read when it is heard; progress: called with
     (recordings decoded, in all, "").
     """
-    rows = dataset.connection.execute(
-        f"SELECT v.id, {schema.PERSON} AS person, length(a.sound) AS bytes FROM speech_audio a"
-        " JOIN videos v ON v.id = a.video_id JOIN identities i ON i.id = v.identity_id WHERE i.split = ?"
-        " ORDER BY v.path, v.id",
-        (split,),
-    ).fetchall()
-    people = {person: number for number, person in enumerate(dict.fromkeys(row["person"] for row in rows))}
-    person = np.array([people[row["person"]] for row in rows], int)
-    files = [int(row["id"]) for row in rows]
-    stored = "SELECT sound FROM speech_audio WHERE video_id = ?"
-    kind = kind_of(dataset.connection.execute(stored, (files[0],)).fetchone()[0]) if files else "flac"
-    if EXPANDS[kind] * sum(row["bytes"] for row in rows) > memory:
-        return Voices(InFile(dataset.path, files), person)
+    spoken, stored = spoken_files(dataset, split), Sounds(dataset.path)
+    people = {person: number for number, person in enumerate(dict.fromkeys(row.person for row in spoken))}
+    person = np.array([people[row.person] for row in spoken], int)
+    kind = kind_of(stored[spoken[0].file]) if spoken else "flac"
+    if EXPANDS[kind] * sum(row.size for row in spoken) > memory:
+        return Voices(InFile(dataset.path, [row.file for row in spoken]), person)
     sounds = []
-    for done, file in enumerate(files):
-        (found,) = dataset.connection.execute(stored, (file,)).fetchone()
-        sounds.append(np.round(decode(found) * FULL).astype(np.int16))
+    for done, row in enumerate(spoken):
+        sounds.append(np.round(decode(stored[row.file]) * FULL).astype(np.int16))
         if progress and done % 100 == 0:
-            progress(done, len(files), "speech")
+            progress(done, len(spoken), "speech")
     return Voices(InMemory(sounds), person)
 
 
