@@ -123,7 +123,7 @@ def test_a_recipe_wins_over_the_configuration_and_leaves_the_rest(tmp_path: Path
         with_recipe(found, str(own))
     with pytest.raises(
         UserError,
-        match=r"no recipe 'gpu'; choose cpu-round, cpu-small, gpu-128px, gpu-20min, gpu-256px, gpu-round, voxceleb2",
+        match=r"no recipe 'gpu'; choose cpu-round, cpu-small, .*gpu-round, .*voxceleb2",
     ):
         with_recipe(found, "gpu")
 
