@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import ds2f
 from ds2f.config import Evaluate
@@ -38,6 +39,7 @@ from ds2f.models import store
 from ds2f.types import ETHNICITIES, GENDERS, Progress
 
 DEFAULT = Evaluate()
+WORTH_A_WORKER = 30  # pictures: to start a process and load its models takes as long
 SAME_PICTURE = 0.15
 """Of a vector's length, in dlib's space: a generated face nearer than this to a true one of its person is that picture.
 A stored crop that is looked at again lies at 0.03 to 0.3, half of them under 0.07; two photos at 0.23 or more."""
@@ -136,6 +138,10 @@ def _copies(methods: Sequence[Answers], subjects: Subjects) -> list[str]:
     return found
 
 
+def _nothing() -> None:
+    """All was told while the processes worked."""
+
+
 def _embed_all(
     images: Mapping[str, Path],
     subjects: Subjects,
@@ -157,14 +163,20 @@ def _embed_all(
     dims = {space: found.shape[1] for space, found in subjects.measured.identities.items()}
     if inception:
         dims[INCEPTION] = DIM
+    told: Callable[[], None] = tick
     if files and embed is None:
         all_files = list(dict.fromkeys(file for of_clips in files.values() for of_clip in of_clips for file in of_clip))
         make = partial(embedder, subjects.spaces, inception, subjects.encoders)
-        embed, tick = embed_in_workers(all_files, make, workers, tick), lambda: None
+        hands = min(workers, len(all_files) // WORTH_A_WORKER)
+        if hands < 2:
+            embed = make()
+        else:
+            embed, told = embed_in_workers(all_files, make, hands, tick), _nothing
     result = []
     for name, of_clips in files.items():
         assert embed is not None
-        answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
+        with threadpool_limits(1):  # one small face at a time: on a busy machine, threads would wait for one another
+            answers = embed_pictures(name, images[name], of_clips, embed, dims, told)
         result.append(replace(answers, generation=_generation(images[name])))
     return result
 
