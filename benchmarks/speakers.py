@@ -141,7 +141,7 @@ def fit(
     frozen: part of the network that stays as it is, such as head.
     """
     torch.manual_seed(settings.seed)
-    began = time.process_time()
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF)
     task = VoiceTask(begin(settings), voices, held_out, settings, CPU)
     if frozen:
         task.model.encoder.network.get_submodule(frozen).requires_grad_(False)
@@ -162,7 +162,8 @@ def fit(
     model = train(task, options, say)
     assert isinstance(model, Voiced)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    card = {"crops": total * each, "processor_seconds": used.ru_utime + used.ru_stime, "settings": str(settings)}
+    seconds = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    card = {"crops": total * each, "processor_seconds": seconds, "settings": str(settings)}
     store.save(out / name, model.encoder, card, "float32")
     return out / name
 
