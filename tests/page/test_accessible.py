@@ -50,7 +50,7 @@ def complaints(page, look: tuple[str, int]) -> list[str]:  # type: ignore[no-unt
 
 def test_no_complaint_in_any_state_and_look(browser, address: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     page = browser.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(300_000)
     page.goto(address)
     page.wait_for_selector("body[data-ready]")
     found: list[str] = []
