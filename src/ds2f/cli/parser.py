@@ -40,6 +40,7 @@ COMMANDS = {
     "check": "whether a picture says that ds2f drew it, or that it is generated: watermark, C2PA, XMP",
     "serve": "a page to record a voice and watch faces appear",
     "push": "send a model to the Hugging Face Hub, with a card of what was measured",
+    "space": "a folder that runs the page as a Space of the Hugging Face Hub",
     "forget": "remove a person: rows, vectors, recordings and faces drawn for them",
     "doctor": "what is installed, what is missing, and the command that mends it",
     "completion": "the script by which a shell completes ds2f's words",
