@@ -279,6 +279,11 @@ class Wish:
         """Whether it says anything about the person."""
         return (self.age, self.gender, self.ethnicity) != (None, None, None)
 
+    @property
+    def anything(self) -> bool:
+        """Whether it says anything at all; a guide is an array, which does not compare as one."""
+        return self.looks or self.guide is not None or self.language is not None
+
 
 NO_WISH = Wish()
 

@@ -52,6 +52,7 @@ def test_it_is_for_what_is_drawn_by_default(tmp_path: Path, monkeypatch: pytest.
     for given in ({"steps": 20}, {"fast": False}, {"direct": True}, {"precision": "float32"}, {"guidance": 1.0}):
         assert not can_draw(replace(SamplingSettings(), **given)), given
     assert not can_draw(wish=Wish(gender="female"))
+    assert not can_draw(wish=Wish(guide=np.zeros((64, 64, 3), np.uint8)))
     assert not can_draw(device="cuda")
     assert quick.can_draw(folders.shipped(), folders.shipped(), SamplingSettings(), NO_WISH, "cpu"), "128 px, too"
     for file in SMALL.iterdir():

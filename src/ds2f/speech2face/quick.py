@@ -123,7 +123,7 @@ def can_draw(folder: Path, decoder_folder: Path, settings: SamplingSettings, wis
     wish: what is asked besides the voice.
     device: as the user names it.
     """
-    asked = wish == NO_WISH and taught(settings) and not settings.direct and settings.precision == "auto"
+    asked = not wish.anything and taught(settings) and not settings.direct and settings.precision == "auto"
     if not (asked and on_cpu(device) and installed("onnxruntime") and campplus_graph.usable()):
         return False
     prior = folders.description(folder, PRIOR)["config"]
