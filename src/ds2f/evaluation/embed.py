@@ -71,7 +71,7 @@ def embed_in_workers(files: Sequence[Path], make: Callable[[], Embed], workers: 
     tick: called after every picture.
     Raises what `make` raises, and UserError if a worker dies.
     """
-    found: dict[Path, Mapping[str, np.ndarray] | ItemError] = {}
+    found: dict[Path, Mapping[str, np.ndarray] | tuple[str, str]] = {}
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, max(len(files), 1)), context, initializer=_start, initargs=(make,))
     try:
@@ -85,8 +85,8 @@ def embed_in_workers(files: Sequence[Path], make: Callable[[], Embed], workers: 
 
     def embed(path: Path) -> Mapping[str, np.ndarray]:
         seen = found[path]
-        if isinstance(seen, ItemError):
-            raise seen
+        if isinstance(seen, tuple):
+            raise ItemError(*seen)
         return seen
 
     return embed
@@ -101,14 +101,15 @@ def _start(make: Callable[[], Embed]) -> None:
         _why_not = error
 
 
-def _look(file: Path) -> Mapping[str, np.ndarray] | ItemError:
+def _look(file: Path) -> Mapping[str, np.ndarray] | tuple[str, str]:
+    """What the worker's embedder gives, or stage and reason of why it gives nothing."""
     if _embed is None:
         assert _why_not is not None
         raise _why_not
     try:
         return _embed(file)
     except ItemError as error:
-        return error
+        return error.stage, error.reason
 
 
 def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:
