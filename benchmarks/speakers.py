@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ds2f.config import Audio, Train
 from ds2f.dataset import Dataset
@@ -31,11 +30,10 @@ from ds2f.errors import ItemError
 from ds2f.evaluation.verification import equal_error_rate, min_dcf
 from ds2f.io.codecs import through
 from ds2f.models import store
-from ds2f.models.speaker.encoder import VoiceNetwork
 from ds2f.training.loop import train
 from ds2f.training.sounds.speech import InMemory, Voices, load_voices
 from ds2f.training.start import make_options
-from ds2f.training.voice import WEIGHT_DECAY, Voiced, VoiceTask, begin, departure
+from ds2f.training.voice import WEIGHT_DECAY, Voiced, VoiceTask, begin
 from ds2f.voice import encoders
 from ds2f.voice.base import SpeakerEncoder
 from ds2f.voice.encode import VoiceEncoder
@@ -44,8 +42,7 @@ from ds2f.voice.recording import sound_in
 SECONDS = 6.0
 EACH = 5  # recordings of a speaker that are measured
 LOSSES = ("softmax", "am-softmax", "aam-softmax", "prototypical", "angular-prototypical", "ge2e")
-CONDITIONS = ("", "telephone", "opus8")
-ALPHAS = tuple(float(a) for a in np.geomspace(1e-4, 1e2, 13))  # of `refit`, times the mean square of a feature
+CONDITIONS = ("", "telephone", "opus8", "aac16")
 CPU = torch.device("cpu")
 
 
@@ -209,42 +206,6 @@ def robust(out: Path, minutes: float, database: Path | None, settings: Train, na
         heard = Voices(InMemory(sounds), np.concatenate([heard.person, more.person + heard.people]))
     folder = fit(name, settings, heard, voices_of(dict(list(once.items())[:2])), out, minutes, frozen)
     report(name, encoders.load(f"ds2f:{folder}"), several | people, CONDITIONS, out)
-
-
-@torch.no_grad()
-def refit(encoder: VoiceNetwork, voices: Voices, count: int, seconds: float) -> None:
-    """The last layer of CAM++ in closed form, so that it says of a voice through a codec what the one in the box says
-    of the clean one. With statistics X of what `encoder` hears and embeddings Y of the other,
-
-        W = argmin |X W − Y|² + α |W − W₀|²  =  W₀ + (XᵀX + α I)⁻¹ Xᵀ (Y − X W₀)
-
-    α by a fifth of the recordings, left out. count: recordings that are heard, clean, by telephone and by Opus.
-    """
-    rng, teacher = np.random.default_rng(0), begin(Train(voice_from="campplus")).eval()
-    chosen = rng.permutation(len(voices))[:count]
-    rows: list[tuple[Tensor, Tensor]] = []
-    for number in chosen:
-        clip = voices.speech.crop(int(number), round(seconds * 16_000), rng.random())
-        wanted = teacher(torch.from_numpy(clip[None]))[0]
-        for codec in ("", "telephone", f"opus{rng.integers(6, 13)}"):
-            over_time = encoder.over_time(torch.from_numpy((through(clip, codec) if codec else clip)[None]))
-            rows.append((torch.cat([over_time.mean(2), over_time.std(2), torch.ones(1, 1)], 1)[0], wanted))
-    x, y = (torch.stack(part).double() for part in zip(*rows, strict=True))
-    layer = encoder.network.leave.layer
-    before = torch.cat([layer.weight, layer.bias[:, None]], 1).T.double()
-
-    def solve(part: slice, alpha: float) -> Tensor:
-        a, rest = x[part], y[part] - x[part] @ before
-        shrink = alpha * a.square().mean() * len(a) * torch.eye(a.shape[1], dtype=a.dtype)
-        return before + torch.linalg.solve(a.T @ a + shrink, a.T @ rest)
-
-    fifth = 3 * (len(chosen) // 5)
-    left = {alpha: departure(x[:fifth] @ solve(slice(fifth, None), alpha), y[:fifth]).item() for alpha in ALPHAS}
-    best = min(left, key=lambda alpha: left[alpha])
-    print(f"refit: {departure(x[:fifth] @ before, y[:fifth]):.3f} to {left[best]:.3f} by alpha {best:g}", flush=True)
-    found = solve(slice(None), best)
-    layer.weight.copy_(found[:-1].T)
-    layer.bias.copy_(found[-1])
 
 
 def report(name: str, encoder: SpeakerEncoder, people: dict[str, Any], conditions: tuple[str, ...], out: Path) -> None:
