@@ -86,7 +86,6 @@ def evaluate(
     found += _copies(pictures, subjects)
     _refuse(found, settings.allow_leak)
     guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
-
     scorer = Scorer(subjects, model, settings.bootstrap, seed, inception)
     evaluation = Evaluation(
         version=VERSION,

@@ -196,15 +196,49 @@ def _picture(kind: str) -> dict[str, Any]:
 
 
 def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
-    def belief(names: tuple[str, ...]) -> dict[str, Any]:
-        shares = _object(dict.fromkeys(names, SHARE))
-        return _object({"probabilities": shares, "before": shares})
-
     face = _object({"seed": WHOLE, "png": _picture("png")})
     drawn = {"faces": {"type": "array", "items": face, "minItems": 1}, "settings": {"type": "object"}}
     previews = {"type": "array", "items": _picture("webp")}
     error = {"status": _range(WHOLE, 400, 599), "error": {**TEXT, "description": "A sentence."}}
-    heard = {
+    known = [name for name in vars(limits) if name != "hosts"]
+    model = {
+        "version": TEXT,
+        "notice": TEXT,
+        "model": {**TEXT, "description": "A hash of its weights."},
+        "size": {**WHOLE, "description": "Pixels of a face."},
+        "samples": WHOLE,
+        "fast": {**WHOLE, "description": "Steps of the fast decoder; 0: there is none."},
+        "guide": {"type": "boolean", "description": "Whether a guide picture can be followed."},
+        "signed": {"type": "boolean", "description": "Whether pictures have Content Credentials (C2PA)."},
+        "limits": _object(dict.fromkeys(known, NUMBER)),
+        "defaults": {"type": "object"},
+    }
+    voice = {**TEXT, "contentEncoding": "base64", "description": f"{dim} numbers, little-endian float32."}
+    return {
+        "Wishes": _object({"voices": wishes["voices"]}, **{k: v for k, v in wishes.items() if k != "voices"}),
+        "Faces": _object(drawn),
+        "Checked": _object(_checked()),
+        "Voice": _object({"voice": voice, "description": _object(_heard())}),
+        "Line": {
+            "oneOf": [
+                _object({"waiting": {**WHOLE, "description": "Requests before this one."}}),
+                _object({"step": WHOLE, "of": WHOLE, "faces": {**previews, "description": "As they look so far."}}),
+                _object({"done": {"const": True}, **drawn}),
+                _object(error),
+            ]
+        },
+        "Model": _object(model),
+        "Health": _object({"live": {"type": "boolean"}, "ready": {"type": "boolean"}, "waiting": WHOLE}),
+        "Error": _object(error),
+    }
+
+
+def _heard() -> dict[str, Any]:
+    def belief(names: tuple[str, ...]) -> dict[str, Any]:
+        shares = _object(dict.fromkeys(names, SHARE))
+        return _object({"probabilities": shares, "before": shares})
+
+    return {
         "speech_seconds": {**NUMBER, "minimum": 0},
         "pitch": {**MAYBE, "description": "Hz, the median; null: not measured."},
         "pitch_spread": {**MAYBE, "description": "Semitones."},
@@ -220,22 +254,11 @@ def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
         "gender": belief(GENDERS),
         "determined": {**SHARE, "description": "How much of a face the voice settles."},
     }
-    known = [name for name in vars(limits) if name != "hosts"]
-    model = {
-        "version": TEXT,
-        "notice": TEXT,
-        "model": {**TEXT, "description": "A hash of its weights."},
-        "size": {**WHOLE, "description": "Pixels of a face."},
-        "samples": WHOLE,
-        "fast": {**WHOLE, "description": "Steps of the fast decoder; 0: there is none."},
-        "guide": {"type": "boolean", "description": "Whether a guide picture can be followed."},
-        "signed": {"type": "boolean", "description": "Whether pictures have Content Credentials (C2PA)."},
-        "limits": _object(dict.fromkeys(known, NUMBER)),
-        "defaults": {"type": "object"},
-    }
-    voice = {**TEXT, "contentEncoding": "base64", "description": f"{dim} numbers, little-endian float32."}
+
+
+def _checked() -> dict[str, Any]:
     yes, maybe = {"type": "boolean"}, {"type": ["object", "null"]}
-    checked = {
+    return {
         "verdict": {**TEXT, "description": "A sentence without its full stop."},
         "sentences": {"type": "array", "items": TEXT, "description": "What each layer says."},
         "made_by_ds2f": yes,
@@ -245,21 +268,4 @@ def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
         "c2pa": maybe,
         "c2pa_looked_for": yes,
         "xmp": maybe,
-    }
-    return {
-        "Wishes": _object({"voices": wishes["voices"]}, **{k: v for k, v in wishes.items() if k != "voices"}),
-        "Faces": _object(drawn),
-        "Checked": _object(checked),
-        "Voice": _object({"voice": voice, "description": _object(heard)}),
-        "Line": {
-            "oneOf": [
-                _object({"waiting": {**WHOLE, "description": "Requests before this one."}}),
-                _object({"step": WHOLE, "of": WHOLE, "faces": {**previews, "description": "As they look so far."}}),
-                _object({"done": {"const": True}, **drawn}),
-                _object(error),
-            ]
-        },
-        "Model": _object(model),
-        "Health": _object({"live": {"type": "boolean"}, "ready": {"type": "boolean"}, "waiting": WHOLE}),
-        "Error": _object(error),
     }

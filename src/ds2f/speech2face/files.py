@@ -151,13 +151,12 @@ def from_dataset(
     direct = _decoder_voices(model, dataset, split, [clip.file for clip in chosen], count) if settings.direct else {}
     seeds = wishes.seeds_from(seed, len(voices))
     identities = model.sample_identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
-    stems = [clip.picture for clip in chosen]
-    ending = form.suffix
+    stems, ending = [clip.picture for clip in chosen], form.suffix
     pictures = [f"{stem}-{i}{ending}" if count > 1 else f"{stem}{ending}" for stem in stems for i in range(count)]
     inputs = [{"root": clip.root, "input": clip.path} for clip in chosen for _ in range(count)]
     if count > 1 and any((out / f"{stem}{ending}").exists() for stem in stems):
         raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
-    record = _record(model, asdict(settings), form)
+    record, show = _record(model, asdict(settings), form), progress or (lambda *_: None)
     others, their_vectors = _of_earlier_runs(out, record, set(pictures))
     details = model.details(settings) | ({"upscale": form.upscale} if form.upscale > 1 else {})
     wanted = [
@@ -173,10 +172,8 @@ def from_dataset(
         for i, image in zip(rows, images, strict=True):
             picture = Image.fromarray(larger(image, form.upscale, settings.watermark))
             write_face(out / pictures[i], picture, wanted[i], signer=model.signer)
-        if progress:
-            progress(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
-    if progress:
-        progress(len(pictures), len(pictures), "")
+        show(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
+    show(len(pictures), len(pictures), "")
     entries = [{**c, "image": n, "seed": s} for c, n, s in zip(inputs, pictures, seeds, strict=True)]
     _write(out, record, [*others, *entries], their_vectors | dict(zip(pictures, identities, strict=True)))
     return Written([out / name for name in pictures], [], [entry["input"] for entry in inputs])

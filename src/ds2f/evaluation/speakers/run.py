@@ -17,7 +17,7 @@ from ds2f.evaluation.speakers.cohort import Wanted, read_cohort
 from ds2f.evaluation.speakers.det import Curve, plot_det
 from ds2f.evaluation.speakers.hear import Ear, Hearing, hear
 from ds2f.evaluation.speakers.leaks import refuse_trained
-from ds2f.evaluation.speakers.people import who_speaks
+from ds2f.evaluation.speakers.people import Speakers, who_speaks
 from ds2f.evaluation.speakers.records import VERSION, Options, Setting, System, Verification, settings_of
 from ds2f.evaluation.speakers.systems import CALIBRATED, PLAIN, Scored, TrialSet, score_all
 from ds2f.evaluation.speakers.trials import Trial, write_scores, write_trials
@@ -69,17 +69,9 @@ def verify(
     conditions = list(dict.fromkeys(c for s in settings for c in (s.first, s.second)))
     paths = list(dict.fromkeys(path for t in everything for path in (t.first, t.second)))
     hearing = hear(paths, root, ears, conditions, audio, out, progress) if ears else Hearing()
-    refused = {path: reason for (_, _, path), reason in hearing.refused.items()}
-    usable = np.array([t.first not in refused and t.second not in refused for t in everything])
-    _check([t for t, u in zip(trials, usable, strict=False) if u], refused)
-    kept = TrialSet(
-        [t for t, u in zip(everything, usable, strict=True) if u],
-        np.arange(len(everything))[usable] < len(trials),
-        speakers,
-    )
+    kept, usable, refused = _usable(trials, development, hearing, speakers)
     scored, calibrated_on = score_all(kept, ears, settings, hearing, cohort, options)
-    scored += [Scored(name, PLAIN, GIVEN, scores[usable[: len(trials)]]) for name, scores in (others or {}).items()]
-    members = _members(kept, hearing, ears, settings)
+    scored += [Scored(name, PLAIN, GIVEN, scores[usable]) for name, scores in (others or {}).items()]
     result = Verification(
         version=VERSION,
         trials=len(kept.of_list),
@@ -94,8 +86,14 @@ def verify(
         trained_on=certain,
         perhaps_trained_on=perhaps,
         refused={**refused, **(cohort.refused if cohort else {})},
-        systems=tuple(_systems(kept, scored, members, out, options)),
+        systems=tuple(_systems(kept, scored, _members(kept, hearing, ears, settings), out, options)),
     )
+    _save(result, kept, scored, out)
+    return result
+
+
+def _save(result: Verification, kept: TrialSet, scored: Sequence[Scored], out: Path) -> None:
+    """verification.json, the list in both forms, and the plot; the scores are written as they are measured."""
     write_json(out / "verification.json", json.loads(json.dumps(asdict(result))))
     for form in ("voxceleb", "kaldi"):
         write_trials(out / f"trials.{form}.txt", kept.of_list, form)
@@ -103,7 +101,19 @@ def verify(
     drawn = [s for s in scored if s.steps != CALIBRATED]  # which keeps the order of what it calibrates
     curves = [Curve(label(s), s.scores, same) for s in drawn[:PLOTTED]]
     plot_det(curves, out / "det.png", f"{result.trials:,} trials, {result.same:,} of one speaker")
-    return result
+
+
+def _usable(
+    trials: Sequence[Trial], development: Sequence[Trial], hearing: Hearing, speakers: Speakers
+) -> tuple[TrialSet, np.ndarray, dict[str, str]]:
+    """The trials whose recordings could be heard, which of the list they are, and {path: why it could not be}."""
+    refused = {path: reason for (_, _, path), reason in hearing.refused.items()}
+    heard = [t for t in trials if t.first not in refused and t.second not in refused]
+    _check(heard, refused)
+    others = [t for t in development if t.first not in refused and t.second not in refused]
+    of_list = np.arange(len(heard) + len(others)) < len(heard)
+    usable = np.array([t.first not in refused and t.second not in refused for t in trials])
+    return TrialSet([*heard, *others], of_list, speakers), usable, refused
 
 
 def _check(trials: Sequence[Trial], refused: Mapping[str, str]) -> None:
