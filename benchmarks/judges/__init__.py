@@ -1,1 +1,0 @@
-"""Judges that training has not seen, from public packages, for the benchmarks."""
