@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,7 +62,9 @@ sys.exit("torch" in sys.modules)"""
     assert "There is no database at none.db" in " ".join(said.stderr.split())
 
 
-def test_a_ctrl_c_stays_one_whatever_a_library_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ctrl_c_stays_one_whatever_a_library_makes_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As logging does, where it falls into the set-up of a server's logs: "cannot release un-acquired lock"."""
 
     def cleans_up_badly(options: object) -> None:
@@ -75,6 +78,22 @@ def test_a_ctrl_c_stays_one_whatever_a_library_makes_of_it(monkeypatch: pytest.M
 
     monkeypatch.setattr(command_of("doctor"), "run", cleans_up_badly)
     assert main(["doctor"]) == 130
+    assert "cannot release un-acquired lock" in capsys.readouterr().err, "nothing is swallowed"
     monkeypatch.setattr(command_of("doctor"), "run", fails)
     with pytest.raises(RuntimeError, match="of ours"):
         main(["doctor"])
+
+
+def test_what_went_wrong_while_a_ctrl_c_was_obeyed_is_said(
+    monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    """As when the checkpoint of a stopped training finds the disk full: what is done is not kept."""
+
+    def cannot_save(options: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise OSError(errno.ENOSPC, "No space left on device", "checkpoint")
+
+    monkeypatch.setattr(command_of("doctor"), "run", cannot_save)
+    assert "The disk is full (checkpoint)" in refused("doctor")

@@ -57,28 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(command_of(options.command).run(options) or 0)
     except KeyboardInterrupt:
-        return _stopped(options.command)
+        err.print(f"\nStopped. What is done is kept; run `ds2f {options.command}` again to go on.")
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if _came_of_ctrl_c(error):
-            return _stopped(options.command)
         from ds2f.io.files import disk_trouble
 
         sentence = str(error) if isinstance(error, UserError | ItemError) else disk_trouble(error)
+        if sentence is None and _came_of_ctrl_c(error):
+            err.print(f"\nStopped. On the way out something failed: {error!r}", markup=False)
+            return EXIT_INTERRUPTED
         if sentence is None:
             raise  # a mistake of ours, which nobody shall look for without its traceback
         err.print(f"ds2f {options.command}:", style="bold red", end=" ")
         err.print(sentence)
         return EXIT_USER_ERROR
-
-
-def _stopped(command: str) -> int:
-    from ds2f.cli.console import err
-
-    err.print(f"\nStopped. What is done is kept; run `ds2f {command}` again to go on.")
-    return EXIT_INTERRUPTED
 
 
 def _came_of_ctrl_c(error: BaseException | None) -> bool:
