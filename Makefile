@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ds2f-installed
+DEMO_STAMP := $(VENV)/.ds2f-demo-installed
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -16,8 +17,9 @@ help:
 
 setup: $(STAMP)
 
+# What the demo needs; nothing of it is compiled.
 # torch goes first and alone: it is the largest download, and a failure there should be seen as one.
-$(STAMP): pyproject.toml constraints.txt
+$(DEMO_STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "ds2f needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
 	  echo "Install one and name it, for example: make setup PYTHON=python3.12" >&2; exit 1; }
@@ -25,10 +27,15 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "This Python cannot make virtual environments; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[demo]'
+	@touch $@
+
+# With what the tests need; one of their packages, webrtcvad, is compiled by gcc.
+$(STAMP): $(DEMO_STAMP)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(STAMP)
+demo: $(DEMO_STAMP)
 	$(BIN)/ds2f demo
 
 test: $(STAMP)

@@ -1,6 +1,6 @@
 """Seconds per generated face on this machine, model loaded.
 
-python benchmarks/generation.py [--model FOLDER | --recipe NAME] [--size PIXELS]
+python benchmarks/generation.py [--model FOLDER | --recipe NAME] [--size PIXELS] [--device cuda] [--batch 1 8 64]
 
 A recipe means a decoder of its size that has learnt nothing, and a fast one: what they cost is what trained ones cost.
 """
@@ -26,7 +26,7 @@ from ds2f.training.decoder import decoder_config
 REPEATS = 5
 
 
-def untrained(recipe: str) -> Speech2Face:
+def untrained(recipe: str, device: str) -> Speech2Face:
     """The prior in the box, with decoders of a recipe's size."""
     config = decoder_config(with_recipe(Config(), recipe).train, ALL_CONDITIONS)
     with tempfile.TemporaryDirectory() as name:
@@ -34,9 +34,9 @@ def untrained(recipe: str) -> Speech2Face:
         store.save(folder, store.load_prior(store.shipped()), {})
         store.save(folder, Decoder(config), {})
         store.save(folder, Decoder(replace(config, few_steps=4)), {"teacher": store.digest(folder, "decoder")})
-        model = Speech2Face.from_pretrained(folder, device="cpu")
+        model = Speech2Face.from_pretrained(folder, device=device)
         print(f"{recipe}: {sum(p.numel() for p in model.decoder.parameters()) / 1e6:.1f} M parameters")
-        model.sample_faces(model.prior.voice_mean.numpy()[None], [0])  # reads all of the folder
+        model.sample_faces(model.prior.voice_mean.cpu().numpy()[None], [0])  # reads all of the folder
     return model
 
 
@@ -46,13 +46,18 @@ def main() -> None:
     chosen.add_argument("--model", type=Path)
     chosen.add_argument("--recipe")
     parser.add_argument("--size", type=int, help="of a model with decoders of several")
+    parser.add_argument("--device", default="cpu", help="as PyTorch names it")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8], help="faces at once")
     options = parser.parse_args()
     if options.recipe:
-        model = untrained(options.recipe)
+        model = untrained(options.recipe, options.device)
     else:
-        model = Speech2Face.from_pretrained(options.model, device="cpu", size=options.size)
-    voices = model.prior.voice_mean.numpy()[None].repeat(8, 0)
-    print(f"{torch.get_num_threads()} threads, {model.size} px")
+        model = Speech2Face.from_pretrained(options.model, device=options.device, size=options.size)
+    voices = model.prior.voice_mean.cpu().numpy()[None].repeat(max(options.batch), 0)
+    print(f"{model.device}, {torch.get_num_threads()} threads, {model.size} px")
+    started = time.perf_counter()
+    model.sample_faces(voices[:1], [0])
+    print(f"the first face: {time.perf_counter() - started:.2f} s")
     ways = {
         "as by default": SamplingSettings(),
         "4 steps": SamplingSettings(steps=4),
@@ -60,12 +65,14 @@ def main() -> None:
     }
     for way, settings in ways.items():
         model.sample_faces(voices[:1], [0], settings)
-        for count in (1, 8):
+        for count in options.batch:
             started = time.perf_counter()
             for _ in range(REPEATS):
                 model.sample_faces(voices[:count], range(count), settings)
             seconds = (time.perf_counter() - started) / REPEATS / count
-            print(f"{way}, {count} at once: {seconds:.3f} s per face", flush=True)
+            print(f"{way}, {count} at once: {seconds:.4f} s per face, {1 / seconds:.1f} a second", flush=True)
+    if model.device.type == "cuda":
+        print(f"peak memory of the GPU {torch.cuda.max_memory_allocated() // 2**20} MiB")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
 
 

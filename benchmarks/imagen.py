@@ -31,11 +31,11 @@ from ds2f.diffusion.samplers import multistep
 from ds2f.evaluation.realism import frechet_distance
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.processor import cpu_has_bf16
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.faces import FaceData, load_faces
 from ds2f.training.likeness import Likeness
 from ds2f.training.loop import Options, make_optimizers
-from ds2f.training.start import cpu_has_bf16
 
 SIZE, BATCH = 64, 32
 TURNS = 8

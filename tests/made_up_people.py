@@ -11,7 +11,8 @@ from ds2f.config import Evaluate
 from ds2f.dataset.queries import Dataset, Pair, SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import ItemError
-from ds2f.io.media import encode_flac, encode_webp
+from ds2f.io.media import encode_webp
+from ds2f.io.speech import encode_flac
 from ds2f.types import CorpusItem, DetectedFace, Extracted, Face, Facts, StoredSpeech
 from helpers import PLAN, wanting
 

@@ -7,19 +7,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
-
 from ds2f import Speech2Face
+from ds2f.config import Serve
 from ds2f.page.app import make_app
-from ds2f.page.guard import Limits
 from ds2f.page.serve import listen_at
+from ds2f.page.server import Uvicorn
 
 
 @contextmanager
-def served(model: Speech2Face, limits: Limits) -> Iterator[str]:
+def served(model: Speech2Face, limits: Serve) -> Iterator[str]:
     """Its address."""
     listening = listen_at("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(make_app(model, limits), log_level="warning", access_log=False))
+    server = Uvicorn(make_app(model, limits))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30

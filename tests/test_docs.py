@@ -81,6 +81,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     videos = folder / "path" / "to" / "videos"
     videos.mkdir(parents=True)
     write_audio(folder / "talk.wav", decode(clips[0], frames=0).audio)
+    (folder / "interviews").mkdir()
+    write_audio(folder / "interviews" / "one.wav", decode(clips[1], frames=0).audio)
     with tarfile.open(folder / "lfw.tar", "w") as tar:
         for number, clip in enumerate(clips):
             frame = decode(clip, frames=1, sound=False).frames[0].image

@@ -44,6 +44,14 @@ MODULES = {
 
 NAMES: dict[str, dict[str, str]] = {
     "ds2f": {"Settings": "speech2face.settings:SamplingSettings"},
+    "evaluation.verification": {
+        "Trial": "evaluation.speakers.trials:Trial",
+        "read_trials": "evaluation.speakers.trials:read_trials",
+        "write_scores": "evaluation.speakers.trials:write_scores",
+        "Verification": "evaluation.speakers.records:Verification",
+        "verify": "evaluation.speakers.run:verify",
+    },
+    "io.media": {"decode_flac": "io.speech:decode", "encode_flac": "io.speech:encode_flac"},
     "speech2face.settings": {"Settings": "SamplingSettings"},
     "types": {"GeneratedFace": "speech2face.face:GeneratedFace"},
     "voice.encode": {"Listener": "VoiceEncoder", "Heard": "EncodedVoice"},

@@ -206,10 +206,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class StoredSpeech:
-    """A `Speech` as it travels from worker to database. flac: 16 kHz mono 16 bit; start, seconds: as in Speech; stream,
-    channels: what was heard, as in Media."""
+    """A `Speech` as it travels from worker to database. sound: 16 kHz mono, see `io.speech`; start, seconds: as in
+    Speech; stream, channels: what was heard, as in Media."""
 
-    flac: bytes
+    sound: bytes
     start: float
     seconds: float
     stream: int | None = None
@@ -278,6 +278,11 @@ class Wish:
     def looks(self) -> bool:
         """Whether it says anything about the person."""
         return (self.age, self.gender, self.ethnicity) != (None, None, None)
+
+    @property
+    def anything(self) -> bool:
+        """Whether it says anything at all; a guide is an array, which does not compare as one."""
+        return self.looks or self.guide is not None or self.language is not None
 
 
 NO_WISH = Wish()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from PIL import Image
 
 from ds2f.cli import main
 from ds2f.demo import samples
+from ds2f.io.images import details_of
+from ds2f.speech2face import upscale
 from helpers import grey_ramp, noise, silence, tone, write_audio, write_video
 
 VOICE = samples() / "person-1.mp4"
@@ -78,3 +81,55 @@ def test_wishes(tmp_path: Path) -> None:
         said = json.loads(picture.info["ds2f"])
     assert (said["age"], said["gender"]) == (60.0, "female")
     assert json.loads((tmp_path / "generation.json").read_text())["settings"]["gender"] == "female"
+
+
+def test_a_folder_keeps_its_tree_and_names_that_would_meet_do_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voices, out = tmp_path / "voices", tmp_path / "faces"
+    for place in ("anna/talk.mp4", "ben/talk.mp4", "ben/Talk.mkv", ".trash/talk.mp4"):
+        (voices / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(VOICE, voices / place)
+    (voices / "anna" / "notes.txt").write_text("no recording")
+    settings = ["--count", "1", "--size", "64", "--format", "webp", "--sheet"]
+    assert main(["generate", str(voices), "--out", str(out), *settings]) == 0
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.webp")}
+    assert names == {"anna/talk-0.webp", "ben/talk-mp4-0.webp", "ben/Talk-mkv-0.webp"}
+    record = json.loads((out / "generation.json").read_text())
+    assert {Path(face["input"]).relative_to(voices).as_posix(): face["image"] for face in record["faces"]} == {
+        "anna/talk.mp4": "anna/talk-0.webp",
+        "ben/talk.mp4": "ben/talk-mp4-0.webp",
+        "ben/Talk.mkv": "ben/Talk-mkv-0.webp",
+    }
+    assert record["settings"]["format"] == "webp"
+    said = details_of(out / "anna" / "talk-0.webp")
+    assert said is not None
+    assert said["seed"] == 0
+    assert str(out / "contact-sheet.png") in capsys.readouterr().out.splitlines()
+    with Image.open(out / "contact-sheet.png") as sheet:
+        assert sheet.height > 3 * 144
+        assert "Generated" in sheet.info["Title"]
+
+
+def test_a_folder_without_recordings_is_a_sentence(tmp_path: Path, refused: Callable[..., str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "no sound or video in the folder" in refused("generate", tmp_path / "empty", "--out", tmp_path / "faces")
+    assert not (tmp_path / "faces").exists()
+
+
+def test_larger_pictures_say_so_and_are_marked_as_the_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upscale, "_MODEL", "REALESRGAN_ANIMAVIDEOV3_UP4X")  # of the same package, and quick
+    monkeypatch.setattr(upscale, "_upscaler", upscale.Upscaler)
+    settings = ["--count", "1", "--size", "64", "--upscale", "2", "--format", "jpeg"]
+    assert main(["generate", str(VOICE), "--out", str(tmp_path), *settings]) == 0
+    with Image.open(tmp_path / "person-1-0.jpg") as picture:
+        assert picture.format == "JPEG"
+        assert picture.size == (128, 128)
+        assert b"trainedAlgorithmicMedia" in picture.info["xmp"]
+    said = details_of(tmp_path / "person-1-0.jpg")
+    assert said is not None
+    assert said["upscale"] == 2
+    record = json.loads((tmp_path / "generation.json").read_text())
+    assert (record["size"], record["settings"]["upscale"]) == (128, 2)

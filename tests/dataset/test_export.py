@@ -19,7 +19,8 @@ from ds2f.dataset.ingest import enter
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
-from ds2f.io.media import decode_flac, decode_image
+from ds2f.io.media import decode_image
+from ds2f.io.speech import decode
 from ds2f.types import Attributes, Extracted, Language
 from helpers import PLAN, extracted, item, wanting
 
@@ -84,7 +85,7 @@ def test_webdataset_holds_what_the_dataset_holds(filled: Dataset, tmp_path: Path
         np.testing.assert_array_equal(np.load(io.BytesIO(sample["face_dlib.npy"])), pair.identity)
         assert sample["webp"] == pair.crop
         assert decode_image(sample["webp"]).shape == (32, 32, 3)
-        assert decode_flac(sample["flac"]).size == 4 * 16_000
+        assert decode(sample["flac"]).size == 4 * 16_000
     assert all("flac" not in sample and "face_dlib.npy" in sample for sample in faces.values())
     first = json.loads(pairs["000000001"]["json"])
     assert (first["age_ds2f_attributes"], first["gender_ds2f_attributes"]) == (33.5, "female")

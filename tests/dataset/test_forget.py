@@ -20,7 +20,7 @@ from ds2f.dataset.shards import Merged, merge, split_off
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.io.files import write_json
-from ds2f.io.media import encode_flac
+from ds2f.io.speech import encode_flac
 from ds2f.models.store import write_tensors
 from ds2f.types import Attributes, CorpusItem, Extracted, Language, Part
 from helpers import PLAN, extracted, noise, wanting

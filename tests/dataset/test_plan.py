@@ -11,7 +11,7 @@ from ds2f.dataset.plan import Needs, Plan, Shard, parse_shard, retry, waiting
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
-from ds2f.io.media import decode_flac
+from ds2f.io.speech import decode
 from ds2f.types import Attributes, Extracted, Language
 from ds2f.voice.acoustics import FEATURES
 from helpers import PLAN, extracted, item, wanting
@@ -48,7 +48,7 @@ def test_a_new_encoder_asks_only_for_its_rows_and_gets_what_was_stored(filled: D
     assert face is not None
     stored = jobs[0].stored
     assert stored.speech is not None
-    np.testing.assert_array_equal(decode_flac(stored.speech.flac), decode_flac(speech.flac))
+    np.testing.assert_array_equal(decode(stored.speech.sound), decode(speech.sound))
     assert stored.found is not None
     np.testing.assert_array_equal(stored.found.landmarks, face.detected.landmarks)
     assert (stored.found.box, stored.time) == (face.detected.box, face.time)

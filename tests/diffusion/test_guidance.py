@@ -69,8 +69,8 @@ def test_weight_zero_is_as_if_the_condition_were_not_given(decoder: Decoder) -> 
     [
         (Guidance(1.0), 1),
         (Guidance(2.0), 2),
-        (Guidance(2.0, {"guide": 1.0}), 3),
-        (Guidance(2.0, {"guide": 1.0, "age": 4.0}), 4),
+        (Guidance(2.0, {"guide": 1.0}), 2),
+        (Guidance(2.0, {"guide": 1.0, "age": 4.0}), 3),
         (Guidance(2.0, start=0.6), 1),
     ],
 )

@@ -1,15 +1,16 @@
-"""Whose picture is this file?"""
+"""Whose picture is this file, and what is seen in it?"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ds2f.dataset.queries import Pair
-from ds2f.errors import UserError
-from ds2f.evaluation.embed import find_pictures
+from ds2f.errors import ItemError, UserError
+from ds2f.evaluation.embed import Embed, embed_in_workers, find_pictures
 
 
 def pair(picture: str) -> Pair:
@@ -40,3 +41,38 @@ def test_a_folder_of_others_is_refused(tmp_path: Path) -> None:
     (tmp_path / "someone.png").touch()
     with pytest.raises(UserError, match=r"such as .*one/clip\.png"):
         find_pictures(tmp_path, [pair("one/clip")])
+
+
+def make_measure() -> Embed:
+    """Sees the length of a file; nobody in an empty one, and the end of the process in one of a single byte."""
+
+    def measure(path: Path) -> dict[str, np.ndarray]:
+        size = path.stat().st_size
+        if size == 0:
+            raise ItemError("face", "no face found")
+        if size == 1:
+            os._exit(1)
+        return {"dlib": np.full(3, size)}
+
+    return measure
+
+
+def make_nothing() -> Embed:
+    raise UserError("There are no weights.")
+
+
+def test_pictures_are_looked_at_in_processes(tmp_path: Path) -> None:
+    files = [tmp_path / f"{size}.png" for size in (0, 5, 9)]
+    for file in files:
+        file.write_bytes(b"x" * int(file.stem))
+    told: list[int] = []
+    embed = embed_in_workers(files, make_measure, 2, lambda: told.append(1))
+    assert len(told) == len(files)
+    assert [embed(file)["dlib"].tolist() for file in files[1:]] == [[5, 5, 5], [9, 9, 9]]
+    with pytest.raises(ItemError, match="no face found"):
+        embed(files[0])
+    with pytest.raises(UserError, match="There are no weights"):
+        embed_in_workers(files, make_nothing, 1, lambda: None)
+    files[0].write_bytes(b"x")
+    with pytest.raises(UserError, match="fewer --workers"):
+        embed_in_workers(files, make_measure, 1, lambda: None)

@@ -77,7 +77,7 @@ def test_the_fid_of_the_true_faces_is_zero(database: Path, pairs: list[Pair], fi
 
 def test_a_picture_is_seen_as_a_stored_one_is(file: Path, tmp_path: Path) -> None:
     Image.fromarray(decode(samples() / "person-1.mp4", frames=1, sound=False).frames[0].image).save(tmp_path / "a.png")
-    found = embedder(["dlib"], Inception(file))(tmp_path / "a.png")
+    found = embedder(["dlib"], str(file))(tmp_path / "a.png")
     assert {space: vector.shape for space, vector in found.items()} == {"dlib": (128,), INCEPTION: (DIM,)}
 
 

@@ -19,7 +19,9 @@ from ds2f.dataset.store import store
 from ds2f.errors import ItemError
 from ds2f.extract.item import Extractor, _File
 from ds2f.extract.settings import ExtractSettings, plan_of
-from ds2f.io.media import decode, decode_flac
+from ds2f.io.media import decode
+from ds2f.io.speech import decode as decode_speech
+from ds2f.io.speech import kind_of
 from ds2f.types import Extracted, Part, Source
 from ds2f.voice.activity import WINDOW, VoiceActivity
 from ds2f.voice.encode import VoiceEncoder
@@ -98,7 +100,7 @@ def test_what_is_said_late_is_heard_as_in_drawing_and_not_beyond_a_part(
     )
     drawn = VoiceEncoder(audio, names=[]).encode(path).speech
     assert whole.speech is not None
-    np.testing.assert_array_equal(decode_flac(whole.speech.flac), drawn.audio)
+    np.testing.assert_array_equal(decode_speech(whole.speech.sound), drawn.audio)
     assert whole.speech.start == drawn.start == pytest.approx(7.0, abs=0.2)
     assert (whole.speech.stream, whole.speech.channels) == (1, "1 of 1")  # the film is stream 0
     assert whole.facts is not None
@@ -263,3 +265,18 @@ def test_a_sound_gives_its_voice_and_is_not_blamed_for_having_no_face(extractor:
     assert part.speech.start == pytest.approx(whole.speech.start + 3.0, abs=0.05), "counted from the start of the file"
     assert dict(outside.failures)["audio"].startswith("the part ends at")
     assert dict(behind.failures)["audio"] == "the part begins at 500.0 s, where there is no sound any more"
+
+
+def test_what_is_embedded_is_what_opus_gives_back() -> None:
+    """So an encoder added later gets what one present from the start got."""
+    settings = replace(SETTINGS, audio=replace(SETTINGS.audio, store="opus"))
+    extractor = Extractor(settings)
+    job = replace(_job(SAMPLE), needs=Needs(speech=True, voices=(VOICE,)))
+    (first,) = extractor.extract([job])
+    assert first.speech is not None
+    assert kind_of(first.speech.sound) == "opus"
+    (later,) = extractor.extract([replace(job, needs=Needs(voices=(VOICE,)), stored=Stored(first.speech))])
+    np.testing.assert_array_equal(later.voices[VOICE], first.voices[VOICE])
+    (lossless,) = Extractor(SETTINGS).extract([job])
+    assert 0.999 < float(first.voices[VOICE] @ lossless.voices[VOICE]) < 1
+    assert plan_of(settings).speech_key != plan_of(SETTINGS).speech_key

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ds2f.errors import ItemError
-from ds2f.io.media import decode, decode_flac, decode_image, encode_flac, encode_webp, read_image
+from ds2f.io import speech
+from ds2f.io.media import decode, decode_image, encode_webp, read_image
 from ds2f.types import SAMPLE_RATE, Source
 from helpers import (
     AUDIO_CODECS,
@@ -202,7 +203,7 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
 
 def test_flac_and_webp_round_trip() -> None:
     audio = noise(0.5)
-    assert np.abs(decode_flac(encode_flac(audio)) - audio).max() < 1e-4
+    assert np.abs(speech.decode(speech.encode_flac(audio)) - audio).max() < 1e-4
     image = np.full((32, 32, 3), (200, 100, 50), np.uint8)
     again = decode_image(encode_webp(image))
     assert again.shape == image.shape

@@ -43,7 +43,7 @@ def page(browser, address: str) -> Iterator[object]:  # type: ignore[no-untyped-
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(120_000)
     opened.goto(address)
     opened.wait_for_selector("body[data-ready]")
     opened.evaluate("document.getElementById('steps').value = 2")
@@ -192,6 +192,22 @@ def test_saved_pictures_are_marked_and_settings_can_be_saved(page) -> None:  # t
     assert "voices" not in record["asked"]
 
 
+def test_a_picture_says_where_it_comes_from(page, model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    model(CLIP, count=1)[0].save(tmp_path / "drawn.png")
+    Image.new("RGB", (80, 80), "teal").save(tmp_path / "plain.png")
+    page.get_by_text("Where does a picture come from?").click()
+    picture = page.get_by_label("Choose a picture")
+    picture.set_input_files(tmp_path / "drawn.png")
+    page.locator("#verdict").get_by_text("drawn by ds2f").wait_for()
+    assert page.locator("#layers li").count() >= 2
+    picture.set_input_files(tmp_path / "plain.png")
+    page.get_by_text("plain.png: no mark found; this says nothing about where it comes from.").wait_for()
+    (tmp_path / "letter.png").write_text("Dear Sir or Madam")
+    picture.set_input_files(tmp_path / "letter.png")
+    page.locator("#verdict.bad").wait_for()
+    assert page.locator("#layers").is_hidden()
+
+
 def test_the_keyboard_is_enough(page) -> None:  # type: ignore[no-untyped-def]
     def reach(name: str) -> None:
         """Tab until the focus is on it."""
@@ -212,6 +228,7 @@ def test_the_keyboard_is_enough(page) -> None:  # type: ignore[no-untyped-def]
 
 def test_a_phone_shows_all_of_it(browser, address: str) -> None:  # type: ignore[no-untyped-def]
     phone = browser.new_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    phone.set_default_timeout(120_000)
     phone.goto(address)
     phone.wait_for_selector("body[data-ready]")
     phone.get_by_role("button", name="Use a sample").tap()

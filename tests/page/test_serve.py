@@ -28,10 +28,10 @@ def test_it_says_where_it_is_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         said = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+", said)
         assert address, said
-        assert requests.get(f"{address[0]}/about", timeout=60).json()["size"] > 0
+        assert requests.get(f"{address[0]}/v1/model", timeout=300).json()["size"] > 0
         assert list(tmp_path.iterdir()) == [], "nothing is written"
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 130
         assert "Traceback" not in errors
     finally:
@@ -51,4 +51,4 @@ def test_without_the_extra_it_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["serve"]) == 2
-    assert "pip install 'ds2f[demo]'" in capsys.readouterr().err
+    assert "pip install 'ds2f[serve]'" in capsys.readouterr().err

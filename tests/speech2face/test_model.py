@@ -119,6 +119,19 @@ def test_a_wish_bends_the_identity_towards_people_who_look_so(
     assert met(wish) > met(NO_WISH) + 0.1
 
 
+@pytest.mark.parametrize("gender", ["female", "male"])
+def test_the_voice_gives_way_to_a_wish_however_far_it_is_followed(
+    model: Speech2Face, voices: np.ndarray, gender: str
+) -> None:
+    """Steering alone left the voice's own gender standing, and went far out to please the head."""
+    seeds, average = list(range(len(voices))), model.prior.identity_mean.numpy()
+    found = model.sample_identities(voices, seeds, 0.4, Wish(gender=gender), voice_guidance=4.0)
+    plain = model.sample_identities(voices, seeds, 0.4, voice_guidance=4.0)
+    assert ((IdentityAttributes().estimate(found).female > 0.5) == (gender == "female")).all()
+    reach = np.linalg.norm(found - average, axis=1).mean() / np.linalg.norm(plain - average, axis=1).mean()
+    assert reach < 1.1
+
+
 def test_a_wish_leaves_the_voice_its_say(model: Speech2Face, voices: np.ndarray) -> None:
     wish = Wish(age=60, gender="female")
     one, other = model.sample_identities(voices[[0, -1]], [3, 3], 0.7, wish)

@@ -171,5 +171,5 @@ def test_the_command_trains_measures_and_resumes_bit_for_bit(
     assert not run("parts").exists()
     assert run("parts").read_bytes() == whole
     assert calls == 21 + 30
-    assert store.load_attributes(tmp_path / "parts" / "model").config == AttributesConfig()
+    assert store.load_attributes(tmp_path / "parts" / "model").config == AttributesConfig(looks=True)
     assert IdentityAttributes(tmp_path / "parts" / "model").name.startswith("ds2f-attributes:")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.store import store
@@ -105,6 +106,24 @@ def test_a_warm_start_draws_as_the_old_decoder_did_until_it_learns_more() -> Non
     for other in (replace(wanted, width=128, heads=2), replace(wanted, depth=0), replace(wanted, size=32)):
         with pytest.raises(UserError, match="another shape of decoder"):
             warm_start(Decoder(extended(other, old.config)), old)
+
+
+@torch.no_grad()
+def test_a_warm_start_at_twice_the_size_draws_the_old_picture_enlarged() -> None:
+    old = shaken(task().model)
+    for parameter in old.refine.parameters():  # the last convolutions look at pixels, which are others now
+        parameter.zero_()
+    wanted = replace(old.config, size=2 * SIZE, patch=8)
+    new = Decoder(extended(wanted, old.config))
+    warm_start(new, old)
+    assert (new.config.noise, new.linear_size) == (2 * old.config.noise, SIZE)
+    z, t = torch.randn(3, 3, 2 * SIZE, 2 * SIZE), torch.rand(3)
+    told = {"coverage": Condition.of(torch.ones(3, 1))}
+    small = old(F.avg_pool2d(z, 2), t, told)
+    torch.testing.assert_close(new(z, t, told), F.interpolate(small, scale_factor=2))
+    told["identity"] = Condition.of(torch.randn(3, 128))
+    small, large = old(F.avg_pool2d(z, 2), t, told), F.avg_pool2d(new(z, t, told), 2)
+    assert (large - small).square().mean() < 0.3 * small.square().mean()  # the linear face is enlarged smoothly
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from ds2f.errors import UserError
 from ds2f.models import store
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.training.faces import load_faces, load_splits
+from ds2f.training.packed import Place
 from ds2f.training.pairs import load_pairs
 from ds2f.types import ETHNICITIES
 from people import paired_dataset
@@ -33,7 +34,8 @@ def filled(dataset: Dataset) -> Dataset:
 
 def test_a_decoder_hears_clips_as_long_as_the_prior_beside_it_does(filled: Dataset, tmp_path: Path) -> None:
     def heard() -> torch.Tensor:
-        return load_splits(filled, tmp_path, SIZE, ["campplus-frames"], [])[1].of("voice:campplus-frames")
+        held_out, _ = load_splits(filled, tmp_path, SIZE, ["campplus-frames"], [], Place(tmp_path, 1e9))
+        return held_out.of("voice:campplus-frames")
 
     assert not (heard() == 6).any(), "no prior yet: the most frequent length"
     store.save(tmp_path, Prior(PriorConfig(clip_seconds=6.0, width=16, depth=1)), {})

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -232,3 +233,37 @@ def test_a_finished_run_of_other_data_is_not_taken_for_one_of_these(tmp_path: Pa
     with pytest.raises(UserError, match="was of other data"):
         train(Line(), options(tmp_path, data="still more"))
     train(Line(), options(tmp_path, data="still more", total=8 * 50))  # it goes on
+
+
+@pytest.mark.parametrize("step", [0, 11])
+def test_a_step_has_the_same_rows_and_noise_on_any_number_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """So a run that was stopped goes on with the same next rows on more processes, or on fewer."""
+    monkeypatch.setattr(loop, "add_gradients", lambda parameters, processes: None)
+    monkeypatch.setattr(loop, "total", lambda value, processes: value)
+    seen: list[tuple[list[int], float]] = []
+
+    class Watched(Line):
+        def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+            seen.append((rows.tolist(), float(torch.rand(1, generator=generator))))
+            return self.model.head(self.model.blocks[0](self.x[rows])).mean()
+
+    found = []
+    for count in (1, 2, 4):
+        seen.clear()
+        for index in range(count):
+            here = SimpleNamespace(num_processes=count, process_index=index)
+            loop.accumulate(Watched(), options(tmp_path, accumulate=4), step, here)  # type: ignore[arg-type]
+        found.append(sorted(seen))
+    assert found[0] == found[1] == found[2]
+    assert sum(len(rows) for rows, _ in found[0]) == 8
+
+
+def test_the_order_of_an_epoch_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, permute = [], torch.randperm
+    monkeypatch.setattr(torch, "randperm", lambda *given, **named: made.append(given) or permute(*given, **named))
+    loop._epoch.cache_clear()
+    for step in range(12):
+        data_order(100, 8 * step, 8, seed=77)
+    assert len(made) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ds2f.errors import ItemError
-from ds2f.io.media import decode_flac, encode_flac
+from ds2f.io.speech import decode, encode_flac
 from ds2f.types import SAMPLE_RATE
 from ds2f.voice.activity import PADDING, WINDOW, VoiceActivity, cut, find_speech
 from helpers import noise, silence, tone
@@ -111,4 +111,4 @@ def test_speech_at_the_very_edges() -> None:
 def test_speech_is_the_same_before_and_after_it_was_stored() -> None:
     audio = noise(2.0)
     speech = find_speech(audio, np.ones(audio.size // WINDOW, np.float32))
-    np.testing.assert_array_equal(decode_flac(encode_flac(speech.audio)), speech.audio)
+    np.testing.assert_array_equal(decode(encode_flac(speech.audio)), speech.audio)

@@ -10,11 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import conv1d
 
+from ds2f.config import Numbers
+from ds2f.demo import samples
 from ds2f.io.media import decode
-from ds2f.types import VOICE
+from ds2f.models import processor
+from ds2f.types import SAMPLE_RATE, VOICE
 from ds2f.voice import encoders
-from ds2f.voice.campplus import SEGMENT, WEIGHTS, Dense, Network
+from ds2f.voice.campplus import SEGMENT, WEIGHTS, CAMPlusPlus, Dense, Network, OverTime, Segments
+from ds2f.voice.campplus_graph import CAMPlusPlusGraph
+from ds2f.voice.fbank import fbank
 from helpers import noise, tone
 
 NAMES = {"campplus": 192, VOICE: 512}
@@ -41,23 +47,83 @@ def test_what_comes_with_the_weights_says_whose_they_are() -> None:
 def test_masks_look_around_over_segments_and_the_last_may_be_short() -> None:
     """Against the same in steps, for the frames of the last segment."""
     torch.manual_seed(0)
-    layer, x = Dense(8, 1).eval(), torch.randn(1, 8, SEGMENT + 30)
+    layer, x = Dense(8, 1).eval(), torch.randn(1, SEGMENT + 30, 8)
     with torch.no_grad():
-        found = layer(x)
-        assert found.shape == (1, 8 + 32, SEGMENT + 30)
-        torch.testing.assert_close(found[:, :8], x)
+        found = layer(x, Segments.of(x))
+        assert found.shape == (1, SEGMENT + 30, 8 + 32)
+        torch.testing.assert_close(found[:, :, :8], x)
         h = torch.relu(layer.narrow(torch.relu(layer.before(x))))
-        last = h.mean(2) + h[:, :, SEGMENT:].mean(2)  # the mean of what is there, not of a hundred frames
-        mask = torch.sigmoid(layer.mask(torch.relu(layer.context(last[:, :, None]))))
-        torch.testing.assert_close(found[:, 8:, SEGMENT:], (layer.local(h) * mask)[:, :, SEGMENT:])
+        last = h.mean(1) + h[:, SEGMENT:].mean(1)  # the mean of what is there, not of a hundred frames
+        mask = torch.sigmoid(layer.mask(torch.relu(layer.context(last[:, None]))))
+        torch.testing.assert_close(found[:, SEGMENT:, 8:], (layer.local(h) * mask)[:, SEGMENT:])
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(1, 1, 1), (3, 1, 2), (5, 2, 1)])
+@pytest.mark.parametrize("frames", [30, 31])
+def test_a_convolution_over_time_is_that_of_pytorch(kernel: int, stride: int, dilation: int, frames: int) -> None:
+    torch.manual_seed(0)
+    layer, x = OverTime(6, 4, kernel, stride, dilation=dilation), torch.randn(2, frames, 6, requires_grad=True)
+    around = (kernel - 1) * dilation // 2
+    known = conv1d(x.transpose(1, 2), layer.weight, layer.bias, stride, around, dilation).transpose(1, 2)
+    found = layer(x)
+    torch.testing.assert_close(found, known)
+    (ours,), (theirs,) = (torch.autograd.grad(y.square().sum(), layer.weight) for y in (found, known))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_in_bfloat16_a_voice_keeps_its_vector() -> None:
+    """On every processor, if slowly where it does not multiply such numbers."""
+    exact, rough = CAMPlusPlus(precision="float32"), CAMPlusPlus(precision="float32")
+    rough._network.in_bfloat16()
+    for name in ("person-1.mp4", "person-5.mp4"):
+        sound = decode(samples() / name, frames=0, max_seconds=60.0).audio
+        features = torch.from_numpy(fbank(sound[: 3 * SAMPLE_RATE])[None])
+        with torch.no_grad():
+            one, other = exact._network(features), rough._network(features)
+            assert one.dtype == other.dtype == torch.float32
+            assert torch.cosine_similarity(one.mean(1), other.mean(1)).item() > 0.999
+            said = exact._network.embedding(one), rough._network.embedding(other)
+            assert torch.cosine_similarity(*said).item() > 0.999
+
+
+def test_bfloat16_is_for_processors_that_have_it_and_float32_can_be_had_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def numbers(precision: Numbers) -> torch.dtype:
+        return CAMPlusPlus(precision=precision)._network.enter.weight.dtype
+
+    for has, chosen in (True, torch.bfloat16), (False, torch.float32):
+        monkeypatch.setattr("ds2f.voice.campplus.cpu_has_bf16", lambda has=has: has)
+        assert numbers("auto") == chosen
+        assert numbers("float32") == torch.float32
+
+
+def test_the_graph_gives_the_vectors_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "cpu_has_bf16", lambda: False)
+    clips = np.stack([noise(2.3, 0.2, 1), tone(2.3, 300), np.zeros(36_800, np.float32)])
+    for name in NAMES:
+        quick, exact = encoders.load(name), encoders.load(name, precision="float32")
+        assert (type(quick), type(exact)) == (CAMPlusPlusGraph, CAMPlusPlus)
+        assert (quick.name, quick.dim) == (exact.name, exact.dim)
+        np.testing.assert_allclose(quick.embed(clips), exact.embed(clips), atol=1e-5)
+
+
+def test_what_the_processor_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, has in (("fma avx2 avx512_bf16", True), ("fma avx2", False)):
+        (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+        monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+        processor.cpu_has_bf16.cache_clear()
+        assert processor.cpu_has_bf16() == has
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "no such file")
+    processor.cpu_has_bf16.cache_clear()
+    assert processor.cpu_has_bf16() in (True, False)
+    processor.cpu_has_bf16.cache_clear()
 
 
 def test_frames_are_halved_and_the_embedding_is_of_their_mean_and_spread() -> None:
     network = Network().eval()
     with torch.no_grad():
         over_time = network(torch.randn(2, 101, 80))
-        assert over_time.shape == (2, 512, 51)
-        pooled = torch.cat([over_time.mean(2), over_time.std(2)], 1)
+        assert over_time.shape == (2, 51, 512)
+        pooled = torch.cat([over_time.mean(1), over_time.std(1)], 1)
         torch.testing.assert_close(network.embedding(over_time), network.leave(pooled))
 
 

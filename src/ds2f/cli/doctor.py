@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from ds2f import __version__
@@ -16,25 +17,33 @@ from ds2f.errors import ItemError, UserError
 from ds2f.io.extras import first_line
 
 REQUIREMENT = re.compile(
-    r"(?P<name>[\w.-]+)(\[[^]]*\])?\s*(?P<range>[^;]*)(;.*?extra == ['\"](?P<extra>[^'\"]+)['\"])?"
+    r"(?P<name>[\w.-]+)(\[(?P<of>[^]]*)\])?\s*(?P<range>[^;]*)(;.*?extra == ['\"](?P<extra>[^'\"]+)['\"])?"
 )
 OURS = {"dev", "docs"}  # extras for those who work on ds2f
 FOR = {
+    "all": "every command, with the encoders that are the default",
     "acoustics": "pitch, formants, speaking rate",
+    "c2pa": "signed pictures: Content Credentials",
     "deepface": "face models of deepface",
-    "demo": "the page: ds2f serve",
-    "download": "ds2f download avspeech",
+    "demo": "ds2f demo with dataset and report",
+    "download": "ds2f download",
+    "evaluate": "ds2f evaluate, verify, verify-faces, compare",
     "export": "ds2f export --format parquet",
+    "faces": "faces in pictures: guides, ds2f extract, ds2f match",
     "hub": "models of the Hugging Face Hub",
     "ncnn": "face recognisers in files: ncnn:FILE.param",
     "onnx": "face recognisers in files: onnx:FILE",
     "pyannote": "speaker encoder",
     "ray": "extraction on a cluster",
+    "resemblyzer": "speaker encoder of older models; needs a C compiler",
+    "serve": "the page: ds2f serve",
     "speechbrain": "speaker encoder ECAPA-TDNN, spoken language",
     "tensorboard": "curves of a training",
     "tflite": "face recognisers in files: tflite:FILE",
     "titanet": "speaker encoder TitaNet",
+    "train": "ds2f train",
     "uniface": "ArcFace, AdaFace, RetinaFace, FairFace",
+    "upscale": "larger pictures: --upscale",
     "wespeaker": "speaker encoders in ONNX",
     "whisper": "spoken language",
 }
@@ -52,7 +61,7 @@ class Finding:
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
-    """None."""
+    sub.add_argument("--json", action="store_true", help="the same for programs: a list of part, state, text, mend")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,6 +69,10 @@ def run(options: argparse.Namespace) -> int:
     from ds2f.cli.console import out
 
     broken = False
+    if options.json:
+        all_found = list(examine())
+        out.print(json.dumps([asdict(found) for found in all_found], indent=2, ensure_ascii=False))
+        return 1 if any(found.state == "broken" for found in all_found) else 0
     for found in examine():
         broken |= found.state == "broken"
         out.print(f"{MARKS[found.state]} {found.part:<12}", end="", markup=True)
@@ -81,12 +94,19 @@ def examine() -> Iterator[Finding]:
 
 def _requirements() -> dict[str, list[str]]:
     """{extra: packages}, those of the core under ""."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     for line in metadata.requires("ds2f") or []:
-        parts = REQUIREMENT.match(line)
-        if parts and parts["extra"] not in OURS:
-            found.setdefault(parts["extra"] or "", []).append(parts["name"])
-    return found
+        if parts := REQUIREMENT.match(line):
+            found.setdefault(parts["extra"] or "", []).append((parts["name"], parts["of"] or ""))
+
+    def packages(extra: str) -> list[str]:
+        names: dict[str, None] = {}
+        for name, of in found.get(extra, []):  # an extra may be made of others: ds2f[faces,serve]
+            parts = [name] if name != "ds2f" else [inner for part in of.split(",") for inner in packages(part)]
+            names |= dict.fromkeys(parts)
+        return list(names)
+
+    return {extra: packages(extra) for extra in found if extra not in OURS}
 
 
 def _version(package: str) -> str | None:

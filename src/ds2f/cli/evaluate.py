@@ -8,7 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2f.cli.arguments import add_config, add_database, add_out, config_of, database_of, model_name, must_open
+from ds2f.cli.arguments import (
+    add_config,
+    add_database,
+    add_out,
+    add_workers,
+    config_of,
+    database_of,
+    model_name,
+    must_open,
+)
 from ds2f.cli.generate import load_model, model_folder
 from ds2f.errors import UserError
 
@@ -30,6 +39,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
     sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and name it")
+    add_workers(sub)
     add_out(sub, "to write to")
 
 
@@ -45,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
         if options.guided:
             raise UserError("--guided is of the report; leave it out with --protocol.")
         return sf2f(database_of(options, config), images, split, options.out, config)
-    evaluate(database_of(options, config), images, split, options.out, config, options.guided)
+    evaluate(database_of(options, config), images, split, options.out, config, options.guided, options.workers)
 
 
 def named_folders(values: Sequence[str]) -> dict[str, Path]:
@@ -61,7 +71,13 @@ def named_folders(values: Sequence[str]) -> dict[str, Path]:
 
 
 def evaluate(
-    database: Path, images: dict[str, Path], split: str, folder: Path, config: Config, guided: bool = False
+    database: Path,
+    images: dict[str, Path],
+    split: str,
+    folder: Path,
+    config: Config,
+    guided: bool = False,
+    workers: int = 1,
 ) -> None:
     """Measure folders of images against the true faces of a split, and print the headline table.
 
@@ -72,6 +88,7 @@ def evaluate(
     config: whose [evaluate] says how to measure (in the spaces of [faces] encoders, where it names none), and
         [generate] by which model.
     guided: measure also how well spoilt faces are completed.
+    workers: processes that look at pictures.
     Raises UserError for what the user can mend.
     """
     if not images and not guided:
@@ -90,7 +107,7 @@ def evaluate(
         restorer = Restorer(*load_model(config, "auto"), config.generate.seed, restore) if guided else None
         result = measure(
             database, images, split, folder, settings, model_folder=model, progress=shown.update,
-            restorer=restorer,
+            restorer=restorer, workers=workers,
         )  # fmt: skip
     print_summary(result)
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")

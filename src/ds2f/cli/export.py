@@ -1,19 +1,20 @@
-"""`ds2f export`: the dataset in formats that others read."""
+"""`ds2f export`: the dataset, or a model, in formats that others read."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
-from ds2f.cli.arguments import add_config, add_database, add_out, config_of, database_of, positive
+from ds2f.cli.arguments import add_config, add_database, add_out, add_size, config_of, database_of, model_name, positive
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     sub.add_argument(
         "--format",
-        choices=("webdataset", "parquet", "lhotse", "kaldi"),
+        choices=("webdataset", "parquet", "lhotse", "kaldi", "onnx"),
         required=True,
-        help="the two last are manifests of the recordings where they lie",
+        help="lhotse, kaldi: manifests of the recordings where they lie; onnx: what draws a face, as graphs",
     )
     add_out(sub, "to write to")
     sub.add_argument("--split", action="append", choices=("train", "val", "test"), help="only this; may be given again")
@@ -21,9 +22,34 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--pairs", action="store_true", help="only recordings with a voice, a face and every vector")
     sub.add_argument("--shard-mb", type=positive, default=256, metavar="MB", help="size of a shard (default: 256)")
     add_database(sub)
+    sub.add_argument("--model", help="for onnx: folder, or id on the Hub (default: what ships with ds2f)")
+    sub.add_argument("--int8", action="store_true", help="for onnx: draw in whole numbers, faster and less exact")
+    add_size(sub)
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.format == "onnx":
+        _export_model(options)
+    else:
+        _export_dataset(options)
+
+
+def _export_model(options: argparse.Namespace) -> None:
+    from ds2f.cli.console import out
+    from ds2f.cli.generate import model_folder
+    from ds2f.models import folders
+    from ds2f.speech2face.graphs import export
+
+    config = config_of(options)
+    model = model_name(options.model) if options.model else config.generate.model
+    size = options.size or config.generate.size or None
+    config = replace(config, generate=replace(config.generate, model=model))
+    folder = model_folder(config) or folders.shipped()
+    for graph in export(folder, options.out, options.int8, size):
+        out.print(f"{graph.path}: at most {graph.difference:.1g} from PyTorch")
+
+
+def _export_dataset(options: argparse.Namespace) -> None:
     from ds2f.cli.console import bar, out
     from ds2f.dataset import Dataset
     from ds2f.dataset.export import export, export_manifest

@@ -13,14 +13,25 @@ from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
+    from ds2f.io.credentials import Signer, Signing
+    from ds2f.speech2face.files import Form, Written
     from ds2f.speech2face.model import Speech2Face
+    from ds2f.speech2face.quick import QuickSpeech2Face
     from ds2f.speech2face.settings import SamplingSettings
     from ds2f.types import Wish
+
+SHEET = "contact-sheet.png"
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="sound or video, any common format")
+    sub.add_argument(
+        "recordings",
+        nargs="*",
+        type=Path,
+        metavar="RECORDING",
+        help="sound or video, or a folder of them",
+    )
     sub.epilog = "What is not given here comes from [generate] of ds2f.toml."
     add_out(sub, "for pictures and generation.json")
     sub.add_argument("--database", type=Path, metavar="FILE", help="instead of recordings: the clips of this dataset")
@@ -57,6 +68,9 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
     )
     add_size(sub)
+    sub.add_argument("--upscale", type=int, choices=(1, 2, 4), help="pictures so many times as large, by Real-ESRGAN")
+    sub.add_argument("--format", choices=("png", "webp", "jpeg"), help="of the pictures (png)")
+    sub.add_argument("--sheet", action="store_true", help=f"all of them in one picture, too: {SHEET} in the folder")
     add_model(sub)
 
 
@@ -65,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
     config = config_of(options)
     names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
-    names += ["temperature", "noise", "direct", "fast", "size"]
+    names += ["temperature", "noise", "direct", "fast", "size", "upscale", "format"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
         given["model"] = model_name(options.model)
@@ -83,44 +97,60 @@ def run(options: argparse.Namespace) -> int:
             config,
             options.device,
             options.count or 1,
+            options.sheet,
         )
         return 0
     wish = make_wish(*wishes)
-    return generate_files(options.recordings, options.out, config, options.device, wish)
+    return generate_files(options.recordings, options.out, config, options.device, wish, options.sheet)
 
 
-def generate_files(recordings: Sequence[Path], folder: Path, config: Config, device: str, wish: Wish) -> int:
+def generate_files(
+    recordings: Sequence[Path], folder: Path, config: Config, device: str, wish: Wish, sheet: bool = False
+) -> int:
     """Draw faces for recordings. Returns 0 if all gave faces, 1 if some did, 2 if none did.
 
-    recordings: sounds or videos, at least one.
+    recordings: sounds, videos, or folders of them, at least one.
     folder: for the pictures; made if it is not there.
     config: whose [generate] says the model, how many faces, the seed and how to draw.
     device: of the model, as PyTorch names it, or "auto".
     wish: age, gender, language, guide, ... that the faces shall have.
+    sheet: whether to write a contact sheet, too.
     Raises UserError for what the user can mend.
     """
     from ds2f.cli.console import bar, err, out
     from ds2f.io.files import make_folder
     from ds2f.speech2face.files import from_files
+    from ds2f.speech2face.names import recordings_in
 
     if not any(path.exists() for path in recordings):  # said now, and not after the model is loaded
         raise UserError(f"There is no recording {recordings[0]}; check the path.")
+    recordings_in(recordings)
     make_folder(folder)
-    model, settings = load_model(config, device)
+    model, settings = model_for(config, device, wish)
     chosen = config.generate
     with bar("generate") as shown:
-        written = from_files(model, recordings, folder, chosen.count, chosen.seed, settings, wish, shown.update)
+        written = from_files(
+            model, recordings, folder, chosen.count, chosen.seed, settings, wish, shown.update, form_of(config)
+        )
     for path, reason in written.refused:
         err.print(f"ds2f generate: {path}: {reason}")
     for path in written.faces:
         out.print(str(path))
+    if sheet:
+        _write_sheet(written, folder)
     if written.faces:
         err.print("These faces are imagined; they show no real person and identify nobody.")
     return 0 if not written.refused else 1 if written.faces else 2
 
 
 def generate_dataset(
-    database: Path, split: str | None, folder: Path, config: Config, device: str, count: int = 1
+    database: Path,
+    split: str | None,
+    folder: Path,
+    config: Config,
+    device: str,
+    count: int = 1,
+    sheet: bool = False,
 ) -> None:
     """Draw faces for every clip of a dataset; says how many.
 
@@ -130,6 +160,7 @@ def generate_dataset(
     config: whose [generate] says the model, the seed and how to draw.
     device: of the model, as PyTorch names it, or "auto".
     count: faces for a clip, at least 1.
+    sheet: whether to write a contact sheet, too.
     Raises UserError for what the user can mend.
     """
     from ds2f.cli.console import bar, out
@@ -139,9 +170,59 @@ def generate_dataset(
     with Dataset(database) as dataset:
         model, settings = load_model(config, device)
         with bar("generate") as shown:
-            written = from_dataset(model, dataset, split, folder, count, config.generate.seed, settings, shown.update)
+            seed, form = config.generate.seed, form_of(config)
+            written = from_dataset(model, dataset, split, folder, count, seed, settings, shown.update, form)
     number = "one" if count == 1 else str(count)
     out.print(f"{len(written.faces):,} faces in {folder}, {number} per clip. They are imagined and identify nobody.")
+    if sheet:
+        _write_sheet(written, folder)
+
+
+def form_of(config: Config) -> Form:
+    """What pictures are written as. Raises UserError if what makes them larger is not installed."""
+    from ds2f.speech2face.files import Form
+    from ds2f.speech2face.upscale import check
+
+    check(config.generate.upscale)
+    return Form(config.generate.format, config.generate.upscale)
+
+
+def _write_sheet(written: Written, folder: Path) -> None:
+    """All faces in one picture, a row for each recording; of very many the first."""
+    from ds2f.cli.console import err, out
+    from ds2f.evaluation.sheet import MOST, SheetRow, contact_sheet
+    from ds2f.io.images import read_image
+    from ds2f.types import Source
+
+    rows: dict[str, list[Path]] = {}
+    for path, source in zip(written.faces, written.sources, strict=True):
+        rows.setdefault(source, []).append(path)
+    if not rows:
+        return
+    if len(rows) > MOST:
+        err.print(f"The sheet has the first {MOST} of {len(rows):,} recordings.")
+    shown = [
+        SheetRow(source, None, [read_image(Source(face)) for face in faces])
+        for source, faces in list(rows.items())[:MOST]
+    ]
+    count = max(len(row.generated) for row in shown)
+    contact_sheet(shown, folder / SHEET, [f"imagined {i + 1}" for i in range(count)])
+    out.print(str(folder / SHEET))
+
+
+def model_for(config: Config, device: str, wish: Wish) -> tuple[Speech2Face | QuickSpeech2Face, SamplingSettings]:
+    """As `load_model`, of the two that draw the same the one that is there sooner."""
+    from ds2f.models import folders
+    from ds2f.speech2face import quick
+    from ds2f.speech2face.settings import settings_of
+
+    settings, folder = settings_of(config.generate), model_folder(config) or folders.shipped()
+    drawing = folders.decoder_of_size(folder, config.generate.size or None)
+    if quick.can_draw(folder, drawing, settings, wish, device):
+        model = quick.QuickSpeech2Face(folder, drawing, config.audio, signing_of(config))
+        _say_if_unsigned(model.signer, config)
+        return model, settings
+    return load_model(config, device)
 
 
 def load_model(config: Config, device: str) -> tuple[Speech2Face, SamplingSettings]:
@@ -152,7 +233,27 @@ def load_model(config: Config, device: str) -> tuple[Speech2Face, SamplingSettin
     chosen = config.generate
     settings = settings_of(chosen)
     folder = model_folder(config)
-    return Speech2Face.from_pretrained(folder, device=device, audio=config.audio, size=chosen.size or None), settings
+    model = Speech2Face.from_pretrained(
+        folder, device=device, audio=config.audio, size=chosen.size or None, signing=signing_of(config)
+    )
+    _say_if_unsigned(model.signer, config)
+    return model, settings
+
+
+def _say_if_unsigned(signer: Signer | None, config: Config) -> None:
+    from ds2f.cli.console import err
+
+    if signer is None and config.generate.sign:
+        err.print("The pictures are marked, but not signed (C2PA); for that run: pip install 'ds2f[c2pa]'")
+
+
+def signing_of(config: Config) -> Signing:
+    """Who signs pictures, as [generate] says."""
+    from ds2f.io.credentials import Signing
+
+    chosen = config.generate
+    files = [config.path(name) if name else None for name in (chosen.certificate, chosen.certificate_key)]
+    return Signing(chosen.sign, *files)
 
 
 def model_folder(config: Config) -> Path | None:
@@ -160,7 +261,9 @@ def model_folder(config: Config) -> Path | None:
 
     Raises UserError if there is none.
     """
+    chosen, folder = config.generate.model, config.path(config.generate.model)
+    if not chosen:
+        return None
     from ds2f.speech2face import hub
 
-    chosen, folder = config.generate.model, config.path(config.generate.model)
-    return hub.resolve(folder if folder.is_dir() else chosen) if chosen else None
+    return hub.resolve(folder if folder.is_dir() else chosen)

@@ -35,9 +35,12 @@ COMMANDS = {
     "describe": "what a voice says of its speaker, and how sure that is",
     "match": "which of some faces fits a voice best, and how sure that is",
     "verify": "how well a speaker encoder tells people apart, by a list of trials",
+    "convert-voice": "make weights of voxceleb_trainer, WeSpeaker or 3D-Speaker a speaker encoder of ds2f",
     "verify-faces": "whether voices belong to faces, by the lists of Learnable PINs, FAME or 1:N matching",
+    "check": "whether a picture says that ds2f drew it, or that it is generated: watermark, C2PA, XMP",
     "serve": "a page to record a voice and watch faces appear",
     "push": "send a model to the Hugging Face Hub, with a card of what was measured",
+    "space": "a folder that runs the page as a Space of the Hugging Face Hub",
     "forget": "remove a person: rows, vectors, recordings and faces drawn for them",
     "doctor": "what is installed, what is missing, and the command that mends it",
     "completion": "the script by which a shell completes ds2f's words",
@@ -63,9 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from ds2f.io.files import disk_trouble
-
-        sentence = str(error) if isinstance(error, UserError | ItemError) else disk_trouble(error)
+        sentence = _sentence(error, options.command)
         if sentence is None and _came_of_ctrl_c(error):
             err.print(f"\nStopped. On the way out something failed: {error!r}", markup=False)
             return EXIT_INTERRUPTED
@@ -74,6 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         err.print(f"ds2f {options.command}:", style="bold red", end=" ")
         err.print(sentence)
         return EXIT_USER_ERROR
+
+
+def _sentence(error: Exception, command: str) -> str | None:
+    """What a person can do about an error, None if that is nothing."""
+    from ds2f.io.extras import lacking
+    from ds2f.io.files import disk_trouble
+
+    if isinstance(error, UserError | ItemError):
+        return str(error)
+    return lacking(error, command) if isinstance(error, ImportError) else disk_trouble(error)
 
 
 def _came_of_ctrl_c(error: BaseException | None) -> bool:

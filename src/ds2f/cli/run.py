@@ -51,4 +51,4 @@ def everything(config: Config, workers: int) -> None:
             config = replace(config, generate=replace(config.generate, model=str(folder.absolute())))
     faces, report = config.path(paths.faces), config.path(paths.report)
     generate_dataset(database, config.evaluate.split, faces, config, config.train.device)
-    evaluate(database, {"ds2f": faces}, config.evaluate.split, report, config)
+    evaluate(database, {"ds2f": faces}, config.evaluate.split, report, config, workers=workers)

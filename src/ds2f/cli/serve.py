@@ -1,16 +1,25 @@
-"""`ds2f serve`: the page."""
+"""`ds2f serve`: the page and the HTTP API."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from ds2f.cli.arguments import add_config, add_model, add_size, config_of
+from ds2f.cli.generate import signing_of
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
     sub.add_argument("--port", type=int, default=7860, metavar="N", help="default: 7860; 0 = any that is free")
+    sub.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which others call the server, such as that of the proxy in front; may be given again",
+    )
     add_size(sub)
     add_model(sub)
 
@@ -30,4 +39,6 @@ def run(options: argparse.Namespace) -> None:
 
     config = config_of(options)
     size = options.size or config.generate.size or None
-    serve(options.model, options.host, options.port, options.device, config.audio, size, ready)
+    limits = replace(config.serve, hosts=list(dict.fromkeys([*config.serve.hosts, *options.allow_host])))
+    signing = signing_of(config)
+    serve(options.model, options.host, options.port, options.device, config.audio, size, ready, limits, signing)

@@ -6,11 +6,14 @@ import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ds2f.cli.arguments import add_config, add_database, config_of, database_of, must_open
+from ds2f.cli.arguments import add_config, add_database, config_of, database_of, must_open, positive
+from ds2f.errors import UserError
 from ds2f.training.jobs import JOBS, make_job
+from ds2f.voice.encoders import INCLUDED
 
 if TYPE_CHECKING:
     from ds2f.config import Config, Train
@@ -26,6 +29,14 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--recipe", metavar="NAME", help="cpu-small, gpu-20min and more (docs/training.md), or your own TOML file"
     )
+    sub.add_argument(
+        "--from", dest="start", metavar="ENCODER", help="of voice: campplus, or a folder, to go on from; else nothing"
+    )
+    sub.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="this process, or workers of Ray Train"
+    )
+    sub.add_argument("--ray-address", default="", metavar="ADDRESS", help="of a running cluster, or auto")
+    sub.add_argument("--workers", type=positive, default=1, metavar="N", help="processes of Ray Train (default: 1)")
     sub.add_argument("--dry-run", action="store_true", help="only say what would be done, with which memory and time")
 
 
@@ -35,13 +46,30 @@ def run(options: argparse.Namespace) -> None:
         from ds2f.config import with_recipe
 
         config = with_recipe(config, options.recipe)
+    if options.start is not None:
+        config = begun_with(config, options.model, options.start)
     runs = options.runs or config.path(config.paths.runs)
-    (dry_run if options.dry_run else train)(options.model, database_of(options, config), runs, config)
+    database = database_of(options, config)
+    if options.dry_run:
+        dry_run(options.model, database, runs, config)
+    elif options.engine == "ray":
+        train_on_ray(options.model, database, runs, config, options.workers, options.ray_address)
+    else:
+        train(options.model, database, runs, config)
+
+
+def begun_with(config: Config, model: str, start: str) -> Config:
+    """The configuration with the encoder that `--from` names. Raises UserError for other models than voice."""
+    if model != "voice":
+        raise UserError(f"--from is for voice; a {model} begins as [train] of ds2f.toml says.")
+    folder = Path(start).expanduser()
+    return replace(config, train=replace(config.train, voice_from=str(folder.absolute()) if folder.is_dir() else start))
 
 
 def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     """Train one of the models, or go on. Returns the model folder."""
-    must_open(database)
+    if not config.train.shards:
+        must_open(database)
     from ds2f.cli.console import bar, err, out
     from ds2f.models import store
     from ds2f.training import jobs
@@ -53,9 +81,32 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
         folder = jobs.train(model, database, runs, _settings(config), shown.update)
     if is_main():
         _print_measures(model, store.description(folder, model)["card"])
-    what = "attribute model" if model == "attributes" else model
+    what = {"attributes": "attribute model", "voice": "speaker encoder"}.get(model, model)
     out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
     return folder
+
+
+def train_on_ray(model: str, database: Path, runs: Path, config: Config, workers: int, address: str) -> None:
+    """Train one of the models on workers of a Ray cluster, or go on.
+
+    model: of `training.jobs.JOBS`.
+    database: the dataset.
+    runs: folder of checkpoints.
+    config: with [train].
+    workers: processes.
+    address: of a running cluster; empty starts one here.
+    Raises UserError for what cannot work.
+    """
+    if find_spec("ray") is None:
+        raise UserError("Ray Train is not installed; run: pip install 'ds2f[ray]'")
+    if not config.train.shards:
+        must_open(database)
+    from ds2f.cli.console import out
+    from ds2f.training.cluster import train_on_ray
+
+    out.print(f"{workers} workers of Ray train; how far they are: {runs / model / 'log.jsonl'}")
+    folder = train_on_ray(model, database, runs, _settings(config), workers, address)
+    out.print(f"The {model} is in {folder}.")
 
 
 def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
@@ -78,9 +129,11 @@ def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
 
 
 def _settings(config: Config) -> Train:
-    """[train], its path made relative to where ds2f.toml lies."""
-    folder = config.train.decoder_from
-    return replace(config.train, decoder_from=str(config.path(folder)) if folder else "")
+    """[train], its paths made relative to where ds2f.toml lies."""
+    names = ("decoder_from", "voice_from", "voice_noises", "voice_rooms", "packed")
+    given = {name: getattr(config.train, name) for name in names}
+    found: dict[str, Any] = {n: str(config.path(path)) for n, path in given.items() if path and path not in INCLUDED}
+    return replace(config.train, shards=[str(config.path(folder)) for folder in config.train.shards], **found)
 
 
 def _print_measures(model: str, card: dict[str, Any]) -> None:
@@ -92,6 +145,20 @@ def _print_measures(model: str, card: dict[str, Any]) -> None:
         print_attributes(from_json(AttributeMeasures, card["measures"]))
     elif model == "alignment":
         print_matching(card)
+    elif model == "voice":
+        print_voice(card)
+
+
+def print_voice(card: Mapping[str, Any]) -> None:
+    """What a speaker encoder has heard, and how well it tells the speakers of the validation split apart."""
+    from ds2f.cli.console import out
+
+    out.print(f"It has heard {card['speakers_heard']:,} speakers in {card['recordings']:,} recordings.")
+    eer = card["validation_eer"]
+    if eer is None:
+        out.print("Of the validation split no speaker has two recordings, or there is only one: nothing was measured.")
+    else:
+        out.print(f"On the speakers of the validation split its equal error rate is {100 * eer:.1f} %.")
 
 
 def print_matching(card: Mapping[str, Any]) -> None:

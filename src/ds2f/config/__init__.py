@@ -6,7 +6,7 @@ A part that is wrong cannot be made, wherever its values come from: the file, th
 
 from ds2f.config.checking import Part
 from ds2f.config.files import FILE_NAME, load, parts, with_recipe, write_default
-from ds2f.config.parts import Audio, Config, Evaluate, Extract, Faces, Generate, Paths, Split, Train
+from ds2f.config.parts import Audio, Config, Evaluate, Extract, Faces, Generate, Numbers, Paths, Serve, Split, Train
 
 __all__ = [
     "FILE_NAME",
@@ -16,8 +16,10 @@ __all__ = [
     "Extract",
     "Faces",
     "Generate",
+    "Numbers",
     "Part",
     "Paths",
+    "Serve",
     "Split",
     "Train",
     "load",

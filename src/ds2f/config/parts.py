@@ -18,6 +18,7 @@ AtLeast0 = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["train", "val", "test"]
+Numbers = Literal["auto", "float32"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Audio(Part):
     acoustics: bool = key(False, "measure pitch, formants, rate and more; needs: pip install ds2f[acoustics]")
     min_speech: AtLeast0 = key(1.0, "seconds of speech under which a recording is refused")
     max_seconds: Positive = key(60.0, "heard at a time: the start, and more of a recording that says too little there")
+    precision: Numbers = key("auto", "of CAM++: auto = bfloat16 where the processor multiplies it, or float32")
     keep_seconds: Positive = key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
+    store: Literal["flac", "opus"] = key("flac", "speech is stored without loss, or in half the space as opus")
     stream: Natural = key(0, "which sound track of a file, counted from 1; 0 = the one that a player plays")
     channel: Natural = key(0, "which channel of it, such as one side of a call, counted from 1; 0 = all")
 
@@ -100,12 +103,15 @@ class Split(Part):
 class Train(Part):
     """Training."""
 
-    models: list[Literal["prior", "decoder", "fast-decoder", "attributes", "alignment"]] = key(
+    models: list[Literal["prior", "decoder", "fast-decoder", "attributes", "alignment", "voice"]] = key(
         ["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is"
     )
     device: str = key("auto", "auto, cpu, cuda, mps")
     compile: bool = key(False, "torch.compile: a minute of start, then ~1.3 times as fast; needs a C++ compiler")
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = key(0, "of weights, data order and noise")
+    shards: list[Name] = key([], "folders of `ds2f export`, copied to every node, in place of the database")
+    memory_gb: AtLeast0 = key(1.0, "GB of faces that a process holds; more are packed in a file that a node's all read")
+    packed: str = key("", "folder of that file, on a disk of the node's own; empty = packed in paths.runs")
     accumulate: Count = key(1, "parts of a batch, in turn or on several processes; more need less memory")
     tensorboard: bool = key(False, "log to runs/MODEL/tensorboard too; needs: pip install ds2f[tensorboard]")
     decoder_size: Annotated[int, Meta(ge=16, le=256, multiple_of=8)] = key(64, "pixels of a generated face")
@@ -127,7 +133,9 @@ class Train(Part):
     voices: Annotated[list[Name], Meta(min_length=1)] = key(
         [VOICE], "stored speaker encoders that the models hear, and acoustics"
     )
-    people: Literal["clips", "alike"] = key("clips", "prior and alignment: people weigh by their clips, or all alike")
+    people: Literal["clips", "alike"] = key(
+        "clips", "prior, alignment, voice: people weigh by their clips, or all alike"
+    )
     prior_width: Annotated[int, Meta(ge=8)] = key(
         64, "channels of the prior's network; a few hundred pairs need no more"
     )
@@ -140,12 +148,41 @@ class Train(Part):
     attributes_lr: Positive = key(1e-3, "peak learning rate of the attribute model")
     alignment_batch: Count = key(1024, "pairs per step; every other face of a batch is one to be told from")
     alignment_lr: Positive = key(1e-3, "peak learning rate of the alignment")
+    voice_network: Literal["resnetse34l", "resnetse34v2", "ecapa-tdnn", "campplus"] = key(
+        "ecapa-tdnn", "of a speaker encoder: resnetse34l, resnetse34v2, ecapa-tdnn or campplus"
+    )
+    voice_width: Natural = key(0, "its channels; 0 = as it was published")
+    voice_from: str = key("", "campplus, or folder of a speaker encoder, to go on from; empty = from nothing")
+    voice_loss: Literal["softmax", "am-softmax", "aam-softmax", "prototypical", "angular-prototypical", "ge2e"] = key(
+        "aam-softmax", "softmax, am-softmax, aam-softmax, prototypical, angular-prototypical or ge2e"
+    )
+    voice_share: AtLeast0 = key(1.0, "weight of that loss")
+    voice_keep: AtLeast0 = key(0.0, "weight of saying of a poor recording what voice_from says of the clean one")
+    voice_margin: AtLeast0 = key(0.2, "of am-softmax, and in radians of aam-softmax; 0.5 to refine on long crops")
+    voice_scale: Positive = key(30.0, "of their cosines")
+    voice_centres: Count = key(1, "sub-centres of a speaker, against wrong labels")
+    voice_batch: Annotated[int, Meta(ge=2)] = key(32, "speakers per step")
+    voice_each: Count = key(2, "recordings of each speaker in a step; two at least for losses without classes")
+    voice_seconds: Annotated[float, Meta(ge=0.3)] = key(2.0, "of speech that are cut out of a recording")
+    voice_utterances: Count = key(1_000_000, "crops to hear in all")
+    voice_lr: Positive = key(1e-3, "peak learning rate of the speaker encoder")
+    voice_augment: Share = key(0.6, "share of the crops that get a room, noise, music or babble")
+    voice_codecs: Share = key(0.3, "share that goes through a telephone, Opus or AAC")
+    voice_speed: bool = key(True, "crops at 0.9 and 1.1 of their speed, as further speakers")
+    voice_noises: str = key("", "folder of MUSAN; empty = made-up noise and music, babble of the others")
+    voice_rooms: str = key("", "folder of RIRS_NOISES; empty = made-up rooms")
+    voice_memory: AtLeast0 = key(8.0, "GB of decoded speech that are kept; beyond, it is read as it is heard")
     save_seconds: AtLeast0 = key(120.0, "seconds between checkpoints")
 
     def _wrong_together(self) -> str:
         size, patch = self.decoder_size, self.decoder_patch
-        fits = patch == 0 or size % patch == 0
-        return "" if fits else f"decoder_patch = {patch} must divide decoder_size = {size}, or be 0"
+        if patch and size % patch:
+            return f"decoder_patch = {patch} must divide decoder_size = {size}, or be 0"
+        if self.voice_each < 2 and not self.voice_loss.endswith("softmax"):
+            return f'voice_loss = "{self.voice_loss}" tells recordings apart: voice_each must be at least 2'
+        if self.voice_keep and not self.voice_from:
+            return f"voice_keep = {self.voice_keep:g} needs an encoder to keep to: set voice_from"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -163,10 +200,23 @@ class Generate(Part):
     guidance: AtLeast0 = key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
     guide_guidance: AtLeast0 = key(1.0, "how strictly it follows a guide picture")
     fast: bool = key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
+    precision: Numbers = key("auto", "of drawing: auto = what this processor does fastest; float32 = to the last bit")
     direct: bool = key(False, "let the decoder hear the voice itself, without the prior")
     voice_guidance: AtLeast0 = key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
     temperature: AtLeast0 = key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    upscale: Literal[1, 2, 4] = key(
+        1, "pictures 2 or 4 times as large, by Real-ESRGAN; needs: pip install ds2f[upscale]"
+    )
+    format: Literal["png", "webp", "jpeg"] = key("png", "of the pictures: png, webp or jpeg")
     noise: AtLeast0 = key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
+    watermark: bool = key(True, "a mark that one does not see and `ds2f check` finds; false: the bare pixels")
+    sign: bool = key(True, "signed Content Credentials (C2PA); needs: pip install ds2f[c2pa]")
+    certificate: str = key("", "a file of PEM to sign by, with those between it and the root; empty = self-made")
+    certificate_key: str = key("", "a file of PEM with its private key, without a password")
+
+    def _wrong_together(self) -> str:
+        both = bool(self.certificate) == bool(self.certificate_key)
+        return "" if both else "certificate and certificate_key belong together: give both, or neither"
 
 
 @dataclass(frozen=True)
@@ -184,6 +234,23 @@ class Evaluate(Part):
 
 
 @dataclass(frozen=True)
+class Serve(Part):
+    """The page and the HTTP API of `ds2f serve`; docs/api.md."""
+
+    hosts: list[Name] = key([], "names by which others may call the server, such as a proxy's; * = any")
+    places: Count = key(64, "requests that are worked on or wait, of all clients together")
+    client_places: Count = key(32, "those of one client, which is an address")
+    upload_mb: Positive = key(32.0, "megabytes of a request, which holds a recording or a picture")
+    memory_mb: Positive = key(256.0, "megabytes of all requests that are in memory together")
+    upload_seconds: Positive = key(60.0, "seconds that a request may take to arrive")
+    max_seconds: Positive = key(60.0, "seconds of a recording that are listened to, if [audio] max_seconds is more")
+    job_seconds: AtLeast0 = key(120.0, "seconds that a drawing may take")
+    count: Count = key(8, "faces of a voice, at most")
+    steps: Count = key(50, "sampler steps, at most")
+    guide_px: Count = key(2048, "a guide picture that is wider or higher is shrunk to this")
+
+
+@dataclass(frozen=True)
 class Config:
     """All parts, and the folder that paths are relative to."""
 
@@ -195,6 +262,7 @@ class Config:
     train: Train = field(default_factory=Train)
     generate: Generate = field(default_factory=Generate)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    serve: Serve = field(default_factory=Serve)
     folder: Path = Path()
 
     def path(self, value: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -144,19 +145,21 @@ def _videos(dataset: Dataset, split: str) -> list[str]:
 
 
 def _files(dataset: Dataset, split: str) -> list[str]:
-    """Extracted files of equal size whose vectors are equal."""
-    rows = dataset.connection.execute(
-        "SELECT a.path AS path, b.path AS other FROM videos a JOIN identities i ON i.id = a.identity_id AND i.split = ?"
-        " JOIN videos b ON b.size = a.size AND b.id <> a.id"
-        " JOIN identities j ON j.id = b.identity_id AND j.split = 'train' WHERE EXISTS"
-        " (SELECT 1 FROM face_embeddings f JOIN face_embeddings g ON g.encoder = f.encoder AND g.vector ="
-        " f.vector WHERE f.video_id = a.id AND g.video_id = b.id) OR EXISTS (SELECT 1 FROM voice_embeddings f JOIN"
-        " voice_embeddings g ON g.encoder = f.encoder AND g.seconds = f.seconds AND g.vector = f.vector"
-        " WHERE f.video_id = a.id AND g.video_id = b.id) ORDER BY a.path",
-        (split,),
-    )
-    return _distinct(f"{r['path']} = {r['other']}" for r in rows)
+    """Extracted files of equal size whose vectors are equal. Each vector is read once, and what is kept of those of
+    `split` is a hash: files of one size are compared in time that grows as they do, not as their pairs."""
+    found: set[tuple[str, str]] = set()
+    for table, model in (("face_embeddings", "e.encoder"), ("voice_embeddings", "e.encoder || ' ' || e.seconds")):
+        query = (
+            f"SELECT v.path, v.size || ' ' || {model}, e.vector FROM {table} e JOIN videos v ON v.id = e.video_id"
+            " JOIN identities i ON i.id = v.identity_id WHERE i.split = ?"
+        )
+        here: dict[bytes, list[str]] = {}
+        for path, kind, vector in dataset.connection.execute(query, (split,)):
+            here.setdefault(_hash(kind, vector), []).append(path)
+        for other, kind, vector in dataset.connection.execute(query, ("train",)):
+            found.update((path, other) for path in here.get(_hash(kind, vector), ()))
+    return [f"{path} = {other}" for path, other in sorted(found)]
 
 
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
+def _hash(kind: str, vector: bytes) -> bytes:
+    return hashlib.blake2b(vector, digest_size=16, key=hashlib.blake2b(kind.encode(), digest_size=32).digest()).digest()

@@ -141,7 +141,7 @@ def _write(
 ) -> list[dict[str, Any]]:
     """Write all shards into `aside`, going on after those that README.json there lists. Returns what it then lists."""
     shards: list[dict[str, Any]] = []
-    left = _read(aside)
+    left = read_header(aside)
     if left is not None and {k: v for k, v in left.items() if k != "shards"} == header:
         shards = left["shards"]
     else:
@@ -192,7 +192,7 @@ def _check(folder: Path) -> None:
             return
     except OSError as error:
         raise UserError(f"{folder} cannot be used ({error.strerror}); give another --out.") from None
-    if _read(folder) is None:
+    if read_header(folder) is None:
         raise UserError(f"{folder} holds things that ds2f export did not write; give a new folder as --out.")
 
 
@@ -206,7 +206,7 @@ def _move(aside: Path, folder: Path) -> None:
         shutil.rmtree(old)
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
+def read_header(folder: Path) -> dict[str, Any] | None:
     """README.json of an export, None if there is none that is ours."""
     try:
         found = json.loads((folder / README).read_text("utf-8"))

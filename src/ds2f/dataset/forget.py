@@ -155,6 +155,8 @@ def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = Fal
     drawn = sum(outputs.take_out_of_faces(folder, t) for folder in sorted(folders) for t in traces)
     records = sum(outputs.take_out_of_export(f, t) for f in outputs.remembered(dataset, "export") for t in traces)
     reports = sum(outputs.take_out_of_report(f, t) for f in outputs.remembered(dataset, "report") for t in traces)
+    for folder in outputs.remembered(dataset, "training"):
+        outputs.take_out_of_training(folder)
     files, hard_links = (0, {}) if keep_files else _delete_originals(person)
     rows: dict[str, int] = {}
     for path in shards_beside(dataset):

@@ -14,6 +14,7 @@ import numpy as np
 
 from ds2f.dataset.records import Column, Record
 from ds2f.io.files import replacing
+from ds2f.io.speech import kind_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -54,7 +55,8 @@ class ShardFile(ABC):
 class TarFile(ShardFile):
     """WebDataset: files of one sample stand together and share the part of their names before the first dot.
 
-    KEY.json, KEY.webp (where there is a face), KEY.flac (where there is speech) and KEY.COLUMN.npy for each vector.
+    KEY.json, KEY.webp (where there is a face), KEY.flac or KEY.opus (where there is speech) and KEY.COLUMN.npy for each
+    vector.
     """
 
     suffix = ".tar"
@@ -67,8 +69,8 @@ class TarFile(ShardFile):
         self._add(f"{record.key}.json", json.dumps(record.values, ensure_ascii=False).encode())
         if record.crop is not None:
             self._add(f"{record.key}.webp", record.crop)
-        if record.flac is not None:
-            self._add(f"{record.key}.flac", record.flac)
+        if record.sound is not None:
+            self._add(f"{record.key}.{kind_of(record.sound)}", record.sound)
         for column, vector in record.vectors.items():
             buffer = io.BytesIO()
             np.save(buffer, vector)

@@ -56,6 +56,16 @@ CREATE TABLE outputs (
     kind TEXT NOT NULL CHECK (kind IN ('faces', 'export', 'report'))
 ) WITHOUT ROWID;
     """,
+    3: """
+ALTER TABLE speech_audio RENAME COLUMN flac TO sound;
+CREATE TABLE new_outputs (
+    path TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('faces', 'export', 'report', 'training'))
+) WITHOUT ROWID;
+INSERT INTO new_outputs SELECT * FROM outputs;
+DROP TABLE outputs;
+ALTER TABLE new_outputs RENAME TO outputs;
+    """,
 }
 """{version: SQL that makes it the next one}."""
 

@@ -18,8 +18,9 @@ from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
 from ds2f.io.files import replacing, write_json
+from ds2f.io.images import details_of
 
-Kind = Literal["faces", "export", "report"]
+Kind = Literal["faces", "export", "report", "training"]
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,9 @@ def _called_like(folder: Path, files: Iterable[FileKey]) -> Iterator[str]:
             for stem in (path, *(end / path for end in ends)):
                 place = folder / stem.parent
                 for file in place.iterdir() if place.is_dir() else ():
-                    numbered = re.fullmatch(re.escape(stem.name) + r"(-\d+)?\.png", file.name)
-                    if numbered and _is_ours(file):
+                    numbered = re.fullmatch(re.escape(stem.name) + r"(-\d+)?\.(png|webp|jpe?g)", file.name)
+                    if numbered and details_of(file) is not None:
                         yield str(file.relative_to(folder))
-
-
-def _is_ours(picture: Path) -> bool:
-    from PIL import Image
-
-    try:
-        with Image.open(picture) as image:
-            return "ds2f" in image.info
-    except (OSError, ValueError):
-        return False
 
 
 def _drop_vectors(path: Path, names: set[str]) -> None:
@@ -171,6 +162,19 @@ def take_out_of_report(folder: Path, person: Traces) -> int:
     for file in gone:
         delete(folder, str(file.relative_to(folder)))
     return len(gone)
+
+
+# ── what training has laid out ────────────────────────────────────────────────────────────────────────────────
+
+
+def take_out_of_training(folder: Path) -> None:
+    """Delete the faces that are packed for training, whoever is in them: the next training packs those that are left.
+    Raises UserError if they cannot be deleted."""
+    try:
+        for record in folder.glob("*/packed.json"):
+            shutil.rmtree(record.parent)
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be deleted ({error.strerror}); mend that and run it again.") from None
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -235,10 +235,10 @@ def _stored(dataset: Dataset, video_id: int, needs: Needs) -> Stored:
     time = 0.0
     if not needs.speech and (needs.voices or needs.languages or needs.acoustics):
         row = sql.execute(
-            "SELECT start, seconds, flac FROM speech JOIN speech_audio USING (video_id) WHERE video_id = ?",
+            "SELECT start, seconds, sound FROM speech JOIN speech_audio USING (video_id) WHERE video_id = ?",
             (video_id,),
         ).fetchone()
-        speech = StoredSpeech(row["flac"], row["start"], row["seconds"])
+        speech = StoredSpeech(row["sound"], row["start"], row["seconds"])
     if not needs.face and (needs.identities or needs.attributes):
         row = sql.execute(
             "SELECT f.*, e.vector FROM faces f JOIN face_embeddings e USING (video_id)"

@@ -22,6 +22,7 @@ from ds2f.errors import UserError
 from ds2f.types import VOICE, Attributes, CorpusItem
 
 ATTRIBUTES = "ds2f-attributes"
+FINGERPRINT = "fingerprint"  # in the table meta, of a dataset that was made from exported shards: that of the whole
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,15 @@ class Dataset:
             if self.connection.in_transaction:  # a full disk has ended it already
                 self.connection.execute("ROLLBACK")
             raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """One moment of the dataset, whatever an extraction stores meanwhile; nothing is written."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK")
 
     def name(self) -> str:
         """A name that no other dataset has; shards remember it."""
@@ -296,6 +306,9 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """Short hash of which pairs are in which split: two reports with the same one speak of the same data."""
+        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (FINGERPRINT,)).fetchone()
+        if row is not None:
+            return str(row[0])
         digest = hashlib.sha256()
         for row in self.connection.execute(
             "SELECT v.path, i.split, v.state FROM videos v JOIN identities i ON i.id = v.identity_id"

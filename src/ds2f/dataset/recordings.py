@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -115,10 +116,13 @@ def acoustics_of(dataset: Dataset, split: str | None = None) -> dict[int, np.nda
         " JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)",
         (split, split),
     )
-    return {
-        r["video_id"]: np.array([r[f.name] if f.name in r.keys() else None for f in FEATURES], np.float32)  # noqa: SIM118
-        for r in rows
-    }  # None becomes NaN; files of an earlier version lack later features
+    return {r["video_id"]: features_of(r) for r in rows}
+
+
+def features_of(row: sqlite3.Row) -> np.ndarray:
+    """(features,) float32 of a row of the table acoustics, NaN where not measurable; files of an earlier version lack
+    later features."""
+    return np.array([row[f.name] if f.name in row.keys() else None for f in FEATURES], np.float32)  # noqa: SIM118
 
 
 def stored_voices(dataset: Dataset) -> list[str]:

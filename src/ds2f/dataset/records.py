@@ -34,14 +34,14 @@ class Column:
 @dataclass(frozen=True)
 class Record:
     """One file. values: {column: value}, None or absent where there is none; vectors: {column: (d,) float32};
-    crop: WebP of the canonical crop, None for sounds; flac: 16 kHz mono speech, None for stills, and where there is no
-    usable speech or it is not wanted."""
+    crop: WebP of the canonical crop, None for sounds; sound: 16 kHz mono speech, FLAC or Opus, None for
+    stills, and where there is no usable speech or it is not wanted."""
 
     key: str
     values: dict[str, Any]
     vectors: dict[str, np.ndarray]
     crop: bytes | None
-    flac: bytes | None
+    sound: bytes | None
 
 
 FIXED = (
@@ -70,7 +70,7 @@ SELECT v.id AS video_id, v.path, v.kind, i.corpus, i.name AS identity, p.corpus 
     v.duration, v.width, v.height, v.fps, s.seconds AS speech_seconds, f.time AS face_time, f.score AS face_score,
     f.quality AS face_quality, f.coverage, f.people,
     (SELECT json_group_object(attribute, value) FROM labels WHERE video_id = v.id) AS labels,
-    c.webp AS crop, CASE WHEN ? THEN (SELECT flac FROM speech_audio WHERE video_id = v.id) END AS flac
+    c.webp AS crop, CASE WHEN ? THEN (SELECT sound FROM speech_audio WHERE video_id = v.id) END AS sound
 FROM videos v JOIN identities i ON i.id = v.identity_id JOIN identities p ON p.id = coalesce(i.person_id, i.id)
     LEFT JOIN faces f ON f.video_id = v.id LEFT JOIN speech s ON s.video_id = v.id
     LEFT JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'
@@ -123,7 +123,7 @@ class Records:
     def read(self, video_id: int) -> Record:
         """The record of one file that has a face or a voice."""
         row = dict(self._sql.execute(_RECORD, (self._sound, video_id)).fetchone())
-        crop, flac = row.pop("crop"), row.pop("flac")
+        crop, spoken = row.pop("crop"), row.pop("sound")
         vectors = {}
         for table, name in (("voice_embeddings", _voice_column), ("face_embeddings", _face_column)):
             for found in self._sql.execute(f"SELECT * FROM {table} WHERE video_id = ?", (video_id,)):
@@ -139,7 +139,7 @@ class Records:
         acoustics = self._sql.execute("SELECT * FROM acoustics WHERE video_id = ?", (video_id,)).fetchone()
         row |= dict(acoustics or {})
         values = {k: json.loads(v) if k in self._json and v is not None else v for k, v in row.items()}
-        return Record(f"{video_id:09d}", values, vectors, crop, flac)
+        return Record(f"{video_id:09d}", values, vectors, crop, spoken)
 
     def _vector_columns(self, encoders: Sequence[str]) -> list[Column]:
         sql = self._sql

@@ -27,7 +27,7 @@ PERSON = "coalesce(i.person_id, i.id)"
 
 APPLICATION_ID = 0x64733266  # "ds2f", in the header of every SQLite file that is ours
 BUSY_SECONDS = 30.0  # that a process waits for another to write
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """One more than the last published one, however much has changed since; what a file of an earlier version lacks stands
 in dataset/migrations.py."""
 
@@ -99,7 +99,7 @@ CREATE TABLE speech (
 
 CREATE TABLE speech_audio (                   -- the start of the speech, pauses cut out; clips are cut from it
     video_id INTEGER PRIMARY KEY REFERENCES speech (video_id) ON DELETE CASCADE,
-    flac     BLOB NOT NULL                    -- 16 kHz mono 16 bit
+    sound    BLOB NOT NULL                    -- 16 kHz mono: FLAC of 16 bit, or Opus in Ogg
 );
 
 CREATE TABLE clips (                          -- speech, cut or looped to one length
@@ -181,7 +181,7 @@ CREATE TABLE failures (
 
 CREATE TABLE outputs (                        -- folders that hold something of people in here: `ds2f forget` goes there
     path TEXT PRIMARY KEY,                    -- absolute
-    kind TEXT NOT NULL CHECK (kind IN ('faces', 'export', 'report'))
+    kind TEXT NOT NULL CHECK (kind IN ('faces', 'export', 'report', 'training'))
 ) WITHOUT ROWID;
 """
 

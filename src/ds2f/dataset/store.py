@@ -54,7 +54,7 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
             speech = result.speech
             row = (video_id, speech.start, speech.seconds, speech.stream, speech.channels)
             sql.execute("INSERT INTO speech VALUES (?, ?, ?, ?, ?)", row)
-            sql.execute("INSERT INTO speech_audio VALUES (?, ?)", (video_id, speech.flac))
+            sql.execute("INSERT INTO speech_audio VALUES (?, ?)", (video_id, speech.sound))
         if result.face is not None:
             _store_face(dataset, video_id, result.face)
         _store_models(dataset, video_id, result)

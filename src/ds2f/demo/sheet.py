@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ds2f.dataset import Dataset
 from ds2f.evaluation.sheet import SheetRow, contact_sheet
-from ds2f.io.media import decode_image, read_image
+from ds2f.io.media import decode, decode_image, read_image
 from ds2f.types import Source
 
 
@@ -21,4 +22,14 @@ def draw_sheet(database: Path, folders: list[Path], path: Path, limit: int = 12)
         drawn: list[np.ndarray] = [read_image(Source(folder / f"{pair.picture}.png")) for folder in folders]
         rows.append(SheetRow(pair.path, decode_image(pair.crop), drawn))
     contact_sheet(rows, path, ["true face", *(f"imagined {i + 1}" for i in range(len(folders)))])
+    return path
+
+
+def sheet_of_clips(clips: Sequence[Path], drawn: Sequence[Sequence[Path]], path: Path) -> Path:
+    """A frame of each clip beside the faces that were drawn for its voice, as many for each. Returns `path`."""
+    rows = []
+    for clip, faces in zip(clips, drawn, strict=True):
+        frame = decode(clip, frames=1, sound=False).frames[0].image
+        rows.append(SheetRow(clip.name, frame, [read_image(Source(face)) for face in faces]))
+    contact_sheet(rows, path, ["true face", *(f"imagined {i + 1}" for i in range(len(drawn[0])))])
     return path

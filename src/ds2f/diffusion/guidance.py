@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ds2f.diffusion.conditions import Condition, Conditions, Denoiser
 from ds2f.diffusion.flow import Predict
+from ds2f.diffusion.weights import Guidance as Guidance
 
 UNGUIDED = ("coverage",)  # given on every side: it says what kind of picture is wanted, not of whom
-
-
-@dataclass(frozen=True)
-class Guidance:
-    """weights: {condition: weight}, "voice" for all encoders of a voice; those not named have `otherwise`; 1 = no
-    guidance. Guidance acts for times in [start, end] only, outside of it every weight is 1 (Kynkäänniemi et al. 2024,
-    arXiv:2404.07724)."""
-
-    otherwise: float
-    weights: Mapping[str, float] | None = None
-    start: float = 0.0
-    end: float = 1.0
-
-    def weight(self, name: str) -> float:
-        weights = self.weights or {}
-        return weights.get(name, weights.get(name.partition(":")[0], self.otherwise))
 
 
 def guided(denoiser: Denoiser, conditions: Conditions, guidance: Guidance) -> Predict:
@@ -37,13 +21,15 @@ def guided(denoiser: Denoiser, conditions: Conditions, guidance: Guidance) -> Pr
         x̂ = x̂(∅) + w₁ (x̂(c₁) − x̂(∅)) + w₂ (x̂(c₁, c₂) − x̂(c₁)) + …
 
     as Brooks et al. 2023 (InstructPix2Pix, arXiv:2211.09800, eq. 3) do for two. With one weight w for all that is
-    x̂(∅) + w (x̂(c) − x̂(∅)). It costs one evaluation more than there are weights, and just one if all are 1.
+    x̂(∅) + w (x̂(c) − x̂(∅)). It costs one evaluation more than there are weights, one less where the smallest is 1.
     Mixing predictions of x is the same as mixing velocities, since v is affine in x at fixed z and t.
     """
     names = [name for name in conditions if name not in UNGUIDED]
     levels = sorted({guidance.weight(name) for name in names})
     if levels in ([], [1.0]):
         return lambda z, t: denoiser(z, t, conditions)
+    if levels[0] == 1.0:  # x̂(∅) + 1 (x̂(c₁) − x̂(∅)) is x̂(c₁): nothing is to be known of x̂(∅)
+        levels = levels[1:]
     sides = [_only(conditions, [n for n in names if guidance.weight(n) < level], names) for level in levels]
     together = _stack([*sides, conditions])
 

@@ -7,7 +7,10 @@ real face: the same detector, the same descriptors.
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Mapping, Sequence, Set
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
@@ -18,6 +21,7 @@ from ds2f.dataset.queries import Pair
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.inception import INCEPTION, Inception
+from ds2f.extract.engines.local import become_worker
 from ds2f.io.images import decode_image, read_image
 from ds2f.types import DLIB, Source
 
@@ -27,9 +31,10 @@ Embed = Callable[[Path], Mapping[str, np.ndarray]]
 """A picture file to {space: (d,) identity vector}. Raises ItemError if it shows no usable face."""
 
 
-def embedder(spaces: Sequence[str], inception: Inception | None = None, encoders: Sequence[str] = ()) -> Embed:
-    """MTCNN and the face encoders, loaded once, as extraction uses them; and Inception, for the canonical crop as it
-    would be stored. encoders: how those of `spaces` are loaded whose names do not say it, as [faces] encoders has them.
+def embedder(spaces: Sequence[str], inception: str = "", encoders: Sequence[str] = ()) -> Embed:
+    """MTCNN and the face encoders, loaded once, as extraction uses them; and Inception, of a file, for the canonical
+    crop as it would be stored. encoders: how those of `spaces` are loaded whose names do not say it, as [faces]
+    encoders has them.
 
     Raises UserError for an encoder that is missing.
     """
@@ -41,14 +46,70 @@ def embedder(spaces: Sequence[str], inception: Inception | None = None, encoders
     for space in others:
         encoder.embedder(space)
 
+    network = Inception(Path(inception)) if inception else None
+
     def embed(path: Path) -> dict[str, np.ndarray]:
         found = encoder.encode(read_image(Source(path)))
         more = {space: encoder.embed(space, [found.image], [found.place])[0] for space in others}
-        if inception is not None:
-            more[INCEPTION] = inception.features([decode_image(found.face.webp)])[0]
+        if network is not None:
+            more[INCEPTION] = network.features([decode_image(found.face.webp)])[0]
         return {DLIB: found.face.identity, **more}
 
     return embed
+
+
+_embed: Embed | None = None  # a worker's own, made by _start
+_why_not: Exception | None = None  # why there is none
+
+
+def embed_in_workers(files: Sequence[Path], make: Callable[[], Embed], workers: int, tick: Callable[[], None]) -> Embed:
+    """Look at pictures in processes of their own; what is returned only says what was found.
+
+    files: pictures.
+    make: gives a worker its embedder, such as a partial of `embedder`.
+    workers: processes, at least 1.
+    tick: called after every picture.
+    Raises what `make` raises, and UserError if a worker dies.
+    """
+    found: dict[Path, Mapping[str, np.ndarray] | tuple[str, str]] = {}
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, max(len(files), 1)), context, initializer=_start, initargs=(make,))
+    try:
+        for file, seen in zip(files, pool.map(_look, files), strict=True):
+            found[file] = seen
+            tick()
+    except BrokenProcessPool:
+        raise UserError("A process that looked at pictures died (out of memory?); give fewer --workers.") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+    def embed(path: Path) -> Mapping[str, np.ndarray]:
+        seen = found[path]
+        if isinstance(seen, tuple):
+            raise ItemError(*seen)
+        return seen
+
+    return embed
+
+
+def _start(make: Callable[[], Embed]) -> None:
+    global _embed, _why_not
+    try:
+        become_worker()
+        _embed = make()
+    except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _look
+        _why_not = error
+
+
+def _look(file: Path) -> Mapping[str, np.ndarray] | tuple[str, str]:
+    """What the worker's embedder gives, or stage and reason of why it gives nothing."""
+    if _embed is None:
+        assert _why_not is not None
+        raise _why_not
+    try:
+        return _embed(file)
+    except ItemError as error:
+        return error.stage, error.reason
 
 
 def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:

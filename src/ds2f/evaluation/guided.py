@@ -26,12 +26,12 @@ from ds2f.evaluation.restoration import fidelity, kept
 from ds2f.evaluation.results import RESTORED, SPOILT, WITH_VOICE, Kept, Restoration
 from ds2f.evaluation.subjects import Subjects
 from ds2f.face.encode import FaceEncoder, enlarged
-from ds2f.io.images import write_face
+from ds2f.io.images import details_of, write_face
 from ds2f.io.media import decode_image, read_image
 from ds2f.models.guide import DEGRADATIONS, named
 from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.draw import BATCH
-from ds2f.speech2face.files import details_of, made_from, voices_of
+from ds2f.speech2face.files import made_from, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.types import Progress, Source, Wish
@@ -137,7 +137,7 @@ class Restorer:
                 faces = self.model.sample_faces(voices[rows], chosen, self.settings, guides=spoilt[rows])
                 images = [face.image for face in faces]
             for i, image in zip(rows, images, strict=True):
-                write_face(files[i], image, made[i])
+                write_face(files[i], image, made[i], signer=self.model.signer)
             tick(len(rows))
         return np.stack([read_image(Source(file)) for file in files])
 

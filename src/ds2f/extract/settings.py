@@ -53,6 +53,7 @@ def plan_of(settings: ExtractSettings) -> Plan:
         "keep_seconds": kept_seconds(audio, max(audio.clip_seconds)),
         "later_parts": LATER,
         "track": [audio.stream, audio.channel],
+        **({"store": audio.store} if audio.store != "flac" else {}),
     }
     face = {
         "detector": registry.name_of(faces.detector),
@@ -95,7 +96,8 @@ def _place(spec: str) -> Path:
     if spec in _IN_THE_BOX:
         return _IN_THE_BOX[spec]
     place = Path(source or f"/no file of {kind}").expanduser().absolute()
-    return place / "attributes.safetensors" if kind == "ds2f-attributes" else place
+    inside = {"ds2f-attributes": "attributes.safetensors", **dict.fromkeys(encoders.TRAINED, "voice.safetensors")}
+    return place / inside[kind] if kind in inside else place  # beside a voice lie the checkpoints of its training
 
 
 def _digest(place: Path) -> str:

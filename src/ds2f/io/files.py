@@ -9,6 +9,8 @@ import json
 import os
 import re
 import sqlite3
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -100,6 +102,48 @@ def make_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be written ({error.strerror}); give another one.") from None
+
+
+def config_folder() -> Path:
+    """Where the user's settings for ds2f lie on this system; it need not be there."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "ds2f"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "ds2f"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ds2f"
+
+
+def create_privately(path: Path, data: bytes) -> bytes:
+    """Write a file that only its owner may read, unless it is there already. Returns what is there in the end: of
+    several processes that do this at once, all get what the first one wrote. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    number, aside = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+        try:
+            os.link(aside, path)  # which, other than renaming, never replaces
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without such links
+            if not path.exists():
+                os.replace(aside, path)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+    return path.read_bytes()
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """One process of a machine at a time; one that dies lets the next in."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where nobody launches several
+        yield
+        return
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

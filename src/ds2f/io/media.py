@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import av.error
 import numpy as np
 from av.container import InputContainer
 
+from ds2f._renamed import old_names
 from ds2f.errors import ItemError
 from ds2f.io import ogg
 from ds2f.io.formats import AUDIO_SUFFIXES, CONTAINERS, VIDEO_SUFFIXES, name_of
@@ -26,7 +28,7 @@ from ds2f.io.frames import Picker
 from ds2f.io.images import IMAGE_SUFFIXES, MAX_PIXELS, decode_image, encode_webp, read_image
 from ds2f.io.parts import Stored, reading
 from ds2f.io.reading import Pass, doubtful, measured_length, read, seek_frames, stated_length
-from ds2f.io.sound import Track, decode_flac, encode_flac, is_silent, resample, scaled
+from ds2f.io.sound import Track, is_silent, resample, scaled
 from ds2f.io.streams import Choice, Taken, take
 from ds2f.types import SAMPLE_RATE, Media, Source
 
@@ -36,9 +38,7 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Choice",
     "decode",
-    "decode_flac",
     "decode_image",
-    "encode_flac",
     "encode_webp",
     "read_image",
     "resample",
@@ -319,3 +319,7 @@ def _refusal(source: Stored, error: Exception) -> str:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

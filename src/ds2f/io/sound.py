@@ -1,4 +1,4 @@
-"""Sound on its way to 16 kHz mono: channels, rates, times, full scale; and the FLAC in which it is stored.
+"""Sound on its way to 16 kHz mono: channels, rates, times, full scale.
 
 Files and arrays go the same way: channels are mixed at their own rate, then resampled once, then scaled if they are
 louder than full scale.
@@ -6,7 +6,6 @@ louder than full scale.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -186,21 +185,3 @@ def _samples(frame: av.AudioFrame) -> np.ndarray:
         return samples.reshape(samples.size // frame.layout.nb_channels, -1).T[:MAX_CHANNELS]
     samples = frame.to_ndarray()
     return samples if kind.is_planar else samples.reshape(frame.samples, -1).T[:MAX_CHANNELS]
-
-
-def encode_flac(audio: np.ndarray) -> bytes:
-    """(samples,) float32 at SAMPLE_RATE to 16-bit FLAC bytes."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
-    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
-
-
-def decode_flac(data: bytes) -> np.ndarray:
-    """Inverse of `encode_flac`: (samples,) float32, what went in rounded to steps of 1/32768."""
-    import soundfile
-
-    audio, _ = soundfile.read(io.BytesIO(data), dtype="float32")
-    return audio

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ds2f.models.looks import ROWS
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, Wish
 
 MAX_AGE = 100  # years; whoever is older counts as this old
@@ -23,13 +24,15 @@ Distributions = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class AttributesConfig:
-    """identity_dim: of the vectors of face_encoder, the only ones that the head understands."""
+    """identity_dim: of the vectors of face_encoder, the only ones that the head understands; looks: whether it also
+    holds what people of an age, a gender or an ethnicity look like on average, see `models.looks`."""
 
     identity_dim: int = 128
     width: int = 256
     depth: int = 1
     dropout: float = 0.3
     face_encoder: str = "dlib"
+    looks: bool = False
 
 
 class AttributeHead(nn.Module):
@@ -38,6 +41,7 @@ class AttributeHead(nn.Module):
     mean: Tensor
     std: Tensor
     temperature: Tensor
+    looks: Tensor | None
 
     def __init__(self, config: AttributesConfig) -> None:
         super().__init__()
@@ -45,6 +49,7 @@ class AttributeHead(nn.Module):
         self.register_buffer("mean", torch.zeros(config.identity_dim))
         self.register_buffer("std", torch.ones(config.identity_dim))
         self.register_buffer("temperature", torch.ones(len(CLASSES)))
+        self.register_buffer("looks", torch.zeros(ROWS, config.identity_dim) if config.looks else None)
         self.enter = nn.Linear(config.identity_dim, config.width)
         self.blocks = nn.ModuleList(ResidualBlock(config.width, config.dropout) for _ in range(config.depth))
         self.dropout = nn.Dropout(config.dropout)

@@ -44,8 +44,12 @@ class Conditioning(nn.Module):
     def set_statistics(self, name: str, values: Tensor) -> None:
         """Take mean and standard deviation of a condition from its training values, (n, d); of none, keep 0 and 1."""
         if len(values):
-            getattr(self, f"{name}_mean").copy_(values.mean(0))
-            getattr(self, f"{name}_std").copy_(values.std(0, unbiased=False).clamp_min(1e-4))
+            self.set_moments(name, values.mean(0), values.std(0, unbiased=False))
+
+    def set_moments(self, name: str, mean: Tensor, std: Tensor) -> None:
+        """Take mean and standard deviation of a condition, (d,) each."""
+        getattr(self, f"{name}_mean").copy_(mean)
+        getattr(self, f"{name}_std").copy_(std.clamp_min(1e-4))
 
     def standardise(self, name: str, value: Tensor) -> Tensor:
         """(n, d) values of a condition to zero mean and unit spread over the training data."""

@@ -152,7 +152,9 @@ class Decoder(nn.Module):
 
     def _patches(self, z: Tensor) -> Tensor:
         """(n, c, size, size) to (n, side², c patch²)."""
-        return F.unfold(z, self.config.patch, stride=self.config.patch).transpose(1, 2)
+        side, patch = self.side, self.config.patch
+        split = z.unflatten(3, (side, patch)).unflatten(2, (side, patch))  # (n, c, side, patch, side, patch)
+        return split.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
     def _image(self, tokens: Tensor) -> Tensor:
         """(n, side², c patch²) to (n, c, size, size)."""

@@ -19,6 +19,8 @@ People = Sequence[object] | np.ndarray
 """Whose each row is: n names or numbers."""
 ALPHAS = tuple(float(a) for a in np.geomspace(1e-3, 1e3, 25))
 """Strengths that `choose_alpha` tries; wide enough for unit-length voices and a hundred to many pairs."""
+BLOCK = 8192  # pairs that are in memory as float64 at a time
+CHOSEN_ON = 50_000  # pairs, at most, of whole people, on which `choose_alpha` tries; more change it little
 RANKED = 4000  # pairs, at most, among which `choose_alpha` ranks
 
 
@@ -36,11 +38,7 @@ class LinearPrior:
     @classmethod
     def fit(cls, voice: np.ndarray, identity: np.ndarray, alpha: float) -> LinearPrior:
         """voice: (n, dv), identity: (n, di), one row per clip; alpha > 0."""
-        voice, identity = voice.astype(np.float64), identity.astype(np.float64)
-        voice_mean, identity_mean = voice.mean(0), identity.mean(0)
-        x, y = voice - voice_mean, identity - identity_mean
-        weight = np.linalg.solve(x.T @ x + alpha * np.eye(x.shape[1]), x.T @ y)
-        return cls(weight.astype(np.float32), voice_mean.astype(np.float32), identity_mean.astype(np.float32))
+        return Products.of(voice, identity).fit(alpha)
 
     @classmethod
     def fit_to_people(cls, voice: np.ndarray, identity: np.ndarray, people: People) -> LinearPrior:
@@ -55,6 +53,59 @@ class LinearPrior:
         """(n, m) cosines of what n voices, (n, dv), let one expect and m faces, (m, di), both from the mean face."""
         expected, true = self.predict(voice) - self.identity_mean, identity - self.identity_mean
         return np.asarray(directions(expected) @ directions(true).T)
+
+
+@dataclass(frozen=True)
+class Products:
+    """What the map needs of n pairs, however many they are: sums of x, y, xᵀx and xᵀy, with x and y from `origin`.
+    Those of some of the pairs are subtracted from those of all to fit the map without them.
+
+    count: n; x: (dv,); y: (di,); xx: (dv, dv); xy: (dv, di); origin: (dv,) and (di,); all float64.
+    """
+
+    count: int
+    x: np.ndarray
+    y: np.ndarray
+    xx: np.ndarray
+    xy: np.ndarray
+    origin: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(
+        cls,
+        voice: np.ndarray,
+        identity: np.ndarray,
+        origin: tuple[np.ndarray, np.ndarray] | None = None,
+        rows: np.ndarray | None = None,
+    ) -> Products:
+        """voice: (n, dv).
+        identity: (n, di).
+        origin: None for the means.
+        rows: (k,) int, the only ones; None for all.
+        """
+        rows = np.arange(len(voice)) if rows is None else rows
+        if origin is None:
+            origin = voice.mean(0, dtype=np.float64), identity.mean(0, dtype=np.float64)
+        dv, di = voice.shape[1], identity.shape[1]
+        x_sum, y_sum, xx, xy = np.zeros(dv), np.zeros(di), np.zeros((dv, dv)), np.zeros((dv, di))
+        for start in range(0, len(rows), BLOCK):
+            part = rows[start : start + BLOCK]
+            x, y = voice[part] - origin[0], identity[part] - origin[1]
+            x_sum, y_sum, xx, xy = x_sum + x.sum(0), y_sum + y.sum(0), xx + x.T @ x, xy + x.T @ y
+        return cls(len(rows), x_sum, y_sum, xx, xy, origin)
+
+    def __sub__(self, some: Products) -> Products:
+        """Of the pairs without some of them. some: from the same origin."""
+        sums = (self.x - some.x, self.y - some.y, self.xx - some.xx, self.xy - some.xy)
+        return Products(self.count - some.count, *sums, self.origin)
+
+    def fit(self, alpha: float) -> LinearPrior:
+        """The map of these pairs. alpha: > 0."""
+        x, y = self.x / self.count, self.y / self.count
+        square, cross = self.xx - self.count * np.outer(x, x), self.xy - self.count * np.outer(x, y)
+        weight = np.linalg.solve(square + alpha * np.eye(len(x)), cross)
+        means = self.origin[0] + x, self.origin[1] + y
+        return LinearPrior(weight.astype(np.float32), *(mean.astype(np.float32) for mean in means))
 
 
 def left_out(voice: np.ndarray, identity: np.ndarray, people: People, alphas: Sequence[float]) -> Iterator[np.ndarray]:
@@ -89,8 +140,14 @@ def choose_alpha(voice: np.ndarray, identity: np.ndarray, people: People, alphas
 
     Finding wants less shrinkage than the squared error does, which most of a face, unheard in any voice, decides.
     """
-    y = identity.astype(np.float64) - identity.mean(0, dtype=np.float64)
     person = _numbered(people)
+    if len(person) > CHOSEN_ON:
+        counts = np.bincount(person)
+        drawn = np.random.default_rng(0).permutation(len(counts))
+        some = drawn[: max(2, int(np.searchsorted(np.cumsum(counts[drawn]), CHOSEN_ON)))]
+        rows = np.flatnonzero(np.isin(person, some))
+        voice, identity, person = voice[rows], identity[rows], person[rows]
+    y = identity.astype(np.float64) - identity.mean(0, dtype=np.float64)
     asked = np.arange(len(y))
     if len(y) > RANKED:
         asked = np.random.default_rng(0).choice(len(y), RANKED, replace=False)

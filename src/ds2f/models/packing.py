@@ -18,11 +18,13 @@ def packed(state: Mapping[str, Tensor], precision: Precision) -> dict[str, Tenso
         s_i = max_j |W_ij| / 127,   Q_ij = round(W_ij / s_i),   W_ij ≈ s_i Q_ij
 
     under its own name and `name.scale`; half the size of float16. The kernel of a convolution is such a matrix, a row
-    for each of its outputs. What has no rows stays float16.
+    for each of its outputs. What has no rows stays float16, and a count stays whole.
     """
     result: dict[str, Tensor] = {}
     for name, value in state.items():
-        if precision == "float32":
+        if not value.is_floating_point():
+            result[name] = value
+        elif precision == "float32":
             result[name] = value.float()
         elif precision == "int8" and value.dim() > 1:
             scale = (value.float().abs().amax(tuple(range(1, value.dim())), keepdim=True) / 127).clamp_min(1e-7)

@@ -1,18 +1,9 @@
-"""Model files: safetensors for the numbers, JSON for the rest, never pickle. A model is a folder:
-
-decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, attributes, alignment
-
-Decoders of further sizes, each with the fast one that it taught, lie in folders named by their pixels: 64/decoder.json
-"""
+"""Model files: safetensors for the numbers, JSON for the rest, never pickle. See `models.folders` for how they lie."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from collections.abc import Iterable
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +17,19 @@ from ds2f.io.files import from_json, replacing, write_json
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.folders import FORMAT as FORMAT
+from ds2f.models.folders import decoder_of_size as decoder_of_size
+from ds2f.models.folders import decoders as decoders
+from ds2f.models.folders import description as description
+from ds2f.models.folders import digest as digest
+from ds2f.models.folders import fingerprint as fingerprint
+from ds2f.models.folders import shipped as shipped
 from ds2f.models.packing import Precision, packed, unpacked
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.models.speaker.encoder import VoiceConfig, VoiceNetwork
 
-FORMAT = 1
-Model = Decoder | Prior | AttributeHead | Alignment
+Model = Decoder | Prior | AttributeHead | Alignment | VoiceNetwork
 logger = logging.getLogger(__name__)
-
-
-def shipped() -> Path:
-    """The folder of the model that comes with the package."""
-    return Path(str(files("ds2f") / "weights"))
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -61,23 +54,6 @@ def save(
     write_tensors(folder / f"{kind}.safetensors", packed(module.state_dict(), precision))
     description = {"format": FORMAT, "kind": kind, "config": asdict(module.config), "card": card}
     write_json(folder / f"{kind}.json", description)
-
-
-def decoders(folder: Path) -> dict[int, Path]:
-    """{pixels: folder} of a model's decoders, its own first. Raises UserError if it has none, or a broken one."""
-    places = [folder, *sorted(found.parent for found in folder.glob("[0-9]*/decoder.json"))]
-    return {int(description(place, "decoder")["config"]["size"]): place for place in places}
-
-
-def decoder_of_size(folder: Path, size: int | None) -> Path:
-    """Where the model's decoder of a size lies; None = its own. Raises UserError if there is none."""
-    if size is None:
-        return folder
-    found = decoders(folder)
-    if size not in found:
-        drawn = " and ".join(str(pixels) for pixels in sorted(found))
-        raise UserError(f"The model in {folder} draws faces of {drawn} px, not {size}; give another size, or none.")
-    return found[size]
 
 
 def load_decoder(folder: Path) -> Decoder:
@@ -110,6 +86,11 @@ def load_alignment(folder: Path) -> Alignment:
     return _load(folder, "alignment", lambda config: Alignment(from_json(AlignmentConfig, config)))
 
 
+def load_voice(folder: Path) -> VoiceNetwork:
+    """Raises UserError if the folder holds no speaker encoder, or one that does not fit."""
+    return _load(folder, "voice", lambda config: VoiceNetwork(from_json(VoiceConfig, config)))
+
+
 def _of_before(config: dict[str, Any]) -> dict[str, Any]:
     """A prior's configuration, also from when a prior heard one encoder."""
     now = {key: value for key, value in config.items() if key not in ("looks", "voice_encoder", "voice_dim")}
@@ -118,47 +99,11 @@ def _of_before(config: dict[str, Any]) -> dict[str, Any]:
     return now | ({"voices": {config["voice_encoder"]: config["voice_dim"]}} if "voice_dim" in config else {})
 
 
-def description(folder: Path, kind: str) -> dict[str, Any]:
-    """The JSON beside the weights of `kind` ("decoder", "fast-decoder", "prior", "attributes" or "alignment")."""
-    path = folder / f"{kind}.json"
-    if not folder.is_dir():
-        raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")
-    if not path.is_file():
-        raise UserError(f"The model folder {folder} has no {kind.replace('-', ' ')}; make it with: ds2f train {kind}")
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}).") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT or data.get("kind") != kind:
-        raise UserError(f"{path} does not describe a ds2f {kind} of format {FORMAT}.")
-    return data
-
-
-def fingerprint(folder: Path, decoder: Path | None = None) -> str:
-    """Short hash of all weights that draw: two pictures with the same one come from the same model. decoder: the
-    folder of the decoder, if it is another."""
-    decoder = decoder or folder
-    files = [decoder / "decoder", folder / "prior", decoder / "fast-decoder", folder / "attributes"]
-    weights = [file.with_suffix(".safetensors") for file in files]
-    return _hash(file for file in weights if file.exists())
-
-
-def digest(folder: Path, kind: str) -> str:
-    """Short hash of the weights of one model of a folder."""
-    return _hash([folder / f"{kind}.safetensors"])
-
-
-def _hash(files: Iterable[Path]) -> str:
-    found = hashlib.sha256()
-    for file in files:
-        found.update(file.read_bytes())
-    return found.hexdigest()[:12]
-
-
 def _kind(module: Model) -> str:
     if isinstance(module, Decoder):
         return "fast-decoder" if module.config.few_steps else "decoder"
-    return {Prior: "prior", AttributeHead: "attributes", Alignment: "alignment"}[type(module)]
+    kinds = {Prior: "prior", AttributeHead: "attributes", Alignment: "alignment", VoiceNetwork: "voice"}
+    return kinds[type(module)]
 
 
 def _load(folder: Path, kind: str, build: Any) -> Any:

@@ -1,204 +1,259 @@
-"""The server behind the page: three files of its own, the sample voices, and two questions.
+"""The server of the page and of the HTTP API that docs/api.md describes, and openapi.py to programs.
 
-    POST /listen   a recording in the body                  what is heard in it, and the voice as numbers
-    POST /faces    JSON: voices, seed, count, wishes, ...    a line of JSON for each step, the last one with the faces
+    POST /v1/voices   a recording                      what is heard in it, and the voice as numbers
+    POST /v1/faces    a recording, or voices           faces: JSON, a PNG, or a line of JSON for each step
+    POST /v1/check    a picture                        where its marks say that it comes from
 
 It keeps nothing: recordings and pictures are held in memory while they are worked on and never written, the voice
-travels back to the page that sent it, and no path of this machine can be asked for.
+travels back to whoever sent it, and no path of this machine can be asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import math
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from functools import partial
 from importlib.resources import files
-from threading import Event, Thread
-from typing import Any
+from threading import Event, Lock
+from typing import Any, TypeVar
 
-import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from ds2f import __version__
+from ds2f.config import Generate, Serve
 from ds2f.errors import ItemError, UserError
+from ds2f.io.extras import has
 from ds2f.io.images import NOTICE
-from ds2f.io.media import encode_webp
-from ds2f.page.guard import Busy, Gate, Guard, Limits, Refused, Uploads
-from ds2f.page.wanted import Wanted, as_text
-from ds2f.speech2face.describe import VoiceDescription
-from ds2f.speech2face.face import GeneratedFace
+from ds2f.page import drawing
+from ds2f.page.guard import GONE, Guard, refusal
+from ds2f.page.metrics import Metrics
+from ds2f.page.openapi import described
+from ds2f.page.refused import Refused
+from ds2f.page.turns import Turns
+from ds2f.page.uploads import Sent, Uploads, client_of, hung_up, sent_in
+from ds2f.page.wanted import Wanted, files_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 
-OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}
+OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css")}
+OWN |= {f"{name}.js": (f"{name}.js", "text/javascript") for name in ("ask", "check", "page", "voices")}
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
-Say = Callable[[dict[str, Any]], None]
+JSON, PNG, LINES = "application/json", "image/png", "application/x-ndjson"
+CROWD = 64  # requests at once besides those that have places: files, metrics, and those that are sent away
+STUCK = 60.0  # seconds beyond `job_seconds` after which work at hand counts as hanging
+T = TypeVar("T")
 
 
-class Stopped(Exception):
-    """Nobody waits for this drawing any more, or it took too long."""
-
-
-class Page:
+class Answers:
     """The answers, and the model that gives them."""
 
-    def __init__(self, model: Speech2Face, limits: Limits) -> None:
+    def __init__(self, model: Speech2Face, limits: Serve) -> None:
         self.model, self.limits = model, limits
-        self.gate, self.uploads = Gate(limits.places), Uploads(limits)
+        self.signed = model.signer is not None  # a certificate that cannot sign is said now, not at the first face
+        self.metrics = Metrics(
+            version=__version__, model=model.fingerprint, size=str(model.size), device=str(model.device)
+        )
+        self.turns = Turns(limits.places, limits.client_places, self.metrics.did)
+        self.metrics.watch(lambda: self.turns.waiting, lambda: self.turns.working_seconds)
+        self.uploads, self.reading = Uploads(limits), Lock()
         folder = files("ds2f") / "page"
         self.own = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in OWN.items()}
         clips = files("ds2f") / "demo" / "samples"
         self.samples = [clip.read_bytes() for clip in sorted(clips.iterdir(), key=str) if clip.name.endswith(".mp4")]
 
+    def routes(self) -> list[Route]:
+        get = {
+            **dict.fromkeys((f"/{path}" for path in OWN), self.file),
+            "/v1/model": self.about,
+            "/v1/samples/{number:int}": self.sample,
+            "/openapi.json": self.openapi,
+            "/healthz": self.health,
+            "/healthz/live": self.health,
+            "/healthz/ready": self.health,
+            "/metrics": self.measured,
+        }
+        post = {"/v1/voices": self.voices, "/v1/faces": self.faces, "/v1/check": self.check}
+        asked = [Route(path, answer) for path, answer in get.items()]
+        return asked + [Route(path, answer, methods=["POST"]) for path, answer in post.items()]
+
     async def file(self, request: Request) -> Response:
         data, kind = self.own[request.url.path.removeprefix("/")]
         return Response(data, media_type=kind)
 
+    async def openapi(self, request: Request) -> Response:
+        return JSONResponse(described(self.limits, len(self.samples), self.model.prior.inputs.dim))
+
+    async def measured(self, request: Request) -> Response:
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def health(self, request: Request) -> Response:
+        """live: work at hand does not hang; ready: and there is a place. 503 if what is asked for is not so."""
+        live = self.turns.working_seconds < self.limits.job_seconds + STUCK
+        ready = live and not self.turns.full
+        fine = live if request.url.path.endswith("/live") else ready
+        state = {"live": live, "ready": ready, "waiting": self.turns.waiting}
+        return JSONResponse(state, 200 if fine else 503, None if fine else {"retry-after": "10"})
+
     async def about(self, request: Request) -> Response:
         """What the page must know of model and limits."""
-        known = {
-            "notice": NOTICE,
-            "size": self.model.size,
-            "model": self.model.fingerprint,
-            "samples": len(self.samples),
-        }
         fast = self.model.fast_decoder
-        known |= {
-            "fast": 0 if fast is None else fast.config.few_steps,
-            "guide": self.model.decoder.config.guide,
-            "limits": asdict(self.limits),
-            "defaults": asdict(DEFAULT),
-        }
-        return JSONResponse(known)
+        limits = asdict(self.limits)
+        del limits["hosts"]
+        return JSONResponse(
+            {
+                "version": __version__,
+                "notice": NOTICE,
+                "size": self.model.size,
+                "model": self.model.fingerprint,
+                "samples": len(self.samples),
+                "fast": 0 if fast is None else fast.config.few_steps,
+                "guide": self.model.decoder.config.guide and has("faces"),
+                "signed": self.signed,
+                "limits": limits,
+                "defaults": asdict(DEFAULT),
+            }
+        )
 
     async def sample(self, request: Request) -> Response:
         """One of the synthetic voices of the package."""
         number = request.path_params["number"]
         if not 1 <= number <= len(self.samples):
-            raise Refused(404, "There is no such sample.")
+            raise Refused(404, f"There is no sample {number}, only 1 to {len(self.samples)}.")
         return Response(self.samples[number - 1], media_type="video/mp4")
 
-    async def listen(self, request: Request) -> Response:
-        async with self.uploads.body(request) as data:
-            self.gate.enter()
-            try:
-                return await run_in_threadpool(self._heard, data)
-            finally:
-                self.gate.leave()
-
-    def _heard(self, data: bytearray) -> Response:
-        with self.gate.turn:
-            encoded = self.model.encode_voice(data)
-            described = self.model.describe(encoded)
-        voice = self.model.voice_inputs([encoded.voices])[0]
-        return JSONResponse({"voice": as_text(voice), "description": _description(described)})
+    async def voices(self, request: Request) -> Response:
+        async with self._received(request) as body:
+            sent = sent_in(request, body)
+            recordings = files_of(sent, recording=1)["recording"]
+            if not recordings:
+                raise Refused(422, "A recording is needed: as the body, or as the field recording of a form.")
+            work = partial(drawing.hear, self.model, recordings[0])
+            return JSONResponse(await self._done(request, work))
 
     async def faces(self, request: Request) -> Response:
-        async with self.uploads.body(request) as data:
-            self.gate.enter()
-            try:
-                wanted = await run_in_threadpool(self._wanted, data)
-            except BaseException:
-                self.gate.leave()
-                raise
-        said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        gone = Event()
-        loop = asyncio.get_running_loop()
+        kind = _preferred(request.headers.get("accept", ""))
+        async with AsyncExitStack() as inside:
+            body = await inside.enter_async_context(self._received(request))
+            sent = sent_in(request, body)
+            wanted = await run_in_threadpool(self._wanted, sent, 1 if kind == PNG else Generate.count)
+            if kind == PNG and wanted.people * wanted.count > 1:
+                raise Refused(422, f"A picture holds one face: ask for count=1 and one voice, or accept {JSON}.")
+            draw = partial(drawing.draw, self.model, wanted, self.limits, self.metrics)
+            if kind == LINES:
+                lines = drawing.lines(self.turns, client_of(request), draw)
+                return Held(inside.pop_all(), lines, media_type=LINES)
+            faces = await self._done(request, partial(draw, drawing.silent))
+            if kind == JSON:
+                return JSONResponse(faces)
+            name = f'inline; filename="imagined-seed-{faces["faces"][0]["seed"]}.png"'
+            return Response(drawing.png_of(faces["faces"][0]), media_type=PNG, headers={"content-disposition": name})
 
-        def say(line: dict[str, Any]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(said.put_nowait, line)
+    async def check(self, request: Request) -> Response:
+        async with self._received(request) as body:
+            pictures = files_of(sent_in(request, body, "picture"), picture=1)["picture"]
+            if not pictures:
+                raise Refused(422, "A picture is needed: as the body, or as the field picture of a form.")
+            return JSONResponse(await self._done(request, partial(drawing.check, pictures[0])))
 
-        Thread(target=self._work, args=(wanted, say, gone), daemon=True).start()
-        return StreamingResponse(_lines(said, gone), media_type="application/x-ndjson")
+    @asynccontextmanager
+    async def _received(self, request: Request) -> AsyncIterator[bytearray]:
+        """A body, and a place for the one who sent it."""
+        async with self.uploads.body(request) as body:
+            with self.turns.place(client_of(request)):
+                yield body
 
-    def _wanted(self, data: bytearray) -> Wanted:
-        with self.gate.reading:
-            return Wanted.read(data, self.limits, self.model)
-
-    def _work(self, wanted: Wanted, say: Say, gone: Event) -> None:
+    async def _done(self, request: Request, work: Callable[[Event], T]) -> T:
+        """What work gives when it is its turn; one who hangs up leaves the line."""
+        doing = asyncio.create_task(self.turns.do(client_of(request), work))
+        leaving = asyncio.create_task(hung_up(request))
         try:
-            with self.gate.turn:
-                self._draw(wanted, say, gone)
-        except (Stopped, UserError, ItemError) as error:
-            say({"error": str(error)})
-        except BaseException:
-            say({"error": "The drawing failed; the terminal of ds2f serve says why."})
-            raise
+            await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            raise ClientDisconnect
         finally:
-            self.gate.leave()
+            doing.cancel()
+            leaving.cancel()
 
-    def _draw(self, wanted: Wanted, say: Say, gone: Event) -> None:
-        shown: list[str] = []
-        deadline = self.limits.deadline()
-
-        def preview(pictures: np.ndarray) -> None:
-            if gone.is_set() or deadline.passed():
-                raise Stopped(
-                    f"Drawing took more than {self.limits.job_seconds:g} s; fewer faces or steps are quicker."
-                )
-            shown[:] = [_url(encode_webp(picture, 80), "webp") for picture in pictures]
-
-        def progress(done: int, total: int, note: str = "", /) -> None:
-            say({"step": done, "of": total, "faces": list(shown)})
-
-        voices = np.repeat(np.stack(wanted.voices), wanted.count, 0)
-        seeds = [wanted.seed + i for i in range(wanted.count)] * len(wanted.voices)
-        settings = replace(DEFAULT, steps=wanted.steps, fast=wanted.fast, temperature=wanted.variety)
-        drawn = self.model.sample_faces(voices, seeds, settings, progress, wanted.wish, preview)
-        say({"done": True, "faces": [_face(face) for face in drawn], "settings": drawn[0].details})
+    def _wanted(self, sent: Sent, count: int) -> Wanted:
+        with self.reading:  # a guide picture takes memory while it is decoded
+            return Wanted.read(sent, self.limits, self.model, count)
 
 
-async def _lines(said: asyncio.Queue[dict[str, Any]], gone: Event) -> AsyncIterator[str]:
-    """Lines of JSON: {"step", "of", "faces"} while it is drawn, then {"done", ...} or {"error"}. gone: set when nobody
-    reads on."""
-    try:
-        while True:
-            line = await said.get()
-            yield json.dumps(line) + "\n"
-            if "step" not in line:
-                return
-    finally:
-        gone.set()
+class Held(StreamingResponse):
+    """Lets go of what it holds when the last line is sent, or nobody reads on."""
+
+    def __init__(self, held: AsyncExitStack, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.held:
+            await super().__call__(scope, receive, send)
 
 
-def make_app(model: Speech2Face, limits: Limits, hosts: tuple[str, ...] = LOCAL) -> Starlette:
-    """hosts: names by which the page may be called, "*" for any; others are refused, so that no other page in the
-    browser can reach it under a name of its own."""
-    page = Page(model, limits)
-    routes = [Route(f"/{path}", page.file) for path in OWN]
-    routes += [Route("/about", page.about), Route("/samples/{number:int}", page.sample)]
-    routes += [Route("/listen", page.listen, methods=["POST"]), Route("/faces", page.faces, methods=["POST"])]
-    answers = {Refused: _refused, Busy: _refused, UserError: _mistake, ItemError: _mistake}
-    return Starlette(routes=routes, exception_handlers=answers, middleware=[Middleware(Guard, hosts=hosts)])
+def make_app(model: Speech2Face, limits: Serve, hosts: tuple[str, ...] = LOCAL) -> Starlette:
+    """The application; `app.state.answers` are its Answers.
+
+    hosts: names by which it may be called, "*" for any; others are refused, so that no other page in the browser can
+        reach it under a name of its own.
+    """
+    answers = Answers(model, limits)
+    guard = Middleware(Guard, hosts=hosts, crowd=CROWD + 2 * limits.places, seen=answers.metrics.answered)
+    handlers: dict[Any, Any] = {Refused: _refused, UserError: _mistake, ItemError: _mistake, HTTPException: _no_such}
+    handlers |= {ClientDisconnect: _gone, Exception: _failed}
+    app = Starlette(routes=answers.routes(), exception_handlers=handlers, middleware=[guard])
+    app.state.answers = answers
+    return app
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, getattr(error, "status", 500))
+async def _refused(request: Request, error: Refused) -> Response:
+    return refusal(error.status, str(error), error.headers)
 
 
 async def _mistake(request: Request, error: Exception) -> Response:
-    text = error.reason if isinstance(error, ItemError) else str(error)
-    return JSONResponse({"error": text[:1].upper() + text[1:].rstrip(".") + "."}, 422)
+    return refusal(422, drawing.sentence(error))
 
 
-def _face(face: GeneratedFace) -> dict[str, Any]:
-    return {"seed": face.seed, "png": _url(face.png(), "png")}
+async def _no_such(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 405:
+        sentence = (
+            f"{request.method} is not answered here, only {(error.headers or {}).get('Allow', 'another method')}."
+        )
+    else:
+        sentence = "There is nothing here; /openapi.json says what there is."
+    return refusal(error.status_code, sentence, dict(error.headers or {}))
 
 
-def _url(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=GONE)  # which nobody reads
 
 
-def _description(described: VoiceDescription) -> dict[str, Any]:
-    flat = asdict(described)
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in flat.items()
-    }
+async def _failed(request: Request, error: Exception) -> Response:
+    return refusal(500, drawing.FAILED)
+
+
+def _preferred(accept: str) -> str:
+    """Of what can be given, what an Accept header likes best. Raises Refused if it likes none."""
+    known = {JSON: JSON, PNG: PNG, LINES: LINES, "*/*": JSON, "application/*": JSON, "image/*": PNG, "": JSON}
+    liked = []
+    for part in accept.lower().split(","):
+        kind, *settings = (word.strip() for word in part.split(";"))
+        weights = [word.partition("=")[2] for word in settings if word.startswith("q=")]
+        try:
+            liked.append((-float(weights[0] if weights else 1), kind))
+        except ValueError:
+            continue
+    for weight, kind in sorted(liked, key=lambda pair: pair[0]):
+        if weight < 0 and kind in known:
+            return known[kind]
+    raise Refused(406, f"Faces come as {JSON}, {PNG} or {LINES}; accept one of these.")

@@ -1,4 +1,4 @@
-"""Starting the page."""
+"""Starting the server of the page."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 
-from ds2f.config import Audio
+from ds2f.config import Audio, Serve
 from ds2f.errors import UserError
-from ds2f.io.extras import first_line, optional
+from ds2f.io.credentials import Signing
+from ds2f.io.extras import MODULES, first_line, optional
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -21,6 +22,8 @@ def serve(
     audio: Audio = Audio(),
     size: int | None = None,
     ready: Callable[[str, bool], None] = lambda address, own: None,
+    limits: Serve = Serve(),
+    signing: Signing = Signing(),
 ) -> None:
     """Serve until stopped.
 
@@ -30,35 +33,27 @@ def serve(
     audio: how voices are heard
     size: pixels of a face
     ready: told the page's address, and whether this machine alone can reach it
+    limits: how much may be asked, and by what names the server may be called
+    signing: who signs the pictures
 
-    Raises UserError if the model or the port cannot be had.
+    Raises UserError if the model, the port or the certificate cannot be had.
     """
-    uvicorn = optional("uvicorn", "demo", "The page")
-    optional("starlette", "demo", "The page")
-    from ds2f.page.guard import Limits
-
-    limits = Limits()
+    for module in MODULES["serve"]:
+        optional(module, "serve", "The page")
     listening = listen_at(host, port)
     from ds2f.page.app import LOCAL, make_app  # brings torch, which takes seconds: not before the port is ours
+    from ds2f.page.server import run
     from ds2f.speech2face.model import Speech2Face
 
-    audio = replace(audio, max_seconds=min(audio.max_seconds, limits.seconds))
-    loaded = Speech2Face.from_pretrained(model, device=device, audio=audio, size=size)
+    audio = replace(audio, max_seconds=min(audio.max_seconds, limits.max_seconds))
+    loaded = Speech2Face.from_pretrained(model, device=device, audio=audio, size=size, signing=signing)
     loaded.voice_encoder.check()
     own = host in LOOPBACK
-    app = make_app(loaded, limits, LOCAL if own else ("*",))
+    hosts = (*LOCAL, *limits.hosts) if own or limits.hosts else ("*",)
+    app = make_app(loaded, limits, hosts)
     name = "127.0.0.1" if own else host
     address = f"http://{name}:{listening.getsockname()[1]}"
-
-    class Server(uvicorn.Server):  # type: ignore[name-defined]  # imported only where the page is wanted
-        """Tells when it answers: from then on it also knows what to do with a ctrl-C."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            ready(address, own)
-
-    config = uvicorn.Config(app, log_level="warning", access_log=False, limit_concurrency=64, timeout_keep_alive=10)
-    Server(config).run(sockets=[listening])
+    run(app, listening, lambda: ready(address, own))
 
 
 def listen_at(host: str, port: int) -> socket.socket:

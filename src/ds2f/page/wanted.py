@@ -1,36 +1,41 @@
-"""What the page asks for, read from its JSON and checked before anything is drawn."""
+"""What somebody asks of the server, read from what was sent and checked before anything is drawn."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image
 
-from ds2f.config import Generate
-from ds2f.page.guard import Limits, Refused
+from ds2f.config import Generate, Serve
+from ds2f.io.extras import has
+from ds2f.page.refused import Refused
+from ds2f.page.uploads import Sent
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.speech2face.wishes import make_wish
 from ds2f.types import Wish
 
 LARGEST_VALUE = 1e4  # in a voice, whatever encoders and features it is made of
+FIELDS = ("voices", "count", "seed", "steps", "fast", "variety", "age", "gender", "guide")
+NO_VOICE = "A recording is needed, or one or two voices as /v1/voices gives them."
 
 
 def as_text(voice: np.ndarray) -> str:
-    """A voice as the page keeps it."""
+    """A voice as it travels: its numbers, little-endian float32, in base64."""
     return base64.b64encode(np.asarray(voice, "<f4").tobytes()).decode()
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """voices: one or two, (dim,) float32; variety in [0, 1]: the temperature of the prior; fast: see
-    `SamplingSettings`."""
+    """recordings: one or two files, or none, then voices: one or two, (dim,) float32; variety in [0, 1]: the
+    temperature of the prior; fast: see `SamplingSettings`."""
 
+    recordings: tuple[bytes, ...]
     voices: tuple[np.ndarray, ...]
     count: int
     seed: int
@@ -39,33 +44,39 @@ class Wanted:
     variety: float
     wish: Wish
 
+    @property
+    def people(self) -> int:
+        return len(self.recordings) or len(self.voices)
+
     @staticmethod
-    def read(body: bytes | bytearray, limits: Limits, model: Speech2Face) -> Wanted:
-        """Raises Refused, or UserError for a wish that cannot be."""
-        try:
-            asked = json.loads(body)
-            voices = asked["voices"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise Refused(400, "This is not what the page would ask.") from None
-        if not isinstance(voices, list) or not 1 <= len(voices) <= 2:
-            raise Refused(400, "One voice is needed, or two.")
-        guide = asked.get("guide")
+    def read(sent: Sent, limits: Serve, model: Speech2Face, count: int = Generate.count) -> Wanted:
+        """count: if nothing is said of it. Raises Refused, or UserError for a wish that cannot be."""
+        asked, files = sent.fields, files_of(sent, recording=2, guide=1)
+        if unknown := [name for name in asked if name not in FIELDS]:
+            raise Refused(422, f"There is no {unknown[0]!r} to be wished for, only {', '.join(FIELDS)}.")
+        recordings = files["recording"]
+        guide: bytes | None = next(iter(files["guide"]), None)
+        if guide is None and asked.get("guide") is not None:
+            guide = _bytes(asked["guide"], "The guide")
         if guide is not None and not model.decoder.config.guide:
             raise Refused(422, "This model was not taught to follow a guide picture.")
-        age, gender = asked.get("age"), asked.get("gender")
+        if guide is not None and not has("faces"):
+            raise Refused(422, "A guide picture needs on the server what this installs: pip install 'ds2f[faces]'.")
+        gender = asked.get("gender")
         if gender is not None and not isinstance(gender, str):
-            raise Refused(400, "The gender must be a name.")
+            raise Refused(422, "The gender must be a name.")
         return Wanted(
-            tuple(_voice(text, model.prior.inputs.dim) for text in voices),
-            int(_number(asked, "count", Generate.count, 1, limits.count)),
+            recordings,
+            _voices(asked.get("voices"), model.prior.inputs.dim, not recordings),
+            _whole(asked, "count", count, 1, limits.count),
             _seed(asked.get("seed", 0)),
-            int(_number(asked, "steps", DEFAULT.steps, 1, limits.steps)),
-            asked.get("fast", True) is True,
+            _whole(asked, "steps", DEFAULT.steps, 1, limits.steps),
+            _switch(asked, "fast", True),
             _number(asked, "variety", DEFAULT.temperature, 0, 1),
             make_wish(
-                None if age is None else _number(asked, "age", 0, 0, 100),
+                None if asked.get("age") is None else _number(asked, "age", 0, 0, 100),
                 gender,
-                guide=None if guide is None else _bytes(guide),
+                guide=guide,
             ),
         ).with_guide_of(limits.guide_px)
 
@@ -75,15 +86,43 @@ class Wanted:
         if guide is None or max(guide.shape[:2]) <= side:
             return self
         height, width = (max(1, round(n * side / max(guide.shape[:2]))) for n in guide.shape[:2])
-        small = cv2.resize(guide, (width, height), interpolation=cv2.INTER_AREA)
+        small = np.array(Image.fromarray(guide).resize((width, height), Image.Resampling.BOX))
         return replace(self, wish=replace(self.wish, guide=small))
 
 
-def _number(asked: dict[str, Any], name: str, default: float, low: float, high: float) -> float:
+def files_of(sent: Sent, **most: int) -> dict[str, tuple[bytes, ...]]:
+    """The files that were sent, by their field. most: how many there may be. Raises Refused for more, or others."""
+    if unknown := [name for name in sent.files if name not in most]:
+        raise Refused(422, f"There is no field {unknown[0]!r} for a file, only {', '.join(most)}.")
+    for name, files in sent.files.items():
+        if len(files) > most[name]:
+            raise Refused(422, f"Of {name} there may be {most[name]} at most.")
+    return {name: sent.files.get(name, ()) for name in most}
+
+
+def _voices(given: Any, dim: int, needed: bool) -> tuple[np.ndarray, ...]:
+    texts = [given] if isinstance(given, str) else given
+    if texts is None and not needed:
+        return ()
+    if not needed:
+        raise Refused(422, "Send recordings or voices, not both.")
+    if not isinstance(texts, list) or not 1 <= len(texts) <= 2:
+        raise Refused(422, NO_VOICE)
+    return tuple(_voice(text, dim) for text in texts)
+
+
+def _number(asked: Mapping[str, Any], name: str, default: float, low: float, high: float) -> float:
     value = asked.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise Refused(422, f"The {name} must be a number from {low:g} to {high:g}.")
     return value
+
+
+def _whole(asked: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
+    value = _number(asked, name, default, low, high)
+    if value != int(value):
+        raise Refused(422, f"The {name} must be a whole number from {low} to {high}.")
+    return int(value)
 
 
 def _seed(value: Any) -> int:
@@ -92,16 +131,23 @@ def _seed(value: Any) -> int:
     return value
 
 
+def _switch(asked: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = asked.get(name, default)
+    if not isinstance(value, bool):
+        raise Refused(422, f"{name} must be true or false.")
+    return value
+
+
 def _voice(text: Any, dim: int) -> np.ndarray:
-    data = _bytes(text)
+    data = _bytes(text, "A voice")
     voice = np.frombuffer(data, "<f4") if len(data) == 4 * dim else np.zeros(0, np.float32)
     if not voice.size or not np.isfinite(voice).all() or not 0 < float(np.abs(voice).max()) < LARGEST_VALUE:
-        raise Refused(400, "This is no voice; let the page listen to a recording first.")
+        raise Refused(422, "This is no voice of this model; send the recording to /v1/voices first.")
     return voice
 
 
-def _bytes(text: Any) -> bytes:
+def _bytes(text: Any, what: str) -> bytes:
     try:
         return base64.b64decode(str(text).rpartition(",")[2], validate=True)
     except (binascii.Error, ValueError):
-        raise Refused(400, "This is not what the page would send.") from None
+        raise Refused(422, f"{what} must be text in base64.") from None

@@ -16,13 +16,16 @@ from ds2f.diffusion.noise import normal_by_seed
 from ds2f.diffusion.samplers import SAMPLERS, Sampler, euler
 from ds2f.errors import UserError
 from ds2f.models.decoder import Decoder, DecoderConfig, one_hot, voice_condition
+from ds2f.models.graphs import Graph
 from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.settings import SamplingSettings, guidance_of, taught
 from ds2f.types import ETHNICITIES, Progress, Wish
 
 BATCH = 16  # faces through the decoder at once; bounds memory
-Preview = Callable[[np.ndarray], None]
-"""Called at every step with the pictures of one batch as they look so far: (up to BATCH, size, size, 3) uint8 RGB."""
+GRAPHS = {"identity", "coverage"}  # what a decoder's graph is told, see `speech2face.graphs`
+Callback = Callable[[int, np.ndarray], None]
+"""Called after every step with its number, counted from 1 over all batches, and with the pictures of the batch as they
+look so far: (up to BATCH, size, size, 3) uint8 RGB. What it raises ends the drawing."""
 
 
 def heard_by(decoder: DecoderConfig, encoders: Iterable[str]) -> list[str]:
@@ -109,21 +112,24 @@ def normalised(decoder: Decoder, pictures: np.ndarray) -> Tensor:
 
 @dataclass(frozen=True)
 class Way:
-    """How noise becomes a picture. noise: scale of what the sampler starts from."""
+    """How noise becomes a picture. noise: scale of what the sampler starts from; graph: computes what the decoder
+    would, for conditions that are `GRAPHS`."""
 
     decoder: Decoder
     sampler: Sampler
     steps: int
     guidance: Guidance
     noise: float
+    graph: Graph | None = None
 
 
-def way_of(settings: SamplingSettings, decoder: Decoder, fast: Decoder | None) -> Way:
-    """fast: what `decoder` taught to draw in few steps, which does so wherever the settings are those it learnt."""
+def way_of(settings: SamplingSettings, decoder: Decoder, fast: Decoder | None, graph: Graph | None = None) -> Way:
+    """fast: what `decoder` taught to draw in few steps, which does so wherever the settings are those it learnt; graph:
+    of that one."""
     if fast is None or not taught(settings):
         sampler = SAMPLERS[settings.sampler]
         return Way(decoder, sampler, settings.steps, guidance_of(settings), settings.noise * decoder.config.noise)
-    return Way(fast, euler, fast.config.few_steps, Guidance(1.0), settings.noise * fast.config.noise)
+    return Way(fast, euler, fast.config.few_steps, Guidance(1.0), settings.noise * fast.config.noise, graph)
 
 
 @torch.no_grad()
@@ -132,7 +138,7 @@ def sample_images(
     conditions: Mapping[str, Tensor],
     seeds: Sequence[int],
     progress: Progress | None = None,
-    preview: Preview | None = None,
+    callback: Callback | None = None,
 ) -> np.ndarray:
     """Pictures for n seeds: (n, size, size, 3) uint8 RGB.
 
@@ -140,7 +146,7 @@ def sample_images(
     conditions: {name: (n, ...)}, see `conditions_of`.
     seeds: n whole numbers.
     progress: called with (sampler steps done, in all), over all batches.
-    preview: see `Preview`.
+    callback: see `Callback`.
     """
     decoder, images = way.decoder, []
     size, device = decoder.config.size, decoder.image_mean.device
@@ -149,24 +155,43 @@ def sample_images(
         rows = slice(start, start + BATCH)
         given = {name: Condition.of(value[rows].contiguous().to(device)) for name, value in conditions.items()}
         noise = way.noise * normal_by_seed(seeds[rows], 3, size, size, stream=1, to=device)
-        predict = guided(decoder, given, way.guidance)
-        if preview is not None:
-            predict = _shown(predict, decoder, preview)
-        report = None if progress is None else _counted(progress, number * way.steps, len(starts) * way.steps)
-        images.append(to_uint8(decoder.denormalise(way.sampler(predict, noise, way.steps, report))))
+        if way.graph is not None and given.keys() == GRAPHS:
+            predict = _by_graph(way.graph, given["identity"].value)
+        else:
+            predict = guided(decoder, given, way.guidance)
+        told = _Told(predict, number * way.steps, len(starts) * way.steps, progress)
+        if callback is not None:
+            told.show = lambda step, x: callback(step, to_uint8(decoder.denormalise(x)))
+        images.append(to_uint8(decoder.denormalise(way.sampler(told.predict, noise, way.steps, told.stepped))))
     return np.concatenate(images)
 
 
-def _counted(progress: Progress, before: int, total: int) -> Progress:
-    return lambda done, _, note="": progress(before + done, total)
+def _by_graph(graph: Graph, identity: Tensor) -> Predict:
+    """A predictor of faces of some identities, (n, d), whole in the picture. One after the other: a CPU is no faster
+    with many at once, and how numbers are rounded depends on what is computed with them."""
+
+    def predict(z: Tensor, t: Tensor) -> Tensor:
+        given = {"z": z.numpy(), "t": t.numpy(), "identity": identity.numpy()}
+        rows = (graph(**{name: value[i : i + 1] for name, value in given.items()})[0] for i in range(len(z)))
+        return torch.from_numpy(np.concatenate(list(rows)))
+
+    return predict
 
 
-def _shown(predict: Predict, decoder: Decoder, preview: Preview) -> Predict:
-    """The same predictor, which shows every prediction of the clean picture as it is made."""
+class _Told:
+    """A predictor that remembers its last prediction of the clean picture, to tell of it after each step."""
 
-    def predicting(z: Tensor, t: Tensor) -> Tensor:
-        x = predict(z, t)
-        preview(to_uint8(decoder.denormalise(x)))
-        return x
+    def __init__(self, predict: Predict, before: int, total: int, progress: Progress | None) -> None:
+        self.predicted: Tensor | None = None
+        self.show: Callable[[int, Tensor], None] | None = None
+        self._predict, self._before, self._total, self._progress = predict, before, total, progress
 
-    return predicting
+    def predict(self, z: Tensor, t: Tensor) -> Tensor:
+        self.predicted = self._predict(z, t)
+        return self.predicted
+
+    def stepped(self, done: int, _: int, note: str = "", /) -> None:
+        if self.show is not None and self.predicted is not None and done:
+            self.show(self._before + done, self.predicted)
+        if self._progress is not None:
+            self._progress(self._before + done, self._total)

@@ -2,39 +2,95 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ds2f.io.images import encode_face, write_face
+from ds2f.io.credentials import Signer
+from ds2f.io.images import NOTICE, encode_face, write_face
+from ds2f.speech2face.upscale import larger
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GeneratedFace:
     """One imagined face. image: RGB, size x size; identity: (128,) float32, the vector drawn from the prior that the
-    decoder turned into the image; seed: reproduces it on the same machine; details: model, settings and wishes."""
+    decoder turned into the image; seed: reproduces it on the same machine; details: model, settings and wishes; signer:
+    who signs it where it is written."""
 
     image: Image.Image
     identity: np.ndarray
     seed: int
     details: Mapping[str, Any] = field(default_factory=dict)
+    signer: Signer | None = field(default=None, repr=False, compare=False)
 
     def save(self, path: str | Path) -> None:
-        """Write a PNG that says that it is generated, and how; the identity vector stays out of it."""
-        write_face(Path(path), self.image, {"seed": self.seed, **self.details})
+        """Write a picture that says that it is generated, and how; the identity vector stays out of it.
+
+        path: its ending says the format: .png, .webp, .jpg or .jpeg; another one is PNG.
+        """
+        write_face(Path(path), self.image, {"seed": self.seed, **self.details}, signer=self.signer)
+
+    def __repr__(self) -> str:
+        made_by = f", model {self.details['model']}" if "model" in self.details else ""
+        return f"GeneratedFace({self.image.width}x{self.image.height}, seed {self.seed}{made_by})"
+
+    def _repr_png_(self) -> bytes:
+        """By which a notebook shows it."""
+        return self.png()
+
+    def upscaled(self, factor: int) -> GeneratedFace:
+        """The same face in a larger picture, see `upscale.larger`. factor: 1, 2 or 4.
+
+        Raises UserError for another, and if the extra `upscale` is not installed.
+        """
+        if factor == 1:
+            return self
+        image = Image.fromarray(larger(np.asarray(self.image), factor, bool(self.details.get("watermark"))))
+        return replace(self, image=image, details={**self.details, "upscale": factor})
 
     def png(self) -> bytes:
         """What `save` would write."""
-        return encode_face(self.image, {"seed": self.seed, **self.details})
+        return encode_face(self.image, {"seed": self.seed, **self.details}, signer=self.signer)
+
+
+class Faces(list[GeneratedFace]):
+    """The faces of a voice: a list that a notebook shows as pictures."""
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            f'<figure style="display:inline-block;margin:0 8px 8px 0">'
+            f'<img src="data:image/png;base64,{b64encode(face.png()).decode()}" width="{face.image.width}" '
+            f'height="{face.image.height}" alt="Imagined face, seed {face.seed}" title="{NOTICE}">'
+            f'<figcaption style="font-size:smaller">seed {face.seed}</figcaption></figure>'
+            for face in self
+        )
+
+
+class FacesOfVoices(list[Faces]):
+    """The faces of several voices, a list for each: a notebook shows a line for each."""
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<div>{faces._repr_html_()}</div>" for faces in self)
 
 
 def made(
-    images: np.ndarray, identities: np.ndarray, seeds: Sequence[int], details: Mapping[str, Any]
+    images: np.ndarray,
+    identities: np.ndarray,
+    seeds: Sequence[int],
+    details: Mapping[str, Any],
+    signer: Signer | None = None,
 ) -> list[GeneratedFace]:
-    """What was drawn, with what it was drawn from: (n, size, size, 3) uint8 RGB, (n, d), and n seeds."""
+    """What was drawn, with what it was drawn from.
+
+    images: (n, size, size, 3) uint8 RGB.
+    identities: (n, d).
+    seeds: n whole numbers.
+    details, signer: as `GeneratedFace` has them, the same for all.
+    """
     rows = zip(images, identities, seeds, strict=True)
-    return [GeneratedFace(Image.fromarray(image), identity, seed, details) for image, identity, seed in rows]
+    return [GeneratedFace(Image.fromarray(image), identity, seed, details, signer) for image, identity, seed in rows]

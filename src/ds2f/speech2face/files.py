@@ -8,39 +8,60 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from ds2f import __version__
 from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.pairing import Clip, clips
 from ds2f.dataset.recordings import ACOUSTICS, spoken, stored_voices
 from ds2f.errors import ItemError, UserError
-from ds2f.io.files import make_folder, write_json
-from ds2f.io.images import NOTICE, write_face
-from ds2f.models.store import write_tensors
+from ds2f.io.files import make_folder, replacing, write_json
+from ds2f.io.images import FACE_FORMATS, NOTICE, details_of, write_face
 from ds2f.speech2face import wishes
-from ds2f.speech2face.draw import BATCH
-from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.names import recordings_in, refuse_overwriting, unique_stems
 from ds2f.speech2face.settings import SamplingSettings
+from ds2f.speech2face.upscale import larger
 from ds2f.types import NO_WISH, Progress, Wish
+
+if TYPE_CHECKING:
+    from ds2f.speech2face.model import Speech2Face
+    from ds2f.speech2face.quick import QuickSpeech2Face
 
 IDENTITIES = "identities.safetensors"
 
 
 @dataclass(frozen=True)
 class Written:
-    """faces: paths of the pictures; refused: (recording, reason) of those that gave none."""
+    """faces: paths of the pictures; refused: (recording, reason) of those that gave none; sources: of each picture, the
+    recording, as a path in what was given."""
 
     faces: list[Path]
     refused: list[tuple[Path, str]]
+    sources: list[str]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What pictures are written as. format: png, webp or jpeg; upscale: of `upscale.FACTORS`."""
+
+    format: str = "png"
+    upscale: int = 1
+
+    @property
+    def suffix(self) -> str:
+        return next(suffix for suffix, name in FACE_FORMATS.items() if name == self.format)
+
+    def said(self) -> dict[str, Any]:
+        """What differs from a plain PNG, for generation.json."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(Form, name)}
 
 
 def from_files(
-    model: Speech2Face,
+    model: Speech2Face | QuickSpeech2Face,
     inputs: Sequence[Path],
     out: Path,
     count: int,
@@ -48,27 +69,32 @@ def from_files(
     settings: SamplingSettings,
     wish: Wish = NO_WISH,
     progress: Progress | None = None,
+    form: Form = Form(),
 ) -> Written:
     """Write <stem>-<i>.png, `count` for each recording, and generation.json.
 
     model: that draws them.
-    inputs: recordings. One that cannot be used does not stop the others.
+    inputs: recordings, and folders of them, whose tree is kept. One that cannot be used does not stop the others.
     out: folder of the pictures, made if it is not there.
     count, seed: faces for each recording, with the seeds seed, seed + 1, ...
     settings, wish: how they are drawn, and what is asked besides the voice.
     progress: called with (recordings done, in all, name of the next).
-    Raises UserError if `out` cannot be written.
+    form: what the pictures are written as.
+    Raises UserError if a folder holds no recording, or `out` cannot be written.
     """
+    recordings = recordings_in(inputs)
     make_folder(out)
-    stems = unique_stems(inputs)
-    _refuse_overwriting(out, inputs, [[f"{stem}-{i}.png" for i in range(count)] for stem in stems])
+    files, stems = [file for file, _ in recordings], unique_stems([place for _, place in recordings])
+    names = [[f"{stem}-{i}{form.suffix}" for i in range(count)] for stem in stems]
+    refuse_overwriting(out, files, names)
     faces: list[Path] = []
+    sources: list[str] = []
     refused: list[tuple[Path, str]] = []
     entries: list[dict[str, Any]] = []
     vectors: dict[str, np.ndarray] = {}
-    for done, (path, stem) in enumerate(zip(inputs, stems, strict=True)):
+    for done, ((path, place), its_names) in enumerate(zip(recordings, names, strict=True)):
         if progress:
-            progress(done, len(inputs), path.name)
+            progress(done, len(files), place.as_posix())
         try:
             drawn = model(
                 path, count, seed, gender=wish.gender, age=wish.age, ethnicity=wish.ethnicity, language=wish.language,
@@ -79,17 +105,17 @@ def from_files(
             refused.append((path, error.reason))
             entries.append({"input": str(path), "failed": error.reason})
             continue
-        for i, face in enumerate(drawn):
-            name = f"{stem}-{i}.png"
-            face.save(out / name)
+        for name, face in zip(its_names, drawn, strict=True):
+            face.upscaled(form.upscale).save(out / name)
             faces.append(out / name)
+            sources.append(place.as_posix())
             vectors[name] = face.identity
             entries.append({"input": str(path), "image": name, "seed": face.seed})
     if progress:
-        progress(len(inputs), len(inputs), "")
-    record = _record(model, {**asdict(settings), **wishes.as_json(wish)})
+        progress(len(files), len(files), "")
+    record = _record(model, {**asdict(settings), **wishes.as_json(wish)}, form)
     _write(out, record, entries, vectors)
-    return Written(faces, refused)
+    return Written(faces, refused, sources)
 
 
 def from_dataset(
@@ -101,6 +127,7 @@ def from_dataset(
     seed: int,
     settings: SamplingSettings,
     progress: Progress | None = None,
+    form: Form = Form(),
 ) -> Written:
     """`count` faces per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png; of
     several, by -0.png, -1.png and so on. (For clips that share that path, see `dataset.keys.picture_stems`.)
@@ -112,8 +139,11 @@ def from_dataset(
     count, seed: faces per clip, with the seeds seed, seed + 1, ... over all clips.
     settings: how they are drawn.
     progress: called with (faces done, in all).
+    form: what the pictures are written as.
     Raises UserError if no clip of the split has a voice as the model hears it, or `out` cannot be written.
     """
+    from ds2f.speech2face.draw import BATCH
+
     make_folder(out)
     chosen = heard_clips(model, dataset, split)
     outputs.remember(dataset, "faces", out)
@@ -121,14 +151,14 @@ def from_dataset(
     direct = _decoder_voices(model, dataset, split, [clip.file for clip in chosen], count) if settings.direct else {}
     seeds = wishes.seeds_from(seed, len(voices))
     identities = model.sample_identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
-    stems = [clip.picture for clip in chosen]
-    pictures = [f"{stem}-{i}.png" if count > 1 else f"{stem}.png" for stem in stems for i in range(count)]
+    stems, ending = [clip.picture for clip in chosen], form.suffix
+    pictures = [f"{stem}-{i}{ending}" if count > 1 else f"{stem}{ending}" for stem in stems for i in range(count)]
     inputs = [{"root": clip.root, "input": clip.path} for clip in chosen for _ in range(count)]
-    if count > 1 and any((out / f"{stem}.png").exists() for stem in stems):
+    if count > 1 and any((out / f"{stem}{ending}").exists() for stem in stems):
         raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
-    record = _record(model, asdict(settings))
+    record, show = _record(model, asdict(settings), form), progress or (lambda *_: None)
     others, their_vectors = _of_earlier_runs(out, record, set(pictures))
-    details = model.details(settings)
+    details = model.details(settings) | ({"upscale": form.upscale} if form.upscale > 1 else {})
     wanted = [
         made_from({"seed": one, **details}, voices[i], *(vectors[i] for vectors in direct.values()))
         for i, one in enumerate(seeds)
@@ -140,27 +170,13 @@ def from_dataset(
         heard = {name: vectors[rows] for name, vectors in direct.items()}
         images = model.sample_images(shown, [seeds[i] for i in rows], settings, voice_conditions=heard)
         for i, image in zip(rows, images, strict=True):
-            write_face(out / pictures[i], Image.fromarray(image), wanted[i])
-        if progress:
-            progress(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
-    if progress:
-        progress(len(pictures), len(pictures), "")
+            picture = Image.fromarray(larger(image, form.upscale, settings.watermark))
+            write_face(out / pictures[i], picture, wanted[i], signer=model.signer)
+        show(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
+    show(len(pictures), len(pictures), "")
     entries = [{**c, "image": n, "seed": s} for c, n, s in zip(inputs, pictures, seeds, strict=True)]
     _write(out, record, [*others, *entries], their_vectors | dict(zip(pictures, identities, strict=True)))
-    return Written([out / name for name in pictures], [])
-
-
-def _refuse_overwriting(out: Path, inputs: Sequence[Path], pictures: Sequence[Sequence[str]]) -> None:
-    """Raises UserError if faces of another recording, of the same name in another folder, would be lost."""
-    try:
-        entries = json.loads((out / "generation.json").read_text("utf-8"))["faces"]
-        drawn = {entry["image"]: Path(entry["input"]).absolute() for entry in entries if "image" in entry}
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    for path, names in zip(inputs, pictures, strict=True):
-        for name in names:
-            if name in drawn and drawn[name] != path.absolute() and (out / name).exists():
-                raise UserError(f"{out} holds faces of {drawn[name]}, which {path} would replace; give another folder.")
+    return Written([out / name for name in pictures], [], [entry["input"] for entry in inputs])
 
 
 def made_from(details: Mapping[str, Any], *vectors: np.ndarray) -> dict[str, Any]:
@@ -232,38 +248,15 @@ def _decoder_voices(
     return found
 
 
-def unique_stems(paths: Sequence[Path]) -> list[str]:
-    """File stems; where two recordings share one, the suffix is added (talk-wav, talk-mp4), then a number."""
-    stems: list[str] = []
-    for path in paths:
-        stem = path.stem
-        if sum(other.stem == path.stem for other in paths) > 1:
-            stem = f"{path.stem}-{path.suffix.lstrip('.')}"
-        number, base = 2, stem
-        while stem in stems:
-            stem, number = f"{base}-{number}", number + 1
-        stems.append(stem)
-    return stems
-
-
-def details_of(path: Path) -> dict[str, Any] | None:
-    """What a picture of ours says of its making, None if it is not there or not ours."""
-    try:
-        with Image.open(path) as image:
-            return dict(json.loads(image.info.get("ds2f", "null")) or {})
-    except (OSError, ValueError):
-        return None
-
-
-def _record(model: Speech2Face, settings: dict[str, Any]) -> dict[str, Any]:
+def _record(model: Speech2Face | QuickSpeech2Face, settings: dict[str, Any], form: Form) -> dict[str, Any]:
     """What generation.json says besides the faces."""
     return {
         "notice": NOTICE,
         "ds2f": __version__,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": {"folder": str(model.folder), "fingerprint": model.fingerprint},
-        "settings": settings,
-        "size": model.size,
+        "settings": {**settings, **form.said()},
+        "size": model.size * form.upscale,
         "identity_vectors": IDENTITIES,
     }
 
@@ -295,7 +288,7 @@ def _of_earlier_runs(
 
 
 def _write(out: Path, record: dict[str, Any], entries: list[dict[str, Any]], vectors: dict[str, np.ndarray]) -> None:
-    import torch
-
-    write_tensors(out / IDENTITIES, {name: torch.from_numpy(np.array(v)) for name, v in vectors.items()})
+    with replacing(out / IDENTITIES) as aside:
+        save_file({name: np.ascontiguousarray(vector) for name, vector in vectors.items()}, aside)
+        aside.chmod(0o644)  # safetensors writes files that nobody else may read
     write_json(out / "generation.json", {**record, "faces": entries})

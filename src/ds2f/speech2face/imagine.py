@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,10 +14,43 @@ from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import steered
 from ds2f.diffusion.noise import normal_by_seed
 from ds2f.diffusion.samplers import heun
+from ds2f.models.attributes import AttributeHead
+from ds2f.models.looks import departure, directions, give_way
 from ds2f.models.prior import Prior
+from ds2f.types import Wish
 
 PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
+WISH_DEPARTURE = 1.5  # of the mean departure: what is drawn of an identity is a little nearer to the average person
 WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity against the voice; 1 is Bayes' rule
+
+
+@dataclass(frozen=True)
+class Wished:
+    """An age, a gender or an ethnicity that people shall have, and the head that sees it in an identity."""
+
+    head: AttributeHead
+    wish: Wish
+
+    def log_likelihood(self, identity: Tensor) -> Tensor:
+        """log p(wish | identity): (n, d) to (n,)."""
+        return self.head.log_likelihood(identity, self.wish)
+
+    def around(self, centre: Tensor, within: Tensor) -> Tensor:
+        """Where to look for people whom the wish fits, in place of `centre`, (n, d).
+
+        What a voice says of the looks that are wished for gives way to how people look who have them; all else that it
+        says stays. With the mean μ of labelled faces, their mean departure ℓ(wish) from it and the projection P of
+        `models.looks.give_way`,
+
+            μ + (centre − μ) P + s ℓ(wish),   s = WISH_DEPARTURE
+
+        within: (d, d) covariance of people of one voice. A head without looks leaves it to steering alone.
+        """
+        looks = self.head.looks
+        if looks is None:
+            return centre
+        given_way = give_way(centre - self.head.mean, within, directions(looks, self.wish))
+        return self.head.mean + given_way + WISH_DEPARTURE * departure(looks, self.wish)
 
 
 @torch.no_grad()
@@ -26,7 +60,7 @@ def sample_identities(
     seeds: Sequence[int],
     temperature: float,
     voice_guidance: float = 1.0,
-    log_likelihood: Callable[[Tensor], Tensor] | None = None,
+    wished: Wished | None = None,
 ) -> np.ndarray:
     """One identity for each voice: (n, identity_dim) float32.
 
@@ -40,17 +74,35 @@ def sample_identities(
     seeds: n whole numbers.
     temperature: in [0, 1], scale of the noise that the prior's flow starts from.
     voice_guidance: w, at least 0.
-    log_likelihood: log p(wish | identity), (n, identity_dim) to (n,); bends the flow towards people whom the wish fits,
-        see `diffusion.guidance.steered`. None: no wish.
+    wished: looks that people shall have whatever the voice says of them: it moves the middle that is drawn from, see
+        `Wished.around`, and bends the flow, see `diffusion.guidance.steered`. None: no wish.
     """
     device = prior.identity_mean.device
-    mean = prior.predict_mean(torch.from_numpy(np.asarray(voices, np.float32)).to(device))
+    voice = torch.from_numpy(np.asarray(voices, np.float32)).to(device)
+    noise = normal_by_seed(seeds, prior.config.identity_dim, stream=0, to=device)
+    found: np.ndarray = around(prior, voice, noise, temperature, voice_guidance, wished).cpu().numpy()
+    return found
+
+
+def around(
+    prior: Prior,
+    voice: Tensor,
+    noise: Tensor,
+    temperature: float | Tensor,
+    voice_guidance: float | Tensor,
+    wished: Wished | None = None,
+) -> Tensor:
+    """`sample_identities` from noise that is drawn already, all as tensors.
+
+    prior, temperature, voice_guidance, wished: see there.
+    voice: (n, d).
+    noise: (n, identity_dim), from N(0, 1).
+    """
+    mean = prior.predict_mean(voice)
     condition = Condition.of(mean)
     centre = prior.identity_mean + voice_guidance * (mean - prior.identity_mean)
-    noise = normal_by_seed(seeds, mean.shape[1], stream=0, to=device)
     predict: Predict = lambda z, t: prior(z, t, condition)  # noqa: E731
-    if log_likelihood is not None:
-        predict = steered(predict, lambda x: log_likelihood(centre + x @ prior.colouring), WISH_STRENGTH)
-    residual = heun(predict, temperature * noise, PRIOR_STEPS)
-    found: np.ndarray = (centre + residual @ prior.colouring).cpu().numpy()
-    return found
+    if wished is not None:
+        centre = wished.around(centre, prior.colouring.T @ prior.colouring)
+        predict = steered(predict, lambda x: wished.log_likelihood(centre + x @ prior.colouring), WISH_STRENGTH)
+    return centre + heun(predict, temperature * noise, PRIOR_STEPS) @ prior.colouring

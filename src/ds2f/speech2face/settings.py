@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from ds2f._renamed import old_names
-from ds2f.config import Generate
-from ds2f.diffusion.guidance import Guidance
+from ds2f.config import Generate, Numbers
+from ds2f.diffusion.weights import Guidance
 from ds2f.errors import UserError
 
 GUIDED = ("identity", "voice", "age", "gender", "ethnicity", "language", "guide")
@@ -33,6 +33,9 @@ class SamplingSettings:
     sampler: of `diffusion.samplers.SAMPLERS`.
     fast: where the model has a fast decoder, let that one draw, in the few steps and with the guidance that it was
         taught; but not where steps, sampler or guidance are other than these.
+    watermark: whether the picture gets the mark that `ds2f check` finds, see `io.watermark`.
+    precision: "float32" draws in it, by PyTorch, the same on every processor to what their rounding leaves; "auto" in
+        what is fastest on a CPU: the fast decoder by a graph with products in whole numbers, if the model has one.
     """
 
     steps: int = _DEFAULT.steps
@@ -43,6 +46,8 @@ class SamplingSettings:
     direct: bool = _DEFAULT.direct
     sampler: str = _DEFAULT.sampler
     fast: bool = _DEFAULT.fast
+    watermark: bool = _DEFAULT.watermark
+    precision: Numbers = _DEFAULT.precision
 
 
 DEFAULT = SamplingSettings()
@@ -62,6 +67,8 @@ def settings_of(chosen: Generate) -> SamplingSettings:
         direct=chosen.direct,
         sampler=chosen.sampler,
         fast=chosen.fast,
+        watermark=chosen.watermark,
+        precision=chosen.precision,
     )
     check(settings, chosen.count)
     return settings

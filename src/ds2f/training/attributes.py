@@ -21,6 +21,7 @@ from ds2f.errors import UserError
 from ds2f.evaluation.attributes import measure_attributes
 from ds2f.face.attributes import estimate
 from ds2f.models.attributes import CLASSES, MAX_AGE, AttributeHead, AttributesConfig, Distributions, decades
+from ds2f.models.looks import fit_looks
 from ds2f.training.start import Card, Job, make_options, refuse_launcher
 from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress, decade_of, years_of
 
@@ -84,7 +85,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         held_out = load_labelled(dataset, ["val", "test"])
         fingerprint = dataset.fingerprint()
     torch.manual_seed(settings.seed)
-    head = AttributeHead(AttributesConfig(identity_dim=faces.identity.shape[1]))
+    head = AttributeHead(AttributesConfig(identity_dim=faces.identity.shape[1], looks=True))
 
     def finish(model: AttributeHead) -> tuple[AttributeHead, Card]:
         calibrate(model.eval(), val)
@@ -104,6 +105,8 @@ class AttributesTask:
         self.identity, self.target = _tensors(train)
         model.mean.copy_(self.identity.mean(0))
         model.std.copy_(self.identity.std(0).clamp_min(1e-4))
+        if model.looks is not None:
+            model.looks.copy_(fit_looks(train.identity, train.labels))
         self.noise = NOISE * model.std.clone()
         self.model = model.to(device)
         self.device = device

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
+from ds2f.dataset.faces import spoken_languages
 from ds2f.diffusion.flow import flow_error, interpolate, sample_time
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import heun
@@ -22,10 +23,10 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import LINEAR_SIZE, Decoder, DecoderConfig, noise_for
 from ds2f.models.guide import random_guides
 from ds2f.models.pixels import to_uint8
-from ds2f.training.faces import FaceData, load_splits, near, pixels_of, spoken_languages
+from ds2f.training.faces import Faces, covering, load_splits, near, pixels_of, statistics
 from ds2f.training.likeness import Likeness
 from ds2f.training.processes import own_device
-from ds2f.training.start import Job, make_options
+from ds2f.training.start import Job, make_options, place_of
 from ds2f.training.warm_start import extended, warm_start
 from ds2f.types import Progress
 
@@ -50,7 +51,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     runs: its decoder/ is for checkpoints; the prior in its model/ says of which clips voices are.
     settings: the voices, device, compile, seed and decoder_….
     sample: with the faces of the validation split alone, not compiled.
-    progress: not called.
+    progress: called while faces are packed.
     Raises UserError for sizes that do not fit, splits without faces, another shape of decoder to start from.
     """
     device = own_device(store.pick_device(settings.device))
@@ -59,12 +60,13 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     old = store.load_decoder(Path(settings.decoder_from)) if settings.decoder_from else None
     with Dataset(database) as dataset:
         known = old.config.languages if old else ()
-        languages = (*known, *(code for code in spoken_languages(dataset) if code not in known))
+        languages = (*known, *(code for code in spoken_languages(dataset, "train") if code not in known))
+        place = place_of(settings, runs, progress)
         held_out, faces = load_splits(
-            dataset, runs / "model", settings.decoder_size, settings.voices, languages, sample
+            dataset, runs / "model", settings.decoder_size, settings.voices, languages, place, sample
         )
         fingerprint = dataset.fingerprint()
-    conditions = {name: c.value.shape[1] for name, c in faces.conditions.items()}
+    conditions = dict(faces.dims)
     if languages:
         conditions["language"] = len(languages)
     torch.manual_seed(settings.seed)
@@ -111,8 +113,8 @@ class DecoderTask:
     def __init__(
         self,
         model: Decoder,
-        train: FaceData,
-        validation: FaceData,
+        train: Faces,
+        validation: Faces,
         device: torch.device,
         likeness: float = 0.0,
         measure: bool = True,
@@ -135,7 +137,7 @@ class DecoderTask:
     def _measure(self) -> None:
         """Mean face, pixel spread, condition statistics and linear face, from up to 10,000 faces of the train split
         that lie wholly inside their pictures (all faces, if hardly any does)."""
-        whole = torch.nonzero(self.data.conditions["coverage"].value[:, 0] > WHOLE)[:, 0].cpu()
+        whole = covering(self.data, WHOLE)
         whole = whole if len(whole) > 1000 else torch.arange(self.size)
         some = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
         parts = some.split(1000)  # all of them at once as floats would be gigabytes at 128 px
@@ -145,20 +147,23 @@ class DecoderTask:
         squares = torch.stack([(pixels(part) - mean).square().mean((1, 2, 3)).sum() for part in parts])
         self.model.image_mean.copy_(mean)
         self.model.image_std.copy_((squares.sum() / count).sqrt())
-        for name in self.model.config.conditions:
-            if name in self.data.conditions:
-                self.model.conditioning.set_statistics(name, self.data.of(name))
-        self.model.conditioning.set_statistics("identity", self.data.of("identity")[some])
+        for name, (mean, spread) in statistics(self.data).items():
+            if name in self.model.config.conditions:
+                self.model.conditioning.set_moments(name, mean, spread)
+        self.model.conditioning.set_statistics("identity", self._identities_of(some))
         self.model.linear_face.copy_(fit_linear_face(self._standard(part) for part in parts))
 
     def _standard(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised identities, and normalised pictures made symmetric."""
-        identity = self.data.of("identity")[rows].to(self.device)
+        identity = self._identities_of(rows)
         x = self.model.normalise(pixels_of(self.data, rows, self.device))
         x = F.interpolate((x + x.flip(3)) / 2, self.model.linear_size, mode="area")
         return self.model.conditioning.standardise("identity", identity), x
 
-    def _batch(self, data: FaceData, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Conditions]:
+    def _identities_of(self, rows: Tensor) -> Tensor:
+        return self.data.known(rows)["identity"].value.to(self.device)
+
+    def _batch(self, data: Faces, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Conditions]:
         """Normalised pixels and their conditions. generator: for training; without it all are given but a guide."""
         pixels, n = pixels_of(data, rows, self.device), len(rows)
         if generator is not None:
@@ -166,18 +171,18 @@ class DecoderTask:
             flip = uniform(generator, n, 1, 1, 1, to=self.device) < 0.5
             pixels = torch.where(flip, pixels.flip(3), pixels)
         x = self.model.normalise(pixels)
-        rows = rows.to(data.image.device)
-        wanted = [name for name in self.model.config.conditions if name in data.conditions]
-        conditions = {}
-        for name in wanted:
-            known = data.conditions[name]
-            conditions[name] = Condition(known.value[rows].to(self.device), known.given[rows].to(self.device))
+        known = data.known(rows)
+        conditions = {
+            name: Condition(known[name].value.to(self.device), known[name].given.to(self.device))
+            for name in self.model.config.conditions
+            if name in known
+        }
         if generator is not None and self.model.config.guide:
             guides = random_guides(x, self.model.image_mean / self.model.image_std, generator)
             conditions["guide"] = Condition.of(guides)
         return x, conditions if generator is None else drop(conditions, n, generator)
 
-    def _losses(self, model: Decoder, data: FaceData, rows: Tensor, noise: torch.Generator, augment: bool) -> Tensor:
+    def _losses(self, model: Decoder, data: Faces, rows: Tensor, noise: torch.Generator, augment: bool) -> Tensor:
         x, conditions = self._batch(data, rows, noise if augment else None)
         t = sample_time(len(rows), noise).to(self.device)
         z = interpolate(x, t, model.config.noise * normal(noise, *x.shape, to=self.device))

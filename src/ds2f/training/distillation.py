@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.recordings import stored_voices
+from ds2f.dataset.recordings import ACOUSTICS, stored_voices
+from ds2f.dataset.vectors import read_voices, voiced
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import guided
 from ds2f.diffusion.noise import normal, uniform, whole
@@ -31,18 +32,18 @@ from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.pixels import to_uint8
-from ds2f.speech2face.files import heard_clips, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT, guidance_of
 from ds2f.training.decoder import DecoderTask
-from ds2f.training.faces import FaceData, load_splits
+from ds2f.training.faces import Faces, load_splits
 from ds2f.training.processes import own_device
-from ds2f.training.start import Job, make_options
+from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
 
 TEACHER_STEPS = 8  # at least; they end as near to the converged picture as 19 evaluations of Heun's method
 NOISE = (0.7, 1.0)  # scales of the noise that pictures start from, around `SamplingSettings.noise`
 VALIDATED = 64  # faces
+MOST_HEARD = 20_000  # voices of which a prior says who they may be, each with every weight and temperature
 HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.4, 0.8)  # around the defaults of `SamplingSettings`
 
 
@@ -53,7 +54,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     runs: its fast-decoder/ is for checkpoints; its model/ holds the teacher, and the prior if there is one.
     settings: the voices, device, compile, seed and fast_….
     sample: with the faces of the validation split alone, not compiled.
-    progress: not called.
+    progress: called while faces are packed.
     Raises UserError for what cannot work, such as no decoder to learn from.
     """
     device, folder = own_device(store.pick_device(settings.device)), runs / "model"
@@ -64,7 +65,8 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     teacher, taught_by = store.load_decoder(folder), store.digest(folder, "decoder")
     with Dataset(database) as dataset:
         config = teacher.config
-        held_out, faces = load_splits(dataset, folder, config.size, settings.voices, config.languages, sample)
+        place = place_of(settings, runs, progress)
+        held_out, faces = load_splits(dataset, folder, config.size, settings.voices, config.languages, place, sample)
         heard, fingerprint = heard_identities(dataset, folder), dataset.fingerprint()
     task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness, heard)
     if settings.compile and not sample:
@@ -79,8 +81,8 @@ class DistillationTask(DecoderTask):
     def __init__(
         self,
         teacher: Decoder,
-        train: FaceData,
-        validation: FaceData,
+        train: Faces,
+        validation: Faces,
         device: torch.device,
         steps: int,
         likeness: float = 0.0,
@@ -161,7 +163,7 @@ class DistillationTask(DecoderTask):
     def _teach(self, conditions: Conditions) -> Predict:
         return guided(self.teacher, conditions, guidance_of(DEFAULT))
 
-    def _conditions(self, data: FaceData, rows: Tensor, generator: torch.Generator) -> Conditions:
+    def _conditions(self, data: Faces, rows: Tensor, generator: torch.Generator) -> Conditions:
         """The conditions of the decoder's training, or every other time the identity alone, as it mostly is; identities
         of half of the rows lie between two people; half of all are what a prior heard in a voice, if there is one.
         Other conditions, such as a guide, are as often given without an identity."""
@@ -200,9 +202,21 @@ def heard_identities(dataset: Dataset, folder: Path) -> Tensor | None:
     if not (folder / "prior.json").exists():
         return None
     model = Speech2Face.from_pretrained(folder, device="cpu")
-    if not dataset.pairs("train") or any(name not in stored_voices(dataset) for name in model.prior.config.voices):
+    names, seconds = list(model.prior.config.voices), model.prior.config.clip_seconds
+    encoders = [name for name in names if name != ACOUSTICS]
+    if not encoders or any(name not in stored_voices(dataset) for name in names):
         return None
-    voices = voices_of(model, dataset, "train", [clip.file for clip in heard_clips(model, dataset, "train")])
+    found = [voiced(dataset, "train", kind, encoders[0], seconds)[:, 0] for kind in ("video", "sound")]
+    files = np.concatenate(found)
+    if not len(files):
+        return None
+    if len(files) > MOST_HEARD:
+        files = np.sort(np.random.default_rng(0).choice(files, MOST_HEARD, replace=False))
+    heard = read_voices(dataset, files, names, seconds)
+    rows = range(len(files))
+    voices = model.voice_inputs(
+        [{name: v[k] if there[k] else None for name, (v, there) in heard.items()} for k in rows]
+    )
     drawn = [
         model.sample_identities(
             voices, range(i * len(voices), (i + 1) * len(voices)), temperature, voice_guidance=weight

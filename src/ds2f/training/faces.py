@@ -1,35 +1,50 @@
-"""Faces with all that is known of them, as the decoders learn from them: recordings and stills of a dataset."""
+"""Faces with all that is known of them, as the decoders learn from them: recordings and stills of a dataset, in memory
+or, where they are many, in a file (`packed`)."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from ds2f.dataset import Dataset
-from ds2f.dataset.clips import clip_facts
-from ds2f.dataset.recordings import Spoken, portraits, recordings, spoken, stored_voices
-from ds2f.errors import UserError
-from ds2f.io.images import decode_image
+from ds2f.dataset import Dataset, outputs
+from ds2f.dataset.faces import count_faces
 from ds2f.models import store
-from ds2f.models.conditioning import Condition
-from ds2f.models.decoder import one_hot, voice_condition
-from ds2f.training.pairs import check_voices
-from ds2f.types import ETHNICITIES, VOICE, Attributes
+from ds2f.models.conditioning import Condition, Conditions
+from ds2f.training.packed import FaceFile, Place, pack
+from ds2f.training.reading import GIVEN, NUMBERS, FaceReader
+from ds2f.types import VOICE
 
-logger = logging.getLogger(__name__)
+LOOKED_AT = 16_384  # faces whose conditions are in memory while statistics are taken
+VALIDATED = 256  # faces of the validation split that are looked at
+SAMPLE = 1_000  # faces of it that a dry run learns from
+
+
+class Faces(Protocol):
+    """n faces that a decoder learns from, wherever they lie. dims: {condition: numbers in it}, of what is known."""
+
+    @property
+    def dims(self) -> dict[str, int]: ...
+
+    def __len__(self) -> int: ...
+
+    def images(self, rows: Tensor) -> Tensor:
+        """(k,) int64 rows to (k, 3, size, size) uint8."""
+        ...
+
+    def known(self, rows: Tensor) -> Conditions:
+        """What is known of (k,) int64 rows."""
+        ...
 
 
 @dataclass(frozen=True)
 class FaceData:
-    """image: (n, 3, size, size) uint8; conditions: what is known of each face, by the names of
+    """Faces in memory. image: (n, 3, size, size) uint8; conditions: what is known of each face, by the names of
     `models.decoder.ALL_CONDITIONS`; identity and coverage are always among them."""
 
     image: Tensor
@@ -38,9 +53,48 @@ class FaceData:
     def __len__(self) -> int:
         return len(self.image)
 
+    @property
+    def dims(self) -> dict[str, int]:
+        return {name: c.value.shape[1] for name, c in self.conditions.items()}
+
+    def images(self, rows: Tensor) -> Tensor:
+        return self.image[rows.to(self.image.device)]
+
+    def known(self, rows: Tensor) -> Conditions:
+        rows = rows.to(self.image.device)
+        return {name: Condition(c.value[rows], c.given[rows]) for name, c in self.conditions.items()}
+
     def of(self, name: str) -> Tensor:
         """The values of a condition where it is known: (m, d)."""
         return self.conditions[name].value[self.conditions[name].given]
+
+
+class PackedFaces:
+    """Faces in a file, see `packed`: a row is read when it is asked for, and no process holds more than a batch."""
+
+    def __init__(self, file: FaceFile) -> None:
+        self._file = file
+        self.dims = {
+            name: shape[0]
+            for name in file.known.dtype.names or ()
+            if (shape := file.known.dtype[name].shape) and name in file.given
+        }
+
+    def __len__(self) -> int:
+        return len(self._file.image)
+
+    def images(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self._file.image.rows(rows.numpy()))
+
+    def known(self, rows: Tensor) -> Conditions:
+        found = self._file.known.rows(rows.numpy())
+        return {
+            name: Condition(
+                torch.from_numpy(np.ascontiguousarray(found[name])),
+                torch.from_numpy(np.ascontiguousarray(found[GIVEN + name])),
+            )
+            for name in self.dims
+        }
 
 
 def load_faces(
@@ -50,8 +104,9 @@ def load_faces(
     voices: Sequence[str] = (VOICE,),
     languages: Sequence[str] = (),
     seconds: float | None = None,
+    most: int | None = None,
 ) -> FaceData:
-    """All faces of a split, in memory. Raises UserError if there are none, none so large, or no such voices.
+    """Faces of a split, in memory. Raises UserError if there are none, none so large, or no such voices.
 
     dataset: that holds them.
     split: train, val or test.
@@ -59,120 +114,128 @@ def load_faces(
     voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any.
     languages: ISO codes that it shall know.
     seconds: length of the clips behind the voices; None for the dataset's most common.
+    most: faces, the first in the order of ingest; None for all.
     """
-    if stored_voices(dataset):
-        check_voices(dataset, voices)
-    rows = list(dataset.faces(split))
-    if not rows:
-        raise UserError(f"{dataset.path} has no faces in split {split!r}; run `ds2f extract` first, or ingest more.")
-    images = np.empty((len(rows), size, size, 3), np.uint8)
-    stored = len(decode_image(rows[0].crop))
-    if stored < size:
-        raise UserError(
-            f"{dataset.path} holds faces of {stored} px, and {size} px are wanted; set [faces] crop_size = {size} and "
-            f"run `ds2f extract` again, or [train] decoder_size to {stored} or less."
-        )
-
-    def read(i: int) -> None:
-        crop = decode_image(rows[i].crop)
-        images[i] = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) if crop.shape[0] != size else crop
-
-    with ThreadPoolExecutor() as threads:  # OpenCV works outside of Python's lock
-        list(threads.map(read, range(len(rows))))
-    looks = [row.attributes for row in rows]
-    heard, facts = _heard(dataset, split), clip_facts(dataset, split)
-    told = [heard.get(row.video_id) for row in rows]
-    seconds = dataset.clip_seconds(voices[0]) if seconds is None else seconds
-    spoken = [facts[row.video_id].language if row.video_id in facts else "" for row in rows]
+    with dataset.snapshot():
+        reader = FaceReader(dataset, split, size, voices, languages, seconds)
+        count = reader.count if most is None else min(most, reader.count)
+        image = np.empty((count, 3, size, size), np.uint8)
+        known = np.zeros(count, reader.dtype)
+        place = 0
+        for pixels, rows in reader.blocks(most):
+            image[place : place + len(rows)], known[place : place + len(rows)] = pixels, rows
+            place += len(rows)
+        given = reader.finish()
+    reader.fill(known)
     conditions = {
-        "identity": _known([row.identity for row in rows]),
-        "coverage": _known([[row.coverage] for row in rows]),
-        **{voice_condition(name): _known([r.heard(name, seconds) if r else None for r in told]) for name in voices},
-        "age": _known([[a.age] if a else None for a in looks]),
-        "gender": _known([[a.gender["female"]] if a else None for a in looks]),
-        "ethnicity": _known([_ethnicity(a) for a in looks]),
-        "language": _known([one_hot(languages, code) if code in languages else None for code in spoken]),
+        name: Condition(torch.from_numpy(known[name].copy()), torch.from_numpy(known[GIVEN + name].copy()))
+        for name in given
     }
-    if heard and conditions[voice_condition(voices[0])] is None:
-        raise UserError(
-            f"{dataset.path} has no voices of {voices[0]} of {seconds:g} s in split {split!r}; add {seconds:g} to "
-            "[audio] clip_seconds, and run `ds2f extract` again."
-        )
-    if conditions["gender"] is not None and conditions["ethnicity"] is None and split == "train":
-        logger.warning(
-            "The attribute model names other ethnicities than %s: the decoder learns age and gender of it alone.",
-            ", ".join(ETHNICITIES),
-        )
-    known = {name: condition for name, condition in conditions.items() if condition is not None}
-    return FaceData(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), known)
+    return FaceData(torch.from_numpy(image), conditions)
 
 
-def _heard(dataset: Dataset, split: str) -> dict[int, Spoken]:
-    """{file: the voice that goes with its face}: a video's own; with a still picture any of its person's, one after the
-    other in a circle."""
-    found: dict[int, Spoken] = {r.video_id: r for r in recordings(dataset, split)}
-    stills = list(portraits(dataset, split))
-    of_person: dict[str, list[Spoken]] = {}
-    for voice in spoken(dataset, split) if stills else ():
-        of_person.setdefault(voice.person, []).append(voice)
-    for place, still in enumerate(stills):
-        if own := of_person.get(still.person):
-            found[still.video_id] = own[place % len(own)]
-    return found
+def pack_faces(
+    dataset: Dataset,
+    split: str,
+    size: int,
+    voices: Sequence[str],
+    languages: Sequence[str],
+    seconds: float | None,
+    place: Place,
+) -> PackedFaces:
+    """The same faces in a file, which is made unless another process, or an earlier run, has made it of the same data.
+    Raises UserError as `load_faces` does, and where the folder cannot be written.
+
+    dataset: that holds them.
+    split: train, val or test.
+    size: pixels.
+    voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any.
+    languages: ISO codes that it shall know.
+    seconds: length of the clips behind the voices; None for the dataset's most common.
+    place: of the file.
+    """
+    outputs.remember(dataset, "training", place.folder)
+    with dataset.snapshot():
+        reader = FaceReader(dataset, split, size, voices, languages, seconds, place.progress)
+        of_models = [dataset.attribute_model(), reader.seconds, list(voices), list(languages)]
+        facts = [dataset.name(), dataset.fingerprint(), dataset.changes(), *of_models]
+        return PackedFaces(pack(place.folder, f"{split}-{size}", facts, reader.count, (3, size, size), reader))
 
 
 def load_splits(
-    dataset: Dataset, model: Path, size: int, voices: Sequence[str], languages: Sequence[str], sample: bool = False
-) -> tuple[FaceData, FaceData]:
-    """Of the validation split and of train, see `load_faces`.
+    dataset: Dataset,
+    model: Path,
+    size: int,
+    voices: Sequence[str],
+    languages: Sequence[str],
+    place: Place,
+    sample: bool = False,
+) -> tuple[FaceData, Faces]:
+    """Of the validation split the first faces, and of train all, see `load_faces`.
 
     dataset: that holds them.
     model: folder where the decoder will lie. Voices are learnt as the prior there hears them, and will be drawn by.
     size: pixels.
     voices: speaker encoders, and "acoustics", that the decoder shall hear.
     languages: ISO codes that it shall know.
+    place: where those of train lie.
     sample: of the validation split alone, twice.
     """
     seconds = store.load_prior(model).config.clip_seconds if (model / "prior.json").exists() else None
-    held_out = load_faces(dataset, "val", size, voices, languages, seconds)
-    return held_out, held_out if sample else load_faces(dataset, "train", size, voices, languages, seconds)
+    if sample:
+        some = load_faces(dataset, "val", size, voices, languages, seconds, SAMPLE)
+        return some, some
+    held_out = load_faces(dataset, "val", size, voices, languages, seconds, VALIDATED)
+    each = 3 * size * size + sum(NUMBERS.itemsize * d for d in held_out.dims.values())
+    if count_faces(dataset, "train") * each <= place.most_bytes:
+        return held_out, load_faces(dataset, "train", size, voices, languages, seconds)
+    return held_out, pack_faces(dataset, "train", size, voices, languages, seconds, place)
 
 
-def pixels_of(data: FaceData, rows: Tensor, device: torch.device) -> Tensor:
+def pixels_of(data: Faces, rows: Tensor, device: torch.device) -> Tensor:
     """(n, 3, size, size) float32 in [-1, 1], on a device; bytes travel, not floats."""
-    return data.image[rows.to(data.image.device)].to(device).float() / 127.5 - 1
+    return data.images(rows).to(device).float() / 127.5 - 1
 
 
-def near(data: FaceData, device: torch.device) -> FaceData:
+def near(data: Faces, device: torch.device) -> Faces:
     """The faces on a GPU, if a third of its free memory holds them: picked, flipped and spoilt there, they keep up with
     it. On a CPU, and where there are too many, as they are."""
-    if device.type != "cuda" or data.image.numel() > torch.cuda.mem_get_info(device)[0] / 3:
+    if device.type != "cuda":
         return data
-    conditions = {k: Condition(c.value.to(device), c.given.to(device)) for k, c in data.conditions.items()}
-    return FaceData(data.image.to(device), conditions)
+    first = data.images(torch.arange(1))
+    if len(data) * first[0].numel() > torch.cuda.mem_get_info(device)[0] / 3:
+        return data
+    image = torch.empty((len(data), *first.shape[1:]), dtype=torch.uint8, device=device)
+    conditions = {
+        name: Condition(
+            torch.empty(len(data), d, device=device), torch.empty(len(data), dtype=torch.bool, device=device)
+        )
+        for name, d in data.dims.items()
+    }
+    for rows in torch.arange(len(data)).split(LOOKED_AT):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        image[part] = data.images(rows).to(device)
+        for name, known in data.known(rows).items():
+            conditions[name].value[part], conditions[name].given[part] = known.value.to(device), known.given.to(device)
+    return FaceData(image, conditions)
 
 
-def spoken_languages(dataset: Dataset) -> list[str]:
-    """ISO codes of what is spoken in the train split, in alphabetical order."""
-    return sorted({facts.language for facts in clip_facts(dataset, "train").values()} - {""})
+def statistics(data: Faces) -> dict[str, tuple[Tensor, Tensor]]:
+    """{condition: mean and standard deviation, (d,) float32, of where it is known}, by sums over blocks."""
+    sums = {name: torch.zeros(3, d, dtype=torch.float64) for name, d in data.dims.items()}
+    for rows in torch.arange(len(data)).split(LOOKED_AT):
+        for name, known in data.known(rows).items():
+            value = known.value[known.given].double().cpu()
+            sums[name] += torch.stack([torch.full_like(value[:1].sum(0), len(value)), value.sum(0), (value**2).sum(0)])
+    found = {}
+    for name, (count, total, squares) in sums.items():
+        mean = total / count
+        found[name] = mean.float(), (squares / count - mean**2).clamp_min(0).sqrt().float()
+    return found
 
 
-def _ethnicity(looks: Attributes | None) -> list[float] | None:
-    """In the classes of ETHNICITIES; None of a model that has others."""
-    if looks is None or not looks.ethnicity.keys() >= set(ETHNICITIES):
-        return None
-    return [looks.ethnicity[name] for name in ETHNICITIES]
-
-
-def _known(values: Sequence[np.ndarray | list[float] | None]) -> Condition | None:
-    """One condition of vectors of which some may be missing; None if all are. A number that could not be measured,
-    NaN, is taken to be as it is on average."""
-    first = next((value for value in values if value is not None), None)
-    if first is None:
-        return None
-    filled = np.stack([np.asarray(first if value is None else value, np.float32) for value in values])
-    missing = np.isnan(filled)
-    if missing.any():
-        average = np.nansum(filled, axis=0) / np.maximum((~missing).sum(0), 1)
-        filled = np.where(missing, average, filled).astype(np.float32)
-    return Condition(torch.from_numpy(filled), torch.tensor([value is not None for value in values]))
+def covering(data: Faces, least: float) -> Tensor:
+    """(m,) int64: faces of which more than the share `least` lies inside their pictures."""
+    blocks = torch.arange(len(data)).split(LOOKED_AT)
+    inside = torch.cat([data.known(rows)["coverage"].value[:, 0].cpu() > least for rows in blocks])
+    return torch.nonzero(inside)[:, 0]

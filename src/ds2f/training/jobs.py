@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """file: of this room, with a function `job`; learns: what the model says or does, for people."""
+    """file: of this room, with a function `job`; learns: what the model says or does, for people; folder: of the runs,
+    where the model lies."""
 
     file: str
     learns: str
+    folder: str = "model"
 
 
 JOBS = {
@@ -30,6 +32,7 @@ JOBS = {
     "fast-decoder": Row("distillation", "to draw in few steps what the decoder draws in many"),
     "attributes": Row("attributes", "age, gender and ethnicity of a face"),
     "alignment": Row("alignment", "which face fits a voice"),
+    "voice": Row("voice", "whose voice this is: a speaker encoder, as runs/voice", "voice"),
 }
 """{name: row}. The name is also that of the run's folder, and of the model's files."""
 
@@ -45,18 +48,24 @@ def make_job(
     """A training ready to start, or to go on. Raises UserError for what cannot work, before anything is written.
 
     model: of JOBS.
-    database: the dataset.
+    database: the dataset; that of [train] shards goes before it.
     runs: folder of checkpoints, and of runs/model, where the models lie and this one will.
     settings: [train] of ds2f.toml.
     sample: with as little data as tells what a step needs, for a dry run.
     progress: called with what is to be done before the first step, where that takes long.
     """
+    if settings.shards:
+        from ds2f.dataset.imports import local_copy
+        from ds2f.training.start import place_of
+
+        database = local_copy([Path(folder) for folder in settings.shards], place_of(settings, runs).folder, progress)
     job: Job = import_module(f"ds2f.training.{JOBS[model].file}").job(database, runs, settings, sample, progress)
     return job
 
 
 def train(model: str, database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
-    """Train a model, or go on training it. Returns the model folder, runs/model. Raises UserError as `make_job` does.
+    """Train a model, or go on training it. Returns its folder, runs/model, or runs/voice of a speaker encoder, which is
+    named like any other. Raises UserError as `make_job` does.
 
     model: of JOBS.
     database: the dataset.
@@ -64,4 +73,4 @@ def train(model: str, database: Path, runs: Path, settings: Train, progress: Pro
     settings: [train] of ds2f.toml.
     progress: called with (rows seen, in all, a note).
     """
-    return make_job(model, database, runs, settings, progress=progress).run(runs / "model", progress)
+    return make_job(model, database, runs, settings, progress=progress).run(runs / JOBS[model].folder, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,15 @@ class Log:
         line = {
             "seen": seen,
             "loss": round(loss, 5),
-            "validation": round(validation, 5),
+            "validation": round(validation, 5) if math.isfinite(validation) else None,  # nothing to measure by
             "rows_per_second": round(rate, 1),
         }
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         if self.writer is not None:
             for name in ("loss", "validation", "rows_per_second"):
-                self.writer.add_scalar(name, line[name], seen)
+                if line[name] is not None:
+                    self.writer.add_scalar(name, line[name], seen)
             if picture.exists():
                 from ds2f.io.media import read_image
                 from ds2f.types import Source

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -27,10 +28,11 @@ from torch import Tensor, nn
 from ds2f.errors import UserError
 from ds2f.training import checkpoint
 from ds2f.training.log import Log
-from ds2f.training.processes import accelerator_for, add_gradients, same_start, total
+from ds2f.training.processes import accelerator_for, add_gradients, same_start, share_statistics, total
 from ds2f.types import Progress
 
 SAME = ("batch", "seed", "teacher")  # from begin to end of a run: steps are counted in batches and drawn by the seed
+SMALLEST = 1e-4  # what weights that are nought count as, where learning rates are relative
 OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # of CUDA, ROCm and MPS; of CPUs
 
 
@@ -62,7 +64,8 @@ class Options:
     """run: folder of checkpoints and logs; batch: rows a step; total: rows in all; lr: peak learning rate;
     ema: share of the run over which weights are averaged; save_seconds: between checkpoints; accumulate: parts of a
     batch, computed one after the other or by several processes; tensorboard: log there too; data: fingerprint of the
-    dataset, teacher: hash of the model that teaches this one; "" where there is none."""
+    dataset, teacher: hash of the model that teaches this one; "" where there is none; relative: lr is a share of how
+    large the weights are, see `make_optimizers`."""
 
     run: Path
     batch: int
@@ -78,6 +81,7 @@ class Options:
     tensorboard: bool = False
     data: str = ""
     teacher: str = ""
+    relative: bool = False
 
 
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
@@ -117,7 +121,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
         while step < steps:
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = options.lr * schedule(step, steps)
+                    group["lr"] = options.lr * schedule(step, steps) * group.get("size", 1.0)
             model.train()
             with out_of_memory_advice(options):
                 loss = accumulate(task, options, step, processes)
@@ -191,6 +195,7 @@ def accumulate(task: Task, options: Options, step: int, processes: Accelerator) 
         loss.backward()
         value += loss.detach().float()
     add_gradients(parameters, processes)
+    share_statistics(task.model, processes)
     return total(value, processes)
 
 
@@ -199,11 +204,16 @@ def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
     rows = []
     while count > 0:
         epoch, offset = divmod(start, size)
-        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
-        taken = order[offset : offset + count]
+        taken = _epoch(size, seed * 7_919 + epoch)[offset : offset + count]
         rows.append(taken)
         start, count = start + len(taken), count - len(taken)
     return torch.cat(rows)
+
+
+@lru_cache(maxsize=2)  # this epoch's, and the next one's where a step reaches into it
+def _epoch(size: int, seed: int) -> Tensor:
+    """A shuffled epoch, (size,) int64: made once, not at every step; 8 MB for a million rows."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
 
 
 def schedule(step: int, steps: int) -> float:
@@ -228,16 +238,27 @@ def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_lif
     beta = 0.5 ** (batch / max(min(half_life, 0.1 * seen), 1e-8))
     torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - beta)  # all at once
     for kept, buffer in zip(ema.buffers(), model.buffers(), strict=True):
-        kept.copy_(buffer)
+        if buffer.is_floating_point():
+            kept.lerp_(buffer, 1 - beta)  # statistics of batches; what is constant stays what it is
+        else:
+            kept.copy_(buffer)
 
 
 def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for everything else."""
+    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for everything else.
+
+    AdamW moves every weight by about the learning rate, whatever its size. A network with its normalisation folded in
+    has layers whose weights differ in size a thousandfold; by `options.relative` each is moved by a share of the root
+    mean square of its own at the start, much as LAMB does (You et al. 2020, arXiv:1904.00962).
+    """
     matrices = [p for n, p in model.named_parameters() if options.muon and n.startswith("blocks.") and p.dim() == 2]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
+    groups: list[Any] = others
+    if options.relative:
+        groups = [{"params": [p], "size": max(SMALLEST, float(p.detach().square().mean().sqrt()))} for p in others]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(others, lr=options.lr, betas=(0.9, 0.95), weight_decay=options.weight_decay)
+        torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.95), weight_decay=options.weight_decay)
     ]
     if matrices:
         optimizers.append(

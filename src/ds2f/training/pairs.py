@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.recordings import ACOUSTICS, Portrait, Recording, Spoken, portraits, recordings, spoken, stored_voices
+from ds2f.dataset.recordings import ACOUSTICS, stored_voices
+from ds2f.dataset.vectors import pictured, read_faces, read_voices, voiced
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
-from ds2f.models.voices import given
 from ds2f.types import ETHNICITIES, VOICE, Attributes
 
 MIN_PAIRS = 20
@@ -27,6 +27,11 @@ class Looks:
     age: np.ndarray
     female: np.ndarray
     ethnicity: np.ndarray
+
+    @classmethod
+    def unknown(cls, count: int) -> Looks:
+        """Of as many faces, of which nothing is known."""
+        return cls(*(np.full((count, *shape), np.nan, np.float32) for shape in ((), (), (len(ETHNICITIES),))))
 
     @classmethod
     def of(cls, found: Sequence[Attributes | None]) -> Looks:
@@ -143,46 +148,75 @@ def load_pairs(dataset: Dataset, split: str, voices: Sequence[str] = (VOICE,), a
     """
     check_voices(dataset, voices)
     seconds = dataset.clip_seconds(voices[0])
-    videos = [r for r in recordings(dataset, split) if r.heard(voices[0], seconds) is not None]
-    sounds = [r for r in spoken(dataset, split, "sound") if r.heard(voices[0], seconds) is not None]
-    faces: list[Recording | Portrait] = [*videos, *portraits(dataset, split)]
-    shown = {face.person for face in faces}
-    rows: list[Spoken] = [*videos, *(sound for sound in sounds if sound.person in shown)]
+    videos, sounds = (voiced(dataset, split, kind, voices[0], seconds) for kind in ("video", "sound"))
+    stills = pictured(dataset, split)
+    shown = np.concatenate([videos, stills])
+    rows = np.concatenate([videos, sounds[np.isin(sounds[:, 1], shown[:, 1])]])
     if len(rows) < at_least:
         raise UserError(
             f"{dataset.path} has {len(rows)} pairs of voice and face in split {split!r}, at least {at_least} are "
             "needed; run `ds2f extract` first, or ingest more videos, or sounds and pictures of the same people."
         )
-    people = {name: i for i, name in enumerate(dict.fromkeys(r.person for r in rows))}
-    several = {sound.person for sound in sounds} | {face.person for face in faces if isinstance(face, Portrait)}
-    free = _faces([face for face in faces if face.person in several and face.person in people], people)
-    own = {r.video_id: r for r in videos if r.person not in several}
-    person = np.array([people[r.person] for r in rows])
-    identity = np.stack(
-        [own[r.video_id].identity if r.video_id in own else _mean(free, people[r.person]) for r in rows]
-    )
-    looks = Looks.of([own[r.video_id].attributes if r.video_id in own else None for r in rows])
-    return PairData(
-        {name: given([r.heard(name, seconds) for r in rows]) for name in voices}, identity, person, looks, free
-    )
+    everybody, first, person = np.unique(rows[:, 1], return_index=True, return_inverse=True)
+    person = np.argsort(np.argsort(first))[person]  # people are numbered as they come
+    of = dict(zip(rows[first, 1].tolist(), np.argsort(np.argsort(first)).tolist(), strict=True))
+    several = np.union1d(sounds[:, 1], stills[:, 1])
+    any_face = shown[np.isin(shown[:, 1], several) & np.isin(shown[:, 1], everybody)]
+    free = _free(dataset, any_face[:, 0], np.array([of[p] for p in any_face[:, 1].tolist()], np.int64))
+    own = ~np.isin(rows[:, 1], several)
+    own[len(videos) :] = False
+    identity, looks = _own(dataset, rows[:, 0], own, free, person)
+    heard = read_voices(dataset, rows[:, 0], voices, seconds)
+    told = {name: Condition(torch.from_numpy(v), torch.from_numpy(there)) for name, (v, there) in heard.items()}
+    return PairData(told, identity, person, looks, free)
 
 
-def _faces(found: Sequence[Recording | Portrait], people: Mapping[str, int]) -> Faces | None:
-    if not found:
+def _free(dataset: Dataset, files: np.ndarray, person: np.ndarray) -> Faces | None:
+    """Faces that go with any voice of their person, people in ascending order."""
+    if not len(files):
         return None
-    person = np.array([people[face.person] for face in found])
     order = np.argsort(person, kind="stable")
-    chosen = [found[i] for i in order]
-    return Faces(np.stack([face.identity for face in chosen]), person[order], Looks.of([f.attributes for f in chosen]))
+    identity, looks = _read(dataset, files[order])
+    return Faces(identity, person[order], looks)
 
 
-def _mean(faces: Faces | None, person: int) -> np.ndarray:
-    """What the linear maps learn from: for a fixed voice, the squared error over all of a person's faces differs from
-    that to their mean by a constant, so these n rows stand for all pairs."""
-    assert faces is not None
-    first, count = faces.places(np.array([person]))
-    mean: np.ndarray = faces.identity[first[0] : first[0] + count[0]].mean(0)
-    return mean
+def _own(
+    dataset: Dataset, files: np.ndarray, own: np.ndarray, free: Faces | None, person: np.ndarray
+) -> tuple[np.ndarray, Looks]:
+    """The face of each row: of its own file, or where any goes, the mean of the person's.
+
+    That is what the linear maps learn from: for a fixed voice, the squared error over all of a person's faces differs
+    from that to their mean by a constant, so these n rows stand for all pairs.
+
+    dataset: that holds them.
+    files: (n,) int64.
+    own: (n,) bool, whether it is the face in the file.
+    free: faces of people of whom any goes.
+    person: (n,) int64.
+    """
+    seen, looks_of = _read(dataset, files[own])
+    length = seen.shape[1] if len(seen) or free is None else free.identity.shape[1]
+    identity, looks = np.empty((len(files), length), np.float32), Looks.unknown(len(files))
+    identity[own] = seen
+    looks.age[own], looks.female[own], looks.ethnicity[own] = looks_of.age, looks_of.female, looks_of.ethnicity
+    if free is not None:
+        chosen, starts = np.unique(free.person, return_index=True)
+        mean = np.stack([part.mean(0) for part in np.split(free.identity, starts[1:])])
+        identity[~own] = mean[np.searchsorted(chosen, person[~own])]
+    return identity, looks
+
+
+def _read(dataset: Dataset, files: np.ndarray) -> tuple[np.ndarray, Looks]:
+    """(n, d) float32 identities, and what a model reads off the same faces."""
+    identity, looks = np.zeros((0, 0), np.float32), Looks.unknown(len(files))
+    for place, vector, attributes in read_faces(dataset, files):
+        if not len(identity):
+            identity = np.empty((len(files), len(vector)), np.float32)
+        identity[place] = vector
+        if attributes is not None:
+            of = Looks.of([attributes])
+            looks.age[place], looks.female[place], looks.ethnicity[place] = of.age[0], of.female[0], of.ethnicity[0]
+    return identity, looks
 
 
 def check_voices(dataset: Dataset, voices: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ds2f.dataset import Dataset
 from ds2f.diffusion.flow import flow_loss, sample_time
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.models.conditioning import Condition
-from ds2f.models.linear import LinearPrior, choose_alpha
+from ds2f.models.linear import BLOCK, LinearPrior, Products, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.store import pick_device
 from ds2f.training.pairs import PairData, folds, load_pairs
@@ -57,11 +58,12 @@ class PriorTask:
     def __init__(self, model: Prior, train: PairData, validation: PairData, device: torch.device) -> None:
         self.model, self.device = model, device
         mean, whitening = self._fit_linear(train)
-        self.size, self.train = len(train), train
+        self.size, self.train = len(train), replace(train, voices={})  # what the map was fitted to is let go
         self.mean, self.target = _rows(mean, train.identity, whitening)
         self.faces = None if train.faces is None else torch.from_numpy(train.faces.identity @ whitening).float()
         self.mean_white = torch.from_numpy(mean @ whitening).float()
         held_out = model.predict_mean(model.inputs(validation.voices)).numpy()
+        self.spread = self.mean.std(0)
         self.held_out = _rows(held_out, validation.identity, whitening)
         model.to(device)
 
@@ -88,7 +90,7 @@ class PriorTask:
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         mean = self.mean[rows]
-        noisy = mean + NOISE_ON_MEAN * self.mean.std(0) * normal(generator, *mean.shape, to=CPU)
+        noisy = mean + NOISE_ON_MEAN * self.spread * normal(generator, *mean.shape, to=CPU)
         given = uniform(generator, len(rows), to=CPU) >= DROP_VOICE
         return self._losses(self.model, Condition(noisy, given), self._targets(rows, generator), generator)
 
@@ -117,7 +119,11 @@ class PriorTask:
 
 def _rows(mean: np.ndarray, identity: np.ndarray, whitening: np.ndarray) -> tuple[Tensor, Tensor]:
     """The linear predictions, (n, di), and the whitened residuals that the flow learns, (n, di)."""
-    return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy((identity - mean) @ whitening).float()
+    target = np.empty(mean.shape, np.float32)
+    for start in range(0, len(mean), BLOCK):
+        part = slice(start, start + BLOCK)
+        target[part] = (identity[part] - mean[part]) @ whitening
+    return torch.from_numpy(mean.astype(np.float32, copy=False)), torch.from_numpy(target)
 
 
 def out_of_fold(voice: np.ndarray, identity: np.ndarray, person: np.ndarray, alpha: float, seed: int = 0) -> np.ndarray:
@@ -131,11 +137,13 @@ def out_of_fold(voice: np.ndarray, identity: np.ndarray, person: np.ndarray, alp
     """
     fold = folds(person, FOLDS, seed)
     predicted = np.empty_like(identity)
+    everybody = Products.of(voice, identity)
     for k in range(FOLDS):
-        held_out = fold == k
-        if held_out.any():
-            fitted = LinearPrior.fit(voice[~held_out], identity[~held_out], alpha)
-            predicted[held_out] = fitted.predict(voice[held_out])
+        held_out = np.flatnonzero(fold == k)
+        if len(held_out):
+            fitted = (everybody - Products.of(voice, identity, everybody.origin, held_out)).fit(alpha)
+            for rows in np.split(held_out, range(BLOCK, len(held_out), BLOCK)):
+                predicted[rows] = fitted.predict(voice[rows])
     return predicted
 
 
@@ -144,7 +152,9 @@ def whiten(residual: np.ndarray, floor: float = 0.05) -> tuple[np.ndarray, np.nd
 
     floor: of the largest standard deviation; smaller ones are raised to it, so that noise is not blown up.
     """
-    covariance = np.cov(residual, rowvar=False)
+    mean, count = residual.mean(0, dtype=np.float64), len(residual)
+    parts = (residual[start : start + BLOCK] - mean for start in range(0, count, BLOCK))
+    covariance = sum(part.T @ part for part in parts) / (count - 1)
     values, vectors = np.linalg.eigh(covariance)
     std = np.sqrt(np.maximum(values, 0))
     std = np.maximum(std, floor * std.max())

@@ -1,6 +1,7 @@
 """Several processes that train one model: on the processors of one machine, or on many (HF Accelerate).
 
 accelerate launch -m ds2f train decoder          torchrun --nproc-per-node 8 -m ds2f train decoder
+ds2f train decoder --engine ray --ray-address auto --workers 8                                     see `cluster`
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def own_device(device: torch.device) -> torch.device:
     """The device of this process: of several GPUs, the one that the launcher means."""
     if device.type != "cuda" or launched() == 1:
         return device
+    if given := os.environ.get("ACCELERATE_TORCH_DEVICE"):  # Ray lets a worker see its own GPUs alone
+        return torch.device(given)
     torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cuda", torch.cuda.current_device())
 
@@ -63,6 +66,17 @@ def add_gradients(parameters: Sequence[nn.Parameter], processes: Accelerator) ->
     flat = reduce(torch.cat([g.float().flatten() for g in gradients]), reduction="sum")
     for p, summed in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
         p.grad = summed.view_as(p).to(p.dtype)
+
+
+def share_statistics(model: nn.Module, processes: Accelerator) -> None:
+    """Every process has normalised parts of its own; what it noted of them becomes the mean of what all have."""
+    if processes.num_processes == 1:
+        return
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
+            for noted in (module.running_mean, module.running_var):
+                assert noted is not None
+                noted.copy_(reduce(noted.clone(), reduction="mean"))
 
 
 def total(value: Tensor, processes: Accelerator) -> Tensor:

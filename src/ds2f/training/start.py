@@ -14,7 +14,10 @@ from ds2f import __version__
 from ds2f.config import Train
 from ds2f.errors import UserError
 from ds2f.models import store
+from ds2f.models.packing import Precision
+from ds2f.models.processor import cpu_has_bf16
 from ds2f.training.loop import Options, Task, train
+from ds2f.training.packed import Place
 from ds2f.training.processes import is_main, launched
 from ds2f.types import Progress
 
@@ -24,12 +27,13 @@ Card = dict[str, Any]
 @dataclass(frozen=True)
 class Job:
     """A training ready to start. dataset: fingerprint of what it learns from; finish: from the averaged model to the
-    one that is saved, and what its card says besides."""
+    one that is saved, and what its card says besides; precision: of its numbers, as they are saved."""
 
     task: Task
     options: Options
     dataset: str
     finish: Callable[[Any], tuple[store.Model, Card]] = lambda model: (model, {})
+    precision: Precision = "float16"
 
     def run(self, folder: Path, progress: Progress | None = None) -> Path:
         """Train to the end, and save the model into `folder`. Returns the folder."""
@@ -43,8 +47,14 @@ class Job:
             "rows_seen": self.options.total,
         }
         if is_main():
-            store.save(folder, model, card | more)
+            store.save(folder, model, card | more, self.precision)
         return folder
+
+
+def place_of(settings: Train, runs: Path, progress: Progress | None = None) -> Place:
+    """Where the faces of a training lie. settings: [train] of ds2f.toml; runs: folder of checkpoints; progress: called
+    while they are packed."""
+    return Place(Path(settings.packed) if settings.packed else runs / "packed", settings.memory_gb * 1e9, progress)
 
 
 def make_options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
@@ -79,9 +89,3 @@ def refuse_launcher(model: str) -> None:
     """Raises UserError if several processes were launched for a model that takes seconds."""
     if launched() > 1:
         raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without a launcher.")
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 natively; without that it is slower than float32."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

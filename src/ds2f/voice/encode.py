@@ -148,7 +148,7 @@ class VoiceEncoder:
         with self._turn:
             if name not in self._encoders:
                 self.check([name])
-                self._encoders[name] = encoders.load(self.known[name], self.device)
+                self._encoders[name] = encoders.load(self.known[name], self.device, self.audio.precision)
             return self._encoders[name]
 
     def _describe(self, speech: Speech, name: str) -> np.ndarray:

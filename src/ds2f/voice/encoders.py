@@ -6,7 +6,9 @@ A name says which encoder made a row of the dataset. Nothing is imported or load
 | --- | --- | --- | --- | --- |
 | campplus-frames | CAM++'s last layer over time: what faces are heard by | 512 | 7 MB, in the box | Apache-2.0 |
 | campplus | CAM++'s speaker embedding | 192 | the same | Apache-2.0 |
-| resemblyzer | GE2E LSTM | 256 | 17 MB, in its package | Apache-2.0 |
+| resemblyzer | GE2E LSTM | 256 | 17 MB, in its package, an extra | Apache-2.0 |
+| ds2f:FOLDER | what `ds2f train voice` made | 192-512 | 6-33 MB | of who trained it |
+| ds2f-frames:FOLDER | its last layer over time, averaged | 128-2,048 | the same | the same |
 | wespeaker:FILE.onnx | WeSpeaker ResNet, CAM++, ECAPA | 192-512 | 25-90 MB | Apache-2.0; VoxCeleb weights CC BY 4.0 |
 | speechbrain:SOURCE | ECAPA-TDNN | 192 | 83 MB | Apache-2.0 |
 | pyannote:SOURCE | WeSpeaker ResNet34 or x-vector | 256 or 512 | 27 MB | MIT code; weights CC BY 4.0 |
@@ -18,12 +20,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ds2f.config import Numbers
 from ds2f.errors import UserError
+from ds2f.models.processor import cpu_has_bf16
+from ds2f.voice import campplus_graph
 from ds2f.voice.base import SpeakerEncoder
 
 FRAMES = "campplus-frames"  # for faces; the others tell speakers apart
 INCLUDED = (FRAMES, "campplus", "resemblyzer")
-KINDS = (*INCLUDED, "wespeaker:FILE.onnx", "speechbrain:SOURCE", "pyannote:SOURCE", "titanet:SOURCE")
+TRAINED = ("ds2f", "ds2f-frames")
+KINDS = (
+    *INCLUDED,
+    *(f"{kind}:FOLDER" for kind in TRAINED),
+    "wespeaker:FILE.onnx",
+    "speechbrain:SOURCE",
+    "pyannote:SOURCE",
+    "titanet:SOURCE",
+)
 
 
 def name_of(spec: str) -> str:
@@ -35,9 +48,15 @@ def name_of(spec: str) -> str:
     return f"{kind}/{Path(source).absolute().name.removesuffix('.onnx').removesuffix('.nemo')}" if source else kind
 
 
-def load(spec: str, device: str = "cpu") -> SpeakerEncoder:
-    """Raises UserError for a spec that means no encoder, a missing package, or weights that cannot be had."""
+def load(spec: str, device: str = "cpu", precision: Numbers = "auto") -> SpeakerEncoder:
+    """precision: of CAM++, see `[audio] precision`; the others have their own.
+
+    Raises UserError for a spec that means no encoder, a missing package, or weights that cannot be had."""
     kind, source = _split(spec)
+    if kind in TRAINED:
+        from ds2f.voice.trained import TrainedEncoder
+
+        return TrainedEncoder(Path(source), name_of(spec), device, frames=kind != TRAINED[0])
     if kind == "wespeaker":
         from ds2f.voice.wespeaker import WeSpeaker
 
@@ -58,13 +77,18 @@ def load(spec: str, device: str = "cpu") -> SpeakerEncoder:
         from ds2f.voice.resemblyzer import Resemblyzer
 
         return Resemblyzer(device)
+    if device == "cpu" and precision == "auto" and not cpu_has_bf16() and campplus_graph.usable():
+        return campplus_graph.CAMPlusPlusGraph(frames=kind == FRAMES)
     from ds2f.voice.campplus import CAMPlusPlus
 
-    return CAMPlusPlus(device, frames=kind == FRAMES)
+    return CAMPlusPlus(device, frames=kind == FRAMES, precision=precision)
 
 
 def _split(spec: str) -> tuple[str, str]:
+    """Kind and source. A folder by itself, such as runs/voice, is one that `ds2f train voice` made."""
     kind, colon, source = spec.partition(":")
+    if kind not in INCLUDED and not colon and (Path(spec).expanduser() / "voice.json").is_file():
+        kind, colon, source = TRAINED[0], ":", spec
     known = [k.partition(":")[0] for k in KINDS]
     if kind not in known or (kind in INCLUDED) == bool(colon) or bool(colon) != bool(source):
         raise UserError(f"There is no speaker encoder {spec!r}; choose one of {', '.join(KINDS)}.")

@@ -1,6 +1,6 @@
 """Resemblyzer: 256-d GE2E speaker embedding (Wan et al., ICASSP 2018, arXiv:1710.10467).
 
-Licence Apache-2.0; weights (17 MB) inside the package; ~0.1 s for 6 s of speech on one core.
+Licence Apache-2.0; weights (17 MB) inside the package, an extra; ~0.1 s for 6 s of speech on one core.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+
+from ds2f.io.extras import optional
 
 
 class Resemblyzer:
@@ -20,9 +22,9 @@ class Resemblyzer:
     def __init__(self, device: str = "cpu") -> None:
         with warnings.catch_warnings():  # webrtcvad and an old scipy path announce their own old age
             warnings.simplefilter("ignore")
-            from resemblyzer import VoiceEncoder, preprocess_wav
-        self._preprocess = preprocess_wav
-        self._encoder = VoiceEncoder(device, verbose=False)
+            library = optional("resemblyzer", "resemblyzer", "The speaker encoder resemblyzer")
+        self._preprocess = library.preprocess_wav
+        self._encoder = library.VoiceEncoder(device, verbose=False)
 
     def embed(self, clips: np.ndarray) -> np.ndarray:
         """See SpeakerEncoder.embed: (n, 256) float32. It trims pauses by a voice detector of its own."""

@@ -12,7 +12,6 @@ import numpy as np
 
 from ds2f.config import Config
 from ds2f.errors import UserError
-from ds2f.evaluation import verification
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.matching import measure_pairs
 from ds2f.evaluation.protocols import fame, one_of_n, pins
@@ -20,6 +19,7 @@ from ds2f.evaluation.protocols.conventions import CONVENTIONS, Detection, detect
 from ds2f.evaluation.protocols.lists import Found, Key, Trial, TrialList, as_written, find
 from ds2f.evaluation.protocols.points import Points, embed
 from ds2f.evaluation.results import Measure
+from ds2f.evaluation.speakers import trials
 from ds2f.models import store
 from ds2f.models.alignment import Alignment
 from ds2f.speech2face.files import make_folder
@@ -174,8 +174,8 @@ class _Scorer:
         if protocol == "fame":
             fame.write_scores(file, each.trials, np.sqrt(np.maximum(2 - 2 * cosines, 0)))
         else:
-            named = [verification.Trial(bool(t.same), t.voice, t.face) for t in each.trials]
-            verification.write_scores(file, named, self._log_odds(cosines))
+            named = [trials.Trial(bool(t.same), t.voice, t.face) for t in each.trials]
+            trials.write_scores(file, named, self._log_odds(cosines))
         result = self._result(each, pairs, 1, scores=file.name)
         labels = np.array([t.same for t in each.trials if t.same is not None], bool)
         if len(labels) < len(pairs) or labels.all() or not labels.any():

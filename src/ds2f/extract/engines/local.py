@@ -88,13 +88,19 @@ def _wait_until_loaded(pool: ProcessPoolExecutor, all_loaded: Barrier) -> None:
 def _start(make: Make, all_loaded: Barrier) -> None:
     global _extract, _load_error, _all_loaded
     _all_loaded = all_loaded
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the main process's business
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        prepare_process()
+        become_worker()
         _extract = make()
     except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _loaded
         _load_error = error
+
+
+def become_worker() -> None:
+    """What a process that works for another one does first: it leaves ctrl-C to that one, ends with it, and computes
+    on one thread."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    prepare_process()
 
 
 def _die_with_parent() -> None:

@@ -7,7 +7,9 @@ import logging
 import socket
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from typing import Any
 
 import ray
 from ray import ObjectRef
@@ -44,21 +46,35 @@ def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -
     on an actor, and one that is there at three more deaths is a failure of stage `worker`. Raises whatever `make`
     raises, and UserError if an actor and those that replace it die three times while they load.
     """
-    started = not ray.is_initialized()
-    if started:
-        _check_reachable(address)
+    with joined(address):
+        crew = _Crew(make, load)
         try:
-            # "local": without it Ray looks for a cluster that ran here, and waits minutes for one that was killed.
-            ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(f"The Ray cluster {address or 'of this machine'} cannot be reached ({error}).") from None
-    crew = _Crew(make, load)
+            yield from crew.run(jobs)
+        finally:
+            crew.dismiss()
+
+
+@contextmanager
+def joined(address: str, processors: int | None = None) -> Iterator[None]:
+    """A cluster, unless this process has joined one already. address: of a running cluster ("auto" finds it); empty
+    starts one here, of as many `processors`, None: those that there are.
+
+    Raises UserError if it cannot be reached.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    _check_reachable(address)
     try:
-        yield from crew.run(jobs)
+        # "local": without it Ray looks for a cluster that ran here, and waits minutes for one that was killed.
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        ray.init(address=address or "local", num_cpus=None if address else processors, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"The Ray cluster {address or 'of this machine'} cannot be reached ({error}).") from None
+    try:
+        yield
     finally:
-        crew.dismiss()
-        if started:
-            ray.shutdown()
+        ray.shutdown()
 
 
 def _check_reachable(address: str) -> None:

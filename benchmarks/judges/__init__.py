@@ -1,0 +1,1 @@
+"""Judges that training has not seen, from public packages, for the benchmarks."""

@@ -1,0 +1,247 @@
+"""The watermark: how often it is found after what happens to pictures, and how often in real faces, which have none.
+
+python benchmarks/watermark.py null TAR... [--every N] [--out FILE]     real faces (uncompressed tars): the largest
+                                                                        similarities of each of the three searches
+python benchmarks/watermark.py attacks [--faces N]                      faces drawn at 64, 128 and 256 px, then attacked
+python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX]    likeness and realism of the same faces without
+                                                                        and with it, in dlib's space
+
+256 px: faces of 128 px enlarged before they are marked, as the model in the box draws no larger ones. Screenshots:
+enlarged by no whole number, by one of three kernels, among letters on a page that is up to 2.2 times as wide and high,
+as PNG or as JPEG 85.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from PIL import Image
+from scipy.stats import norm
+from torch import Tensor
+
+from ds2f.dataset import Dataset
+from ds2f.evaluation.realism import frechet_distance, kernel_distance
+from ds2f.face.dlib_torch import embed_crops
+from ds2f.io import watermark
+from ds2f.io.images import decode_image
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import DEFAULT
+from ds2f.training.likeness import Likeness
+
+SEARCHES = ("as it is", "cut or stretched", "in a screenshot")
+Attack = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = parser.add_subparsers(dest="what", required=True)
+    null = sub.add_parser("null")
+    null.add_argument("tars", nargs="+", type=Path)
+    null.add_argument("--every", type=int, default=1, help="of the pictures for the first two searches")
+    null.add_argument("--wide-every", type=int, default=8, help="of those for the third, which takes longest")
+    null.add_argument("--out", type=Path, help="the similarities, as .npy (n, 3)")
+    attacks = sub.add_parser("attacks")
+    attacks.add_argument("--faces", type=int, default=50)
+    cost = sub.add_parser("cost")
+    cost.add_argument("database", type=Path)
+    cost.add_argument("--faces", type=int, default=200)
+    cost.add_argument("--size", type=int, default=128)
+    options = parser.parse_args()
+    if options.what == "null":
+        false_positives(options.tars, options.every, options.wide_every, options.out)
+    elif options.what == "cost":
+        costs(options.database, options.faces, options.size)
+    else:
+        hits(options.faces)
+
+
+def false_positives(tars: list[Path], every: int, wide_every: int, out: Path | None) -> None:
+    """Prints the largest similarities of the searches, fits of their tails, and how many faces are called marked."""
+    rows = []
+    for number, picture in enumerate(_faces(tars)):
+        if number % every:
+            continue
+        wide = (number // every) % wide_every == 0
+        rows.append(_largest(picture, 3 if wide else 2))
+        if len(rows) % 500 == 0 and out is not None:
+            np.save(out, np.array(rows))
+    found = np.array(rows)
+    if out is not None:
+        np.save(out, found)
+    tell_null(found)
+
+
+def tell_null(found: np.ndarray) -> None:
+    """found: (n, 3) largest similarities, NaN where a search was left out."""
+    print(
+        "| search | faces | median | 1 in 100 | 1 in 1,000 | largest | fitted s | fitted n | stated n | called marked |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for column, name, tries in zip(found.T, SEARCHES, watermark.TRIES, strict=True):
+        values = np.sort(column[np.isfinite(column)])
+        spread, places = _fit(values)
+        marked = sum(watermark.chance_of(float(value), tries) <= 1e-4 for value in values)
+        quantiles = " | ".join(f"{np.quantile(values, q):.3f}" for q in (0.5, 0.99, 0.999, 1.0))
+        print(f"| {name} | {len(values):,} | {quantiles} | {spread:.4f} | {places:,.0f} | {tries:,.0f} | {marked} |")
+
+
+def _fit(values: np.ndarray) -> tuple[float, float]:
+    """(s, n) by which n Q(x / s) is nearest to the upper fifth of the values, in the logarithm."""
+    shares = (len(values) - np.arange(len(values))) / (len(values) + 1)
+    tail = shares < 0.2
+    x, rate = values[tail], -np.log1p(-shares[tail])  # of places above x, as if each were a draw of its own
+    spreads = np.linspace(0.6, 1.6, 101) * watermark.SPREAD
+    logs = [np.log(rate) - norm.logsf(x / spread) for spread in spreads]
+    best = min(range(len(spreads)), key=lambda i: float(np.std(logs[i])))
+    return float(spreads[best]), float(np.exp(np.mean(logs[best])))
+
+
+def _largest(picture: np.ndarray, searches: int) -> list[float]:
+    """What `watermark.find` compares, of each of the first `searches` searches."""
+    grey = watermark._grey(picture)
+    found = [float("nan")] * len(SEARCHES)
+    for i, (_, outside, sizes) in enumerate(watermark._searches(*grey.shape)):
+        if i < searches:
+            flats = (watermark._flattened(watermark._resized(grey, *size)) for size in sizes)
+            found[i] = max(watermark._most(flat, outside) for flat in flats)
+    return found
+
+
+def _faces(tars: list[Path]) -> Iterator[np.ndarray]:
+    for path in tars:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isfile() else None
+                if file is not None:
+                    yield decode_image(file.read())
+
+
+def hits(count: int) -> None:
+    print("| px | attack | found | similarity: least | median |")
+    print("| --- | --- | --- | --- | --- |")
+    for size in (64, 128, 256):
+        marked = [watermark.mark(picture) for picture in _drawn(size, count)]
+        for name, attack in ATTACKS.items():
+            random = np.random.default_rng(1)
+            traces = [watermark.find(attack(picture, random)) for picture in marked]
+            least, median = (f(trace.similarity for trace in traces) for f in (min, lambda x: np.median(list(x))))
+            share = np.mean([trace.found for trace in traces])
+            print(f"| {size} | {name} | {share:.0%} | {least:.2f} | {median:.2f} |", flush=True)
+
+
+def costs(database: Path, count: int, size: int) -> None:
+    """Identities of `count` real faces are drawn; the drawn faces are looked for among all real ones, and held against
+    the other real ones."""
+    model = Speech2Face.from_pretrained(device="cpu", size=size)
+    with Dataset(database) as dataset:
+        real = np.stack([row.identity for row in dataset.faces(None)])
+    order = np.random.default_rng(0).permutation(len(real))
+    told, others = real[order[:count]], real[order[count:]]
+    bare = model.sample_images(told, range(count), replace(DEFAULT, watermark=False))
+    marked = watermark.mark_all(bare)
+    strength = float(np.sqrt(np.mean(((marked - bare.astype(float)) @ watermark.LUMA) ** 2)))
+    print(f"{count} faces of {size} px, {len(real):,} real ones; the mark: {strength:.2f} of 255, rms")
+    judge = Likeness(cast(Tensor, model.decoder.conditioning.identity_mean))
+    vectors = {name: embed_crops(faces, judge.network) for name, faces in (("without", bare), ("with", marked))}
+    print("| mark | likeness | first among all | Fréchet | kernel x1000 | to the same face without |\n|" + " --- |" * 6)
+    middle = judge.mean.numpy()
+    for name, found in vectors.items():
+        unit = [(x - middle) / np.linalg.norm(x - middle, axis=1, keepdims=True) for x in (found, told, real)]
+        first = np.mean((unit[0] @ unit[2].T).argmax(1) == order[:count])
+        moved = np.linalg.norm(found - vectors["without"], axis=1).mean()
+        numbers = f"{(unit[0] * unit[1]).sum(1).mean():.4f} | {first:.1%} | {frechet_distance(found, others):.4f}"
+        print(f"| {name} | {numbers} | {1000 * kernel_distance(found, others):.3f} | {moved:.3f} |")
+    changes = ((vectors["with"] - vectors["without"]) * (told - vectors["without"])).sum(1)
+    print(f"the mark moves {np.mean(changes > 0):.0%} of the faces towards whom they were told to show")
+
+
+def _drawn(size: int, count: int) -> list[np.ndarray]:
+    model = Speech2Face.from_pretrained(device="cpu", size=min(size, 128))
+    settings = replace(DEFAULT, watermark=False)
+    faces = [model.sample_unconditional(1, seed, settings)[0].image for seed in range(count)]
+    return [np.asarray(face.resize((size, size), Image.Resampling.LANCZOS)) for face in faces]
+
+
+def _encoded(picture: np.ndarray, form: str, quality: int) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, form, quality=quality)
+    return decode_image(buffer.getvalue())
+
+
+def _scaled(picture: np.ndarray, side: int, kernel: int = Image.Resampling.BICUBIC) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling(kernel)))
+
+
+def _cut(picture: np.ndarray, share: float = 0.05) -> np.ndarray:
+    edge = round(share * len(picture))
+    return picture[edge : len(picture) - edge, edge : len(picture) - edge]
+
+
+def _cut_and_stretched(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return _scaled(picture[:, round(0.05 * len(picture)) :], len(picture))
+
+
+def _screenshot(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    side = min(700, round(len(picture) * random.uniform(*(1.1, 2.9) if len(picture) > 64 else (1.5, 4.0))))
+    kernel = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)[random.integers(3)]
+    top, bottom, left, right = (int(edge) for edge in random.integers(0, round(0.6 * side), 4))
+    paper, ink = (245, 20) if random.random() < 0.5 else (30, 225)
+    page = np.full((side + top + bottom + 40, side + left + right, 3), paper, np.uint8)
+    for line in range(20, len(page), 24):
+        cv2.putText(page, "Imagined faces, drawn for a voice", (8, line), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (ink,) * 3)
+    page[top + 40 : top + 40 + side, left : left + side] = _scaled(picture, side, kernel)
+    return page
+
+
+def _gamma(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return np.rint(255 * (picture / 255.0) ** random.choice([0.7, 1.4])).astype(np.uint8)
+
+
+def _bright(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return np.clip(picture * random.choice([0.75, 1.25]) + random.choice([-15, 15]), 0, 255).astype(np.uint8)
+
+
+def _together(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return _encoded(_gamma(_scaled(_cut(picture), len(picture)), random), "JPEG", 75)
+
+
+def _turned(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).rotate(2, Image.Resampling.BICUBIC))
+
+
+ATTACKS: dict[str, Attack] = {
+    "none": lambda picture, random: picture,
+    "JPEG 75": lambda picture, random: _encoded(picture, "JPEG", 75),
+    "JPEG 50": lambda picture, random: _encoded(picture, "JPEG", 50),
+    "WebP 80": lambda picture, random: _encoded(picture, "WEBP", 80),
+    "half": lambda picture, random: _scaled(picture, len(picture) // 2),
+    "half and back": lambda picture, random: _scaled(_scaled(picture, len(picture) // 2), len(picture)),
+    "cut by 5 % at each side": lambda picture, random: _cut(picture),
+    "cut so, and back to its size": lambda picture, random: _scaled(_cut(picture), len(picture)),
+    "cut by 5 % at one side, made square": _cut_and_stretched,
+    "screenshot": _screenshot,
+    "screenshot, JPEG 85": lambda picture, random: _encoded(_screenshot(picture, random), "JPEG", 85),
+    "gamma 0.7 or 1.4": _gamma,
+    "contrast and brightness": _bright,
+    "grey": lambda picture, random: cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB),
+    "mirrored": lambda picture, random: np.ascontiguousarray(picture[:, ::-1]),
+    "noise of 5/255": lambda picture, random: np.clip(picture + random.normal(0, 5, picture.shape), 0, 255).astype(
+        np.uint8
+    ),
+    "cut, scaled, gamma, JPEG 75": _together,
+    "turned by 2 degrees": lambda picture, random: np.asarray(
+        Image.fromarray(picture).rotate(2, Image.Resampling.BICUBIC)
+    ),
+}
+
+
+if __name__ == "__main__":
+    main()

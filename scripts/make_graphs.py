@@ -1,0 +1,21 @@
+"""The ONNX graphs that the package brings, of the weights that it brings. Run it after those or their networks change.
+
+python scripts/make_graphs.py
+"""
+
+from __future__ import annotations
+
+from ds2f.models import store
+from ds2f.speech2face import graphs
+from ds2f.voice import campplus_graph
+
+
+def main() -> None:
+    made = [graphs.write_voice(campplus_graph.GRAPH), graphs.write_prior(store.shipped())]
+    made += [graphs.write_fast_decoder(folder, whole=True) for folder in store.decoders(store.shipped()).values()]
+    for one in made:
+        print(f"{one.path}: {one.path.stat().st_size / 1e3:.0f} kB, at most {one.difference:.2g} from PyTorch")
+
+
+if __name__ == "__main__":
+    main()

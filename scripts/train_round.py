@@ -1,0 +1,48 @@
+"""One round of training the decoder, from where the last one ended; run it again for the next.
+
+python scripts/train_round.py DATABASE ROUNDS [--recipe gpu-round | cpu-round | FILE] [--start MODEL]
+
+The first round starts from MODEL, or from the decoder in the box; pictures and patches may be two or four times as
+large. Every round has a folder in ROUNDS, with its log, samples and model; one that was cut short is finished first. To
+go on elsewhere it is enough to take the last folder's `model` along, as MODEL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ds2f.cli import main as ds2f
+from ds2f.models import store
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("database", type=Path)
+    parser.add_argument("rounds", type=Path)
+    parser.add_argument("--recipe", default="gpu-round")
+    parser.add_argument("--start", type=Path, metavar="MODEL")
+    options = parser.parse_args()
+    folder = next_round(options.rounds, options.start or store.shipped())
+    print(f"Round in {folder}", flush=True)
+    arguments = ["--config", folder / "ds2f.toml", "--database", options.database, "--runs", folder]
+    sys.exit(ds2f(["train", "decoder", "--recipe", options.recipe, *map(str, arguments)]))
+
+
+def next_round(rounds: Path, start: Path) -> Path:
+    """The folder of the round to be run, with its ds2f.toml: the last one if it has not ended, else a new one that
+    starts from the last one's model, and the first from `start`."""
+    done = sorted(rounds.glob("round-[0-9][0-9][0-9]"))
+    if done and not (done[-1] / "model" / "decoder.json").exists() and (done[-1] / "ds2f.toml").exists():
+        return done[-1]
+    before = done[-1] / "model" if done else start
+    folder = rounds / f"round-{len(done) + 1:03d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ds2f.toml").write_text(f"[train]\ndecoder_from = {json.dumps(str(before.resolve()))}\n", "utf-8")
+    return folder
+
+
+if __name__ == "__main__":
+    main()

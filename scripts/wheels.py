@@ -1,0 +1,140 @@
+"""Which packages have wheels for which machines, asked of the index by pip; and how many megabytes they are here.
+
+python scripts/wheels.py platforms [--python 3.12]     a table: what ds2f and its extras need, on which machines
+python scripts/wheels.py sizes [--extra NAME ...]      what ds2f with some extras puts on this disk, by package
+
+Versions are those of constraints.txt. A package is there if pip finds a wheel; one that is only source is named so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+LINUX = ("manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+MACHINES = {
+    "Linux x86": [f"{tag}_x86_64" for tag in LINUX] + ["manylinux1_x86_64"],
+    "Linux ARM": [f"{tag}_aarch64" for tag in LINUX],
+    "macOS ARM": ["macosx_15_0_arm64", "macosx_15_0_universal2"],
+    "macOS x86": ["macosx_15_0_x86_64", "macosx_15_0_universal2"],
+    "Windows x86": ["win_amd64"],
+    "Windows ARM": ["win_arm64"],
+}
+"""What pip calls them."""
+EXTRAS = ("", "faces", "serve", "evaluate", "train", "hub", "download", "export", "upscale", "c2pa", "acoustics")
+EXTRAS += ("resemblyzer", "onnx", "tflite", "ray", "tensorboard")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("platforms", "sizes"))
+    parser.add_argument("--python", default="3.12")
+    parser.add_argument("--extra", action="append", default=[])
+    options = parser.parse_args()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needs = {"": project["dependencies"], **project["optional-dependencies"]}
+    if options.what == "sizes":
+        _sizes(needs, options.extra)
+    else:
+        _platforms(needs, options.python)
+
+
+def _platforms(needs: dict[str, list[str]], python: str) -> None:
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    pinned = {_plain(name): version for name, version in pinned.items()}
+    of_extra = {extra: [r.name for r in map(Requirement, needs[extra]) if r.name != "ds2f"] for extra in EXTRAS}
+    names = sorted({_plain(name) for of in of_extra.values() for name in of} & pinned.keys())
+    there = {machine: _found([f"{n}=={pinned[n]}" for n in names], tags, python) for machine, tags in MACHINES.items()}
+    print(f"| part | package | {' | '.join(there)} |\n| --- | --- |{' --- |' * len(there)}")
+    for extra, packages in of_extra.items():
+        for name in packages:
+            marks = ("yes" if _plain(name) in found else "no wheel" for found in there.values())
+            print(f"| {f'`{extra}`' if extra else 'core'} | {name} | {' | '.join(marks)} |")
+
+
+def _found(wanted: list[str], tags: list[str], python: str) -> set[str]:
+    """Names of those that have a wheel for a machine; pip names one that has none, and is asked again without it."""
+    left = list(wanted)
+    while left:
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "report.json"
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--dry-run",
+                "--ignore-installed",
+                "--no-deps",
+                "--quiet",
+            ]
+            command += [
+                "--only-binary",
+                ":all:",
+                "--python-version",
+                python,
+                "--target",
+                folder,
+                "--report",
+                str(report),
+            ]
+            command += [part for tag in tags for part in ("--platform", tag)]
+            done = subprocess.run([*command, *left], capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                installed = json.loads(report.read_text("utf-8"))["install"]
+                return {_plain(item["metadata"]["name"]) for item in installed}
+        missing = re.search(r"No matching distribution found for ([\w.-]+)", done.stderr)
+        if missing is None:
+            sys.exit(done.stderr)
+        left = [one for one in left if _plain(one.partition("==")[0]) != _plain(missing[1])]
+    return set()
+
+
+def _sizes(needs: dict[str, list[str]], extras: list[str]) -> None:
+    megabytes = dict(sorted(_closure(needs, ["", *extras]).items(), key=lambda item: -item[1]))
+    total, torch = sum(megabytes.values()), megabytes.get("torch", 0.0)
+    print("| package | MB |\n| --- | --- |")
+    for name, size in megabytes.items():
+        if size >= 1:
+            print(f"| {name} | {size:.0f} |")
+    print(
+        f"| {sum(size < 1 for size in megabytes.values())} others | {sum(s for s in megabytes.values() if s < 1):.0f} |"
+    )
+    print(f"| all | {total:.0f} |\n| all but torch | {total - torch:.0f} |")
+
+
+def _closure(needs: dict[str, list[str]], extras: list[str]) -> dict[str, float]:
+    """{package: MB of its files} of all that is brought in, as it is installed here."""
+    found: dict[str, float] = {}
+    waiting = [(Requirement(line), frozenset[str]()) for extra in extras for line in needs[extra]]
+    while waiting:
+        needed, of = waiting.pop()
+        if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in of | {""}):
+            continue
+        name, inner = _plain(needed.name), frozenset(needed.extras)
+        if name == "ds2f":
+            waiting += [(Requirement(line), frozenset[str]()) for extra in inner for line in needs[extra]]
+        elif name not in found:
+            package = metadata.distribution(name)
+            paths = (Path(str(package.locate_file(file))) for file in package.files or [] if file.suffix != ".pyc")
+            found[name] = sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
+            waiting += [(Requirement(line), inner) for line in package.requires or []]
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+if __name__ == "__main__":
+    main()

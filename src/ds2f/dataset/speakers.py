@@ -1,0 +1,38 @@
+"""Whom a speaker encoder has been trained on, as its JSON says it without naming anybody: short hashes of names.
+
+A list of trials that names any of them measures what the encoder has learnt by heart. Names of published corpora are
+their own; the name of a folder of somebody's own files, "24", may be another person elsewhere, so that it is a hint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from ds2f.corpora.tables import LOCAL
+from ds2f.dataset.queries import Dataset
+from ds2f.dataset.schema import PERSON
+
+TRAINED_ON = "speakers"
+"""The key of a voice model's card: [str], sorted, what `speakers_of` gave for what it was trained on."""
+
+
+def speaker_hash(corpus: str, name: str) -> str:
+    """12 hexadecimal digits that stand for somebody, "~" in front where their name is that of a folder alone.
+
+    corpus: of `corpora.BY_NAME`, or another that a manifest names; name: of an identity in it.
+    Whoever guesses the name can check the guess: the hash keeps it from being read, no more.
+    """
+    local = corpus in LOCAL
+    said = f"folder:{name.rpartition('/')[2]}" if local else f"{corpus}:{name}"
+    return "~" * local + hashlib.sha256(f"ds2f speaker {said}".encode()).hexdigest()[:12]
+
+
+def speakers_of(dataset: Dataset, split: str) -> list[str]:
+    """`speaker_hash` of everybody of a split who has a voice, by all names that they go by in the dataset; sorted."""
+    rows = dataset.connection.execute(
+        f"SELECT i.corpus, i.name FROM identities i WHERE i.split = ? AND {PERSON} IN"
+        f" (SELECT {PERSON} FROM speech s JOIN videos v ON v.id = s.video_id"
+        " JOIN identities i ON i.id = v.identity_id)",
+        (split,),
+    )
+    return sorted({speaker_hash(row["corpus"], row["name"]) for row in rows})

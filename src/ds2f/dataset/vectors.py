@@ -1,0 +1,106 @@
+"""Voices and faces of many files as arrays: beside these, memory holds a block of rows at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
+from ds2f.dataset.recordings import ACOUSTICS, features_of
+from ds2f.dataset.schema import PERSON
+from ds2f.types import Attributes
+from ds2f.voice.acoustics import FEATURES
+
+BLOCK = 2048  # files that are asked for at a time
+_CHOSEN = "(SELECT value FROM json_each(?))"
+
+
+def voiced(dataset: Dataset, split: str, kind: str, encoder: str, seconds: float) -> np.ndarray:
+    """Files of a kind with such a voice, and of videos with a face, too: (n, 2) int64, file and person, in the fixed
+    order of their paths.
+
+    dataset: that holds them.
+    split: train, val or test.
+    kind: video or sound.
+    encoder, seconds: of the voice.
+    """
+    seen = " AND EXISTS (SELECT 1 FROM face_embeddings f WHERE f.video_id = v.id AND f.encoder = 'dlib')"
+    rows = dataset.connection.execute(
+        f"SELECT v.id, {PERSON} FROM videos v JOIN identities i ON i.id = v.identity_id"
+        " WHERE i.split = ? AND v.kind = ? AND EXISTS (SELECT 1 FROM voice_embeddings e WHERE e.video_id = v.id"
+        f" AND e.seconds = ? AND e.encoder = ?){seen if kind == 'video' else ''} ORDER BY v.path, v.id",
+        (split, kind, seconds, encoder),
+    )
+    return _numbers(rows)
+
+
+def pictured(dataset: Dataset, split: str) -> np.ndarray:
+    """Still pictures with a face, of people who have a voice: (n, 2) int64 as of `voiced`."""
+    rows = dataset.connection.execute(
+        f"SELECT v.id, {PERSON} AS person FROM videos v JOIN identities i ON i.id = v.identity_id WHERE i.split = ?"
+        " AND v.kind = 'still' AND EXISTS (SELECT 1 FROM face_embeddings f WHERE f.video_id = v.id AND f.encoder ="
+        f" 'dlib') AND person IN (SELECT {PERSON} FROM voice_embeddings e JOIN videos v ON v.id = e.video_id"
+        " JOIN identities i ON i.id = v.identity_id) ORDER BY v.path, v.id",
+        (split,),
+    )
+    return _numbers(rows)
+
+
+def read_voices(
+    dataset: Dataset, files: Sequence[int] | np.ndarray, names: Sequence[str], seconds: float
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """{name: (n, d) float32 and whether each is there, (n,) bool}, zeros where it is not.
+
+    dataset: that holds them.
+    files: n of them.
+    names: speaker encoders, and "acoustics".
+    seconds: length of the clips behind the voices.
+    """
+    sql, found = dataset.connection, {}
+    length = "SELECT length(vector) / 4 FROM voice_embeddings WHERE encoder = ? AND seconds = ? LIMIT 1"
+    for name in names:
+        row = (len(FEATURES),) if name == ACOUSTICS else sql.execute(length, (name, seconds)).fetchone()
+        found[name] = np.zeros((len(files), row[0] if row else 0), np.float32), np.zeros(len(files), bool)
+    query = f"SELECT video_id, encoder, vector FROM voice_embeddings WHERE video_id IN {_CHOSEN} AND seconds = ?"
+    for places, chosen in _blocks(files):
+        for file, encoder, vector in sql.execute(query, (chosen, seconds)):
+            if encoder in found:
+                for place in places[file]:
+                    found[encoder][0][place], found[encoder][1][place] = to_vector(vector), True
+        if ACOUSTICS in found:
+            for measured in sql.execute(f"SELECT * FROM acoustics WHERE video_id IN {_CHOSEN}", (chosen,)):
+                for place in places[measured["video_id"]]:
+                    found[ACOUSTICS][0][place], found[ACOUSTICS][1][place] = features_of(measured), True
+    return found
+
+
+def read_faces(
+    dataset: Dataset, files: Sequence[int] | np.ndarray, encoder: str = "dlib"
+) -> Iterator[tuple[int, np.ndarray, Attributes | None]]:
+    """(place in `files`, (d,) float32 identity, what a model thinks of the face) of each, in any order."""
+    query = (
+        "SELECT f.video_id, f.vector, (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
+        " FROM face_attributes a WHERE a.video_id = f.video_id AND a.model = ?) FROM face_embeddings f"
+        f" WHERE f.video_id IN {_CHOSEN} AND f.encoder = ?"
+    )
+    model = dataset.attribute_model()
+    for places, chosen in _blocks(files):
+        for file, vector, attributes in dataset.connection.execute(query, (model, chosen, encoder)):
+            for place in places[file]:
+                yield place, to_vector(vector), parse_attributes(attributes)
+
+
+def _blocks(files: Sequence[int] | np.ndarray) -> Iterator[tuple[dict[int, list[int]], str]]:
+    """{file: its places} of a block, and its files for json_each."""
+    wanted = np.asarray(files, np.int64)
+    for start in range(0, len(wanted), BLOCK):
+        places: dict[int, list[int]] = {}
+        for place, file in enumerate(wanted[start : start + BLOCK].tolist(), start):
+            places.setdefault(file, []).append(place)
+        yield places, json.dumps(list(places))
+
+
+def _numbers(rows: Iterator[tuple[int, int]]) -> np.ndarray:
+    return np.fromiter((n for row in rows for n in row), np.int64).reshape(-1, 2)

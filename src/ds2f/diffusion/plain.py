@@ -1,0 +1,69 @@
+"""What drawing by the fast decoder needs of this room, in NumPy: the same noise for a seed, and Euler's method.
+
+The equations are those of `noise`, `flow` and `samplers`; tests hold the two together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ds2f.types import Progress
+
+DIRECT = range(2**31)  # as `noise.DIRECT`
+WARP = 1.5  # as `samplers.WARP`
+MIN_DISTANCE = 0.05  # as `flow.MIN_DISTANCE`
+BLOCK = 16  # numbers that PyTorch makes at a time
+Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""As `flow.Predict`, of arrays."""
+
+
+def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
+    """As `noise.normal_by_seed`: (n, *shape) float32, at least 16 numbers a row, those of PyTorch to the last bits."""
+    return np.stack([_row(int(seed), shape, stream) for seed in seeds])
+
+
+def euler(predict: Predict, noise: np.ndarray, steps: int, progress: Progress | None = None) -> np.ndarray:
+    """As `samplers.euler`: (n, ...) float32."""
+    z = noise
+    for i, (s, t) in enumerate(itertools.pairwise(np.linspace(0, 1, steps + 1) ** WARP)):
+        x = predict(z, np.full(len(z), s, np.float32))
+        z = x if i == steps - 1 else z + np.float32((t - s) / max(1 - s, MIN_DISTANCE)) * (x - z)
+        if progress:
+            progress(i + 1, steps)
+    return z
+
+
+def _row(seed: int, shape: tuple[int, ...], stream: int) -> np.ndarray:
+    if seed in DIRECT:
+        return _as_pytorch(2 * seed + stream, int(np.prod(shape))).reshape(shape)
+    generator = np.random.default_rng([stream, int(seed < 0), abs(seed)])
+    return generator.standard_normal(shape, np.float32)
+
+
+def _as_pytorch(seed: int, count: int) -> np.ndarray:
+    """torch.randn on a CPU: Mersenne Twister, 24 bits of each of its words as u in [0, 1), and of 16 such numbers the
+    first eight u₁ with the other eight u₂ by Box and Muller (1958),
+
+        √(−2 log(1 − u₁)) cos(2π u₂)  and the same with sin
+
+    (ATen/native/cpu/DistributionTemplates.h, normal_fill). What is left over is made with new numbers.
+    """
+    source = np.random.RandomState(seed)
+
+    def uniform(many: int) -> np.ndarray:
+        words = np.frombuffer(source.bytes(4 * many), "<u4")
+        return (words & (2**24 - 1)).astype(np.float32) * np.float32(2**-24)
+
+    def boxes(u: np.ndarray) -> np.ndarray:
+        first, second = u.reshape(-1, 2, BLOCK // 2).swapaxes(0, 1)
+        radius, angle = np.sqrt(-2 * np.log1p(-first)), np.float32(2 * np.pi) * second
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)
+
+    made, whole = uniform(count), count - count % BLOCK
+    made[:whole] = boxes(made[:whole])
+    if whole < count:
+        made[-BLOCK:] = boxes(uniform(BLOCK))
+    return made

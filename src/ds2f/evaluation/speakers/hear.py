@@ -1,0 +1,226 @@
+"""Recordings to vectors, under one or several conditions, and how well each lets one hear its speaker.
+
+What was heard is appended to `heard.jsonl` as it comes, and not heard again: a run that was stopped goes on, a further
+encoder or condition asks only for itself. A recording that has changed, another model file or other settings of [audio]
+are heard anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ds2f.config import Audio
+from ds2f.errors import ItemError
+from ds2f.io.codecs import through
+from ds2f.types import SAMPLE_RATE, Progress, Speech
+from ds2f.voice.activity import cut
+from ds2f.voice.base import SpeakerEncoder
+from ds2f.voice.encode import VoiceEncoder
+from ds2f.voice.quality import bandwidth, signal_to_noise
+from ds2f.voice.recording import Sound, sound_in
+
+FILE = "heard.jsonl"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How recordings are heard.
+
+    codec: they go through first, see `io.codecs`; "": none.
+    seconds: of a clip; None: all there is, which `whole` alone can have.
+    crops: clips of that length, spread evenly over the speech.
+    whole: pauses and all, as voxceleb_trainer and WeSpeaker hear; else speech alone, as ds2f hears.
+    """
+
+    codec: str = ""
+    seconds: float | None = 6.0
+    crops: int = 1
+    whole: bool = False
+
+    @property
+    def name(self) -> str:
+        length = "whole" if self.seconds is None else f"{self.seconds:g} s"
+        return f"{self.codec}, {length}" if self.codec else length
+
+
+@dataclass(frozen=True)
+class Heard:
+    """vectors: (crops, d) float32, each of length 1; seconds: of speech in the recording; snr, bandwidth: of it all, in
+    dB and kHz, see `voice.quality`."""
+
+    vectors: np.ndarray
+    seconds: float
+    snr: float
+    bandwidth: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ear:
+    """An encoder and where it came from. spec: as of ds2f.toml; stamp: changes when its file does."""
+
+    encoder: SpeakerEncoder
+    spec: str
+    stamp: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.encoder.name
+
+
+@dataclass
+class Hearing:
+    """What has been heard. of: {(encoder, condition, path): Heard}; refused: {(encoder, condition, path): reason}."""
+
+    of: dict[tuple[str, Condition, str], Heard] = field(default_factory=dict)
+    refused: dict[tuple[str, Condition, str], str] = field(default_factory=dict)
+
+
+def hear(
+    paths: Sequence[str],
+    root: Path,
+    ears: Sequence[Ear],
+    conditions: Sequence[Condition],
+    audio: Audio,
+    out: Path,
+    progress: Progress | None = None,
+) -> Hearing:
+    """Every recording by every encoder under every condition.
+
+    paths: relative to the root, each once.
+    root: folder.
+    ears: encoders.
+    conditions: see `Condition`; the codec comes before speech is searched for.
+    audio: what counts as speech, and how much of it is kept.
+    out: folder of `heard.jsonl`; there already.
+    progress: called with (recordings heard, in all, path).
+    """
+    kept, found = _Kept(out / FILE), Hearing()
+    wanted = [(ear, condition) for condition in conditions for ear in ears]
+    voices = VoiceEncoder(audio, names=[e.name for e in ears], loaded={e.name: e.encoder for e in ears})
+    for done, path in enumerate(paths):
+        if progress:
+            progress(done, len(paths), path)
+        marks = {pair: _mark(root / path, *pair, audio) for pair in wanted}
+        missing = [pair for pair in wanted if marks[pair] not in kept.rows]
+        for pair, row in _hear_one(root / path, missing, voices, audio).items():
+            kept.add(marks[pair], row)
+        for ear, condition in wanted:
+            row = kept.rows[marks[ear, condition]]
+            key = ear.name, condition, path
+            if "reason" in row:
+                found.refused[key] = row["reason"]
+            else:
+                found.of[key] = _heard(row)
+    if progress:
+        progress(len(paths), len(paths), "")
+    return found
+
+
+Pair = tuple[Ear, Condition]
+
+
+def _hear_one(path: Path, wanted: Sequence[Pair], voices: VoiceEncoder, audio: Audio) -> dict[Pair, dict[str, Any]]:
+    """{pair: what is kept of it}; each sound is decoded, and each of its forms searched, once."""
+    found: dict[Pair, dict[str, Any]] = {}
+    if not wanted:
+        return found
+    try:
+        sound = sound_in(path, audio)
+    except ItemError as error:
+        return {pair: {"reason": error.reason} for pair in wanted}
+    part = cache(sound.part)
+    for codec, whole in dict.fromkeys((condition.codec, condition.whole) for _, condition in wanted):
+        pairs = [pair for pair in wanted if (pair[1].codec, pair[1].whole) == (codec, whole)]
+        try:
+            speech, quality = _listen(sound, part, codec, whole, voices)
+        except ItemError as error:
+            found |= {pair: {"reason": error.reason} for pair in pairs}
+            continue
+        for ear, condition in pairs:
+            vectors = ear.encoder.embed(clips(speech, condition))
+            if np.isfinite(vectors).all():
+                found[ear, condition] = {"vectors": _packed(vectors), "crops": len(vectors), **quality}
+            else:
+                found[ear, condition] = {"reason": f"no speech found by {ear.name}"}
+    return found
+
+
+def _listen(sound: Sound, part: Any, codec: str, whole: bool, voices: VoiceEncoder) -> tuple[Speech, dict[str, float]]:
+    coded = cache(lambda start: through(part(start), codec) if codec else part(start))
+    heard = coded(0.0)
+    if whole:
+        if not heard.any():
+            raise ItemError("audio", "silence: there is no sound in it" if heard.size else "the sound track is empty")
+        speech = Speech(heard, 0.0, heard.size / SAMPLE_RATE)
+    else:
+        speech = voices.search(Sound(coded, sound.length, sound.seconds))
+    return speech, {"seconds": speech.seconds, "snr": signal_to_noise(heard), "bandwidth": bandwidth(heard)}
+
+
+def clips(speech: Speech, condition: Condition) -> np.ndarray:
+    """(crops, samples) float32: as voxceleb_trainer takes them, at even steps from the first sample to the last that a
+    clip can begin with; looped speech, where there is too little, begins at the start each time."""
+    if condition.seconds is None:
+        return speech.audio[None]
+    if condition.crops == 1:
+        return cut(speech, condition.seconds).audio[None]
+    length = round(condition.seconds * SAMPLE_RATE)
+    audio = np.resize(speech.audio, max(length, speech.audio.size))
+    starts = np.linspace(0, audio.size - length, condition.crops).astype(int)
+    return np.stack([audio[start : start + length] for start in starts])
+
+
+class _Kept:
+    """`heard.jsonl`: a line a recording, encoder and condition; the last may be cut short by a run that was killed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, dict[str, dict[str, Any]]()
+        if path.exists():
+            data = path.read_bytes()
+            for line in data.splitlines():
+                try:
+                    row = json.loads(line)
+                    self.rows[row.pop("of")] = row
+                except (ValueError, KeyError, AttributeError):
+                    continue
+            if data and not data.endswith(b"\n"):
+                with path.open("ab") as file:
+                    file.write(b"\n")
+
+    def add(self, mark: str, row: dict[str, Any]) -> None:
+        self.rows[mark] = row
+        if "reason" in row:
+            return  # it may be mended by the next run
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"of": mark, **row}) + "\n")
+
+
+def _mark(path: Path, ear: Ear, condition: Condition, audio: Audio) -> str:
+    """All that a vector depends on."""
+    try:
+        status = path.stat()
+        file = f"{status.st_size} {status.st_mtime_ns}"
+    except OSError:
+        file = ""
+    settings = {key: value for key, value in asdict(audio).items() if key in _HEARD_BY}
+    return json.dumps([str(path), file, ear.spec, ear.stamp, asdict(condition), settings], sort_keys=True)
+
+
+_HEARD_BY = ("min_speech", "max_seconds", "keep_seconds", "clip_seconds", "stream", "channel")
+
+
+def _packed(vectors: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(vectors, np.float32).tobytes()).decode()
+
+
+def _heard(row: Mapping[str, Any]) -> Heard:
+    vectors = np.frombuffer(base64.b64decode(row["vectors"]), np.float32).reshape(row["crops"], -1)
+    return Heard(vectors, row["seconds"], row["snr"], row["bandwidth"])

@@ -1,0 +1,117 @@
+"""What `ds2f verify` is asked and what it answers, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ds2f.evaluation.speakers.hear import Condition
+from ds2f.evaluation.speakers.measures import Group, Rates, Trained
+from ds2f.evaluation.speakers.scoring import TOP
+
+VERSION = 2
+"""Of verification.json; counts up when a name or its meaning changes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How trials are scored.
+
+    seconds: lengths of a clip; none: whole recordings, which `whole` alone can have.
+    crops: of each recording; several: the mean of all pairs' distances.
+    whole: recordings pauses and all.
+    codecs: that the recordings go through, besides none; see `io.codecs`.
+    cohort: for adaptive s-norm, see `cohort.read_cohort`; None: no s-norm.
+    top: cohort speakers that it goes by.
+    calibrate: "": not; "folds": on other speakers of the same list; else a list of trials to fit on.
+    speakers: table of who speaks, see `trials.read_table`.
+    bootstrap: draws of speakers for the intervals.
+    allow_leak: measure although trials name speakers that an encoder was trained on.
+    """
+
+    seconds: tuple[float, ...] = (6.0,)
+    crops: int = 1
+    whole: bool = False
+    codecs: tuple[str, ...] = ()
+    cohort: Path | None = None
+    top: int = TOP
+    calibrate: str = ""
+    speakers: Path | None = None
+    bootstrap: int = 1000
+    allow_leak: bool = False
+
+
+@dataclass(frozen=True)
+class System:
+    """One way to score the list, under one condition.
+
+    name: the encoder, "fusion" of several, or the file of scores.
+    steps: from its vectors to the score, "plain", "s-norm", "calibrated" (on that), "calibrated, quality".
+    condition: what both recordings went through, "clean" for nothing; "clean / opus8": the second one alone.
+    rates: by NIST's conventions with intervals by speaker; voxceleb_trainer: what that prints.
+    cllr: in bits, of the scores as they are, as if they were log-likelihood ratios; min_cllr: of the best calibration.
+    groups: by gender and by seconds of speech.
+    scores: file of them in the folder `scores`.
+    """
+
+    name: str
+    steps: str
+    condition: str
+    rates: Rates
+    voxceleb_trainer: Trained
+    cllr: float
+    min_cllr: float
+    groups: tuple[Group, ...]
+    scores: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verification.json holds, field by field.
+
+    trials, same: scored, and of these of one speaker; left_out: with a recording that could not be used.
+    speakers: in the scored trials; told_by: what says who speaks, see `people`: layout, folders, table or list.
+    scoring: in words. cohort: its speakers; cohort_left_out: those that the trials name too.
+    calibrated_on: trials that the calibration was fitted on, 0: by folds of the list's own speakers.
+    trained_on: {encoder: speakers of the trials that it was trained on}; perhaps: by the name of a folder alone.
+    refused: {path: reason}, of the cohort, too.
+    """
+
+    version: int
+    trials: int
+    same: int
+    left_out: int
+    speakers: int
+    told_by: str
+    scoring: str
+    cohort: int
+    cohort_left_out: tuple[str, ...]
+    calibrated_on: int
+    trained_on: Mapping[str, tuple[str, ...]]
+    perhaps_trained_on: Mapping[str, tuple[str, ...]]
+    refused: Mapping[str, str]
+    systems: tuple[System, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the two recordings of a trial are heard."""
+
+    name: str
+    first: Condition
+    second: Condition
+
+
+def settings_of(options: Options) -> list[Setting]:
+    """Every length without a codec and with each, on both sides and on the second alone."""
+    found = []
+    for seconds in options.seconds or (None,):
+        clean = Condition("", seconds, options.crops, options.whole)
+        length = f", {seconds:g} s" if len(options.seconds) > 1 else ""
+        found.append(Setting(f"clean{length}", clean, clean))
+        for codec in options.codecs:
+            coded = replace(clean, codec=codec)
+            found.append(Setting(f"{codec}{length}", coded, coded))
+            found.append(Setting(f"clean / {codec}{length}", clean, coded))
+    return found

@@ -1,0 +1,244 @@
+"""Content Credentials (C2PA, specification 2.4): a signed statement in a picture of how it was made, by the official
+library c2pa-python, the extra `c2pa`. And reading those of others.
+
+Who has no certificate signs with one of the installation, which is made once. Validators call such a signature valid
+and its signer unknown ("signingCredential.untrusted"): nothing was changed since, and nobody vouches for who signed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ds2f import __version__
+from ds2f.errors import UserError
+from ds2f.io.certificates import SELF_MADE, algorithm_of, make_certificate
+from ds2f.io.extras import first_line, installed, optional
+from ds2f.io.files import config_folder, create_privately
+
+GENERATED = "trainedAlgorithmicMedia"
+SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+"""Formats of PIL that are signed."""
+SETTINGS = {
+    # Nothing is fetched: neither manifests that lie elsewhere nor whether a certificate was revoked.
+    "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
+    "builder": {"thumbnail": {"enabled": False}},  # a second picture, and of a guide somebody's face
+}
+UNTRUSTED = "signingCredential.untrusted"
+
+
+@dataclass(frozen=True)
+class Signing:
+    """Whether pictures are signed, and by whom.
+
+    on: False leaves the signature out.
+    certificate: a file of PEM, the certificate and those between it and the root. None: the installation's own.
+    key: a file of PEM with its private key, without a password.
+    """
+
+    on: bool = True
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class Signer:
+    """Signs pictures. Threads take turns."""
+
+    def __init__(self, certificates: bytes, key: bytes, whose: str = "The certificate") -> None:
+        """certificates: PEM, the signing one first; key: PEM; whose: what they are called where they are refused.
+
+        Raises UserError for a certificate that may not sign, or a key that is not its own.
+        """
+        self._c2pa = optional("c2pa", "c2pa", "Signing pictures")
+        self._turn = threading.Lock()
+        error = self._c2pa.C2paError
+        try:
+            algorithm = algorithm_of(key)
+            info = self._c2pa.C2paSignerInfo(algorithm, certificates, key, None)
+            self._signer = self._c2pa.Signer.from_info(info)
+            self._context = _context()
+            trial = io.BytesIO()
+            Image.new("RGB", (1, 1)).save(trial, "PNG")
+            found = read(self.sign(trial.getvalue(), "PNG", {}))
+        except (error, ValueError, TypeError) as refused:
+            raise UserError(f"{whose} cannot sign pictures ({first_line(refused)}); {NEEDED}.") from None
+        if found is None or not found.intact:
+            codes = "nothing was signed" if found is None else ", ".join(found.problems)
+            raise UserError(f"{whose} cannot sign pictures ({codes}); {NEEDED}.")
+
+    def sign(self, data: bytes, kind: str, details: Mapping[str, Any], source: str = GENERATED) -> bytes:
+        """An encoded picture with its Content Credentials; its pixels and other metadata stay as they are.
+
+        data: the bytes of a file.
+        kind: its format as PIL names it, of MIME.
+        details: seed, model, settings, ... as `io.images.marking` takes them.
+        source: a term of IPTC's digital source types.
+        """
+        signed = io.BytesIO()
+        with self._turn, self._c2pa.Builder(_manifest(details, source), context=self._context) as builder:
+            builder.sign(self._signer, MIME[kind], io.BytesIO(data), signed)
+        return signed.getvalue()
+
+
+NEEDED = (
+    "it needs an end certificate with key usage digitalSignature and extended key usage emailProtection or "
+    "documentSigning, then those between it and the root, and the key of the first without a password"
+)
+
+
+def signer_of(signing: Signing) -> Signer | None:
+    """Who signs; None if nobody: it is switched off, or the extra `c2pa` is not installed and no certificate was given.
+
+    Raises UserError for a certificate or key that cannot be read or used.
+    """
+    if not signing.on or (signing.certificate is None and not available()):
+        return None
+    if signing.certificate is None or signing.key is None:
+        if signing.certificate != signing.key:
+            raise UserError("A certificate needs its key: give both [generate] certificate and certificate_key.")
+        return _own_signer()
+    return Signer(_read(signing.certificate), _read(signing.key), f"The certificate {signing.certificate}")
+
+
+def available() -> bool:
+    """Whether the extra is installed."""
+    return installed("c2pa") and installed("cryptography")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = f"{path} cannot be read ({error.strerror})"
+        raise UserError(f"{reason}; check [generate] certificate and certificate_key.") from None
+
+
+def _manifest(details: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The statement: created by a trained model, with which settings, and from a guide picture if there was one. Of it
+    there is the hash that `details` has, and not the picture; of the voice there is nothing."""
+    tool = {"name": "ds2f", "version": __version__}
+    created = {"action": "c2pa.created", "digitalSourceType": SOURCES + source, "softwareAgent": tool}
+    guides = []
+    if "guide" in details:
+        guides.append(
+            {"title": "guide picture", "relationship": "inputTo", "instance_id": f"sha256:{details['guide']}"}
+        )
+    return {
+        "claim_generator_info": [tool],
+        "title": "Generated face" if source == GENERATED else "Generated faces",
+        "ingredients": guides,
+        "assertions": [
+            {"label": "c2pa.actions", "data": {"actions": [created]}, "created": True},
+            {"label": "org.ds2f.generation", "data": {"system": "ds2f", **details}, "created": True},
+        ],
+    }
+
+
+@lru_cache(1)
+def _context() -> Any:
+    c2pa = optional("c2pa", "c2pa", "Content Credentials")
+    return c2pa.Context(settings=c2pa.Settings.from_dict(SETTINGS))
+
+
+@lru_cache(1)
+def _own_signer() -> Signer:
+    """By the certificate in the user's folder of settings, which is made if it is not there. Where nothing can be
+    written, as in a container, one that this process alone has."""
+    path = config_folder() / "signing.pem"
+    whose = f"The certificate of this installation, {path},"
+    try:
+        stored = path.read_bytes()
+    except OSError:
+        try:
+            stored = create_privately(path, make_certificate())
+        except OSError:
+            stored = make_certificate()
+    certificates, mark, key = stored.partition(b"-----BEGIN PRIVATE KEY-----")
+    try:
+        return Signer(certificates, mark + key, whose)
+    except UserError as error:
+        raise UserError(f"{str(error).partition(';')[0]}; remove the file, and ds2f makes another.") from None
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the Content Credentials of a picture say, and whether they hold.
+
+    state: "trusted" (intact, and somebody whom the library trusts vouches for the signer), "valid" (intact; nobody
+        does), or "invalid" (the picture or the statement was changed, or the signature is wrong).
+    tool: what made the statement, as "ds2f 0.1.0".
+    signer: whom the certificate names; empty if it names nobody.
+    self_made: whether that is the certificate of an installation of ds2f.
+    sources: IPTC's digital source types of the actions, such as "trainedAlgorithmicMedia".
+    problems: C2PA's codes of what does not hold, but for the missing trust.
+    """
+
+    state: str
+    tool: str
+    signer: str
+    self_made: bool
+    sources: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing was changed since it was signed."""
+        return self.state != "invalid"
+
+
+def read(data: bytes) -> Credentials | None:
+    """The Content Credentials of an encoded picture; None if it has none, or has them elsewhere.
+
+    Nothing is fetched. Raises UserError if the extra `c2pa` is not installed.
+    """
+    c2pa = optional("c2pa", "c2pa", "Reading Content Credentials")
+    kind = _kind(data)
+    if kind is None:
+        return None
+    try:
+        with c2pa.Reader(kind, io.BytesIO(data), context=_context()) as reader:
+            told, state = json.loads(reader.json()), str(reader.get_validation_state())
+    except c2pa.C2paError.ManifestNotFound:
+        return None
+    except c2pa.C2paError as error:
+        return Credentials("invalid", "", "", False, (), (first_line(error),))
+    active = told.get("manifests", {}).get(told.get("active_manifest"), {})
+    statuses = [status["code"] for status in told.get("validation_status", [])]
+    signature, tools = active.get("signature_info", {}), active.get("claim_generator_info", [])
+    return Credentials(
+        "invalid" if state == "Invalid" else "trusted" if state == "Trusted" else "valid",
+        " ".join(tools[0].get(part, "") for part in ("name", "version")).strip() if tools else "",
+        ", ".join(dict.fromkeys(filter(None, (signature.get("common_name"), signature.get("issuer"))))),
+        signature.get("issuer") == SELF_MADE,
+        tuple(dict.fromkeys(_sources(active))),
+        tuple(dict.fromkeys(code for code in statuses if code != UNTRUSTED)),
+    )
+
+
+def _kind(data: bytes) -> str | None:
+    """The MIME type by which the library reads a picture; None if it reads no such."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            kind = image.get_format_mimetype()
+    except Exception:  # noqa: BLE001 - readers of many formats raise many kinds of errors
+        return None
+    known = optional("c2pa", "c2pa", "Reading Content Credentials").Reader.get_supported_mime_types()
+    return kind if kind in known else None
+
+
+def _sources(manifest: Mapping[str, Any]) -> list[str]:
+    found = []
+    for assertion in manifest.get("assertions", []):
+        if str(assertion.get("label", "")).startswith("c2pa.actions"):
+            actions = assertion.get("data", {}).get("actions", [])
+            found += [action.get("digitalSourceType", "").rpartition("/")[2] for action in actions]
+    return [source for source in found if source]

@@ -1,0 +1,78 @@
+"""A model's folder: what lies in it, and of which weights. No PyTorch; `models.store` reads the weights themselves.
+
+decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, attributes, alignment, voice
+
+Decoders of further sizes, each with the fast one that it taught, lie in folders named by their pixels: 64/decoder.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ds2f.errors import UserError
+
+FORMAT = 1
+
+
+def shipped() -> Path:
+    """The folder of the model that comes with the package."""
+    return Path(str(files("ds2f") / "weights"))
+
+
+def decoders(folder: Path) -> dict[int, Path]:
+    """{pixels: folder} of a model's decoders, its own first. Raises UserError if it has none, or a broken one."""
+    places = [folder, *sorted(found.parent for found in folder.glob("[0-9]*/decoder.json"))]
+    return {int(description(place, "decoder")["config"]["size"]): place for place in places}
+
+
+def decoder_of_size(folder: Path, size: int | None) -> Path:
+    """Where the model's decoder of a size lies; None = its own. Raises UserError if there is none."""
+    if size is None:
+        return folder
+    found = decoders(folder)
+    if size not in found:
+        drawn = " and ".join(str(pixels) for pixels in sorted(found))
+        raise UserError(f"The model in {folder} draws faces of {drawn} px, not {size}; give another size, or none.")
+    return found[size]
+
+
+def description(folder: Path, kind: str) -> dict[str, Any]:
+    """The JSON beside the weights of `kind`: "decoder", "fast-decoder", "prior", "attributes", "alignment", "voice"."""
+    path = folder / f"{kind}.json"
+    if not folder.is_dir():
+        raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")
+    if not path.is_file():
+        raise UserError(f"The model folder {folder} has no {kind.replace('-', ' ')}; make it with: ds2f train {kind}")
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}).") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT or data.get("kind") != kind:
+        raise UserError(f"{path} does not describe a ds2f {kind} of format {FORMAT}.")
+    return data
+
+
+def fingerprint(folder: Path, decoder: Path | None = None) -> str:
+    """Short hash of all weights that draw: two pictures with the same one come from the same model. decoder: the
+    folder of the decoder, if it is another."""
+    decoder = decoder or folder
+    files = [decoder / "decoder", folder / "prior", decoder / "fast-decoder", folder / "attributes"]
+    weights = [file.with_suffix(".safetensors") for file in files]
+    return _hash(file for file in weights if file.exists())
+
+
+def digest(folder: Path, kind: str) -> str:
+    """Short hash of the weights of one model of a folder."""
+    return _hash([folder / f"{kind}.safetensors"])
+
+
+def _hash(files: Iterable[Path]) -> str:
+    found = hashlib.sha256()
+    for file in files:
+        found.update(file.read_bytes())
+    return found.hexdigest()[:12]

@@ -1,0 +1,175 @@
+"""Torch modules as ONNX graphs that point into the safetensors file of their weights.
+
+ONNX lets a tensor lie in another file, at an offset; safetensors is a header and then the bare tensors. So a graph
+needs no copy of the weights: it is some hundred kB of structure, its tensors are those of `models.packing`, and
+
+    W ≈ s Q  (8-bit whole numbers and a scale for each row)
+
+is computed when the graph is loaded, or not at all: the product with a matrix of 8-bit numbers is one of whole numbers,
+
+    x Wᵀ ≈ sₓ s (q − z) Qᵀ,   q = round(x / sₓ) + z
+
+with sₓ and z from the range of x (ONNX's DynamicQuantizeLinear). Needs the package onnx; running a graph does not.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ds2f.io.extras import optional
+from ds2f.io.files import replacing
+from ds2f.models.graphs import MARK, header_of
+from ds2f.models.packing import SCALE
+
+OPSET = 17
+EPSILON = torch.finfo(torch.float32).eps  # PyTorch's own, of a norm that is told none
+
+
+def write_graph(
+    path: Path,
+    module: nn.Module,
+    given: dict[str, Tensor],
+    made: Sequence[str],
+    weights: Path,
+    mark: str,
+    grows: dict[str, dict[int, str]],
+    whole: bool,
+) -> None:
+    """Write a module as a graph beside the file of its weights.
+
+    path: of the .onnx file, in the folder of `weights`.
+    module: whose parameters have in their names, from some dot on, the names of tensors in `weights`.
+    given: an example of each argument, by its name.
+    made: names of what comes out.
+    weights: the safetensors file.
+    mark: of `models.graphs.mark_of`.
+    grows: {argument or output: {axis: name}} of the axes that may have any length.
+    whole: multiply by matrices of 8 bits in whole numbers; False: in float32, to the sixth digit as PyTorch does.
+    Raises UserError without the package onnx.
+    """
+    onnx = optional("onnx", "export", "Exporting ONNX graphs")
+    _describe_rms_norm()
+    with replacing(path) as aside:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of shapes that a trace fixes: those that may grow are tested
+            torch.onnx.export(
+                module.eval(), tuple(given.values()), str(aside), dynamo=False, opset_version=OPSET,
+                do_constant_folding=False, input_names=list(given), output_names=list(made), dynamic_axes=grows,
+            )  # fmt: skip
+        graph = onnx.load(str(aside))
+        _point(onnx, graph, weights, whole)
+        del graph.metadata_props[:]
+        graph.metadata_props.add(key=MARK, value=mark)
+        aside.write_bytes(graph.SerializeToString())
+
+
+def _describe_rms_norm() -> None:
+    """Tell the exporter what F.rms_norm is: x / √(mean(x²) + ε), over the last axis and without weights."""
+
+    def symbolic(g: Any, x: Any, shape: Any, weight: Any, eps: Any) -> Any:
+        square = g.op("ReduceMean", g.op("Mul", x, x), axes_i=[-1], keepdims_i=1)
+        root = g.op("Sqrt", g.op("Add", square, g.op("Constant", value_t=torch.tensor(EPSILON))))
+        return g.op("Div", x, root)
+
+    torch.onnx.register_custom_op_symbolic("aten::rms_norm", symbolic, OPSET)
+
+
+def _point(onnx: Any, model: Any, weights: Path, whole: bool) -> None:
+    """Replace the numbers of a graph by where they lie in a safetensors file."""
+    places, start = header_of(weights)
+    graph, helper = model.graph, onnx.helper
+    kept: list[Any] = []
+    before: list[Any] = []
+    kinds = {"F32": onnx.TensorProto.FLOAT, "F16": onnx.TensorProto.FLOAT16, "I8": onnx.TensorProto.INT8}
+
+    def pointed(name: str) -> str:
+        """A tensor of the file, as it is stored."""
+        place, alias = places[name], f"stored:{name}"
+        tensor = onnx.TensorProto(name=alias, data_type=kinds[place["dtype"]], dims=place["shape"])
+        first, end = place["data_offsets"]
+        for key, value in (("location", weights.name), ("offset", start + first), ("length", end - first)):
+            tensor.external_data.add(key=key, value=str(value))
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        kept.append(tensor)
+        return alias
+
+    matrices = _matrices(graph) if whole else {}
+    for tensor in graph.initializer:
+        name = _stored_name(tensor.name, places)
+        if name is None:
+            kept.append(tensor)
+        elif places[name]["dtype"] == "I8" and tensor.name in matrices:
+            quantised = _Quantised(helper, tensor.name, pointed(name), pointed(name + SCALE))
+            before += quantised.shared
+            _replace(graph, matrices[tensor.name], quantised)
+        else:
+            scaled = name + SCALE in places
+            wide = f"wide:{tensor.name}" if scaled else tensor.name
+            before.append(helper.make_node("Cast", [pointed(name)], [wide], to=onnx.TensorProto.FLOAT))
+            if scaled:
+                before.append(helper.make_node("Mul", [wide, pointed(name + SCALE)], [tensor.name]))
+    nodes = [*before, *graph.node]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept)
+    graph.node.extend(nodes)
+
+
+def _stored_name(name: str, places: dict[str, Any]) -> str | None:
+    """The tensor that a parameter of a wrapped module has in the file."""
+    while name not in places and "." in name:
+        name = name.partition(".")[2]
+    return name if name in places else None
+
+
+def _matrices(graph: Any) -> dict[str, tuple[Any, Any]]:
+    """{parameter W: (the node of Wᵀ, the node of x Wᵀ)} of those that are used so and nowhere else."""
+    used = Counter(name for node in graph.node for name in node.input)
+    by_input = {name: node for node in graph.node for name in node.input}
+    found = {}
+    for tensor in graph.initializer:
+        turned = by_input.get(tensor.name)
+        if turned is None or turned.op_type != "Transpose" or used[tensor.name] > 1 or used[turned.output[0]] > 1:
+            continue
+        product = by_input.get(turned.output[0])
+        if product is not None and product.op_type == "MatMul" and product.input[1] == turned.output[0]:
+            found[tensor.name] = turned, product
+    return found
+
+
+class _Quantised:
+    """The nodes of x Wᵀ in whole numbers."""
+
+    def __init__(self, helper: Any, name: str, matrix: str, scale: str) -> None:
+        """matrix: Q, (out, in), 8-bit; scale: s, (out, 1): names of tensors."""
+        self.helper, self.name = helper, name
+        self.shared = [
+            helper.make_node("Transpose", [matrix], [f"{name}:turned"], perm=[1, 0]),
+            helper.make_node("Transpose", [scale], [f"{name}:scale"], perm=[1, 0]),
+        ]
+
+    def product(self, x: str, result: str) -> list[Any]:
+        q, s, z, summed, wide, both = (f"{self.name}:{part}" for part in ("q", "s", "z", "summed", "wide", "both"))
+        node = self.helper.make_node
+        return [
+            node("DynamicQuantizeLinear", [x], [q, s, z]),
+            node("MatMulInteger", [q, f"{self.name}:turned", z], [summed]),
+            node("Cast", [summed], [wide], to=1),
+            node("Mul", [s, f"{self.name}:scale"], [both]),
+            node("Mul", [wide, both], [result]),
+        ]
+
+
+def _replace(graph: Any, nodes: tuple[Any, Any], quantised: _Quantised) -> None:
+    turned, product = nodes
+    place = list(graph.node).index(product)
+    for offset, node in enumerate(quantised.product(product.input[0], product.output[0])):
+        graph.node.insert(place + 1 + offset, node)
+    graph.node.remove(product)
+    graph.node.remove(turned)

@@ -1,0 +1,120 @@
+"""Log mel energies as the two families of speaker encoders read them, in torch: batched, and on whatever device.
+
+kaldi  Kaldi's `compute-fbank-feats` (Povey et al., ASRU 2011): what WeSpeaker, 3D-Speaker and x-vectors read
+stft   torchaudio's MelSpectrogram with HTK's scale: what voxceleb_trainer reads (Chung et al. 2020, arXiv:2003.11982)
+
+A model's JSON says which, with how many bands, which window, which loudness and which normalisation, so that what it is
+given later is what it was trained on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.types import SAMPLE_RATE
+
+LENGTH, STEP, POINTS = 400, 160, 512  # samples of a window (25 ms), between windows (10 ms), of the transform
+LOWEST = 20.0  # Hz, of Kaldi's bands; HTK's begin at 0
+
+
+@dataclass(frozen=True)
+class Features:
+    """family: see above.
+
+    bins: bands, from the lowest frequency to 8 kHz.
+    window: povey is a Hann window to the power of 0.85.
+    scale: what samples in [-1, 1] are multiplied by first; Kaldi's own files hold whole numbers of 16 bits.
+    preemphasis: a, of x[i] − a x[i − 1]; in Kaldi within each window, else over the whole clip.
+    normalise: each band's mean over the clip is taken off, or its standard deviation made one as well ("instance").
+    """
+
+    family: Literal["kaldi", "stft"] = "kaldi"
+    bins: int = 80
+    window: Literal["povey", "hamming"] = "povey"
+    scale: float = 1.0
+    preemphasis: float = 0.97
+    normalise: Literal["mean", "instance"] = "mean"
+
+
+class LogMel(nn.Module):
+    """(n, samples) float32 in [-1, 1] at 16 kHz to (n, frames, bins). Raises ValueError for less than 25 ms."""
+
+    window: Tensor
+    bank: Tensor
+
+    def __init__(self, features: Features) -> None:
+        super().__init__()
+        self.features = features
+        self.register_buffer("window", _window(features), persistent=False)
+        self.register_buffer("bank", _kaldi_bank(features.bins) if self.kaldi else _htk_bank(features.bins), False)
+
+    @property
+    def kaldi(self) -> bool:
+        return self.features.family == "kaldi"
+
+    def forward(self, audio: Tensor) -> Tensor:
+        if audio.shape[1] < LENGTH:
+            raise ValueError(f"a clip of {audio.shape[1]} samples is shorter than one window of {LENGTH}")
+        with torch.autocast(audio.device.type, enabled=False):  # energies span more than bfloat16 tells apart
+            audio = audio.float() * self.features.scale
+            power = self._kaldi_power(audio) if self.kaldi else self._stft_power(audio)
+            mel = power @ self.bank
+            log = (mel.clamp_min(torch.finfo(torch.float32).eps) if self.kaldi else mel + 1e-6).log()
+            return _normalised(log, self.features.normalise)
+
+    def _kaldi_power(self, audio: Tensor) -> Tensor:
+        """Whole windows only; each without its mean, and its first sample stands for the one before it."""
+        frames = audio.unfold(1, LENGTH, STEP)
+        frames = frames - frames.mean(2, keepdim=True)
+        before = torch.cat([frames[..., :1], frames[..., :-1]], 2)
+        frames = (frames - self.features.preemphasis * before) * self.window
+        return torch.fft.rfft(frames, POINTS).abs().square()[..., : POINTS // 2]
+
+    def _stft_power(self, audio: Tensor) -> Tensor:
+        """Windows around every tenth millisecond, the clip mirrored at its ends."""
+        if self.features.preemphasis:
+            before = torch.cat([audio[:, 1:2], audio[:, :-1]], 1)
+            audio = audio - self.features.preemphasis * before
+        spectrum = torch.stft(audio, POINTS, STEP, LENGTH, self.window, center=True, return_complex=True)
+        return spectrum.abs().square().transpose(1, 2)
+
+
+def _normalised(log: Tensor, how: str) -> Tensor:
+    centred = log - log.mean(1, keepdim=True)
+    if how == "mean":
+        return centred
+    return centred * torch.rsqrt(centred.square().mean(1, keepdim=True) + 1e-5)
+
+
+def _window(features: Features) -> Tensor:
+    if features.window == "povey":
+        return torch.hann_window(LENGTH, periodic=False, dtype=torch.float64).pow(0.85).float()
+    return torch.hamming_window(LENGTH, periodic=features.family == "stft")
+
+
+def _kaldi_bank(bins: int) -> Tensor:
+    """(256, bins): triangles on the scale 1127 ln(1 + f / 700), straight on that scale."""
+    low, high = (1127 * math.log1p(f / 700) for f in (LOWEST, SAMPLE_RATE / 2))
+    edges = torch.linspace(low, high, bins + 2, dtype=torch.float64)
+    at = 1127 * torch.log1p(torch.arange(POINTS // 2, dtype=torch.float64) * (SAMPLE_RATE / POINTS) / 700)
+    return _triangles(at, edges)
+
+
+def _htk_bank(bins: int) -> Tensor:
+    """(257, bins): triangles between places on the scale 2595 log10(1 + f / 700), straight over the frequency."""
+    top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
+    edges = 700 * (10 ** (torch.linspace(0, top, bins + 2, dtype=torch.float64) / 2595) - 1)
+    return _triangles(torch.linspace(0, SAMPLE_RATE / 2, POINTS // 2 + 1, dtype=torch.float64), edges)
+
+
+def _triangles(at: Tensor, edges: Tensor) -> Tensor:
+    """Each rises from one edge to the next and falls to the one after: (places, edges - 2) float32."""
+    left, middle, right = edges[:-2], edges[1:-1], edges[2:]
+    rise, fall = (at[:, None] - left) / (middle - left), (right - at[:, None]) / (right - middle)
+    return F.relu(torch.minimum(rise, fall)).float()

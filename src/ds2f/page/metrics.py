@@ -1,0 +1,54 @@
+"""What who runs the server may know of it, for Prometheus. Nothing of it says who asked, or what was heard or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+
+BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)  # seconds
+
+
+class Metrics:
+    """Counters of one server. Names and units as Prometheus advises: seconds, bytes, `_total`."""
+
+    def __init__(self, **about: str) -> None:
+        """about: what the server is, such as version and model; labels of `ds2f_info`."""
+        self.registry = registry = CollectorRegistry()
+        Info("ds2f", "What is served.", registry=registry).info(about)
+
+        def counter(name: str, told: str, *labels: str) -> Counter:
+            return Counter(f"ds2f_{name}", told, labels, registry=registry)
+
+        def seconds(name: str, told: str, *labels: str) -> Histogram:
+            return Histogram(f"ds2f_{name}_seconds", told, labels, buckets=BUCKETS, registry=registry)
+
+        told = "Requests that were answered, or hung up (499)."
+        self.requests = counter("requests", told, "method", "route", "status")
+        self.refused = counter("refused", "Requests that were sent away because too much was asked.", "status")
+        self.faces = counter("faces", "Faces that were drawn.")
+        self.seconds = seconds("request", "From a request to the end of its answer.", "route")
+        self.waited = seconds("wait", "That work waited for its turn.")
+        self.worked = seconds("work", "That work took.")
+        ProcessCollector(registry=registry)
+
+    def watch(self, waiting: Callable[[], float], working: Callable[[], float]) -> None:
+        """waiting: how many wait for their turn; working: for how many seconds the one at work has been at it."""
+        Gauge("ds2f_waiting", "Requests that wait for their turn.", registry=self.registry).set_function(waiting)
+        seconds = "For how long the one at work has been at it; 0 = nobody is."
+        Gauge("ds2f_working_seconds", seconds, registry=self.registry).set_function(working)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        method = method if method in ("GET", "HEAD", "POST") else "other"
+        self.requests.labels(method, route, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
+        if status in (429, 503) and not route.startswith("/healthz"):
+            self.refused.labels(str(status)).inc()
+
+    def did(self, waited: float, worked: float) -> None:
+        self.waited.observe(waited)
+        self.worked.observe(worked)
+
+    def text(self) -> bytes:
+        """As Prometheus reads it."""
+        return generate_latest(self.registry)

@@ -1,0 +1,13 @@
+"""Questions that are not answered, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class Refused(Exception):
+    """A question that is not answered. The message is a sentence for a person; status, headers: of HTTP."""
+
+    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.headers = status, dict(headers or {})

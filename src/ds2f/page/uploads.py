@@ -1,0 +1,134 @@
+"""What clients send: held in memory, never written, within limits; a recording, a form, or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from python_multipart import create_form_parser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File
+from starlette.requests import ClientDisconnect, Request
+
+from ds2f.config import Serve
+from ds2f.page.refused import Refused
+
+
+@dataclass(frozen=True)
+class Sent:
+    """files: by the name of their field, in their order; fields: all else, from JSON, the form or the address."""
+
+    files: Mapping[str, tuple[bytes, ...]]
+    fields: Mapping[str, Any]
+
+
+class Uploads:
+    """Bodies of requests, in memory: each, those of a client, and all of them together, within their limits."""
+
+    def __init__(self, limits: Serve) -> None:
+        self.limits = limits
+        self.held: Counter[str] = Counter()  # bytes of each client; changed by the event loop alone
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytearray]:
+        """The body, for as long as it is needed. Raises Refused if it is too large or too slow, or if there is no
+        memory for it beside the others; one client gets no more than half of that."""
+        limits, data, client = self.limits, bytearray(), client_of(request)
+        memory, largest = limits.memory_mb * 1e6, limits.upload_mb * 1e6
+        if int(request.headers.get("content-length") or 0) > largest:
+            raise _too_large(limits)
+        try:
+            try:
+                async with asyncio.timeout(limits.upload_seconds):
+                    async for chunk in request.stream():
+                        if len(data) + len(chunk) > largest:
+                            raise _too_large(limits)
+                        if self.held.total() + len(chunk) > memory:
+                            raise Refused(503, "Too much is being sent; try again in 10 s.", {"retry-after": "10"})
+                        if self.held[client] + len(chunk) > max(memory / 2, largest):
+                            sentence = "You are sending too much at once; send the next when one is answered."
+                            raise Refused(429, sentence, {"retry-after": "10"})
+                        data += chunk
+                        self.held[client] += len(chunk)
+            except TimeoutError:
+                sentence = f"It took longer than {limits.upload_seconds:g} s to arrive; try a shorter recording."
+                raise Refused(408, sentence) from None
+            yield data
+        finally:
+            self.held[client] -= len(data)
+            self.held += Counter()  # forgets clients that are gone
+
+
+def sent_in(request: Request, body: bytes | bytearray, alone: str = "recording") -> Sent:
+    """What is in a body: JSON if it says so or begins with a brace, the parts of a form, else a file, whose wishes
+    stand in the address. alone: the field of such a file. Raises Refused for JSON and forms that are none."""
+    kind = request.headers.get("content-type", "")
+    asked = {name: _value(text) for name, text in request.query_params.items()}
+    if kind.startswith("multipart/form-data"):
+        form = _form(kind, body)
+        return Sent(form.files, {**asked, **form.fields})
+    if kind.startswith("application/json") or body.startswith(b"{"):
+        try:
+            told = json.loads(body)
+        except (ValueError, RecursionError):
+            raise Refused(400, "The body is not JSON.") from None
+        if not isinstance(told, dict):
+            raise Refused(400, 'The body must be a JSON object, such as {"voices": ["..."], "count": 2}.')
+        return Sent({}, {**asked, **told})
+    return Sent({alone: (bytes(body),)}, asked)
+
+
+def _form(kind: str, body: bytes | bytearray) -> Sent:
+    files: dict[str, tuple[bytes, ...]] = {}
+    fields: dict[str, Any] = {}
+
+    def on_file(file: File) -> None:
+        name = (file.field_name or b"").decode("utf-8", "replace")
+        file.file_object.seek(0)
+        files[name] = (*files.get(name, ()), file.file_object.read())
+
+    def on_field(found: Field) -> None:
+        name = (found.field_name or b"").decode("utf-8", "replace")
+        fields[name] = _value((found.value or b"").decode("utf-8", "replace"))
+
+    try:
+        parser = create_form_parser({"Content-Type": kind}, on_field, on_file, {"MAX_MEMORY_FILE_SIZE": inf})  # type: ignore[dict-item]
+        parser.write(bytes(body))
+        parser.finalize()
+    except FormParserError:
+        raise Refused(400, "The form cannot be read; send it as multipart/form-data with a boundary.") from None
+    return Sent(files, fields)
+
+
+def _value(text: str) -> Any:
+    """What stands in an address or a form is text; numbers, true, false and null mean the same as in JSON."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, int | float | bool | None) else text
+
+
+def client_of(request: Request) -> str:
+    """By what clients are told apart: their address, of IPv6 the network that a household has."""
+    host = request.client.host if request.client else ""
+    return ":".join(host.split(":")[:4]) if host.count(":") > 3 else host
+
+
+async def hung_up(request: Request) -> None:
+    """Returns when the client does. The body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _too_large(limits: Serve) -> Refused:
+    return Refused(413, f"This is larger than {limits.upload_mb:g} MB; a minute of speech is enough.")
+
+
+__all__ = ["ClientDisconnect", "Sent", "Uploads", "client_of", "hung_up", "sent_in"]

@@ -1,0 +1,50 @@
+"""Faces for any number of recordings, a few at a time: what `Speech2Face.batch` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sized
+from itertools import islice
+
+from ds2f.bars import shown
+from ds2f.errors import ItemError
+from ds2f.speech2face.draw import BATCH
+from ds2f.speech2face.face import Faces
+from ds2f.voice.encode import Recording
+
+Ask = Callable[[list[Recording]], list[Faces]]
+Refused = Callable[[Recording, ItemError], None]
+
+
+def batched(
+    ask: Ask, recordings: Iterable[Recording], count: int, progress: bool = True, refused: Refused | None = None
+) -> Iterator[Faces]:
+    """Faces for one recording after another, in order.
+
+    ask: recordings to the faces of each.
+    recordings: any iterable, also one without an end; as many are taken at once as are drawn together.
+    count: faces of each.
+    progress: whether a bar shows how many are done.
+    refused: told of a recording that cannot be used, whose faces are an empty list. None: the error is raised.
+    Raises what `ask` does.
+    """
+    total = len(recordings) if isinstance(recordings, Sized) else None
+    with shown("faces", total, progress) as advance:
+        waiting = iter(recordings)
+        while some := list(islice(waiting, max(1, BATCH // max(1, count)))):
+            for faces in _asked(ask, some, refused):
+                advance()
+                yield faces
+
+
+def _asked(ask: Ask, some: list[Recording], refused: Refused | None) -> Iterator[Faces]:
+    try:
+        yield from ask(some)
+    except ItemError as error:
+        if len(some) > 1:  # which of them it is shows only alone
+            for one in some:
+                yield from _asked(ask, [one], refused)
+        elif refused is None:
+            raise
+        else:
+            refused(some[0], error)
+            yield Faces()

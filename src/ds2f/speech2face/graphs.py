@@ -1,0 +1,158 @@
+"""The models that draw a face as ONNX graphs: what `ds2f export --format onnx` writes, and the package brings.
+
+voice.onnx         features (1, frames, 80) → heard (1, 512), embedding (1, 192): CAM++, see `voice.campplus`
+prior.onnx         voice (n, d), noise (n, 128), temperature (), guidance () → identity (n, 128): the whole of `imagine`
+fast-decoder.onnx  z (n, 3, size, size), t (n,), identity (n, 128) → x (n, 3, size, size): one evaluation of the decoder
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ds2f.diffusion.conditions import Condition
+from ds2f.errors import UserError
+from ds2f.models import store
+from ds2f.models.decoder import Decoder
+from ds2f.models.graph_export import write_graph
+from ds2f.models.graphs import Graph, mark_of
+from ds2f.models.prior import Prior
+from ds2f.speech2face.imagine import around
+from ds2f.voice import campplus
+
+CLOSE = 1e-3  # to PyTorch, of numbers around 1
+ROWS = {0: "n"}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A graph, and by how much its numbers at most differ from PyTorch's."""
+
+    path: Path
+    difference: float
+
+
+class Imagining(nn.Module):
+    """`imagine.sample_identities` without a wish, as one module."""
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__()
+        self.prior = prior
+
+    def forward(self, voice: Tensor, noise: Tensor, temperature: Tensor, guidance: Tensor) -> Tensor:
+        return around(self.prior, voice, noise, temperature, guidance)
+
+
+class Drawing(nn.Module):
+    """A decoder that is told an identity and nothing else, of a face that is in the picture as a whole."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, z: Tensor, t: Tensor, identity: Tensor) -> Tensor:
+        given = torch.ones_like(t, dtype=torch.bool)
+        coverage = Condition(torch.ones_like(t)[:, None], given)
+        return self.decoder(z, t, {"identity": Condition(identity, given), "coverage": coverage})
+
+
+class Hearing(nn.Module):
+    """CAM++ with both things that are to be had of one pass."""
+
+    def __init__(self, network: campplus.Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        over_time = self.network(features)
+        return over_time.mean(1), self.network.embedding(over_time)
+
+
+def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
+    """CAM++'s graph. path: in the folder of its weights."""
+    module = Hearing(campplus.load_network())
+    given = {"features": torch.randn(1, 250, 80, generator=_seeded())}
+    grows = {"features": {1: "frames"}}
+    write_graph(path, module, given, ("heard", "embedding"), weights, mark_of(weights), grows, whole=False)
+    return _check(path, module, {"features": torch.randn(1, 333, 80, generator=_seeded())})
+
+
+def write_prior(folder: Path) -> Checked:
+    """The graph of the prior of a folder, beside it."""
+    prior = store.load_prior(folder)
+    dim, path, weights = prior.config.identity_dim, folder / "prior.onnx", folder / "prior.safetensors"
+    module, rows = Imagining(prior), prior.voice_mean + 0.05 * torch.randn(3, prior.inputs.dim, generator=_seeded())
+    given = {
+        "voice": rows,
+        "noise": torch.randn(3, dim, generator=_seeded()),
+        "temperature": torch.tensor(0.4),
+        "guidance": torch.tensor(3.0),
+    }
+    mark = mark_of(weights, store.description(folder, "prior")["config"])
+    grows = dict.fromkeys(("voice", "noise", "identity"), ROWS)
+    one = {name: value[:1] if value.dim() else value for name, value in given.items()}  # axes of 1 fit any length
+    write_graph(path, module, one, ("identity",), weights, mark, grows, whole=False)
+    return _check(path, module, given)
+
+
+def write_fast_decoder(folder: Path, whole: bool) -> Checked:
+    """The graph of the fast decoder of a folder, beside it. whole: see `graph_export.write_graph`.
+
+    Raises UserError if the folder has none.
+    """
+    decoder = store.load_fast_decoder(folder)
+    if decoder is None:
+        raise UserError(f"The model in {folder} has no fast decoder; make one with: ds2f train fast-decoder")
+    path, weights, size = folder / "fast-decoder.onnx", folder / "fast-decoder.safetensors", decoder.config.size
+    module = Drawing(decoder)
+    given = {
+        "z": decoder.config.noise * torch.randn(2, 3, size, size, generator=_seeded()),
+        "t": torch.tensor([0.1, 0.6]),
+        "identity": 0.1 * torch.randn(2, decoder.config.conditions["identity"], generator=_seeded()),
+    }
+    mark = mark_of(weights, store.description(folder, "fast-decoder")["config"])
+    grows = dict.fromkeys((*given, "x"), ROWS)
+    one = {name: value[:1] for name, value in given.items()}
+    write_graph(path, module, one, ("x",), weights, mark, grows, whole)
+    return _check(path, module, given)
+
+
+def export(folder: Path, out: Path, whole: bool = False, size: int | None = None) -> list[Checked]:
+    """Graphs of all that draws a face, with the weights that they point at, in one folder of their own.
+
+    folder: of the model.
+    out: where to; made if it is not there. May be the model's own: it then draws by its graphs.
+    whole: the decoder's products in whole numbers, faster and less exact.
+    size: of the decoder, for a model with several.
+    Raises UserError for a model that cannot be exported, and for a graph that says something else than PyTorch.
+    """
+    drawing = store.decoder_of_size(folder, size)
+    out.mkdir(parents=True, exist_ok=True)
+    weights = out / "voice.safetensors"
+    shutil.copyfile(campplus.WEIGHTS, weights)
+    for place, kinds in ((folder, ("prior",)), (drawing, ("decoder", "fast-decoder"))):
+        for file in (place / f"{kind}.{ending}" for kind in kinds for ending in ("json", "safetensors")):
+            if out.resolve() != place.resolve() and file.is_file():
+                shutil.copyfile(file, out / file.name)
+    made = [write_voice(out / "voice.onnx", weights), write_prior(out), write_fast_decoder(out, whole)]
+    for one in made:
+        if one.difference > CLOSE and not (whole and one.path.name == "fast-decoder.onnx"):
+            raise UserError(f"{one.path} differs from PyTorch by {one.difference:.2g}; it cannot be used.")
+    return made
+
+
+def _check(path: Path, module: nn.Module, given: dict[str, Tensor]) -> Checked:
+    with torch.no_grad():
+        known = module(*given.values())
+    found = Graph(path)(**{name: value.numpy() for name, value in given.items()})
+    both = zip(found, known if isinstance(known, tuple) else (known,), strict=True)
+    return Checked(path, max(float(np.abs(one - other.numpy()).max()) for one, other in both))
+
+
+def _seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,65 @@
+"""Which recordings are meant, and what the pictures of each are called: files as given, folders with their tree."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from ds2f.errors import UserError
+from ds2f.io.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+
+
+def recordings_in(inputs: Sequence[Path]) -> list[tuple[Path, PurePath]]:
+    """(file, its place): a file as given, at its name; of a folder every sound and video in it, hidden ones left out,
+    at its path in the folder. Raises UserError for a folder without any."""
+    found: list[tuple[Path, PurePath]] = []
+    for given in inputs:
+        if not given.is_dir():
+            found.append((given, PurePath(given.name)))
+            continue
+        inside = [(file, file.relative_to(given)) for file in sorted(given.rglob("*")) if _is_recording(file, given)]
+        if not inside:
+            raise UserError(f"There is no sound or video in the folder {given}; give another one, or files.")
+        found += inside
+    return found
+
+
+def _is_recording(file: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+    return not hidden and file.suffix.lower() in AUDIO_SUFFIXES | VIDEO_SUFFIXES and file.is_file()
+
+
+def unique_stems(places: Sequence[PurePath]) -> list[str]:
+    """Places without their suffix, with slashes; where two share one, the suffix is added (talk-wav, talk-mp4), then a
+    number. Capitals make no difference, as on most disks of Macs and Windows."""
+    plain = [place.with_suffix("").as_posix() for place in places]
+    shared = Counter(stem.casefold() for stem in plain)
+    stems: list[str] = []
+    taken: set[str] = set()
+    for place, stem in zip(places, plain, strict=True):
+        if shared[stem.casefold()] > 1:
+            stem = f"{stem}-{place.suffix.lstrip('.')}"
+        number, base = 2, stem
+        while stem.casefold() in taken:
+            stem, number = f"{base}-{number}", number + 1
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
+
+
+def refuse_overwriting(out: Path, recordings: Sequence[Path], pictures: Sequence[Sequence[str]]) -> None:
+    """Raises UserError if faces of another recording, of the same name in another folder, would be lost.
+
+    pictures: names in `out` of those of each recording.
+    """
+    try:
+        entries = json.loads((out / "generation.json").read_text("utf-8"))["faces"]
+        drawn = {entry["image"]: Path(entry["input"]).absolute() for entry in entries if "image" in entry}
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for path, names in zip(recordings, pictures, strict=True):
+        for name in names:
+            if name in drawn and drawn[name] != path.absolute() and (out / name).exists():
+                raise UserError(f"{out} holds faces of {drawn[name]}, which {path} would replace; give another folder.")

@@ -1,0 +1,135 @@
+"""The usual way from a recording to a face without PyTorch: ONNX graphs, run by ONNX Runtime.
+
+`Speech2Face` in `model` can do all of it, and more: wishes, guide pictures, other samplers, other devices. This one
+draws what that one draws by default, the same faces to what rounding leaves, in half of the time and of the memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ds2f.config import Audio
+from ds2f.diffusion.plain import euler, normal_by_seed
+from ds2f.io import watermark
+from ds2f.io.credentials import Signer, Signing, signer_of
+from ds2f.io.extras import installed
+from ds2f.models import folders
+from ds2f.models.graphs import Graph, graph_of
+from ds2f.models.processor import on_cpu
+from ds2f.speech2face import wishes
+from ds2f.speech2face.face import GeneratedFace, made
+from ds2f.speech2face.settings import SamplingSettings, check, taught
+from ds2f.types import NO_WISH, VOICE, Wish
+from ds2f.voice import campplus_graph
+from ds2f.voice.encode import Recording, VoiceEncoder
+
+PRIOR, DECODER, FAST = "prior", "decoder", "fast-decoder"
+
+
+class QuickSpeech2Face:
+    """As `Speech2Face`, of which it has what `speech2face.files.from_files` asks for."""
+
+    def __init__(self, folder: Path, decoder_folder: Path, audio: Audio, signing: Signing = Signing()) -> None:
+        """folder: of the prior; decoder_folder: of the decoder; audio: what counts as enough speech; signing: who signs
+        the pictures.
+
+        Both folders have graphs that fit their weights, see `can_draw`.
+        """
+        self.folder, self.decoder_folder, self.signing = folder, decoder_folder, signing
+        self._prior: dict[str, Any] = folders.description(folder, PRIOR)["config"]
+        self._decoder: dict[str, Any] = folders.description(decoder_folder, FAST)["config"]
+        self.size = int(self._decoder["size"])
+        voice = campplus_graph.CAMPlusPlusGraph(frames=True)
+        self.voice_encoder = VoiceEncoder(audio, self._prior["clip_seconds"], [VOICE], loaded={VOICE: voice})
+        self._imagine, self._draw = Graph(folder / f"{PRIOR}.onnx"), Graph(decoder_folder / f"{FAST}.onnx")
+
+    def __call__(
+        self,
+        voice: Recording,
+        count: int = 4,
+        seed: int = 0,
+        settings: SamplingSettings = SamplingSettings(),
+        **wished: Any,
+    ) -> list[GeneratedFace]:
+        """Faces for one recording.
+
+        voice, count, seed, settings: see `Speech2Face.__call__`.
+        wished: what that one takes besides, none of which may be asked for.
+        Raises ItemError for a voice that cannot be used.
+        """
+        assert not any(wish is not None for wish in wished.values()), "wishes are for Speech2Face"
+        check(settings, count)
+        seeds = wishes.seeds_from(seed, count)
+        heard = np.repeat(self.voice_encoder.encode(voice).voices[VOICE][None], count, 0)
+        (identities,) = self._imagine(
+            voice=heard,
+            noise=normal_by_seed(seeds, self._prior["identity_dim"], stream=0),
+            temperature=np.array(settings.temperature, np.float32),
+            guidance=np.array(settings.voice_guidance, np.float32),
+        )
+        drawn = [self._picture(one, number, settings.noise) for one, number in zip(identities, seeds, strict=True)]
+        images = watermark.mark_all(np.stack(drawn)) if settings.watermark else np.stack(drawn)
+        return made(images, identities, seeds, self.details(settings), self.signer)
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """As `Speech2Face.signer`."""
+        return signer_of(self.signing)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """As `Speech2Face.fingerprint`."""
+        return folders.fingerprint(self.folder, self.decoder_folder)
+
+    def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
+        """As `Speech2Face.details`."""
+        marked = settings.watermark and self.size >= watermark.MIN_SIDE
+        said = {"model": self.fingerprint, **asdict(settings), "fast": True, "watermark": marked}
+        return said | wishes.as_json(wish)
+
+    def _picture(self, identity: np.ndarray, seed: int, noise: float) -> np.ndarray:
+        """(size, size, 3) uint8 RGB. One at a time: how numbers are rounded depends on what is computed with them."""
+        start = noise * self._decoder["noise"] * normal_by_seed([seed], 3, self.size, self.size, stream=1)
+
+        def predict(z: np.ndarray, t: np.ndarray) -> np.ndarray:
+            return self._draw(z=z, t=t, identity=identity[None])[0]
+
+        z = euler(predict, start.astype(np.float32), self._decoder["few_steps"])[0]
+        pixels = (z * self._colours[1] + self._colours[0]).clip(-1, 1)
+        return ((pixels.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
+
+    @cached_property
+    def _colours(self) -> tuple[np.ndarray, np.ndarray]:
+        """The mean face, (3, size, size), and the spread around it."""
+        from safetensors import safe_open
+
+        with safe_open(self.decoder_folder / f"{FAST}.safetensors", "numpy") as file:
+            mean, spread = (file.get_tensor(f"image_{name}").astype(np.float32) for name in ("mean", "std"))
+            if "image_mean.scale" in file.keys():  # noqa: SIM118 - it is no dict
+                mean = mean * file.get_tensor("image_mean.scale")
+        return mean, spread
+
+
+def can_draw(folder: Path, decoder_folder: Path, settings: SamplingSettings, wish: Wish, device: str) -> bool:
+    """Whether the quick way gives what is asked for: no wish, the fast decoder, a CPU, and graphs of the model.
+
+    folder, decoder_folder: of the model and its decoder.
+    settings: how to draw.
+    wish: what is asked besides the voice.
+    device: as the user names it.
+    """
+    asked = not wish.anything and taught(settings) and not settings.direct and settings.precision == "auto"
+    if not (asked and on_cpu(device) and installed("onnxruntime") and campplus_graph.usable()):
+        return False
+    prior = folders.description(folder, PRIOR)["config"]
+    if list(prior.get("voices", ())) != [VOICE] or not (decoder_folder / f"{FAST}.json").is_file():
+        return False
+    teacher = folders.description(decoder_folder, FAST)["card"].get("teacher")
+    if teacher != folders.digest(decoder_folder, DECODER):
+        return False
+    return graph_of(folder, PRIOR) is not None and graph_of(decoder_folder, FAST) is not None

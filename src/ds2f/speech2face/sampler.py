@@ -1,0 +1,236 @@
+"""FaceSampler: what a prior and a decoder draw together, for voices that are numbers already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ds2f.errors import UserError
+from ds2f.io import watermark
+from ds2f.io.credentials import Signer, Signing, signer_of
+from ds2f.io.extras import installed, optional
+from ds2f.models import store
+from ds2f.models.attributes import AttributeHead
+from ds2f.models.decoder import Decoder
+from ds2f.models.graphs import Graph, graph_of
+from ds2f.models.prior import Prior
+from ds2f.speech2face import draw, imagine, restore, wishes
+from ds2f.speech2face.draw import BATCH, Callback
+from ds2f.speech2face.face import GeneratedFace, made
+from ds2f.speech2face.settings import DEFAULT, SamplingSettings, taught
+from ds2f.types import NO_WISH, Progress, Wish
+
+if TYPE_CHECKING:
+    from ds2f.face.encode import FaceEncoder
+
+
+class FaceSampler:
+    """Identities for voices, pictures for identities, faces for voices. `Speech2Face` hears recordings for it."""
+
+    def __init__(
+        self,
+        prior: Prior,
+        decoder: Decoder,
+        folder: Path,
+        device: torch.device,
+        decoder_folder: Path | None = None,
+        signing: Signing = Signing(),
+    ) -> None:
+        """
+        prior, decoder: the two parts; both are moved to the device.
+        folder: where the prior lies.
+        device: of all that is computed.
+        decoder_folder: where the decoder lies, if elsewhere.
+        signing: who signs the pictures, see `io.credentials.Signing`.
+        Raises UserError for a prior and a decoder that speak of different identities.
+        """
+        if prior.config.identity_dim != decoder.config.conditions["identity"]:
+            raise UserError(
+                f"In {folder} the prior speaks of {prior.config.identity_dim}-d identities, the decoder of "
+                f"{decoder.config.conditions['identity']}-d ones; they were not made for each other."
+            )
+        self.prior, self.decoder = prior.to(device), decoder.to(device)
+        self.folder, self.device = folder, device
+        self.decoder_folder = decoder_folder or folder
+        self.signing = signing
+
+    @property
+    def size(self) -> int:
+        """Pixels of a generated face."""
+        return self.decoder.config.size
+
+    @cached_property
+    def fast_decoder(self) -> Decoder | None:
+        """Draws in few steps; None if the model has none that this decoder taught."""
+        fast = store.load_fast_decoder(self.decoder_folder)
+        return None if fast is None else fast.to(self.device)
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """Who signs the pictures; None if nobody. Raises UserError for a certificate that cannot."""
+        return signer_of(self.signing)
+
+    @cached_property
+    def _graph(self) -> Graph | None:
+        """Of the fast decoder, if the model has one and all is computed on the CPU."""
+        found = graph_of(self.decoder_folder, "fast-decoder") if self.device.type == "cpu" else None
+        return None if found is None or not installed("onnxruntime") else Graph(found)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Short hash of the weights."""
+        return store.fingerprint(self.folder, self.decoder_folder)
+
+    @cached_property
+    def face_encoder(self) -> FaceEncoder:
+        """What looks at guide pictures. Raises UserError if the extra `faces` is not installed."""
+        optional("cv2", "faces", "A guide picture")
+        from ds2f.face.encode import FaceEncoder
+
+        return FaceEncoder(device=str(self.device))
+
+    @cached_property
+    def _attributes(self) -> AttributeHead:
+        own = (self.folder / "attributes.json").exists()
+        return store.load_attributes(self.folder if own else store.shipped()).to(self.device)
+
+    def decoder_voices(self, encoders: Iterable[str]) -> list[str]:
+        """Those of some speaker encoders that the decoder itself hears, for `SamplingSettings.direct`.
+
+        Raises UserError if there are none.
+        """
+        return draw.heard_by(self.decoder.config, encoders)
+
+    def voice_conditions(self, voices: np.ndarray) -> dict[str, np.ndarray]:
+        """What the prior hears, (n, d) as `voice_inputs` gives it, as far as it is a condition of the decoder: {speaker
+        encoder: (n, d)}. Raises UserError if nothing is."""
+        split = self.prior.inputs.split(torch.from_numpy(voices).to(self.device))
+        names = self.decoder_voices(name for name, c in split.items() if c.given.all())
+        return {name: split[name].value.cpu().numpy() for name in names}
+
+    def sample_identities(
+        self,
+        voices: np.ndarray,
+        seeds: Sequence[int],
+        temperature: float,
+        wish: Wish = NO_WISH,
+        voice_guidance: float = 1.0,
+    ) -> np.ndarray:
+        """Draw one identity for each of n voices from the prior: (n, identity_dim) float32.
+
+        voices: (n, d), as `voice_inputs` gives them.
+        seeds: n whole numbers.
+        temperature: in [0, 1]: 0 the likeliest person, 1 the prior's whole variety.
+        wish: an age, a gender or an ethnicity bends the draw towards people who look so.
+        voice_guidance: how far to go the way the voice points, see `imagine.sample_identities`; 1 = as expected.
+        """
+        wished = imagine.Wished(self._attributes, wish) if wish.looks else None
+        return imagine.sample_identities(self.prior, voices, seeds, temperature, voice_guidance, wished)
+
+    def sample_images(
+        self,
+        identities: np.ndarray | None,
+        seeds: Sequence[int],
+        settings: SamplingSettings = DEFAULT,
+        progress: Progress | None = None,
+        wish: Wish = NO_WISH,
+        voice_conditions: Mapping[str, np.ndarray] | None = None,
+        callback: Callback | None = None,
+        guides: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Draw pictures of n people with the decoder: (n, size, size, 3) uint8 RGB, with the watermark.
+
+        identities: (n, identity_dim), or None for nobody in particular.
+        seeds: n whole numbers.
+        settings: steps, guidance, noise and sampler.
+        progress: called as (sampler steps done, in all) over all batches.
+        wish: looks, language and a guide picture, the same for all.
+        voice_conditions: {speaker encoder: (n, d)}, for a decoder that hears them itself.
+        callback: called after every step with the pictures as they look so far, see `draw.Callback`.
+        guides: (n, size, size, 3) uint8 RGB, a canonical crop to complete for each face, instead of one wished for all.
+        Raises UserError for a condition that the decoder was not trained on.
+        """
+        if guides is None and wish.guide is not None:
+            guides = self.face_encoder.align(wish.guide, self.size)[None]
+        pixels = None if guides is None else draw.normalised(self.decoder, guides)
+        heard = voice_conditions or {}
+        conditions = draw.conditions_of(self.decoder.config, wish, identities, heard, pixels, len(seeds))
+        fast, graph = (self.fast_decoder, self._graph) if taught(settings) else (None, None)
+        way = draw.way_of(settings, self.decoder, fast, graph if settings.precision == "auto" else None)
+        if not settings.watermark:
+            return draw.sample_images(way, conditions, seeds, progress, callback)
+        show = None if callback is None else lambda step, so_far: callback(step, watermark.mark_all(so_far))
+        return watermark.mark_all(draw.sample_images(way, conditions, seeds, progress, show))
+
+    def sample_faces(
+        self,
+        voices: np.ndarray,
+        seeds: Sequence[int],
+        settings: SamplingSettings = DEFAULT,
+        progress: Progress | None = None,
+        wish: Wish = NO_WISH,
+        callback: Callback | None = None,
+        guides: np.ndarray | None = None,
+        voice_conditions: Mapping[str, np.ndarray] | None = None,
+    ) -> list[GeneratedFace]:
+        """A face for each of n voices.
+
+        voices: (n, d), as `embed_voice` gives each.
+        seeds: n whole numbers.
+        settings, progress, wish, callback, guides: see `sample_images`.
+        voice_conditions: what the decoder itself hears if `settings.direct` says so, {speaker encoder: (n, d)} of
+            `decoder_voices`. None: what the prior hears.
+        """
+        identities = self.sample_identities(voices, seeds, settings.temperature, wish, settings.voice_guidance)
+        if settings.direct:
+            whom, heard = None, voice_conditions or self.voice_conditions(voices)
+        else:
+            whom, heard = identities, None
+            if wish.guide is not None or guides is not None:
+                whom = identities = self._follow_guides(identities, settings, wish, guides)
+        images = self.sample_images(whom, seeds, settings, progress, wish, heard, callback, guides=guides)
+        return made(images, identities, seeds, self.details(settings, wish), self.signer)
+
+    def _follow_guides(
+        self, identities: np.ndarray, settings: SamplingSettings, wish: Wish, guides: np.ndarray | None
+    ) -> np.ndarray:
+        """Identities that voices suggest, (n, 128), moved towards whom the guides show, see `restore`."""
+        if self.prior.config.face_encoder != "dlib":
+            return identities  # nothing here sees faces in another space
+        alone, count = Wish(guide=wish.guide), 1 if guides is None else len(guides)
+        bare = replace(settings, watermark=False)  # nobody gets to see these
+
+        def complete(seed: int) -> np.ndarray:
+            return self.sample_images(None, [seed] * count, bare, wish=alone, guides=guides)
+
+        return restore.follow_guides(
+            identities, complete, self.face_encoder.embed_crops, self.prior.colouring.cpu().numpy()
+        )
+
+    def sample_unconditional(
+        self, count: int, seed: int = 0, settings: SamplingSettings = DEFAULT
+    ) -> list[GeneratedFace]:
+        """Faces of nobody in particular, without a voice: identities drawn from the prior's spread of people."""
+        voices = np.repeat(self.prior.voice_mean.cpu().numpy()[None], count, 0)
+        seeds = wishes.seeds_from(seed, count)
+        identities = self.sample_identities(voices, seeds, temperature=1.0)
+        images = self.sample_images(identities, seeds, settings)
+        return made(images, identities, seeds, self.details(settings), self.signer)
+
+    def steps(self, settings: SamplingSettings = DEFAULT, faces: int = 1) -> int:
+        """How many steps, as `draw.Callback` counts them, some faces take."""
+        way = draw.way_of(settings, self.decoder, self.fast_decoder if taught(settings) else None)
+        return way.steps * -(-faces // BATCH)
+
+    def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
+        """What, besides the voice and the seed, a face comes from: model, settings and wishes."""
+        fast = taught(settings) and self.fast_decoder is not None
+        marked = settings.watermark and self.size >= watermark.MIN_SIDE
+        said = {"model": self.fingerprint, **asdict(settings), "fast": fast, "watermark": marked}
+        return {**said, **wishes.as_json(wish)}

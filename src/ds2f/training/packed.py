@@ -1,0 +1,150 @@
+"""Rows laid out once in files that all training processes of a machine read, row by row, as they need them. The
+operating system keeps in memory what is read often, once for all processes; no process holds the corpus.
+
+FOLDER/NAME-KEY/image.npy    (n, 3, size, size) uint8
+FOLDER/NAME-KEY/known.npy    (n,) records: the conditions, and whether each is given
+FOLDER/NAME-KEY/packed.json  which conditions are known of any row; written last
+
+Plain NumPy files: `numpy.load(file, mmap_mode="r")` shows them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+import numpy as np
+
+from ds2f.errors import UserError
+from ds2f.io.files import alone, make_folder, write_json
+from ds2f.types import Progress
+
+FORM = 1  # of the files; another number, another file
+DONE = "packed.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where faces lie while training reads them. folder: for the file in which they are packed; most_bytes: of pixels
+    and conditions that a process holds in memory, beyond which they are packed; progress: called while they are."""
+
+    folder: Path
+    most_bytes: float
+    progress: Progress | None = None
+
+
+class Source(Protocol):
+    """What rows come from. dtype: of a record of `known.npy`."""
+
+    dtype: np.dtype
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Pictures, (k, ...) uint8, and records, (k,), of all rows in their order."""
+        ...
+
+    def finish(self) -> list[str]:
+        """After the last block: the conditions that are known of any row."""
+        ...
+
+    def fill(self, known: np.ndarray) -> bool:
+        """After the last block: mend records in place; returns whether any was."""
+        ...
+
+
+class RowFile:
+    """A .npy file of n rows, of which some are read at a time. dtype, shape: of the whole array."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        version = np.lib.format.read_magic(self._file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        self.shape, _, self.dtype = read(self._file)
+        self._start = self._file.tell()
+        self._each = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+        if hasattr(os, "posix_fadvise"):  # rows are far apart: what lies between them is not wanted
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """(k,) int to (k, ...) of `dtype`, in the order asked for. Raises UserError if the file has been cut short."""
+        found = np.empty((len(rows), self._each), np.uint8)
+        places = (self._start + np.asarray(rows, np.int64) * self._each).tolist()
+        if hasattr(os, "posix_fadvise"):  # the disk is asked for all of them before the first is waited for
+            for place in places:
+                os.posix_fadvise(self._file.fileno(), place, self._each, os.POSIX_FADV_WILLNEED)
+        for k, place in enumerate(places):
+            self._file.seek(place)
+            if self._file.readinto(found[k].data) != self._each:
+                raise UserError(f"{self._file.name} has been cut short; remove its folder, and run again.")
+        return found.reshape(-1).view(self.dtype).reshape(len(rows), *self.shape[1:])
+
+
+@dataclass(frozen=True)
+class FaceFile:
+    """Packed faces, open. given: names of the conditions that are known of any."""
+
+    image: RowFile
+    known: RowFile
+    given: tuple[str, ...]
+
+
+def pack(
+    folder: Path, name: str, facts: Sequence[object], count: int, shape: tuple[int, ...], source: Source
+) -> FaceFile:
+    """Open the file of these rows, and make it first where it is not there: one process makes it, others wait.
+
+    folder: for all such files; older ones of the same `name` are removed once the new one is whole.
+    name: of the rows, such as train-128.
+    facts: what else tells them from others, for JSON.
+    count: of rows.
+    shape: of a picture.
+    source: of the rows; read only where the file is not there.
+    Raises UserError if the folder cannot be written.
+    """
+    told = json.dumps([FORM, name, count, *facts])
+    place = folder / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    if not (place / DONE).exists():
+        make_folder(folder)
+        with alone(folder / f"{name}.lock"):
+            if not (place / DONE).exists():
+                _write(place, count, shape, source)
+                for old in folder.glob(f"{name}-*"):
+                    if old != place:
+                        shutil.rmtree(old)  # who reads it now reads on
+    given = json.loads((place / DONE).read_text("utf-8"))["given"]
+    return FaceFile(RowFile(place / "image.npy"), RowFile(place / "known.npy"), tuple(given))
+
+
+def _write(place: Path, count: int, shape: tuple[int, ...], source: Source) -> None:
+    shutil.rmtree(place, ignore_errors=True)  # half of it, of a run that was killed
+    place.mkdir()
+    with (place / "image.npy").open("wb") as images, (place / "known.npy").open("w+b") as known:
+        _header(images, np.dtype(np.uint8), (count, *shape))
+        start = _header(known, source.dtype, (count,))
+        written = []
+        for pixels, rows in source.blocks():
+            images.write(np.ascontiguousarray(pixels).data)
+            known.write(rows.tobytes())
+            written.append(len(rows))
+        given = source.finish()
+        for rows_before, length in zip(np.cumsum([0, *written]).tolist(), written, strict=False):
+            known.seek(start + rows_before * source.dtype.itemsize)
+            rows = np.frombuffer(known.read(length * source.dtype.itemsize), source.dtype).copy()
+            if source.fill(rows):
+                known.seek(start + rows_before * source.dtype.itemsize)
+                known.write(rows.tobytes())
+    write_json(place / DONE, {"given": given, "rows": count})
+
+
+def _header(file: IO[bytes], dtype: np.dtype, shape: tuple[int, ...]) -> int:
+    descr = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_2_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.tell()

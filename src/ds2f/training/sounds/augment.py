@@ -1,0 +1,105 @@
+"""Speech as it might have been recorded elsewhere: in a room, beside noise, music or people, through a telephone or a
+codec. As Kaldi's recipe for VoxCeleb (Snyder et al., ICASSP 2018) has it, and codecs besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import fftconvolve, resample_poly
+
+from ds2f.io.codecs import through
+from ds2f.io.sound import scaled
+from ds2f.training.sounds import folders, made_up
+from ds2f.training.sounds.speech import Speech
+
+SNR = {"noise": (0.0, 15.0), "music": (5.0, 15.0), "babble": (8.0, 20.0)}  # dB, from and to
+TALKERS = (3, 7)  # people who make a babble, from and to
+SPEEDS = (1.0, 0.9, 1.1)  # each another speaker, as pitch and tract change with it (Yamamoto et al., Interspeech 2019)
+CODECS = {"telephone": 0.4, "opus": 0.4, "aac": 0.2}  # how often each
+RATES = {"opus": (6, 24), "aac": (8, 32)}  # kb/s, from and to
+
+
+class Augment:
+    """What happens to a piece of speech. Which, how loud and where follows from a generator; any thread may ask."""
+
+    def __init__(
+        self,
+        share: float,
+        codecs: float,
+        others: Speech,
+        count: int,
+        noises: str = "",
+        rooms: str = "",
+    ) -> None:
+        """Raises UserError for folders that hold no sounds.
+
+        share: of the pieces that get a room, noise, music or babble.
+        codecs: share that goes through a telephone or a codec, after that.
+        others: recordings that a babble is made of, where there is no MUSAN.
+        count: how many there are.
+        noises: folder of MUSAN, empty: made-up noise.
+        rooms: folder of RIRS_NOISES, empty: made-up rooms.
+        """
+        self.share, self.codecs, self.others, self.count = share, codecs, others, count
+        self.recorded = folders.musan(Path(noises)) if noises else {}
+        self.rooms = folders.rooms(Path(rooms)) if rooms else []
+
+    def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """audio: (samples,) float32 at 16 kHz; returns the same, changed or not."""
+        heard = audio
+        if rng.random() < self.share:
+            kind = rng.choice(["room", "noise", "music", "babble", "both"])
+            if kind in ("room", "both"):
+                heard = self._in_a_room(heard, rng)
+            if kind != "room":
+                sort = str(kind) if kind != "both" else "noise"
+                heard = mixed(heard, self._beside(sort, heard.size, rng), rng.uniform(*SNR[sort]))
+        if rng.random() < self.codecs:
+            codec = str(rng.choice(list(CODECS), p=list(CODECS.values())))
+            rate = str(rng.integers(*RATES[codec], endpoint=True)) if codec in RATES else ""
+            heard = through(scaled(heard.astype(np.float32)), codec + rate)
+        return scaled(heard.astype(np.float32))
+
+    def _in_a_room(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        response = folders.response(_one_of(self.rooms, rng), rng) if self.rooms else made_up.room(rng)
+        heard: np.ndarray = fftconvolve(audio, response)[: audio.size]
+        return heard * (audio.std() / (heard.std() + 1e-9))
+
+    def _beside(self, kind: str, samples: int, rng: np.random.Generator) -> np.ndarray:
+        if kind == "babble":
+            files, count = self.recorded.get("speech", []), rng.integers(*TALKERS, endpoint=True)
+            voices = [
+                folders.piece(_one_of(files, rng), samples, rng)
+                if files
+                else self.others.crop(int(rng.integers(self.count)), samples, rng.random())
+                for _ in range(count)
+            ]
+            return np.sum([voice / (voice.std() + 1e-9) for voice in voices], axis=0)
+        if kind in self.recorded:
+            return folders.piece(_one_of(self.recorded[kind], rng), samples, rng)
+        make: Callable[[int, np.random.Generator], np.ndarray] = {"noise": made_up.noise, "music": made_up.music}[kind]
+        return make(samples, rng)
+
+
+def mixed(audio: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
+    """audio and noise, whose power is less by `snr` dB: (samples,) each."""
+    return audio + noise * (audio.std() / (noise.std() + 1e-9) * 10 ** (-snr / 20))
+
+
+def faster(audio: np.ndarray, speed: float, samples: int) -> np.ndarray:
+    """audio at 0.9, 1 or 1.1 of its speed, pitch and all, `samples` of it; give `spoken(samples, speed)` of them."""
+    if speed == 1.0:
+        return audio[:samples]
+    played: np.ndarray = resample_poly(audio, 10, round(10 * speed))
+    return np.resize(played, samples).astype(np.float32)
+
+
+def spoken(samples: int, speed: float) -> int:
+    """How many samples, played at a speed, become `samples`."""
+    return int(np.ceil(samples * speed))
+
+
+def _one_of(files: Sequence[Path], rng: np.random.Generator) -> Path:
+    return files[int(rng.integers(len(files)))]

@@ -1,0 +1,40 @@
+"""CAM++ as an ONNX graph over the same weights (`voice.campplus`): no PyTorch, and on a processor without bfloat16 two
+thirds of its time."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ds2f.io.extras import installed
+from ds2f.models.graphs import Graph, fits, mark_of
+from ds2f.voice.base import unit_rows
+from ds2f.voice.fbank import fbank
+
+WEIGHTS = Path(__file__).with_name("campplus.safetensors")
+GRAPH = WEIGHTS.with_suffix(".onnx")
+
+
+@cache
+def usable() -> bool:
+    """Whether the graph is there, fits the weights, and has a runtime."""
+    return installed("onnxruntime") and fits(GRAPH, mark_of(WEIGHTS))
+
+
+class CAMPlusPlusGraph:
+    """See SpeakerEncoder."""
+
+    licence = "Apache-2.0"
+
+    def __init__(self, frames: bool = False) -> None:
+        """frames: the average over frames, not the embedding."""
+        self.frames = frames
+        self.name, self.dim = ("campplus-frames", 512) if frames else ("campplus", 192)
+        self._graph = Graph(GRAPH)
+
+    def embed(self, clips: np.ndarray) -> np.ndarray:
+        """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips of under 25 ms."""
+        found = [self._graph(features=fbank(clip)[None])[0 if self.frames else 1] for clip in clips]
+        return unit_rows(np.concatenate(found), clips)

@@ -1,0 +1,39 @@
+"""A speaker encoder that was trained here, `ds2f:FOLDER`, or that `models.store` has as one: voice.safetensors and
+voice.json, which says what it reads. `ds2f-frames:FOLDER` is its last layer over time, averaged: it holds what an
+embedding is trained to forget, and more of a face (docs/results.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ds2f.models.store import description, load_voice
+from ds2f.voice.base import unit_rows
+
+
+class TrainedEncoder:
+    """See SpeakerEncoder."""
+
+    def __init__(self, folder: Path, name: str, device: str = "cpu", frames: bool = False) -> None:
+        """folder: of the model; frames: the average over frames, not the embedding. Raises UserError if there is no
+        such model."""
+        self.name, self.frames, self.device = name, frames, torch.device(device)
+        self._network = load_voice(folder).to(self.device)
+        card = description(folder, "voice")["card"]
+        self.licence = str(card.get("licence", "of whoever trained it"))
+        self.trained_on = frozenset(card.get("speakers", ()))  # hashes of people, see `dataset.speakers`
+        self.dim = self._network.channels if frames else self._network.config.dim
+
+    @torch.no_grad()
+    def embed(self, clips: np.ndarray) -> np.ndarray:
+        """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips of under 25 ms."""
+        audio = torch.from_numpy(np.ascontiguousarray(clips, np.float32))
+        # A CPU is no faster with many at once, and alone the last bits of a vector do not depend on its neighbours.
+        parts = audio.split(1 if self.device.type == "cpu" else len(audio))
+        found = torch.cat([self._describe(part.to(self.device)).cpu() for part in parts])
+        return unit_rows(found.numpy(), clips)
+
+    def _describe(self, audio: torch.Tensor) -> torch.Tensor:
+        return self._network.over_time(audio).mean(2) if self.frames else self._network(audio)

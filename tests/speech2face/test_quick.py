@@ -1,0 +1,75 @@
+"""The way without PyTorch draws what the other one draws, and is gone where it can give what is asked for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ds2f import Speech2Face
+from ds2f.config import Audio
+from ds2f.demo import samples
+from ds2f.models import folders, processor
+from ds2f.speech2face import quick
+from ds2f.speech2face.settings import SamplingSettings
+from ds2f.types import NO_WISH, Wish
+
+RECORDING = samples() / "person-2.mp4"
+SMALL = folders.shipped() / "64"
+
+
+@pytest.fixture(autouse=True)
+def no_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "ACCELERATORS", ())
+
+
+def can_draw(settings: SamplingSettings = SamplingSettings(), wish: Wish = NO_WISH, device: str = "cpu") -> bool:
+    return quick.can_draw(folders.shipped(), SMALL, settings, wish, device)
+
+
+def test_both_ways_draw_one_face() -> None:
+    model = quick.QuickSpeech2Face(folders.shipped(), SMALL, Audio())
+    other = Speech2Face.from_pretrained(device="cpu", size=64)
+    (mine,), (theirs,) = model(RECORDING, 1, 3), other(RECORDING, 1, 3)
+    (exact,) = other(RECORDING, 1, 3, settings=SamplingSettings(precision="float32"))
+    assert mine.details == theirs.details
+    np.testing.assert_allclose(mine.identity, theirs.identity, atol=2e-3)
+    pixels = [np.asarray(face.image, float) for face in (mine, theirs, exact)]
+    assert np.abs(pixels[0] - pixels[1]).mean() < 3, "of 255: what is rounded differently"
+    assert np.abs(pixels[0] - pixels[2]).mean() < 3
+    (another,) = model(RECORDING, 1, 4)
+    assert np.abs(pixels[0] - np.asarray(another.image, float)).mean() > 10
+
+
+def test_it_is_for_what_is_drawn_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert can_draw()
+    assert can_draw(SamplingSettings(temperature=1.0, noise=1.0, voice_guidance=1.0), device="auto")
+    for given in ({"steps": 20}, {"fast": False}, {"direct": True}, {"precision": "float32"}, {"guidance": 1.0}):
+        assert not can_draw(replace(SamplingSettings(), **given)), given
+    assert not can_draw(wish=Wish(gender="female"))
+    assert not can_draw(wish=Wish(guide=np.zeros((64, 64, 3), np.uint8)))
+    assert not can_draw(device="cuda")
+    assert quick.can_draw(folders.shipped(), folders.shipped(), SamplingSettings(), NO_WISH, "cpu"), "128 px, too"
+    for file in SMALL.iterdir():
+        shutil.copy(file, tmp_path)
+    (tmp_path / "fast-decoder.onnx").unlink()
+    assert not quick.can_draw(folders.shipped(), tmp_path, SamplingSettings(), NO_WISH, "cpu")
+    monkeypatch.setattr(processor, "ACCELERATORS", (sys.executable,))
+    assert not can_draw(device="auto"), "PyTorch knows what to do with it"
+
+
+def test_from_the_shell_it_loads_no_torch(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "ds2f", "generate", str(RECORDING), "--out", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--count", "1", "--size", "64", "--device", "cpu"], capture_output=True, text=True, check=True
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "onnxruntime" in loaded
+    assert "torch" not in loaded
+    assert (tmp_path / "person-2-0.png").is_file()
+    assert (tmp_path / "identities.safetensors").stat().st_mode & 0o777 == 0o644

@@ -1,0 +1,69 @@
+"""Rounds of training add up: each goes on from the model of the last, the first at twice the size of its start."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ds2f.dataset import Dataset
+from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.store import store as store_result
+from ds2f.models import store
+from ds2f.models.decoder import Decoder, DecoderConfig
+from helpers import PLAN, extracted, item, wanting
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train_round.py"
+TINY = """[train]
+decoder_size = 32
+decoder_patch = 8
+decoder_width = 64
+decoder_depth = 1
+decoder_batch = 4
+decoder_images = 8
+decoder_likeness = 0.0
+"""
+
+
+def test_a_round_goes_on_from_the_last_and_one_cut_short_is_finished_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Dataset(tmp_path / "d.db", create=True) as dataset:
+        dataset.add_items(Path("faces"), "still", [item(f"{i}.png", str(i)) for i in range(40)], SplitRule())
+        for job in wanting(dataset):
+            store_result(dataset, job, extracted(job.video_id, voice=False), PLAN)
+    torch.manual_seed(0)
+    start = Decoder(DecoderConfig(size=16, patch=4, width=64, depth=1, heads=1, guide=True))
+    store.save(tmp_path / "start", start, {})
+    (tmp_path / "tiny.toml").write_text(TINY)
+
+    def run() -> int:
+        words = [
+            tmp_path / "d.db",
+            tmp_path / "rounds",
+            "--recipe",
+            tmp_path / "tiny.toml",
+            "--start",
+            tmp_path / "start",
+        ]
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        return int(end.value.code or 0)
+
+    assert run() == 0
+    first = store.load_decoder(tmp_path / "rounds/round-001/model")
+    assert (first.config.size, first.config.patch, first.config.noise) == (32, 8, 2.0)
+    assert run() == 0
+    second = tmp_path / "rounds/round-002"
+    assert str(tmp_path / "rounds/round-001/model") in (second / "ds2f.toml").read_text()
+    one, two = first.state_dict(), store.load_decoder(second / "model").state_dict()
+    change = (one["embed.weight"] - two["embed.weight"]).norm() / one["embed.weight"].norm()
+    assert 0 < float(change) < 0.5
+    (second / "model" / "decoder.json").unlink()  # as if it had been cut short
+    assert run() == 0
+    assert (second / "model" / "decoder.json").exists()
+    assert not (tmp_path / "rounds/round-003").exists()
