@@ -21,8 +21,8 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -34,8 +34,10 @@ from ds2f.dataset.speech import Sounds
 from ds2f.face.align import template
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.file_embedder import FileEmbedder
+from ds2f.io.images import decode_image
 from ds2f.io.speech import decode
 from ds2f.models.linear import LinearPrior, directions
+from ds2f.models.speaker.campplus import CAMPlusPlus
 from ds2f.training.loop import Options, make_optimizers, schedule
 from ds2f.training.pairs import folds
 from ds2f.training.voice import begin, departure
@@ -49,12 +51,10 @@ BATCH, TEMPERATURE = 32, 0.1
 class Last(nn.Module):
     """The last third of CAM++: (n, 512, t) to the frames' mean, (n, 512) of length one."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: CAMPlusPlus) -> None:
         super().__init__()
-        self.block, self.transit, self.last = (
-            copy.deepcopy(part)
-            for part in (network.blocks[2], network.transits[2], network.last)  # type: ignore[index]
-        )
+        self.block, self.transit = copy.deepcopy(network.blocks[2]), copy.deepcopy(network.transits[2])
+        self.last = copy.deepcopy(network.last)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.normalize(F.relu(self.last(self.transit(self.block(x)))).mean(2), dim=1)
@@ -71,9 +71,9 @@ class Pairs:
 
 
 @torch.no_grad()
-def load(database: Path, judge: str) -> tuple[Pairs, nn.Module]:
+def load(database: Path, judge: str) -> tuple[Pairs, CAMPlusPlus]:
     network = begin(Train(voice_from="campplus")).eval()
-    inner, before, crops = network.network, [], []
+    inner, before, crops = cast(CAMPlusPlus, network.network), [], []
     sounds = Sounds(database)
     with Dataset(database) as dataset:
         pairs = dataset.pairs()
@@ -84,7 +84,7 @@ def load(database: Path, judge: str) -> tuple[Pairs, nn.Module]:
             for part in range(2):
                 x = inner.transits[part](inner.blocks[part](x))
             before.append(x[0].half())
-            crops.append(cv2.imdecode(np.frombuffer(pair.crop, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
+            crops.append(decode_image(pair.crop))
     identity = np.stack([pair.identity for pair in pairs])
     face = {"dlib": identity}
     if judge:

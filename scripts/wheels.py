@@ -31,7 +31,19 @@ MACHINES = {
     "Windows ARM": ["win_arm64"],
 }
 """What pip calls them."""
-EXTRAS = ("", "faces", "serve", "evaluate", "train", "hub", "download", "export", "upscale", "c2pa", "acoustics")
+EXTRAS: tuple[str, ...] = (
+    "",
+    "faces",
+    "serve",
+    "evaluate",
+    "train",
+    "hub",
+    "download",
+    "export",
+    "upscale",
+    "c2pa",
+    "acoustics",
+)
 EXTRAS += ("resemblyzer", "onnx", "tflite", "ray", "tensorboard")
 
 
