@@ -38,10 +38,9 @@ def test_both_ways_draw_one_face() -> None:
     (mine,), (theirs,) = model(RECORDING, 1, 3), other(RECORDING, 1, 3)
     (exact,) = other(RECORDING, 1, 3, settings=SamplingSettings(precision="float32"))
     assert mine.details == theirs.details
-    np.testing.assert_allclose(mine.identity, theirs.identity, atol=2e-3)
+    np.testing.assert_allclose(mine.identity, theirs.identity, atol=1e-4)
     pixels = [np.asarray(face.image, float) for face in (mine, theirs, exact)]
-    assert np.abs(pixels[0] - pixels[1]).mean() < 3, "of 255: what is rounded differently"
-    assert np.abs(pixels[0] - pixels[2]).mean() < 3
+    assert max(np.abs(pixels[0] - other).max() for other in pixels[1:]) <= 2, "of 255: rounding"
     (another,) = model(RECORDING, 1, 4)
     assert np.abs(pixels[0] - np.asarray(another.image, float)).mean() > 10
 
@@ -69,7 +68,7 @@ def test_from_the_shell_it_loads_no_torch(tmp_path: Path) -> None:
         [*command, "--count", "1", "--size", "64", "--device", "cpu"], capture_output=True, text=True, check=True
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "onnxruntime" in loaded
+    assert any(name.startswith("onnxruntime.") for name in loaded)
     assert "torch" not in loaded
     assert (tmp_path / "person-2-0.png").is_file()
     assert (tmp_path / "identities.safetensors").stat().st_mode & 0o777 == 0o644

@@ -47,7 +47,9 @@ class Audio(Part):
     acoustics: bool = key(False, "measure pitch, formants, rate and more; needs: pip install ds2f[acoustics]")
     min_speech: AtLeast0 = key(1.0, "seconds of speech under which a recording is refused")
     max_seconds: Positive = key(60.0, "heard at a time: the start, and more of a recording that says too little there")
-    precision: Numbers = key("auto", "of CAM++: auto = bfloat16 where the processor multiplies it, or float32")
+    precision: Numbers = key(
+        "auto", "of CAM++ where many are heard: auto = bfloat16 on processors that have it; float32 on all"
+    )
     keep_seconds: Positive = key(24.0, "seconds of speech stored, for other clip lengths and encoders later")
     store: Literal["flac", "opus"] = key("flac", "speech is stored without loss, or in half the space as opus")
     stream: Natural = key(0, "which sound track of a file, counted from 1; 0 = the one that a player plays")
@@ -200,7 +202,7 @@ class Generate(Part):
     guidance: AtLeast0 = key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
     guide_guidance: AtLeast0 = key(1.0, "how strictly it follows a guide picture")
     fast: bool = key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
-    precision: Numbers = key("auto", "of drawing: auto = what this processor does fastest; float32 = to the last bit")
+    precision: Numbers = key("auto", "of drawing: auto = by the model's graph, if it has one; float32 = by PyTorch")
     direct: bool = key(False, "let the decoder hear the voice itself, without the prior")
     voice_guidance: AtLeast0 = key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
     temperature: AtLeast0 = key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")

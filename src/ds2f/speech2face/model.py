@@ -74,7 +74,8 @@ class Speech2Face(FaceSampler):
         Raises UserError for a prior and a decoder that speak of different identities.
         """
         super().__init__(prior, decoder, folder, device, decoder_folder, signing)
-        self.voice_encoder = VoiceEncoder(audio, prior.config.clip_seconds, list(prior.config.voices))
+        exact = replace(audio, precision="float32")  # one voice and seed are one face on every processor
+        self.voice_encoder = VoiceEncoder(exact, prior.config.clip_seconds, list(prior.config.voices))
 
     @classmethod
     def from_pretrained(

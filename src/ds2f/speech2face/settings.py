@@ -34,8 +34,8 @@ class SamplingSettings:
     fast: where the model has a fast decoder, let that one draw, in the few steps and with the guidance that it was
         taught; but not where steps, sampler or guidance are other than these.
     watermark: whether the picture gets the mark that `ds2f check` finds, see `io.watermark`.
-    precision: "float32" draws in it, by PyTorch, the same on every processor to what their rounding leaves; "auto" in
-        what is fastest on a CPU: the fast decoder by a graph with products in whole numbers, if the model has one.
+    precision: "auto" draws by the graph of the fast decoder where the model has one and a CPU draws (in whole numbers
+        if it was exported so); "float32" by PyTorch.
     """
 
     steps: int = _DEFAULT.steps

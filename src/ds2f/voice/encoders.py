@@ -77,7 +77,7 @@ def load(spec: str, device: str = "cpu", precision: Numbers = "auto") -> Speaker
         from ds2f.voice.resemblyzer import Resemblyzer
 
         return Resemblyzer(device)
-    if device == "cpu" and precision == "auto" and not cpu_has_bf16() and campplus_graph.usable():
+    if device == "cpu" and (precision == "float32" or not cpu_has_bf16()) and campplus_graph.usable():
         return campplus_graph.CAMPlusPlusGraph(frames=kind == FRAMES)
     from ds2f.voice.campplus import CAMPlusPlus
 
