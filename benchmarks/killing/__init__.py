@@ -190,7 +190,7 @@ def made_up(path: Path, videos: Path, clips: dict[str, int], crop: int, seed: in
             assert asked is not None
             found = DetectedFace((20, 20, 60, 80), rng.random((5, 2), np.float32), 1.0)
             face = Face(rng.bytes(crop), None, rng.random(128, np.float32), found, 0.5, 0.8, 1.0, 1)
-            speech = StoredSpeech(rng.bytes(300), 0.0, 4.0)
+            speech = StoredSpeech(b"fLaC" + rng.bytes(300), 0.0, 4.0)
             voices = {(6.0, "campplus-frames"): rng.random(512, np.float32)}
             facts = Facts(5.0, 64, 48, 5.0)
             store(dataset, asked, Extracted(facts, speech, face, clips={6.0: (4.0, 1.5)}, voices=voices), plan)

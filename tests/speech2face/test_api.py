@@ -158,7 +158,9 @@ def test_a_saved_face_says_how_it_was_made_and_nothing_of_who(model: Speech2Face
 def test_previews_grow_into_the_picture(model: Speech2Face) -> None:
     seen: list[np.ndarray] = []
     voices = model.embed_voice(CLIPS[0])[None].repeat(2, 0)
-    faces = model.sample_faces(voices, [0, 1], SamplingSettings(steps=4), preview=seen.append)
+    faces = model.sample_faces(
+        voices, [0, 1], SamplingSettings(steps=4), callback=lambda step, pictures: seen.append(pictures)
+    )
     assert [shown.shape for shown in seen] == [(2, model.size, model.size, 3)] * 4
     end = np.stack([np.array(face.image) for face in faces]).astype(int)
     distances = [np.abs(shown - end).mean() for shown in seen]

@@ -17,15 +17,23 @@ from ds2f.io.extras import first_line, optional
 
 NEEDED = ("decoder.json", "decoder.safetensors", "prior.json", "prior.safetensors")
 OPTIONAL = (
+    "prior.onnx",
     "fast-decoder.json",
     "fast-decoder.safetensors",
+    "fast-decoder.onnx",
     "attributes.json",
     "attributes.safetensors",
     "alignment.json",
     "alignment.safetensors",
     "MODEL_CARD.md",
 )
-OF_A_SIZE = ("decoder.json", "decoder.safetensors", "fast-decoder.json", "fast-decoder.safetensors")
+OF_A_SIZE = (
+    "decoder.json",
+    "decoder.safetensors",
+    "fast-decoder.json",
+    "fast-decoder.safetensors",
+    "fast-decoder.onnx",
+)
 """In a folder named by its pixels, for a model with decoders of several sizes."""
 WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
 LONGEST = 300  # characters of what the Hub says that are shown

@@ -197,7 +197,7 @@ def _own(
     seen, looks_of = _read(dataset, files[own])
     length = seen.shape[1] if len(seen) or free is None else free.identity.shape[1]
     identity, looks = np.empty((len(files), length), np.float32), Looks.unknown(len(files))
-    identity[own] = seen
+    identity[own] = seen.reshape(-1, length)  # of no file at all, (0, 0)
     looks.age[own], looks.female[own], looks.ethnicity[own] = looks_of.age, looks_of.female, looks_of.ethnicity
     if free is not None:
         chosen, starts = np.unique(free.person, return_index=True)

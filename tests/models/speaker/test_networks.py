@@ -18,10 +18,11 @@ from ds2f.voice import campplus
 SMALL = {
     "resnetse34l": {"width": 8},
     "resnetse34v2": {"width": 8},
+    "resnet34": {"width": 4},
     "ecapa-tdnn": {"width": 64, "last": 96},
     "campplus": {},
 }
-PARAMETERS = {"resnetse34l": 1_437_080, "resnetse34v2": 8_028_496, "ecapa-tdnn": 6_190_720}
+PARAMETERS = {"resnetse34l": 1_437_080, "resnetse34v2": 8_028_496, "resnet34": 6_634_336, "ecapa-tdnn": 6_190_720}
 
 
 def test_the_names_are_known_everywhere() -> None:
