@@ -41,5 +41,5 @@ def _requests() -> list[object]:
 
 def test_memory_is_that_of_the_process() -> None:
     before = resident(os.getpid())
-    held = bytearray(b"1") * 50_000_000
-    assert 45 < resident(os.getpid()) - before < 60, len(held)
+    held = bytearray(b"1") * 300_000_000
+    assert 250 < resident(os.getpid()) - before < 350, len(held)  # what other threads take and leave meanwhile is less

@@ -56,12 +56,14 @@ def test_a_worker_that_is_killed_costs_nothing(dataset: Dataset, tmp_path: Path)
     train("prior", dataset.path, one, SETTINGS)
     watch = threading.Thread(target=kill_a_worker, args=(two / "prior", done, killed))
     watch.start()
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         train_on_ray("prior", dataset.path, two, replace(SETTINGS, save_seconds=0.0), 2)
     finally:
         done.set()
         watch.join()
     assert len(killed) == 1
+    assert signal.getsignal(signal.SIGINT) is on_ctrl_c
     assert not (two / "ray").exists()
     ours, theirs = (load_file(folder / "model" / "prior.safetensors") for folder in (one, two))
     for name, value in ours.items():

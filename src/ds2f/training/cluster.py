@@ -4,7 +4,11 @@ them and starts them again when one is lost; the loop inside is `loop.train`, an
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +52,26 @@ def train_on_ray(model: str, database: Path, runs: Path, settings: Train, worker
             ),
         )
         try:
-            trainer.fit()
+            with _own_signals():
+                trainer.fit()
         except RuntimeError as error:
             raise UserError(_sentence(error, workers)) from None
         finally:
             shutil.rmtree(place, ignore_errors=True)  # Ray's own notes; the checkpoints are ours
     return runs / "model"
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """What a ctrl-C does afterwards is what it did before: Ray Train leaves its own handler behind."""
+    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody set one
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _work(told: dict[str, Any]) -> None:

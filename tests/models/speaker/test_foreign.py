@@ -166,7 +166,7 @@ def test_campplus_hears_as_the_one_in_the_box_does_with_the_same_weights(tmp_pat
 
 class Code:
     def __reduce__(self) -> tuple[Any, ...]:
-        return (print, ("this must never be said",))
+        return (setattr, ("this must never be said",))
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -188,7 +188,7 @@ def _other_bands(state: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("made_of", "words"),
     [
-        (lambda s: {**s, "extra": Code()}, "holds code (print), which ds2f does not run"),
+        (lambda s: {**s, "extra": Code()}, "holds code (setattr), which ds2f does not run"),
         (lambda s: {**s, "args": argparse.Namespace(lr=1)}, "holds code (argparse.Namespace), which ds2f does not run"),
         (lambda s: [1, 2], "holds no state of a network"),
         (lambda s: {"epoch": 3}, "holds no state of a network"),
