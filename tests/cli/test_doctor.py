@@ -48,3 +48,9 @@ def _broken() -> None:
 def test_every_extra_has_its_use_told() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert set(project["optional-dependencies"]) - doctor.OURS == set(doctor.FOR)
+
+
+def test_an_extra_that_lacks_much_takes_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_version", lambda package: None)
+    (found,) = doctor._extras({"all": ["a", "b", "c", "d", "e", "f"]})
+    assert found.text.endswith("(no a, b, c, d and 2 more)")

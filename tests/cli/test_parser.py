@@ -97,3 +97,42 @@ def test_what_went_wrong_while_a_ctrl_c_was_obeyed_is_said(
 
     monkeypatch.setattr(command_of("doctor"), "run", cannot_save)
     assert "The disk is full (checkpoint)" in refused("doctor")
+
+
+def test_the_overview_names_every_command_and_no_line_is_wider_than_the_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "] == list(COMMANDS)
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generat"], "ds2f: there is no command 'generat', perhaps generate; see: ds2f --help"),
+        (["xyz"], "ds2f: there is no command 'xyz'; see: ds2f --help"),
+        (["describe", "a.wav", "--lang"], "ds2f describe: unrecognized arguments: --lang; see: ds2f describe --help"),
+    ],
+)
+def test_a_slip_of_the_hand_is_one_short_sentence(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"{said}\n")
+
+
+@pytest.mark.parametrize(("command", "kept"), [("serve", False), ("train", True)])
+def test_what_a_stopped_command_says(
+    command: str, kept: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_of(command), "run", stopped)
+    assert main(["serve"] if command == "serve" else ["train", "prior"]) == 130
+    assert ("run `ds2f train` again to go on" in capsys.readouterr().err) is kept

@@ -37,6 +37,10 @@ def taught(model: Speech2Face) -> Speech2Face:
     return Speech2Face(model.prior, tiny_decoder(every_condition=True), model.folder, torch.device("cpu"))
 
 
+def test_a_model_says_what_it_is(model: Speech2Face) -> None:
+    assert repr(model) == f"Speech2Face(64 px, model {model.fingerprint}, cpu)"
+
+
 def test_importing_ds2f_imports_nothing_heavy_and_the_names_are_there() -> None:
     code = "import sys, ds2f; sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'cv2', 'rich')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

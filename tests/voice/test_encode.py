@@ -97,3 +97,9 @@ def test_what_has_no_sound_says_so(tmp_path: Path) -> None:
 def test_an_encoder_that_nobody_described_is_refused_by_name() -> None:
     with pytest.raises(UserError, match=r"hears ecapa; say where it lies in \[audio\] encoders"):
         VoiceEncoder(AUDIO, names=["ecapa"]).encode((tone(1.0), SAMPLE_RATE))
+
+
+def test_python_says_which_recording_of_many_it_was(tmp_path: Path) -> None:
+    with pytest.raises(ItemError) as caught:
+        _encoder().encode(tmp_path / "none.wav")
+    assert caught.value.__notes__ == [f"The recording is {tmp_path / 'none.wav'}."]

@@ -47,6 +47,7 @@ FOR = {
     "wespeaker": "speaker encoders in ONNX",
     "whisper": "spoken language",
 }
+NAMED = 4  # missing packages of an extra; who wants them all asks pip
 MARKS = {"ok": "[green]ok[/]      ", "missing": "[yellow]missing[/] ", "broken": "[bold red]broken[/]  "}
 
 
@@ -145,7 +146,9 @@ def _extras(needs: dict[str, list[str]]) -> Iterator[Finding]:
         missing = [name for name in packages if _version(name) is None]
         use = FOR.get(extra, "")
         if missing:
-            yield Finding(extra, "missing", f"{use} (no {', '.join(missing)})", f"pip install 'ds2f[{extra}]'")
+            more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+            lacks = f"{', '.join(missing[:NAMED])}{more}"
+            yield Finding(extra, "missing", f"{use} (no {lacks})", f"pip install 'ds2f[{extra}]'")
         else:
             yield Finding(extra, "ok", f"{use} ({', '.join(f'{name} {_version(name)}' for name in packages)})")
 

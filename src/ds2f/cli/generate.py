@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
-    from ds2f.io.credentials import Signer, Signing
+    from ds2f.io.credentials import Signing
     from ds2f.speech2face.files import Form, Written
     from ds2f.speech2face.model import Speech2Face
     from ds2f.speech2face.quick import QuickSpeech2Face
@@ -220,7 +221,8 @@ def model_for(config: Config, device: str, wish: Wish) -> tuple[Speech2Face | Qu
     drawing = folders.decoder_of_size(folder, config.generate.size or None)
     if quick.can_draw(folder, drawing, settings, wish, device):
         model = quick.QuickSpeech2Face(folder, drawing, config.audio, signing_of(config))
-        _say_if_unsigned(model.signer, config)
+        if model.signer is None and config.generate.sign:
+            _say_unsigned()
         return model, settings
     return load_model(config, device)
 
@@ -236,15 +238,16 @@ def load_model(config: Config, device: str) -> tuple[Speech2Face, SamplingSettin
     model = Speech2Face.from_pretrained(
         folder, device=device, audio=config.audio, size=chosen.size or None, signing=signing_of(config)
     )
-    _say_if_unsigned(model.signer, config)
+    if model.signer is None and chosen.sign:
+        _say_unsigned()
     return model, settings
 
 
-def _say_if_unsigned(signer: Signer | None, config: Config) -> None:
+@cache  # `ds2f demo` draws several times
+def _say_unsigned() -> None:
     from ds2f.cli.console import err
 
-    if signer is None and config.generate.sign:
-        err.print("The pictures are marked, but not signed (C2PA); for that run: pip install 'ds2f[c2pa]'")
+    err.print("The pictures are marked, but not signed (C2PA); for that run: pip install 'ds2f[c2pa]'")
 
 
 def signing_of(config: Config) -> Signing:

@@ -82,6 +82,9 @@ class FaceSampler:
         found = graph_of(self.decoder_folder, "fast-decoder") if self.device.type == "cpu" else None
         return None if found is None or not installed("onnxruntime") else Graph(found)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.size} px, model {self.fingerprint}, {self.device})"
+
     @cached_property
     def fingerprint(self) -> str:
         """Short hash of the weights."""

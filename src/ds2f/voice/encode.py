@@ -7,6 +7,7 @@ The same lengths and the same rounding for all of them, so what is embedded now 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -91,8 +92,13 @@ class VoiceEncoder:
         """
         names = self.names if names is None else names
         self.check(names)
-        speech = self.search(sound_in(recording, self.audio))
-        return EncodedVoice(speech, {name: self._describe(speech, name) for name in names})
+        try:
+            speech = self.search(sound_in(recording, self.audio))
+            return EncodedVoice(speech, {name: self._describe(speech, name) for name in names})
+        except ItemError as error:
+            if isinstance(recording, str | os.PathLike):
+                error.add_note(f"The recording is {recording}.")  # Python shows it; the command line names files itself
+            raise
 
     def search(self, sound: Sound) -> Speech:
         """What is said in a recording: at its start, or, where that is too little for a clip, in that part of those
