@@ -35,7 +35,8 @@ from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.results import Measure
 from ds2f.evaluation.retrieval import rank
 from ds2f.models import store
-from ds2f.models.attributes import MAX_AGE, WISHED_AGE_SPREAD
+from ds2f.models.ages import MAX_AGE
+from ds2f.models.attributes import WISHED_AGE_SPREAD
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ds2f.face.dlib_resnet import DlibResNet, network_file
+from ds2f.face.dlib_resnet import DlibOwn, DlibResNet, network_file
 from ds2f.face.dlib_torch import CHIP, DlibTorch, chip_of_crop, load_dlib
 from ds2f.types import DetectedFace
 
@@ -37,6 +37,15 @@ def test_it_gives_the_numbers_of_dlib(network: DlibTorch) -> None:
     wanted = np.array(dlib.face_recognition_model_v1(network_file()).compute_face_descriptor(list(chips)))
     assert wanted.std() > 0.05
     np.testing.assert_allclose(network(pixels(chips)).numpy(), wanted, atol=2e-6)
+
+
+def test_with_and_without_pytorch_a_face_has_one_vector() -> None:
+    picture = blobs(1, 300)[0]
+    faces = [DetectedFace((x, 90, 120, 120), np.zeros((5, 2), np.float32), 1.0) for x in (60, 100)]
+    ours, theirs = DlibResNet().embed([picture] * 2, faces), DlibOwn().embed([picture] * 2, faces)
+    assert np.abs(ours[0] - ours[1]).max() > 0.01
+    np.testing.assert_allclose(theirs, ours, atol=1e-5)
+    assert DlibOwn().embed([], []).shape == (0, 128)
 
 
 def test_it_is_differentiable_down_to_the_pixels(network: DlibTorch) -> None:

@@ -11,6 +11,8 @@ import torch
 
 from ds2f.errors import UserError
 from ds2f.models import store
+from ds2f.models.alignment import Alignment, AlignmentConfig
+from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.graphs import Graph, default_threads, graph_of, header_of, mark_of
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.speech2face import graphs
@@ -34,12 +36,19 @@ def folder(tmp_path: Path) -> Path:
         torch.nn.init.normal_(parameter, std=0.2)
     prior.linear.normal_()
     store.save(tmp_path, prior, {})
+    head, alignment = AttributeHead(AttributesConfig(width=16)), Alignment(AlignmentConfig({"campplus-frames": 12}))
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    store.save(tmp_path, head, {})
+    store.save(tmp_path, alignment, {})
     return tmp_path
 
 
 def test_exported_graphs_compute_what_pytorch_does(folder: Path, tmp_path: Path) -> None:
     made = graphs.export(folder, tmp_path / "graphs")
-    assert [one.path.name for one in made] == ["voice.onnx", "prior.onnx", "fast-decoder.onnx"]
+    assert [one.path.name for one in made] == [
+        "voice.onnx", "prior.onnx", "fast-decoder.onnx", "attributes.onnx", "alignment.onnx",
+    ]  # fmt: skip
     assert all(one.difference < 1e-3 for one in made)
     assert graph_of(tmp_path / "graphs", "fast-decoder") is not None
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ds2f import Speech2Face
 from ds2f.config import Audio
 from ds2f.demo import samples
+from ds2f.io.media import decode
 from ds2f.models import folders, processor
 from ds2f.speech2face import quick
 from ds2f.speech2face.settings import SamplingSettings
@@ -62,13 +64,36 @@ def test_it_is_for_what_is_drawn_by_default(tmp_path: Path, monkeypatch: pytest.
     assert not can_draw(device="auto"), "PyTorch knows what to do with it"
 
 
-def test_from_the_shell_it_loads_no_torch(tmp_path: Path) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "ds2f", "generate", str(RECORDING), "--out", str(tmp_path)]
-    done = subprocess.run(
-        [*command, "--count", "1", "--size", "64", "--device", "cpu"], capture_output=True, text=True, check=True
-    )
+def test_both_ways_say_the_same_of_a_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Speech2Face.from_pretrained(device="cpu", size=64).describe(RECORDING)
+    mine = quick.QuickDescriber(folders.shipped(), Audio()).describe(RECORDING)
+    assert mine.age_years == told.age_years
+    assert mine.determined == pytest.approx(told.determined, abs=1e-4)
+    for ours, theirs in ((mine.age, told.age), (mine.gender, told.gender)):
+        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-4)
+        assert ours.before == pytest.approx(theirs.before, abs=1e-4)
+    assert quick.can_describe(folders.shipped(), "cpu")
+    assert not quick.can_describe(folders.shipped(), "cuda")
+    monkeypatch.setattr(quick, "installed", lambda name: name != "onnxruntime")
+    assert not quick.can_describe(folders.shipped(), "cpu")
+
+
+@pytest.mark.parametrize("command", ["generate", "describe", "match", "verify"])
+def test_from_the_shell_none_loads_torch(command: str, tmp_path: Path) -> None:
+    face, trials, out = tmp_path / "face.png", tmp_path / "trials.txt", tmp_path / "out"
+    Image.fromarray(decode(RECORDING, frames=1).frames[0].image).save(face)
+    trials.write_text("".join(f"{i % 2} person-{i}.mp4 person-{j}.mp4\n" for i, j in ((1, 2), (2, 3), (3, 4), (4, 1))))
+    words = {
+        "generate": [RECORDING, "--out", out, "--count", "1", "--size", "64", "--device", "cpu"],
+        "describe": [RECORDING, "--device", "cpu"],
+        "match": [RECORDING, face],
+        "verify": [trials, "--root", samples(), "--out", out, "--device", "cpu"],
+    }[command]
+    run = [sys.executable, "-X", "importtime", "-m", "ds2f", command, *map(str, words)]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert any(name.startswith("onnxruntime.") for name in loaded)
     assert "torch" not in loaded
-    assert (tmp_path / "person-2-0.png").is_file()
-    assert (tmp_path / "identities.safetensors").stat().st_mode & 0o777 == 0o644
+    if command == "generate":
+        assert (out / "person-2-0.png").is_file()
+        assert (out / "identities.safetensors").stat().st_mode & 0o777 == 0o644

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ds2f.cli.arguments import add_config, add_model, config_of
+
+if TYPE_CHECKING:
+    from ds2f.config import Audio
+    from ds2f.speech2face.model import Speech2Face
+    from ds2f.speech2face.quick import QuickDescriber
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -14,14 +20,26 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_model(sub)
 
 
+def _describer(name: str | None, device: str, audio: Audio) -> QuickDescriber | Speech2Face:
+    """The one of the two that is there sooner; they say the same."""
+    from ds2f.models import folders
+    from ds2f.speech2face import hub, quick
+
+    folder = hub.resolve(name) if name else folders.shipped()
+    if quick.can_describe(folder, device):
+        return quick.QuickDescriber(folder, audio)
+    from ds2f.speech2face.model import Speech2Face
+
+    return Speech2Face.from_pretrained(folder, device=device, audio=audio)
+
+
 def run(options: argparse.Namespace) -> int:
     from ds2f.cli.console import err, out
     from ds2f.errors import ItemError
     from ds2f.io.extras import installed
-    from ds2f.speech2face.model import Speech2Face
 
     config = config_of(options)
-    model = Speech2Face.from_pretrained(options.model, device=options.device, audio=config.audio)
+    model = _describer(options.model, options.device, config.audio)
     heard = 0
     for path in options.recordings:
         try:

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from ds2f.cli.console import columns, err, out
     from ds2f.evaluation.match import Matcher
 
-    found = Matcher(options.model, config.audio).match(options.voice, options.faces)
+    found = Matcher(options.model, config.audio, len(options.faces)).match(options.voice, options.faces)
     for path, reason in found.refused:
         err.print(f"ds2f match: {path}: {reason}")
     table = columns("face", "fits the voice", "of these, the one")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REFUSED_SHOWN = 20  # recordings that could not be used
 SHOWN = 3  # speakers
 FOLDS = "folds"
+FEW = 50  # recordings, which are heard before PyTorch would be imported
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
     others = _others(options.scores, trials)
     development = read_trials(Path(options.calibrate)) if options.calibrate not in ("", FOLDS) else []
     make_folder(options.out)
-    ears = [] if options.scores and not options.encoder else _ears(options.encoder, config, options.device)
+    ears = [] if options.scores and not options.encoder else _ears(options.encoder, config, options.device, trials)
     with bar("verify") as shown:
         found = verify(
             trials,
@@ -125,20 +126,28 @@ def _options(options: argparse.Namespace, config: Config) -> Options:
     )
 
 
-def _ears(specs: Sequence[str], config: Config, device: str) -> list[Ear]:
+def _ears(specs: Sequence[str], config: Config, device: str, trials: Sequence[Trial]) -> list[Ear]:
     from ds2f.evaluation.speakers.hear import Ear
-    from ds2f.models.store import pick_device
+    from ds2f.models.processor import on_cpu
     from ds2f.voice.encoders import FRAMES, load
 
     usual = next((s for s in config.audio.encoders if s != FRAMES), "campplus")
     wanted = [f"ds2f:{spec}" if Path(spec).is_dir() else spec for spec in specs or (usual,)]
     if len(set(wanted)) < len(wanted):
         raise UserError("An encoder is named twice; name each once.")
-    where = str(pick_device(device))
-    ears = [Ear(load(spec, where, config.audio.precision), spec, _stamp(spec)) for spec in wanted]
+    recordings = {path for trial in trials for path in (trial.first, trial.second)}
+    precision = config.audio.precision if len(recordings) > FEW else "float32"
+    where = "cpu" if on_cpu(device) else str(_picked(device))
+    ears = [Ear(load(spec, where, precision), spec, _stamp(spec)) for spec in wanted]
     if len({ear.name for ear in ears}) < len(ears):
         raise UserError(f"Two encoders are called {ears[0].name}; rename the folder or file of one.")
     return ears
+
+
+def _picked(device: str) -> object:
+    from ds2f.models.store import pick_device
+
+    return pick_device(device)
 
 
 def _stamp(spec: str) -> str:

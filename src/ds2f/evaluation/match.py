@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
-from ds2f.evaluation.embed import embedder
-from ds2f.models import store
-from ds2f.models.alignment import Alignment
-from ds2f.models.conditioning import Condition
+from ds2f.face.dlib_resnet import DlibOwn, DlibResNet
+from ds2f.face.encode import FaceEncoder
+from ds2f.io.extras import installed
+from ds2f.io.images import read_image
+from ds2f.models import folders
+from ds2f.models.graphs import Graph, graph_of
 from ds2f.speech2face import hub
+from ds2f.types import DLIB, VOICE, Source
 from ds2f.voice.encode import VoiceEncoder
+
+FEW = 8  # pictures that dlib's own code has seen before PyTorch is imported
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,23 @@ class Matches:
 class Matcher:
     """Voice encoders, face models and the alignment, loaded once."""
 
-    def __init__(self, model: str | Path | None = None, audio: Audio | None = None) -> None:
+    def __init__(self, model: str | Path | None = None, audio: Audio | None = None, faces: int = FEW + 1) -> None:
         """model: folder of one with an alignment, or its id on the Hub; None for the shipped one.
+        audio: what counts as enough speech; None: as ds2f.toml has it unless it says otherwise.
+        faces: how many there will be to see, for few of which PyTorch is not worth its import.
 
         Raises UserError if it cannot be used.
         """
-        folder = store.shipped() if model is None else hub.resolve(model)
-        self.model: Alignment = store.load_alignment(folder)
-        config = self.model.config
-        if config.face_encoder != "dlib":
-            raise UserError(f"The alignment in {folder} knows faces by {config.face_encoder}; only dlib is read here.")
-        self.voice_encoder = VoiceEncoder(audio or Audio(), config.clip_seconds, list(config.voices))
-        self.embed = embedder([config.face_encoder])
+        folder = folders.shipped() if model is None else hub.resolve(model)
+        config = folders.description(folder, "alignment")["config"]
+        if config["face_encoder"] != DLIB:
+            raise UserError(
+                f"The alignment in {folder} knows faces by {config['face_encoder']}; only dlib is read here."
+            )
+        heard = replace(audio or Audio(), precision="float32")
+        self.voice_encoder = VoiceEncoder(heard, config["clip_seconds"], list(config["voices"]))
+        self.face_encoder = FaceEncoder(loaded={DLIB: DlibOwn() if faces <= FEW else DlibResNet()})
+        self.log_odds = _log_odds(folder, list(config["voices"]))
 
     def match(self, voice: Path, faces: Sequence[Path]) -> Matches:
         """voice: a recording, sound or video; faces: pictures.
@@ -66,19 +75,40 @@ class Matcher:
         refused: list[tuple[Path, str]] = []
         for face in dict.fromkeys(faces):
             try:
-                found[face] = self.embed(face)[self.model.config.face_encoder]
+                found[face] = self.face_encoder.encode(read_image(Source(face))).face.identity
             except ItemError as error:
                 refused.append((face, error.reason))
         if not found:
             reasons = "; ".join(f"{path}: {reason}" for path, reason in refused)
             raise UserError(f"None of the pictures shows a face that can be compared ({reasons}).")
         odds = self.log_odds(heard, np.stack(list(found.values())))
-        fits, share = torch.sigmoid(odds).tolist(), torch.softmax(odds, 0).tolist()
-        ranked = sorted(map(Match, found, fits, share), key=lambda m: -m.fits)
+        fits, against = 1 / (1 + np.exp(-odds)), np.exp(odds - odds.max())
+        share = against / against.sum()
+        ranked = sorted(map(Match, found, fits.tolist(), share.tolist()), key=lambda m: -m.fits)
         return Matches(ranked, refused)
 
+
+LogOdds = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
+"""({name: (d,)} of a voice, (n, 128) identities) to (n,), see `Alignment.log_odds`."""
+
+
+def _log_odds(folder: Path, voices: list[str]) -> LogOdds:
+    """By the alignment's graph where there is one, else by PyTorch. Raises UserError if there is no alignment."""
+    path = graph_of(folder, "alignment")
+    if path is not None and voices == [VOICE] and installed("onnxruntime"):
+        graph = Graph(path)
+        return lambda heard, identity: graph(voice=heard[VOICE][None], identity=identity)[0][0]
+    import torch
+
+    from ds2f.models import store
+    from ds2f.models.conditioning import Condition
+
+    model = store.load_alignment(folder)
+
     @torch.no_grad()
-    def log_odds(self, heard: dict[str, np.ndarray], identity: np.ndarray) -> torch.Tensor:
-        """heard: {name: (d,)}; identity: (n, 128). Returns (n,), see `Alignment.log_odds`."""
+    def by_torch(heard: Mapping[str, np.ndarray], identity: np.ndarray) -> np.ndarray:
         told = {name: Condition.of(torch.from_numpy(vector)[None]) for name, vector in heard.items()}
-        return self.model.log_odds(self.model.inputs(told), torch.from_numpy(identity))[0]
+        found: np.ndarray = model.log_odds(model.inputs(told), torch.from_numpy(identity))[0].numpy()
+        return found
+
+    return by_torch

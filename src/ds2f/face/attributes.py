@@ -16,7 +16,8 @@ import torch
 
 from ds2f.errors import UserError
 from ds2f.models import store
-from ds2f.models.attributes import MAX_AGE, AttributeHead, decades
+from ds2f.models.ages import MAX_AGE, decades
+from ds2f.models.attributes import AttributeHead
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, Attributes, DetectedFace
 
 _BATCH = 4096  # rows at once: bounds the memory
@@ -93,7 +94,7 @@ def estimate(head: AttributeHead, identities: np.ndarray) -> Estimates:
     years, gender, ethnicity = (torch.cat([part[name] for part in parts]) for name in ("age", "gender", "ethnicity"))
     return Estimates(
         age=(years @ torch.arange(MAX_AGE + 1.0)).numpy(),
-        age_bins=decades(years).numpy(),
+        age_bins=decades(years.numpy()),
         female=gender[:, GENDERS.index("female")].numpy(),
         ethnicity=ethnicity.numpy(),
     )

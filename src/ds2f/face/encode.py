@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import RLock
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,12 +22,14 @@ from ds2f.face import registry
 from ds2f.face.align import box_crop, canonical_crop, coverage, template
 from ds2f.face.base import FaceDetector, FaceEmbedder
 from ds2f.face.dlib_resnet import network_file
-from ds2f.face.dlib_torch import DlibTorch, embed_crops, load_dlib
 from ds2f.face.people import Sighting, choose
 from ds2f.face.quality import eye_distance, quality
 from ds2f.io.files import by_name
 from ds2f.io.images import encode_webp
 from ds2f.types import DLIB, DetectedFace, Face, Frame
+
+if TYPE_CHECKING:
+    from ds2f.face.dlib_torch import DlibTorch
 
 SMALL_STILL = 256  # pixels; smaller pictures are enlarged first, the detector was trained on larger faces
 STILL_MARGIN = 0.15  # of the side, laid round a picture in which no face was found: it may be cut too tightly
@@ -148,10 +151,14 @@ class FaceEncoder:
     def embed_crops(self, crops: np.ndarray) -> np.ndarray:
         """Whom canonical crops show, (n, size, size, 3) uint8 RGB: (n, 128) float32 by dlib, without looking for
         landmarks."""
+        from ds2f.face.dlib_torch import embed_crops
+
         return embed_crops(crops, self._crop_network)
 
     @cached_property
     def _crop_network(self) -> DlibTorch:
+        from ds2f.face.dlib_torch import load_dlib
+
         return load_dlib(network_file()).to(self.device)
 
     def _identities(self, sightings: Sequence[Sighting]) -> np.ndarray:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ds2f.models.ages import MAX_AGE
 from ds2f.models.looks import ROWS
-from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, Wish
+from ds2f.types import ETHNICITIES, GENDERS, Wish
 
-MAX_AGE = 100  # years; whoever is older counts as this old
 WISHED_AGE_SPREAD = 4.0  # years; nobody looks an age to the year
 CLASSES = {"age": MAX_AGE + 1, "gender": len(GENDERS), "ethnicity": len(ETHNICITIES)}
 
@@ -85,12 +85,6 @@ class AttributeHead(nn.Module):
         if wish.ethnicity is not None:
             total = total + probability["ethnicity"][:, ETHNICITIES.index(wish.ethnicity)].clamp_min(1e-12).log()
         return total
-
-
-def decades(years: Tensor) -> Tensor:
-    """Probabilities of single years, (n, MAX_AGE + 1), summed by AGE_BINS: (n, 9)."""
-    decade = (torch.arange(MAX_AGE + 1, device=years.device) // 10).clamp(max=len(AGE_BINS) - 1)
-    return years.new_zeros(len(years), len(AGE_BINS)).index_add_(1, decade, years)
 
 
 class ResidualBlock(nn.Module):

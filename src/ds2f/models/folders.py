@@ -14,9 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ds2f.errors import UserError
 
 FORMAT = 1
+SCALE = ".scale"  # behind the name of a tensor of whole numbers: what its rows are to be multiplied by
 
 
 def shipped() -> Path:
@@ -55,6 +58,17 @@ def description(folder: Path, kind: str) -> dict[str, Any]:
     if not isinstance(data, dict) or data.get("format") != FORMAT or data.get("kind") != kind:
         raise UserError(f"{path} does not describe a ds2f {kind} of format {FORMAT}.")
     return data
+
+
+def tensors(weights: Path, *names: str) -> list[np.ndarray]:
+    """Some tensors of a file of weights, widened to float32 as `models.packing.unpacked` does."""
+    from safetensors import safe_open
+
+    with safe_open(weights, "numpy") as file:
+        found = [file.get_tensor(name).astype(np.float32) for name in names]
+        scaled = [name + SCALE in file.keys() for name in names]  # noqa: SIM118 - it is no dict
+        scales = [file.get_tensor(name + SCALE) if has else 1 for name, has in zip(names, scaled, strict=True)]
+    return [value * scale for value, scale in zip(found, scales, strict=True)]
 
 
 def fingerprint(folder: Path, decoder: Path | None = None) -> str:

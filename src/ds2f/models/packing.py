@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-SCALE = ".scale"
+from ds2f.models.folders import SCALE
+
 Precision = Literal["float32", "float16", "int8"]
 
 

@@ -12,22 +12,24 @@ so that what is shown is what drawing goes by. Ethnicity is left out on purpose:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ds2f.io.extras import installed
-from ds2f.models.attributes import AttributeHead, Distributions, decades
-from ds2f.models.prior import Prior
-from ds2f.speech2face.imagine import sample_identities
+from ds2f.models.ages import decades
 from ds2f.types import AGE_BINS, GENDERS, Speech
 from ds2f.voice import acoustics
 
 PEOPLE = 256  # drawn for a description; the standard error of a probability is then under 0.03
+
+Imagine = Callable[[np.ndarray], np.ndarray]
+"""PEOPLE identities that a voice, (d,), might have, with the seeds from 0 and the whole variety of the prior:
+(PEOPLE, identity_dim)."""
+Judge = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""n identities to {"age": (n, MAX_AGE + 1), "gender": (n, 2)} probabilities."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +109,17 @@ def _bars(title: str, belief: Belief) -> str:
 class Describer:
     """Describes voices by the people whom a prior draws for them, and what an attribute head says of those."""
 
-    def __init__(self, prior: Prior, head: AttributeHead) -> None:
-        self.prior, self.head = prior, head
+    def __init__(self, imagine: Imagine, judge: Judge, average: tuple[np.ndarray, np.ndarray]) -> None:
+        """imagine, judge: see there; average: the mean voice, (d,), and the mean identity, (identity_dim,)."""
+        self.imagine, self.judge = imagine, judge
+        self.mean_voice, self.mean_identity = average
 
     def describe(self, speech: Speech, voice: np.ndarray) -> VoiceDescription:
         """speech: what was said, for pitch and rate; voice: (d,), as the prior hears it."""
         pitch, spread, rate = _acoustics(speech)
-        people, unheard = self._people(voice), self._unheard
-        heard = self._judge(people)
-        moved = float(np.square(people.mean(0) - self.prior.identity_mean.cpu().numpy()).sum())
+        people, unheard = self.imagine(voice), self._unheard
+        heard = self.judge(people)
+        moved = float(np.square(people.mean(0) - self.mean_identity).sum())
         left = float(people.var(0).sum())
         return VoiceDescription(
             speech_seconds=speech.seconds,
@@ -129,28 +133,18 @@ class Describer:
         )
 
     @cached_property
-    def _unheard(self) -> Distributions:
+    def _unheard(self) -> Mapping[str, np.ndarray]:
         """What is believed of a speaker before anything is heard."""
-        return self._judge(self._people(self.prior.voice_mean.cpu().numpy()))
-
-    def _people(self, voice: np.ndarray) -> np.ndarray:
-        """Many identities that a voice, (d,), might have: (PEOPLE, identity_dim)."""
-        voices = np.repeat(voice[None], PEOPLE, 0)
-        return sample_identities(self.prior, voices, range(PEOPLE), temperature=1.0)
-
-    @torch.no_grad()
-    def _judge(self, identities: np.ndarray) -> Distributions:
-        found = self.head.probabilities(torch.from_numpy(identities).to(self.prior.identity_mean.device))
-        return {name: probability.cpu() for name, probability in found.items()}
+        return self.judge(self.imagine(self.mean_voice))
 
 
-def _named(names: tuple[str, ...], probabilities: Tensor) -> dict[str, float]:
+def _named(names: tuple[str, ...], probabilities: np.ndarray) -> dict[str, float]:
     return dict(zip(names, probabilities.mean(0).tolist(), strict=True))
 
 
-def _percentiles(years: Tensor) -> tuple[float, float, float]:
+def _percentiles(years: np.ndarray) -> tuple[float, float, float]:
     """Ages under which 10, 50 and 90 % of (MAX_AGE + 1,) probabilities lie."""
-    below = years.cumsum(0).numpy()
+    below = years.cumsum()
     low, middle, high = (float(np.searchsorted(below, share)) for share in (0.1, 0.5, 0.9))
     return low, middle, high
 

@@ -2,6 +2,8 @@
 
 voice.onnx         features (1, frames, 80) → heard (1, 512), embedding (1, 192): CAM++, see `voice.campplus`
 prior.onnx         voice (n, d), noise (n, 128), temperature (), guidance () → identity (n, 128): the whole of `imagine`
+attributes.onnx    identity (n, 128) → age (n, 101), gender (n, 2), ethnicity (n, 5): probabilities
+alignment.onnx     voice (n, d), identity (m, 128) → log_odds (n, m): see `models.alignment`
 fast-decoder.onnx  z (n, 3, size, size), t (n,), identity (n, 128) → x (n, 3, size, size): one evaluation of the decoder
 """
 
@@ -18,6 +20,8 @@ from torch import Tensor, nn
 from ds2f.diffusion.conditions import Condition
 from ds2f.errors import UserError
 from ds2f.models import store
+from ds2f.models.alignment import Alignment
+from ds2f.models.attributes import CLASSES, AttributeHead
 from ds2f.models.decoder import Decoder
 from ds2f.models.graph_export import write_graph
 from ds2f.models.graphs import Graph, mark_of
@@ -73,6 +77,29 @@ class Hearing(nn.Module):
         return over_time.mean(1), self.network.embedding(over_time)
 
 
+class Judging(nn.Module):
+    """The attribute head's probabilities."""
+
+    def __init__(self, head: AttributeHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, identity: Tensor) -> tuple[Tensor, ...]:
+        found = self.head.probabilities(identity)
+        return tuple(found[name] for name in CLASSES)
+
+
+class Fitting(nn.Module):
+    """`Alignment.log_odds`."""
+
+    def __init__(self, alignment: Alignment) -> None:
+        super().__init__()
+        self.alignment = alignment
+
+    def forward(self, voice: Tensor, identity: Tensor) -> Tensor:
+        return self.alignment.log_odds(voice, identity)
+
+
 def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
     """CAM++'s graph. path: in the folder of its weights."""
     module = Hearing(campplus.load_network())
@@ -98,6 +125,29 @@ def write_prior(folder: Path) -> Checked:
     one = {name: value[:1] if value.dim() else value for name, value in given.items()}  # axes of 1 fit any length
     write_graph(path, module, one, ("identity",), weights, mark, grows, whole=False)
     return _check(path, module, given)
+
+
+def write_attributes(folder: Path) -> Checked:
+    """The graph of the attribute head of a folder, beside it."""
+    head, path, weights = store.load_attributes(folder), folder / "attributes.onnx", folder / "attributes.safetensors"
+    given = {"identity": 0.1 * torch.randn(3, head.config.identity_dim, generator=_seeded())}
+    mark = mark_of(weights, store.description(folder, "attributes")["config"])
+    grows = dict.fromkeys(("identity", *CLASSES), ROWS)
+    write_graph(path, Judging(head), given, tuple(CLASSES), weights, mark, grows, whole=False)
+    return _check(path, Judging(head), given)
+
+
+def write_alignment(folder: Path) -> Checked:
+    """The graph of the alignment of a folder, beside it."""
+    model, path, weights = store.load_alignment(folder), folder / "alignment.onnx", folder / "alignment.safetensors"
+    given = {
+        "voice": 0.1 * torch.randn(2, model.inputs.dim, generator=_seeded()),
+        "identity": 0.1 * torch.randn(3, model.config.identity_dim, generator=_seeded()),
+    }
+    mark = mark_of(weights, store.description(folder, "alignment")["config"])
+    grows = {"voice": ROWS, "identity": {0: "m"}, "log_odds": {0: "n", 1: "m"}}
+    write_graph(path, Fitting(model), given, ("log_odds",), weights, mark, grows, whole=False)
+    return _check(path, Fitting(model), {name: value.repeat(2, 1) for name, value in given.items()})
 
 
 def write_fast_decoder(folder: Path, whole: bool) -> Checked:
@@ -135,11 +185,13 @@ def export(folder: Path, out: Path, whole: bool = False, size: int | None = None
     out.mkdir(parents=True, exist_ok=True)
     weights = out / "voice.safetensors"
     shutil.copyfile(campplus.WEIGHTS, weights)
-    for place, kinds in ((folder, ("prior",)), (drawing, ("decoder", "fast-decoder"))):
+    more = {"attributes": write_attributes, "alignment": write_alignment}  # what a model may have
+    for place, kinds in ((folder, ("prior", *more)), (drawing, ("decoder", "fast-decoder"))):
         for file in (place / f"{kind}.{ending}" for kind in kinds for ending in ("json", "safetensors")):
             if out.resolve() != place.resolve() and file.is_file():
                 shutil.copyfile(file, out / file.name)
     made = [write_voice(out / "voice.onnx", weights), write_prior(out), write_fast_decoder(out, whole)]
+    made += [write(out) for kind, write in more.items() if (out / f"{kind}.json").is_file()]
     for one in made:
         if one.difference > CLOSE and not (whole and one.path.name == "fast-decoder.onnx"):
             raise UserError(f"{one.path} differs from PyTorch by {one.difference:.2g}; it cannot be used.")

@@ -23,8 +23,10 @@ OPTIONAL = (
     "fast-decoder.onnx",
     "attributes.json",
     "attributes.safetensors",
+    "attributes.onnx",
     "alignment.json",
     "alignment.safetensors",
+    "alignment.onnx",
     "MODEL_CARD.md",
 )
 OF_A_SIZE = (

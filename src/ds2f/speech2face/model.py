@@ -21,7 +21,7 @@ from ds2f.models.prior import Prior
 from ds2f.models.voices import given
 from ds2f.speech2face import hub, wishes
 from ds2f.speech2face.batch import Refused, batched
-from ds2f.speech2face.describe import Describer, VoiceDescription
+from ds2f.speech2face.describe import PEOPLE, Describer, VoiceDescription
 from ds2f.speech2face.draw import Callback
 from ds2f.speech2face.face import Faces, FacesOfVoices
 from ds2f.speech2face.sampler import FaceSampler
@@ -217,4 +217,15 @@ class Speech2Face(FaceSampler):
 
     @cached_property
     def _describer(self) -> Describer:
-        return Describer(self.prior, self._attributes)
+        average = (self.prior.voice_mean.cpu().numpy(), self.prior.identity_mean.cpu().numpy())
+        return Describer(self._people, self._judge, average)
+
+    def _people(self, voice: np.ndarray) -> np.ndarray:
+        """See `describe.Imagine`."""
+        return self.sample_identities(np.repeat(voice[None], PEOPLE, 0), range(PEOPLE), temperature=1.0)
+
+    @torch.no_grad()
+    def _judge(self, identities: np.ndarray) -> dict[str, np.ndarray]:
+        """See `describe.Judge`."""
+        found = self._attributes.probabilities(torch.from_numpy(identities).to(self.device))
+        return {name: probability.cpu().numpy() for name, probability in found.items()}

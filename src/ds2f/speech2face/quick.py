@@ -1,4 +1,4 @@
-"""The usual way from a recording to a face without PyTorch: ONNX graphs, run by ONNX Runtime.
+"""The usual way from a recording to a face, or to a description, without PyTorch: ONNX graphs, run by ONNX Runtime.
 
 `Speech2Face` in `model` can do all of it, and more: wishes, guide pictures, other samplers, other devices. This one
 draws what that one draws by default, the same faces to what rounding leaves, in half of the time and of the memory.
@@ -6,6 +6,7 @@ draws what that one draws by default, the same faces to what rounding leaves, in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -22,16 +23,55 @@ from ds2f.models import folders
 from ds2f.models.graphs import Graph, graph_of
 from ds2f.models.processor import on_cpu
 from ds2f.speech2face import wishes
+from ds2f.speech2face.describe import PEOPLE, Describer, VoiceDescription
 from ds2f.speech2face.face import GeneratedFace, made
 from ds2f.speech2face.settings import SamplingSettings, check, taught
 from ds2f.types import NO_WISH, VOICE, Wish
 from ds2f.voice import campplus_graph
 from ds2f.voice.encode import Recording, VoiceEncoder
 
-PRIOR, DECODER, FAST = "prior", "decoder", "fast-decoder"
+PRIOR, DECODER, FAST, ATTRIBUTES = "prior", "decoder", "fast-decoder", "attributes"
 
 
-class QuickSpeech2Face:
+class QuickDescriber:
+    """Hears a voice and imagines its people: what `Speech2Face` does without drawing."""
+
+    def __init__(self, folder: Path, audio: Audio) -> None:
+        """folder: of the prior, with graphs that fit their weights, see `can_describe`; audio: what counts as enough
+        speech."""
+        self.folder = folder
+        self._prior: dict[str, Any] = folders.description(folder, PRIOR)["config"]
+        voice = campplus_graph.CAMPlusPlusGraph(frames=True)
+        self.voice_encoder = VoiceEncoder(audio, self._prior["clip_seconds"], [VOICE], loaded={VOICE: voice})
+        self._imagine = Graph(folder / f"{PRIOR}.onnx")
+
+    def describe(self, recording: Recording) -> VoiceDescription:
+        """As `Speech2Face.describe`."""
+        encoded = self.voice_encoder.encode(recording)
+        return self._describer.describe(encoded.speech, encoded.voices[VOICE])
+
+    def identities(self, voice: np.ndarray, seeds: Sequence[int], temperature: float, guidance: float) -> np.ndarray:
+        """One for each seed, (n, identity_dim) float32, for a voice, (d,), as `FaceSampler.sample_identities`."""
+        (found,) = self._imagine(
+            voice=np.repeat(voice[None], len(seeds), 0),
+            noise=normal_by_seed(seeds, self._prior["identity_dim"], stream=0),
+            temperature=np.array(temperature, np.float32),
+            guidance=np.array(guidance, np.float32),
+        )
+        return found
+
+    @cached_property
+    def _describer(self) -> Describer:
+        head = Graph(attributes_of(self.folder) / f"{ATTRIBUTES}.onnx")
+        average = folders.tensors(self.folder / f"{PRIOR}.safetensors", "voice_mean", "identity_mean")
+        return Describer(
+            lambda voice: self.identities(voice, range(PEOPLE), temperature=1.0, guidance=1.0),
+            lambda identities: dict(zip(("age", "gender"), head(identity=identities), strict=False)),
+            (average[0], average[1]),
+        )
+
+
+class QuickSpeech2Face(QuickDescriber):
     """As `Speech2Face`, of which it has what `speech2face.files.from_files` asks for."""
 
     def __init__(self, folder: Path, decoder_folder: Path, audio: Audio, signing: Signing = Signing()) -> None:
@@ -40,13 +80,11 @@ class QuickSpeech2Face:
 
         Both folders have graphs that fit their weights, see `can_draw`.
         """
-        self.folder, self.decoder_folder, self.signing = folder, decoder_folder, signing
-        self._prior: dict[str, Any] = folders.description(folder, PRIOR)["config"]
+        super().__init__(folder, audio)
+        self.decoder_folder, self.signing = decoder_folder, signing
         self._decoder: dict[str, Any] = folders.description(decoder_folder, FAST)["config"]
         self.size = int(self._decoder["size"])
-        voice = campplus_graph.CAMPlusPlusGraph(frames=True)
-        self.voice_encoder = VoiceEncoder(audio, self._prior["clip_seconds"], [VOICE], loaded={VOICE: voice})
-        self._imagine, self._draw = Graph(folder / f"{PRIOR}.onnx"), Graph(decoder_folder / f"{FAST}.onnx")
+        self._draw = Graph(decoder_folder / f"{FAST}.onnx")
 
     def __call__(
         self,
@@ -65,13 +103,8 @@ class QuickSpeech2Face:
         assert not any(wish is not None for wish in wished.values()), "wishes are for Speech2Face"
         check(settings, count)
         seeds = wishes.seeds_from(seed, count)
-        heard = np.repeat(self.voice_encoder.encode(voice).voices[VOICE][None], count, 0)
-        (identities,) = self._imagine(
-            voice=heard,
-            noise=normal_by_seed(seeds, self._prior["identity_dim"], stream=0),
-            temperature=np.array(settings.temperature, np.float32),
-            guidance=np.array(settings.voice_guidance, np.float32),
-        )
+        heard = self.voice_encoder.encode(voice).voices[VOICE]
+        identities = self.identities(heard, seeds, settings.temperature, settings.voice_guidance)
         drawn = [self._picture(one, number, settings.noise) for one, number in zip(identities, seeds, strict=True)]
         images = watermark.mark_all(np.stack(drawn)) if settings.watermark else np.stack(drawn)
         return made(images, identities, seeds, self.details(settings), self.signer)
@@ -106,13 +139,25 @@ class QuickSpeech2Face:
     @cached_property
     def _colours(self) -> tuple[np.ndarray, np.ndarray]:
         """The mean face, (3, size, size), and the spread around it."""
-        from safetensors import safe_open
-
-        with safe_open(self.decoder_folder / f"{FAST}.safetensors", "numpy") as file:
-            mean, spread = (file.get_tensor(f"image_{name}").astype(np.float32) for name in ("mean", "std"))
-            if "image_mean.scale" in file.keys():  # noqa: SIM118 - it is no dict
-                mean = mean * file.get_tensor("image_mean.scale")
+        mean, spread = folders.tensors(self.decoder_folder / f"{FAST}.safetensors", "image_mean", "image_std")
         return mean, spread
+
+
+def attributes_of(folder: Path) -> Path:
+    """Where the attribute head lies that a model goes by: its own, or the one in the box."""
+    return folder if (folder / f"{ATTRIBUTES}.json").exists() else folders.shipped()
+
+
+def can_describe(folder: Path, device: str) -> bool:
+    """Whether `QuickDescriber` can describe voices by the model of a folder on a device, as the user names it."""
+    return _can_imagine(folder, device) and graph_of(attributes_of(folder), ATTRIBUTES) is not None
+
+
+def _can_imagine(folder: Path, device: str) -> bool:
+    if not (on_cpu(device) and installed("onnxruntime") and campplus_graph.usable()):
+        return False
+    prior = folders.description(folder, PRIOR)["config"]
+    return list(prior.get("voices", ())) == [VOICE] and graph_of(folder, PRIOR) is not None
 
 
 def can_draw(folder: Path, decoder_folder: Path, settings: SamplingSettings, wish: Wish, device: str) -> bool:
@@ -124,12 +169,9 @@ def can_draw(folder: Path, decoder_folder: Path, settings: SamplingSettings, wis
     device: as the user names it.
     """
     asked = not wish.anything and taught(settings) and not settings.direct and settings.precision == "auto"
-    if not (asked and on_cpu(device) and installed("onnxruntime") and campplus_graph.usable()):
-        return False
-    prior = folders.description(folder, PRIOR)["config"]
-    if list(prior.get("voices", ())) != [VOICE] or not (decoder_folder / f"{FAST}.json").is_file():
+    if not (asked and _can_imagine(folder, device) and (decoder_folder / f"{FAST}.json").is_file()):
         return False
     teacher = folders.description(decoder_folder, FAST)["card"].get("teacher")
     if teacher != folders.digest(decoder_folder, DECODER):
         return False
-    return graph_of(folder, PRIOR) is not None and graph_of(decoder_folder, FAST) is not None
+    return graph_of(decoder_folder, FAST) is not None

@@ -20,7 +20,8 @@ from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation.attributes import measure_attributes
 from ds2f.face.attributes import estimate
-from ds2f.models.attributes import CLASSES, MAX_AGE, AttributeHead, AttributesConfig, Distributions, decades
+from ds2f.models.ages import MAX_AGE, decades
+from ds2f.models.attributes import CLASSES, AttributeHead, AttributesConfig, Distributions
 from ds2f.models.looks import fit_looks
 from ds2f.training.start import Card, Job, make_options, refuse_launcher
 from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress, decade_of, years_of
@@ -164,7 +165,7 @@ def calibrate(head: AttributeHead, held_out: LabelledFaces) -> None:
         losses = []
         for temperature in grid:
             p = F.softmax(logits[name][stated] / temperature, dim=1)
-            p = decades(p) if name == "age" else p
+            p = torch.from_numpy(decades(p.numpy())) if name == "age" else p
             losses.append(F.nll_loss(p.clamp_min(1e-12).log(), torch.from_numpy(wanted).long()[stated]))
         head.temperature[i] = grid[int(torch.stack(losses).argmin())]
 
