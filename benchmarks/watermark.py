@@ -45,8 +45,7 @@ def main() -> None:
     sub = parser.add_subparsers(dest="what", required=True)
     null = sub.add_parser("null")
     null.add_argument("tars", nargs="+", type=Path)
-    null.add_argument("--every", type=int, default=1, help="of the pictures for the first two searches")
-    null.add_argument("--wide-every", type=int, default=8, help="of those for the third, which takes longest")
+    null.add_argument("--every", type=int, default=1)
     null.add_argument("--out", type=Path, help="the similarities, as .npy (n, 3)")
     attacks = sub.add_parser("attacks")
     attacks.add_argument("--faces", type=int, default=50)
@@ -56,21 +55,20 @@ def main() -> None:
     cost.add_argument("--size", type=int, default=128)
     options = parser.parse_args()
     if options.what == "null":
-        false_positives(options.tars, options.every, options.wide_every, options.out)
+        false_positives(options.tars, options.every, options.out)
     elif options.what == "cost":
         costs(options.database, options.faces, options.size)
     else:
         hits(options.faces)
 
 
-def false_positives(tars: list[Path], every: int, wide_every: int, out: Path | None) -> None:
-    """Prints the largest similarities of the searches, fits of their tails, and how many faces are called marked."""
+def false_positives(tars: list[Path], every: int, out: Path | None) -> None:
+    """Prints the largest similarities of the searches, fits of their tails, and how many faces are called marked. The
+    faces are taken in random order, so that what was looked at when this is stopped stands for the rest."""
+    encoded = [data for path in tars for data in _encoded_faces(path)]
     rows = []
-    for number, picture in enumerate(_faces(tars)):
-        if number % every:
-            continue
-        wide = (number // every) % wide_every == 0
-        rows.append(_largest(picture, 3 if wide else 2))
+    for number in np.random.default_rng(0).permutation(len(encoded))[::every]:
+        rows.append([similarity for _, similarity in watermark.searched(decode_image(encoded[number]))])
         if len(rows) % 500 == 0 and out is not None:
             np.save(out, np.array(rows))
     found = np.array(rows)
@@ -104,24 +102,12 @@ def _fit(values: np.ndarray) -> tuple[float, float]:
     return float(spreads[best]), float(np.exp(np.mean(logs[best])))
 
 
-def _largest(picture: np.ndarray, searches: int) -> list[float]:
-    """What `watermark.find` compares, of each of the first `searches` searches."""
-    grey = watermark._grey(picture)
-    found = [float("nan")] * len(SEARCHES)
-    for i, (_, outside, sizes) in enumerate(watermark._searches(*grey.shape)):
-        if i < searches:
-            flats = (watermark._flattened(watermark._resized(grey, *size)) for size in sizes)
-            found[i] = max(watermark._most(flat, outside) for flat in flats)
-    return found
-
-
-def _faces(tars: list[Path]) -> Iterator[np.ndarray]:
-    for path in tars:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                file = tar.extractfile(member) if member.isfile() else None
-                if file is not None:
-                    yield decode_image(file.read())
+def _encoded_faces(path: Path) -> Iterator[bytes]:
+    with tarfile.open(path) as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.isfile() else None
+            if file is not None:
+                yield file.read()
 
 
 def hits(count: int) -> None:

@@ -6,8 +6,12 @@ of noise w between LOW and HIGH cycles per picture is added to all three colours
 to its pixels, it scales with it. To look for it, a picture is freed of what all pictures have, coarse light and its own
 texture, and correlated with w at all sizes and places at which w may lie:
 
-    y = h * g / (rms of h * g nearby + FLOOR)        h: grey values, g: |f|^WHITEN between LOW and HIGH, else 0
+    l = 4 h - the four neighbours of h                       h: grey values; faces have amplitudes of about 1 / f^2
+    y = l / ((mean of sqrt |l| nearby)^2 + FLOOR), from -1 to 1
     similarity = max over sizes and shifts of  <y, w> / (|y| |w|)
+
+All that makes y reaches no further than a few pixels and bounds what it gives, so that an edge, as that of a picture on
+a page, spoils little beside it.
 
 The embedder knows the picture that it marks (Miller et al. 2004, doi:10.1109/TIP.2003.821551): it chooses for each the
 least strength with which the similarity, after rounding to 8 bits, is one of TARGETS.
@@ -26,25 +30,23 @@ from PIL import Image
 
 LOW, HIGH = 12.0, 28.0  # cycles per side of a marked picture
 KEY = 20261129
-WHITEN = 2.0  # faces have amplitudes of about 1 / f^2
-FLOOR = 1.0  # of 255, before whitening: so that even areas count for little
+FLOOR = 1.2  # of 255: so that even areas count for little
+NEARBY = 2  # pixels of GRID
 GRID = 64  # pixels of a marked picture where it is looked for: a little more than twice HIGH
-TARGETS = (0.30, 0.40)  # similarity of a marked picture; the second below SMALL pixels, where JPEG takes more of it
+TARGETS = (0.36, 0.42)  # similarity of a marked picture; the second below SMALL pixels, where JPEG takes more of it
 SMALL = 96
-STRENGTHS = (1.1, 2.4)  # of 255, rms over the picture; the least is chosen that reaches the target
+STRENGTHS = (0.7, 2.4)  # of 255, rms over the picture; the least is chosen that reaches the target
 MIN_SIDE = 48  # pixels; what is smaller cannot hold it and stays unmarked
 CUT = range(56, 73)  # pixels of the longer side where GRID is the mark: of a picture cut by up to 13 %, or with an edge
 STRETCHED = (58, 60, 62, 64)  # sides of a picture that was cut at one side and made square again
 WIDEST = 270  # as CUT, of a screenshot: the mark is no narrower than a quarter of it
-BETWEEN = (
-    0.992,
-    0.996,
-    1.004,
-    1.008,
-)  # of the LOOKED_AT_AGAIN likeliest sizes: a size that is off by 1 % blurs the mark
+ALIKE = 1.08  # sizes: the picture is brought to one of them, and w to the others
+BETWEEN = (0.992, 0.996, 1.0, 1.004, 1.008)  # times the likeliest sizes: one that is off by 1 % blurs the mark
 LOOKED_AT_AGAIN = 4
+WORTH_IT = 0.8  # of the similarity that says that there is a mark: who has less is not looked at again
 HALVES = (0.0, 0.5)  # pixels of GRID: as is a place that is off by half a pixel
 OUTSIDE = 9  # pixels of GRID by which the mark may be cut off at a side
+MISTAKEN = 1e-4  # of pictures without the mark that may be said to have it
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -63,7 +65,7 @@ class Trace:
     @property
     def found(self) -> bool:
         """Whether there is a mark, with at most one wrong answer in 10,000 pictures."""
-        return self.chance <= 1e-4
+        return self.chance <= MISTAKEN
 
 
 def mark(picture: np.ndarray) -> np.ndarray:
@@ -73,7 +75,7 @@ def mark(picture: np.ndarray) -> np.ndarray:
     target = TARGETS[side < SMALL]
     if min(picture.shape[:2]) < MIN_SIDE or similarity_in_place(picture) >= target:
         return picture
-    added = _mask(_grey(picture), side) * _middle(_field(side), *picture.shape[:2])
+    added = _mask(_grey(picture), side) * _middle(_field(side, side), *picture.shape[:2])
     weakest, strongest = STRENGTHS
     for _ in range(6):  # halves: to 0.025 of 255
         strength = (weakest + strongest) / 2
@@ -92,33 +94,43 @@ def mark_all(pictures: np.ndarray) -> np.ndarray:
 def similarity_in_place(picture: np.ndarray) -> float:
     """How much of the mark there is in a picture that is whole, in [-1, 1]. picture: (height, width, 3) uint8 RGB."""
     small = _resized(_grey(picture), *_sides(picture.shape[0], picture.shape[1], GRID))
-    flat, field = _flattened(small), _middle(_field(GRID), *small.shape)
+    flat, field = _flattened(small), _middle(_field(GRID, GRID), *small.shape)
     return float((flat * field).sum() / (GRID * math.sqrt(float((flat * flat).sum()) + 1e-9)))
 
 
 def find(picture: np.ndarray) -> Trace:
     """Look for the watermark. picture: (height, width, 3) uint8 RGB, of any size; a marked picture may be a part of it,
     cut by up to OUTSIDE / GRID at each side, scaled, mirrored, and no narrower than a quarter of the longer side."""
-    larger = max(picture.shape[:2]) // (4 * WIDEST)
-    shrunk = np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture
-    grey, most, chance = _grey(shrunk), 0.0, 1.0
-    for tries, outside, sizes in _searches(*grey.shape):
-        found = {size: _at(grey, size, outside) for size in sizes}
-        if len(found) > 1:
-            likeliest = sorted(found, key=lambda size: -found[size])[:LOOKED_AT_AGAIN]
-            between = [(height * zoom, width * zoom) for height, width in likeliest for zoom in BETWEEN]
-            found |= {size: _at(grey, size, outside, HALVES) for size in (*likeliest, *between)}
-        largest = max(found.values())
-        most, chance = max(most, largest), min(chance, chance_of(largest, tries))
+    most, chance = 0.0, 1.0
+    for tries, similarity in searched(picture):
+        most, chance = max(most, similarity), min(chance, chance_of(similarity, tries))
         if chance <= SURE:
             break
     return Trace(most, chance)
 
 
+def searched(picture: np.ndarray) -> Iterator[tuple[float, float]]:
+    """(tries, the largest similarity) of one search after the other, as `chance_of` takes them. picture: see `find`."""
+    larger = max(picture.shape[:2]) // (4 * WIDEST)
+    grey = _grey(np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture)
+    for tries, outside, sizes in _searches(*grey.shape):
+        found: dict[Size, float] = {}
+        for alike in _alike(sizes):
+            found |= _similarities(grey, alike[len(alike) // 2], alike, outside)
+        if not found:
+            continue
+        likeliest = sorted(found, key=lambda size: -found[size])[:LOOKED_AT_AGAIN] if len(found) > 1 else ()
+        for size in likeliest:
+            if found[size] >= WORTH_IT * _needed(tries):
+                between = [(size[0] * zoom, size[1] * zoom) for zoom in BETWEEN]
+                found |= _similarities(grey, size, between, outside, HALVES)
+        yield tries, max(found.values())
+
+
 SURE = 1e-9
 """Nobody has measured rarer mistakes: `chance_of` says no less."""
-SPREAD = 0.0225
-TRIES = (40.0, 2.5e5, 3.4e7)
+SPREAD = 0.0175
+TRIES = (40.0, 2e4, 2e6)
 
 
 def chance_of(similarity: float, tries: float) -> float:
@@ -134,13 +146,62 @@ def chance_of(similarity: float, tries: float) -> float:
     return min(1.0, max(SURE, len(TRIES) * tries * tail))
 
 
+@lru_cache(8)
+def _needed(tries: float) -> float:
+    """The least similarity that is no chance, see `Trace.found`."""
+    return next(x for x in np.linspace(0, 1, 1001).tolist() if chance_of(x, tries) <= MISTAKEN)
+
+
 Size = tuple[float, float]
 
 
-def _at(grey: np.ndarray, size: Size, outside: int, steps: tuple[float, ...] = (0.0,)) -> float:
-    """The largest similarity, 0 where the mark has no room."""
-    fits = int(min(size)) + 2 * outside >= GRID
-    return _most(_flattened(_resized(grey, *size)), outside, steps) if fits else 0.0
+def _alike(sizes: list[Size]) -> list[list[Size]]:
+    """Those of which neither height nor width is more than ALIKE times that of the first."""
+    groups: list[list[Size]] = []
+    for size in sizes:
+        for group in groups:
+            if all(1 / ALIKE <= one / other <= ALIKE for one, other in zip(size, group[0], strict=True)):
+                group.append(size)
+                break
+        else:
+            groups.append([size])
+    return groups
+
+
+def _similarities(
+    grey: np.ndarray, at: Size, sizes: list[Size], outside: int, steps: tuple[float, ...] = (0.0,)
+) -> dict[Size, float]:
+    """For each size to which a picture is brought the largest similarity over all shifts, and mirrored; 0 where the
+    mark has no room. at: the one to which it is brought in truth, w being brought to the others; outside: pixels by
+    which the mark may lie outside; steps: parts of a pixel by which it is shifted besides."""
+    flat = _flattened(_resized(grey, *at))
+    room = flat.shape[0] + 2 * outside, flat.shape[1] + 2 * outside
+    marks = {size: (GRID * at[0] / size[0], GRID * at[1] / size[1]) for size in sizes}
+    found = dict.fromkeys(sizes, 0.0)
+    marks = {size: mark for size, mark in marks.items() if round(mark[0]) <= room[0] and round(mark[1]) <= room[1]}
+    if not marks:
+        return found
+    most = max(round(side) for mark in marks.values() for side in mark)
+    padded = _fast(max(flat.shape[0] + outside, most)), _fast(max(flat.shape[1] + outside, most))
+    least = 0.1 * GRID * GRID  # an even area has no texture to compare with
+    for image in (flat, flat[:, ::-1]):
+        spectrum, squares = np.fft.rfft2(image, s=padded), image * image
+        for size, mark in marks.items():
+            high, wide = round(mark[0]), round(mark[1])
+            energies = _under(image.shape[0], high, outside) @ squares @ _under(image.shape[1], wide, outside).T
+            rows, columns = energies.shape
+            products = _products(spectrum * _spectrum(*padded, outside, *mark), padded, steps)[..., :rows, :columns]
+            length = math.sqrt(high * wide)  # of w
+            found[size] = max(found[size], float((products / np.sqrt(np.maximum(energies, least))).max()) / length)
+    return found
+
+
+def _products(spectrum: np.ndarray, padded: tuple[int, int], steps: tuple[float, ...]) -> np.ndarray:
+    """(shifts by steps, *padded)"""
+    if len(steps) == 1:
+        return np.fft.irfft2(spectrum, s=padded)[None]
+    moved = [spectrum * _shifts(*padded, y, x) for y, x in product(steps, steps)]
+    return np.fft.irfft2(np.stack(moved), s=padded)
 
 
 def _searches(height: int, width: int) -> Iterator[tuple[float, int, list[Size]]]:
@@ -153,7 +214,7 @@ def _searches(height: int, width: int) -> Iterator[tuple[float, int, list[Size]]
     yield TRIES[1], OUTSIDE, sizes
     longer = CUT.stop
     sizes = []
-    while longer < WIDEST:
+    while longer < min(WIDEST, max(height, width) * GRID / MIN_SIDE):
         sizes.append(_sides(height, width, longer))
         longer += max(1, longer // 64)
     yield TRIES[2], OUTSIDE, sizes
@@ -164,45 +225,41 @@ def _sides(height: int, width: int, longer: int) -> Size:
     return height * scale, width * scale
 
 
-def _most(flat: np.ndarray, outside: int, steps: tuple[float, ...] = (0.0,)) -> float:
-    """The largest similarity over all shifts, and mirrored; flat: (h, w) as `_flattened` gives it; steps: parts of a
-    pixel by which it is shifted besides."""
-    height, width = flat.shape[0] + 2 * outside, flat.shape[1] + 2 * outside
-    padded = np.zeros((_fast(height), _fast(width)), np.float32)
-    padded[outside : outside + flat.shape[0], outside : outside + flat.shape[1]] = flat
-    rows, columns = height - GRID + 1, width - GRID + 1
-    energies = _sums(padded * padded, GRID)[:rows, :columns]
-    least = 0.1 * GRID * GRID  # an even area has no texture to compare with
-    lengths = GRID * np.sqrt(np.maximum(energies, least))
-    spectrum, most = np.fft.rfft2(padded), 0.0
-    down, right = np.fft.fftfreq(padded.shape[0])[:, None], np.fft.rfftfreq(padded.shape[1])[None]
-    for mirrored, y, x in product((False, True), steps, steps):
-        moved = spectrum * np.exp(2j * np.pi * (y * down + x * right)) if y or x else spectrum
-        products = np.fft.irfft2(moved * _spectrum(*padded.shape, mirrored), s=padded.shape)
-        most = max(most, float((products[:rows, :columns] / lengths).max()))
-    return most
+@lru_cache(256)
+def _spectrum(height: int, width: int, outside: int, high: float, wide: float) -> np.ndarray:
+    """By which a spectrum is multiplied so that its inverse holds, from its corner on, the products with w that begins
+    `outside` pixels before the picture, and so on; what begins before it comes round from the far end, which is 0."""
+    field, padded = _field(high, wide), np.zeros((height, width), np.float32)
+    padded[: field.shape[0], : field.shape[1]] = field
+    return np.asarray(np.conj(np.fft.rfft2(np.roll(padded, (-outside, -outside), (0, 1)))), np.complex64)
+
+
+@lru_cache(64)
+def _shifts(height: int, width: int, y: float, x: float) -> np.ndarray:
+    """By which a spectrum is multiplied to move a picture up and to the left by parts of a pixel."""
+    down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    return np.exp(2j * np.pi * (y * down + x * right)).astype(np.complex64)
+
+
+@lru_cache(512)
+def _under(length: int, mark: int, outside: int) -> np.ndarray:
+    """(places, length) float32: 1 for each pixel that lies under w, `mark` pixels, at each place."""
+    before = np.arange(length)[None] - (np.arange(length + 2 * outside - mark + 1) - outside)[:, None]
+    return ((before >= 0) & (before < mark)).astype(np.float32)
 
 
 @lru_cache(256)
-def _spectrum(height: int, width: int, mirrored: bool) -> np.ndarray:
-    field = np.zeros((height, width), np.float32)
-    field[:GRID, :GRID] = _field(GRID)[:, ::-1] if mirrored else _field(GRID)
-    return np.asarray(np.conj(np.fft.rfft2(field)), np.complex64)
-
-
-@lru_cache(16)
-def _field(side: int) -> np.ndarray:
-    """w: (side, side) float32, rms 1. The same waves at every size, as far as the pixels carry them: each with one
-    amplitude and a phase of its own, taken at the centres of the pixels."""
+def _field(high: float, wide: float) -> np.ndarray:
+    """w, `high` times `wide` pixels: float32, rms 1, as many as there are whole ones. The same waves at every size, as
+    far as the pixels carry them: each with one amplitude and a phase of its own, taken at the centres of the pixels."""
     most = math.ceil(HIGH)
     phases = np.random.Generator(np.random.PCG64(KEY)).uniform(0, 2 * np.pi, (2 * most + 1, most + 1))
     down, right = np.mgrid[-most : most + 1, 0 : most + 1]
     frequency = np.hypot(down, right)
-    kept = (frequency >= LOW) & (frequency <= HIGH) & (2 * abs(down) < side) & (2 * right < side)
-    waves = np.exp(1j * (phases + np.pi * (down + right) / side))[kept]
-    spectrum = np.zeros((side, side // 2 + 1), np.complex128)
-    spectrum[down[kept] % side, right[kept]] = waves
-    field = np.fft.irfft2(spectrum, s=(side, side))
+    kept = (frequency >= LOW) & (frequency <= HIGH) & (2 * abs(down) < high) & (2 * right < wide)
+    waves = np.exp(1j * phases) * kept * np.where(right, 2, 1)
+    y, x = ((np.arange(round(side)) + 0.5) / side for side in (high, wide))
+    field = (np.exp(2j * np.pi * np.outer(y, down[:, 0])) @ waves @ np.exp(2j * np.pi * np.outer(right[0], x))).real
     return np.asarray(field / field.std(), np.float32)
 
 
@@ -213,50 +270,62 @@ def _middle(field: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _flattened(grey: np.ndarray) -> np.ndarray:
-    """y: the band of the mark alone, of like strength everywhere. grey: (h, w), a mark in it GRID wide."""
-    band = _band(grey, GRID, WHITEN)
-    return np.asarray(band / (_texture(band, GRID) + FLOOR), np.float32)
+    """y: fine texture alone, of like strength everywhere. grey: (h, w), a mark in it about GRID wide."""
+    height, width = grey.shape
+    around = grey.take(_mirrored(height, 1, height + 2), 0).take(_mirrored(width, 1, width + 2), 1)
+    fine = 4 * grey - around[:-2, 1:-1] - around[2:, 1:-1] - around[1:-1, :-2] - around[1:-1, 2:]
+    near = max(0, min(NEARBY, height // 2 - 1, width // 2 - 1))
+    roots = _nearby(height, near) @ np.sqrt(abs(fine)) @ _nearby(width, near).T
+    return np.asarray(np.clip(fine / (roots * roots + FLOOR), -1, 1), np.float32)
 
 
 def _mask(grey: np.ndarray, side: int) -> np.ndarray:
     """Where a picture hides noise and how much of it, rms 1: in hair more than on a cheek."""
-    texture = _texture(_band(grey, side, 0.0), side)
+    texture = _texture(_band(grey, side), side)
     shares = np.clip((texture + 2) / np.sqrt(np.mean((texture + 2) ** 2)), 0.3, 2.5)
     return np.asarray(shares / np.sqrt(np.mean(shares**2)), np.float32)
 
 
-def _band(grey: np.ndarray, side: int, whiten: float) -> np.ndarray:
-    """Frequencies between LOW and HIGH cycles per `side` pixels, times |f|^whiten; mirrored at the borders."""
+def _band(grey: np.ndarray, side: int) -> np.ndarray:
+    """Frequencies between LOW and HIGH cycles per `side` pixels; mirrored at the borders."""
     height, width = grey.shape
     border = min(math.ceil(side / 8), height - 1, width - 1)
     rows, columns = _fast(height + 2 * border), _fast(width + 2 * border)
-    after = (border, rows - height - border), (border, columns - width - border)
-    padded = np.pad(grey, after, mode="reflect")
-    band = np.fft.irfft2(np.fft.rfft2(padded) * _gain(rows, columns, side, whiten), s=padded.shape)
+    padded = grey.take(_mirrored(height, border, rows), 0).take(_mirrored(width, border, columns), 1)
+    band = np.fft.irfft2(np.fft.rfft2(padded) * _gain(rows, columns, side), s=padded.shape)
     return np.asarray(band[border : border + height, border : border + width], np.float32)
 
 
+@lru_cache(512)
+def _mirrored(length: int, before: int, whole: int) -> np.ndarray:
+    """Which pixels a row of `length` has when mirrored at both ends: `before` in front, `whole` in all."""
+    return np.pad(np.arange(length), (before, whole - length - before), mode="reflect")
+
+
 @lru_cache(256)
-def _gain(rows: int, columns: int, side: int, whiten: float) -> np.ndarray:
+def _gain(rows: int, columns: int, side: int) -> np.ndarray:
     frequency = side * np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None])
     soft = 1 / (1 + np.exp(LOW - frequency)) / (1 + np.exp(frequency - HIGH))
-    return np.asarray(soft * (frequency / math.sqrt(LOW * HIGH)) ** whiten, np.float32)
+    return np.asarray(soft, np.float32)
 
 
 def _texture(band: np.ndarray, side: int) -> np.ndarray:
-    """The rms of a band nearby: within a tenth of a picture."""
+    """The rms of a band nearby: within a tenth of a picture, and mirrored at the borders."""
     near = min(round(side / 12), band.shape[0] // 2 - 1, band.shape[1] // 2 - 1)
-    window = 2 * near + 1
-    around = np.pad(band * band, 2 * near, mode="reflect")
-    means = _sums(_sums(around, window), window) / window**4
-    return np.sqrt(np.maximum(means, 0)).astype(np.float32)
+    means = _nearby(band.shape[0], near) @ (band * band) @ _nearby(band.shape[1], near).T
+    return np.asarray(np.sqrt(means), np.float32)
 
 
-def _sums(values: np.ndarray, window: int) -> np.ndarray:
-    """Of all squares of window x window: (h, w) to (h - window + 1, w - window + 1)."""
-    totals = np.pad(values, ((1, 0), (1, 0))).cumsum(0, np.float64).cumsum(1)
-    down = totals[window:] - totals[:-window]
-    return np.asarray(down[:, window:] - down[:, :-window])
+@lru_cache(512)
+def _nearby(length: int, near: int) -> np.ndarray:
+    """(length, length) float32: for each pixel the weights of those nearby, two means over 2 near + 1 in sequence."""
+    window = np.ones(2 * near + 1) / (2 * near + 1)
+    weights = np.convolve(window, window)
+    whose = _mirrored(length, 2 * near, length + 4 * near)
+    means = np.zeros((length, length))
+    for pixel in range(length):
+        np.add.at(means[pixel], whose[pixel : pixel + len(weights)], weights)
+    return means.astype(np.float32)
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:
