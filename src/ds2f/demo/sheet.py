@@ -9,6 +9,7 @@ import numpy as np
 
 from ds2f.dataset import Dataset
 from ds2f.evaluation.sheet import SheetRow, contact_sheet
+from ds2f.io.credentials import Signing, signer_of
 from ds2f.io.media import decode, decode_image, read_image
 from ds2f.types import Source
 
@@ -21,7 +22,8 @@ def draw_sheet(database: Path, folders: list[Path], path: Path, limit: int = 12)
     for pair in pairs:
         drawn: list[np.ndarray] = [read_image(Source(folder / f"{pair.picture}.png")) for folder in folders]
         rows.append(SheetRow(pair.path, decode_image(pair.crop), drawn))
-    contact_sheet(rows, path, ["true face", *(f"imagined {i + 1}" for i in range(len(folders)))])
+    columns = ["true face", *(f"imagined {i + 1}" for i in range(len(folders)))]
+    contact_sheet(rows, path, columns, signer=signer_of(Signing()))
     return path
 
 
@@ -31,5 +33,6 @@ def sheet_of_clips(clips: Sequence[Path], drawn: Sequence[Sequence[Path]], path:
     for clip, faces in zip(clips, drawn, strict=True):
         frame = decode(clip, frames=1, sound=False).frames[0].image
         rows.append(SheetRow(clip.name, frame, [read_image(Source(face)) for face in faces]))
-    contact_sheet(rows, path, ["true face", *(f"imagined {i + 1}" for i in range(len(drawn[0])))])
+    columns = ["true face", *(f"imagined {i + 1}" for i in range(len(drawn[0])))]
+    contact_sheet(rows, path, columns, signer=signer_of(Signing()))
     return path

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ds2f.errors import UserError
+from ds2f.io.credentials import Signer
 from ds2f.io.extras import installed
-from ds2f.io.images import marking
+from ds2f.io.images import COMPOSITE, encode_face
 
 CELL, GAP, MARGIN = 144, 12, 28  # pixels
 LABEL_WIDTH = 190
@@ -33,9 +34,10 @@ class SheetRow:
         return [*([] if self.true is None else [self.true]), *self.generated]
 
 
-def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str]) -> None:
-    """Draw the rows into a PNG at `out`. columns: a heading for each picture column, the true face's first if there is
-    one.
+def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str], *, signer: Signer | None = None) -> None:
+    """Draw the rows into a PNG at `out`, which says that it is a composite with generated faces, and is signed if there
+    is who signs. columns: a heading for each picture column, the true face's first if there is one. The watermark of
+    each drawn face stays in it.
 
     Raises UserError if `out` cannot be written.
     """
@@ -60,7 +62,7 @@ def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str]) -
             draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), EMPTY)
     draw.text((MARGIN, height - MARGIN - 14), NOTE, GREY, small)
     try:
-        sheet.save(out, "PNG", pnginfo=marking({}, "compositeWithTrainedAlgorithmicMedia"))
+        out.write_bytes(encode_face(sheet, {}, signer=signer, source=COMPOSITE))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
 

@@ -13,12 +13,12 @@ SELF_MADE = "ds2f, self-made"
 YEARS = 10  # that it is valid
 
 
-def make_certificate() -> bytes:
+def make_certificate(organisation: str = SELF_MADE) -> bytes:
     """PEM of a certificate that C2PA takes, of its issuer, and of its key, ECDSA on P-256.
 
     C2PA asks for an end certificate that a root has issued (self-signed ones are refused), with digitalSignature and
     emailProtection. The root's key is thrown away: it issues this one and never another. No name, machine or place is
-    in it, only a number by which pictures of one installation are known to be of one.
+    in it, only the organisation and a number by which pictures of one installation are known to be of one.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -31,8 +31,8 @@ def make_certificate() -> bytes:
     names = {
         name: x509.Name(
             [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, SELF_MADE),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"ds2f {name} {number}"),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+                x509.NameAttribute(NameOID.COMMON_NAME, f"{organisation.partition(',')[0]} {name} {number}"),
             ]
         )
         for name in keys

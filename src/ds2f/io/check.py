@@ -18,11 +18,11 @@ from PIL import Image
 from ds2f.errors import ItemError
 from ds2f.io import credentials, watermark
 from ds2f.io.credentials import Credentials
-from ds2f.io.images import FORMATS, decode_image
+from ds2f.io.images import COMPOSITE, FORMATS, decode_image
 from ds2f.io.watermark import Trace
 
 NOTHING = "no mark found; this says nothing about where it comes from"
-GENERATED = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia")
+GENERATED = (credentials.GENERATED, COMPOSITE, "algorithmicMedia")
 """IPTC's digital source types that say that a picture, or a part of it, was generated."""
 _EXT = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 _XMP = "{http://ns.adobe.com/xap/1.0/}"
@@ -74,13 +74,18 @@ class Checked:
     @property
     def generated(self) -> bool:
         """Whether any layer says that the picture, or a part of it, was generated, by whomever."""
-        stated = self.metadata is not None and self.metadata.source in GENERATED
-        signed = self.credentials is not None and any(source in GENERATED for source in self.credentials.sources)
-        return self.made_by_ds2f or stated or signed
+        return self.made_by_ds2f or not self._sources.isdisjoint(GENERATED)
+
+    @property
+    def _sources(self) -> set[str]:
+        signed = () if self.credentials is None else self.credentials.sources
+        return {*signed, *(() if self.metadata is None else (self.metadata.source,))}
 
     @property
     def verdict(self) -> str:
         """One sentence, without a full stop."""
+        if self.watermark.found and COMPOSITE in self._sources:
+            return "holds faces drawn by ds2f, as their watermark shows"
         if self.watermark.found:
             return "drawn by ds2f, as its watermark shows"
         if self.made_by_ds2f:

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ds2f import __version__
 from ds2f.errors import ItemError
-from ds2f.io.credentials import Signer
+from ds2f.io.credentials import GENERATED, Signer
 from ds2f.io.files import replacing
 from ds2f.io.formats import name_of
 from ds2f.types import Source
@@ -29,6 +29,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "JPEG2000
 _SUFFIXES = "jpg jpeg jpe jfif png webp avif tif tiff gif bmp dib jp2 j2k ppm pgm pnm"
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split(" "))
 MAX_PIXELS = 64_000_000  # a picture larger than this is damage or an attack, not a face
+
+COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
 
 FACE_FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """What generated faces are written as; the first ending of each is the one that ds2f gives."""
@@ -54,7 +56,7 @@ XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="w"?>"""
 
 
-def marking(details: Mapping[str, Any], source: str = "trainedAlgorithmicMedia") -> PngInfo:
+def marking(details: Mapping[str, Any], source: str = GENERATED) -> PngInfo:
     """What a picture of ours says of itself to people and to programs: PNG text, and XMP by the IPTC Photo Metadata
     Standard 2025.1. It says how the picture was made, and nothing of whose voice was heard.
 
@@ -62,7 +64,7 @@ def marking(details: Mapping[str, Any], source: str = "trainedAlgorithmicMedia")
     """
     tool, told = f"ds2f {__version__}", json.dumps(details)
     info = PngInfo()
-    info.add_text("Title", "Generated face")
+    info.add_text("Title", "Generated face" if source == GENERATED else "Generated faces")
     info.add_text("Description", NOTICE)
     info.add_text("Software", tool)
     info.add_text("DigitalSourceType", IPTC + source)
@@ -71,7 +73,7 @@ def marking(details: Mapping[str, Any], source: str = "trainedAlgorithmicMedia")
     return info
 
 
-def xmp_of(details: Mapping[str, Any], source: str = "trainedAlgorithmicMedia") -> str:
+def xmp_of(details: Mapping[str, Any], source: str = GENERATED) -> str:
     """The XMP of `marking`, which JPEG and WebP take, too."""
     tool, told = f"ds2f {__version__}", json.dumps(details)
     version = f"{__version__}, model {details['model']}" if "model" in details else __version__
@@ -88,17 +90,22 @@ def write_face(path: Path, image: Image.Image, details: Mapping[str, Any], *, si
 
 
 def encode_face(
-    image: Image.Image, details: Mapping[str, Any], suffix: str = ".png", *, signer: Signer | None = None
+    image: Image.Image,
+    details: Mapping[str, Any],
+    suffix: str = ".png",
+    *,
+    signer: Signer | None = None,
+    source: str = GENERATED,
 ) -> bytes:
     """What `write_face` would write to a path of that ending. Each signature has a number of its own, so no two results
-    are the same bytes."""
+    are the same bytes. source: a term of IPTC's digital source types, COMPOSITE for a sheet of several faces."""
     buffer, kind = io.BytesIO(), FACE_FORMATS.get(suffix, "png").upper()
     if kind == "PNG":
-        image.save(buffer, format=kind, pnginfo=marking(details))
+        image.save(buffer, format=kind, pnginfo=marking(details, source))
     else:  # 4:4:4: faces are small, and halved colours would be seen
         colours = {"subsampling": 0} if kind == "JPEG" else {}
-        image.save(buffer, format=kind, quality=95, xmp=xmp_of(details).encode(), **colours)
-    return buffer.getvalue() if signer is None else signer.sign(buffer.getvalue(), kind, details)
+        image.save(buffer, format=kind, quality=95, xmp=xmp_of(details, source).encode(), **colours)
+    return buffer.getvalue() if signer is None else signer.sign(buffer.getvalue(), kind, details, source)
 
 
 def details_of(path: Path) -> dict[str, Any] | None:
@@ -127,7 +134,7 @@ def write_grid(path: Path, rows: Sequence[np.ndarray], scale: int = 2, gap: int 
     picture = Image.fromarray(sheet)
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
     with replacing(path) as aside:
-        picture.save(aside, format="PNG", pnginfo=marking({}, "compositeWithTrainedAlgorithmicMedia"))
+        picture.save(aside, format="PNG", pnginfo=marking({}, COMPOSITE))
 
 
 def read_image(source: Source) -> np.ndarray:
@@ -242,7 +249,16 @@ def _unreadable(data: bytes, error: Exception) -> str:
         return f"not a picture that ds2f reads: {name}"
     if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
         return "a video and not a still picture"
+    if _is_text(data[:1024]):
+        return "text and not a picture"
     return "the picture is cut short" if "truncated" in str(error) else "not a picture, or damaged"
+
+
+def _is_text(head: bytes) -> bool:
+    """Printable characters alone; a last one that is cut in two is let pass."""
+    text = head.decode("utf-8", "ignore")
+    whole = len(head) - len(text.encode()) < 4
+    return whole and all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def encode_webp(image: np.ndarray, quality: int = 95) -> bytes:

@@ -20,7 +20,7 @@ least strength with which the similarity, after rounding to 8 bits, is one of TA
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -33,15 +33,19 @@ KEY = 20261129
 FLOOR = 1.2  # of 255: so that even areas count for little
 NEARBY = 2  # pixels of GRID
 GRID = 64  # pixels of a marked picture where it is looked for: a little more than twice HIGH
+LEAST = 0.1 * GRID * GRID  # an even area has no texture to compare with
 TARGETS = (0.36, 0.42)  # similarity of a marked picture; the second below SMALL pixels, where JPEG takes more of it
 SMALL = 96
 STRENGTHS = (0.7, 2.4)  # of 255, rms over the picture; the least is chosen that reaches the target
 MIN_SIDE = 48  # pixels; what is smaller cannot hold it and stays unmarked
 CUT = range(56, 73)  # pixels of the longer side where GRID is the mark: of a picture cut by up to 13 %, or with an edge
 STRETCHED = (58, 60, 62, 64)  # sides of a picture that was cut at one side and made square again
-WIDEST = 270  # as CUT, of a screenshot: the mark is no narrower than a quarter of it
+WIDEST = 270  # as CUT, of a screenshot: the mark is no narrower than a quarter of it, nor than MIN_SIDE pixels
+STEP = 1.02  # from one size of a screenshot to the next
+SHOWN = (128, 144, 160, 192, 256, 320, 384, 512)  # pixels: sides of faces on sheets, and on pages of 1, 1.25, 1.5, 2
+PAGE = 2048  # pixels: of a larger page or sheet so much is looked at, from its corner on
 ALIKE = 1.08  # sizes: the picture is brought to one of them, and w to the others
-BETWEEN = (0.992, 0.996, 1.0, 1.004, 1.008)  # times the likeliest sizes: one that is off by 1 % blurs the mark
+BETWEEN = (0.99, 0.995, 1.0, 1.005, 1.01)  # times the likeliest sizes: one that is off by 1 % blurs the mark
 LOOKED_AT_AGAIN = 4
 WORTH_IT = 0.8  # of the similarity that says that there is a mark: who has less is not looked at again
 HALVES = (0.0, 0.5)  # pixels of GRID: as is a place that is off by half a pixel
@@ -100,7 +104,8 @@ def similarity_in_place(picture: np.ndarray) -> float:
 
 def find(picture: np.ndarray) -> Trace:
     """Look for the watermark. picture: (height, width, 3) uint8 RGB, of any size; a marked picture may be a part of it,
-    cut by up to OUTSIDE / GRID at each side, scaled, mirrored, and no narrower than a quarter of the longer side."""
+    cut by up to OUTSIDE / GRID at each side and scaled; mirrored, if it is nearly all; or, in a screenshot, no narrower
+    than a quarter of the longer side, or of one of the sides SHOWN."""
     most, chance = 0.0, 1.0
     for tries, similarity in searched(picture):
         most, chance = max(most, similarity), min(chance, chance_of(similarity, tries))
@@ -111,30 +116,27 @@ def find(picture: np.ndarray) -> Trace:
 
 def searched(picture: np.ndarray) -> Iterator[tuple[float, float]]:
     """(tries, the largest similarity) of one search after the other, as `chance_of` takes them. picture: see `find`."""
-    larger = max(picture.shape[:2]) // (4 * WIDEST)
-    grey = _grey(np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture)
-    for tries, outside, sizes in _searches(*grey.shape):
+    for search in _searches(picture):
+        grey = search.grey
         found: dict[Size, float] = {}
-        for alike in _alike(sizes):
-            found |= _similarities(grey, alike[len(alike) // 2], alike, outside)
-        if not found:
-            continue
+        for alike in _alike(search.sizes):
+            found |= _similarities(grey, alike[len(alike) // 2], alike, search)
         likeliest = sorted(found, key=lambda size: -found[size])[:LOOKED_AT_AGAIN] if len(found) > 1 else ()
         for size in likeliest:
-            if found[size] >= WORTH_IT * _needed(tries):
+            if found[size] >= WORTH_IT * _needed(search.tries):
                 between = [(size[0] * zoom, size[1] * zoom) for zoom in BETWEEN]
-                found |= _similarities(grey, size, between, outside, HALVES)
-        yield tries, max(found.values())
+                found |= _similarities(grey, size, between, search, HALVES)
+        yield search.tries, max(found.values(), default=0.0)
 
 
 SURE = 1e-9
 """Nobody has measured rarer mistakes: `chance_of` says no less."""
 SPREAD = 0.0175
-TRIES = (40.0, 2e4, 2e6)
+TRIES = (40.0, 2e4, 2e6, 2e6)
 
 
 def chance_of(similarity: float, tries: float) -> float:
-    """The probability that a picture without the mark shows as much in one of the searches, all three counted in:
+    """The probability that a picture without the mark shows as much in one of the searches, all four counted in:
 
         min(1, 3 n Q(similarity / s))
 
@@ -150,6 +152,12 @@ def chance_of(similarity: float, tries: float) -> float:
 def _needed(tries: float) -> float:
     """The least similarity that is no chance, see `Trace.found`."""
     return next(x for x in np.linspace(0, 1, 1001).tolist() if chance_of(x, tries) <= MISTAKEN)
+
+
+def _kept(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Keeps results for small pictures; those for large ones are large themselves, and seldom the same."""
+    kept = lru_cache(128)(function)
+    return lambda *sides: (kept if max(sides) <= 1.2 * WIDEST else function)(*sides)
 
 
 Size = tuple[float, float]
@@ -169,30 +177,38 @@ def _alike(sizes: list[Size]) -> list[list[Size]]:
 
 
 def _similarities(
-    grey: np.ndarray, at: Size, sizes: list[Size], outside: int, steps: tuple[float, ...] = (0.0,)
+    grey: np.ndarray, at: Size, sizes: list[Size], search: Search, steps: tuple[float, ...] = (0.0,)
 ) -> dict[Size, float]:
-    """For each size to which a picture is brought the largest similarity over all shifts, and mirrored; 0 where the
-    mark has no room. at: the one to which it is brought in truth, w being brought to the others; outside: pixels by
-    which the mark may lie outside; steps: parts of a pixel by which it is shifted besides."""
+    """For each size to which a picture is brought the largest similarity over all shifts; 0 where the mark has no room.
+    at: the one to which it is brought in truth, w being brought to the others; steps: parts of a pixel by which it is
+    shifted besides."""
+    outside = search.outside
     flat = _flattened(_resized(grey, *at))
-    room = flat.shape[0] + 2 * outside, flat.shape[1] + 2 * outside
     marks = {size: (GRID * at[0] / size[0], GRID * at[1] / size[1]) for size in sizes}
     found = dict.fromkeys(sizes, 0.0)
-    marks = {size: mark for size, mark in marks.items() if round(mark[0]) <= room[0] and round(mark[1]) <= room[1]}
-    if not marks:
-        return found
     most = max(round(side) for mark in marks.values() for side in mark)
     padded = _fast(max(flat.shape[0] + outside, most)), _fast(max(flat.shape[1] + outside, most))
-    least = 0.1 * GRID * GRID  # an even area has no texture to compare with
-    for image in (flat, flat[:, ::-1]):
-        spectrum, squares = np.fft.rfft2(image, s=padded), image * image
-        for size, mark in marks.items():
-            high, wide = round(mark[0]), round(mark[1])
-            energies = _under(image.shape[0], high, outside) @ squares @ _under(image.shape[1], wide, outside).T
-            rows, columns = energies.shape
-            products = _products(spectrum * _spectrum(*padded, outside, *mark), padded, steps)[..., :rows, :columns]
-            length = math.sqrt(high * wide)  # of w
-            found[size] = max(found[size], float((products / np.sqrt(np.maximum(energies, least))).max()) / length)
+    images = (flat, flat[:, ::-1]) if search.mirrored else (flat,)
+    spectra = [np.fft.rfft2(image, s=padded) for image in images]
+    if min(flat.shape) + 2 * outside < GRID:
+        return found
+    around = _under(flat.shape[0], outside) @ (flat * flat) @ _under(flat.shape[1], outside).T
+    scales = 1 / np.sqrt(np.maximum(around, LEAST))
+    for size, (high, wide) in marks.items():
+        rows, columns = (
+            side + 2 * outside - round(mark) + 1 for side, mark in zip(flat.shape, (high, wide), strict=True)
+        )
+        if min(rows, columns) < 1:
+            continue
+        lengths = (
+            GRID
+            / (round(high) * round(wide))
+            * scales.take(_middles(rows, len(scales)), 0).take(_middles(columns, scales.shape[1]), 1)
+        )
+        field = _spectrum(*padded, outside, high, wide)
+        for spectrum, of_it in zip(spectra, (lengths, lengths[:, ::-1]), strict=False):
+            products = _products(spectrum * field, padded, steps)[..., :rows, :columns]
+            found[size] = max(found[size], float((products * of_it).max()))
     return found
 
 
@@ -204,28 +220,44 @@ def _products(spectrum: np.ndarray, padded: tuple[int, int], steps: tuple[float,
     return np.fft.irfft2(np.stack(moved), s=padded)
 
 
-def _searches(height: int, width: int) -> Iterator[tuple[float, int, list[Size]]]:
-    """(tries, pixels by which the mark may lie outside, sizes to bring a picture to): as it is; cut, with an edge, or
-    stretched; in a screenshot. What is likelier is looked for in fewer places, where less is told from chance."""
-    yield TRIES[0], 1, [_sides(height, width, GRID)]
+@dataclass(frozen=True)
+class Search:
+    """tries: see `chance_of`; grey: where; outside: pixels of GRID by which the mark may lie outside; mirrored: whether
+    it may be; sizes: to which `grey` is brought."""
+
+    tries: float
+    grey: np.ndarray
+    outside: int
+    mirrored: bool
+    sizes: list[Size]
+
+
+def _searches(picture: np.ndarray) -> Iterator[Search]:
+    """As it is; cut, with an edge, or stretched; in a screenshot; one of many. What is likelier is looked for in fewer
+    places, where less is told from chance."""
+    larger = max(picture.shape[:2]) // (4 * WIDEST)
+    grey = _grey(np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture)
+    height, width = grey.shape
+    yield Search(TRIES[0], grey, 1, True, [_sides(height, width, GRID)])
     sizes = [_sides(height, width, longer) for longer in CUT]
     if 0.8 < height / width < 1.25:
         sizes += [(float(h), float(w)) for h in STRETCHED for w in STRETCHED if h != w]
-    yield TRIES[1], OUTSIDE, sizes
-    longer = CUT.stop
-    sizes = []
-    while longer < min(WIDEST, max(height, width) * GRID / MIN_SIDE):
-        sizes.append(_sides(height, width, longer))
-        longer += max(1, longer // 64)
-    yield TRIES[2], OUTSIDE, sizes
+    yield Search(TRIES[1], grey, OUTSIDE, True, sizes)
+    widest = min(WIDEST, max(height, width) * GRID / MIN_SIDE)
+    count = max(0, math.ceil(math.log(widest / CUT.stop) / math.log(STEP)))
+    sizes = [_sides(height, width, CUT.stop * STEP**n) for n in range(count)]
+    yield Search(TRIES[2], grey, OUTSIDE, False, sizes)
+    page = _grey(picture[:PAGE, :PAGE])
+    longers = [max(page.shape) * GRID / side for side in SHOWN]
+    yield Search(TRIES[3], page, 1, False, [_sides(*page.shape, longer) for longer in longers if longer > WIDEST])
 
 
-def _sides(height: int, width: int, longer: int) -> Size:
+def _sides(height: int, width: int, longer: float) -> Size:
     scale = longer / max(height, width)
     return height * scale, width * scale
 
 
-@lru_cache(256)
+@_kept
 def _spectrum(height: int, width: int, outside: int, high: float, wide: float) -> np.ndarray:
     """By which a spectrum is multiplied so that its inverse holds, from its corner on, the products with w that begins
     `outside` pixels before the picture, and so on; what begins before it comes round from the far end, which is 0."""
@@ -234,21 +266,27 @@ def _spectrum(height: int, width: int, outside: int, high: float, wide: float) -
     return np.asarray(np.conj(np.fft.rfft2(np.roll(padded, (-outside, -outside), (0, 1)))), np.complex64)
 
 
-@lru_cache(64)
+@_kept
 def _shifts(height: int, width: int, y: float, x: float) -> np.ndarray:
     """By which a spectrum is multiplied to move a picture up and to the left by parts of a pixel."""
     down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     return np.exp(2j * np.pi * (y * down + x * right)).astype(np.complex64)
 
 
-@lru_cache(512)
-def _under(length: int, mark: int, outside: int) -> np.ndarray:
-    """(places, length) float32: 1 for each pixel that lies under w, `mark` pixels, at each place."""
-    before = np.arange(length)[None] - (np.arange(length + 2 * outside - mark + 1) - outside)[:, None]
-    return ((before >= 0) & (before < mark)).astype(np.float32)
+@_kept
+def _under(length: int, outside: int) -> np.ndarray:
+    """(places, length) float32: 1 for each pixel that lies under GRID pixels of w, at each place."""
+    before = np.arange(length)[None] - (np.arange(length + 2 * outside - GRID + 1) - outside)[:, None]
+    return ((before >= 0) & (before < GRID)).astype(np.float32)
 
 
-@lru_cache(256)
+@_kept
+def _middles(places: int, known: int) -> np.ndarray:
+    """Of places for a w that is a little smaller or larger than GRID, those for GRID with about the same middle."""
+    return np.clip(np.arange(places) - (places - known) // 2, 0, known - 1)
+
+
+@_kept
 def _field(high: float, wide: float) -> np.ndarray:
     """w, `high` times `wide` pixels: float32, rms 1, as many as there are whole ones. The same waves at every size, as
     far as the pixels carry them: each with one amplitude and a phase of its own, taken at the centres of the pixels."""
@@ -296,16 +334,16 @@ def _band(grey: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(band[border : border + height, border : border + width], np.float32)
 
 
-@lru_cache(512)
+@_kept
 def _mirrored(length: int, before: int, whole: int) -> np.ndarray:
     """Which pixels a row of `length` has when mirrored at both ends: `before` in front, `whole` in all."""
     return np.pad(np.arange(length), (before, whole - length - before), mode="reflect")
 
 
-@lru_cache(256)
+@_kept
 def _gain(rows: int, columns: int, side: int) -> np.ndarray:
     frequency = side * np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None])
-    soft = 1 / (1 + np.exp(LOW - frequency)) / (1 + np.exp(frequency - HIGH))
+    soft = 1 / (1 + np.exp(LOW - frequency)) / (1 + np.exp(np.minimum(frequency, 2 * HIGH) - HIGH))
     return np.asarray(soft, np.float32)
 
 
@@ -316,7 +354,7 @@ def _texture(band: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(np.sqrt(means), np.float32)
 
 
-@lru_cache(512)
+@_kept
 def _nearby(length: int, near: int) -> np.ndarray:
     """(length, length) float32: for each pixel the weights of those nearby, two means over 2 near + 1 in sequence."""
     window = np.ones(2 * near + 1) / (2 * near + 1)
