@@ -1,6 +1,6 @@
 """The watermark: how often it is found after what happens to pictures, and how often in real faces, which have none.
 
-python benchmarks/watermark.py null TAR... [--every N] [--out FILE]     real faces (uncompressed tars), looked at as
+python benchmarks/watermark.py null TAR... [--sheets] [--every N]       real faces (uncompressed tars), looked at as
                                                                         `ds2f check` does: how many are called marked,
                                                                         the largest similarities of each search
 python benchmarks/watermark.py attacks [--faces N] [--size PX]          faces drawn at 64, 128 and 256 px, then attacked
@@ -26,7 +26,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import cv2
@@ -37,6 +39,7 @@ from torch import Tensor
 
 from ds2f.dataset import Dataset
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
+from ds2f.evaluation.sheet import SheetRow, contact_sheet
 from ds2f.face.dlib_torch import embed_crops
 from ds2f.io import watermark
 from ds2f.io.extras import installed
@@ -53,9 +56,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = parser.add_subparsers(dest="what", required=True)
     null = sub.add_parser("null")
-    null.add_argument("tars", nargs="+", type=Path)
+    null.add_argument("tars", nargs="*", type=Path)
+    null.add_argument("--sheets", action="store_true", help="on sheets of forty")
+    null.add_argument("--found", type=Path, help="only tell what --out has kept")
     null.add_argument("--every", type=int, default=1)
-    null.add_argument("--out", type=Path, help="the similarities, as .npy (n, 3)")
+    null.add_argument("--out", type=Path, help="the similarities, as .npy (n, 4)")
     attacks = sub.add_parser("attacks")
     attacks.add_argument("--faces", type=int, default=50)
     attacks.add_argument("--size", type=int, nargs="+", default=[64, 128, 256])
@@ -65,48 +70,71 @@ def main() -> None:
     cost.add_argument("--size", type=int, default=128)
     options = parser.parse_args()
     if options.what == "null":
-        false_positives(options.tars, options.every, options.out)
+        if options.found:
+            tell_null(np.load(options.found))
+        else:
+            false_positives(options.tars, options.every, options.out, options.sheets)
     elif options.what == "cost":
         costs(options.database, options.faces, options.size)
     else:
         hits(options.faces, options.size)
 
 
-def false_positives(tars: list[Path], every: int, out: Path | None) -> None:
-    """Prints the largest similarities of the searches, fits of their tails, and how many faces are called marked. The
-    faces are taken in random order, so that what was looked at when this is stopped stands for the rest."""
+def false_positives(tars: list[Path], every: int, out: Path | None, on_sheets: bool) -> None:
+    """Prints the largest similarities of the searches, fits of their tails, and how many pictures are called marked.
+    The faces are taken in random order, so that what was looked at when this is stopped stands for the rest."""
     encoded = [data for path in tars for data in _encoded_faces(path)]
+    order = np.random.default_rng(0).permutation(len(encoded))[::every]
+    faces = (decode_image(encoded[number]) for number in order)
     rows = []
-    for number in np.random.default_rng(0).permutation(len(encoded))[::every]:
-        rows.append([similarity for _, similarity in watermark.searched(decode_image(encoded[number]))])
+    for picture in _sheets(faces) if on_sheets else faces:
+        rows.append([similarity for _, similarity in watermark.searched(picture)])
         if len(rows) % 500 == 0 and out is not None:
             np.save(out, np.array(rows))
-    found = np.array(rows)
     if out is not None:
-        np.save(out, found)
-    tell_null(found)
+        np.save(out, np.array(rows))
+    tell_null(np.array(rows))
+
+
+def _sheets(faces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Of forty faces each, as `--sheet` makes them."""
+    with TemporaryDirectory() as folder:
+        while len(forty := list(islice(faces, 40))) == 40:
+            rows = [SheetRow("voices/of/nobody.wav", None, forty[i : i + 4]) for i in range(0, 40, 4)]
+            contact_sheet(rows, Path(folder) / "sheet.png", [f"imagined {i}" for i in range(1, 5)])
+            yield decode_image((Path(folder) / "sheet.png").read_bytes())
 
 
 def tell_null(found: np.ndarray) -> None:
-    """found: (n, 3) largest similarities, NaN where a search was left out."""
-    print(
-        "| search | faces | median | 1 in 100 | 1 in 1,000 | largest | fitted s | fitted n | stated n | called marked |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for column, name, tries in zip(found.T, SEARCHES, watermark.TRIES, strict=True):
-        values = np.sort(column[np.isfinite(column)])
-        spread, places = _fit(values)
-        marked = sum(watermark.chance_of(float(value), tries) <= 1e-4 for value in values)
+    """found: (n, 4) largest similarities; 0 where a search has no sizes for a picture."""
+    print("| search | pictures | median | 1 in 100 | 1 in 1,000 | largest | found from | fitted s | fitted n | s | n |")
+    print("|" + " --- |" * 11)
+    for column, name, null in zip(found.T, SEARCHES, watermark.NULLS, strict=True):
+        values = np.sort(column[column != 0])
+        if len(values) < 50:
+            continue
+        spread, places = _fit(values, null[0])
         quantiles = " | ".join(f"{np.quantile(values, q):.3f}" for q in (0.5, 0.99, 0.999, 1.0))
-        print(f"| {name} | {len(values):,} | {quantiles} | {spread:.4f} | {places:,.0f} | {tries:,.0f} | {marked} |")
+        fitted = f"{spread:.4f} | {places:,.0f} | {null[0]:.4f} | {null[1]:,.0f}"
+        print(f"| {name} | {len(values):,} | {quantiles} | {watermark._needed(null):.3f} | {fitted} |")
+    chances = [[watermark.chance_of(x, null) for x, null in zip(row, watermark.NULLS, strict=True)] for row in found]
+    marked = sum(min(row) <= watermark.MISTAKEN for row in chances)
+    print(
+        f"called marked: {marked} of {len(found):,}; of all such pictures at most {most(marked, len(found)):.1e} (95 %)"
+    )
 
 
-def _fit(values: np.ndarray) -> tuple[float, float]:
-    """(s, n) by which n Q(x / s) is nearest to the upper fifth of the values, in the logarithm."""
+def most(found: int, count: int) -> float:
+    """The upper end of a one-sided interval of 95 %, of Clopper and Pearson."""
+    return float(beta.ppf(0.95, found + 1, count - found))
+
+
+def _fit(values: np.ndarray, about: float) -> tuple[float, float]:
+    """(s, n) by which n Q(x / s) is nearest to the upper fifth of the values, in the logarithm; s near `about`."""
     shares = (len(values) - np.arange(len(values))) / (len(values) + 1)
     tail = shares < 0.2
     x, rate = values[tail], -np.log1p(-shares[tail])  # of places above x, as if each were a draw of its own
-    spreads = np.linspace(0.6, 1.6, 101) * watermark.SPREAD
+    spreads = np.linspace(0.6, 1.6, 101) * about
     logs = [np.log(rate) - norm.logsf(x / spread) for spread in spreads]
     best = min(range(len(spreads)), key=lambda i: float(np.std(logs[i])))
     return float(spreads[best]), float(np.exp(np.mean(logs[best])))

@@ -88,8 +88,8 @@ def test_other_sizes_and_shapes_hold_it(faces: list[np.ndarray]) -> None:
 
 
 def test_a_stronger_likeness_is_less_by_chance() -> None:
-    for tries in watermark.TRIES:
-        chances = [watermark.chance_of(similarity, tries) for similarity in np.linspace(0, 0.4, 50)]
+    for null in watermark.NULLS:
+        chances = [watermark.chance_of(similarity, null) for similarity in np.linspace(0, 0.4, 50)]
         assert chances == sorted(chances, reverse=True)
         assert chances[0] == 1
         assert chances[-1] == watermark.SURE

@@ -107,15 +107,15 @@ def find(picture: np.ndarray) -> Trace:
     cut by up to OUTSIDE / GRID at each side and scaled; mirrored, if it is nearly all; or, in a screenshot, no narrower
     than a quarter of the longer side, or of one of the sides SHOWN."""
     most, chance = 0.0, 1.0
-    for tries, similarity in searched(picture):
-        most, chance = max(most, similarity), min(chance, chance_of(similarity, tries))
+    for null, similarity in searched(picture):
+        most, chance = max(most, similarity), min(chance, chance_of(similarity, null))
         if chance <= SURE:
             break
     return Trace(most, chance)
 
 
-def searched(picture: np.ndarray) -> Iterator[tuple[float, float]]:
-    """(tries, the largest similarity) of one search after the other, as `chance_of` takes them. picture: see `find`."""
+def searched(picture: np.ndarray) -> Iterator[tuple[Null, float]]:
+    """(null, the largest similarity) of one search after the other, as `chance_of` takes them. picture: see `find`."""
     for search in _searches(picture):
         grey = search.grey
         found: dict[Size, float] = {}
@@ -123,35 +123,36 @@ def searched(picture: np.ndarray) -> Iterator[tuple[float, float]]:
             found |= _similarities(grey, alike[len(alike) // 2], alike, search)
         likeliest = sorted(found, key=lambda size: -found[size])[:LOOKED_AT_AGAIN] if len(found) > 1 else ()
         for size in likeliest:
-            if found[size] >= WORTH_IT * _needed(search.tries):
+            if found[size] >= WORTH_IT * _needed(search.null):
                 between = [(size[0] * zoom, size[1] * zoom) for zoom in BETWEEN]
                 found |= _similarities(grey, size, between, search, HALVES)
-        yield search.tries, max(found.values(), default=0.0)
+        yield search.null, max(found.values(), default=0.0)
 
 
 SURE = 1e-9
 """Nobody has measured rarer mistakes: `chance_of` says no less."""
-SPREAD = 0.0175
-TRIES = (40.0, 2e4, 2e6, 2e6)
+Null = tuple[float, float]
+NULLS: tuple[Null, ...] = ((0.018, 40.0), (0.0195, 4e3), (0.019, 8e4), (0.019, 2e6))
+"""Of each search, (s, n) as `chance_of` takes them."""
 
 
-def chance_of(similarity: float, tries: float) -> float:
+def chance_of(similarity: float, null: Null) -> float:
     """The probability that a picture without the mark shows as much in one of the searches, all four counted in:
 
-        min(1, 3 n Q(similarity / s))
+        min(1, 4 n Q(similarity / s))
 
-    Q is the upper tail of the normal distribution; s and n, as many independent places as `tries` says, are fitted to
-    the largest similarities in real faces (benchmarks/watermark.py), and n is then 17 times as much in the last
-    two, for the sizes and places between that are looked at again: no more than four times four to each that always is.
+    Q is the upper tail of the normal distribution. s, the spread, and n, as many independent places, are a little above
+    what fits the largest similarities in real faces, and in sheets of them for the fourth (benchmarks/watermark.py).
     """
-    tail = 0.5 * math.erfc(similarity / SPREAD / math.sqrt(2))
-    return min(1.0, max(SURE, len(TRIES) * tries * tail))
+    spread, places = null
+    tail = 0.5 * math.erfc(similarity / spread / math.sqrt(2))
+    return min(1.0, max(SURE, len(NULLS) * places * tail))
 
 
 @lru_cache(8)
-def _needed(tries: float) -> float:
+def _needed(null: Null) -> float:
     """The least similarity that is no chance, see `Trace.found`."""
-    return next(x for x in np.linspace(0, 1, 1001).tolist() if chance_of(x, tries) <= MISTAKEN)
+    return next(x for x in np.linspace(0, 1, 1001).tolist() if chance_of(x, null) <= MISTAKEN)
 
 
 def _kept(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
@@ -222,10 +223,10 @@ def _products(spectrum: np.ndarray, padded: tuple[int, int], steps: tuple[float,
 
 @dataclass(frozen=True)
 class Search:
-    """tries: see `chance_of`; grey: where; outside: pixels of GRID by which the mark may lie outside; mirrored: whether
+    """null: see `chance_of`; grey: where; outside: pixels of GRID by which the mark may lie outside; mirrored: whether
     it may be; sizes: to which `grey` is brought."""
 
-    tries: float
+    null: Null
     grey: np.ndarray
     outside: int
     mirrored: bool
@@ -238,18 +239,18 @@ def _searches(picture: np.ndarray) -> Iterator[Search]:
     larger = max(picture.shape[:2]) // (4 * WIDEST)
     grey = _grey(np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture)
     height, width = grey.shape
-    yield Search(TRIES[0], grey, 1, True, [_sides(height, width, GRID)])
+    yield Search(NULLS[0], grey, 1, True, [_sides(height, width, GRID)])
     sizes = [_sides(height, width, longer) for longer in CUT]
     if 0.8 < height / width < 1.25:
         sizes += [(float(h), float(w)) for h in STRETCHED for w in STRETCHED if h != w]
-    yield Search(TRIES[1], grey, OUTSIDE, True, sizes)
+    yield Search(NULLS[1], grey, OUTSIDE, True, sizes)
     widest = min(WIDEST, max(height, width) * GRID / MIN_SIDE)
     count = max(0, math.ceil(math.log(widest / CUT.stop) / math.log(STEP)))
     sizes = [_sides(height, width, CUT.stop * STEP**n) for n in range(count)]
-    yield Search(TRIES[2], grey, OUTSIDE, False, sizes)
+    yield Search(NULLS[2], grey, OUTSIDE, False, sizes)
     page = _grey(picture[:PAGE, :PAGE])
     longers = [max(page.shape) * GRID / side for side in SHOWN]
-    yield Search(TRIES[3], page, 1, False, [_sides(*page.shape, longer) for longer in longers if longer > WIDEST])
+    yield Search(NULLS[3], page, 1, False, [_sides(*page.shape, longer) for longer in longers if longer > WIDEST])
 
 
 def _sides(height: int, width: int, longer: float) -> Size:
