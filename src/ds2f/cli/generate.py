@@ -14,7 +14,7 @@ from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
-    from ds2f.io.credentials import Signing
+    from ds2f.io.credentials import Signer, Signing
     from ds2f.speech2face.files import Form, Written
     from ds2f.speech2face.model import Speech2Face
     from ds2f.speech2face.quick import QuickSpeech2Face
@@ -252,7 +252,7 @@ def _say_unsigned() -> None:
 
 def signing_of(config: Config) -> Signing:
     """Who signs pictures, as [generate] says."""
-    from ds2f.io.credentials import Signing
+    from ds2f.io.credentials import Signer, Signing
 
     chosen = config.generate
     files = [config.path(name) if name else None for name in (chosen.certificate, chosen.certificate_key)]

@@ -98,7 +98,14 @@ def encode_face(
     source: str = GENERATED,
 ) -> bytes:
     """What `write_face` would write to a path of that ending. Each signature has a number of its own, so no two results
-    are the same bytes. source: a term of IPTC's digital source types, COMPOSITE for a sheet of several faces."""
+    are the same bytes.
+
+    image: RGB.
+    details: seed, model, settings, ...
+    suffix: of FACE_FORMATS.
+    signer: who signs it; None: nobody.
+    source: a term of IPTC's digital source types, COMPOSITE for a sheet of several faces.
+    """
     buffer, kind = io.BytesIO(), FACE_FORMATS.get(suffix, "png").upper()
     if kind == "PNG":
         image.save(buffer, format=kind, pnginfo=marking(details, source))

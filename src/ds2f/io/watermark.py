@@ -249,8 +249,9 @@ def _searches(picture: np.ndarray) -> Iterator[Search]:
     sizes = [_sides(height, width, CUT.stop * STEP**n) for n in range(count)]
     yield Search(NULLS[2], grey, OUTSIDE, False, sizes)
     page = _grey(picture[:PAGE, :PAGE])
-    longers = [max(page.shape) * GRID / side for side in SHOWN]
-    yield Search(NULLS[3], page, 1, False, [_sides(*page.shape, longer) for longer in longers if longer > WIDEST])
+    height, width = page.shape
+    longers = [max(height, width) * GRID / side for side in SHOWN]
+    yield Search(NULLS[3], page, 1, False, [_sides(height, width, longer) for longer in longers if longer > WIDEST])
 
 
 def _sides(height: int, width: int, longer: float) -> Size:
