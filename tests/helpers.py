@@ -236,6 +236,16 @@ def _fake_extract(
     return extracted(number)
 
 
+def make_as_on_windows(**special: frozenset[int]) -> ExtractMany:
+    """As `make_fake_extract`, in a worker that has no alarms and waits half a second for C code."""
+    from types import SimpleNamespace
+
+    from ds2f.extract import worker
+
+    vars(worker).update(sys=SimpleNamespace(platform="win32"), GRACE=0.5)
+    return make_fake_extract(**special)
+
+
 def make_that_fails() -> ExtractMany:
     from ds2f.errors import UserError
 

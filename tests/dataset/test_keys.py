@@ -31,6 +31,12 @@ ONE, TWO = "/data/one/videos", "/data/two/videos"
             [FileKey("/x/vox", "b.mp4"), FileKey("/x/avs", "b.mp4"), FileKey("/x/avs", "vox/b.mp4")],
             ["vox/b.mp4", "avs/b.mp4", "avs/vox/b.mp4"],
         ),
+        # Of a tar that was packed on Linux; what Windows refuses, and what it takes for one name.
+        ([FileKey(ONE, "aux/12:30.mp4"), FileKey(ONE, "b..mp4")], ["aux_/12_30", "b_"]),
+        (
+            [FileKey(ONE, "a/B.mp4"), FileKey(ONE, "a/b.mp4"), FileKey(ONE, "a/c:d.mp4"), FileKey(ONE, "a/c_d.mp4")],
+            ["a/B", "a/b~2", "a/c_d", "a/c_d~2"],
+        ),
     ],
 )
 def test_every_clip_has_a_name_of_its_own(files: list[FileKey], stems: list[str]) -> None:

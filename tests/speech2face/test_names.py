@@ -14,3 +14,8 @@ def test_stems_are_unique_wherever_they_are_written() -> None:
 
 def test_places_on_windows_are_named_with_slashes() -> None:
     assert unique_stems([PureWindowsPath(r"a\talk.wav"), PureWindowsPath("a/other.wav")]) == ["a/talk", "a/other"]
+
+
+def test_names_are_such_as_every_system_takes() -> None:
+    places = ["con.wav", "a:b.wav", "a_b.wav", "aux/x.wav"]
+    assert unique_stems([PurePosixPath(place) for place in places]) == ["con_", "a_b-wav", "a_b-wav-2", "aux_/x"]

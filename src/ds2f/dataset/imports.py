@@ -75,7 +75,7 @@ def _make(path: Path, exports: Sequence[tuple[Path, Header]], progress: Progress
                     progress(done, total)
         sql.execute("INSERT OR REPLACE INTO meta VALUES ('changes', ?)", (str(first["changes"]),))
         sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    aside.rename(path)
+    aside.replace(path)
 
 
 def _batches(export: Path, header: Header) -> Iterator[list[Record]]:

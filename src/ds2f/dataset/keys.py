@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from ds2f.io.files import portable
+
 
 class FileKey(NamedTuple):
     """root: the folder or tar that was ingested; path: within it, with slashes."""
@@ -20,7 +22,8 @@ def picture_stems(files: Iterable[FileKey]) -> dict[FileKey, str]:
     """{file: path of its pictures without number and ending}, all different. For `a/b.mp4` that is `a/b`, and where
     several files share it the first of these that tells them apart: `a/b.mp4`, `ROOT/a/b`, `ROOT/a/b.mp4`.
 
-    ROOT is as much of the end of a root's path as tells the roots apart.
+    ROOT is as much of the end of a root's path as tells the roots apart. Every system takes the names, see
+    `io.files.portable`; those that differ by that alone, or by capitals, are numbered: `a/b~2`.
     """
     keys = list(dict.fromkeys(files))
     names = _root_names({key.root for key in keys})
@@ -39,7 +42,18 @@ def picture_stems(files: Iterable[FileKey]) -> dict[FileKey, str]:
         stems |= {key: form(key) for key in group}
     if len(set(stems.values())) < len(keys):  # a folder is called as a root is
         stems = {key: forms[-1](key) for key in keys}
-    return stems
+    return _portable(stems)
+
+
+def _portable(stems: dict[FileKey, str]) -> dict[FileKey, str]:
+    found = {key: portable(stem) for key, stem in stems.items()}
+    if len({stem.casefold() for stem in found.values()}) == len(found):
+        return found
+    taken: dict[str, int] = {}
+    for key in sorted(found):
+        number = taken[found[key].casefold()] = taken.get(found[key].casefold(), 0) + 1
+        found[key] += f"~{number}" if number > 1 else ""
+    return found
 
 
 def _stem(path: str) -> str:

@@ -17,7 +17,7 @@ from ds2f.dataset.formats import FORMATS, part_of
 from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
-from ds2f.io.files import replacing, write_json
+from ds2f.io.files import portable, replacing, write_json
 from ds2f.io.images import details_of
 
 Kind = Literal["faces", "export", "report", "training"]
@@ -92,10 +92,11 @@ def _called_like(folder: Path, files: Iterable[FileKey]) -> Iterator[str]:
         above = PurePosixPath(key.root).parts
         ends = [PurePosixPath(*above[-length:]) for length in range(1, len(above))]
         for path in (PurePosixPath(key.path).with_suffix(""), PurePosixPath(key.path)):
-            for stem in (path, *(end / path for end in ends)):
+            plain = {path, *(end / path for end in ends)}
+            for stem in plain | {PurePosixPath(portable(str(one))) for one in plain}:  # names of before, and of now
                 place = folder / stem.parent
                 for file in place.iterdir() if place.is_dir() else ():
-                    numbered = re.fullmatch(re.escape(stem.name) + r"(-\d+)?\.(png|webp|jpe?g)", file.name)
+                    numbered = re.fullmatch(re.escape(stem.name) + r"(~\d+)?(-\d+)?\.(png|webp|jpe?g)", file.name)
                     if numbered and details_of(file) is not None:
                         yield str(file.relative_to(folder))
 

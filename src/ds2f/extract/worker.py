@@ -5,9 +5,10 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 
 from ds2f.dataset.plan import Job
@@ -59,22 +60,31 @@ def work(extract: ExtractMany, jobs: Sequence[Job], item_seconds: float) -> list
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise OutOfTime in here after `seconds`; end the process GRACE later if some C code never comes back.
 
-    The first needs the main thread of a process (where worker engines run their tasks); elsewhere only the second
-    holds.
+    The first needs the main thread of a process (where worker engines run their tasks) and a system with alarms, which
+    Windows is not; elsewhere only the second holds.
     """
-    in_main_thread = threading.current_thread() is threading.main_thread()
+    alarm = _alarm if threading.current_thread() is threading.main_thread() else nullcontext
     with open(os.devnull, "w") as nowhere:
         faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=nowhere)
-        if in_main_thread:
-            previous = signal.signal(signal.SIGALRM, _out_of_time)
-            signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            yield
+            with alarm(seconds):
+                yield
         finally:
-            if in_main_thread:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                signal.signal(signal.SIGALRM, previous)
             faulthandler.cancel_dump_traceback_later()
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    if sys.platform == "win32":
+        yield
+        return
+    previous = signal.signal(signal.SIGALRM, _out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def _out_of_time(number: int, frame: FrameType | None) -> None:

@@ -93,6 +93,19 @@ def from_json(kind: type[Record], data: dict[str, Any]) -> Record:
     return msgspec.convert(data, kind, str_keys=True)  # of a dict of numbers JSON makes one of strings
 
 
+UNFIT = re.compile(
+    r'[<>:"|?*\\\x00-\x1f]|(?<=[^/])[. ](?=/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?=[./]|$)', re.IGNORECASE
+)
+"""What a name may not have on Windows: such characters, a full stop or blank at the end, the name of a device.
+https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file#naming-conventions"""
+
+
+def portable(path: str) -> str:
+    """A relative path with slashes, of names that every system takes: what Windows refuses is an underscore, or gets
+    one. Most paths are returned as they are; two that differ may be made one."""
+    return UNFIT.sub(lambda found: f"{found[0]}_" if found[0][-1].isalnum() else "_", path)
+
+
 def make_folder(folder: Path) -> None:
     """Make an output folder. Raises UserError if it cannot be made or written to."""
     try:
@@ -136,11 +149,11 @@ def create_privately(path: Path, data: bytes) -> bytes:
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
     """One process of a machine at a time; one that dies lets the next in."""
-    try:
-        import fcntl
-    except ImportError:  # Windows, where nobody launches several
+    if sys.platform == "win32":  # where nobody launches several
         yield
         return
+    import fcntl
+
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

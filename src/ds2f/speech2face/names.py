@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from ds2f.errors import UserError
+from ds2f.io.files import portable
 from ds2f.io.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
 
@@ -33,8 +34,8 @@ def _is_recording(file: Path, folder: Path) -> bool:
 
 def unique_stems(places: Sequence[PurePath]) -> list[str]:
     """Places without their suffix, with slashes; where two share one, the suffix is added (talk-wav, talk-mp4), then a
-    number. Capitals make no difference, as on most disks of Macs and Windows."""
-    plain = [place.with_suffix("").as_posix() for place in places]
+    number. Capitals make no difference, as on most disks of Macs and Windows, and names are such as Windows takes."""
+    plain = [portable(place.with_suffix("").as_posix()) for place in places]
     shared = Counter(stem.casefold() for stem in plain)
     stems: list[str] = []
     taken: set[str] = set()

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ class RowFile:
         self.shape, _, self.dtype = read(self._file)
         self._start = self._file.tell()
         self._each = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
-        if hasattr(os, "posix_fadvise"):  # rows are far apart: what lies between them is not wanted
+        if sys.platform == "linux":  # rows are far apart: what lies between them is not wanted
             os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
 
     def __len__(self) -> int:
@@ -77,7 +78,7 @@ class RowFile:
         """(k,) int to (k, ...) of `dtype`, in the order asked for. Raises UserError if the file has been cut short."""
         found = np.empty((len(rows), self._each), np.uint8)
         places = (self._start + np.asarray(rows, np.int64) * self._each).tolist()
-        if hasattr(os, "posix_fadvise"):  # the disk is asked for all of them before the first is waited for
+        if sys.platform == "linux":  # the disk is asked for all of them before the first is waited for
             for place in places:
                 os.posix_fadvise(self._file.fileno(), place, self._each, os.POSIX_FADV_WILLNEED)
         for k, place in enumerate(places):

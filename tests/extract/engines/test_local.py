@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from helpers import (
     grey_ramp,
     item_of,
     jobs,
+    make_as_on_windows,
     make_fake_extract,
     make_that_dies,
     make_that_fails,
@@ -100,6 +102,16 @@ def test_a_file_that_takes_too_long_is_a_failure_and_its_neighbours_are_not() ->
     results = work(make_fake_extract(slow=frozenset({1})), jobs(3), item_seconds=0.3)
     assert time.monotonic() - started < 10
     assert [r.failures for r in results] == [(), (("worker", "took longer than 0.3 s"),), ()]
+
+
+def test_a_file_that_takes_too_long_where_there_are_no_alarms_and_processes_do_not_fork(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows: the worker is ended, and a fresh one goes on."""
+    monkeypatch.delattr(os, "fork")
+    make = partial(make_as_on_windows, slow=frozenset({0}))
+    (outcome,) = local_processes(iter(jobs(1)), make, Load(item_seconds=0.2))
+    assert _reason(outcome) == ("worker", "the worker process died on this file")
 
 
 def test_ctrl_c_is_not_a_failure_of_the_file() -> None:

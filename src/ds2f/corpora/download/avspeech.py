@@ -128,7 +128,7 @@ def download(
         partial.mkdir()
         try:
             take(segment, partial / target.name)
-            (partial / target.name).rename(target)
+            (partial / target.name).replace(target)
             fetched, in_a_row = fetched + 1, 0
         except Exception as error:  # noqa: BLE001 - yt-dlp raises what its hundred extractors raise
             reason = _reason(error)

@@ -57,7 +57,7 @@ def fetch(url: str, target: Path, login: Login | None = None, progress: Progress
             time.sleep(min(2.0**failures, 30.0) if failures else 0.2)
         except requests.RequestException as error:  # a redirection without end, an address of a strange form, ...
             raise UserError(f"{url} cannot be fetched ({_short(error)}); check the address.") from None
-    part.rename(target)
+    part.replace(target)
     about.unlink(missing_ok=True)
     return target
 

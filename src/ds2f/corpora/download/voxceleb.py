@@ -200,7 +200,7 @@ def _check(path: Path, wanted: str | None, progress: Progress | None) -> None:
     found = md5(path, progress)
     if found != wanted:
         aside = path.with_name(path.name + ".wrong")
-        path.rename(aside)
+        path.replace(aside)
         raise UserError(
             f"{path.name} has the MD5 sum {found}, not {wanted}: it is damaged or another file. It was set aside as "
             f"{aside.name}; run the command again to fetch it anew."
