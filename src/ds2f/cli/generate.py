@@ -252,7 +252,7 @@ def _say_unsigned() -> None:
 
 def signing_of(config: Config) -> Signing:
     """Who signs pictures, as [generate] says."""
-    from ds2f.io.credentials import Signer, Signing
+    from ds2f.io.credentials import Signing
 
     chosen = config.generate
     files = [config.path(name) if name else None for name in (chosen.certificate, chosen.certificate_key)]
