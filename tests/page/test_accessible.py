@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from ds2f import GeneratedFace
 from ds2f.demo import samples
 from ds2f.page import serve
 
@@ -22,7 +24,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium o
 CLIP = samples() / "person-5.mp4"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
 LOOKS = [("light", 1100), ("dark", 1100), ("light", 320), ("dark", 390)]
 
 
@@ -35,13 +40,13 @@ def browser() -> Iterator[object]:
 
 
 def complaints(page, look: tuple[str, int]) -> list[str]:  # type: ignore[no-untyped-def]
-    """What axe finds of a page in some colours and width, and what is wider than the screen."""
+    """What axe, which the page has been given, finds in some colours and width, and what is wider than the screen."""
     scheme, width = look
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
     found = [
         f"{look}: {rule['id']}: {node['html'][:150]}"
-        for rule in axe.Axe().run(page, options=RULES).response["violations"]
+        for rule in page.evaluate("rules => axe.run(rules).then(found => found.violations)", RULES)
         for node in rule["nodes"]
     ]
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -53,6 +58,7 @@ def test_no_complaint_in_any_state_and_look(browser, address: str, tmp_path: Pat
     page.set_default_timeout(300_000)
     page.goto(address)
     page.wait_for_selector("body[data-ready]")
+    page.evaluate(axe.Axe().axe_script)  # once, and only complaints come back: that is most of its time
     found: list[str] = []
 
     def look(state: str, looks: list[tuple[str, int]] = LOOKS) -> None:
@@ -90,6 +96,10 @@ def test_no_complaint_in_any_state_and_look(browser, address: str, tmp_path: Pat
     page.get_by_label("Choose a picture").set_input_files(tmp_path / "plain.png")
     page.get_by_text("no mark found").wait_for()
     look("error, and a picture checked", LOOKS[1:3])
+    GeneratedFace(Image.new("RGB", (80, 80), "teal"), np.zeros(128), 1, {}).save(tmp_path / "stated.png")
+    page.get_by_label("Choose a picture").set_input_files(tmp_path / "stated.png")
+    page.get_by_text("says that it was drawn by ds2f").wait_for()
+    look("a picture that says something")
     assert found == []
     tree = page.locator("body").aria_snapshot()
     page.close()
