@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ds2f import __version__
@@ -11,7 +12,7 @@ from ds2f.types import AGE_BINS, GENDERS
 
 JSON = "application/json"
 NUMBER, TEXT, WHOLE = {"type": "number"}, {"type": "string"}, {"type": "integer"}
-FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+FILE = {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 MAYBE = {"type": ["number", "null"]}
 ERRORS = {
@@ -33,7 +34,7 @@ SENT = (400, 408, 413, 422, 429)  # what can be wrong with a request that has a 
 
 def described(limits: Serve, samples: int, dim: int) -> dict[str, Any]:
     """limits: of the server; samples: synthetic voices that it has; dim: numbers of a voice."""
-    wishes = _wishes(limits)
+    wishes = _wishes(limits, dim)
     text = {"text/plain": {"schema": TEXT}}
     number = {"name": "number", "in": "path", "required": True, "schema": _range(WHOLE, 1, samples)}
     return {
@@ -162,11 +163,17 @@ def _range(kind: dict[str, Any], low: float, high: float, **more: Any) -> dict[s
     return {**kind, "minimum": low, "maximum": high, **more}
 
 
-def _wishes(limits: Serve) -> dict[str, Any]:
+def _voice(dim: int) -> dict[str, Any]:
+    letters = 4 * math.ceil(4 * dim / 3)
+    described = f"{dim} numbers, little-endian float32."
+    return {**TEXT, "contentEncoding": "base64", "minLength": letters, "description": described}
+
+
+def _wishes(limits: Serve, dim: int) -> dict[str, Any]:
     return {
         "voices": {
             "type": "array",
-            "items": {**TEXT, "contentEncoding": "base64"},
+            "items": _voice(dim),
             "minItems": 1,
             "maxItems": 2,
             "description": "As /v1/voices gives them.",
@@ -213,12 +220,11 @@ def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
         "limits": _object(dict.fromkeys(known, NUMBER)),
         "defaults": {"type": "object"},
     }
-    voice = {**TEXT, "contentEncoding": "base64", "description": f"{dim} numbers, little-endian float32."}
     return {
         "Wishes": _object({"voices": wishes["voices"]}, **{k: v for k, v in wishes.items() if k != "voices"}),
         "Faces": _object(drawn),
         "Checked": _object(_checked()),
-        "Voice": _object({"voice": voice, "description": _object(_heard())}),
+        "Voice": _object({"voice": _voice(dim), "description": _object(_heard())}),
         "Line": {
             "oneOf": [
                 _object({"waiting": {**WHOLE, "description": "Requests before this one."}}),

@@ -79,7 +79,7 @@ def sent_in(request: Request, body: bytes | bytearray, alone: str = "recording")
         except (ValueError, RecursionError):
             raise Refused(400, "The body is not JSON.") from None
         if not isinstance(told, dict):
-            raise Refused(400, 'The body must be a JSON object, such as {"voices": ["..."], "count": 2}.')
+            raise Refused(400, "The body is JSON, but must be a JSON object, or a file of another kind.")
         return Sent({}, {**asked, **told})
     return Sent({alone: (bytes(body),)}, asked)
 
