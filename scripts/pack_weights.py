@@ -34,7 +34,8 @@ def main() -> None:
         if kind == "decoder" and (fast := store.load_fast_decoder(options.model)):
             # The fast decoder is known to be its pupil by the hash of the decoder's file, which is another now.
             card = store.description(options.model, "fast-decoder")["card"]
-            store.save(options.out, fast, {**card, "teacher": store.digest(options.out, "decoder")}, "int8")
+            card = {**card, "teacher": store.digest(options.out, "decoder")}
+            store.save(options.out, fast, card, "int8", store.shared(options.out))
     for path in sorted(options.out.glob("*.safetensors")):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 

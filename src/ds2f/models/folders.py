@@ -19,6 +19,7 @@ import numpy as np
 from ds2f.errors import UserError
 
 FORMAT = 1
+SHARED = "linear_face"  # of a fast decoder it may be left out, where that of the decoder beside it is the same
 SCALE = ".scale"  # behind the name of a tensor of whole numbers: what its rows are to be multiplied by
 
 

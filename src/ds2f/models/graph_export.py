@@ -37,7 +37,7 @@ def write_graph(
     module: nn.Module,
     given: dict[str, Tensor],
     made: Sequence[str],
-    weights: Path,
+    weights: Sequence[Path],
     mark: str,
     grows: dict[str, dict[int, str]],
     whole: bool,
@@ -48,7 +48,7 @@ def write_graph(
     module: whose parameters have in their names, from some dot on, the names of tensors in `weights`.
     given: an example of each argument, by its name.
     made: names of what comes out.
-    weights: the safetensors file.
+    weights: the safetensors file, and any beside it that holds what that one leaves out.
     mark: of `models.graphs.mark_of`.
     grows: {argument or output: {axis: name}} of the axes that may have any length.
     whole: multiply by matrices of 8 bits in whole numbers; False: in float32, to the sixth digit as PyTorch does.
@@ -81,9 +81,12 @@ def _describe_rms_norm() -> None:
     torch.onnx.register_custom_op_symbolic("aten::rms_norm", symbolic, OPSET)
 
 
-def _point(onnx: Any, model: Any, weights: Path, whole: bool) -> None:
-    """Replace the numbers of a graph by where they lie in a safetensors file."""
-    places, start = header_of(weights)
+def _point(onnx: Any, model: Any, weights: Sequence[Path], whole: bool) -> None:
+    """Replace the numbers of a graph by where they lie in safetensors files, in the first one that has them."""
+    places: dict[str, Any] = {}
+    for file in reversed(weights):
+        header, start = header_of(file)
+        places |= {name: {**place, "file": file.name, "start": start} for name, place in header.items()}
     graph, helper = model.graph, onnx.helper
     kept: list[Any] = []
     before: list[Any] = []
@@ -94,7 +97,7 @@ def _point(onnx: Any, model: Any, weights: Path, whole: bool) -> None:
         place, alias = places[name], f"stored:{name}"
         tensor = onnx.TensorProto(name=alias, data_type=kinds[place["dtype"]], dims=place["shape"])
         first, end = place["data_offsets"]
-        for key, value in (("location", weights.name), ("offset", start + first), ("length", end - first)):
+        for key, value in (("location", place["file"]), ("offset", place["start"] + first), ("length", end - first)):
             tensor.external_data.add(key=key, value=str(value))
         tensor.data_location = onnx.TensorProto.EXTERNAL
         kept.append(tensor)

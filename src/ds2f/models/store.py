@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors
@@ -18,6 +20,7 @@ from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.folders import FORMAT as FORMAT
+from ds2f.models.folders import SHARED
 from ds2f.models.folders import decoder_of_size as decoder_of_size
 from ds2f.models.folders import decoders as decoders
 from ds2f.models.folders import description as description
@@ -44,14 +47,19 @@ def save(
     module: Model,
     card: dict[str, Any],
     precision: Precision = "float16",
+    beside: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
     """Write one model into `folder`. card: what a reader should know (data, images seen, date, licence).
 
     precision: how weights are stored, see `packed`; loading widens them again.
+    beside: what is left out where it would be stored the same, see `shared`.
     """
     kind = _kind(module)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / f"{kind}.safetensors", packed(module.state_dict(), precision))
+    stored = packed(module.state_dict(), precision)
+    if beside and all(name in stored and torch.equal(stored[name], value) for name, value in beside.items()):
+        stored = {name: value for name, value in stored.items() if name not in beside}
+    write_tensors(folder / f"{kind}.safetensors", stored)
     description = {"format": FORMAT, "kind": kind, "config": asdict(module.config), "card": card}
     write_json(folder / f"{kind}.json", description)
 
@@ -68,7 +76,13 @@ def load_fast_decoder(folder: Path) -> Decoder | None:
     if description(folder, "fast-decoder")["card"].get("teacher") != digest(folder, "decoder"):
         logger.warning("The fast decoder in %s was taught by another decoder; run: ds2f train fast-decoder", folder)
         return None
-    return _load(folder, "fast-decoder", lambda config: Decoder(from_json(DecoderConfig, config)))
+    return _load(folder, "fast-decoder", lambda config: Decoder(from_json(DecoderConfig, config)), shared(folder))
+
+
+def shared(folder: Path) -> dict[str, Tensor]:
+    """What a fast decoder may leave to the decoder beside it, as it is stored: {name: tensor}."""
+    with safetensors.safe_open(folder / "decoder.safetensors", "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if name.startswith(SHARED)}  # noqa: SIM118
 
 
 def load_prior(folder: Path) -> Prior:
@@ -106,12 +120,13 @@ def _kind(module: Model) -> str:
     return kinds[type(module)]
 
 
-def _load(folder: Path, kind: str, build: Any) -> Any:
+def _load(folder: Path, kind: str, build: Any, beside: Mapping[str, Tensor] = MappingProxyType({})) -> Any:
     config = description(folder, kind)["config"]
     path = folder / f"{kind}.safetensors"
     try:
         module: nn.Module = build(config)
-        module.load_state_dict(unpacked(load_file(path)))
+        stored = load_file(path)
+        module.load_state_dict(unpacked(stored if SHARED in stored else {**beside, **stored}))
     except FileNotFoundError:
         raise UserError(f"The model folder {folder} has {kind}.json but no {kind}.safetensors.") from None
     except (RuntimeError, TypeError, ValueError, KeyError, safetensors.SafetensorError) as error:

@@ -105,7 +105,7 @@ def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
     module = Hearing(campplus.load_network())
     given = {"features": torch.randn(1, 250, 80, generator=_seeded())}
     grows = {"features": {1: "frames"}}
-    write_graph(path, module, given, ("heard", "embedding"), weights, mark_of(weights), grows, whole=False)
+    write_graph(path, module, given, ("heard", "embedding"), [weights], mark_of(weights), grows, whole=False)
     return _check(path, module, {"features": torch.randn(1, 333, 80, generator=_seeded())})
 
 
@@ -123,7 +123,7 @@ def write_prior(folder: Path) -> Checked:
     mark = mark_of(weights, store.description(folder, "prior")["config"])
     grows = dict.fromkeys(("voice", "noise", "identity"), ROWS)
     one = {name: value[:1] if value.dim() else value for name, value in given.items()}  # axes of 1 fit any length
-    write_graph(path, module, one, ("identity",), weights, mark, grows, whole=False)
+    write_graph(path, module, one, ("identity",), [weights], mark, grows, whole=False)
     return _check(path, module, given)
 
 
@@ -133,7 +133,7 @@ def write_attributes(folder: Path) -> Checked:
     given = {"identity": 0.1 * torch.randn(3, head.config.identity_dim, generator=_seeded())}
     mark = mark_of(weights, store.description(folder, "attributes")["config"])
     grows = dict.fromkeys(("identity", *CLASSES), ROWS)
-    write_graph(path, Judging(head), given, tuple(CLASSES), weights, mark, grows, whole=False)
+    write_graph(path, Judging(head), given, tuple(CLASSES), [weights], mark, grows, whole=False)
     return _check(path, Judging(head), given)
 
 
@@ -146,7 +146,7 @@ def write_alignment(folder: Path) -> Checked:
     }
     mark = mark_of(weights, store.description(folder, "alignment")["config"])
     grows = {"voice": ROWS, "identity": {0: "m"}, "log_odds": {0: "n", 1: "m"}}
-    write_graph(path, Fitting(model), given, ("log_odds",), weights, mark, grows, whole=False)
+    write_graph(path, Fitting(model), given, ("log_odds",), [weights], mark, grows, whole=False)
     return _check(path, Fitting(model), {name: value.repeat(2, 1) for name, value in given.items()})
 
 
@@ -168,7 +168,7 @@ def write_fast_decoder(folder: Path, whole: bool) -> Checked:
     mark = mark_of(weights, store.description(folder, "fast-decoder")["config"])
     grows = dict.fromkeys((*given, "x"), ROWS)
     one = {name: value[:1] for name, value in given.items()}
-    write_graph(path, module, one, ("x",), weights, mark, grows, whole)
+    write_graph(path, module, one, ("x",), [weights, folder / "decoder.safetensors"], mark, grows, whole)
     return _check(path, module, given)
 
 
