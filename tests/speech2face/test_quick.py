@@ -40,9 +40,11 @@ def test_both_ways_draw_one_face() -> None:
     (mine,), (theirs,) = model(RECORDING, 1, 3), other(RECORDING, 1, 3)
     (exact,) = other(RECORDING, 1, 3, settings=SamplingSettings(precision="float32"))
     assert mine.details == theirs.details
-    np.testing.assert_allclose(mine.identity, theirs.identity, atol=1e-4)
-    pixels = [np.asarray(face.image, float) for face in (mine, theirs, exact)]
-    assert max(np.abs(pixels[0] - other).max() for other in pixels[1:]) <= 2, "of 255: rounding"
+    np.testing.assert_array_equal(mine.identity, theirs.identity)
+    np.testing.assert_array_equal(mine.image, theirs.image)
+    np.testing.assert_allclose(mine.identity, exact.identity, atol=1e-4)
+    pixels = [np.asarray(face.image, float) for face in (mine, exact)]
+    assert np.abs(pixels[0] - pixels[1]).mean() < 3, "of 255: the decoder's products are of whole numbers"
     (another,) = model(RECORDING, 1, 4)
     assert np.abs(pixels[0] - np.asarray(another.image, float)).mean() > 10
 

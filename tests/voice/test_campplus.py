@@ -109,15 +109,21 @@ def test_the_graph_gives_the_vectors_of_the_network(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_the_processor_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for flags, has in (("fma avx2 avx512_bf16", True), ("fma avx2", False)):
+    asked = (processor.cpu_has_bf16, processor.cpu_has_vnni)
+
+    def answers() -> list[bool]:
+        for one in asked:
+            one.cache_clear()
+        return [one() for one in asked]
+
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    for flags, has in (("avx2 avx512_bf16", [True, False]), ("avx2 avx_vnni", [False, True]), ("avx2", [False, False])):
         (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
-        monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
-        processor.cpu_has_bf16.cache_clear()
-        assert processor.cpu_has_bf16() == has
+        assert answers() == has
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "no such file")
-    processor.cpu_has_bf16.cache_clear()
-    assert processor.cpu_has_bf16() in (True, False)
-    processor.cpu_has_bf16.cache_clear()
+    assert answers()[1] is False, "not known, so what is safe"
+    monkeypatch.undo()
+    answers()
 
 
 def test_frames_are_halved_and_the_embedding_is_of_their_mean_and_spread() -> None:

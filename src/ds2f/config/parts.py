@@ -202,7 +202,9 @@ class Generate(Part):
     guidance: AtLeast0 = key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
     guide_guidance: AtLeast0 = key(1.0, "how strictly it follows a guide picture")
     fast: bool = key(True, "the fast decoder draws, unless steps, sampler or guidance are changed")
-    precision: Numbers = key("auto", "of drawing: auto = by the model's graph, if it has one; float32 = by PyTorch")
+    precision: Numbers = key(
+        "auto", "of drawing: auto = by the model's graph, if it has one, in 8 bits; float32 = by PyTorch"
+    )
     direct: bool = key(False, "let the decoder hear the voice itself, without the prior")
     voice_guidance: AtLeast0 = key(3.0, "how far a face departs from the average the way the voice points; 1 = barely")
     temperature: AtLeast0 = key(0.4, "0 = the most typical person for a voice, 1 = the prior's whole variety")

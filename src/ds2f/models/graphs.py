@@ -20,6 +20,7 @@ import numpy as np
 from ds2f.errors import UserError
 from ds2f.io.extras import first_line, optional
 from ds2f.models.folders import description
+from ds2f.models.processor import cpu_has_vnni
 
 MARK = "fits"
 """The key of a graph's metadata that says which weights it fits; written last, so that it ends the file."""
@@ -72,7 +73,8 @@ class Graph:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or default_threads()
         options.log_severity_level = 3  # errors
-        options.add_session_config_entry(NO_OVERFLOW, "1")
+        if not cpu_has_vnni():
+            options.add_session_config_entry(NO_OVERFLOW, "1")
         try:
             self._session: Any = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - ONNX Runtime has no common class of errors

@@ -20,10 +20,23 @@ def on_cpu(device: str) -> bool:
 @cache
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 natively; without that it is slower than float32."""
-    try:
-        flags = set(CPUINFO.read_text("utf-8", "replace").split())
-    except OSError:  # no Linux: PyTorch knows, but takes its time
+    flags = _flags()
+    if flags is None:  # no Linux: PyTorch knows, but takes its time
         import torch
 
         flags = {name for name, has in torch.cpu.get_capabilities().items() if has}
     return bool(flags & {"avx512_bf16", "amx_bf16"})
+
+
+@cache
+def cpu_has_vnni() -> bool:
+    """Whether the processor is known to sum products of 8-bit numbers in 32 bits, where others may overflow."""
+    return bool((_flags() or set()) & {"avx512_vnni", "avx_vnni", "asimddp"})
+
+
+def _flags() -> set[str] | None:
+    """What Linux says that the processor has; None elsewhere."""
+    try:
+        return set(CPUINFO.read_text("utf-8", "replace").split())
+    except OSError:
+        return None

@@ -150,7 +150,7 @@ def from_dataset(
     voices = voices_of(model, dataset, split, [clip.file for clip in chosen]).repeat(count, axis=0)
     direct = _decoder_voices(model, dataset, split, [clip.file for clip in chosen], count) if settings.direct else {}
     seeds = wishes.seeds_from(seed, len(voices))
-    identities = model.sample_identities(voices, seeds, settings.temperature, voice_guidance=settings.voice_guidance)
+    identities = model.identities_to_draw(voices, seeds, settings)
     stems, ending = [clip.picture for clip in chosen], form.suffix
     pictures = [f"{stem}-{i}{ending}" if count > 1 else f"{stem}{ending}" for stem in stems for i in range(count)]
     inputs = [{"root": clip.root, "input": clip.path} for clip in chosen for _ in range(count)]

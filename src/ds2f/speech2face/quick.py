@@ -30,7 +30,19 @@ from ds2f.types import NO_WISH, VOICE, Wish
 from ds2f.voice import campplus_graph
 from ds2f.voice.encode import Recording, VoiceEncoder
 
+IDENTITY = 128  # numbers of an identity, by dlib
 PRIOR, DECODER, FAST, ATTRIBUTES = "prior", "decoder", "fast-decoder", "attributes"
+
+
+def imagined(prior: Graph, voices: np.ndarray, seeds: Sequence[int], temperature: float, guidance: float) -> np.ndarray:
+    """As `imagine.sample_identities`: (n, identity_dim) float32. prior: its graph; voices: (n, d) float32."""
+    (found,) = prior(
+        voice=voices,
+        noise=normal_by_seed(seeds, IDENTITY, stream=0),
+        temperature=np.array(temperature, np.float32),
+        guidance=np.array(guidance, np.float32),
+    )
+    return found
 
 
 class QuickDescriber:
@@ -52,13 +64,7 @@ class QuickDescriber:
 
     def identities(self, voice: np.ndarray, seeds: Sequence[int], temperature: float, guidance: float) -> np.ndarray:
         """One for each seed, (n, identity_dim) float32, for a voice, (d,), as `FaceSampler.sample_identities`."""
-        (found,) = self._imagine(
-            voice=np.repeat(voice[None], len(seeds), 0),
-            noise=normal_by_seed(seeds, self._prior["identity_dim"], stream=0),
-            temperature=np.array(temperature, np.float32),
-            guidance=np.array(guidance, np.float32),
-        )
-        return found
+        return imagined(self._imagine, np.repeat(voice[None], len(seeds), 0), seeds, temperature, guidance)
 
     @cached_property
     def _describer(self) -> Describer:
@@ -104,7 +110,8 @@ class QuickSpeech2Face(QuickDescriber):
         check(settings, count)
         seeds = wishes.seeds_from(seed, count)
         heard = self.voice_encoder.encode(voice).voices[VOICE]
-        identities = self.identities(heard, seeds, settings.temperature, settings.voice_guidance)
+        each = (self.identities(heard, [one], settings.temperature, settings.voice_guidance) for one in seeds)
+        identities = np.concatenate(list(each))
         drawn = [self._picture(one, number, settings.noise) for one, number in zip(identities, seeds, strict=True)]
         images = watermark.mark_all(np.stack(drawn)) if settings.watermark else np.stack(drawn)
         return made(images, identities, seeds, self.details(settings), self.signer)
@@ -157,7 +164,8 @@ def _can_imagine(folder: Path, device: str) -> bool:
     if not (on_cpu(device) and installed("onnxruntime") and campplus_graph.usable()):
         return False
     prior = folders.description(folder, PRIOR)["config"]
-    return list(prior.get("voices", ())) == [VOICE] and graph_of(folder, PRIOR) is not None
+    known = list(prior.get("voices", ())) == [VOICE] and prior["identity_dim"] == IDENTITY
+    return known and graph_of(folder, PRIOR) is not None
 
 
 def can_draw(folder: Path, decoder_folder: Path, settings: SamplingSettings, wish: Wish, device: str) -> bool:

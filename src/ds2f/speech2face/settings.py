@@ -34,8 +34,8 @@ class SamplingSettings:
     fast: where the model has a fast decoder, let that one draw, in the few steps and with the guidance that it was
         taught; but not where steps, sampler or guidance are other than these.
     watermark: whether the picture gets the mark that `ds2f check` finds, see `io.watermark`.
-    precision: "auto" draws by the graph of the fast decoder where the model has one and a CPU draws (in whole numbers
-        if it was exported so); "float32" by PyTorch.
+    precision: "auto" draws by the graph of the fast decoder where the model has one and a CPU draws, with products
+        in whole numbers of 8 bits unless it was exported otherwise; "float32" by PyTorch.
     """
 
     steps: int = _DEFAULT.steps
