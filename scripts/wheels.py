@@ -3,7 +3,8 @@
 python scripts/wheels.py platforms [--python 3.12]     a table: what ds2f and its extras need, on which machines
 python scripts/wheels.py sizes [--extra NAME ...]      what ds2f with some extras puts on this disk, by package
 
-Versions are those of constraints.txt. A package is there if pip finds a wheel; one that is only source is named so.
+Versions are those of constraints.txt. A package is there if pip finds a wheel; where only another version has one that
+pyproject.toml allows, that one is named.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-LINUX = ("manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+LINUX = (*(f"manylinux_2_{minor}" for minor in range(39, 16, -1)), "manylinux2014")
 MACHINES = {
     "Linux x86": [f"{tag}_x86_64" for tag in LINUX] + ["manylinux1_x86_64"],
     "Linux ARM": [f"{tag}_aarch64" for tag in LINUX],
@@ -31,6 +32,9 @@ MACHINES = {
     "Windows ARM": ["win_arm64"],
 }
 """What pip calls them."""
+FROM_SOURCE = {"face-recognition-models"}
+"""Data only: there is no wheel, and nothing is compiled."""
+WITHOUT = {"ds2f", *FROM_SOURCE}
 EXTRAS: tuple[str, ...] = (
     "",
     "faces",
@@ -62,46 +66,54 @@ def main() -> None:
 
 
 def _platforms(needs: dict[str, list[str]], python: str) -> None:
+    """Pinned versions first; for those without a wheel whatever version pyproject.toml allows."""
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
     pinned = {_plain(name): version for name, version in pinned.items()}
-    of_extra = {extra: [r.name for r in map(Requirement, needs[extra]) if r.name != "ds2f"] for extra in EXTRAS}
-    names = sorted({_plain(name) for of in of_extra.values() for name in of} & pinned.keys())
-    there = {machine: _found([f"{n}=={pinned[n]}" for n in names], tags, python) for machine, tags in MACHINES.items()}
-    print(f"| part | package | {' | '.join(there)} |\n| --- | --- |{' --- |' * len(there)}")
-    for extra, packages in of_extra.items():
-        for name in packages:
-            marks = ("yes" if _plain(name) in found else "no wheel" for found in there.values())
-            print(f"| {f'`{extra}`' if extra else 'core'} | {name} | {' | '.join(marks)} |")
+    of_extra = {extra: [r for r in map(Requirement, needs[extra]) if _plain(r.name) not in WITHOUT] for extra in EXTRAS}
+    ranges = {_plain(r.name): f"{r.name}{r.specifier}" for of in of_extra.values() for r in of}
+    there: dict[str, dict[str, str]] = {}
+    for machine, tags in MACHINES.items():
+        there[machine] = _found([f"{n}=={pinned[n]}" for n in sorted(ranges.keys() & pinned.keys())], tags, python)
+        there[machine] |= _found([ranges[n] for n in sorted(ranges.keys() - there[machine].keys())], tags, python)
+    print(table({extra: [_plain(r.name) for r in of] for extra, of in of_extra.items()}, there, pinned))
 
 
-def _found(wanted: list[str], tags: list[str], python: str) -> set[str]:
-    """Names of those that have a wheel for a machine; pip names one that has none, and is asked again without it."""
+def table(of_extra: dict[str, list[str]], there: dict[str, dict[str, str]], pinned: dict[str, str]) -> str:
+    """A row for each part, a column for each machine: yes, or what has no wheel, or one of another version only.
+
+    of_extra: {part: packages}; there: {machine: {package: version with a wheel}}; pinned: {package: version}.
+    """
+    lines = [f"| part | {' | '.join(there)} |", f"| --- |{' --- |' * len(there)}"]
+    for extra, names in of_extra.items():
+        cells = []
+        for found in there.values():
+            lacks = [f"no {name}" for name in names if name not in found]
+            others = [f"{n} {found[n]}" for n in names if n in found and n in pinned and found[n] != pinned[n]]
+            cells.append(", ".join([*lacks, *others]) or "yes")
+        lines.append(f"| {f'`{extra}`' if extra else 'ds2f alone'} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _found(wanted: list[str], tags: list[str], python: str) -> dict[str, str]:
+    """{name: version} of those that have a wheel for a machine; pip names one that has none, and is asked again
+    without it."""
     left = list(wanted)
     while left:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.json"
-            command = [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--dry-run",
-                "--quiet",
-                "--ignore-installed",
-                "--no-deps",
-            ]
+            command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet"]
             command += ["--ignore-installed", "--no-deps", "--only-binary", ":all:", "--python-version", python]
             command += ["--target", folder, "--report", str(report)]
             command += [part for tag in tags for part in ("--platform", tag)]
             done = subprocess.run([*command, *left], capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 installed = json.loads(report.read_text("utf-8"))["install"]
-                return {_plain(item["metadata"]["name"]) for item in installed}
+                return {_plain(i["metadata"]["name"]): i["metadata"]["version"].partition("+")[0] for i in installed}
         missing = re.search(r"(?:No matching distribution found for|Cannot install) ([\w.-]+)", done.stderr)
         if missing is None:
             sys.exit(done.stderr)
-        left = [one for one in left if _plain(one.partition("==")[0]) != _plain(missing[1])]
-    return set()
+        left = [one for one in left if _plain(Requirement(one).name) != _plain(missing[1])]
+    return {}
 
 
 def _sizes(needs: dict[str, list[str]], extras: list[str]) -> None:

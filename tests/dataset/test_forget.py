@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -190,7 +191,10 @@ def test_it_asks_first_and_names_must_be_clear(
     assert _forget(whole) == 2
     assert "delete 3 files for good? Nobody is here to say so" in capsys.readouterr().err
     assert main(["forget", "Nemo", "--database", str(whole)]) == 2
-    assert "Nobody in" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Nobody in" in said
+    assert main(shlex.split(said.partition("All names: ds2f ")[2])) == 0, "the command that it names says them"
+    assert f"/{GONE}\n" in capsys.readouterr().out
     assert main(["forget", GONE[1:], "--database", str(whole)]) == 2
     assert f"perhaps voxceleb/{GONE}." in capsys.readouterr().err
     with Dataset(whole) as dataset:

@@ -11,19 +11,19 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+import hub_rules
 from ds2f.cli import main
-
-COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # all that the Hub takes
 
 
 def test_its_readme_is_what_the_hub_takes(tmp_path: Path) -> None:
     repocard = pytest.importorskip("huggingface_hub.repocard", reason="the extra hub is not installed")
-    assert main(["space", str(tmp_path / "space"), "--model", "owner/name", "--install", "ds2f[serve] @ git+x"]) == 0
+    words = ["--model", "owner/name", "--install", "ds2f[serve] @ git+x", "--title", 'My: "voice" #1']
+    assert main(["space", str(tmp_path / "space"), *words]) == 0
     card = repocard.SpaceCard.load(tmp_path / "space" / "README.md")
     said = card.data.to_dict()
+    hub_rules.check_space(said)
+    assert said["title"] == 'My: "voice" #1'
     assert (said["sdk"], said["app_port"], said["models"]) == ("docker", 7860, ["owner/name"])
-    assert {said["colorFrom"], said["colorTo"]} <= COLOURS
-    assert len(said["short_description"]) <= 60
     assert "git+x" in (tmp_path / "space" / "requirements.txt").read_text()
     assert "'owner/name'" in (tmp_path / "space" / "app.py").read_text()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import hub_rules
 from ds2f import Speech2Face, UserError
 from ds2f.cli import main
 from ds2f.demo import samples
@@ -50,12 +51,26 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
         yield server
 
 
+def test_the_hub_takes_the_tags_of_a_card(folder: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    save(folder, folder)
+    card = ModelCard.load(folder / "README.md")
+    hub_rules.check_model(card.data.to_dict())
+    assert (folder / card.data.license_link).is_file()
+    (folder / "LICENSE").write_text("one's own", "utf-8")
+    save(folder, folder)
+    assert (folder / "LICENSE").read_text("utf-8") == "one's own"
+    with pytest.raises(AssertionError):
+        hub_rules.check_model({**card.data.to_dict(), "license": "apache"})
+
+
 def test_a_saved_model_is_the_same_model(folder: Path, tmp_path: Path) -> None:
     model = Speech2Face.from_pretrained(folder, device="cpu")
     model.save_pretrained(tmp_path / "copy")
     again = Speech2Face.from_pretrained(tmp_path / "copy", device="cpu")
     assert again.fingerprint == model.fingerprint
-    assert {path.name for path in (tmp_path / "copy").iterdir()} == {*NEEDED, "README.md"}
+    assert {path.name for path in (tmp_path / "copy").iterdir()} == {*NEEDED, "README.md", "LICENSE"}
     model.save_pretrained(folder)  # onto itself: only the card is new
     assert (folder / "README.md").read_text() == (tmp_path / "copy" / "README.md").read_text()
 
@@ -94,7 +109,7 @@ def test_pushed_taken_and_then_at_hand_without_a_network(
     assert f"{hub.url}/someone/faces/commit/" in capsys.readouterr().out
     assert hub.private == {"someone/faces": True}
     _, files = hub.files("someone/faces", "main")
-    assert set(files) == {*NEEDED, "README.md"}
+    assert set(files) == {*NEEDED, "README.md", "LICENSE"}
     hub.commit("someone/faces", "main", {"modeling.py": b"raise SystemExit('run')"})
 
     model = Speech2Face.from_pretrained("someone/faces", device="cpu")

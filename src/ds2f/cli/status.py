@@ -15,13 +15,17 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     add_database(sub)
     sub.add_argument("--json", action="store_true", help="for programs")
+    sub.add_argument("--names", action="store_true", help="only who is in it, as corpus/name, one a line")
 
 
 def run(options: argparse.Namespace) -> None:
     import json
 
-    from ds2f.dataset.status import status
+    from ds2f.dataset.status import names, status
 
+    if options.names:
+        print(*names(database_of(options, config_of(options))), sep="\n")
+        return
     found = status(database_of(options, config_of(options)), fingerprint=options.json)
     print(json.dumps(found, indent=2)) if options.json else print_status(found)
 

@@ -34,9 +34,13 @@ def load(path: Path | None = None) -> Config:
         with path.open("rb") as file:
             data = tomllib.load(file)
     except OSError as error:
-        raise UserError(f"The configuration {path} cannot be read ({error.strerror}).") from None
+        raise UserError(
+            f"The configuration {path} cannot be read ({error.strerror}); write one: ds2f init --config {path}"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"The configuration {path} is not valid TOML: {error}.") from None
+        raise UserError(
+            f"The configuration {path} is not valid TOML: {error}. A new one: ds2f init --config NEW.toml"
+        ) from None
     known: dict[str, Any] = {part.name: part.default_factory for part in parts()}
     values: dict[str, Any] = {}
     for name, table in data.items():

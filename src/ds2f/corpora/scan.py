@@ -84,7 +84,9 @@ class Scan:
                 with os.scandir(folder) as listing:
                     entries = sorted(listing, key=lambda e: e.name)
             except PermissionError:
-                raise UserError(f"The folder {folder} cannot be read (permission denied).") from None
+                raise UserError(
+                    f"The folder {folder} cannot be read (permission denied); change its permissions, or give another."
+                ) from None
             except FileNotFoundError:
                 continue  # it was removed while the others were read
             shown = [e for e in entries if not e.name.startswith(".")]

@@ -93,7 +93,9 @@ def export(
             shards = _write(aside, header, records, parts, progress)
             _move(aside, folder)
         except OSError as error:
-            raise UserError(f"The export to {folder} cannot be written ({error.strerror or error}).") from None
+            raise UserError(
+                f"The export to {folder} cannot be written ({error.strerror or error}); give another --out."
+            ) from None
     finally:
         dataset.connection.execute("ROLLBACK")
     return Exported(records_in_all, len(shards), sum(shard["bytes"] for shard in shards), left_out)

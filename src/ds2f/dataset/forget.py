@@ -88,7 +88,7 @@ def find(dataset: Dataset, identity: str) -> Person | None:
         hint = f"perhaps {' or '.join(found)}" if (found := [row[0] for row in like]) else "names are corpus/name"
         raise UserError(
             f"Nobody in {dataset.path} is called {identity!r}; {hint}. "
-            f'All names: sqlite3 {dataset.path} "SELECT corpus, name FROM identities"'
+            f"All names: ds2f status --names --database {dataset.path}"
         )
     if len({row["person"] for row in rows}) > 1:
         names = ", ".join(f"{row['corpus']}/{row['name']}" for row in rows)

@@ -86,7 +86,10 @@ class Dataset:
         try:
             self.connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            raise UserError(f"The database {self.path} cannot be written ({error}).") from None
+            raise UserError(
+                f"The database {self.path} cannot be written ({error}); change its permissions, "
+                "or copy it and give --database."
+            ) from None
         before = self.connection.total_changes
         try:
             yield

@@ -223,7 +223,9 @@ def connect(path: Path) -> sqlite3.Connection:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except PermissionError:
-        raise UserError(f"{path} cannot be read (permission denied).") from None
+        raise UserError(
+            f"{path} cannot be read (permission denied); change its permissions, or give another --database."
+        ) from None
     except sqlite3.OperationalError as error:
         raise UserError(f"{path} cannot be opened ({error}); SQLite must be able to write into its folder.") from None
     except sqlite3.DatabaseError as error:

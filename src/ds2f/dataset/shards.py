@@ -105,7 +105,10 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
             other = "SELECT m.key FROM main.meta m JOIN part.meta p USING (key) WHERE key GLOB ? AND p.value != m.value"
             if key := sql.execute(other, (KEY + "*",)).fetchone():
                 stage = key[0].removeprefix(KEY)
-                raise UserError(f"{path} has rows of {stage} by other weights than {database}; extract it again.")
+                raise UserError(
+                    f"{path} has rows of {stage} by other weights than {database}; extract it again: "
+                    f"ds2f extract --database {path}"
+                )
             with whole.transaction():
                 same = (
                     "m.id = p.id AND m.path = p.path AND m.size = p.size AND m.mtime_ns = p.mtime_ns AND (SELECT path"

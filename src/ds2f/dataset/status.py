@@ -9,6 +9,12 @@ from ds2f.dataset.people import count_people
 from ds2f.dataset.queries import Dataset
 
 
+def names(path: Path) -> list[str]:
+    """Who is in the dataset, as "corpus/name", in order. Raises UserError if there is no dataset."""
+    with Dataset(path) as dataset:
+        return [row[0] for row in dataset.connection.execute("SELECT corpus || '/' || name FROM identities ORDER BY 1")]
+
+
 def status(path: Path, fingerprint: bool = True) -> dict[str, Any]:
     """What `ds2f status --json` shows. fingerprint: whether to ask for it, which takes seconds for millions of files.
 

@@ -55,7 +55,8 @@ class Matcher:
         config = folders.description(folder, "alignment")["config"]
         if config["face_encoder"] != DLIB:
             raise UserError(
-                f"The alignment in {folder} knows faces by {config['face_encoder']}; only dlib is read here."
+                f"The alignment in {folder} knows faces by {config['face_encoder']}; only dlib is read here. "
+                "One that is: ds2f train alignment"
             )
         heard = replace(audio or Audio(), precision="float32")
         self.voice_encoder = VoiceEncoder(heard, config["clip_seconds"], list(config["voices"]))

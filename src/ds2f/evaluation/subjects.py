@@ -125,7 +125,10 @@ def load(
     if measured is None:
         raise UserError(f"There are no usable pairs in split {split} of {data.path}; run ds2f extract first.")
     if len(set(measured.people)) < 2:
-        raise UserError(f"Split {split} of {data.path} has one person only, nobody to tell apart; ingest more videos.")
+        raise UserError(
+            f"Split {split} of {data.path} has one person only, nobody to tell apart; give another "
+            "--split, or ds2f ingest more."
+        )
     train = _load_split(data, "train", model, chosen)
     if train is not None and len(set(train.people)) < 2:
         train = None

@@ -128,7 +128,9 @@ def _load(folder: Path, kind: str, build: Any, beside: Mapping[str, Tensor] = Ma
         stored = load_file(path)
         module.load_state_dict(unpacked(stored if SHARED in stored else {**beside, **stored}))
     except FileNotFoundError:
-        raise UserError(f"The model folder {folder} has {kind}.json but no {kind}.safetensors.") from None
+        raise UserError(
+            f"The model folder {folder} has {kind}.json but no {kind}.safetensors; copy it there, too."
+        ) from None
     except (RuntimeError, TypeError, ValueError, KeyError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"The checkpoint {path} does not fit this version of the {kind} ({reason}).") from None

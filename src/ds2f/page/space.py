@@ -5,6 +5,7 @@ What stands in its README is documented at https://huggingface.co/docs/hub/space
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ds2f import __version__
@@ -13,7 +14,7 @@ from ds2f.io.files import make_folder, replacing
 PORT = 7860  # which the Hub asks unless the README says otherwise
 
 README = """---
-title: {title}
+title: {quoted}
 emoji: 🗣️
 colorFrom: indigo
 colorTo: gray
@@ -71,7 +72,11 @@ def write_space(folder: Path, requirement: str | None = None, model: str | None 
     extras = "serve,hub" if model else "serve"
     texts = {
         "README.md": README.format(
-            title=title, port=PORT, version=__version__, models=f"models: [{model}]\n" if model else ""
+            title=title,
+            quoted=json.dumps(title, ensure_ascii=False),  # which is YAML, too, whatever is in it
+            port=PORT,
+            version=__version__,
+            models=f"models: [{model}]\n" if model else "",
         ),
         "Dockerfile": DOCKERFILE.format(port=PORT),
         "requirements.txt": REQUIREMENTS.format(requirement=requirement or f"ds2f[{extras}]=={__version__}"),

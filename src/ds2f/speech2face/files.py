@@ -213,7 +213,10 @@ def _refuse_voices(dataset: Dataset, split: str | None, name: str, seconds: floa
             f"The model hears clips of {seconds:g} s; {dataset.path} has voices of {stored} s. "
             f"Add {seconds:g} to [audio] clip_seconds, and run `ds2f extract` again."
         )
-    raise UserError(f"{dataset.path} has no rows of {name!r}, by which the model hears; extract them first.")
+    raise UserError(
+        f"{dataset.path} has no rows of {name!r}, by which the model hears; "
+        "name it in [audio] encoders and run ds2f extract."
+    )
 
 
 def voices_of(model: Speech2Face, dataset: Dataset, split: str | None, files: Sequence[int]) -> np.ndarray:

@@ -28,6 +28,7 @@ OPTIONAL = (
     "alignment.safetensors",
     "alignment.onnx",
     "MODEL_CARD.md",
+    "LICENSE",
 )
 OF_A_SIZE = (
     "decoder.json",
@@ -38,6 +39,10 @@ OF_A_SIZE = (
 )
 """In a folder named by its pixels, for a model with decoders of several sizes."""
 WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
+LICENCE = """The weights in this repository may be used as the data that they were trained on may be, see README.md.
+For the usual corpora of voices and faces this means: for research, not for commerce, and not to identify anybody.
+They come as they are, without warranty of any kind.
+"""
 LONGEST = 300  # characters of what the Hub says that are shown
 TRANSPORTS = ("httpx", "httpx2", "requests")  # what huggingface_hub speaks HTTP by, version by version
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -72,7 +77,8 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
 
 
 def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
-    """Copy the model in `model` to `folder`, with README.md, a card written from what is known of it.
+    """Copy the model in `model` to `folder`, with README.md, a card written from what is known of it, and LICENSE, the
+    model's own or what holds for models of ds2f.
 
     metrics: the metrics.json of an evaluation, written along without what speaks of single people, see
     `card.published`; None keeps the one beside the model, if there is one. Raises UserError if a file cannot be read or
@@ -94,6 +100,8 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
                 shutil.copyfile(model / name, folder / name)
         if measured is not None:
             write_json(folder / "metrics.json", measured)
+        if not (folder / "LICENSE").exists():  # the Hub wants one beside a card that says `license: other`
+            (folder / "LICENSE").write_text(LICENCE, "utf-8")
     except OSError as error:
         raise UserError(f"The model cannot be saved: {error.filename or folder}: {error.strerror}.") from None
     write_card(folder)

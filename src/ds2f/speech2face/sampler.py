@@ -54,7 +54,8 @@ class FaceSampler:
         if prior.config.identity_dim != decoder.config.conditions["identity"]:
             raise UserError(
                 f"In {folder} the prior speaks of {prior.config.identity_dim}-d identities, the decoder of "
-                f"{decoder.config.conditions['identity']}-d ones; they were not made for each other."
+                f"{decoder.config.conditions['identity']}-d ones; they were not made for each other. "
+                "Train a prior on what the decoder learned from: ds2f train prior"
             )
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device

@@ -88,7 +88,10 @@ class WhisperLanguage:
         try:
             self._model = whisper.WhisperModel(source, **place, cpu_threads=1)  # parallelism is over files
         except Exception as error:  # noqa: BLE001 - a download or a file: anything may be wrong
-            raise UserError(f"The language model whisper cannot load {source} ({first_line(error)}).") from None
+            raise UserError(
+                f"The language model whisper cannot load {source} ({first_line(error)}); "
+                "it is fetched once, which needs a network."
+            ) from None
         if not self._model.model.is_multilingual:
             raise UserError(f"The language model whisper {source} knows English only; choose one without .en.")
 

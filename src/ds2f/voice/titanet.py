@@ -29,7 +29,10 @@ class TitaNet:
             is_file = source.endswith(".nemo") or Path(source).exists()
             model = kind.restore_from(source) if is_file else kind.from_pretrained(source)
         except Exception as error:  # noqa: BLE001 - a download or a file: anything may be wrong
-            raise UserError(f"The encoder titanet cannot load {source} ({first_line(error)}).") from None
+            raise UserError(
+                f"The encoder titanet cannot load {source} ({first_line(error)}); "
+                "it is fetched once, which needs a network."
+            ) from None
         self._model, self._device = model.to(torch.device(device)).eval(), torch.device(device)
         self.name = name
         self.dim = self.embed(np.zeros((1, 16_000), np.float32)).shape[1]
