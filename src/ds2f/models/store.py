@@ -49,8 +49,11 @@ def save(
     precision: Precision = "float16",
     beside: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
-    """Write one model into `folder`. card: what a reader should know (data, images seen, date, licence).
+    """Write one model.
 
+    folder: made if it is not there.
+    module: the model.
+    card: what a reader should know (data, images seen, date, licence).
     precision: how weights are stored, see `packed`; loading widens them again.
     beside: what is left out where it would be stored the same, see `shared`.
     """

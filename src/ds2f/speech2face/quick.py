@@ -35,7 +35,13 @@ PRIOR, DECODER, FAST, ATTRIBUTES = "prior", "decoder", "fast-decoder", "attribut
 
 
 def imagined(prior: Graph, voices: np.ndarray, seeds: Sequence[int], temperature: float, guidance: float) -> np.ndarray:
-    """As `imagine.sample_identities`: (n, identity_dim) float32. prior: its graph; voices: (n, d) float32."""
+    """As `imagine.sample_identities`: (n, identity_dim) float32.
+
+    prior: its graph.
+    voices: (n, d) float32.
+    seeds: n whole numbers.
+    temperature, guidance: see there.
+    """
     (found,) = prior(
         voice=voices,
         noise=normal_by_seed(seeds, IDENTITY, stream=0),
