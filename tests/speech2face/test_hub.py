@@ -79,7 +79,7 @@ def test_everything_in_the_box_travels(tmp_path: Path) -> None:
     save(store.shipped(), tmp_path / "copy")
     kept = {path.relative_to(store.shipped()) for path in store.shipped().rglob("*") if path.is_file()}
     found = {path.relative_to(tmp_path / "copy") for path in (tmp_path / "copy").rglob("*") if path.is_file()}
-    assert found == {*kept, Path("README.md")}
+    assert found == {*kept, Path("README.md"), Path("LICENSE")}
 
 
 def test_decoders_of_several_sizes_travel_together(folder: Path, hub: FakeHub) -> None:
