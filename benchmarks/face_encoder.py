@@ -39,8 +39,9 @@ from ds2f.io.speech import decode
 from ds2f.models.linear import LinearPrior, directions
 from ds2f.models.speaker.campplus import CAMPlusPlus
 from ds2f.training.loop import Options, make_optimizers, schedule
+from ds2f.training.losses.distil import departure
 from ds2f.training.pairs import folds
-from ds2f.training.voice import begin, departure
+from ds2f.training.voice import begin
 from ds2f.types import DetectedFace
 
 FOLDS = 5
@@ -118,7 +119,7 @@ def fine_tune(last: Last, pairs: Pairs, rows: np.ndarray, steps: int, lr: float,
     rng = np.random.default_rng(0)
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = lr * schedule(step, steps) * group["size"]
+            group["lr"] = lr * schedule(step, steps)
         chosen = rng.choice(len(rows), BATCH, replace=False)
         start = int(rng.integers(pairs.before.shape[2] - CROP + 1))
         x = pairs.before[torch.from_numpy(rows[chosen])][:, :, start : start + CROP].float()

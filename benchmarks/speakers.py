@@ -17,7 +17,6 @@ import csv
 import json
 import resource
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from ds2f.models import store
 from ds2f.training.loop import train
 from ds2f.training.sounds.speech import InMemory, Voices, load_voices
 from ds2f.training.start import make_options
-from ds2f.training.voice import WEIGHT_DECAY, Voiced, VoiceTask, begin
+from ds2f.training.voice import Voiced, VoiceTask, begin, moving
 from ds2f.voice import encoders
 from ds2f.voice.base import SpeakerEncoder
 from ds2f.voice.encode import VoiceEncoder
@@ -151,12 +150,11 @@ def fit(
     turn = (time.process_time() - start) / 2 / len(rows)
     total = max(batch, int((60 * minutes - (time.process_time() - began)) / turn) // batch * batch)
     options = make_options(out / "runs" / name, settings, CPU, batch, total, settings.voice_lr)
-    options = replace(options, muon=False, weight_decay=WEIGHT_DECAY, relative=bool(settings.voice_from))
 
     def say(done: int, total: int, note: str = "") -> None:
         print(f"{name} {done}/{total} {note}", flush=True)
 
-    model = train(task, options, say)
+    model = train(task, moving(options, settings), say)
     assert isinstance(model, Voiced)
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime

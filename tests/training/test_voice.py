@@ -22,7 +22,7 @@ from ds2f.models.packing import unpacked
 from ds2f.training import jobs
 from ds2f.training.loop import Options, train
 from ds2f.training.sounds.speech import InMemory, Voices, load_voices
-from ds2f.training.voice import VoiceTask, begin, departure
+from ds2f.training.voice import VoiceTask, begin
 from ds2f.types import CorpusItem, StoredSpeech
 from ds2f.voice import campplus, encoders
 from helpers import PLAN, extracted, noise, tone, wanting
@@ -128,13 +128,6 @@ def test_keeping_to_the_teacher_costs_nothing_where_nothing_was_changed() -> Non
         loss = task.model.eval() and task.loss(torch.arange(4), torch.Generator().manual_seed(0)).item()
         assert loss <= most
     assert loss > 1e-3
-
-
-def test_departure_is_a_share_of_the_spread() -> None:
-    x = torch.eye(4)
-    assert departure(x, x).item() == 0
-    centre = torch.ones(4, 4)
-    assert departure(centre, x).item() == pytest.approx(4 * (2 - 2 * 0.5) / 3)
 
 
 def test_too_few_speakers_or_recordings_are_refused(dataset: Dataset, tmp_path: Path) -> None:

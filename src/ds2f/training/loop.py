@@ -29,10 +29,10 @@ from ds2f.errors import UserError
 from ds2f.training import checkpoint
 from ds2f.training.log import Log
 from ds2f.training.processes import accelerator_for, add_gradients, same_start, share_statistics, total
+from ds2f.training.relative import RelativeAdamW
 from ds2f.types import Progress
 
 SAME = ("batch", "seed", "teacher")  # from begin to end of a run: steps are counted in batches and drawn by the seed
-SMALLEST = 1e-4  # what weights that are nought count as, where learning rates are relative
 OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # of CUDA, ROCm and MPS; of CPUs
 
 
@@ -121,7 +121,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
         while step < steps:
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = options.lr * schedule(step, steps) * group.get("size", 1.0)
+                    group["lr"] = options.lr * schedule(step, steps)
             model.train()
             with out_of_memory_advice(options):
                 loss = accumulate(task, options, step, processes)
@@ -247,18 +247,15 @@ def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_lif
 def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for everything else.
 
-    AdamW moves every weight by about the learning rate, whatever its size. A network with its normalisation folded in
-    has layers whose weights differ in size a thousandfold; by `options.relative` each is moved by a share of the root
-    mean square of its own at the start, much as LAMB does (You et al. 2020, arXiv:1904.00962).
+    By `options.relative` AdamW's rate is a share of the size of what it moves, see `RelativeAdamW`.
     """
     matrices = [p for n, p in model.named_parameters() if options.muon and n.startswith("blocks.") and p.dim() == 2]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
-    groups: list[Any] = others
-    if options.relative:
-        groups = [{"params": [p], "size": max(SMALLEST, float(p.detach().square().mean().sqrt()))} for p in others]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.95), weight_decay=options.weight_decay)
+        RelativeAdamW(others, lr=options.lr, betas=(0.9, 0.99))  # small batches, small steps: a longer memory
+        if options.relative
+        else torch.optim.AdamW(others, lr=options.lr, betas=(0.9, 0.95), weight_decay=options.weight_decay)
     ]
     if matrices:
         optimizers.append(

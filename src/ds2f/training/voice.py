@@ -31,6 +31,8 @@ from ds2f.models.packing import unpacked
 from ds2f.models.speaker.campplus import unfolded
 from ds2f.models.speaker.encoder import VoiceConfig, VoiceNetwork
 from ds2f.models.store import load_voice, pick_device
+from ds2f.training.loop import Options
+from ds2f.training.losses.distil import departure
 from ds2f.training.losses.head import OVER_CLASSES, Head, LossConfig
 from ds2f.training.processes import launched, own_device
 from ds2f.training.sounds.augment import SPEEDS, Augment, faster, spoken
@@ -86,8 +88,15 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
             TRAINED_ON: speakers,
         }
 
-    options = replace(options, muon=False, weight_decay=WEIGHT_DECAY, relative=bool(settings.voice_from))
-    return Job(task, options, fingerprint, finish, "float32")
+    return Job(task, moving(options, settings), fingerprint, finish, "float32")
+
+
+def moving(options: Options, settings: Train) -> Options:
+    """How the weights of a speaker encoder move. Those that were learnt already are not drawn to nought, and each by a
+    share of its size."""
+    if settings.voice_from:
+        return replace(options, muon=False, relative=True)
+    return replace(options, muon=False, weight_decay=WEIGHT_DECAY)
 
 
 def begin(settings: Train) -> VoiceNetwork:
@@ -216,17 +225,6 @@ def _turns(recordings: list[np.ndarray], settings: Train) -> np.ndarray:
     if settings.people == "alike":
         count = np.full(len(recordings), round(float(count.mean())))
     return np.repeat(np.arange(len(recordings)), count)
-
-
-def departure(found: Tensor, wanted: Tensor) -> Tensor:
-    """How far n vectors of length one are from where they should be, as a share of the spread of the latter:
-
-        Σ_i ‖x_i − y_i‖² / Σ_i ‖y_i − ȳ‖²       x, y: found and wanted, of length one
-
-    found, wanted: (n, d).
-    """
-    x, y = F.normalize(found.float(), dim=1), F.normalize(wanted.float(), dim=1)
-    return (x - y).square().sum() / (y - y.mean(0)).square().sum().clamp_min(1e-6)
 
 
 def equal_error_rate_of(embed: Callable[[Tensor], Tensor], voices: Voices, samples: int, device: torch.device) -> float:

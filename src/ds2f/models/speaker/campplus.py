@@ -103,9 +103,10 @@ class CAMPlusPlus(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
+        self.head.to(memory_format=torch.channels_last)  # on a CPU, half the time of its forward and backward pass
 
     def forward(self, features: Tensor) -> Tensor:
-        planes = self.head(features.transpose(1, 2)[:, None])
+        planes = self.head(features.transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last))
         x = F.relu(self.enter(planes.flatten(1, 2)))
         for block, transit in zip(self.blocks, self.transits, strict=True):
             x = transit(block(x))

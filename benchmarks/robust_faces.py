@@ -1,0 +1,92 @@
+"""Is a speaker encoder that was made robust better for faces, too? By what a ridge map hears through a telephone.
+
+python benchmarks/robust_faces.py DATABASE campplus-frames ds2f-frames:runs/voice
+
+All pairs of voice and face in folds by person. Of each fold's training people a ridge map learns faces from the clean
+voices; the held-out people are heard as they are and through a telephone or a codec: how far in front of the others'
+faces of the fold lies the true one? Intervals are over people, of the difference to the first encoder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ds2f.dataset import Dataset
+from ds2f.dataset.speech import Sounds
+from ds2f.io.codecs import through
+from ds2f.io.speech import decode
+from ds2f.models.linear import LinearPrior
+from ds2f.training.pairs import folds
+from ds2f.voice import encoders
+from face_encoder import CLIP, FOLDS, places
+
+CONDITIONS = ("", "telephone", "opus8")
+
+
+def voices(spec: str, clips: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """{condition: (n, d)}, of length one."""
+    encoder = encoders.load(spec)
+    return {
+        codec: np.concatenate([encoder.embed((through(c, codec) if codec else c)[None]) for c in clips])
+        for codec in CONDITIONS
+    }
+
+
+def asked(heard: dict[str, np.ndarray], face: np.ndarray, person: np.ndarray) -> dict[str, np.ndarray]:
+    """{condition: (n,) place of the true face, see `places`}."""
+    fold = folds(person, FOLDS)
+    found = {codec: np.zeros(len(fold)) for codec in heard}
+    for k in range(FOLDS):
+        train, test = fold != k, fold == k
+        ridge = LinearPrior.fit_to_people(heard[""][train], face[train], person[train])
+        true = face[test] - ridge.identity_mean
+        for codec, voice in heard.items():
+            found[codec][test] = places(ridge.predict(voice[test]) - ridge.identity_mean, true, person[test])
+    return found
+
+
+def gain(place: np.ndarray, base: np.ndarray, person: np.ndarray) -> tuple[float, float]:
+    """95 % of the bootstrap over people of how much nearer the true face has come, on average."""
+    rng, sums, count = np.random.default_rng(0), np.bincount(person, base - place), np.bincount(person)
+    drawn = rng.integers(len(count), size=(1000, len(count)))
+    low, high = np.percentile(sums[drawn].sum(1) / count[drawn].sum(1), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("database", type=Path)
+    parser.add_argument("encoders", nargs="+")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    with Dataset(options.database) as dataset:
+        pairs, sounds = dataset.pairs(), Sounds(options.database)
+        clips = [np.resize(decode(sounds[pair.video_id]), CLIP) for pair in pairs]
+    face = np.stack([pair.identity for pair in pairs])
+    _, person = np.unique([pair.person for pair in pairs], return_inverse=True)
+    shown, first = {}, {}
+    for spec in options.encoders:
+        heard = voices(spec, clips)
+        found = asked(heard, face, person)
+        first = first or found
+        for codec, place in found.items():
+            low, high = gain(place, first[codec], person)
+            said = {
+                "auc": 1 - float(place.mean()),
+                "first_tenth": float((place <= 0.1).mean()),
+                "gain": [float((first[codec] - place).mean()), low, high],
+                "cosine": float((heard[""] * heard[codec]).sum(1).mean()),
+            }
+            shown[f"{spec}, {codec or 'clean'}"] = said
+            difference = f"{said['gain'][0]:+.2%} [{low:+.2%} to {high:+.2%}]"
+            print(f"{spec}, {codec or 'clean'}: area {said['auc']:.2%}, {difference}, cosine {said['cosine']:.3f}")
+    if options.out:
+        options.out.write_text(json.dumps(shown, indent=2))
+
+
+if __name__ == "__main__":
+    main()
