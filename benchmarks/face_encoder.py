@@ -37,6 +37,7 @@ from ds2f.face.file_embedder import FileEmbedder
 from ds2f.io.images import decode_image
 from ds2f.io.speech import decode
 from ds2f.models.linear import LinearPrior, directions
+from ds2f.models.processor import cpu_has_bf16
 from ds2f.models.speaker.campplus import CAMPlusPlus
 from ds2f.training.loop import Options, make_optimizers, schedule
 from ds2f.training.losses.distil import departure
@@ -58,7 +59,7 @@ class Last(nn.Module):
         self.last = copy.deepcopy(network.last)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(F.relu(self.last(self.transit(self.block(x)))).mean(2), dim=1)
+        return F.normalize(F.relu(self.last(self.transit(self.block(x)))).float().mean(2), dim=1)
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,11 @@ def load(database: Path, judge: str) -> tuple[Pairs, CAMPlusPlus]:
         pairs = dataset.pairs()
         for pair in pairs:
             clip = torch.from_numpy(np.resize(decode(sounds[pair.video_id]), CLIP)[None])
-            planes = inner.head(network.features(clip).transpose(1, 2)[:, None])
-            x = F.relu(inner.enter(planes.flatten(1, 2)))
-            for part in range(2):
-                x = inner.transits[part](inner.blocks[part](x))
+            with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
+                planes = inner.head(network.features(clip).transpose(1, 2)[:, None])
+                x = F.relu(inner.enter(planes.flatten(1, 2)))
+                for part in range(2):
+                    x = inner.transits[part](inner.blocks[part](x))
             before.append(x[0].half())
             crops.append(decode_image(pair.crop))
     identity = np.stack([pair.identity for pair in pairs])
@@ -101,18 +103,17 @@ def seen_by(judge: str, crops: list[np.ndarray]) -> np.ndarray:
     return FileEmbedder(judge).embed(crops, [face] * len(crops))
 
 
-def fine_tune(last: Last, pairs: Pairs, rows: np.ndarray, steps: int, lr: float, keep: float) -> tuple[Last, nn.Linear]:
-    """rows: (k,) of the training people."""
-    frozen = copy.deepcopy(last).requires_grad_(False)
-    with torch.no_grad():
-        voice = heard(frozen, pairs.before[torch.from_numpy(rows)])
+def fine_tune(
+    frozen: Last, voice: np.ndarray, pairs: Pairs, rows: np.ndarray, steps: int, lr: float, keep: float
+) -> tuple[Last, nn.Linear]:
+    """frozen: to go on from; voice: (k, 512) what it hears; rows: (k,) of the training people."""
     identity = pairs.face["dlib"][rows]
     ridge = LinearPrior.fit_to_people(voice, identity, pairs.person[rows])
     linear = nn.Linear(512, identity.shape[1])
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(ridge.weight.T))
         linear.bias.copy_(torch.from_numpy(-ridge.voice_mean @ ridge.weight))
-    last = copy.deepcopy(last).requires_grad_(True)
+    last = copy.deepcopy(frozen).requires_grad_(True)
     both = nn.ModuleList([last, linear])
     (optimizer,) = make_optimizers(both, Options(Path(), BATCH, steps, lr, 0, 0, muon=False, relative=True))
     truth = torch.from_numpy(identity - identity.mean(0))
@@ -123,7 +124,8 @@ def fine_tune(last: Last, pairs: Pairs, rows: np.ndarray, steps: int, lr: float,
         chosen = rng.choice(len(rows), BATCH, replace=False)
         start = int(rng.integers(pairs.before.shape[2] - CROP + 1))
         x = pairs.before[torch.from_numpy(rows[chosen])][:, :, start : start + CROP].float()
-        vector = last(x)
+        with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
+            vector = last(x)
         cosine = F.normalize(linear(vector), dim=1) @ F.normalize(truth[chosen], dim=1).T
         person, female = pairs.person[rows[chosen]], pairs.female[rows[chosen]]
         other = torch.from_numpy((person[:, None] != person) & (female[:, None] == female))
@@ -144,7 +146,8 @@ def fine_tune(last: Last, pairs: Pairs, rows: np.ndarray, steps: int, lr: float,
 
 @torch.no_grad()
 def heard(last: nn.Module, before: Tensor) -> np.ndarray:
-    return np.concatenate([last(part.float()).numpy() for part in before.split(16)])
+    with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
+        return np.concatenate([last(part.float()).numpy() for part in before.split(16)])
 
 
 def places(expected: np.ndarray, face: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -159,19 +162,19 @@ def main() -> None:
     parser.add_argument("database", type=Path)
     parser.add_argument("--judge", default="")
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--keep", type=float, default=0.0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     pairs, network = load(options.database, options.judge)
     fold = folds(pairs.person, FOLDS)
     found: dict[str, np.ndarray] = {}
+    frozen = Last(network).eval().requires_grad_(False)
+    before = heard(frozen, pairs.before)
     for k in range(FOLDS):
         train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        frozen = Last(network).eval()
-        last, linear = fine_tune(frozen, pairs, train, options.steps, options.lr, options.keep)
-        for name, ear in (("frozen", frozen), ("trained", last)):
-            voice = heard(ear, pairs.before)
+        last, linear = fine_tune(frozen, before[train], pairs, train, options.steps, options.lr, options.keep)
+        for name, voice in (("frozen", before), ("trained", heard(last, pairs.before))):
             for space, face in pairs.face.items():
                 ridge = LinearPrior.fit_to_people(voice[train], face[train], pairs.person[train])
                 expected, true = ridge.predict(voice[test]) - ridge.identity_mean, face[test] - ridge.identity_mean
