@@ -68,22 +68,19 @@ def main() -> None:
         clips = [np.resize(decode(sounds[pair.video_id]), CLIP) for pair in pairs]
     face = np.stack([pair.identity for pair in pairs])
     _, person = np.unique([pair.person for pair in pairs], return_inverse=True)
-    shown, first = {}, {}
+    shown, first = {}, dict[str, np.ndarray]()
     for spec in options.encoders:
         heard = voices(spec, clips)
         found = asked(heard, face, person)
         first = first or found
         for codec, place in found.items():
             low, high = gain(place, first[codec], person)
-            said = {
-                "auc": 1 - float(place.mean()),
-                "first_tenth": float((place <= 0.1).mean()),
-                "gain": [float((first[codec] - place).mean()), low, high],
-                "cosine": float((heard[""] * heard[codec]).sum(1).mean()),
-            }
-            shown[f"{spec}, {codec or 'clean'}"] = said
-            difference = f"{said['gain'][0]:+.2%} [{low:+.2%} to {high:+.2%}]"
-            print(f"{spec}, {codec or 'clean'}: area {said['auc']:.2%}, {difference}, cosine {said['cosine']:.3f}")
+            area, cosine = 1 - float(place.mean()), float((heard[""] * heard[codec]).sum(1).mean())
+            nearer, name = float((first[codec] - place).mean()), f"{spec}, {codec or 'clean'}"
+            shown[name] = {"area": area, "gain": nearer, "low": low, "high": high, "cosine": cosine}
+            print(
+                f"{name}: area {area:.2%}, {nearer:+.2%} [{low:+.2%} to {high:+.2%}], cosine {cosine:.3f}", flush=True
+            )
     if options.out:
         options.out.write_text(json.dumps(shown, indent=2))
 

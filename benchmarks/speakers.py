@@ -229,6 +229,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--name", default="robust")
+    parser.add_argument("--conditions", default=",".join(CONDITIONS), metavar="CODEC,...", help="of measure")
     options = parser.parse_args()
     if options.what == "prepare":
         prepare(options.speech, options.out)
@@ -253,7 +254,7 @@ def main() -> None:
         _, several, people = divided(options.out)
         for name in options.names:
             report(name, encoders.load(name), people, ("",), options.out)
-            report(name, encoders.load(name), several | people, CONDITIONS, options.out)
+            report(name, encoders.load(name), several | people, tuple(options.conditions.split(",")), options.out)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,9 @@ class CAMPlusPlus(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
-        self.head.to(memory_format=torch.channels_last)  # on a CPU, half the time of its forward and backward pass
+        for parameter in self.head.parameters():  # on a CPU, half the time of its forward and backward pass
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, features: Tensor) -> Tensor:
         planes = self.head(features.transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last))
