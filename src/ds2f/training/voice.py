@@ -64,7 +64,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         voices = load_voices(dataset, "train", memory, progress)
         held_out = load_voices(dataset, "val", memory)
         fingerprint, speakers = dataset.fingerprint(), speakers_of(dataset, "train")
-    check_speakers(voices, f"The train split of {database}")
+    check_speakers(voices, f"the train split of {database}")
     torch.manual_seed(settings.seed)
     encoder = begin(settings)
     task = VoiceTask(encoder, voices, held_out, settings, device)
