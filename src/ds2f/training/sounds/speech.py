@@ -99,8 +99,9 @@ def check_speakers(voices: Voices, place: str) -> None:
     several = int((np.bincount(voices.person, minlength=1) > 1).sum())
     if voices.people < 2:
         raise UserError(
-            f"{place[:1].upper()}{place[1:]} has the speech of {voices.people} speakers; to tell voices apart takes two "
-            "at least, of two recordings each. Ingest more (ds2f ingest FOLDER --kind voices), then run `ds2f extract`."
+            f"{place[:1].upper()}{place[1:]} has the speech of {voices.people} speakers; to tell voices apart takes "
+            "two at least, of two recordings each. Ingest more (ds2f ingest FOLDER --kind voices), then run "
+            "`ds2f extract`."
         )
     if several < 2:
         raise UserError(
