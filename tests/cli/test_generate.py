@@ -11,6 +11,7 @@ from PIL import Image
 
 from ds2f.cli import main
 from ds2f.demo import samples
+from ds2f.io.check import check_file
 from ds2f.io.images import details_of
 from ds2f.speech2face import upscale
 from helpers import grey_ramp, noise, silence, tone, write_audio, write_video
@@ -109,6 +110,9 @@ def test_a_folder_keeps_its_tree_and_names_that_would_meet_do_not(
     with Image.open(out / "contact-sheet.png") as sheet:
         assert sheet.height > 3 * 144
         assert "Generated" in sheet.info["Title"]
+    for picture in [*out.rglob("*.webp"), out / "contact-sheet.png"]:
+        assert check_file(picture).layers[:1] == ("watermark",), picture
+        assert check_file(picture).layers[-1:] == ("xmp",), picture
 
 
 def test_a_folder_without_recordings_is_a_sentence(tmp_path: Path, refused: Callable[..., str]) -> None:
