@@ -88,11 +88,12 @@ def main() -> None:
 
 def false_positives(tars: list[Path], every: int, out: Path | None, on_sheets: bool) -> None:
     """Prints the largest similarities of the searches, fits of their tails, and how many pictures are called marked.
-    The faces are taken in random order, so that what was looked at when this is stopped stands for the rest."""
+    The faces are taken in random order, so that what was looked at when this is stopped stands for the rest; the next
+    call goes on from what `out` holds."""
     encoded = [data for path in tars for data in _encoded_faces(path)]
     order = np.random.default_rng(0).permutation(len(encoded))[::every]
-    faces = (decode_image(encoded[number]) for number in order)
-    rows = []
+    rows = [] if out is None or not out.exists() else list(np.load(out))
+    faces = (decode_image(encoded[number]) for number in order[(40 if on_sheets else 1) * len(rows) :])
     for picture in _sheets(faces) if on_sheets else faces:
         rows.append([similarity for _, similarity in watermark.searched(picture)])
         if len(rows) % 500 == 0 and out is not None:
