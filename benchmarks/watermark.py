@@ -45,7 +45,7 @@ from ds2f.face import registry
 from ds2f.face.align import template
 from ds2f.face.base import FaceEmbedder
 from ds2f.face.dlib_torch import embed_crops
-from ds2f.io import watermark
+from ds2f.io import watermark, watermark_search
 from ds2f.io.extras import installed
 from ds2f.io.images import decode_image
 from ds2f.speech2face.model import Speech2Face
@@ -95,7 +95,7 @@ def false_positives(tars: list[Path], every: int, out: Path | None, on_sheets: b
     rows = [] if out is None or not out.exists() else list(np.load(out))
     faces = (decode_image(encoded[number]) for number in order[(40 if on_sheets else 1) * len(rows) :])
     for picture in _sheets(faces) if on_sheets else faces:
-        rows.append([similarity for _, similarity in watermark.searched(picture)])
+        rows.append([similarity for _, similarity in watermark_search.searched(picture)])
         if len(rows) % 500 == 0 and out is not None:
             np.save(out, np.array(rows))
     if out is not None:
@@ -116,16 +116,19 @@ def tell_null(found: np.ndarray) -> None:
     """found: (n, 4) largest similarities; 0 where a search has no sizes for a picture."""
     print("| search | pictures | median | 1 in 100 | 1 in 1,000 | largest | found from | fitted s | fitted n | s | n |")
     print("|" + " --- |" * 11)
-    for column, name, null in zip(found.T, SEARCHES, watermark.NULLS, strict=True):
+    for column, name, null in zip(found.T, SEARCHES, watermark_search.NULLS, strict=True):
         values = np.sort(column[column != 0])
         if len(values) < 50:
             continue
         spread, places = _fit(values, null[0])
         quantiles = " | ".join(f"{np.quantile(values, q):.3f}" for q in (0.5, 0.99, 0.999, 1.0))
         fitted = f"{spread:.4f} | {places:,.0f} | {null[0]:.4f} | {null[1]:,.0f}"
-        print(f"| {name} | {len(values):,} | {quantiles} | {watermark._needed(null):.3f} | {fitted} |")
-    chances = [[watermark.chance_of(x, null) for x, null in zip(row, watermark.NULLS, strict=True)] for row in found]
-    marked = sum(min(row) <= watermark.MISTAKEN for row in chances)
+        print(f"| {name} | {len(values):,} | {quantiles} | {watermark_search.needed(null):.3f} | {fitted} |")
+    chances = [
+        [watermark_search.chance_of(x, null) for x, null in zip(row, watermark_search.NULLS, strict=True)]
+        for row in found
+    ]
+    marked = sum(min(row) <= watermark_search.MISTAKEN for row in chances)
     print(
         f"called marked: {marked} of {len(found):,}; of all such pictures at most {most(marked, len(found)):.1e} (95 %)"
     )
@@ -163,7 +166,7 @@ def hits(count: int, sizes: list[int]) -> None:
             marked = _drawn(size, count)
             for name, attack in (ATTACKS | attacks).items():
                 random = np.random.default_rng(1)
-                traces = [watermark.find(attack(picture, random)) for picture in marked]
+                traces = [watermark_search.find(attack(picture, random)) for picture in marked]
                 least, median = (f([trace.similarity for trace in traces]) for f in (min, np.median))
                 found = sum(trace.found for trace in traces)
                 low, high = interval(found, count)

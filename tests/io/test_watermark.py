@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ds2f.demo import samples
-from ds2f.io import watermark
+from ds2f.io import watermark, watermark_search
 from ds2f.io.images import decode_image
 from ds2f.io.media import decode
 
@@ -52,7 +52,7 @@ ATTACKS = {
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_it_is_found_after(attack: str, faces: list[np.ndarray]) -> None:
     for face in faces[:2]:
-        assert watermark.find(ATTACKS[attack](watermark.mark(face))).found
+        assert watermark_search.find(ATTACKS[attack](watermark.mark(face))).found
 
 
 def test_every_face_gets_as_much_as_it_needs_and_no_more(faces: list[np.ndarray]) -> None:
@@ -72,7 +72,7 @@ def test_what_is_not_marked_is_not_found(faces: list[np.ndarray]) -> None:
     noise = random.integers(0, 256, (96, 128, 3), dtype=np.uint8)
     even, tiny, thin = np.full((200, 200, 3), 128, np.uint8), noise[:3, :3], noise[:1]
     for picture in (*faces[2:4], noise, even, tiny, thin):
-        trace = watermark.find(picture)
+        trace = watermark_search.find(picture)
         assert not trace.found
         assert trace.chance > 1e-3
 
@@ -83,13 +83,13 @@ def test_small_pictures_are_left_as_they_are() -> None:
 
 
 def test_other_sizes_and_shapes_hold_it(faces: list[np.ndarray]) -> None:
-    assert watermark.find(watermark.mark(_scaled(faces[0], 64))).found
-    assert watermark.find(watermark.mark(_scaled(faces[1], 301)[:, :251])).found
+    assert watermark_search.find(watermark.mark(_scaled(faces[0], 64))).found
+    assert watermark_search.find(watermark.mark(_scaled(faces[1], 301)[:, :251])).found
 
 
 def test_a_stronger_likeness_is_less_by_chance() -> None:
-    for null in watermark.NULLS:
-        chances = [watermark.chance_of(similarity, null) for similarity in np.linspace(0, 0.4, 50)]
+    for null in watermark_search.NULLS:
+        chances = [watermark_search.chance_of(similarity, null) for similarity in np.linspace(0, 0.4, 50)]
         assert chances == sorted(chances, reverse=True)
         assert chances[0] == 1
-        assert chances[-1] == watermark.SURE
+        assert chances[-1] == watermark_search.SURE

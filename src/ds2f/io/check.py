@@ -16,10 +16,10 @@ from xml.etree import ElementTree
 from PIL import Image
 
 from ds2f.errors import ItemError
-from ds2f.io import credentials, watermark
+from ds2f.io import credentials
 from ds2f.io.credentials import Credentials
 from ds2f.io.images import COMPOSITE, FORMATS, decode_image
-from ds2f.io.watermark import Trace
+from ds2f.io.watermark_search import SURE, Trace, find
 
 NOTHING = "no mark found; this says nothing about where it comes from"
 GENERATED = (credentials.GENERATED, COMPOSITE, "algorithmicMedia")
@@ -130,7 +130,7 @@ def check(data: bytes) -> Checked:
     data: the bytes of a file, of any format that `io.images.decode_image` reads.
     Raises ItemError(stage="open") for what is no picture, is damaged or too large.
     """
-    trace = watermark.find(decode_image(data))
+    trace = find(decode_image(data))
     looked = credentials.available()
     return Checked(trace, credentials.read(data) if looked else None, looked, read_metadata(data))
 
@@ -194,7 +194,7 @@ def _ours(tool: str) -> bool:
 
 def _one_in(chance: float) -> str:
     """Two figures of 1 / chance, rounded down, as 1,200,000."""
-    text = f"{1 / max(chance, watermark.SURE):.15g}"
+    text = f"{1 / max(chance, SURE):.15g}"
     whole = text.partition(".")[0]
     return f"{int(whole[:2] + '0' * (len(whole) - 2)):,}"
 
