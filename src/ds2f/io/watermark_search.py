@@ -17,6 +17,7 @@ from ds2f.io.watermark import GRID, MIN_SIDE, Size, fast, field_of, flattened, g
 LEAST = 0.1 * GRID * GRID  # an even area has no texture to compare with
 CUT = range(56, 73)  # pixels of the longer side where GRID is the mark: of a picture cut by up to 13 %, or with an edge
 STRETCHED = (58, 60, 62, 64)  # sides of a picture that was cut at one side and made square again
+UNEQUAL = ((0.984, 1.0), (1.0, 0.984), (1.0, 1.016), (1.016, 1.0))  # as BETWEEN, of those: a pixel more or less
 WIDEST = 270  # as CUT, of a screenshot: the mark is no narrower than a quarter of it, nor than MIN_SIDE pixels
 STEP = 1.02  # from one size of a screenshot to the next
 SHOWN = (128, 144, 160, 192, 256, 320, 384, 512)  # pixels: sides of faces on sheets, and on pages of 1, 1.25, 1.5, 2
@@ -71,6 +72,7 @@ def searched(picture: np.ndarray) -> Iterator[tuple[Null, float]]:
         for size in likeliest:
             if found[size] >= WORTH_IT * needed(search.null):
                 between = [(size[0] * zoom, size[1] * zoom) for zoom in BETWEEN]
+                between += [(size[0] * high, size[1] * wide) for high, wide in search.stretched]
                 found |= _similarities(grey, size, between, search, HALVES)
         yield search.null, max(found.values(), default=0.0)
 
@@ -78,7 +80,7 @@ def searched(picture: np.ndarray) -> Iterator[tuple[Null, float]]:
 SURE = 1e-9
 """Nobody has measured rarer mistakes: `chance_of` says no less."""
 Null = tuple[float, float]
-NULLS: tuple[Null, ...] = ((0.018, 40.0), (0.0195, 4e3), (0.019, 8e4), (0.019, 2e6))
+NULLS: tuple[Null, ...] = ((0.018, 40.0), (0.0215, 4e3), (0.019, 8e4), (0.019, 2e6))
 """Of each search, (s, n) as `chance_of` takes them."""
 
 
@@ -161,13 +163,14 @@ def _products(spectrum: np.ndarray, padded: tuple[int, int], steps: tuple[float,
 @dataclass(frozen=True)
 class Search:
     """null: see `chance_of`; grey: where; outside: pixels of GRID by which the mark may lie outside; mirrored: whether
-    it may be; sizes: to which `grey` is brought."""
+    it may be; sizes: to which `grey` is brought; stretched: times the likeliest of them, as BETWEEN."""
 
     null: Null
     grey: np.ndarray
     outside: int
     mirrored: bool
     sizes: list[Size]
+    stretched: tuple[tuple[float, float], ...] = ()
 
 
 def _searches(picture: np.ndarray) -> Iterator[Search]:
@@ -180,7 +183,7 @@ def _searches(picture: np.ndarray) -> Iterator[Search]:
     sizes = [sides_of(height, width, longer) for longer in CUT]
     if 0.8 < height / width < 1.25:
         sizes += [(float(h), float(w)) for h in STRETCHED for w in STRETCHED if h != w]
-    yield Search(NULLS[1], grey, OUTSIDE, True, sizes)
+    yield Search(NULLS[1], grey, OUTSIDE, True, sizes, UNEQUAL)
     widest = min(WIDEST, max(height, width) * GRID / MIN_SIDE)
     count = max(0, math.ceil(math.log(widest / CUT.stop) / math.log(STEP)))
     sizes = [sides_of(height, width, CUT.stop * STEP**n) for n in range(count)]
