@@ -80,7 +80,7 @@ def searched(picture: np.ndarray) -> Iterator[tuple[Null, float]]:
 SURE = 1e-9
 """Nobody has measured rarer mistakes: `chance_of` says no less."""
 Null = tuple[float, float]
-NULLS: tuple[Null, ...] = ((0.018, 40.0), (0.0215, 4e3), (0.019, 8e4), (0.019, 2e6))
+NULLS: tuple[Null, ...] = ((0.019, 40.0), (0.0215, 4e3), (0.019, 8e4), (0.019, 2e6))
 """Of each search, (s, n) as `chance_of` takes them."""
 
 
