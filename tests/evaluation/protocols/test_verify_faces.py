@@ -56,7 +56,10 @@ def out(corpus: Path, mav: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def run(*arguments: str | Path, out: Path) -> int:
-    return main(["verify-faces", *map(str, arguments), "--out", str(out), "--workers", "1"])
+    exact = out.parent / "exact.toml"  # as `ds2f match` hears, on every processor
+    exact.parent.mkdir(parents=True, exist_ok=True)
+    exact.write_text('[audio]\nprecision = "float32"\n')
+    return main(["verify-faces", *map(str, arguments), "--out", str(out), "--workers", "1", "--config", str(exact)])
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path, out: Path) -> str:
