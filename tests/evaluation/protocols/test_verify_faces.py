@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ds2f.cli import main
-from ds2f.config import Config
+from ds2f.config import Audio, Config
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import waiting
 from ds2f.evaluation.match import Matcher
@@ -50,16 +50,14 @@ def out(corpus: Path, mav: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     places = [(root, str(file.relative_to(root))) for root in (corpus, mav) for file in sorted(root.rglob("*.*"))]
     found = Found({("", place): (root, place) for root, place in places if place.endswith((".wav", ".jpg"))})
     points._enter(folder / points.DATABASE, found)
-    settings = points._settings(store.load_alignment(store.shipped()), Config())
+    as_match = Config(audio=Audio(precision="float32"))  # which hears so on every processor
+    settings = points._settings(store.load_alignment(store.shipped()), as_match)
     extract_missing(folder / points.DATABASE, settings)
     return folder
 
 
 def run(*arguments: str | Path, out: Path) -> int:
-    exact = out.parent / "exact.toml"  # as `ds2f match` hears, on every processor
-    exact.parent.mkdir(parents=True, exist_ok=True)
-    exact.write_text('[audio]\nprecision = "float32"\n')
-    return main(["verify-faces", *map(str, arguments), "--out", str(out), "--workers", "1", "--config", str(exact)])
+    return main(["verify-faces", *map(str, arguments), "--out", str(out), "--workers", "1"])
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path, out: Path) -> str:
@@ -112,7 +110,8 @@ def test_what_is_done_is_not_done_again(corpus: Path, out: Path, tmp_path: Path)
     """Lists of files that are there already ask for nothing."""
     right = matching_list(tmp_path / "matching_v2f_U.csv", FOUR, ways=3)
     back = matching_list(tmp_path / "matching_f2v_U.csv", FOUR, ways=2, faces=False)
-    settings = points._settings(store.load_alignment(store.shipped()), Config())
+    as_match = Config(audio=Audio(precision="float32"))  # which hears so on every processor
+    settings = points._settings(store.load_alignment(store.shipped()), as_match)
     with Dataset(out / points.DATABASE) as dataset:
         assert waiting(dataset, plan_of(settings)) == []
         files = dataset.connection.execute("SELECT count(*) FROM videos").fetchone()[0]
