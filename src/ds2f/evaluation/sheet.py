@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from ds2f.errors import UserError
 from ds2f.io.credentials import Signer
 from ds2f.io.extras import installed
+from ds2f.io.files import replacing
 from ds2f.io.images import COMPOSITE, encode_face
 
 CELL, GAP, MARGIN = 144, 12, 28  # pixels
@@ -62,7 +63,8 @@ def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str], *
             draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), EMPTY)
     draw.text((MARGIN, height - MARGIN - 14), NOTE, GREY, small)
     try:
-        out.write_bytes(encode_face(sheet, {}, signer=signer, source=COMPOSITE))
+        with replacing(out) as aside:
+            aside.write_bytes(encode_face(sheet, {}, signer=signer, source=COMPOSITE))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
 
