@@ -137,17 +137,15 @@ def _ears(specs: Sequence[str], config: Config, device: str, trials: Sequence[Tr
         raise UserError("An encoder is named twice; name each once.")
     recordings = {path for trial in trials for path in (trial.first, trial.second)}
     precision = config.audio.precision if len(recordings) > FEW else "float32"
-    where = "cpu" if on_cpu(device) else str(_picked(device))
+    where = "cpu"
+    if not on_cpu(device):
+        from ds2f.models.store import pick_device
+
+        where = str(pick_device(device))
     ears = [Ear(load(spec, where, precision), spec, _stamp(spec)) for spec in wanted]
     if len({ear.name for ear in ears}) < len(ears):
         raise UserError(f"Two encoders are called {ears[0].name}; rename the folder or file of one.")
     return ears
-
-
-def _picked(device: str) -> object:
-    from ds2f.models.store import pick_device
-
-    return pick_device(device)
 
 
 def _stamp(spec: str) -> str:

@@ -79,7 +79,7 @@ def load_fast_decoder(folder: Path) -> Decoder | None:
     if description(folder, "fast-decoder")["card"].get("teacher") != digest(folder, "decoder"):
         logger.warning("The fast decoder in %s was taught by another decoder; run: ds2f train fast-decoder", folder)
         return None
-    return _load(folder, "fast-decoder", lambda config: Decoder(from_json(DecoderConfig, config)), shared(folder))
+    return _load(folder, "fast-decoder", lambda config: Decoder(from_json(DecoderConfig, config)))
 
 
 def shared(folder: Path) -> dict[str, Tensor]:
@@ -123,13 +123,15 @@ def _kind(module: Model) -> str:
     return kinds[type(module)]
 
 
-def _load(folder: Path, kind: str, build: Any, beside: Mapping[str, Tensor] = MappingProxyType({})) -> Any:
+def _load(folder: Path, kind: str, build: Any) -> Any:
     config = description(folder, kind)["config"]
     path = folder / f"{kind}.safetensors"
     try:
         module: nn.Module = build(config)
         stored = load_file(path)
-        module.load_state_dict(unpacked(stored if SHARED in stored else {**beside, **stored}))
+        if kind == "fast-decoder" and SHARED not in stored:
+            stored |= shared(folder)
+        module.load_state_dict(unpacked(stored))
     except FileNotFoundError:
         raise UserError(
             f"The model folder {folder} has {kind}.json but no {kind}.safetensors; copy it there, too."

@@ -10,6 +10,7 @@ fast-decoder.onnx  z (n, 3, size, size), t (n,), identity (n, 128) → x (n, 3, 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,42 +113,34 @@ def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
 def write_prior(folder: Path) -> Checked:
     """The graph of the prior of a folder, beside it."""
     prior = store.load_prior(folder)
-    dim, path, weights = prior.config.identity_dim, folder / "prior.onnx", folder / "prior.safetensors"
-    module, rows = Imagining(prior), prior.voice_mean + 0.05 * torch.randn(3, prior.inputs.dim, generator=_seeded())
     given = {
-        "voice": rows,
-        "noise": torch.randn(3, dim, generator=_seeded()),
+        "voice": prior.voice_mean + 0.05 * torch.randn(3, prior.inputs.dim, generator=_seeded()),
+        "noise": torch.randn(3, prior.config.identity_dim, generator=_seeded()),
         "temperature": torch.tensor(0.4),
         "guidance": torch.tensor(3.0),
     }
-    mark = mark_of(weights, store.description(folder, "prior")["config"])
     grows = dict.fromkeys(("voice", "noise", "identity"), ROWS)
-    one = {name: value[:1] if value.dim() else value for name, value in given.items()}  # axes of 1 fit any length
-    write_graph(path, module, one, ("identity",), [weights], mark, grows, whole=False)
-    return _check(path, module, given)
+    return _write(folder, "prior", Imagining(prior), given, ("identity",), grows)
 
 
 def write_attributes(folder: Path) -> Checked:
     """The graph of the attribute head of a folder, beside it."""
-    head, path, weights = store.load_attributes(folder), folder / "attributes.onnx", folder / "attributes.safetensors"
+    head = store.load_attributes(folder)
     given = {"identity": 0.1 * torch.randn(3, head.config.identity_dim, generator=_seeded())}
-    mark = mark_of(weights, store.description(folder, "attributes")["config"])
-    grows = dict.fromkeys(("identity", *CLASSES), ROWS)
-    write_graph(path, Judging(head), given, tuple(CLASSES), [weights], mark, grows, whole=False)
-    return _check(path, Judging(head), given)
+    return _write(
+        folder, "attributes", Judging(head), given, tuple(CLASSES), dict.fromkeys(("identity", *CLASSES), ROWS)
+    )
 
 
 def write_alignment(folder: Path) -> Checked:
     """The graph of the alignment of a folder, beside it."""
-    model, path, weights = store.load_alignment(folder), folder / "alignment.onnx", folder / "alignment.safetensors"
+    model = store.load_alignment(folder)
     given = {
         "voice": 0.1 * torch.randn(2, model.inputs.dim, generator=_seeded()),
         "identity": 0.1 * torch.randn(3, model.config.identity_dim, generator=_seeded()),
     }
-    mark = mark_of(weights, store.description(folder, "alignment")["config"])
     grows = {"voice": ROWS, "identity": {0: "m"}, "log_odds": {0: "n", 1: "m"}}
-    write_graph(path, Fitting(model), given, ("log_odds",), [weights], mark, grows, whole=False)
-    return _check(path, Fitting(model), {name: value.repeat(2, 1) for name, value in given.items()})
+    return _write(folder, "alignment", Fitting(model), given, ("log_odds",), grows)
 
 
 def write_fast_decoder(folder: Path, whole: bool) -> Checked:
@@ -158,17 +151,32 @@ def write_fast_decoder(folder: Path, whole: bool) -> Checked:
     decoder = store.load_fast_decoder(folder)
     if decoder is None:
         raise UserError(f"The model in {folder} has no fast decoder; make one with: ds2f train fast-decoder")
-    path, weights, size = folder / "fast-decoder.onnx", folder / "fast-decoder.safetensors", decoder.config.size
-    module = Drawing(decoder)
+    size = decoder.config.size
     given = {
         "z": decoder.config.noise * torch.randn(2, 3, size, size, generator=_seeded()),
         "t": torch.tensor([0.1, 0.6]),
         "identity": 0.1 * torch.randn(2, decoder.config.conditions["identity"], generator=_seeded()),
     }
-    mark = mark_of(weights, store.description(folder, "fast-decoder")["config"])
-    grows = dict.fromkeys((*given, "x"), ROWS)
-    one = {name: value[:1] for name, value in given.items()}
-    write_graph(path, module, one, ("x",), [weights, folder / "decoder.safetensors"], mark, grows, whole)
+    grows, beside = dict.fromkeys((*given, "x"), ROWS), folder / "decoder.safetensors"
+    return _write(folder, "fast-decoder", Drawing(decoder), given, ("x",), grows, [beside], whole)
+
+
+def _write(
+    folder: Path,
+    kind: str,
+    module: nn.Module,
+    given: dict[str, Tensor],
+    made: tuple[str, ...],
+    grows: dict[str, dict[int, str]],
+    beside: Sequence[Path] = (),
+    whole: bool = False,
+) -> Checked:
+    """The graph of a model of a folder, traced with one row and checked with several. beside: weights that the model
+    leaves to another; the rest is as `write_graph` takes it."""
+    path, weights = folder / f"{kind}.onnx", folder / f"{kind}.safetensors"
+    mark = mark_of(weights, store.description(folder, kind)["config"])
+    one = {name: value[:1] if value.dim() else value for name, value in given.items()}  # axes of 1 fit any length
+    write_graph(path, module, one, made, [weights, *beside], mark, grows, whole)
     return _check(path, module, given)
 
 

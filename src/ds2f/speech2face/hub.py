@@ -16,27 +16,12 @@ from ds2f.errors import UserError
 from ds2f.io.extras import first_line, optional
 
 NEEDED = ("decoder.json", "decoder.safetensors", "prior.json", "prior.safetensors")
-OPTIONAL = (
-    "prior.onnx",
-    "fast-decoder.json",
-    "fast-decoder.safetensors",
-    "fast-decoder.onnx",
-    "attributes.json",
-    "attributes.safetensors",
-    "attributes.onnx",
-    "alignment.json",
-    "alignment.safetensors",
-    "alignment.onnx",
-    "MODEL_CARD.md",
-    "LICENSE",
+FAST, ATTRIBUTES, ALIGNMENT = (
+    tuple(f"{kind}.{part}" for part in ("json", "safetensors", "onnx"))
+    for kind in ("fast-decoder", "attributes", "alignment")
 )
-OF_A_SIZE = (
-    "decoder.json",
-    "decoder.safetensors",
-    "fast-decoder.json",
-    "fast-decoder.safetensors",
-    "fast-decoder.onnx",
-)
+OPTIONAL = ("prior.onnx", *FAST, *ATTRIBUTES, *ALIGNMENT, "MODEL_CARD.md", "LICENSE")
+OF_A_SIZE = ("decoder.json", "decoder.safetensors", *FAST)
 """In a folder named by its pixels, for a model with decoders of several sizes."""
 WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
 LICENCE = """The weights in this repository may be used as the data that they were trained on may be, see README.md.

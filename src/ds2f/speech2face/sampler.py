@@ -23,7 +23,7 @@ from ds2f.models.prior import Prior
 from ds2f.speech2face import draw, imagine, restore, wishes
 from ds2f.speech2face.draw import BATCH, Callback
 from ds2f.speech2face.face import GeneratedFace, made
-from ds2f.speech2face.quick import IDENTITY, imagined
+from ds2f.speech2face.quick import FAST, IDENTITY, PRIOR, attributes_of, imagined
 from ds2f.speech2face.settings import DEFAULT, SamplingSettings, taught
 from ds2f.types import NO_WISH, Progress, Wish
 
@@ -80,18 +80,20 @@ class FaceSampler:
 
     @cached_property
     def _graph(self) -> Graph | None:
-        """Of the fast decoder, if the model has one and all is computed on the CPU."""
-        found = graph_of(self.decoder_folder, "fast-decoder") if self.device.type == "cpu" else None
-        return None if found is None or not installed("onnxruntime") else Graph(found)
+        """Of the fast decoder."""
+        return self._graph_in(self.decoder_folder, FAST)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.size} px, model {self.fingerprint}, {self.device})"
 
     @cached_property
     def _prior_graph(self) -> Graph | None:
-        fits = self.device.type == "cpu" and self.prior.config.identity_dim == IDENTITY
-        found = graph_of(self.folder, "prior") if fits else None
-        return None if found is None or not installed("onnxruntime") else Graph(found)
+        return self._graph_in(self.folder, PRIOR) if self.prior.config.identity_dim == IDENTITY else None
+
+    def _graph_in(self, folder: Path, kind: str) -> Graph | None:
+        """If a model has one and all is computed on the CPU."""
+        found = graph_of(folder, kind) if self.device.type == "cpu" and installed("onnxruntime") else None
+        return None if found is None else Graph(found)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -108,8 +110,7 @@ class FaceSampler:
 
     @cached_property
     def _attributes(self) -> AttributeHead:
-        own = (self.folder / "attributes.json").exists()
-        return store.load_attributes(self.folder if own else store.shipped()).to(self.device)
+        return store.load_attributes(attributes_of(self.folder)).to(self.device)
 
     def decoder_voices(self, encoders: Iterable[str]) -> list[str]:
         """Those of some speaker encoders that the decoder itself hears, for `SamplingSettings.direct`.
