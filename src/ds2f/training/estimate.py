@@ -107,11 +107,15 @@ def describe(found: Estimate, options: Options, device: str) -> list[str]:
         f"{max(options.accumulate, processes)} parts each",
         f"memory on each device: {found.bytes / 1e9:.2f} GB ({found.state_bytes / 1e9:.2f} weights, average, gradients "
         f"and optimisers; {found.activation_bytes / 1e9:.2f} activations), and what the libraries take",
-        f"work: {found.flops / 1e9:.1f} GFLOP a row, {work / 1e15:,.1f} PFLOP in all",
+        f"work: {found.flops / 1e9:.1f} GFLOP a row, {_work(work)} in all",
         f"time: {1 / found.row_seconds:,.0f} rows/s measured on {device}, {found.flops / found.row_seconds / 1e12:.2f} "
         f"TFLOP/s: {_duration(found.hours)} on {processes} such "
         f"device{'s' if processes > 1 else ''}, {found.hours * processes:.2f} device hours to pay for",
     ]
+
+
+def _work(flops: float) -> str:
+    return f"{flops / 1e15:,.1f} PFLOP" if flops >= 1e14 else f"{flops / 1e12:,.1f} TFLOP"
 
 
 def _duration(hours: float) -> str:

@@ -49,14 +49,14 @@ def name_of(spec: str) -> str:
 
 
 def load(spec: str, device: str = "cpu", precision: Numbers = "auto") -> SpeakerEncoder:
-    """precision: of CAM++, see `[audio] precision`; the others have their own.
+    """precision: of CAM++ and what was trained here, see `[audio] precision`; the others have their own.
 
     Raises UserError for a spec that means no encoder, a missing package, or weights that cannot be had."""
     kind, source = _split(spec)
     if kind in TRAINED:
         from ds2f.voice.trained import TrainedEncoder
 
-        return TrainedEncoder(Path(source), name_of(spec), device, frames=kind != TRAINED[0])
+        return TrainedEncoder(Path(source), name_of(spec), device, kind != TRAINED[0], precision)
     if kind == "wespeaker":
         from ds2f.voice.wespeaker import WeSpeaker
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ds2f.config import Numbers
+from ds2f.models.processor import cpu_has_bf16
 from ds2f.models.store import description, load_voice
 from ds2f.voice.base import unit_rows
 
@@ -16,10 +18,18 @@ from ds2f.voice.base import unit_rows
 class TrainedEncoder:
     """See SpeakerEncoder."""
 
-    def __init__(self, folder: Path, name: str, device: str = "cpu", frames: bool = False) -> None:
-        """folder: of the model; frames: the average over frames, not the embedding. Raises UserError if there is no
-        such model."""
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        device: str = "cpu",
+        frames: bool = False,
+        precision: Numbers = "auto",
+    ) -> None:
+        """folder: of the model; frames: the average over frames, not the embedding; precision: see `[audio] precision`
+        of ds2f.toml. Raises UserError if there is no such model."""
         self.name, self.frames, self.device = name, frames, torch.device(device)
+        self._bfloat16 = self.device.type == "cpu" and precision == "auto" and cpu_has_bf16()
         self._network = load_voice(folder).to(self.device)
         card = description(folder, "voice")["card"]
         self.licence = str(card.get("licence", "of whoever trained it"))
@@ -36,4 +46,9 @@ class TrainedEncoder:
         return unit_rows(found.numpy(), clips)
 
     def _describe(self, audio: torch.Tensor) -> torch.Tensor:
-        return self._network.over_time(audio).mean(2) if self.frames else self._network(audio)
+        """As CAM++ in the box: the network in bfloat16, features before it and sums over time after it in float32."""
+        features, network = self._network.features(audio), self._network.network
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+            over_time = network(features)
+        over_time = over_time.float()
+        return over_time.mean(2) if self.frames else network.embedding(over_time)

@@ -71,14 +71,26 @@ def test_costs_are_of_log_likelihood_ratios() -> None:
 def test_a_plot_of_several_systems(tmp_path: Path) -> None:
     scores, same, *_ = people(3)
     noise = np.random.default_rng(0).normal(0, 0.3, len(scores))
-    curves = [Curve("better", scores, same), Curve("worse", scores + noise, same), Curve("perfect", same * 1.0, same)]
+    better, worse = Curve("better", "", scores, same), Curve("worse", "s-norm", scores + noise, same)
+    panels = {"clean": [better, worse, Curve("perfect", "", same * 1.0, same)], "telephone": [worse, better]}
     for name in ("det.svg", "det.png"):
-        plot_det(curves, tmp_path / name, "31 trials")
+        plot_det(panels, tmp_path / name, "31 trials")
     text = (tmp_path / "det.svg").read_text()
     again = tmp_path / "again.svg"
-    plot_det(curves, again, "31 trials")
-    assert text.count("<!-- better:") == 1
+    plot_det(panels, again, "31 trials")
+    assert text.count("<!-- better:") == 2
+    assert text.count("<!-- worse, s-norm:") == 2
     assert text.count("<!-- perfect: 0.00 % -->") == 1
+    assert text.count("<!-- telephone -->") == 1
     assert len(again.read_text()) == len(text)
     assert (tmp_path / "det.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.svg", "det.png", "det.svg"]
+
+
+def test_a_plot_says_what_it_leaves_out(tmp_path: Path) -> None:
+    scores, same, *_ = people(3)
+    panels = {f"opus{n}": [Curve(f"system {k}", "", scores, same) for k in range(8)] for n in range(10)}
+    plot_det(panels, tmp_path / "det.svg", "31 trials")
+    text = (tmp_path / "det.svg").read_text()
+    assert text.count("<!-- system 0:") == 9
+    assert "<!-- 31 trials; 17 more systems in verification.json -->" in text

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,55 +13,89 @@ from ds2f.io.files import replacing
 
 # Okabe & Ito's colours, which colour-blind readers tell apart; with as many kinds of lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
+DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98)
 LEAST, MOST = 0.001, 0.6  # rates that are shown, unless the list is too short or a system too bad
+COLUMNS, PANELS, CURVES = 3, 9, 7  # side by side; in all; in each
+SIDE = 4.2  # inches of a panel
 
 
 class Curve(NamedTuple):
-    """scores: (n,), higher = more alike; same: (n,) bool, both kinds."""
+    """name: its colour is the same in all panels; steps: from vectors to scores, its dashes; scores: (n,), higher =
+    more alike; same: (n,) bool, both kinds."""
 
     name: str
+    steps: str
     scores: np.ndarray
     same: np.ndarray
 
 
-def plot_det(curves: Sequence[Curve], path: Path, title: str = "") -> None:
+def plot_det(panels: Mapping[str, Sequence[Curve]], path: Path, title: str = "") -> None:
     """Write a PNG or SVG (by the ending) of some systems (Martin et al., Eurospeech 1997): both rates through the
-    inverse of the normal distribution function, and where the diagonal crosses a curve its equal error rate."""
-    from matplotlib.figure import Figure
-    from scipy.special import ndtri
+    inverse of the normal distribution function, and where the diagonal crosses a curve its equal error rate.
 
-    rates = [error_rates(curve.scores, curve.same) for curve in curves]
-    equal = [rates_to_eer(*pair) for pair in rates]
+    panels: {condition: its systems}, a panel each; what does not fit in is counted in the title.
+    """
+    from matplotlib.figure import Figure
+
+    shown = {name: list(curves[:CURVES]) for name, curves in list(panels.items())[:PANELS]}
+    drawn = [curve for curves in shown.values() for curve in curves]
+    left_out = sum(map(len, panels.values())) - len(drawn)
+    colours = dict(zip(dict.fromkeys(c.name for c in drawn), COLOURS * len(drawn), strict=False))
+    dashes = dict(zip(dict.fromkeys(c.steps for c in drawn), DASHES * len(drawn), strict=False))
+    low, high = _range(drawn)
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(SIDE * columns, SIDE * rows + 0.4), layout="constrained", facecolor="white")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, (name, curves) in zip(grid, shown.items(), strict=False):
+        for curve in curves:
+            _draw(axes, curve, colours[curve.name], dashes[curve.steps], low)
+        _frame(axes, name if len(panels) > 1 else "", low, high)
+    for axes in list(grid)[len(shown) :]:
+        axes.set_axis_off()
+    figure.supxlabel("false alarms: two speakers taken for one (%)", fontsize=10)
+    figure.supylabel("misses: one speaker taken for two (%)", fontsize=10)
+    more = f"{left_out} more systems in verification.json" if left_out else ""
+    figure.suptitle("; ".join(filter(None, (title, more))), fontsize=11)
+    with replacing(path) as aside:
+        # matplotlib knows the kind by the ending, which a file aside does not have; no date: equal numbers, equal files
+        kind = path.suffix.lstrip(".")
+        figure.savefig(aside, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+
+
+def _range(curves: Sequence[Curve]) -> tuple[float, float]:
+    """The least and the greatest rate that is shown."""
+    equal = [rates_to_eer(*error_rates(curve.scores, curve.same)) for curve in curves]
     fewest = min(min(c.same.sum(), (~c.same).sum()) for c in curves)
     low = min(0.05, max(LEAST, 0.5 / fewest))  # half an error: there the curve of so few trials ends
-    high = MOST if max(equal) < MOST / 1.5 else 0.98
-    figure = Figure(figsize=(6.0, 6.4 + 0.21 * len(curves)), layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
+    return low, MOST if max(equal) < MOST / 1.5 else 0.98
+
+
+def _draw(axes: Any, curve: Curve, colour: str, dashes: Any, low: float) -> None:
+    from scipy.special import ndtri
+
+    alarm, miss = error_rates(curve.scores, curve.same)
+    rate = rates_to_eer(alarm, miss)
+    beside = ndtri(np.clip(alarm, low / 10, 1 - 1e-9)), ndtri(np.clip(miss, low / 10, 1 - 1e-9))
+    name = curve.name + (f", {curve.steps}" if curve.steps else "")
+    axes.plot(*beside, color=colour, linewidth=1.6, linestyle=dashes, label=f"{name}: {100 * rate:.2f} %")
+    if rate > low:
+        axes.plot([ndtri(rate)], [ndtri(rate)], "o", color=colour, markersize=5, markeredgecolor="white")
+
+
+def _frame(axes: Any, title: str, low: float, high: float) -> None:
+    from scipy.special import ndtri
+
     ends = [float(ndtri(low)), float(ndtri(high))]
     axes.plot(ends, ends, color="0.85", linewidth=1, zorder=0)
-    for number, (curve, (alarm, miss), rate) in enumerate(zip(curves, rates, equal, strict=True)):
-        colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
-        beside = ndtri(np.clip(alarm, low / 10, 1 - 1e-9)), ndtri(np.clip(miss, low / 10, 1 - 1e-9))
-        label = f"{curve.name}: {100 * rate:.2f} %"
-        axes.plot(*beside, color=colour, linewidth=1.6, linestyle=dashes, label=label)
-        if rate > low:
-            axes.plot([ndtri(rate)], [ndtri(rate)], "o", color=colour, markersize=5, markeredgecolor="white")
     shown = [tick for tick in TICKS if low <= tick <= high]
     labels = [f"{100 * tick:g}" for tick in shown]
     axes.set_xticks(ndtri(shown), labels)
     axes.set_yticks(ndtri(shown), labels)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
-    axes.set_xlabel("false alarms: two speakers taken for one (%)")
-    axes.set_ylabel("misses: one speaker taken for two (%)")
-    if title:
-        axes.set_title(title, fontsize=10)
+    axes.set_title(title, fontsize=10)
     axes.grid(color="0.93")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", frameon=False, fontsize=9, title="equal error rate", ncols=1)
-    with replacing(path) as aside:
-        # matplotlib knows the kind by the ending, which a file aside does not have; no date: equal numbers, equal files
-        kind = path.suffix.lstrip(".")
-        figure.savefig(aside, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+    axes.legend(loc="upper right", fontsize=8, title="equal error rate", title_fontsize=8, framealpha=0.9)

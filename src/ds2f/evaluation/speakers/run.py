@@ -24,7 +24,6 @@ from ds2f.evaluation.speakers.trials import Trial, write_scores, write_trials
 from ds2f.io.files import make_folder, write_json
 from ds2f.types import Progress
 
-PLOTTED = 14  # systems on one plot
 AS_IT_IS = Options()
 GIVEN = "given"
 """The setting of scores by other programs."""
@@ -99,8 +98,12 @@ def _save(result: Verification, kept: TrialSet, scored: Sequence[Scored], out: P
         write_trials(out / f"trials.{form}.txt", kept.of_list, form)
     same = kept.same[kept.measured]
     drawn = [s for s in scored if s.steps != CALIBRATED]  # which keeps the order of what it calibrates
-    curves = [Curve(label(s), s.scores, same) for s in drawn[:PLOTTED]]
-    plot_det(curves, out / "det.png", f"{result.trials:,} trials, {result.same:,} of one speaker")
+    panels: dict[str, list[Curve]] = {}
+    for one in drawn:  # what another program scored stands beside ours of the first condition
+        steps = "" if one.steps == PLAIN else one.steps
+        condition = drawn[0].setting if one.setting == GIVEN else one.setting
+        panels.setdefault(condition, []).append(Curve(one.name, steps, one.scores, same))
+    plot_det(panels, out / "det.png", f"{result.trials:,} trials, {result.same:,} of one speaker")
 
 
 def _usable(
@@ -132,7 +135,7 @@ def in_words(options: Options) -> str:
 
 
 def label(system: Scored) -> str:
-    """What a system is called in a plot."""
+    """What a system is called in the name of its file of scores."""
     steps = "" if system.steps == PLAIN else f", {system.steps}"
     return f"{system.name}{steps}" + ("" if system.setting in ("clean", GIVEN) else f" ({system.setting})")
 
