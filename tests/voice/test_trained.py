@@ -13,7 +13,7 @@ from ds2f.errors import UserError
 from ds2f.extract.settings import ExtractSettings, plan_of
 from ds2f.models import store
 from ds2f.models.speaker.encoder import VoiceConfig, VoiceNetwork
-from ds2f.voice import encoders
+from ds2f.voice import encoders, trained
 from helpers import noise, tone
 
 CLIPS = np.stack([tone(1.0, 200), noise(1.0), np.zeros(16_000, np.float32)])
@@ -33,13 +33,21 @@ def test_its_vectors_and_those_of_its_last_layer(folder: Path) -> None:
     with torch.no_grad():
         expected = [part.numpy() for part in network.both(torch.from_numpy(CLIPS[:2]))]
     for kind, made in zip(("ds2f", "ds2f-frames"), expected, strict=True):
-        encoder = encoders.load(f"{kind}:{folder}")
+        encoder = encoders.load(f"{kind}:{folder}", precision="float32")
         found = encoder.embed(CLIPS)
         assert (encoder.name, encoder.dim, encoder.licence) == (f"{kind}/voice", made.shape[1], "CC0")
         assert encoder.trained_on == {"0a1b"}, "whom `ds2f verify` does not measure it on"
         assert np.isnan(found[2]).all(), "silence has no speaker"
         np.testing.assert_allclose(found[:2], made / np.linalg.norm(made, axis=1, keepdims=True), atol=1e-5)
         np.testing.assert_array_equal(encoder.embed(CLIPS[1:2]), found[1:2])
+
+
+@pytest.mark.parametrize("kind", ["ds2f", "ds2f-frames"])
+def test_in_bfloat16_they_are_nearly_the_same(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained, "cpu_has_bf16", lambda: True)
+    exact, quick = (encoders.load(f"{kind}:{folder}", precision=p).embed(CLIPS[:2]) for p in ("float32", "auto"))
+    assert (exact * quick).sum(1).min() > 0.999
+    assert not np.array_equal(exact, quick)
 
 
 def test_a_folder_by_itself_is_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
