@@ -26,8 +26,14 @@ class TrainedEncoder:
         frames: bool = False,
         precision: Numbers = "auto",
     ) -> None:
-        """folder: of the model; frames: the average over frames, not the embedding; precision: see `[audio] precision`
-        of ds2f.toml. Raises UserError if there is no such model."""
+        """Raises UserError if there is no such model.
+
+        folder: of the model.
+        name: of its vectors.
+        device: where it runs.
+        frames: the average over frames, not the embedding.
+        precision: see `[audio] precision` of ds2f.toml.
+        """
         self.name, self.frames, self.device = name, frames, torch.device(device)
         self._bfloat16 = self.device.type == "cpu" and precision == "auto" and cpu_has_bf16()
         self._network = load_voice(folder).to(self.device)

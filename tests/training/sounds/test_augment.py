@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from ds2f.errors import UserError
-from ds2f.training.sounds import augment, folders, made_up
+from ds2f.training.sounds import folders, made_up
 from ds2f.training.sounds.augment import SPEEDS, Augment, faster, mixed, spoken
 from ds2f.training.sounds.speech import InMemory
 from helpers import noise, tone
@@ -103,7 +103,7 @@ def test_folders_without_their_sounds_are_refused(tmp_path: Path) -> None:
 
 def test_low_rates_are_as_frequent_as_high_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(augment, "through", lambda sound, codec: asked.append(codec) or sound)
+    monkeypatch.setattr("ds2f.training.sounds.augment.through", lambda sound, codec: asked.append(codec) or sound)
     everything = Augment(0.0, 1.0, OTHERS, 4)
     for seed in range(2_000):
         everything(SPEECH, np.random.default_rng(seed))
