@@ -1,12 +1,13 @@
 """Whose a picture is, and what no face has: how much of skin, hair, background and person goes with the seed and how
 much with the voice, and the energy of a pattern at the period of the patches.
 
-python benchmarks/whose.py SPEECH --judge package/models/faceres.json --real DATABASE [--voices 6] [--seeds 6]
+python benchmarks/whose.py SPEECH --judge faceres.json --real LFW.db [--voices 8] [--seeds 8] [--light 1] [--fine]
 
 Every voice is drawn with every seed. Shares of the variance of each measure, by a two-way analysis of variance: with
-the voice, with the seed, the rest. Beside it real people with several pictures in DATABASE: the share that goes with
-the person. Person: the vector of FaceRes (see `benchmarks/wishes.py`), which training never saw. Pattern: mean power of
-luminance on forehead and cheeks at the period of the patches and its harmonics, drawn over real.
+the voice, with the seed, the rest. Beside it real people in LFW.db with several photographs of different days (`ds2f
+ingest --kind faces lfw.tar`): the share that goes with the person. And how far colours lie apart in CIE Lab (standard
+deviations of L, a, b) among the seeds of a voice and the photographs of a person, and among voices and people. Person:
+the vector of FaceRes (see `benchmarks/wishes.py`), which training never saw. Pattern: `ds2f.evaluation.pattern`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import cv2
 import numpy as np
 
 from ds2f.dataset import Dataset
+from ds2f.evaluation.pattern import log_spectra, pattern_energy
 from ds2f.io.images import decode_image
 from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import SamplingSettings
 from judges.faceres import FaceRes
 from wishes import voices_of
 
@@ -27,8 +30,9 @@ from wishes import voices_of
 CHEEKS = ((0.30, 0.52, 0.40, 0.64), (0.60, 0.52, 0.70, 0.64))
 HAIR = ((0.35, 0.04, 0.65, 0.14),)
 CORNERS = ((0.0, 0.0, 0.12, 0.3), (0.88, 0.0, 1.0, 0.3))
-SKIN = ((0.375, 0.22, 0.625, 0.345), (0.25, 0.50, 0.375, 0.625), (0.625, 0.50, 0.75, 0.625))  # 32 and 16 px of 128
-MOST_REAL = 400
+PLACES = {"skin colour": CHEEKS, "hair colour": HAIR, "background": CORNERS}
+FEWEST, MOST_REAL = 3, 600  # photographs of a person; in all
+DRAWS = 500  # of the bootstrap
 
 
 def main() -> None:
@@ -36,47 +40,54 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("--judge", type=Path, required=True, metavar="faceres.json")
     parser.add_argument("--real", type=Path, required=True, metavar="DATABASE")
-    parser.add_argument("--voices", type=int, default=6, help="half of them women's (default: 6)")
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--voices", type=int, default=8, help="half of them women's (default: 8)")
+    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--size", type=int)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--light", type=float, default=SamplingSettings.light)
+    parser.add_argument("--fine", action="store_true")
     options = parser.parse_args()
     judge = FaceRes(options.judge)
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=options.size)
     voices = voices_of(options.speech, model, options.voices // 2)[0]
     seeds = list(range(options.seeds)) * len(voices)
-    faces = model.sample_faces(np.repeat(voices, options.seeds, 0), seeds)
+    settings = SamplingSettings(light=options.light, fast=not options.fine)
+    faces = model.sample_faces(np.repeat(voices, options.seeds, 0), seeds, settings)
     drawn = np.stack([np.asarray(face.image) for face in faces])
+    voice = np.repeat(np.arange(len(voices)), options.seeds)
     real, person = real_people(options.real)
     print(f"{len(drawn)} pictures of {len(voices)} voices; {len(real)} real ones of {len(set(person))} people\n")
+    ours, true = measures(drawn, judge), measures(real, judge)
     print("| variance of | with the voice | with the seed | the rest | real: with the person |")
     print("| --- | --- | --- | --- | --- |")
-    true = measures(real, judge)
-    for name, values in measures(drawn, judge).items():
+    for name, values in ours.items():
         shares = two_way(values.reshape(len(voices), options.seeds, -1))
         cells = [f"{100 * share:.0f} %" for share in (*shares, one_way(true[name], person))]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
-    size = model.size
-    same = np.stack([cv2.resize(one, (size, size), interpolation=cv2.INTER_AREA) for one in real])
-    period = model.decoder.config.patch
-    print(f"\nPattern, period {period} px: {pattern(drawn, period) / pattern(same, period):.2f} x real faces'")
+        print(f"| {name} | {' | '.join(cells)} |")
+    print("\n| L, a, b | seeds of a voice | photographs of a person | voices | people |")
+    print("| --- | --- | --- | --- | --- |")
+    for name in PLACES:
+        apart = zip(spread(ours[name], voice), spread(true[name], person), strict=True)
+        cells = [", ".join(f"{number:.1f}" for number in one) for pair in apart for one in pair]
+        print(f"| {name} | {' | '.join(cells)} |")
+    same = np.stack([cv2.resize(one, (model.size, model.size), interpolation=cv2.INTER_AREA) for one in real])
+    print_pattern(drawn, same, model.decoder.config.patch)
 
 
 def real_people(database: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Crops of people who have two pictures or more, and whose each is."""
+    """Crops of people who have several pictures, and whose each is."""
     with Dataset(database) as dataset:
         rows = list(dataset.faces())
     people = np.array([row.person for row in rows])
     names, count = np.unique(people, return_counts=True)
-    several = [i for i, row in enumerate(rows) if count[np.searchsorted(names, row.person)] > 1][:MOST_REAL]
+    several = [i for i, row in enumerate(rows) if count[np.searchsorted(names, row.person)] >= FEWEST][:MOST_REAL]
     return np.stack([decode_image(rows[i].crop) for i in several]), people[several]
 
 
 def measures(pictures: np.ndarray, judge: FaceRes) -> dict[str, np.ndarray]:
     """{name: (n, d)}. Colours in CIE Lab."""
     lab = np.stack([cv2.cvtColor(one.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) for one in pictures])
-    places = {"skin colour": CHEEKS, "hair colour": HAIR, "background": CORNERS}
-    found = {name: np.mean([_cut(lab, box).mean((1, 2)) for box in boxes], axis=0) for name, boxes in places.items()}
+    found = {name: np.mean([_cut(lab, box).mean((1, 2)) for box in boxes], axis=0) for name, boxes in PLACES.items()}
     vectors = judge.judge(pictures).vector
     return {**found, "person": vectors / np.linalg.norm(vectors, axis=1, keepdims=True)}
 
@@ -103,21 +114,24 @@ def one_way(values: np.ndarray, groups: np.ndarray) -> float:
     return float(max(0.0, (between - (len(names) - 1) * rest) / (total + rest)))
 
 
-def pattern(pictures: np.ndarray, period: int) -> float:
-    """Mean power of the luminance of skin at the frequencies k / period of either axis, k = 1, 2, ..., per pixel."""
-    grey = np.stack([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in pictures]).astype(np.float64)
-    found = []
-    for box in SKIN:
-        skin = _cut(grey, box)
-        side = min(skin.shape[1:]) // period * period
-        skin = skin[:, :side, :side]
-        window = np.outer(np.hanning(side), np.hanning(side))
-        flat = skin - skin.mean((1, 2), keepdims=True)
-        power = np.abs(np.fft.fft2(flat * window)) ** 2 / (window**2).sum()
-        at = np.arange(0, side, side // period)
-        power = power[:, at[:, None], at]
-        found.append(power.reshape(len(power), -1)[:, 1:].mean())
-    return float(np.mean(found))
+def spread(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, d) to standard deviations within groups and among them, (d,) each: roots of the variance components of a
+    one-way analysis of variance with groups of any size (Searle, Casella & McCulloch 1992, section 3.6)."""
+    place, count = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    means = np.stack([values[place == k].mean(0) for k in range(len(count))])
+    within = ((values - means[place]) ** 2).sum(0) / (len(values) - len(count))
+    between = (count[:, None] * (means - values.mean(0)) ** 2).sum(0) / (len(count) - 1)
+    size = (len(values) - (count**2).sum() / len(values)) / (len(count) - 1)
+    return np.sqrt(within), np.sqrt(np.maximum(0.0, (between - within) / size))
+
+
+def print_pattern(drawn: np.ndarray, real: np.ndarray, period: int) -> None:
+    """With an interval over pictures of both kinds."""
+    ours, theirs = log_spectra(drawn, period), log_spectra(real, period)
+    chance = np.random.default_rng(0)
+    again = [pattern_energy(*(s[chance.integers(len(s), size=len(s))] for s in (ours, theirs))) for _ in range(DRAWS)]
+    low, high = np.percentile(again, [2.5, 97.5])
+    print(f"\nPattern, period {period} px: {pattern_energy(ours, theirs):.2f} [{low:.2f}-{high:.2f}], 1 = none")
 
 
 def _cut(pictures: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:

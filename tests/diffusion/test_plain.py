@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.fft import dctn
 
 from ds2f.diffusion import flow, noise, plain, samplers
 
@@ -29,3 +30,18 @@ def test_euler_takes_the_same_steps() -> None:
 
 def test_constants_are_those_of_the_other() -> None:
     assert (plain.DIRECT, plain.WARP, plain.MIN_DISTANCE) == (noise.DIRECT, samplers.WARP, flow.MIN_DISTANCE)
+
+
+def test_coarse_waves_are_scaled_and_all_others_stay() -> None:
+    rough = plain.normal_by_seed([1, 2], 3, 32, 32, stream=1)
+    found = plain.steady(rough, 0.5)
+    kept, whole = (dctn(noise.astype(np.float64), axes=(2, 3), norm="ortho") for noise in (found, rough))
+    expected = np.where(np.add.outer(np.arange(32), np.arange(32)) < plain.COARSE, 0.5, 1.0)
+    np.testing.assert_allclose(kept, expected * whole, atol=1e-5)
+    assert found.dtype == np.float32
+    assert plain.steady(rough, 1.0) is rough
+
+
+def test_noise_is_the_same_to_the_bit_alone_and_among_others() -> None:
+    rough = plain.normal_by_seed(range(5), 3, 64, 64, stream=1)
+    assert np.array_equal(plain.steady(rough, 0.5)[3:4], plain.steady(rough[3:4], 0.5))

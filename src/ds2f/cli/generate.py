@@ -54,6 +54,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--temperature", type=float, metavar="T", help="0 = the most typical person, 1 = all variety")
     sub.add_argument("--noise", type=float, metavar="SCALE", help="below 1 calmer pictures, 1 = all variety")
+    sub.add_argument("--light", type=float, metavar="SHARE", help="how much light and tint vary by seed; 1 = fully")
     sub.add_argument("--age", type=float, metavar="YEARS", help="a wish: a person of this age")
     sub.add_argument("--gender", choices=("male", "female"), help="a wish")
     sub.add_argument("--ethnicity", choices=("White", "Black", "Asian", "Indian", "Others"), help="a wish, never heard")
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
     config = config_of(options)
     names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
-    names += ["temperature", "noise", "direct", "fast", "size", "upscale", "format"]
+    names += ["temperature", "noise", "light", "direct", "fast", "size", "upscale", "format"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.model:
         given["model"] = model_name(options.model)

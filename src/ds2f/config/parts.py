@@ -213,6 +213,7 @@ class Generate(Part):
     )
     format: Literal["png", "webp", "jpeg"] = key("png", "of the pictures: png, webp or jpeg")
     noise: AtLeast0 = key(0.85, "scale of the noise that a picture starts from; below 1 calmer pictures")
+    light: Share = key(0.5, "how much light and tint vary from seed to seed; 1 = as much as in photographs")
     watermark: bool = key(True, "a mark that one does not see and `ds2f check` finds; false: the bare pixels")
     sign: bool = key(True, "signed Content Credentials (C2PA); needs: pip install ds2f[c2pa]")
     certificate: str = key("", "a file of PEM to sign by, with those between it and the root; empty = self-made")

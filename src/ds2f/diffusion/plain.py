@@ -1,12 +1,13 @@
 """What drawing by the fast decoder needs of this room, in NumPy: the same noise for a seed, and Euler's method.
 
-The equations are those of `noise`, `flow` and `samplers`; tests hold the two together.
+Random numbers and steps are those of `noise`, `flow` and `samplers`; tests hold the two together.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -16,6 +17,7 @@ DIRECT = range(2**31)  # as `noise.DIRECT`
 WARP = 1.5  # as `samplers.WARP`
 MIN_DISTANCE = 0.05  # as `flow.MIN_DISTANCE`
 BLOCK = 16  # numbers that PyTorch makes at a time
+COARSE = 4  # waves (k, l) with k + l below it are coarse: none is shorter than two thirds of a picture
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """As `flow.Predict`, of arrays."""
 
@@ -23,6 +25,43 @@ Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
     """As `noise.normal_by_seed`: (n, *shape) float32, at least 16 numbers a row, those of PyTorch to the last bits."""
     return np.stack([_row(int(seed), shape, stream) for seed in seeds])
+
+
+def steady(noise: np.ndarray, light: float) -> np.ndarray:
+    """Noise for pictures whose light and tint depend less on it: (n, c, size, size) float32.
+
+    What is coarsest in a picture is what noise hides last, so a decoder takes it from the noise: the mean of a colour,
+    not a hundredth of the noise, becomes the tint of skin and room. With the waves of the orthonormal DCT-II (Ahmed,
+    Natarajan & Rao, IEEE Trans. Computers C-23(1), 1974),
+
+        d_k(i) = √((2 − [k = 0]) / size) cos(π k (i + ½) / size)
+
+        ε − (1 − light) Σ_{k + l < COARSE} ⟨ε, d_k d_lᵀ⟩ d_k d_lᵀ
+
+    noise: (n, c, size, size) float32 from N(0, 1).
+    light: scale of the coarse waves; 1 leaves the noise as it is.
+    """
+    if light == 1:
+        return noise
+    return np.stack([(one - (1 - light) * _coarse(one)).astype(np.float32) for one in noise])
+
+
+def _coarse(noise: np.ndarray) -> np.ndarray:
+    """The coarse waves of (c, size, size), as much, float64. Of one picture at a time and without BLAS, so that a face
+    is the same to the bit alone and among others."""
+    waves, order = _coarse_waves(noise.shape[-1]), np.arange(COARSE)
+    share = np.einsum("ckx,lx->ckl", np.einsum("cyx,ky->ckx", noise, waves), waves)
+    share *= np.add.outer(order, order) < COARSE
+    found: np.ndarray = np.einsum("ckx,ky->cyx", np.einsum("ckl,lx->ckx", share, waves), waves)
+    return found
+
+
+@cache
+def _coarse_waves(size: int) -> np.ndarray:
+    """(COARSE, size) float64, a row for each wave."""
+    k, i = np.ogrid[:COARSE, :size]
+    waves: np.ndarray = np.sqrt((2 - (k == 0)) / size) * np.cos(np.pi * k * (i + 0.5) / size)
+    return waves
 
 
 def euler(predict: Predict, noise: np.ndarray, steps: int, progress: Progress | None = None) -> np.ndarray:

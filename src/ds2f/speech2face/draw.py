@@ -113,14 +113,15 @@ def normalised(decoder: Decoder, pictures: np.ndarray) -> Tensor:
 
 @dataclass(frozen=True)
 class Way:
-    """How noise becomes a picture. noise: scale of what the sampler starts from; graph: computes what the decoder
-    would, for conditions that are `GRAPHS`."""
+    """How noise becomes a picture. noise: scale of what the sampler starts from; light: see `plain.steady`; graph:
+    computes what the decoder would, for conditions that are `GRAPHS`."""
 
     decoder: Decoder
     sampler: Sampler
     steps: int
     guidance: Guidance
     noise: float
+    light: float
     graph: Graph | None = None
 
 
@@ -129,8 +130,10 @@ def way_of(settings: SamplingSettings, decoder: Decoder, fast: Decoder | None, g
     of that one."""
     if fast is None or not taught(settings):
         sampler = SAMPLERS[settings.sampler]
-        return Way(decoder, sampler, settings.steps, guidance_of(settings), settings.noise * decoder.config.noise)
-    return Way(fast, euler, fast.config.few_steps, Guidance(1.0), settings.noise * fast.config.noise, graph)
+        weights, noise = guidance_of(settings), settings.noise * decoder.config.noise
+        return Way(decoder, sampler, settings.steps, weights, noise, settings.light)
+    noise = settings.noise * fast.config.noise
+    return Way(fast, euler, fast.config.few_steps, Guidance(1.0), noise, settings.light, graph)
 
 
 @torch.no_grad()
@@ -151,22 +154,23 @@ def sample_images(
     """
     decoder, images = way.decoder, []
     size, device = decoder.config.size, decoder.image_mean.device
-    starts = range(0, len(seeds), BATCH)
-    for number, start in enumerate(starts):
-        rows = slice(start, start + BATCH)
+    firsts = range(0, len(seeds), BATCH)
+    for number, first in enumerate(firsts):
+        rows = slice(first, first + BATCH)
         given = {name: Condition.of(value[rows].contiguous().to(device)) for name, value in conditions.items()}
         sampler = way.sampler
         if way.graph is not None and given.keys() == GRAPHS:
             sampler = _plain_euler
             predict = _by_graph(way.graph, given["identity"].value)
-            noise = way.noise * torch.from_numpy(plain.normal_by_seed(seeds[rows], 3, size, size, stream=1))
+            noise = plain.normal_by_seed(seeds[rows], 3, size, size, stream=1)
         else:
             predict = guided(decoder, given, way.guidance)
-            noise = way.noise * normal_by_seed(seeds[rows], 3, size, size, stream=1, to=device)
-        told = _Told(predict, number * way.steps, len(starts) * way.steps, progress)
+            noise = normal_by_seed(seeds[rows], 3, size, size, stream=1, to=torch.device("cpu")).numpy()
+        start = way.noise * torch.from_numpy(plain.steady(noise, way.light)).to(device)
+        told = _Told(predict, number * way.steps, len(firsts) * way.steps, progress)
         if callback is not None:
             told.show = lambda step, x: callback(step, to_uint8(decoder.denormalise(x)))
-        images.append(to_uint8(decoder.denormalise(sampler(told.predict, noise, way.steps, told.stepped))))
+        images.append(to_uint8(decoder.denormalise(sampler(told.predict, start, way.steps, told.stepped))))
     return np.concatenate(images)
 
 

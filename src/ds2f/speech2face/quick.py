@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ds2f.config import Audio
-from ds2f.diffusion.plain import euler, normal_by_seed
+from ds2f.diffusion.plain import euler, normal_by_seed, steady
 from ds2f.io import watermark
 from ds2f.io.credentials import Signer, Signing, signer_of
 from ds2f.io.extras import installed
@@ -118,7 +118,7 @@ class QuickSpeech2Face(QuickDescriber):
         heard = self.voice_encoder.encode(voice).voices[VOICE]
         each = (self.identities(heard, [one], settings.temperature, settings.voice_guidance) for one in seeds)
         identities = np.concatenate(list(each))
-        drawn = [self._picture(one, number, settings.noise) for one, number in zip(identities, seeds, strict=True)]
+        drawn = [self._picture(one, number, settings) for one, number in zip(identities, seeds, strict=True)]
         images = watermark.mark_all(np.stack(drawn)) if settings.watermark else np.stack(drawn)
         return made(images, identities, seeds, self.details(settings), self.signer)
 
@@ -138,9 +138,10 @@ class QuickSpeech2Face(QuickDescriber):
         said = {"model": self.fingerprint, **asdict(settings), "fast": True, "watermark": marked}
         return said | wishes.as_json(wish)
 
-    def _picture(self, identity: np.ndarray, seed: int, noise: float) -> np.ndarray:
+    def _picture(self, identity: np.ndarray, seed: int, settings: SamplingSettings) -> np.ndarray:
         """(size, size, 3) uint8 RGB. One at a time: how numbers are rounded depends on what is computed with them."""
-        start = noise * self._decoder["noise"] * normal_by_seed([seed], 3, self.size, self.size, stream=1)
+        noise = steady(normal_by_seed([seed], 3, self.size, self.size, stream=1), settings.light)
+        start = settings.noise * self._decoder["noise"] * noise
 
         def predict(z: np.ndarray, t: np.ndarray) -> np.ndarray:
             return self._draw(z=z, t=t, identity=identity[None])[0]

@@ -29,6 +29,8 @@ class SamplingSettings:
     voice_guidance: how far the identity goes the way the voice points, see `Speech2Face.sample_identities`.
     temperature: in [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the prior.
     noise: in [0, 1]: scale of the noise that the decoder starts from, below 1 calmer and more typical pictures.
+    light: in [0, 1]: how much light and tint depend on the seed, see `diffusion.plain.steady`; 1 = as the decoder
+        learnt from photographs, in which they belong to the day more than to the person.
     direct: condition the decoder on the voice itself, and leave the prior out.
     sampler: of `diffusion.samplers.SAMPLERS`.
     fast: where the model has a fast decoder, let that one draw, in the few steps and with the guidance that it was
@@ -43,6 +45,7 @@ class SamplingSettings:
     voice_guidance: float = _DEFAULT.voice_guidance
     temperature: float = _DEFAULT.temperature
     noise: float = _DEFAULT.noise
+    light: float = _DEFAULT.light
     direct: bool = _DEFAULT.direct
     sampler: str = _DEFAULT.sampler
     fast: bool = _DEFAULT.fast
@@ -64,6 +67,7 @@ def settings_of(chosen: Generate) -> SamplingSettings:
         voice_guidance=chosen.voice_guidance,
         temperature=chosen.temperature,
         noise=chosen.noise,
+        light=chosen.light,
         direct=chosen.direct,
         sampler=chosen.sampler,
         fast=chosen.fast,
