@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 import av
 import av.error
@@ -12,7 +12,7 @@ import av.filter
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideType
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from ds2f.errors import ItemError
 from ds2f.io.colour import is_wide, to_sdr
@@ -23,6 +23,8 @@ UNTAGGED = 2  # ISO/IEC 23091-2: "unspecified", of matrices, primaries and trans
 HD_WIDTH, SD_HEIGHT = 1280, 576  # what is larger and says nothing of its colours is BT.709 to players, the rest BT.601
 ASPECTS = (Fraction(1, 8), Fraction(8))  # of a pixel; any other is damage
 SAME_TIME = 1e-6  # seconds
+ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
+"""Threads to convert a frame by: starting them takes longer than most frames do. Before PyAV 17 there was one."""
 
 
 class Picker:
@@ -36,6 +38,7 @@ class Picker:
         self.kept: list[Frame] = []
         self._seen = 0
         self._last: tuple[av.VideoFrame, float] | None = None
+        self._reformatter = VideoReformatter()
 
     @property
     def done(self) -> bool:
@@ -56,20 +59,25 @@ class Picker:
         return tuple(self.kept)
 
     def keep(self, frame: av.VideoFrame, time: float) -> None:
-        self.kept.append(Frame(picture(frame, self.aspect), time))
+        self.kept.append(Frame(picture(frame, self.aspect, self._reformatter), time))
 
 
-def picture(frame: av.VideoFrame, aspect: Fraction | None = None) -> np.ndarray:
+def picture(
+    frame: av.VideoFrame, aspect: Fraction | None = None, reformatter: VideoReformatter | None = None
+) -> np.ndarray:
     """A decoded frame as (height, width, 3) uint8 RGB: one field of an interlaced one, its pixels made square, its
     colours by its own matrix and range, HDR brought to SDR, turned and mirrored as the file says.
 
+    frame: as decoded.
+    aspect: of a pixel, width / height.
+    reformatter: PyAV's, which is quicker where it had a frame of that kind before; None: a new one.
     Raises ItemError(stage="face") if it would be too large, or its colours are coded in a way that is not read.
     """
     width, height = square(frame.width, frame.height, aspect)
     if width * height > MAX_PIXELS:
         raise ItemError("face", f"the picture is {width}x{height}, too large to be a video")
     matrix = display_matrix(frame)
-    return upright(_rgb(frame, width, height), matrix)
+    return upright(_rgb(frame, width, height, reformatter or VideoReformatter()), matrix)
 
 
 def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
@@ -79,7 +87,7 @@ def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
-def _rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
+def _rgb(frame: av.VideoFrame, width: int, height: int, reformatter: VideoReformatter) -> np.ndarray:
     space = frame.colorspace
     if space == UNTAGGED:
         space = Colorspace.ITU709 if frame.width >= HD_WIDTH or frame.height > SD_HEIGHT else Colorspace.ITU601
@@ -87,12 +95,14 @@ def _rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
     source = _one_field(frame) if frame.interlaced_frame else frame
     resized = (source.width, source.height) != (width, height)
     try:
-        rgb = source.reformat(
+        rgb = reformatter.reformat(
+            source,
             width,
             height,
             "rgb48le" if wide else "rgb24",
             src_colorspace=space,
             interpolation=Interpolation.BICUBIC if resized else None,
+            **ONE_THREAD,
         ).to_ndarray()
     except (av.error.FFmpegError, ValueError):
         raise ItemError("face", "the colours of its pictures are coded in a way that is not read") from None

@@ -12,7 +12,7 @@ campplus-frames  512-d, the last layer over time, averaged: it still holds what 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -95,21 +95,27 @@ class Network(nn.Module):
         self.leave = nn.Linear(2 * width, 192)
 
     def in_bfloat16(self) -> Network:
-        """All but the embedding's layer in bfloat16; what is summed over time is summed in float32."""
-        for part in (self.head, self.enter, self.blocks, self.transits, self.last):
+        """The products with large matrices in bfloat16. All else stays in float32: it is as fast or faster there."""
+        for part in (self.head, self.enter):
             part.to(torch.bfloat16)
+        for transit in self.transits:
+            cast(nn.Sequential, transit)[-1].to(torch.bfloat16)
+        for layer in self.blocks.modules():
+            if isinstance(layer, Dense):
+                layer.narrow.to(torch.bfloat16)
+                layer.local.to(torch.bfloat16)
         return self
 
     def forward(self, features: Tensor) -> Tensor:
-        given = features.transpose(1, 2)[:, None].to(self.last.weight.dtype)
+        given = features.transpose(1, 2)[:, None].to(self.enter.weight.dtype)
         planes = self.head(given.contiguous(memory_format=torch.channels_last))  # (n, 32, 10, frames)
-        x = F.relu(self.enter(planes.flatten(1, 2).transpose(1, 2)))
+        x = F.relu(self.enter(planes.flatten(1, 2).transpose(1, 2))).float()
         segments = Segments.of(x)
         for block, transit in zip(self.blocks, self.transits, strict=True):
             for layer in cast(nn.ModuleList, block):
                 x = layer(x, segments)
-            x = transit(x)
-        return F.relu(self.last(x)).float()
+            x = transit(x).float()
+        return F.relu(self.last(x))
 
     def embedding(self, x: Tensor) -> Tensor:
         """Mean and standard deviation over time of what `forward` gives, to (n, 192)."""
@@ -131,19 +137,23 @@ class Residual(nn.Module):
 
 class OverTime(nn.Conv1d):
     """A convolution over time of (n, frames, channels), centred: the frames that it looks at side by side, times one
-    matrix. Takes what `nn.Conv1d` takes, an odd kernel; its padding is its own."""
+    matrix, in the numbers that its weights are. Takes what `nn.Conv1d` takes, an odd kernel; its padding is its own."""
+
+    def __init__(self, *shape: int, **more: Any) -> None:
+        super().__init__(*shape, **more)
+        self.weight.data = self.weight.data.transpose(1, 2).contiguous().transpose(1, 2)  # as the product takes it
+        self.reach = (self.kernel_size[0] - 1) * self.dilation[0]  # frames from the first to the last that it looks at
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel, stride, dilation = self.kernel_size[0], self.stride[0], self.dilation[0]
-        frames, reach = x.shape[1], (kernel - 1) * dilation
-        if kernel == 1:
+        x = x.to(self.weight.dtype)
+        if self.reach == 0:
             return F.linear(x, self.weight[:, :, 0], self.bias)
+        (stride,), (dilation,), around = self.stride, self.dilation, self.reach // 2
         if torch.onnx.is_in_onnx_export():  # ONNX Runtime knows better ways of its own
-            return F.conv1d(x.transpose(1, 2), self.weight, self.bias, stride, reach // 2, dilation).transpose(1, 2)
-        padded = F.pad(x, (0, 0, reach // 2, reach // 2))
-        starts = range(0, reach + 1, dilation)
-        seen = torch.cat([padded[:, start : start + frames : stride] for start in starts], 2)
-        return F.linear(seen, self.weight.transpose(1, 2).flatten(1), self.bias)
+            return F.conv1d(x.transpose(1, 2), self.weight, self.bias, stride, around, dilation).transpose(1, 2)
+        padded, frames = F.pad(x, (0, 0, around, around)), x.shape[1]
+        seen = [padded[:, start : start + frames : stride] for start in range(0, self.reach + 1, dilation)]
+        return F.linear(torch.cat(seen, 2), self.weight.transpose(1, 2).flatten(1), self.bias)
 
 
 class Dense(nn.Module):
@@ -158,9 +168,8 @@ class Dense(nn.Module):
         self.mask = OverTime(2 * GROWTH, GROWTH, 1)
 
     def forward(self, x: Tensor, segments: Segments) -> Tensor:
-        h = F.relu(self.narrow(F.relu(self.before(x))))
-        around = segments.around @ h.float()
-        mask = torch.sigmoid(self.mask(F.relu(self.context(around.to(x.dtype)))))  # one for each segment
+        h = self.narrow(self.before(x).relu_()).relu_()
+        mask = self.mask(self.context(segments.around @ h.float()).relu_()).sigmoid_()  # one for each segment
         return torch.cat([x, self.local(h) * (segments.member @ mask)], 2)
 
 
@@ -176,7 +185,7 @@ class Segments(NamedTuple):
         """Those of (n, frames, channels)."""
         frame = torch.arange(x.shape[1], device=x.device)
         member = (frame[:, None] // SEGMENT == frame[::SEGMENT] // SEGMENT).float()
-        return Segments(member.to(x.dtype), (member / member.sum(0)).T + 1 / x.shape[1])
+        return Segments(member, (member / member.sum(0)).T + 1 / x.shape[1])
 
 
 class Scale(nn.Module):

@@ -1,27 +1,52 @@
-"""Log mel energies as Kaldi computes them: what most speaker encoders since x-vectors read."""
+"""Log mel energies as Kaldi computes them: what most speaker encoders since x-vectors read.
+
+Of a window x of 25 ms,
+
+    y = log max(B |F (w ∘ E (x − x̄))|², ε),   (E x)ᵢ = xᵢ − 0.97 xᵢ₋₁,  x₋₁ = x₀
+
+with the window function w, the Fourier transform F and triangular bands B (Povey et al., ASRU 2011). All that is done
+before the square is linear, so it is one matrix: half of the time of NumPy's transforms of windows so short.
+"""
 
 from __future__ import annotations
 
-import kaldi_native_fbank
+from functools import cache
+
 import numpy as np
 
-from ds2f.types import SAMPLE_RATE
+from ds2f.models import mel
 
 MEL_BINS = 80
+PREEMPHASIS = 0.97
 
 
 def fbank(clip: np.ndarray, window: str = "povey") -> np.ndarray:
     """Windows of 25 ms each 10 ms, their mean over the clip taken off: (frames, 80) float32.
 
-    clip: (samples,) float32, 16 kHz, in the range that the encoder was trained with; window: Kaldi's name of it.
+    clip: (samples,) float32, 16 kHz, in the range that the encoder was trained with; window: "povey" or "hamming".
+    Raises ValueError for less than 25 ms.
     """
-    options = kaldi_native_fbank.FbankOptions()
-    options.frame_opts.samp_freq = SAMPLE_RATE
-    options.frame_opts.dither = 0.0
-    options.frame_opts.window_type = window
-    options.mel_opts.num_bins = MEL_BINS
-    running = kaldi_native_fbank.OnlineFbank(options)
-    running.accept_waveform(SAMPLE_RATE, clip.tolist())
-    running.input_finished()
-    frames = np.stack([running.get_frame(i) for i in range(running.num_frames_ready)])
-    return np.asarray(frames - frames.mean(axis=0), np.float32)
+    if clip.size < mel.LENGTH:
+        raise ValueError(f"a clip of {clip.size} samples is shorter than one window of {mel.LENGTH}")
+    frames = np.lib.stride_tricks.sliding_window_view(clip.astype(np.float32, copy=False), mel.LENGTH)[:: mel.STEP]
+    spectrum = frames @ _spectrum(window)
+    real, imaginary = np.split(np.square(spectrum, out=spectrum), 2, axis=1)
+    energies = (real + imaginary) @ _bank()
+    log = np.log(np.maximum(energies, np.finfo(np.float32).eps))
+    return log - log.mean(axis=0)
+
+
+@cache
+def _spectrum(window: str) -> np.ndarray:
+    """(LENGTH, POINTS) float32: from samples to the real parts of half of the spectrum, and the imaginary ones."""
+    centre = np.eye(mel.LENGTH) - 1 / mel.LENGTH
+    emphasis = np.eye(mel.LENGTH) - PREEMPHASIS * np.eye(mel.LENGTH, k=-1)
+    emphasis[0, 0] -= PREEMPHASIS
+    before = mel.window(window)[:, None] * (emphasis @ centre)
+    transform = np.fft.fft(before, mel.POINTS, axis=0)[: mel.POINTS // 2].T
+    return np.concatenate([transform.real, transform.imag], axis=1).astype(np.float32)
+
+
+@cache
+def _bank() -> np.ndarray:
+    return mel.bank(MEL_BINS)

@@ -13,14 +13,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ds2f.models import mel
+from ds2f.models.mel import LENGTH, POINTS, STEP
 from ds2f.types import SAMPLE_RATE
-
-LENGTH, STEP, POINTS = 400, 160, 512  # samples of a window (25 ms), between windows (10 ms), of the transform
-LOWEST = 20.0  # Hz, of Kaldi's bands; HTK's begin at 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,10 @@ class LogMel(nn.Module):
         super().__init__()
         self.features = features
         self.register_buffer("window", _window(features), persistent=False)
-        self.register_buffer("bank", _kaldi_bank(features.bins) if self.kaldi else _htk_bank(features.bins), False)
+        self.register_buffer("bank", torch.from_numpy(self._bank()), persistent=False)
+
+    def _bank(self) -> np.ndarray:
+        return mel.bank(self.features.bins) if self.kaldi else _htk_bank(self.features.bins)
 
     @property
     def kaldi(self) -> bool:
@@ -64,8 +66,8 @@ class LogMel(nn.Module):
         with torch.autocast(audio.device.type, enabled=False):  # energies span more than bfloat16 tells apart
             audio = audio.float() * self.features.scale
             power = self._kaldi_power(audio) if self.kaldi else self._stft_power(audio)
-            mel = power @ self.bank
-            log = (mel.clamp_min(torch.finfo(torch.float32).eps) if self.kaldi else mel + 1e-6).log()
+            energy = power @ self.bank
+            log = (energy.clamp_min(torch.finfo(torch.float32).eps) if self.kaldi else energy + 1e-6).log()
             return _normalised(log, self.features.normalise)
 
     def _kaldi_power(self, audio: Tensor) -> Tensor:
@@ -93,28 +95,13 @@ def _normalised(log: Tensor, how: str) -> Tensor:
 
 
 def _window(features: Features) -> Tensor:
-    if features.window == "povey":
-        return torch.hann_window(LENGTH, periodic=False, dtype=torch.float64).pow(0.85).float()
-    return torch.hamming_window(LENGTH, periodic=features.family == "stft")
+    if features.family == "stft" and features.window == "hamming":
+        return torch.hamming_window(LENGTH, periodic=True)
+    return torch.from_numpy(mel.window(features.window)).float()
 
 
-def _kaldi_bank(bins: int) -> Tensor:
-    """(256, bins): triangles on the scale 1127 ln(1 + f / 700), straight on that scale."""
-    low, high = (1127 * math.log1p(f / 700) for f in (LOWEST, SAMPLE_RATE / 2))
-    edges = torch.linspace(low, high, bins + 2, dtype=torch.float64)
-    at = 1127 * torch.log1p(torch.arange(POINTS // 2, dtype=torch.float64) * (SAMPLE_RATE / POINTS) / 700)
-    return _triangles(at, edges)
-
-
-def _htk_bank(bins: int) -> Tensor:
+def _htk_bank(bins: int) -> np.ndarray:
     """(257, bins): triangles between places on the scale 2595 log10(1 + f / 700), straight over the frequency."""
     top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
-    edges = 700 * (10 ** (torch.linspace(0, top, bins + 2, dtype=torch.float64) / 2595) - 1)
-    return _triangles(torch.linspace(0, SAMPLE_RATE / 2, POINTS // 2 + 1, dtype=torch.float64), edges)
-
-
-def _triangles(at: Tensor, edges: Tensor) -> Tensor:
-    """Each rises from one edge to the next and falls to the one after: (places, edges - 2) float32."""
-    left, middle, right = edges[:-2], edges[1:-1], edges[2:]
-    rise, fall = (at[:, None] - left) / (middle - left), (right - at[:, None]) / (right - middle)
-    return F.relu(torch.minimum(rise, fall)).float()
+    edges = 700 * (10 ** (np.linspace(0, top, bins + 2) / 2595) - 1)
+    return mel.triangles(np.linspace(0, SAMPLE_RATE / 2, POINTS // 2 + 1), edges)
