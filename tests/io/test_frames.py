@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 
 from ds2f.errors import ItemError
 from ds2f.io.frames import Picker, picture, square
@@ -192,6 +193,17 @@ def test_progressive_video_keeps_all_its_lines(tmp_path: Path) -> None:
 def test_the_picture_s_size_is_that_which_is_seen(tmp_path: Path) -> None:
     media = decode(write_video(tmp_path / "a.mp4", grey_ramp(5), rotation=90), 1)
     assert (media.width, media.height) == (48, 64)
+
+
+def test_frames_of_several_sizes_and_colours_are_converted_each_as_if_alone() -> None:
+    """One reformatter serves all frames that are kept, and a recording may change on the way."""
+    picker = Picker([0.0, 1.0, 2.0, 3.0])
+    frames = [yuv((90, 60, 200), size) for size in ((64, 48), (32, 64), (64, 48))]
+    frames[2].colorspace = Colorspace.ITU709
+    for time, frame in enumerate((*frames, frames[1])):
+        picker.offer(frame, float(time))
+    for kept, frame in zip(picker.finish(), (*frames, frames[1]), strict=True):
+        np.testing.assert_array_equal(kept.image, picture(frame))
 
 
 def test_frames_without_times_of_a_stream_without_a_rate() -> None:

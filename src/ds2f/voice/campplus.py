@@ -89,7 +89,8 @@ class Network(nn.Module):
         for layers, dilation in BLOCKS:
             self.blocks.append(nn.ModuleList(Dense(width + GROWTH * i, dilation) for i in range(layers)))
             width += GROWTH * layers
-            self.transits.append(nn.Sequential(Scale(width), nn.ReLU(), OverTime(width, width // 2, 1, bias=False)))
+            narrow = OverTime(width, width // 2, 1, bias=False)
+            self.transits.append(nn.Sequential(Scale(width), nn.ReLU(inplace=True), narrow))
             width //= 2
         self.last = Scale(width)
         self.leave = nn.Linear(2 * width, 192)
@@ -115,7 +116,7 @@ class Network(nn.Module):
             for layer in cast(nn.ModuleList, block):
                 x = layer(x, segments)
             x = transit(x).float()
-        return F.relu(self.last(x))
+        return self.last(x).relu_()
 
     def embedding(self, x: Tensor) -> Tensor:
         """Mean and standard deviation over time of what `forward` gives, to (n, 192)."""
@@ -139,21 +140,21 @@ class OverTime(nn.Conv1d):
     """A convolution over time of (n, frames, channels), centred: the frames that it looks at side by side, times one
     matrix, in the numbers that its weights are. Takes what `nn.Conv1d` takes, an odd kernel; its padding is its own."""
 
-    def __init__(self, *shape: int, **more: Any) -> None:
+    def __init__(self, *shape: Any, **more: Any) -> None:
         super().__init__(*shape, **more)
         self.weight.data = self.weight.data.transpose(1, 2).contiguous().transpose(1, 2)  # as the product takes it
         self.reach = (self.kernel_size[0] - 1) * self.dilation[0]  # frames from the first to the last that it looks at
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.to(self.weight.dtype)
+        if x.dtype != self.weight.dtype:
+            x = x.to(self.weight.dtype)
         if self.reach == 0:
             return F.linear(x, self.weight[:, :, 0], self.bias)
         (stride,), (dilation,), around = self.stride, self.dilation, self.reach // 2
         if torch.onnx.is_in_onnx_export():  # ONNX Runtime knows better ways of its own
             return F.conv1d(x.transpose(1, 2), self.weight, self.bias, stride, around, dilation).transpose(1, 2)
-        padded, frames = F.pad(x, (0, 0, around, around)), x.shape[1]
-        seen = [padded[:, start : start + frames : stride] for start in range(0, self.reach + 1, dilation)]
-        return F.linear(torch.cat(seen, 2), self.weight.transpose(1, 2).flatten(1), self.bias)
+        seen = F.pad(x, (0, 0, around, around)).unfold(1, self.reach + 1, stride)[..., ::dilation].transpose(2, 3)
+        return F.linear(seen.flatten(2), self.weight.transpose(1, 2).flatten(1), self.bias)
 
 
 class Dense(nn.Module):

@@ -170,3 +170,20 @@ def test_a_worker_keeps_to_one_thread_in_libraries_loaded_before_and_after() -> 
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.split() == ["{1}", "1"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_a_worker_keeps_memory_that_it_freed() -> None:
+    """Pages that the kernel clears, when 16 MB are written for the first time and, freed meanwhile, for the second."""
+    program = (
+        "import ctypes, resource; from ds2f.extract.worker import keep_freed_memory; keep_freed_memory()\n"
+        "libc = ctypes.CDLL(None); libc.malloc.restype = ctypes.c_void_p; libc.free.argtypes = [ctypes.c_void_p]\n"
+        "for _ in range(2):\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    block = libc.malloc(2**24); ctypes.memset(block, 1, 2**24); libc.free(block)\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
+        "print(hasattr(libc, 'mallopt'))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    first, second, glibc = said.split()
+    assert int(second) < 100 or glibc == "False", f"{first} and {second}"
