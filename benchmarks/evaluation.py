@@ -1,6 +1,6 @@
-"""How long an evaluation takes beyond generation: one folder of pictures on exactly 300 clips, report included.
+"""How long an evaluation takes beyond generation: folders of pictures on exactly 300 clips, report included.
 
-python benchmarks/evaluation.py DATABASE IMAGES [--clips 300]
+python benchmarks/evaluation.py DATABASE IMAGES [IMAGES ...] [--clips 300] [--workers 2]
 
 The dataset is copied, and people are moved to the test split of the copy until it has as many clips.
 """
@@ -23,8 +23,9 @@ from ds2f.evaluation.run import evaluate
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("database", type=Path)
-    parser.add_argument("images", type=Path)
+    parser.add_argument("images", type=Path, nargs="+", help="a folder of each method")
     parser.add_argument("--clips", type=int, default=300)
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "dataset.db"
@@ -38,9 +39,11 @@ def main() -> None:
 
         start = time.perf_counter()
         settings = Evaluate(allow_leak=True)  # copies of one video may have been torn apart; the time is the same
-        found = evaluate(copy, {"images": options.images}, "test", Path(folder), settings, progress=progress)
+        images = {f"images-{k}": folder for k, folder in enumerate(options.images, 1)}
+        more = {"workers": options.workers} if options.workers > 1 else {}  # earlier versions had no such choice
+        found = evaluate(copy, images, "test", Path(folder), settings, progress=progress, **more)
         passed = time.perf_counter() - start
-    pictures = found.methods[0].pictures
+    pictures = sum(method.pictures for method in found.methods)
     print(f"{len(found.clips)} clips, {len(found.methods)} rows: {passed:.1f} s, {passed - seen:.1f} of them after the")
     print(
         f"{pictures} pictures were looked at; peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB"

@@ -273,7 +273,7 @@ def plot(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(14, 4.6), layout="constrained")
     sizes = sorted(map(int, found))
     steps = [call.__name__ for call in STEPS if call.__name__ in found[str(sizes[0])]]
     for axis, what, unit in zip(axes, ("processor", "megabytes"), ("seconds of one core", "MB, most"), strict=True):
@@ -285,7 +285,9 @@ def plot(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
             axis.loglog(there, values, marker="o", markersize=4, label=label)
         axis.set(xlabel="clips", ylabel=unit)
         axis.grid(True, alpha=0.3)
-        axis.legend(fontsize=8, title="step (slope at the end)", title_fontsize=8, loc="upper left")
+        axis.legend(
+            fontsize=8, title="step (slope at the end)", title_fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
     figure.savefig(path, dpi=110)
 
 

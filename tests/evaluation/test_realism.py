@@ -39,6 +39,13 @@ def test_nothing_lies_between_a_set_and_itself() -> None:
         assert frechet_distance(a, a + 2) == pytest.approx(4 * a.shape[1])  # moved: |μ₁ − μ₂|²
 
 
+def test_frechet_where_a_feature_never_changes() -> None:
+    """The covariance is singular although there are more rows than features."""
+    a, b = two_sets()
+    with_a, with_b = (np.hstack([x, np.full((len(x), 1), value)]) for x, value in ((a, 1.0), (b, 3.0)))
+    assert frechet_distance(with_a, with_b) == pytest.approx(frechet_distance(a, b) + 4)
+
+
 def test_frechet_of_scaled_normals_is_the_formula() -> None:
     """tr(Σ + s²Σ − 2 s Σ) = (s − 1)² tr Σ."""
     a, _ = two_sets()

@@ -11,11 +11,13 @@ draw is (counts · sums) / (counts · numbers): the means of all draws and all m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ds2f.evaluation.results import Measure
+from ds2f.models.graphs import default_threads
 
 LEVEL = (0.025, 0.975)
 _CHUNK = 2**23  # numbers held at once where a statistic needs every clip of every draw
@@ -69,8 +71,9 @@ class Bootstrap:
         Drawing with replacement makes copies, which distances between sets take for a smaller set: their draws lie
         too high. So the draws are moved to have their mean at the value, and only their spread is used.
         """
-        with threadpool_limits(1):  # many small problems: on a busy machine, threads would wait for one another
-            found = np.array([of_weights(counts[self.person]) for counts in self.counts[:most]])
+        # Many small problems: side by side, and not each by several threads that would wait for one another.
+        with threadpool_limits(1), ThreadPoolExecutor(default_threads()) as threads:
+            found = np.array([*threads.map(lambda counts: of_weights(counts[self.person]), self.counts[:most])])
         low, high = interval(found - found.mean() + value)
         return Measure(value, low, high)
 

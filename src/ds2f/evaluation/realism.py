@@ -125,12 +125,17 @@ def spread(vectors: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
 def _gaussian(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Mean (d,) and a root R, (r, d), of the covariance, RᵀR = Σ, divided by n − 1 as the references do."""
     weights = _ones(x, weights)
+    x, weights = x[weights > 0], weights[weights > 0]  # a third of the rows of a draw do not count
     mean = weights @ x / weights.sum()
     rows = np.sqrt(weights / (weights.sum() - 1))[:, None] * (x - mean)
     if len(rows) <= rows.shape[1]:
         return mean, rows
-    values, vectors = np.linalg.eigh(rows.T @ rows)
-    return mean, np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
+    covariance = rows.T @ rows
+    try:  # a tenth of the time of the other
+        return mean, np.linalg.cholesky(covariance).T
+    except np.linalg.LinAlgError:  # singular, as where a feature never changes
+        values, vectors = np.linalg.eigh(covariance)
+        return mean, np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
 
 
 def _kernels(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
