@@ -20,6 +20,7 @@ from ds2f.models.decoder import Decoder, DecoderConfig, one_hot, voice_condition
 from ds2f.models.graphs import Graph
 from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.settings import SamplingSettings, guidance_of, taught
+from ds2f.speech2face.weave import unweave
 from ds2f.types import ETHNICITIES, Progress, Wish
 
 BATCH = 16  # faces through the decoder at once; bounds memory
@@ -169,9 +170,14 @@ def sample_images(
         start = way.noise * torch.from_numpy(plain.steady(noise, way.light)).to(device)
         told = _Told(predict, number * way.steps, len(firsts) * way.steps, progress)
         if callback is not None:
-            told.show = lambda step, x: callback(step, to_uint8(decoder.denormalise(x)))
-        images.append(to_uint8(decoder.denormalise(sampler(told.predict, start, way.steps, told.stepped))))
+            told.show = lambda step, x: callback(step, _pictures(decoder, x))
+        images.append(_pictures(decoder, sampler(told.predict, start, way.steps, told.stepped)))
     return np.concatenate(images)
+
+
+def _pictures(decoder: Decoder, x: Tensor) -> np.ndarray:
+    """(n, 3, size, size) as the decoder predicts them to (n, size, size, 3) uint8 RGB."""
+    return unweave(to_uint8(decoder.denormalise(x)), decoder.config.patch)
 
 
 def _by_graph(graph: Graph, identity: Tensor) -> Predict:

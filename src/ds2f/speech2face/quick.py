@@ -26,6 +26,7 @@ from ds2f.speech2face import wishes
 from ds2f.speech2face.describe import PEOPLE, Describer, VoiceDescription
 from ds2f.speech2face.face import GeneratedFace, made
 from ds2f.speech2face.settings import SamplingSettings, check, taught
+from ds2f.speech2face.weave import unweave
 from ds2f.types import NO_WISH, VOICE, Wish
 from ds2f.voice import campplus_graph
 from ds2f.voice.encode import Recording, VoiceEncoder
@@ -148,7 +149,8 @@ class QuickSpeech2Face(QuickDescriber):
 
         z = euler(predict, start.astype(np.float32), self._decoder["few_steps"])[0]
         pixels = (z * self._colours[1] + self._colours[0]).clip(-1, 1)
-        return ((pixels.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
+        picture = ((pixels.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
+        return unweave(picture[None], self._decoder["patch"])[0]
 
     @cached_property
     def _colours(self) -> tuple[np.ndarray, np.ndarray]:
