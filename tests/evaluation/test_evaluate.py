@@ -209,6 +209,9 @@ def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path, capsys
             assert first.distances is not None
             assert second.distances is not None
             assert second.distances.l2.value == pytest.approx(2 * first.distances.l2.value)
+    unseen, seen = result.methods[0].realism[:2]
+    assert (unseen.space, seen.space) == ("other", "dlib")
+    assert unseen.frechet.value == pytest.approx(4 * seen.frechet.value), "squared, of vectors twice as long"
     page = result.report_file.read_text()
     assert "by centred cosine (other)" in page
     print_summary(result)

@@ -181,13 +181,12 @@ class Scorer:
         if not answers.real or answers.kind == "control" or len(np.unique(answers.clips)) < self.count:
             return ()
         seen = seen & np.isin(answers.clips, self.some)
-        vectors, clips, truth = answers.vectors[FACE][seen], answers.clips[seen], self.subjects.truth(FACE)[self.some]
-        if min(len(vectors), len(truth)) <= realism.NEIGHBOURS:
+        clips, spaces = answers.clips[seen], self.subjects.spaces
+        if min(len(clips), len(self.some)) <= realism.NEIGHBOURS:
             return ()
-        features = {
-            FACE: (vectors, truth),
-            self.model.name: (self._features(vectors), self._features(truth)),
-        }
+        features = {s: (answers.vectors[s][seen], self.subjects.truth(s)[self.some]) for s in spaces}
+        generated, true = features[FACE]
+        features[self.model.name] = self._features(generated), self._features(true)
         if self.inception is not None and INCEPTION in answers.vectors:
             features[INCEPTION] = (answers.vectors[INCEPTION][seen], self._true_inception)
         return tuple(
@@ -207,7 +206,7 @@ class Scorer:
 
     def _variety(self, answers: Answers, seen: np.ndarray) -> Variety | None:
         seen = seen & np.isin(answers.clips, self.some)
-        vectors, clips = answers.vectors[FACE][seen], answers.clips[seen]
+        vectors, clips = answers.vectors[self.subjects.spaces[0]][seen], answers.clips[seen]
         of_all = self.bootstrap.mean(realism.spread(vectors, clips, self.count))
         if of_all is None:
             return None
