@@ -18,6 +18,7 @@ from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store as store_result
 from ds2f.errors import UserError
 from ds2f.io.speech import encode_flac
+from ds2f.models import store
 from ds2f.models.packing import unpacked
 from ds2f.training import jobs
 from ds2f.training.loop import Options, train
@@ -130,6 +131,31 @@ def test_keeping_to_the_teacher_costs_nothing_where_nothing_was_changed() -> Non
     assert loss > 1e-3
 
 
+def test_another_teacher_is_the_one_that_is_kept_to(tmp_path: Path) -> None:
+    """Nothing is changed in the sound, so the loss is nought for whoever begins as the teacher, and for nobody else."""
+    plain = replace(SMALL, voice_from="x", voice_keep=1.0, voice_share=0.0, voice_augment=0.0, voice_codecs=0.0)
+    encoders = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        encoders.append(begin(SMALL))
+    store.save(tmp_path / "teacher", encoders[0], {}, precision="float32")
+    settings = replace(plain, voice_teacher=str(tmp_path / "teacher"))
+    losses = []
+    for encoder in encoders:
+        task = VoiceTask(encoder, made_up(4, 2), made_up(2, 2), settings, CPU)
+        losses.append(task.model.eval() and task.loss(torch.arange(4), torch.Generator().manual_seed(0)).item())
+    assert losses[0] <= 1e-6
+    assert losses[1] > 0.1
+
+
+def test_a_teacher_of_another_form_is_refused() -> None:
+    settings = replace(SMALL, voice_from="x", voice_keep=1.0, voice_teacher="campplus")
+    with pytest.raises(
+        UserError, match=r"voice_teacher: campplus says \(192, 512\) numbers .* take one of the same form"
+    ):
+        VoiceTask(begin(SMALL), made_up(4, 2), made_up(2, 2), settings, CPU)
+
+
 def test_too_few_speakers_or_recordings_are_refused(dataset: Dataset, tmp_path: Path) -> None:
     fill(dataset, 1, 3)
     with pytest.raises(UserError, match=r"The train split of .* has the speech of [01] speakers; .*two at least"):
@@ -144,6 +170,7 @@ def test_too_few_speakers_or_recordings_are_refused(dataset: Dataset, tmp_path: 
     [
         ({"voice_each": 1, "voice_loss": "ge2e"}, "voice_each must be at least 2"),
         ({"voice_keep": 1.0}, "needs an encoder to keep to"),
+        ({"voice_teacher": "campplus"}, "teaches nothing: set voice_keep"),
     ],
 )
 def test_keys_that_do_not_go_together(keys: dict[str, object], words: str) -> None:

@@ -159,7 +159,8 @@ class Train(Part):
         "aam-softmax", "softmax, am-softmax, aam-softmax, prototypical, angular-prototypical or ge2e"
     )
     voice_share: AtLeast0 = key(1.0, "weight of that loss")
-    voice_keep: AtLeast0 = key(0.0, "weight of saying of a poor recording what voice_from says of the clean one")
+    voice_keep: AtLeast0 = key(0.0, "weight of saying of a poor recording what voice_teacher says of the clean one")
+    voice_teacher: str = key("", "campplus, or a model's folder; empty: the encoder that is gone on from")
     voice_margin: AtLeast0 = key(0.2, "of am-softmax, and in radians of aam-softmax; 0.5 to refine on long crops")
     voice_scale: Positive = key(30.0, "of their cosines")
     voice_centres: Count = key(1, "sub-centres of a speaker, against wrong labels")
@@ -184,6 +185,8 @@ class Train(Part):
             return f'voice_loss = "{self.voice_loss}" tells recordings apart: voice_each must be at least 2'
         if self.voice_keep and not self.voice_from:
             return f"voice_keep = {self.voice_keep:g} needs an encoder to keep to: set voice_from"
+        if self.voice_teacher and not self.voice_keep:
+            return f'voice_teacher = "{self.voice_teacher}" teaches nothing: set voice_keep'
         return ""
 
 

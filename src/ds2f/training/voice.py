@@ -2,8 +2,8 @@
 
 A row of the training is a turn of a speaker: `voice_each` of their recordings, of each a crop. A run by [train]
 `voice_from` goes on from an encoder that there is, the one in the box or a model's folder; with `voice_keep` what is
-said of a voice in a poor recording is held against what that encoder says of the clean one, so that vectors stay where
-whoever learnt from them expects them.
+said of a voice in a poor recording is held against what that encoder, or `voice_teacher`, says of the clean one, so
+that vectors stay where whoever learnt from them expects them.
 """
 
 from __future__ import annotations
@@ -124,6 +124,20 @@ def begin(settings: Train) -> VoiceNetwork:
     return encoder
 
 
+def _teacher(encoder: VoiceNetwork, settings: Train) -> VoiceNetwork:
+    """Whose clean vectors the encoder keeps to. Raises UserError for one whose vectors have another length."""
+    if not settings.voice_teacher:
+        return copy.deepcopy(encoder)
+    teacher = begin(replace(settings, voice_from=settings.voice_teacher))
+    lengths = [(one.config.dim, one.channels) for one in (encoder, teacher)]
+    if lengths[0] != lengths[1]:
+        raise UserError(
+            f"[train] voice_teacher: {settings.voice_teacher} says {lengths[1]} numbers of a voice and of a frame, the "
+            f"encoder that it should teach {lengths[0]}; take one of the same form."
+        )
+    return teacher
+
+
 class Voiced(nn.Module):
     """What is trained: the encoder, and what its loss learns beside it."""
 
@@ -161,7 +175,7 @@ class VoiceTask:
         loss = LossConfig(settings.voice_loss, settings.voice_margin, settings.voice_scale, settings.voice_centres)
         self.teacher = None
         if settings.voice_keep:
-            self.teacher = copy.deepcopy(encoder).eval().requires_grad_(False).to(device)
+            self.teacher = _teacher(encoder, settings).eval().requires_grad_(False).to(device)
         encoder = encoder.to(device)
         head = Head(loss, encoder.config.dim, train.people * len(self.speeds))
         if settings.voice_from and settings.voice_share and settings.voice_loss in OVER_CLASSES:
