@@ -124,7 +124,14 @@ def measure(
 
 
 def fit(
-    name: str, settings: Train, voices: Voices, held_out: Voices, out: Path, minutes: float, frozen: str = ""
+    name: str,
+    settings: Train,
+    voices: Voices,
+    held_out: Voices,
+    out: Path,
+    minutes: float,
+    crops: int = 0,
+    frozen: str = "",
 ) -> Path:
     """Train, and save as a speaker encoder. Returns the model's folder.
 
@@ -134,6 +141,7 @@ def fit(
     held_out: what validation hears.
     out: where the folder will lie.
     minutes: of processor time.
+    crops: to be heard in place of that, where the machine has other work that makes minutes unlike.
     frozen: part of the network that stays as it is, such as head.
     """
     torch.manual_seed(settings.seed)
@@ -149,6 +157,8 @@ def fit(
     task.model.zero_grad(set_to_none=True)
     turn = (time.process_time() - start) / 2 / len(rows)
     total = max(batch, int((60 * minutes - (time.process_time() - began)) / turn) // batch * batch)
+    if crops:
+        total = crops // each // batch * batch
     options = make_options(out / "runs" / name, settings, CPU, batch, total, settings.voice_lr)
 
     def say(done: int, total: int, note: str = "") -> None:
@@ -163,7 +173,7 @@ def fit(
     return out / name
 
 
-def losses(out: Path, minutes: float, names: tuple[str, ...]) -> None:
+def losses(out: Path, minutes: float, crops: int, names: tuple[str, ...]) -> None:
     once, several, people = divided(out)
     voices, held_out = voices_of(once | several), voices_of(dict(list(several.items())[:4]))
     for name in names:
@@ -179,7 +189,7 @@ def losses(out: Path, minutes: float, names: tuple[str, ...]) -> None:
             voice_speed=False,
             save_seconds=1e9,
         )
-        folder = fit(name, settings, voices, held_out, out, minutes)
+        folder = fit(name, settings, voices, held_out, out, minutes, crops)
         report(name, encoders.load(f"ds2f:{folder}"), people, ("",), out)
 
 
@@ -202,7 +212,7 @@ def robust(out: Path, minutes: float, database: Path | None, settings: Train, na
         assert isinstance(more.speech, InMemory)
         sounds = [*heard.speech.sounds, *more.speech.sounds]
         heard = Voices(InMemory(sounds), np.concatenate([heard.person, more.person + heard.people]))
-    folder = fit(name, settings, heard, voices_of(dict(list(once.items())[:2])), out, minutes, frozen)
+    folder = fit(name, settings, heard, voices_of(dict(list(once.items())[:2])), out, minutes, frozen=frozen)
     report(name, encoders.load(f"ds2f:{folder}"), several | people, CONDITIONS, out)
 
 
@@ -223,6 +233,7 @@ def main() -> None:
     parser.add_argument("--database", type=Path, help="of further speech without labels of its speakers")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--crops", type=int, default=0, help="of losses, the same for all, in place of --minutes")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--share", type=float, default=0.0, help="of the speakers' loss in robust")
     parser.add_argument("--frozen", default="", metavar="PART", help="of CAM++, such as head")
@@ -234,7 +245,7 @@ def main() -> None:
     if options.what == "prepare":
         prepare(options.speech, options.out)
     elif options.what == "losses":
-        losses(options.out, options.minutes, tuple(options.names) or LOSSES)
+        losses(options.out, options.minutes, options.crops, tuple(options.names) or LOSSES)
     elif options.what == "robust":
         settings = Train(
             voice_from="campplus",

@@ -13,10 +13,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ds2f.dataset.speakers import TRAINED_ON
 from ds2f.errors import UserError
 from ds2f.io.files import write_json
 from ds2f.models.packing import packed
@@ -97,18 +99,20 @@ def _published(checkpoint: Path) -> dict[str, Tensor]:
     return convert(torch.load(checkpoint, map_location="cpu", weights_only=True))
 
 
-def _trained(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _trained(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Weights, and what the card says of their training."""
     network = load_voice(folder)
     if network.config.network != "campplus":
         raise UserError(f"{folder} is a {network.config.network}; only CAM++ lies in the box.")
     card = description(folder, "voice")["card"]
+    if card.get("names", True):
+        raise UserError(f"{folder} has learnt who speaks; in the box lies what has heard recordings without names.")
     taught = (
-        f"by the published weights, to say of a telephone call or a codec what they say of the clean recording: "
-        f"{card['rows_seen']:,} crops of {card['recordings']:,} recordings, without names (ds2f train voice --recipe "
-        "voice-robust)"
+        "by the published weights, to say of a telephone call, a codec, a room or noise what they say of the clean "
+        f"recording: {card['recordings']:,} recordings, without names (ds2f train voice --recipe voice-robust, then "
+        "voice-robust-long)"
     )
-    return folded(network.network.state_dict()), {"taught further": taught}
+    return folded(network.network.state_dict()), {"taught further": taught, "heard": card[TRAINED_ON]}
 
 
 if __name__ == "__main__":

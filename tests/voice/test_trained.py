@@ -50,6 +50,13 @@ def test_in_bfloat16_they_are_nearly_the_same(kind: str, folder: Path, monkeypat
     assert not np.array_equal(exact, quick)
 
 
+def test_whom_it_was_not_told_apart_it_has_only_heard(folder: Path) -> None:
+    card = {"speakers": ["0a1b"], "names": False}
+    store.save(folder, store.load_voice(folder), card, precision="float32")
+    encoder = encoders.load(str(folder))
+    assert (encoder.trained_on, encoder.heard_without_names) == (frozenset(), {"0a1b"})  # type: ignore[attr-defined]
+
+
 def test_a_folder_by_itself_is_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
     np.testing.assert_array_equal(encoders.load("voice").embed(CLIPS[:1]), encoders.load("ds2f:voice").embed(CLIPS[:1]))

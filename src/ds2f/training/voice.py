@@ -80,6 +80,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
     def finish(model: Voiced) -> tuple[VoiceNetwork, Card]:
         said = {"speakers_heard": voices.people, "recordings": len(voices), "loss": settings.voice_loss}
+        said["names"] = settings.voice_share > 0  # else nobody was told apart, see `evaluation.speakers.leaks`
         eer = task.validate(model)
         return model.encoder, {
             **said,

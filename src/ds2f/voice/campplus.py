@@ -24,6 +24,7 @@ from ds2f.config import Numbers
 from ds2f.models.packing import unpacked
 from ds2f.models.processor import cpu_has_bf16
 from ds2f.voice.base import unit_rows
+from ds2f.voice.campplus_graph import heard_without_names
 from ds2f.voice.fbank import MEL_BINS, fbank
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
@@ -41,6 +42,7 @@ class CAMPlusPlus:
         """frames: the average over frames, not the embedding; precision: see `[audio] precision` of ds2f.toml."""
         self.frames, self.device = frames, torch.device(device)
         self.name, self.dim = ("campplus-frames", 512) if frames else ("campplus", 192)
+        self.heard_without_names = heard_without_names()
         self._network = load_network()
         if self.device.type == "cpu" and precision == "auto" and cpu_has_bf16():
             self._network.in_bfloat16()

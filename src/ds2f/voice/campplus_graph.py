@@ -3,6 +3,7 @@ thirds of its time."""
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from ds2f.voice.fbank import fbank
 
 WEIGHTS = Path(__file__).with_name("campplus.safetensors")
 GRAPH = WEIGHTS.with_suffix(".onnx")
+
+
+@cache
+def heard_without_names() -> frozenset[str]:
+    """Hashes of the people whose recordings the weights have heard without being told who speaks, see
+    `dataset.speakers`."""
+    return frozenset(json.loads(WEIGHTS.with_suffix(".json").read_text("utf-8")).get("heard", ()))
 
 
 @cache
@@ -32,6 +40,7 @@ class CAMPlusPlusGraph:
         """frames: the average over frames, not the embedding."""
         self.frames = frames
         self.name, self.dim = ("campplus-frames", 512) if frames else ("campplus", 192)
+        self.heard_without_names = heard_without_names()
         self._graph = Graph(GRAPH)
 
     def embed(self, clips: np.ndarray) -> np.ndarray:

@@ -39,7 +39,9 @@ class TrainedEncoder:
         self._network = load_voice(folder).to(self.device)
         card = description(folder, "voice")["card"]
         self.licence = str(card.get("licence", "of whoever trained it"))
-        self.trained_on = frozenset(card.get("speakers", ()))  # hashes of people, see `dataset.speakers`
+        people = frozenset(card.get("speakers", ()))  # hashes, see `dataset.speakers`
+        told = card.get("names", True)
+        self.trained_on, self.heard_without_names = (people, frozenset()) if told else (frozenset(), people)
         self.dim = self._network.channels if frames else self._network.config.dim
 
     @torch.no_grad()

@@ -22,6 +22,7 @@ class Spectrum:
     licence: str = "none"
     dim: int = 64
     trained_on: frozenset[str] = frozenset()
+    heard_without_names: frozenset[str] = frozenset()
     heard: list[tuple[int, ...]] = field(default_factory=list)
 
     def embed(self, clips: np.ndarray) -> np.ndarray:

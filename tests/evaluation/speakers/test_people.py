@@ -74,3 +74,11 @@ def test_a_folder_of_the_same_name_is_a_hint_and_no_refusal(tmp_path: Path) -> N
     assert certain == {}
     assert perhaps == {"spectrum": ("folder/24",)}
     assert trained_on(ears, ()) == ({}, {})
+
+
+def test_whoever_was_heard_without_a_name_is_a_hint_and_no_refusal(recordings: Path) -> None:
+    trials = [Trial(True, path_of(0, 0), path_of(0, 1)), Trial(False, path_of(0, 0), path_of(1, 0))]
+    speakers = set(who_speaks(trials, recordings).of.values())
+    heard = frozenset({speaker_hash("voxceleb", "id10002")})
+    ears = [Ear(Spectrum(heard_without_names=heard), "s")]
+    assert refuse_trained(ears, speakers, allow=False) == ({}, {"spectrum": ("voxceleb/id10002",)})

@@ -15,15 +15,17 @@ Named = dict[str, tuple[str, ...]]
 
 def trained_on(ears: Sequence[Ear], speakers: Collection[Speaker]) -> tuple[Named, Named]:
     """{encoder: names of the speakers that it was trained on}: those of known corpora, and those of whom a folder of
-    the same name is all that is known, who may be others. Encoders that do not say whom they learnt from are in none.
+    the same name is all that is known, who may be others, or whom it heard without being told who they are. Encoders
+    that do not say whom they learnt from are in none.
     """
     certain: Named = {}
     perhaps: Named = {}
     for ear in ears:
         learnt: frozenset[str] = getattr(ear.encoder, "trained_on", frozenset())
-        known = [speaker for speaker in speakers if speaker.hash and speaker.hash in learnt]
-        for found, hint in ((certain, False), (perhaps, True)):
-            names = tuple(sorted(s.name for s in known if s.hash.startswith("~") == hint))
+        heard: frozenset[str] = getattr(ear.encoder, "heard_without_names", frozenset())
+        sure = {hash for hash in learnt if not hash.startswith("~")}
+        for found, hashes in ((certain, sure), (perhaps, (learnt | heard) - sure)):
+            names = tuple(sorted(s.name for s in speakers if s.hash and s.hash in hashes))
             if names:
                 found[ear.name] = names
     return certain, perhaps
