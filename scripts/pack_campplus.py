@@ -112,7 +112,11 @@ def _trained(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         f"recording: {card['recordings']:,} recordings, without names (ds2f train voice --recipe voice-robust, then "
         "voice-robust-long)"
     )
-    return folded(network.network.state_dict()), {"taught further": taught, "heard": card[TRAINED_ON]}
+    return folded(network.network.state_dict()), {
+        "licence": "Apache-2.0 as published; taught further by recordings that are for non-commercial research",
+        "taught further": taught,
+        "heard": card[TRAINED_ON],
+    }
 
 
 if __name__ == "__main__":

@@ -40,8 +40,11 @@ def test_a_vector_of_length_one_that_does_not_depend_on_its_neighbours(name: str
 
 def test_what_comes_with_the_weights_says_whose_they_are() -> None:
     said = json.loads(WEIGHTS.with_suffix(".json").read_text())
-    assert said["licence"] == "Apache-2.0"
+    assert said["licence"].startswith("Apache-2.0 as published")
     assert "3D-Speaker" in said["copyright"]
+    encoder = encoders.load("campplus")
+    assert encoder.heard_without_names == set(said["heard"])  # type: ignore[attr-defined]
+    assert len(said["heard"]) > 700
 
 
 def test_masks_look_around_over_segments_and_the_last_may_be_short() -> None:

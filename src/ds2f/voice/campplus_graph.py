@@ -34,7 +34,7 @@ def usable() -> bool:
 class CAMPlusPlusGraph:
     """See SpeakerEncoder."""
 
-    licence = "Apache-2.0"
+    licence = "Apache-2.0; taught further for non-commercial research"
 
     def __init__(self, frames: bool = False) -> None:
         """frames: the average over frames, not the embedding."""
