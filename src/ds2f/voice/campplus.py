@@ -1,9 +1,9 @@
 """CAM++: a densely connected time-delay network with context-aware masking (Wang et al., Interspeech 2023,
 arXiv:2303.00332), trained on 200,000 speakers of Chinese and English by 3D-Speaker (arXiv:2306.15354).
 
-Weights: https://modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced, Apache-2.0; here taught further to
-hear a voice through telephones and codecs (recipes voice-robust and voice-robust-long), and as whole numbers of 8 bits,
-batch normalisation folded in (scripts/pack_campplus.py). Of one pass there are two things to have:
+Weights: https://modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced, Apache-2.0; here taught further
+to hear a voice through telephones and codecs (recipes voice-robust and voice-robust-long), and as whole numbers of 8
+bits, batch normalisation folded in (scripts/pack_campplus.py). Of one pass there are two things to have:
 
 campplus         192-d, the speaker embedding: what tells speakers apart
 campplus-frames  512-d, the last layer over time, averaged: it still holds what the embedding is trained to forget, and

@@ -17,7 +17,8 @@ DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)
 TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98)
 LEAST, MOST = 0.001, 0.6  # rates that are shown, unless the list is too short or a system too bad
 COLUMNS, PANELS, CURVES = 3, 9, 7  # side by side; in all; in each
-SIDE = 4.2  # inches of a panel
+SIDE, LINE = 4.0, 0.17  # inches of a panel, and of a line below it
+TITLE = "equal error rate"
 
 
 class Curve(NamedTuple):
@@ -46,7 +47,8 @@ def plot_det(panels: Mapping[str, Sequence[Curve]], path: Path, title: str = "")
     low, high = _range(drawn)
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(SIDE * columns, SIDE * rows + 0.4), layout="constrained", facecolor="white")
+    height = SIDE + LINE * (4 + max(map(len, shown.values())))
+    figure = Figure(figsize=(SIDE * columns, height * rows), layout="constrained", facecolor="white")
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for axes, (name, curves) in zip(grid, shown.items(), strict=False):
         for curve in curves:
@@ -54,8 +56,6 @@ def plot_det(panels: Mapping[str, Sequence[Curve]], path: Path, title: str = "")
         _frame(axes, name if len(panels) > 1 else "", low, high)
     for axes in list(grid)[len(shown) :]:
         axes.set_axis_off()
-    figure.supxlabel("false alarms: two speakers taken for one (%)", fontsize=10)
-    figure.supylabel("misses: one speaker taken for two (%)", fontsize=10)
     more = f"{left_out} more systems in verification.json" if left_out else ""
     figure.suptitle("; ".join(filter(None, (title, more))), fontsize=11)
     with replacing(path) as aside:
@@ -95,7 +95,11 @@ def _frame(axes: Any, title: str, low: float, high: float) -> None:
     axes.set_yticks(ndtri(shown), labels)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
     axes.set_title(title, fontsize=10)
+    axes.set_xlabel("false alarms: two speakers taken for one (%)", fontsize=9)
+    axes.set_ylabel("misses: one speaker taken for two (%)", fontsize=9)
     axes.grid(color="0.93")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper right", fontsize=8, title="equal error rate", title_fontsize=8, framealpha=0.9)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=8, title=TITLE, title_fontsize=8, frameon=False
+    )
