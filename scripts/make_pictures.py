@@ -1,0 +1,90 @@
+"""The pictures of README and documentation: the contact sheet of `ds2f demo`, and the page with two voices. Run it
+after the model in the box, or how it draws, has changed; it needs playwright and a Chromium.
+
+python scripts/make_pictures.py
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import requests
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from ds2f.demo import samples
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+CLIPS = ("person-4.mp4", "person-6.mp4")
+WIDTH, SHOWN, PATIENCE = 1100, 800, 120  # pixels of the page, and of its picture; seconds
+
+
+def sheet(folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "ds2f", "demo", "--out", str(folder / "demo")], check=True)
+    _save(folder / "demo" / "contact-sheet.png", IMAGES / "demo.jpg")
+
+
+def page(folder: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen([sys.executable, "-m", "ds2f", "serve", "--port", str(port)])
+    try:
+        _wait(address)
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            opened = browser.new_page(viewport={"width": WIDTH, "height": 900})
+            opened.set_default_timeout(1000 * PATIENCE)
+            opened.goto(address)
+            opened.wait_for_selector("body[data-ready]")
+            for number, clip in enumerate(CLIPS):
+                if number:
+                    opened.get_by_role("button", name="+ Compare with a second voice").click()
+                voice = opened.locator(".voice").nth(number)
+                voice.locator("input[type=file]").set_input_files(samples() / clip)
+                voice.get_by_text("Heard ").wait_for()
+            opened.get_by_role("button", name="Imagine faces").click()
+            opened.get_by_text("Done:").wait_for()
+            opened.screenshot(path=folder / "page.png", full_page=True)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+    _save(folder / "page.png", IMAGES / "page.jpg")
+
+
+def _wait(address: str) -> None:
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            requests.get(address, timeout=5).raise_for_status()
+            return
+        except requests.ConnectionError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
+def _save(picture: Path, out: Path) -> None:
+    image = Image.open(picture).convert("RGB")
+    if image.width == WIDTH:
+        image = image.resize((SHOWN, round(image.height * SHOWN / WIDTH)), Image.Resampling.LANCZOS)
+    image.save(out, quality=88)
+    print(f"{out}: {out.stat().st_size / 1e3:.0f} kB")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        sheet(Path(folder))
+        page(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
