@@ -44,7 +44,7 @@ class Study:
     """identity: (n, 128), the true ones; expected, others: what the map of the other folds expects for a voice, and
     their mean person."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, size: int = 64) -> None:
         with Dataset(database) as dataset:
             self.pairs = [pair for split in SPLITS for pair in dataset.pairs(split)]
         self.identity = np.stack([pair.identity for pair in self.pairs])
@@ -58,7 +58,7 @@ class Study:
             linear = LinearPrior.fit_to_people(*known, person[~out])
             self.expected[out], self.others[out] = linear.predict(voice[out]), linear.identity_mean
         self.average = self.identity.mean(0)
-        self.model, self.attributes = Speech2Face.from_pretrained(device="cpu", size=64), IdentityAttributes()
+        self.model, self.attributes = Speech2Face.from_pretrained(device="cpu", size=size), IdentityAttributes()
         self.dlib = load_dlib(network_file())
         self.female = self.attributes.estimate(self.identity).female > 0.5
 
