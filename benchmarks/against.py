@@ -81,8 +81,8 @@ def main() -> None:
     study, encoder = Study(options.database, SIZE), FaceEncoder(Faces())
     identities = study.draw(WEIGHT, TEMPERATURE, 0)
     drawn = study.model.sample_images(identities, range(len(study.pairs)))
-    files = [(found or [None])[0] for found in find_pictures(options.images, study.pairs)]
-    theirs = [read_image(Source(file)) if file else None for file in files]
+    files = find_pictures(options.images, study.pairs)
+    theirs = [read_image(Source(found[0])) if found else None for found in files]
     crops = {"ds2f": aligned(list(drawn), encoder), options.images.name: aligned(theirs, encoder)}
     real = np.stack([decode_image(pair.crop) for pair in study.pairs])
     person = np.unique(study.people, return_inverse=True)[1]
@@ -93,8 +93,10 @@ def main() -> None:
         for name, (pictures, seen) in crops.items():
             found[name].append(first_tenth(vectors(pictures), seen, true, person))
             print(f"{judge}, {name}: {found[name][-1].mean():.1%}, {(~seen).sum()} without a face", flush=True)
-        _said(judge, *(of[-1] for of in found.values()), person)
-    _said("mean of both", *(np.mean(of, 0) for of in found.values()), person)
+        ours, their = (of[-1] for of in found.values())
+        _said(judge, ours, their, person)
+    ours, their = (np.mean(of, 0) for of in found.values())
+    _said("mean of both", ours, their, person)
 
 
 def _said(name: str, ours: np.ndarray, theirs: np.ndarray, person: np.ndarray) -> None:
