@@ -1,6 +1,7 @@
-"""What a large dataset costs, step by step: seconds of the processor, and the most memory a process had. Recordings are
-many names of one small file; their rows are real, with made-up vectors of full length; crops and sound are a few bytes.
-Storing is measured on the last 5,000, and scaled up.
+"""What a large dataset costs, step by step: seconds of the processor, and the most memory a process had, in all and
+without pages of files, which the system drops where memory is short. Recordings are many names of one small file; their
+rows are real, with made-up vectors of full length; crops and sound are a few bytes. Storing is measured on the last
+5,000, and scaled up.
 
 python benchmarks/million.py [--clips 10000 --clips 100000 --clips 1000000] [--out FOLDER] [--json FILE] [--plot FILE]
 
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -202,7 +204,7 @@ def _export(database: Path, form: str) -> None:
     shutil.rmtree(database.with_name(form))
 
 
-def prior(database: Path, tree: Path) -> None:
+def prior(database: Path, tree: Path, memory_gb: float = 1e3) -> None:
     """One epoch, with batches of 4,096: the ridge map and its shrinkage, the whitening, the flow."""
     from ds2f.config import Train
     from ds2f.dataset import Dataset
@@ -210,7 +212,13 @@ def prior(database: Path, tree: Path) -> None:
 
     with Dataset(database) as dataset:
         steps = math.ceil(dataset.splits()["train"][1] / 4096)
-    train("prior", database, database.parent / "runs", Train(prior_batch=4096, prior_steps=steps, device="cpu"))
+    settings = Train(prior_batch=4096, prior_steps=steps, device="cpu", memory_gb=memory_gb)
+    train("prior", database, database.parent / f"runs-{memory_gb:g}", settings)
+
+
+def prior_from_files(database: Path, tree: Path) -> None:
+    """The same, with all pairs in files."""
+    prior(database, tree, memory_gb=0)
 
 
 STEPS: tuple[Callable[[Path, Path], None], ...] = (
@@ -222,6 +230,7 @@ STEPS: tuple[Callable[[Path, Path], None], ...] = (
     splits,
     pairs,
     prior,
+    prior_from_files,
     export_webdataset,
     export_parquet,
 )
@@ -257,13 +266,27 @@ def measure(step: str, database: Path, tree: Path) -> dict[str, float]:
 
 def one_step(step: str, database: Path, tree: Path) -> None:
     started, before = time.perf_counter(), time.process_time()
+    done, most = threading.Event(), [0.0]
+    watching = threading.Thread(target=_watch, args=(done, most))
+    watching.start()
     next(call for call in STEPS if call.__name__ == step)(database, tree)
+    done.set()
+    watching.join()
     figures = {
         "seconds": time.perf_counter() - started,
         "processor": time.process_time() - before,
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "anonymous": most[0],
     }
     print(json.dumps(figures))
+
+
+def _watch(done: threading.Event, most: list[float]) -> None:
+    """Keep in most[0] the most MB that were held and not mapped from a file."""
+    status = Path("/proc/self/status")
+    while not done.wait(0.02) and status.exists():
+        held = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
+        most[0] = max(most[0], int(held.split()[1]) / 1024)
 
 
 def plot(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
@@ -318,7 +341,7 @@ def main() -> None:
                 found.setdefault(str(clips), {})[step] = figures
                 print(
                     f"{clips:>9,} clips  {step:18} {figures['seconds']:8.1f} s, {figures['processor']:8.1f} of the "
-                    f"processor, {figures['megabytes']:7,.0f} MB",
+                    f"processor, {figures['megabytes']:7,.0f} MB, {figures['anonymous']:7,.0f} of no file",
                     flush=True,
                 )
                 if options.json:

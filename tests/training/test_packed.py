@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,7 +20,7 @@ from ds2f.training import faces, reading
 from ds2f.training.decoder import DecoderTask, decoder_config
 from ds2f.training.faces import load_faces, load_splits, pack_faces, statistics
 from ds2f.training.loop import Options, train
-from ds2f.training.packed import Place
+from ds2f.training.packed import FileZeros, Place
 from ds2f.training.reading import FaceReader
 from people import paired_dataset
 
@@ -149,3 +151,31 @@ def test_a_process_holds_no_more_than_a_batch(tmp_path: Path) -> None:
     total, grown = done.stdout.split()
     assert int(total) == image[:, 0, 0, 0].sum()
     assert float(grown) < 12, "MB; a batch is 3"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file there has a name until it is closed")
+def test_arrays_beyond_memory_lie_in_files_without_a_name(tmp_path: Path) -> None:
+    folder = tmp_path / "packed"
+    zeros = FileZeros(Place(folder, most_bytes=1000))
+    held = zeros((100, 2), np.float32)
+    assert not folder.exists()
+    mapped = zeros((100, 2), np.float32)  # 1,600 bytes together
+    assert mapped.shape == held.shape
+    assert mapped.dtype == held.dtype
+    assert not mapped.any()
+    mapped[3] = 7
+    assert mapped.sum() == 14
+    assert isinstance(mapped.base, np.memmap)
+    assert held.base is None
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space is not asked for before it is needed")
+def test_a_disk_that_holds_no_array_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match=r"do not fit into .*No space left.*packed"):
+        FileZeros(Place(tmp_path, 0))((10,), np.float32)
+    assert not list(tmp_path.iterdir())

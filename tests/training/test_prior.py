@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 import torch
 
+from ds2f.config import Train
+from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.models import store
 from ds2f.models.conditioning import Condition
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.training import jobs, pairs
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import PairData
 from ds2f.training.prior import PriorTask, out_of_fold, whiten
-from people import MAP, made_up_pairs
+from people import MAP, made_up_pairs, paired_dataset
 
 
 def test_whitening_makes_unit_covariance_and_comes_back() -> None:
@@ -94,3 +97,36 @@ def test_a_second_description_of_the_voice_is_used_where_it_is_there() -> None:
     alone = prior.inputs({"campplus-frames": Condition.of(blind)})
     missing = prior.inputs({**data.voices, "acoustics": data.voices["acoustics"].dropped()})
     torch.testing.assert_close(alone, missing)
+
+
+@pytest.mark.parametrize("people", ["clips", "alike"])
+def test_training_from_files_is_training_from_memory_to_the_bit(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, people: str
+) -> None:
+    """Two voices, one of them with gaps; faces of their own files and, of people with sounds, of any."""
+    monkeypatch.setattr(pairs, "BLOCK", 7)
+    paired_dataset(dataset, 40)
+    with dataset.transaction():
+        dataset.connection.execute(
+            "INSERT INTO acoustics (video_id, f0_mean_hz) SELECT id, id FROM videos WHERE id % 3"
+        )
+        dataset.connection.execute("UPDATE videos SET kind = 'sound', identity_id = identity_id - 1 WHERE id % 10 = 2")
+    found = []
+    for memory_gb in (1.0, 0.0):
+        settings = Train(
+            voices=["campplus-frames", "acoustics"],
+            people=people,  # type: ignore[arg-type]
+            memory_gb=memory_gb,
+            prior_steps=5,
+            prior_batch=8,
+            device="cpu",
+        )
+        runs = tmp_path / str(memory_gb)
+        job = jobs.make_job("prior", dataset.path, runs, settings)
+        assert isinstance(job.task, PriorTask)
+        assert job.task.faces is not None
+        assert isinstance(job.task.train.identity.base, np.memmap) == (memory_gb == 0)
+        assert (runs / "packed").exists() == (memory_gb == 0)
+        model = train(job.task, job.options)
+        found.append({**model.state_dict(), "validation": torch.tensor(job.task.validate(model))})
+    torch.testing.assert_close(*found, rtol=0, atol=0, equal_nan=True)  # what was never measured has no mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ds2f.types import Attributes
 from ds2f.voice.acoustics import FEATURES
 
 BLOCK = 2048  # files that are asked for at a time
+Zeros = Callable[..., np.ndarray]
+"""Makes arrays as `numpy.zeros` does, of a shape and a type, wherever they lie."""
 _CHOSEN = "(SELECT value FROM json_each(?))"
 
 
@@ -49,7 +51,11 @@ def pictured(dataset: Dataset, split: str) -> np.ndarray:
 
 
 def read_voices(
-    dataset: Dataset, files: Sequence[int] | np.ndarray, names: Sequence[str], seconds: float
+    dataset: Dataset,
+    files: Sequence[int] | np.ndarray,
+    names: Sequence[str],
+    seconds: float,
+    zeros: Zeros = np.zeros,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """{name: (n, d) float32 and whether each is there, (n,) bool}, zeros where it is not.
 
@@ -57,12 +63,13 @@ def read_voices(
     files: n of them.
     names: speaker encoders, and "acoustics".
     seconds: length of the clips behind the voices.
+    zeros: makes the arrays of vectors.
     """
     sql, found = dataset.connection, {}
     length = "SELECT length(vector) / 4 FROM voice_embeddings WHERE encoder = ? AND seconds = ? LIMIT 1"
     for name in names:
         row = (len(FEATURES),) if name == ACOUSTICS else sql.execute(length, (name, seconds)).fetchone()
-        found[name] = np.zeros((len(files), row[0] if row else 0), np.float32), np.zeros(len(files), bool)
+        found[name] = zeros((len(files), row[0] if row else 0), np.float32), np.zeros(len(files), bool)
     query = f"SELECT video_id, encoder, vector FROM voice_embeddings WHERE video_id IN {_CHOSEN} AND seconds = ?"
     for places, chosen in _blocks(files):
         for file, encoder, vector in sql.execute(query, (chosen, seconds)):

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from ds2f.models.conditioning import Condition
 
+BLOCK = 8192  # voices whose statistics are taken at a time
+
 
 def given(vectors: Sequence[np.ndarray | None]) -> Condition:
     """One description of n voices, (d,) each, None where it is missing; at least one is there."""
@@ -38,9 +40,8 @@ class VoiceInputs(nn.Module):
     def fit(self, voices: Mapping[str, Condition]) -> None:
         """Take the statistics from training data: {name: (n, d) values, NaN for a number that is missing}."""
         for i, name in enumerate(self.dims if self.several else ()):
-            known = voices[name].value[voices[name].given]
-            mean = known.nanmean(0)
-            variance = (known - mean).square().nanmean(0)
+            mean = _mean(voices[name], torch.zeros(()), 1)
+            variance = _mean(voices[name], mean, 2)
             # The numbers of an embedding share a unit, and their spreads mean something; those of acoustics do not.
             each = variance.mean().expand_as(variance) if name != "acoustics" else variance
             getattr(self, f"mean_{i}").copy_(mean)
@@ -71,3 +72,12 @@ class VoiceInputs(nn.Module):
             parts.append(torch.where(heard.given[:, None], torch.nan_to_num(standard), 0.0))
             flags.append(heard.given[:, None].float())
         return torch.cat([*parts, *flags], dim=1)
+
+
+def _mean(voices: Condition, origin: Tensor, power: int) -> Tensor:
+    """(d,) means of (voices − origin) ^ power over what is known, by sums over blocks."""
+    total = count = torch.zeros(voices.value.shape[1], dtype=torch.float64)
+    for value, given in zip(voices.value.split(BLOCK), voices.given.split(BLOCK), strict=True):
+        known = (value[given].double() - origin) ** power
+        total, count = total + known.nansum(0), count + (~known.isnan()).sum(0)
+    return total / count

@@ -5,7 +5,8 @@ FOLDER/NAME-KEY/image.npy    (n, 3, size, size) uint8
 FOLDER/NAME-KEY/known.npy    (n,) records: the conditions, and whether each is given
 FOLDER/NAME-KEY/packed.json  which conditions are known of any row; written last
 
-Plain NumPy files: `numpy.load(file, mmap_mode="r")` shows them.
+Plain NumPy files: `numpy.load(file, mmap_mode="r")` shows them. What is soon read again, such as pairs of
+vectors, is not kept: `FileZeros` makes arrays that lie in files without a name.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ds2f.errors import UserError
 from ds2f.io.files import alone, make_folder, write_json
@@ -32,12 +35,38 @@ DONE = "packed.json"
 
 @dataclass(frozen=True)
 class Place:
-    """Where faces lie while training reads them. folder: for the file in which they are packed; most_bytes: of pixels
-    and conditions that a process holds in memory, beyond which they are packed; progress: called while they are."""
+    """Where faces and pairs lie while training reads them. folder: for the file in which they are packed; most_bytes:
+    of pixels and conditions, or of vectors, that a process holds in memory, beyond which they are packed; progress:
+    called while they are."""
 
     folder: Path
     most_bytes: float
     progress: Progress | None = None
+
+
+class FileZeros:
+    """`numpy.zeros` whose arrays are in memory until they take `place.most_bytes` together; later ones are mapped from
+    files in `place.folder` without a name. The operating system writes them out where memory is short. A file is gone
+    with its array, and with the process however that ends: nothing of anybody is left for `ds2f forget`."""
+
+    def __init__(self, place: Place) -> None:
+        self._folder, self._left = place.folder, place.most_bytes
+
+    def __call__(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Raises UserError if the folder cannot be written, or its disk does not hold the array."""
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        self._left -= size
+        if self._left >= 0 or size == 0:
+            return np.zeros(shape, dtype)
+        make_folder(self._folder)
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            if hasattr(os, "posix_fallocate"):  # a mapped page that finds no space on the disk would kill the process
+                try:
+                    os.posix_fallocate(file.fileno(), 0, size)
+                except OSError as error:
+                    needed = f"{size / 1e9:.1f} GB of pairs do not fit into {self._folder} ({error.strerror})"
+                    raise UserError(f"{needed}; free space, or set [train] packed to a folder elsewhere.") from None
+            return np.asarray(np.memmap(file, dtype, "w+", shape=shape))
 
 
 class Source(Protocol):

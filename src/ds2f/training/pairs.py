@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,14 @@ from torch import Tensor
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import ACOUSTICS, stored_voices
-from ds2f.dataset.vectors import pictured, read_faces, read_voices, voiced
+from ds2f.dataset.vectors import Zeros, pictured, read_faces, read_voices, voiced
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
+from ds2f.models.voices import VoiceInputs
 from ds2f.types import ETHNICITIES, VOICE, Attributes
 
 MIN_PAIRS = 20
+BLOCK = 8192  # rows that are copied at a time where arrays may lie in a file
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,15 @@ class PairData:
     """n rows, one per voice. voices: {encoder or "acoustics": (n, d)}; identity: (n, di) float32, of the face that is
     in the same file, or else the mean of the person's faces; person: (n,) int; looks: of these faces, not known of a
     mean one; faces: of people of whom any voice goes with any face, None where every voice keeps the face of its own
-    file. The pairs of such a person are drawn, see `draw` and `sample`, and never laid out."""
+    file. The pairs of such a person are drawn, see `draw` and `sample`, and never laid out. zeros: makes arrays of n
+    vectors, in memory or, see `packed.Zeros`, in a file."""
 
     voices: dict[str, Condition]
     identity: np.ndarray
     person: np.ndarray
     looks: Looks
     faces: Faces | None = None
+    zeros: Zeros = np.zeros
 
     def __len__(self) -> int:
         return len(self.identity)
@@ -98,9 +102,30 @@ class PairData:
 
     def rows(self, rows: np.ndarray) -> PairData:
         """Chosen rows. rows: bool mask or indices."""
-        chosen = torch.from_numpy(rows)
-        voices = {name: Condition(c.value[chosen], c.given[chosen]) for name, c in self.voices.items()}
-        return PairData(voices, self.identity[rows], self.person[rows], self.looks.rows(rows), self.faces)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        voices = {
+            name: Condition(torch.from_numpy(self._taken(c.value.numpy(), rows)), c.given[torch.from_numpy(rows)])
+            for name, c in self.voices.items()
+        }
+        chosen = self._taken(self.identity, rows), self.person[rows], self.looks.rows(rows)
+        return PairData(voices, *chosen, self.faces, self.zeros)
+
+    def _taken(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        found = self.zeros((len(rows), values.shape[1]), values.dtype)
+        for part in blocks(len(rows)):
+            found[part] = values[rows[part]]
+        return found
+
+    def heard(self, inputs: VoiceInputs) -> np.ndarray:
+        """(n, d) float32: the voices as a model hears them."""
+        if not inputs.several:
+            return inputs(self.voices).numpy()
+        found = self.zeros((len(self), inputs.dim), np.float32)
+        for part in blocks(len(self)):
+            found[part] = inputs(
+                {name: Condition(c.value[part], c.given[part]) for name, c in self.voices.items()}
+            ).numpy()
+        return found
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """(k,) rows to (k,) int64 places in `faces`: any of the person's, -1 for the face of the same file."""
@@ -119,9 +144,11 @@ class PairData:
             return data
         drawn = data.draw(torch.arange(len(data)), torch.Generator().manual_seed(seed)).numpy()
         own = drawn < 0
-        identity = np.where(own[:, None], data.identity, data.faces.identity[drawn])
+        identity = self.zeros(data.identity.shape, np.float32)
+        for part in blocks(len(data)):
+            identity[part] = np.where(own[part, None], data.identity[part], data.faces.identity[drawn[part]])
         looks = data.looks.where(own, data.faces.looks.rows(drawn))
-        return PairData(data.voices, identity, data.person, looks)
+        return PairData(data.voices, identity, data.person, looks, zeros=self.zeros)
 
     def alike(self, seed: int = 0) -> PairData:
         """Every person with as many rows as people have voices on average, rounded up: those with fewer are repeated,
@@ -139,10 +166,21 @@ def folds(person: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     return parts[person]
 
 
-def load_pairs(dataset: Dataset, split: str, voices: Sequence[str] = (VOICE,), at_least: int = MIN_PAIRS) -> PairData:
+def blocks(count: int) -> Iterator[slice]:
+    """Of BLOCK rows each, one after the other."""
+    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
+
+
+def load_pairs(
+    dataset: Dataset,
+    split: str,
+    voices: Sequence[str] = (VOICE,),
+    at_least: int = MIN_PAIRS,
+    zeros: Zeros = np.zeros,
+) -> PairData:
     """Voices of a split, stored as the first of `voices` describes them (the others may be missing), with faces of the
     same people. A video's voice goes with its own face; but where a person has sounds or still pictures as well, any of
-    their voices goes with any of their faces.
+    their voices goes with any of their faces. `zeros` makes the arrays of vectors.
 
     Raises UserError for a description that nothing is stored of, and for fewer than `at_least` voices.
     """
@@ -162,26 +200,31 @@ def load_pairs(dataset: Dataset, split: str, voices: Sequence[str] = (VOICE,), a
     of = dict(zip(rows[first, 1].tolist(), np.argsort(np.argsort(first)).tolist(), strict=True))
     several = np.union1d(sounds[:, 1], stills[:, 1])
     any_face = shown[np.isin(shown[:, 1], several) & np.isin(shown[:, 1], everybody)]
-    free = _free(dataset, any_face[:, 0], np.array([of[p] for p in any_face[:, 1].tolist()], np.int64))
+    free = _free(dataset, any_face[:, 0], np.array([of[p] for p in any_face[:, 1].tolist()], np.int64), zeros)
     own = ~np.isin(rows[:, 1], several)
     own[len(videos) :] = False
-    identity, looks = _own(dataset, rows[:, 0], own, free, person)
-    heard = read_voices(dataset, rows[:, 0], voices, seconds)
+    identity, looks = _own(dataset, rows[:, 0], own, free, person, zeros)
+    heard = read_voices(dataset, rows[:, 0], voices, seconds, zeros)
     told = {name: Condition(torch.from_numpy(v), torch.from_numpy(there)) for name, (v, there) in heard.items()}
-    return PairData(told, identity, person, looks, free)
+    return PairData(told, identity, person, looks, free, zeros)
 
 
-def _free(dataset: Dataset, files: np.ndarray, person: np.ndarray) -> Faces | None:
+def _free(dataset: Dataset, files: np.ndarray, person: np.ndarray, zeros: Zeros) -> Faces | None:
     """Faces that go with any voice of their person, people in ascending order."""
     if not len(files):
         return None
     order = np.argsort(person, kind="stable")
-    identity, looks = _read(dataset, files[order])
+    identity, looks = _read(dataset, files[order], zeros)
     return Faces(identity, person[order], looks)
 
 
 def _own(
-    dataset: Dataset, files: np.ndarray, own: np.ndarray, free: Faces | None, person: np.ndarray
+    dataset: Dataset,
+    files: np.ndarray,
+    own: np.ndarray,
+    free: Faces | None,
+    person: np.ndarray,
+    zeros: Zeros,
 ) -> tuple[np.ndarray, Looks]:
     """The face of each row: of its own file, or where any goes, the mean of the person's.
 
@@ -193,25 +236,29 @@ def _own(
     own: (n,) bool, whether it is the face in the file.
     free: faces of people of whom any goes.
     person: (n,) int64.
+    zeros: makes the arrays.
     """
-    seen, looks_of = _read(dataset, files[own])
-    length = seen.shape[1] if len(seen) or free is None else free.identity.shape[1]
-    identity, looks = np.empty((len(files), length), np.float32), Looks.unknown(len(files))
+    seen, looks_of = _read(dataset, files[own], zeros)
+    if free is None:
+        return seen, looks_of
+    length = seen.shape[1] if len(seen) else free.identity.shape[1]
+    identity, looks = zeros((len(files), length), np.float32), Looks.unknown(len(files))
     identity[own] = seen.reshape(-1, length)  # of no file at all, (0, 0)
     looks.age[own], looks.female[own], looks.ethnicity[own] = looks_of.age, looks_of.female, looks_of.ethnicity
-    if free is not None:
-        chosen, starts = np.unique(free.person, return_index=True)
-        mean = np.stack([part.mean(0) for part in np.split(free.identity, starts[1:])])
-        identity[~own] = mean[np.searchsorted(chosen, person[~own])]
+    chosen, starts = np.unique(free.person, return_index=True)
+    mean = np.stack([part.mean(0) for part in np.split(free.identity, starts[1:])])
+    others = np.flatnonzero(~own)
+    for part in blocks(len(others)):
+        identity[others[part]] = mean[np.searchsorted(chosen, person[others[part]])]
     return identity, looks
 
 
-def _read(dataset: Dataset, files: np.ndarray) -> tuple[np.ndarray, Looks]:
+def _read(dataset: Dataset, files: np.ndarray, zeros: Zeros) -> tuple[np.ndarray, Looks]:
     """(n, d) float32 identities, and what a model reads off the same faces."""
     identity, looks = np.zeros((0, 0), np.float32), Looks.unknown(len(files))
     for place, vector, attributes in read_faces(dataset, files):
         if not len(identity):
-            identity = np.empty((len(files), len(vector)), np.float32)
+            identity = zeros((len(files), len(vector)), np.float32)
         identity[place] = vector
         if attributes is not None:
             of = Looks.of([attributes])

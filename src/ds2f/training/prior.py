@@ -11,19 +11,21 @@ from torch import Tensor, nn
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
+from ds2f.dataset.vectors import Zeros
 from ds2f.diffusion.flow import flow_loss, sample_time
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import BLOCK, LinearPrior, Products, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.store import pick_device
-from ds2f.training.pairs import PairData, folds, load_pairs
+from ds2f.training.packed import FileZeros
+from ds2f.training.pairs import PairData, blocks, folds, load_pairs
 from ds2f.training.processes import own_device
-from ds2f.training.start import Job, make_options
+from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
 
 FOLDS = 10
-CPU = torch.device("cpu")  # where the pairs stay: they are few, and short
+CPU = torch.device("cpu")  # where the pairs stay: they are short
 DROP_VOICE = 0.1  # of the rows
 NOISE_ON_MEAN = 0.3  # of its spread, added in training: with few pairs the network must not memorise voices
 
@@ -34,15 +36,16 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     database: whose pairs of voices and faces are learnt from.
     runs: its prior/ is for checkpoints.
     settings: the voices, [train] people, device, seed and prior_….
-    sample, progress: make no difference, as pairs are small.
+    sample, progress: make no difference, as pairs are soon read.
     Raises UserError for what cannot work, such as too few pairs.
     """
     device = own_device(pick_device(settings.device))
     total = settings.prior_steps * settings.prior_batch
     options = make_options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
     with Dataset(database) as dataset:
-        pairs = load_pairs(dataset, "train", settings.voices)
-        held_out = load_pairs(dataset, "val", settings.voices, at_least=1).sample()
+        zeros = FileZeros(place_of(settings, runs))
+        pairs = load_pairs(dataset, "train", settings.voices, zeros=zeros)
+        held_out = load_pairs(dataset, "val", settings.voices, at_least=1, zeros=zeros).sample()
         fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
     pairs = pairs.alike() if settings.people == "alike" else pairs
     torch.manual_seed(settings.seed)
@@ -59,23 +62,28 @@ class PriorTask:
         self.model, self.device = model, device
         mean, whitening = self._fit_linear(train)
         self.size, self.train = len(train), replace(train, voices={})  # what the map was fitted to is let go
-        self.mean, self.target = _rows(mean, train.identity, whitening)
-        self.faces = None if train.faces is None else torch.from_numpy(train.faces.identity @ whitening).float()
-        self.mean_white = torch.from_numpy(mean @ whitening).float()
-        held_out = model.predict_mean(model.inputs(validation.voices)).numpy()
+        self.mean, self.target = torch.from_numpy(mean), _whitened(train.identity, whitening, train.zeros, mean)
         self.spread = self.mean.std(0)
-        self.held_out = _rows(held_out, validation.identity, whitening)
+        self.faces = None
+        if train.faces is not None:
+            self.faces, self.mean_white = (
+                _whitened(vectors, whitening, train.zeros) for vectors in (train.faces.identity, mean)
+            )
+        heard = torch.from_numpy(validation.heard(model.inputs))
+        held_out = torch.cat([model.predict_mean(voices) for voices in heard.split(BLOCK)])
+        self.held_out = held_out, _whitened(validation.identity, whitening, validation.zeros, held_out.numpy())
         model.to(device)
 
     def _fit_linear(self, train: PairData) -> tuple[np.ndarray, np.ndarray]:
         """Fill the model's buffers; returns what the map predicts for people it has not seen, and the whitening."""
         model = self.model
         model.inputs.fit(train.voices)
-        voice = model.inputs(train.voices).numpy()
+        voice = train.heard(model.inputs)
         alpha = choose_alpha(voice, train.identity, train.person)
         linear = LinearPrior.fit(voice, train.identity, alpha)
-        mean = out_of_fold(voice, train.identity, train.person, alpha)
-        whitening, colouring = whiten(train.sample().identity - mean)
+        mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros)
+        residual = np.subtract(train.sample().identity, mean, out=train.zeros(mean.shape, np.float32))
+        whitening, colouring = whiten(residual)
         tensors = {
             "voice_mean": linear.voice_mean,
             "identity_mean": linear.identity_mean,
@@ -110,23 +118,31 @@ class PriorTask:
     @torch.no_grad()
     def validate(self, ema: nn.Module) -> float:
         """Mean loss on the validation pairs, eight draws of time and noise each, fixed."""
-        mean, target = (values.repeat(8, 1) for values in self.held_out)
-        return float(self._losses(ema, Condition.of(mean), target, torch.Generator().manual_seed(1)))
+        (mean, target), noise = self.held_out, torch.Generator().manual_seed(1)
+        parts = (torch.arange(8 * len(mean)) % len(mean)).split(BLOCK)
+        losses = [len(rows) * float(self._losses(ema, Condition.of(mean[rows]), target[rows], noise)) for rows in parts]
+        return sum(losses) / (8 * len(mean))
 
     def preview(self, ema: nn.Module, path: Path) -> None:
         """Identity vectors have no picture."""
 
 
-def _rows(mean: np.ndarray, identity: np.ndarray, whitening: np.ndarray) -> tuple[Tensor, Tensor]:
-    """The linear predictions, (n, di), and the whitened residuals that the flow learns, (n, di)."""
-    target = np.empty(mean.shape, np.float32)
-    for start in range(0, len(mean), BLOCK):
-        part = slice(start, start + BLOCK)
-        target[part] = (identity[part] - mean[part]) @ whitening
-    return torch.from_numpy(mean.astype(np.float32, copy=False)), torch.from_numpy(target)
+def _whitened(values: np.ndarray, whitening: np.ndarray, zeros: Zeros, mean: np.ndarray | None = None) -> Tensor:
+    """(n, di) float32: values, less their means where these are given, in whitened coordinates."""
+    white = zeros(values.shape, np.float32)
+    for part in blocks(len(values)):
+        white[part] = (values[part] if mean is None else values[part] - mean[part]) @ whitening
+    return torch.from_numpy(white)
 
 
-def out_of_fold(voice: np.ndarray, identity: np.ndarray, person: np.ndarray, alpha: float, seed: int = 0) -> np.ndarray:
+def out_of_fold(
+    voice: np.ndarray,
+    identity: np.ndarray,
+    person: np.ndarray,
+    alpha: float,
+    seed: int = 0,
+    zeros: Zeros = np.zeros,
+) -> np.ndarray:
     """Linear predictions for people whom the map has not seen: (n, di).
 
     voice: (n, dv).
@@ -134,9 +150,10 @@ def out_of_fold(voice: np.ndarray, identity: np.ndarray, person: np.ndarray, alp
     person: (n,) int, whose row it is.
     alpha: shrinkage of the map.
     seed: of the folds.
+    zeros: makes the array.
     """
     fold = folds(person, FOLDS, seed)
-    predicted = np.empty_like(identity)
+    predicted = zeros(identity.shape, np.float32)
     everybody = Products.of(voice, identity)
     for k in range(FOLDS):
         held_out = np.flatnonzero(fold == k)

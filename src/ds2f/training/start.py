@@ -52,8 +52,8 @@ class Job:
 
 
 def place_of(settings: Train, runs: Path, progress: Progress | None = None) -> Place:
-    """Where the faces of a training lie. settings: [train] of ds2f.toml; runs: folder of checkpoints; progress: called
-    while they are packed."""
+    """Where the faces or pairs of a training lie. settings: [train] of ds2f.toml; runs: folder of checkpoints;
+    progress: called while they are packed."""
     return Place(Path(settings.packed) if settings.packed else runs / "packed", settings.memory_gb * 1e9, progress)
 
 
