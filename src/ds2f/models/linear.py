@@ -19,7 +19,7 @@ People = Sequence[object] | np.ndarray
 """Whose each row is: n names or numbers."""
 ALPHAS = tuple(float(a) for a in np.geomspace(1e-3, 1e3, 25))
 """Strengths that `choose_alpha` tries; wide enough for unit-length voices and a hundred to many pairs."""
-BLOCK = 8192  # pairs that are in memory as float64 at a time
+BLOCK = 8192  # pairs that are worked on at a time, wherever they lie
 CHOSEN_ON = 50_000  # pairs, at most, of whole people, on which `choose_alpha` tries; more change it little
 RANKED = 4000  # pairs, at most, among which `choose_alpha` ranks
 

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ds2f.models.conditioning import Condition
-
-BLOCK = 8192  # voices whose statistics are taken at a time
+from ds2f.models.linear import BLOCK
 
 
 def given(vectors: Sequence[np.ndarray | None]) -> Condition:

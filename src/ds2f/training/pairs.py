@@ -14,11 +14,11 @@ from ds2f.dataset.recordings import ACOUSTICS, stored_voices
 from ds2f.dataset.vectors import Zeros, pictured, read_faces, read_voices, voiced
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
+from ds2f.models.linear import BLOCK
 from ds2f.models.voices import VoiceInputs
 from ds2f.types import ETHNICITIES, VOICE, Attributes
 
 MIN_PAIRS = 20
-BLOCK = 8192  # rows that are copied at a time where arrays may lie in a file
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class PairData:
     in the same file, or else the mean of the person's faces; person: (n,) int; looks: of these faces, not known of a
     mean one; faces: of people of whom any voice goes with any face, None where every voice keeps the face of its own
     file. The pairs of such a person are drawn, see `draw` and `sample`, and never laid out. zeros: makes arrays of n
-    vectors, in memory or, see `packed.Zeros`, in a file."""
+    vectors, in memory or, see `packed.FileZeros`, in a file."""
 
     voices: dict[str, Condition]
     identity: np.ndarray
