@@ -180,8 +180,13 @@ def load_pairs(
 ) -> PairData:
     """Voices of a split, stored as the first of `voices` describes them (the others may be missing), with faces of the
     same people. A video's voice goes with its own face; but where a person has sounds or still pictures as well, any of
-    their voices goes with any of their faces. `zeros` makes the arrays of vectors.
+    their voices goes with any of their faces.
 
+    dataset: that holds them.
+    split: train, val or test.
+    voices: speaker encoders, and "acoustics".
+    at_least: voices that there must be.
+    zeros: makes the arrays of vectors.
     Raises UserError for a description that nothing is stored of, and for fewer than `at_least` voices.
     """
     check_voices(dataset, voices)
