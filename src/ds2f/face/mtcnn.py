@@ -9,8 +9,8 @@ imports a module that Python lost in 3.13.
 
 OpenCV's default engine runs them, as in the package. OpenCV 5's pads the first pooling of R-Net and O-Net at the wrong
 end: on drawn faces, points lie 2 % of the box too far right and too low (findings/opencv_same_padding.sh). That is left
-so, as docs/results.md was measured with it: other points are other crops, and with them other numbers. OpenCV 4.14 pads
-right, so pictures that are to be compared need the same version.
+so, as docs/results.md was measured with it: other points are other crops, and with them other numbers. By OpenCV 4 the
+points are others, so ds2f wants 5, of which its crops and models are.
 """
 
 from __future__ import annotations
