@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,16 @@ def test_a_numbered_picture_is_never_that_of_two_clips(
         (tmp_path / name).touch()
     found = find_pictures(tmp_path, [pair("clip"), pair("clip-0")])
     assert [[file.name for file in of_one] for of_one in found] == [of_clip, of_clip_0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no folder there is called so")
+def test_pictures_of_other_programs_are_called_as_the_clip_is(tmp_path: Path) -> None:
+    """Ours leave out what Windows refuses, such as the dot at the end of a name."""
+    clips = [replace(pair(f"John_Jr_/{n}"), path=f"John_Jr./{n}.mp4") for n in (1, 2)]
+    for name in ("John_Jr./1.png", "John_Jr./2.png", "John_Jr_/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_pictures(tmp_path, clips) == [[tmp_path / "John_Jr./1.png"], [tmp_path / "John_Jr_/2.png"]]
 
 
 def test_a_folder_of_others_is_refused(tmp_path: Path) -> None:

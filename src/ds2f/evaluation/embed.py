@@ -11,7 +11,7 @@ import multiprocessing
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.inception import INCEPTION, Inception
 from ds2f.extract.engines.local import become_worker
+from ds2f.io.files import portable
 from ds2f.io.images import decode_image, read_image
 from ds2f.types import DLIB, Source
 
@@ -117,7 +118,7 @@ def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:
     if not folder.is_dir():
         raise UserError(f"There is no folder of pictures at {folder}; make it with ds2f generate, or give another.")
     stems = {pair.picture for pair in pairs}
-    found = [_pictures(folder, pair.picture, stems) for pair in pairs]
+    found = [next(filter(None, (_pictures(folder, n, stems) for n in _names(pair))), []) for pair in pairs]
     if not any(found):
         wanted = folder / f"{pairs[0].picture}.png"
         raise UserError(
@@ -125,6 +126,13 @@ def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:
             f"path of its clip with another ending, such as {wanted}."
         )
     return found
+
+
+def _names(pair: Pair) -> tuple[str, ...]:
+    """What a clip's pictures may be called: as we call them, and where only Windows would mind the clip's own path, so,
+    as other programs do."""
+    plain = PurePosixPath(pair.path).with_suffix("").as_posix()
+    return (pair.picture, plain) if plain != pair.picture == portable(plain) else (pair.picture,)
 
 
 def embed_pictures(
