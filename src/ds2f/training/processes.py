@@ -6,13 +6,14 @@ ds2f train decoder --engine ray --ray-address auto --workers 8                  
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast, reduce
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from ds2f.errors import UserError
 
@@ -42,6 +43,7 @@ def accelerator_for(device: torch.device) -> Accelerator:
 
     Raises UserError if they cannot meet.
     """
+    atexit.register(_part)
     try:
         return Accelerator(cpu=launched() > 1 and device.type == "cpu")
     except (RuntimeError, ValueError) as error:
@@ -49,6 +51,12 @@ def accelerator_for(device: torch.device) -> Accelerator:
             f"The {launched()} processes of this training cannot be joined ({str(error).splitlines()[0]}); start them "
             "by accelerate launch or torchrun, all with the same settings."
         ) from None
+
+
+def _part() -> None:
+    """Leave the group before the process ends: threads of gloo that are still at work then would end it by an abort."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def same_start(model: nn.Module, processes: Accelerator) -> None:
