@@ -94,3 +94,10 @@ def test_a_plot_says_what_it_leaves_out(tmp_path: Path) -> None:
     text = (tmp_path / "det.svg").read_text()
     assert text.count("<!-- system 0:") == 9
     assert "<!-- 31 trials; 17 more systems in verification.json -->" in text
+
+
+def test_a_row_that_is_not_full_has_no_empty_frames(tmp_path: Path) -> None:
+    scores, same, *_ = people(3)
+    panels = {f"opus{n}": [Curve("system", "", scores, same)] for n in range(6, 10)}  # of three columns
+    plot_det(panels, tmp_path / "det.svg")
+    assert (tmp_path / "det.svg").read_text().count('id="matplotlib.axis_') == 8, "two for each panel"

@@ -44,17 +44,18 @@ def plot_det(panels: Mapping[str, Sequence[Curve]], path: Path, title: str = "")
     left_out = sum(map(len, panels.values())) - len(drawn)
     colours = dict(zip(dict.fromkeys(c.name for c in drawn), COLOURS * len(drawn), strict=False))
     dashes = dict(zip(dict.fromkeys(c.steps for c in drawn), DASHES * len(drawn), strict=False))
-    low, high = _range(drawn)
+    rates = [error_rates(curve.scores, curve.same) for curve in drawn]
+    low, high = _range(drawn, [rates_to_eer(*pair) for pair in rates])
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     height = SIDE + LINE * (4 + max(map(len, shown.values())))
     figure = Figure(figsize=(SIDE * columns, height * rows), layout="constrained", facecolor="white")
-    grid = figure.subplots(rows, columns, squeeze=False).flat
+    grid, of_curves = figure.subplots(rows, columns, squeeze=False).ravel(), iter(rates)
     for axes, (name, curves) in zip(grid, shown.items(), strict=False):
         for curve in curves:
-            _draw(axes, curve, colours[curve.name], dashes[curve.steps], low)
+            _draw(axes, curve, next(of_curves), colours[curve.name], dashes[curve.steps], low)
         _frame(axes, name if len(panels) > 1 else "", low, high)
-    for axes in list(grid)[len(shown) :]:
+    for axes in grid[len(shown) :]:
         axes.set_axis_off()
     more = f"{left_out} more systems in verification.json" if left_out else ""
     figure.suptitle("; ".join(filter(None, (title, more))), fontsize=11)
@@ -64,19 +65,17 @@ def plot_det(panels: Mapping[str, Sequence[Curve]], path: Path, title: str = "")
         figure.savefig(aside, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
 
 
-def _range(curves: Sequence[Curve]) -> tuple[float, float]:
-    """The least and the greatest rate that is shown."""
-    equal = [rates_to_eer(*error_rates(curve.scores, curve.same)) for curve in curves]
+def _range(curves: Sequence[Curve], equal: Sequence[float]) -> tuple[float, float]:
+    """The least and the greatest rate that is shown. equal: the curves' equal error rates."""
     fewest = min(min(c.same.sum(), (~c.same).sum()) for c in curves)
     low = min(0.05, max(LEAST, 0.5 / fewest))  # half an error: there the curve of so few trials ends
     return low, MOST if max(equal) < MOST / 1.5 else 0.98
 
 
-def _draw(axes: Any, curve: Curve, colour: str, dashes: Any, low: float) -> None:
+def _draw(axes: Any, curve: Curve, rates: tuple[np.ndarray, np.ndarray], colour: str, dashes: Any, low: float) -> None:
     from scipy.special import ndtri
 
-    alarm, miss = error_rates(curve.scores, curve.same)
-    rate = rates_to_eer(alarm, miss)
+    (alarm, miss), rate = rates, rates_to_eer(*rates)
     beside = ndtri(np.clip(alarm, low / 10, 1 - 1e-9)), ndtri(np.clip(miss, low / 10, 1 - 1e-9))
     name = curve.name + (f", {curve.steps}" if curve.steps else "")
     axes.plot(*beside, color=colour, linewidth=1.6, linestyle=dashes, label=f"{name}: {100 * rate:.2f} %")
