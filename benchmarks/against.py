@@ -28,10 +28,10 @@ from ds2f.types import DetectedFace, Source
 from face_encoder import places
 from following import Study
 from judges.faceres import FaceRes
+from robust_faces import gain
 
 SIZE = 128
 WEIGHT, TEMPERATURE = 3.0, 0.4  # of [generate]
-DRAWS = 1000
 Judge = Callable[[np.ndarray], np.ndarray]
 """(n, SIZE, SIZE, 3) canonical crops to (n, d)."""
 
@@ -63,14 +63,6 @@ def first_tenth(vectors: np.ndarray, seen: np.ndarray, true: np.ndarray, person:
     return np.where(seen, places(vectors - middle, true - middle, person) <= 0.1, 0.1)
 
 
-def interval(difference: np.ndarray, person: np.ndarray) -> tuple[float, float]:
-    """95 % of the mean, over people."""
-    rng, sums, count = np.random.default_rng(0), np.bincount(person, difference), np.bincount(person)
-    drawn = rng.integers(len(count), size=(DRAWS, len(count)))
-    low, high = np.percentile(sums[drawn].sum(1) / count[drawn].sum(1), (2.5, 97.5))
-    return float(low), float(high)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("database", type=Path)
@@ -100,7 +92,7 @@ def main() -> None:
 
 
 def _said(name: str, ours: np.ndarray, theirs: np.ndarray, person: np.ndarray) -> None:
-    low, high = interval(ours - theirs, person)
+    low, high = gain(theirs, ours, person)
     print(f"{name}: {ours.mean():.1%} and {theirs.mean():.1%}, difference {ours.mean() - theirs.mean():+.1%}", end=" ")
     print(f"[{low:+.1%} to {high:+.1%}]", flush=True)
 

@@ -50,7 +50,7 @@ def asked(heard: dict[str, np.ndarray], face: np.ndarray, person: np.ndarray) ->
 
 
 def gain(place: np.ndarray, base: np.ndarray, person: np.ndarray) -> tuple[float, float]:
-    """95 % of the bootstrap over people of how much nearer the true face has come, on average."""
+    """95 % of the bootstrap over people of base − place on average: how much nearer the true face has come."""
     rng, sums, count = np.random.default_rng(0), np.bincount(person, base - place), np.bincount(person)
     drawn = rng.integers(len(count), size=(1000, len(count)))
     low, high = np.percentile(sums[drawn].sum(1) / count[drawn].sum(1), (2.5, 97.5))
