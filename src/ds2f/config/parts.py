@@ -66,7 +66,7 @@ class Faces(Part):
 
     detector: Name = key("mtcnn", "face detector")
     encoders: list[Name] = key([], "identity encoders besides dlib, such as uniface:arcface")
-    attributes: list[Name] = key(["ds2f-attributes"], "models of age, gender and ethnicity")
+    attributes: list[Name] = key(["ds2f-attributes"], "models of age, gender and ethnicity, such as onnx:FILE")
     stream: Natural = key(0, "which picture track of a file, counted from 1; 0 = the one that a player shows")
     frames: Count = key(5, "frames looked at per video, spread evenly")
     crop_size: Annotated[int, Meta(ge=16)] = key(128, "pixels of the aligned crop that is stored")
@@ -235,6 +235,8 @@ class Evaluate(Part):
     bootstrap: Count = key(1000, "resamples of the identities for the 95 % intervals")
     spaces: list[Name] = key([], "face encoders to measure in besides dlib; empty = [faces] encoders, or all there are")
     trained_spaces: list[Name] = key(["dlib"], "face encoders that training has seen; the report says so")
+    attributes: list[Name] = key([], "models that judge age, gender and ethnicity; empty = [faces] attributes")
+    trained_attributes: list[Name] = key(["ds2f-attributes"], "those that training or steering has seen; it is said")
     inception: str = key("", "inception-2015-12-05.pt, of your own, for the FID; empty = no FID")
     vggface: str = key("", "VGGFace2's ResNet-50 with its classes, TorchScript of your own, for SF2F's VGGFace score")
     guided_clips: Count = key(100, "clips that evaluate --guided takes at most; each is drawn 24 times")

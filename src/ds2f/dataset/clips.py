@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ds2f.corpora import video_of
-from ds2f.dataset.queries import Dataset, to_vector
+from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
 from ds2f.dataset.schema import PERSON
+from ds2f.types import Attributes
 
 _FULL_NAME = re.compile(r"^[^\W\d_]{2,}(?:[\s_.-]+[^\W\d_]+)+\.?$")  # Grace_Hopper, not id00017
 
@@ -48,6 +49,15 @@ def stated(dataset: Dataset, files: Iterable[int]) -> list[dict[str, str]]:
     """{attribute: value} that the corpus states of each file, in their order."""
     query = "SELECT attribute, value FROM labels WHERE video_id = ?"
     return [dict(map(tuple, dataset.connection.execute(query, (file,)))) for file in files]
+
+
+def estimates(dataset: Dataset, files: Iterable[int], model: str) -> list[Attributes | None]:
+    """What an attribute model thinks of the face in each file, None where it saw none."""
+    query = (
+        "SELECT json_group_object(attribute, json_array(value, json(distribution))) FROM face_attributes"
+        " WHERE video_id = ? AND model = ?"
+    )
+    return [parse_attributes(dataset.connection.execute(query, (file, model)).fetchone()[0]) for file in files]
 
 
 def recording_of(corpus: str, path: str, root: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import sqlite3
 from collections import Counter
@@ -302,8 +303,9 @@ class Dataset:
             ("face_attributes", "model"),
             ("languages", "model"),
         ):
-            only = " WHERE attribute = 'age'" if table == "face_attributes" else ""
-            rows = self.connection.execute(f"SELECT {name}, count(*) FROM {table}{only} GROUP BY 1 ORDER BY 1")
+            rows = self.connection.execute(
+                f"SELECT {name}, count(DISTINCT video_id) FROM {table} GROUP BY 1 ORDER BY 1"
+            )
             found += [(table, r[0], r[1]) for r in rows]
         return found
 
@@ -325,8 +327,9 @@ def parse_attributes(text: str | None) -> Attributes | None:
     found = json.loads(text or "{}")
     if not found:
         return None
+    age, bins = found.get("age", (math.nan, {}))
     stated = {name: found.get(name, (None, {}))[1] for name in ("gender", "ethnicity")}
-    return Attributes(found["age"][0], found["age"][1], **stated)
+    return Attributes(age, bins, **stated)
 
 
 def to_blob(vector: np.ndarray) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 
@@ -134,9 +135,9 @@ def attribute_rows(attributes: Attributes) -> list[tuple[str, float | str, float
     def text(distribution: dict[str, float]) -> str:
         return json.dumps({name: round(p, 4) for name, p in distribution.items()})
 
-    rows: list[tuple[str, float | str, float | None, str]] = [
-        ("age", round(attributes.age, 2), None, text(attributes.age_bins))
-    ]
+    rows: list[tuple[str, float | str, float | None, str]] = []
+    if not math.isnan(attributes.age):
+        rows.append(("age", round(attributes.age, 2), None, text(attributes.age_bins)))
     for name, distribution in (("gender", attributes.gender), ("ethnicity", attributes.ethnicity)):
         if distribution:  # not every model says everything
             likeliest = max(distribution, key=lambda key: distribution[key])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ds2f.evaluation.bootstrap import Bootstrap, interval
-from ds2f.evaluation.results import Agreement, Classes, Measure
+from ds2f.evaluation.results import Agreement, Classes, Judged, Measure
 from ds2f.face.attributes import Estimates
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
 
@@ -70,6 +70,40 @@ def measure_classes(
     )
 
 
+def judge_rows(rows: np.ndarray, truth: FaceLabels, clips: np.ndarray, bootstrap: Bootstrap) -> Judged | None:
+    """What one attribute model thinks of m drawn faces, each alone; see `judges.Judge.row` for the rows.
+
+    truth: of n clips, ethnicity in the model's own classes; clips: (m,) int, of which clip each face is. None if there
+    is no face.
+    """
+    seen, count = ~np.isnan(rows).all(1), len(truth.age)
+    found, wanted = rows_to_labels(rows), truth.of(clips)
+
+    def right(found: np.ndarray, wanted: np.ndarray) -> Measure | None:
+        values = np.where((found >= 0) & (wanted >= 0), found == wanted, np.nan)
+        return bootstrap.mean(per_clip(values, clips, count))
+
+    if not seen.any():
+        return None
+    off = found.age - wanted.age
+    return Judged(
+        faces=int(seen.sum()),
+        gender=right(found.gender, wanted.gender),
+        age_mae=bootstrap.mean(per_clip(np.abs(off), clips, count)),
+        age_bias=bootstrap.mean(per_clip(off, clips, count)),
+        ethnicity=right(found.ethnicity, wanted.ethnicity),
+    )
+
+
+def rows_to_labels(rows: np.ndarray) -> FaceLabels:
+    """(n, 2 + k) rows of a judge to the expected age and the likeliest classes; NaN and -1 where it does not tell."""
+    gender, ethnicity = rows[:, 1], rows[:, 2:]
+    unsaid = np.isnan(ethnicity).any(1) if ethnicity.shape[1] else np.ones(len(rows), bool)
+    likeliest = np.full(len(rows), -1)
+    likeliest[~unsaid] = ethnicity[~unsaid].argmax(1) if ethnicity.shape[1] else -1
+    return FaceLabels(rows[:, 0], np.where(np.isnan(gender), -1, gender > 0.5).astype(int), likeliest)
+
+
 def per_clip(values: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
     """(count,) mean over the faces of each clip, NaN for one without. values: (m,), NaN for a face that has none."""
     known = ~np.isnan(values)
@@ -77,6 +111,11 @@ def per_clip(values: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
     numbers = np.bincount(clips[known], minlength=count)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(numbers > 0, sums / numbers, np.nan))
+
+
+def per_clip_rows(rows: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
+    """As `per_clip`, of (m, d): (count, d)."""
+    return np.stack([per_clip(column, clips, count) for column in rows.T], axis=1)
 
 
 def _accuracy(tables: np.ndarray) -> np.ndarray:

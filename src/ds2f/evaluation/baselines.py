@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ds2f.evaluation.agreement import per_clip_rows
+from ds2f.evaluation.judges import is_judge
 from ds2f.evaluation.subjects import Split, Subjects
 from ds2f.models.linear import LinearPrior, directions
 from ds2f.types import FaceLabels, decade_of
@@ -57,10 +59,14 @@ def baselines(subjects: Subjects, seed: int = 0) -> list[Answers]:
 
 
 def mean_face(subjects: Subjects, train: Split) -> Answers:
-    def of(space: str) -> np.ndarray:
-        return np.tile(train.identities[space].mean(0), (len(subjects.measured.pairs), 1))
+    """Judged by their attributes: whoever is as old as the people of train in the mean."""
 
-    return _answers("mean face", "the mean identity vector of the train split, whatever the voice", subjects, of)
+    def of(space: str) -> np.ndarray:
+        mean = per_clip_rows(train.of(space), np.zeros(len(train.pairs), int), 1)
+        return np.tile(mean, (len(subjects.measured.pairs), 1))
+
+    text = "the mean identity vector of the train split, whatever the voice"
+    return _answers("mean face", text, subjects, of, judged=True)
 
 
 def linear_prior(subjects: Subjects, train: Split) -> Answers:
@@ -79,7 +85,7 @@ def nearest_voice(subjects: Subjects, train: Split) -> Answers:
         similarity[i, names == person] = -np.inf
     chosen = similarity.argmax(1)
     text = "the face of the train person with the most similar voice"
-    return _answers("nearest voice", text, subjects, lambda space: train.identities[space][chosen], real=True)
+    return _answers("nearest voice", text, subjects, lambda space: train.of(space)[chosen], real=True, judged=True)
 
 
 def attributes_only(subjects: Subjects, train: Split) -> Answers:
@@ -106,7 +112,7 @@ def random_face(subjects: Subjects, rng: np.random.Generator, gender: bool) -> A
         chosen.append(int(rng.choice(np.flatnonzero(right if right.any() else others))))
     name = "random face of the right gender" if gender else "random face"
     text = f"a real face of another person{', of the true gender' if gender else ''}"
-    return _answers(name, text, subjects, lambda space: donors.identities[space][chosen], real=True)
+    return _answers(name, text, subjects, lambda space: donors.of(space)[chosen], real=True, judged=True)
 
 
 def another_photo(subjects: Subjects) -> Answers:
@@ -114,13 +120,14 @@ def another_photo(subjects: Subjects) -> Answers:
     own = np.array([pair.face_file for pair in subjects.measured.pairs])
     clips = np.flatnonzero(own != np.array(subjects.true.files))
     text = "another true photo of the same person, from another video: the ceiling"
-    vectors = {space: found[clips] for space, found in subjects.measured.identities.items()}
+    vectors = {space: subjects.measured.of(space)[clips] for space in (*subjects.spaces, *subjects.judged)}
     return Answers("another photo", "baseline", text, clips, vectors, real=True, own=True)
 
 
 def together(answers: Answers) -> Answers | None:
     """What the pictures of a voice have in common: the mean of their unit vectors, as SF2F takes a person's from all
-    their faces (Bai et al. 2022, arXiv:2006.05888). None where every clip has one picture."""
+    their faces (Bai et al. 2022, arXiv:2006.05888), and of what the judges think of each. None where every clip has one
+    picture."""
     clips, place = np.unique(answers.clips, return_inverse=True)
     if len(clips) == len(answers.clips):
         return None
@@ -132,7 +139,10 @@ def together(answers: Answers) -> Answers | None:
         sums[np.bincount(place[seen], minlength=len(clips)) == 0] = np.nan
         return sums / np.linalg.norm(sums, axis=1, keepdims=True) * np.linalg.norm(vectors[seen], axis=1).mean()
 
-    vectors = {space: mean(of) for space, of in answers.vectors.items()}
+    vectors = {
+        space: per_clip_rows(of, place, len(clips)) if is_judge(space) else mean(of)
+        for space, of in answers.vectors.items()
+    }
     text = f"the mean vector of the pictures that {answers.name} drew for a voice"
     return Answers(f"{answers.name}, pictures of a voice together", "together", text, clips, vectors)
 
@@ -151,9 +161,16 @@ def shuffled(answers: Answers, subjects: Subjects, seed: int = 0) -> Answers:
     )
 
 
-def _answers(name: str, text: str, subjects: Subjects, of: Callable[[str], np.ndarray], real: bool = False) -> Answers:
-    """One vector for every clip."""
-    vectors = {space: of(space) for space in subjects.spaces}
+def _answers(
+    name: str,
+    text: str,
+    subjects: Subjects,
+    of: Callable[[str], np.ndarray],
+    real: bool = False,
+    judged: bool = False,
+) -> Answers:
+    """One vector for every clip. judged: and what the judges think of a face of which they have seen a picture."""
+    vectors = {space: of(space) for space in (*subjects.spaces, *(subjects.judged if judged else ()))}
     return Answers(name, "baseline", text, np.arange(len(subjects.measured.pairs)), vectors, real)
 
 

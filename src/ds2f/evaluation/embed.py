@@ -21,7 +21,9 @@ from ds2f.dataset.queries import Pair
 from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.inception import INCEPTION, Inception
+from ds2f.evaluation.judges import Judge
 from ds2f.extract.engines.local import become_worker
+from ds2f.face.registry import load_attributes
 from ds2f.io.files import portable
 from ds2f.io.images import decode_image, read_image
 from ds2f.types import DLIB, Source
@@ -32,10 +34,12 @@ Embed = Callable[[Path], Mapping[str, np.ndarray]]
 """A picture file to {space: (d,) identity vector}. Raises ItemError if it shows no usable face."""
 
 
-def embedder(spaces: Sequence[str], inception: str = "", encoders: Sequence[str] = ()) -> Embed:
+def embedder(
+    spaces: Sequence[str], inception: str = "", encoders: Sequence[str] = (), judges: Sequence[Judge] = ()
+) -> Embed:
     """MTCNN and the face encoders, loaded once, as extraction uses them; and Inception, of a file, for the canonical
     crop as it would be stored. encoders: how those of `spaces` are loaded whose names do not say it, as [faces]
-    encoders has them.
+    encoders has them. judges: attribute models that look at the picture; what they see lies beside, by their key.
 
     Raises UserError for an encoder that is missing.
     """
@@ -48,12 +52,16 @@ def embedder(spaces: Sequence[str], inception: str = "", encoders: Sequence[str]
         encoder.embedder(space)
 
     network = Inception(Path(inception)) if inception else None
+    looking = [(judge, load_attributes(judge.spec)) for judge in judges]
 
     def embed(path: Path) -> dict[str, np.ndarray]:
         found = encoder.encode(read_image(Source(path)))
         more = {space: encoder.embed(space, [found.image], [found.place])[0] for space in others}
         if network is not None:
             more[INCEPTION] = network.features([decode_image(found.face.webp)])[0]
+        for judge, model in looking:
+            seen = model.predict([found.image], [found.place], found.face.identity[None])
+            more[judge.key] = judge.rows(seen)[0]
         return {DLIB: found.face.identity, **more}
 
     return embed

@@ -97,6 +97,31 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class AttributeJudge:
+    """A model of age, gender and ethnicity by which faces are judged. trained: whether training or steering has seen
+    it, so that its judgement flatters; stated: {gender, age or ethnicity: clips of which the corpus states it};
+    estimated: of how many others the model's own look at the true face is taken for the truth."""
+
+    name: str
+    trained: bool
+    stated: dict[str, int]
+    estimated: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A method's faces by one attribute model. faces: that it saw, of kind `together` voices; gender, ethnicity: share
+    that is right, in [0, 1]; age_mae: mean absolute error in years; age_bias: mean of how much older than the truth, in
+    years. None where the model does not tell."""
+
+    faces: int
+    gender: Measure | None
+    age_mae: Measure | None
+    age_bias: Measure | None
+    ethnicity: Measure | None
+
+
+@dataclass(frozen=True)
 class Realism:
     """Generated against true faces of the same clips, in a named feature space. few: under 2,000 images, where the
     Fréchet distance is biased upwards. frechet ≥ 0; kernel: unbiased, may fall below 0; precision: share of generated
@@ -198,7 +223,9 @@ class MethodResult:
     clips: it is measured on (those where it exists at all); pictures: found; faces: pictures with a usable face;
     missing: clips without a picture; faceless: pictures without a usable face (both count as chance in retrieval);
     spaces: {face encoder: results}; per_clip: {measure: one value per clip, in the order of `Evaluation.clips`, None
-    where it does not apply}; generation: what generation.json of the folder says, empty without one.
+    where it does not apply}; generation: what generation.json of the folder says, empty without one; judged: {attribute
+    model: its judgement}: of kind images of each picture alone, of kind together of the mean of its ages and
+    probabilities over the pictures of a voice.
     """
 
     name: str
@@ -216,6 +243,7 @@ class MethodResult:
     groups: tuple[GroupResult, ...]
     per_clip: dict[str, tuple[float | None, ...]]
     generation: dict[str, Any] = field(default_factory=dict)
+    judged: dict[str, Judged] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -274,7 +302,7 @@ class Evaluation:
     headline's; same_video: clips whose voice and true face come from one video, as the person has no other; matching:
     {alignment or linear prior: overall, then within each group}; unmatched: why the alignment is not among them, "" if
     it is; guided: by degradation and picture, if it was asked
-    for."""
+    for; judges: of age, gender and ethnicity, those first that training has not seen."""
 
     version: int
     split: str
@@ -290,3 +318,13 @@ class Evaluation:
     guided: tuple[Restoration, ...]
     metrics_file: Path
     report_file: Path
+    judges: tuple[AttributeJudge, ...] = ()
+
+    def headline(self, method: MethodResult) -> tuple[Measure | None, Measure | None]:
+        """Gender right and mean absolute error of age: by the first judge if training has not seen it, else by our own
+        head, which reads them off identity vectors, also where there is no picture."""
+        if self.judges and not self.judges[0].trained:
+            judged = method.judged.get(self.judges[0].name)
+            return (judged.gender, judged.age_mae) if judged else (None, None)
+        seen = method.agreement
+        return (seen.gender.accuracy, seen.age_mae) if seen else (None, None)

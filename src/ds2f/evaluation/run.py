@@ -28,15 +28,16 @@ from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.embed import Embed, embed_in_workers, embed_pictures, embedder, find_pictures
 from ds2f.evaluation.guided import Guided, Restorer
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception
+from ds2f.evaluation.judges import Judge, load_judges
 from ds2f.evaluation.matching import match_split
 from ds2f.evaluation.report import render_report
-from ds2f.evaluation.results import VERSION, Clip, Evaluation, Provenance
+from ds2f.evaluation.results import VERSION, AttributeJudge, Clip, Evaluation, Provenance
 from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, Subjects
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.io.files import make_folder, replacing
 from ds2f.models import store
-from ds2f.types import ETHNICITIES, GENDERS, Progress
+from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress
 
 DEFAULT = Evaluate()
 WORTH_A_WORKER = 30  # pictures: to start a process and load its models takes as long
@@ -77,7 +78,8 @@ def evaluate(
     model, folder = IdentityAttributes(), model_folder or store.shipped()
     inception = Inception(Path(settings.inception)) if settings.inception else None
     with Dataset(database) as data:
-        subjects = measured_subjects.load(data, split, model, settings.spaces, settings.trained_spaces)
+        judges = load_judges(data, settings.attributes or [model.name], settings.trained_attributes)
+        subjects = measured_subjects.load(data, split, model, settings.spaces, settings.trained_spaces, judges)
         _refuse(found := leaks(data, split), settings.allow_leak)
         fingerprint = data.fingerprint()
         outputs.remember(data, "report", out)
@@ -102,6 +104,7 @@ def evaluate(
         guided=guided.measures,
         metrics_file=out / "metrics.json",
         report_file=out / "report.html",
+        judges=tuple(_judge(judge, subjects) for judge in subjects.judges),
     )
     _save(evaluation, render_report(evaluation, scorer.curves, subjects.true.crops, pictures, guided.examples))
     return evaluation
@@ -160,12 +163,14 @@ def _embed_all(
             progress(done, total)
 
     dims = {space: found.shape[1] for space, found in subjects.measured.identities.items()}
+    looking = [judge for judge in subjects.judges if judge.looks]
+    dims |= {judge.key: 2 + len(judge.classes) for judge in looking}
     if inception:
         dims[INCEPTION] = DIM
     told: Callable[[], None] = tick
     if files and embed is None:
         all_files = list(dict.fromkeys(file for of_clips in files.values() for of_clip in of_clips for file in of_clip))
-        make = partial(embedder, subjects.spaces, inception, subjects.encoders)
+        make = partial(embedder, subjects.spaces, inception, subjects.encoders, looking)
         hands = min(workers, len(all_files) // WORTH_A_WORKER)
         if hands < 2:
             embed = make()
@@ -176,7 +181,8 @@ def _embed_all(
         assert embed is not None
         with threadpool_limits(1):  # one small face at a time: on a busy machine, threads would wait for one another
             answers = embed_pictures(name, images[name], of_clips, embed, dims, told)
-        result.append(replace(answers, generation=_generation(images[name])))
+        read = {j.key: j.of_identities(answers.vectors[FACE]) for j in subjects.judges if not j.looks}
+        result.append(replace(answers, vectors={**answers.vectors, **read}, generation=_generation(images[name])))
     return result
 
 
@@ -223,6 +229,17 @@ def _provenance(
         versions=_versions() | ({INCEPTION: inception.fingerprint} if inception else {}),
         guided=dict(guided),
     )
+
+
+def _judge(judge: Judge, subjects: Subjects) -> AttributeJudge:
+    told, truth = subjects.true.stated[judge.key], subjects.true.judged[judge.key]
+
+    def counts(labels: FaceLabels) -> dict[str, int]:
+        known = {"gender": labels.gender >= 0, "age": ~np.isnan(labels.age), "ethnicity": labels.ethnicity >= 0}
+        return {name: int(rows.sum()) for name, rows in known.items()}
+
+    stated, known = counts(told), counts(truth)
+    return AttributeJudge(judge.name, judge.trained, stated, {name: known[name] - stated[name] for name in known})
 
 
 def _clips(subjects: Subjects) -> tuple[Clip, ...]:

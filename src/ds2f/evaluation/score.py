@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ds2f.evaluation import realism, retrieval
-from ds2f.evaluation.agreement import agreement, labels_of, per_clip
+from ds2f.evaluation.agreement import agreement, judge_rows, labels_of, per_clip
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.inception import INCEPTION, Inception
@@ -18,6 +18,7 @@ from ds2f.evaluation.results import (
     Chance,
     Distances,
     GroupResult,
+    Judged,
     Measure,
     MethodResult,
     Realism,
@@ -95,6 +96,7 @@ class Scorer:
             groups=self._groups(values),
             per_clip={name: _listed(of_clips) for name, of_clips in values.items()},
             generation=dict(answers.generation),
+            judged=self._judged(answers),
         )
 
     def _rank(self, answers: Answers, space: str, distance: str, gallery: str) -> Ranks:
@@ -175,6 +177,15 @@ class Scorer:
 
     def _agreement(self, answers: Answers, found: FaceLabels) -> Agreement | None:
         return agreement(self.subjects.labels, found, answers.clips, self.bootstrap)
+
+    def _judged(self, answers: Answers) -> dict[str, Judged]:
+        """By the attribute models that have seen its faces."""
+        found = {
+            judge.name: judge_rows(rows, self.subjects.true.judged[judge.key], answers.clips, self.bootstrap)
+            for judge in self.subjects.judges
+            if (rows := answers.vectors.get(judge.key)) is not None
+        }
+        return {name: judged for name, judged in found.items() if judged is not None}
 
     def _realism(self, answers: Answers, seen: np.ndarray) -> tuple[Realism, ...]:
         """Of pictures, made for all clips; the same ones shuffled are as real."""

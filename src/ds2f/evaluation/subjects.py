@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,8 @@ from ds2f.dataset.pairing import Shown, crop_of, faces_by_person, next_face, pai
 from ds2f.dataset.people import face_vectors
 from ds2f.dataset.queries import Dataset, Pair
 from ds2f.errors import UserError
-from ds2f.evaluation.agreement import labels_of
+from ds2f.evaluation.agreement import labels_of, rows_to_labels
+from ds2f.evaluation.judges import Judge, rows_of
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.registry import name_of
 from ds2f.io.files import by_name
@@ -26,12 +27,18 @@ FACE = "dlib"
 @dataclass(frozen=True)
 class Split:
     """Clips with a voice and a face in every space. pairs: n of them; identities: {space: (n, d) float64}; labels: of
-    their faces, as the corpus states or the attribute model sees them; facts: what else is known, in the same order."""
+    their faces, as the corpus states or the attribute model sees them; facts: what else is known, in the same order;
+    judged: {key of a judge: (n, 2 + k) rows of what it sees}."""
 
     pairs: tuple[Pair, ...]
     identities: Mapping[str, np.ndarray]
     labels: FaceLabels
     facts: tuple[ClipFacts, ...]
+    judged: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def of(self, key: str) -> np.ndarray:
+        """(n, d) of a space, or of a judge."""
+        return self.judged[key] if key in self.judged else self.identities[key]
 
     @cached_property
     def people(self) -> list[str]:
@@ -46,7 +53,8 @@ class Split:
 @dataclass(frozen=True)
 class TrueFaces:
     """The true face of each of n clips. files, paths: that show it; crops: WebP; identities, labels: as of `Split`;
-    apart: (n,) bool, whether it is of another recording than the voice."""
+    apart: (n,) bool, whether it is of another recording than the voice; judged: {key of a judge: what is true, as the
+    corpus states or, where it does not, the judge sees it}; stated: {key of a judge: what the corpus states alone}."""
 
     files: tuple[int, ...]
     paths: tuple[str, ...]
@@ -54,6 +62,8 @@ class TrueFaces:
     identities: Mapping[str, np.ndarray]
     labels: FaceLabels
     apart: np.ndarray
+    judged: Mapping[str, FaceLabels] = field(default_factory=dict)
+    stated: Mapping[str, FaceLabels] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Subjects:
     """measured: the split that is measured; train: what baselines may learn from, perhaps nobody; true: of another
     recording than the voice where the person has one; faces: {space: {person: (k, d)}} all faces of the measured
     people; voice: the speaker encoder of the voices; encoders: how the models of spaces are loaded, where their names
-    do not say it."""
+    do not say it; judges: of age, gender and ethnicity."""
 
     spaces: tuple[str, ...]
     measured: Split
@@ -70,6 +80,12 @@ class Subjects:
     faces: Mapping[str, Mapping[str, np.ndarray]]
     voice: str
     encoders: tuple[str, ...] = ()
+    judges: tuple[Judge, ...] = ()
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Keys of the judges."""
+        return tuple(judge.key for judge in self.judges)
 
     def truth(self, space: str) -> np.ndarray:
         """(n, d) float64 vectors of the true faces: the gallery."""
@@ -104,6 +120,7 @@ def load(
     model: IdentityAttributes,
     spaces: Sequence[str] = (),
     trained: Sequence[str] = (FACE,),
+    judges: Sequence[Judge] = (),
 ) -> Subjects:
     """The people of a split, in all spaces, those first that training has not seen: they head the report.
 
@@ -112,6 +129,7 @@ def load(
     model: sees what the corpus does not state of a face.
     spaces: face encoders besides dlib, as [faces] encoders has them; none: all that the dataset holds.
     trained: names of those that training has seen.
+    judges: of age, gender and ethnicity.
     Raises UserError for a split without pairs, or with one person only, and for a face encoder that the dataset has no
     vectors of.
     """
@@ -121,7 +139,7 @@ def load(
         if name not in held:
             raise UserError(f"{data.path} holds no faces of {name!r}; add it to [faces] encoders and run ds2f extract.")
     chosen = tuple(sorted({FACE, *(named or held)}, key=lambda name: (name in trained, name)))
-    measured = _load_split(data, split, model, chosen)
+    measured = _load_split(data, split, model, chosen, judges)
     if measured is None:
         raise UserError(f"There are no usable pairs in split {split} of {data.path}; run ds2f extract first.")
     if len(set(measured.people)) < 2:
@@ -129,12 +147,13 @@ def load(
             f"Split {split} of {data.path} has one person only, nobody to tell apart; give another "
             "--split, or ds2f ingest more."
         )
-    train = _load_split(data, "train", model, chosen)
+    train = _load_split(data, "train", model, chosen, judges)
     if train is not None and len(set(train.people)) < 2:
         train = None
-    true = _true_faces(data, split, measured, model)
+    true = _true_faces(data, split, measured, model, judges)
     faces = {space: faces_of_people(data, split, space) for space in chosen}
-    return Subjects(chosen, measured, train, true, faces, data.voice_encoder(), tuple(named.values()))
+    encoders = tuple(named.values())
+    return Subjects(chosen, measured, train, true, faces, data.voice_encoder(), encoders, tuple(judges))
 
 
 def choose_true(
@@ -158,18 +177,34 @@ def choose_true(
     return chosen, np.array(apart, bool)
 
 
-def _true_faces(data: Dataset, split: str, measured: Split, model: IdentityAttributes) -> TrueFaces:
+def _true_faces(
+    data: Dataset, split: str, measured: Split, model: IdentityAttributes, judges: Sequence[Judge]
+) -> TrueFaces:
     spaces = list(measured.identities)
     recordings = [facts.recording for facts in measured.facts]
     chosen, apart = choose_true(measured.pairs, recordings, faces_by_person(data, split, spaces))
     files = [shown.file for shown in chosen]
     identities = {space: face_vectors(data, files, space).astype(np.float64) for space in spaces}
-    labels = _stated(labels_of(model.estimate(identities[FACE])), stated(data, files))
+    told = stated(data, files)
+    labels = _stated(labels_of(model.estimate(identities[FACE])), told)
     crops = tuple(crop_of(data, file) for file in files)
-    return TrueFaces(tuple(files), tuple(shown.path for shown in chosen), crops, identities, labels, apart)
+    seen = {judge: rows_to_labels(rows_of(data, judge, files, identities)) for judge in judges}
+    nothing = FaceLabels(np.full(len(files), np.nan), np.full(len(files), -1), np.full(len(files), -1))
+    return TrueFaces(
+        files=tuple(files),
+        paths=tuple(shown.path for shown in chosen),
+        crops=crops,
+        identities=identities,
+        labels=labels,
+        apart=apart,
+        judged={judge.key: _stated(found, told, judge.classes) for judge, found in seen.items()},
+        stated={judge.key: _stated(nothing, told, judge.classes) for judge in judges},
+    )
 
 
-def _load_split(data: Dataset, split: str, model: IdentityAttributes, spaces: Sequence[str]) -> Split | None:
+def _load_split(
+    data: Dataset, split: str, model: IdentityAttributes, spaces: Sequence[str], judges: Sequence[Judge]
+) -> Split | None:
     pairs = paired(data, split, faces=spaces)
     if not pairs:
         return None
@@ -178,17 +213,20 @@ def _load_split(data: Dataset, split: str, model: IdentityAttributes, spaces: Se
     known = clip_facts(data, split)
     facts = tuple(known[pair.video_id] for pair in pairs)
     labels = _stated(labels_of(model.estimate(identities[FACE])), stated(data, files))
-    return Split(tuple(pairs), identities, labels, facts)
+    judged = {judge.key: rows_of(data, judge, files, identities) for judge in judges}
+    return Split(tuple(pairs), identities, labels, facts, judged)
 
 
-def _stated(seen: FaceLabels, told: Sequence[Mapping[str, str]]) -> FaceLabels:
-    """What the corpus states goes before what a model sees."""
+def _stated(
+    seen: FaceLabels, told: Sequence[Mapping[str, str]], ethnicities: Sequence[str] = ETHNICITIES
+) -> FaceLabels:
+    """What the corpus states goes before what a model sees. ethnicities: that the model tells apart."""
     age, gender, ethnicity = seen.age.copy(), seen.gender.copy(), seen.ethnicity.copy()
     for i, labels in enumerate(told):
         if "age" in labels and not math.isnan(years := years_of(labels["age"])):
             age[i] = years
         if labels.get("gender") in GENDERS:
             gender[i] = GENDERS.index(labels["gender"])
-        if labels.get("ethnicity") in ETHNICITIES:
-            ethnicity[i] = ETHNICITIES.index(labels["ethnicity"])
+        if labels.get("ethnicity") in ethnicities:
+            ethnicity[i] = ethnicities.index(labels["ethnicity"])
     return FaceLabels(age, gender, ethnicity)

@@ -86,7 +86,7 @@ class Extractor:
         steps += [("praat-parselmouth", acoustics.praat)] if audio.acoustics else []
         steps += [(faces.detector, lambda: self.faces.detector)]
         steps += [(name, partial(self.faces.embedder, name)) for name in (DLIB, *looks)]
-        steps += [(spec, partial(self._attribute, spec)) for spec in faces.attributes]
+        steps += [(name, partial(self._attribute, name)) for name in by_name(faces.attributes, face_models.name_of)]
         for name, load in steps:
             try:
                 load()
@@ -317,7 +317,8 @@ class Extractor:
 
     def _attribute(self, name: str) -> AttributeModel:
         if name not in self._attributes:
-            self._attributes[name] = face_models.load_attributes(name)
+            known = by_name(self.settings.faces.attributes, face_models.name_of)
+            self._attributes[name] = face_models.load_attributes(known[name])
         return self._attributes[name]
 
 

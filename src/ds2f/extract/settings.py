@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ds2f.config import Audio, Config, Extract, Faces
 from ds2f.dataset.plan import Plan
-from ds2f.face import registry
+from ds2f.face import file_network, registry
 from ds2f.io.files import by_name
 from ds2f.models.store import pick_device, shipped
 from ds2f.types import DLIB
@@ -70,7 +70,7 @@ def plan_of(settings: ExtractSettings) -> Plan:
         face=json.dumps(face, sort_keys=True),
         voices=tuple((seconds, name) for seconds in audio.clip_seconds for name in names),
         identities=tuple(name for name in by_name(faces.encoders, registry.name_of) if name != DLIB),
-        attributes=tuple(map(registry.name_of, faces.attributes)),
+        attributes=tuple(by_name(faces.attributes, registry.name_of)),
         languages=tuple(by_name(audio.languages, language.name_of)),
         acoustics=audio.acoustics,
         weights=_weights(settings),
@@ -79,15 +79,16 @@ def plan_of(settings: ExtractSettings) -> Plan:
 
 def _weights(settings: ExtractSettings) -> tuple[tuple[str, str], ...]:
     """(stage of a model, hash of its weights), of the models in the box and those in files of the user's own."""
-    places: dict[str, Path] = {}
+    places: dict[str, tuple[Path, bool]] = {}
     for stage, specs, name_of in (
         ("voice", settings.audio.encoders, encoders.name_of),
         ("language", settings.audio.languages, language.name_of),
         ("identity", settings.faces.encoders, registry.name_of),
         ("attributes", settings.faces.attributes, registry.name_of),
     ):
-        places |= {f"{stage}:{name}": _place(spec) for name, spec in by_name(specs, name_of).items()}
-    return tuple((name, _digest(place)) for name, place in places.items() if place.exists())
+        for name, spec in by_name(specs, name_of).items():
+            places[f"{stage}:{name}"] = _place(spec), file_network.is_file(spec)
+    return tuple((name, _digest(place, beside)) for name, (place, beside) in places.items() if place.exists())
 
 
 def _place(spec: str) -> Path:
@@ -100,11 +101,12 @@ def _place(spec: str) -> Path:
     return place / inside[kind] if kind in inside else place  # beside a voice lie the checkpoints of its training
 
 
-def _digest(place: Path) -> str:
-    """Of a folder, or of a file and the other part of an ncnn model beside it."""
+def _digest(place: Path, beside: bool) -> str:
+    """Of a folder, or of a file and the other part of an ncnn model beside it; beside: and of the JSON file there,
+    which says how faces go into a network of the user's own."""
     found = sorted(place.rglob("*")) if place.is_dir() else [place]
     digest = hashlib.sha256()
-    for file in (*found, place.with_suffix(".bin")):
+    for file in (*found, place.with_suffix(".bin"), *([place.with_suffix(".json")] if beside else [])):
         if file.is_file():
             with file.open("rb") as opened:
                 digest.update(hashlib.file_digest(opened, "sha256").digest())

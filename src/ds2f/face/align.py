@@ -46,15 +46,21 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def canonical_crop(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
     """Cut the face out of `image` (uint8 RGB) so that its (5, 2) landmarks meet the template: (size, size, 3) uint8.
 
-    What lies outside the picture repeats its border; `coverage` says how much that is. A large face is first
-    averaged down, so that no detail is sampled away (aliasing).
+    What lies outside the picture repeats its border; `coverage` says how much that is.
     """
-    matrix = similarity(landmarks.astype(np.float64), template(size).astype(np.float64))
+    return crop_to(image, landmarks, template(size), size)
+
+
+def crop_to(image: np.ndarray, landmarks: np.ndarray, points: np.ndarray, size: int) -> np.ndarray:
+    """As `canonical_crop`, with the landmarks at `points`, (5, 2) in pixels of the crop. A large face is first averaged
+    down, so that no detail is sampled away (aliasing)."""
+    points = points.astype(np.float64)
+    matrix = similarity(landmarks.astype(np.float64), points)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.5:
         shrink = max(scale * 1.5, 1e-2)
         image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-        matrix = similarity(landmarks.astype(np.float64) * shrink, template(size).astype(np.float64))
+        matrix = similarity(landmarks.astype(np.float64) * shrink, points)
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ds2f.errors import UserError
-from ds2f.face import deepface_models, file_embedder, uniface_models
+from ds2f.face import deepface_models, file_network, uniface_models
 from ds2f.face.base import AttributeModel, FaceDetector, FaceEmbedder
 
 DETECTORS = ("mtcnn", *(f"uniface:{name}" for name in uniface_models.DETECTORS))
@@ -19,15 +19,15 @@ EMBEDDERS = (
 )
 ATTRIBUTES = ("ds2f-attributes", *(f"uniface:{name}" for name in uniface_models.ATTRIBUTES), "deepface")
 
-FILES = tuple(f"{kind}:FILE" for kind in file_embedder.KINDS)  # recognisers in files of one's own
+FILES = tuple(f"{kind}:FILE" for kind in file_network.KINDS)  # networks in files of one's own
 
 _OWN = "ds2f-attributes:"  # a folder follows: a model of the user's own, made by `ds2f train attributes`
 
 
 def name_of(spec: str) -> str:
     """The `name` of the model that `spec` means, without loading it. Raises UserError for an unknown one."""
-    if file_embedder.is_file(spec):
-        return file_embedder.name_of(spec)
+    if file_network.is_file(spec):
+        return file_network.name_of(spec)
     if not spec.startswith(_OWN):
         _check(spec, "face model", (*DETECTORS, *EMBEDDERS, *FILES, *ATTRIBUTES))
     return spec
@@ -48,8 +48,10 @@ def load_detector(spec: str, min_score: float | None = None) -> FaceDetector:
 
 def load_embedder(spec: str, device: str = "cpu") -> FaceEmbedder:
     """device: of dlib's network; the others choose their own. Raises UserError as `load_detector`."""
-    if file_embedder.is_file(spec):
-        return file_embedder.FileEmbedder(spec)
+    if file_network.is_file(spec):
+        from ds2f.face.file_embedder import FileEmbedder
+
+        return FileEmbedder(spec)
     _check(spec, "face embedder", (*EMBEDDERS, *FILES))
     library, _, model = spec.partition(":")
     if library == "uniface":
@@ -61,11 +63,20 @@ def load_embedder(spec: str, device: str = "cpu") -> FaceEmbedder:
     return DlibResNet(device)
 
 
+def reads_identities(spec: str) -> bool:
+    """Whether an attribute model looks at identity vectors alone, and at no picture."""
+    return spec == "ds2f-attributes" or spec.startswith(_OWN)
+
+
 def load_attributes(spec: str) -> AttributeModel:
     """Raises UserError as `load_detector`. "ds2f-attributes:FOLDER" is a model that `ds2f train attributes` made."""
+    if file_network.is_file(spec):
+        from ds2f.face.file_attributes import FileAttributes
+
+        return FileAttributes(spec)
     own = spec.startswith(_OWN)
     if not own:
-        _check(spec, "attribute model", ATTRIBUTES)
+        _check(spec, "attribute model", (*ATTRIBUTES, *FILES))
     if spec == "uniface:fairface":
         return uniface_models.FairFace()
     if spec == "uniface:agegender":

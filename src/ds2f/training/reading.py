@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -130,8 +131,8 @@ class FaceReader:
             "identity": face.identity,
             "coverage": [face.coverage],
             **{voice_condition(name): known.heard.get(name) for name in self.voices},
-            "age": [looks.age] if looks else None,
-            "gender": [looks.gender["female"]] if looks else None,
+            "age": [looks.age] if looks and not math.isnan(looks.age) else None,
+            "gender": [looks.gender["female"]] if looks and looks.gender else None,
             "ethnicity": _ethnicity(looks),
             "language": one_hot(self.languages, code) if code in self.languages else None,
         }

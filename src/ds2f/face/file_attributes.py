@@ -1,0 +1,188 @@
+"""A model of age, gender or ethnicity in a file of one's own (see `file_network`), as a judge that nothing of ours was
+taught or steered by. The JSON file beside it says, besides channels, mean, std, size and licence,
+
+- "age": {"output": "age"}: a number of years, "scale" years a unit; or, of several numbers, how probable each year is
+  that "years" lists (none listed: 0, 1, 2, ...);
+- "gender": {"output": "gender", "classes": ["female", "male"]}; one number is how probable the one class is;
+- "ethnicity": {"output": "race", "classes": ["White", "Black"]}: words of the model's own; those of
+  `types.ETHNICITIES` are held against what a corpus states.
+
+What a model does not tell is left out. Where one output has several of them, "columns": [2] says which of its numbers;
+"logits": true, that they are still to be made probabilities. "cut": [left, top, side] is the square of the canonical
+crop that it looks at, as shares of the crop; where none is stated, what ArcFace's alignment shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+
+from ds2f.errors import UserError
+from ds2f.face.align import CENTRE, SCALE, crop_to, template
+from ds2f.face.attributes import Estimates
+from ds2f.face.file_network import FileNetwork, Positive, Stated
+from ds2f.types import AGE_BINS, Attributes, DetectedFace, decade_of
+
+Share = Annotated[float, msgspec.Meta(ge=-2, le=2)]
+Place = Annotated[int, msgspec.Meta(ge=0)]
+ARCFACE = (CENTRE[0] - 0.5 * SCALE, CENTRE[1] - 0.62 * SCALE, SCALE)
+"""What ArcFace's alignment shows of a canonical crop: left, top, side."""
+_BATCH = 16  # pictures at once: bounds the memory
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """output: its name in the file; columns: its numbers that are meant, none for all; logits: no probabilities yet."""
+
+    output: str
+    columns: list[Place] = []
+    logits: bool = False
+
+
+class Age(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    years: list[float] = []
+    scale: Positive = 1.0
+
+
+class Gender(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    classes: Annotated[list[Literal["male", "female"]], msgspec.Meta(min_length=1, max_length=2)]
+
+
+class Ethnicity(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    classes: Annotated[list[str], msgspec.Meta(min_length=2)]
+
+
+class Told(Stated, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is said beside the file; see above."""
+
+    cut: Annotated[list[Share], msgspec.Meta(min_length=3, max_length=3)] = msgspec.field(
+        default_factory=lambda: list(ARCFACE)
+    )
+    age: Age | None = None
+    gender: Gender | None = None
+    ethnicity: Ethnicity | None = None
+
+
+class FileAttributes:
+    """An AttributeModel that looks at pictures. network: what it runs, for outputs that are none of the three."""
+
+    needs_picture = True
+
+    def __init__(self, spec: str) -> None:
+        """spec: KIND:FILE. Raises UserError if there is no such file, it holds no network of pictures, or what is said
+        of it beside does not fit."""
+        self.network = FileNetwork(spec, "attribute model", Told)
+        told = self._told = self.network.stated
+        self.name, self.licence = self.network.name, told.licence
+        if not (told.age or told.gender or told.ethnicity):
+            raise UserError(
+                f"Nothing says what {self.network.path} tells of a face; write "
+                f'{self.network.path.with_suffix(".json")}, such as {{"gender": {{"output": '
+                f'"{next(iter(self.network.dims))}", "classes": ["female", "male"]}}}}.'
+            )
+        if told.cut[2] <= 0:
+            raise self._wrong("the side of its cut is not above 0")
+        for part in (told.age, told.gender, told.ethnicity):
+            if part is not None:
+                self._check(part, part.years if isinstance(part, Age) else part.classes)
+
+    def predict(
+        self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray
+    ) -> list[Attributes]:
+        """See AttributeModel.predict; identities are not looked at."""
+        found = self.estimate(self.crops(images, [face.landmarks for face in faces]))
+        classes = self._told.ethnicity.classes if self._told.ethnicity else []
+        return [
+            Attributes(
+                age=float(age),
+                age_bins={name: float(p) for name, p in zip(AGE_BINS, bins, strict=True)} if age == age else {},
+                gender={} if np.isnan(female) else {"male": float(1 - female), "female": float(female)},
+                ethnicity={name: float(p) for name, p in zip(classes, ethnicity, strict=True)},
+            )
+            for age, bins, female, ethnicity in zip(
+                found.age, found.age_bins, found.female, found.ethnicity, strict=True
+            )
+        ]
+
+    def crops(self, images: Sequence[np.ndarray], landmarks: Sequence[np.ndarray]) -> np.ndarray:
+        """What it looks at, (n, size, size, 3) uint8 RGB, of n faces with (5, 2) landmarks in their pictures."""
+        size, (left, top, side) = self.network.size, self._told.cut
+        points = (template(1) - np.array([left, top])) * (size / side)
+        found = [crop_to(image, face, points, size) for image, face in zip(images, landmarks, strict=True)]
+        return np.array(found, np.uint8).reshape(-1, size, size, 3)
+
+    def estimate(self, crops: np.ndarray) -> Estimates:
+        """crops: as `crops` gives them. NaN, and no columns of ethnicity, where the model does not tell."""
+        return self.read(self.outputs(crops))
+
+    def outputs(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """{name of an output: (n, d) float32} of crops as `crops` gives them."""
+        parts = [self.network(crops[i : i + _BATCH]) for i in range(0, max(1, len(crops)), _BATCH)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def read(self, outputs: dict[str, np.ndarray]) -> Estimates:
+        """What the outputs say of n faces."""
+        told, count = self._told, len(next(iter(outputs.values())))
+        age, bins = _ages(told.age, outputs) if told.age else (np.full(count, np.nan), np.zeros((count, len(AGE_BINS))))
+        return Estimates(
+            age=age.astype(np.float32),
+            age_bins=bins.astype(np.float32),
+            female=_female(told.gender, outputs) if told.gender else np.full(count, np.nan, np.float32),
+            ethnicity=_probabilities(told.ethnicity, outputs) if told.ethnicity else np.zeros((count, 0), np.float32),
+        )
+
+    def _check(self, part: Part, named: Sequence[object]) -> None:
+        """named: what its numbers stand for. Raises UserError for an output that is not there, or has others."""
+        dims = self.network.dims
+        if part.output not in dims:
+            raise self._wrong(f"there is no output {part.output!r} but {', '.join(dims)}")
+        if part.columns and max(part.columns) >= dims[part.output]:
+            raise self._wrong(f"{part.output!r} has {dims[part.output]} numbers, no column {max(part.columns)}")
+        count = len(part.columns) or dims[part.output]
+        if named and len(named) != count:
+            raise self._wrong(f"{part.output!r} has {count} numbers here, which are given {len(named)} names or years")
+        if len(set(named)) < len(named):
+            raise self._wrong(f"of what the numbers of {part.output!r} mean, two are the same")
+
+    def _wrong(self, what: str) -> UserError:
+        path = self.network.path
+        return UserError(f"{path.with_suffix('.json')} does not fit {path.name}: {what}; mend it.")
+
+
+def _numbers(part: Part, outputs: dict[str, np.ndarray]) -> np.ndarray:
+    """(n, k) float64"""
+    found = outputs[part.output].astype(np.float64)
+    return found[:, part.columns] if part.columns else found
+
+
+def _probabilities(part: Part, outputs: dict[str, np.ndarray]) -> np.ndarray:
+    """(n, k) float32; a logit alone is one of a sigmoid, several of a softmax."""
+    x = _numbers(part, outputs)
+    if part.logits and x.shape[1] == 1:
+        x = 1 / (1 + np.exp(-x))
+    elif part.logits:
+        x = np.exp(x - x.max(1, keepdims=True))
+    return (x / x.sum(1, keepdims=True) if x.shape[1] > 1 else x).astype(np.float32)
+
+
+def _female(part: Gender, outputs: dict[str, np.ndarray]) -> np.ndarray:
+    first = _probabilities(part, outputs)[:, 0]
+    return first if part.classes[0] == "female" else 1 - first
+
+
+def _ages(part: Age, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) expected years, and (n, 9) how probable each decade is; of one number, all of it in that decade."""
+    x = _numbers(part, outputs)
+    if x.shape[1] == 1:
+        age = x[:, 0] * part.scale
+        return age, _in_decades(age)
+    p = _probabilities(part, outputs).astype(np.float64)
+    years = np.array(part.years or range(p.shape[1]), np.float64) * part.scale
+    return p @ years, p @ _in_decades(years)
+
+
+def _in_decades(years: np.ndarray) -> np.ndarray:
+    """(k,) years to (k, 9), 1 in the decade of each."""
+    return np.eye(len(AGE_BINS))[decade_of(np.maximum(years, 0))]

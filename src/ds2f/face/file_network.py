@@ -1,0 +1,173 @@
+"""A network of faces in a file that the user brings: `onnx:FILE`, `tflite:FILE` or `ncnn:FILE.param`.
+
+How large its pictures are and in which order their numbers lie is read from the file. What no file says stands in a
+JSON file beside it, of the same name; see `Stated`, and those that add to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+import numpy as np
+
+from ds2f.errors import UserError
+from ds2f.io.extras import first_line, optional
+
+KINDS = ("onnx", "tflite", "ncnn")
+
+Run = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""(n, 3, size, size) or (n, size, size, 3) float32, as the file wants it, to {name of an output: (n, d)}, in order."""
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+OfThree = msgspec.Meta(min_length=3, max_length=3)
+
+
+class Stated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is said beside the file. mean, std: of pixels, 0 to 255, of all or of each of `channels`: a pixel p becomes
+    (p − mean) / std; size: pixels of its pictures, where the file leaves them open."""
+
+    channels: Literal["RGB", "BGR"] = "RGB"
+    mean: float | Annotated[list[float], OfThree] = 127.5
+    std: Positive | Annotated[list[Positive], OfThree] = 127.5
+    size: Annotated[int, msgspec.Meta(gt=0, le=1024)] = 112
+    licence: str = "not stated"
+
+
+S = TypeVar("S", bound=Stated)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """shape: of its input, (batch, 3, size, size) or (batch, size, size, 3); 0 where the file leaves it open."""
+
+    run: Run
+    shape: tuple[int, int, int, int]
+
+
+class FileNetwork(Generic[S]):
+    """name: of its rows in a dataset; stated: what the file beside says; size: pixels of a picture."""
+
+    def __init__(self, spec: str, what: str, stated: type[S]) -> None:
+        """spec: KIND:FILE.
+        what: the network shall be, in two words.
+        stated: what the JSON file beside may and must say.
+        Raises UserError if there is no such file, or it holds no such network.
+        """
+        self.name = name_of(spec)
+        kind, _, place = spec.partition(":")
+        self.path, self.what = Path(place).expanduser(), what
+        if not self.path.is_file():
+            raise UserError(f"There is no {what} {self.path}; check the path of {spec!r}.")
+        self.stated = _stated(self.path, stated)
+        try:
+            self._opened = {"onnx": _onnx, "tflite": _tflite, "ncnn": _ncnn}[kind](self.path, what, self.stated)
+            self.size = self._opened.shape[2] or self.stated.size
+            self.dims = {name: found.shape[1] for name, found in self._run(np.zeros((1, *self._picture))).items()}
+        except UserError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a runtime raises for a file that it cannot read
+            raise UserError(f"{self.path} is no {what} that can be read ({first_line(error)}).") from None
+
+    def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """crops: (n, size, size, 3) uint8 RGB, to {name of an output: (n, d) float32}."""
+        stated = self.stated
+        x = crops.astype(np.float32)
+        if stated.channels == "BGR":
+            x = x[..., ::-1]
+        return self._run((x - np.array(stated.mean, np.float32)) / np.array(stated.std, np.float32))
+
+    def _run(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """In batches as large as the file wants them: published files state odd ones."""
+        shape = self._opened.shape
+        if not len(x):
+            return {name: np.zeros((0, dim), np.float32) for name, dim in self.dims.items()}
+        x = x.astype(np.float32)
+        x = x.transpose(0, 3, 1, 2) if shape[1] == 3 else x
+        batch = shape[0] or len(x)
+        found: dict[str, list[np.ndarray]] = {}
+        for part in (x[i : i + batch] for i in range(0, len(x), batch)):
+            full = np.concatenate([part, np.repeat(part[:1], batch - len(part), 0)])
+            for name, value in self._opened.run(np.ascontiguousarray(full)).items():
+                found.setdefault(name, []).append(value.reshape(batch, -1)[: len(part)])
+        return {name: np.concatenate(parts).astype(np.float32) for name, parts in found.items()}
+
+    @property
+    def _picture(self) -> tuple[int, int, int]:
+        return self.size, self.size, 3
+
+
+def is_file(spec: str) -> bool:
+    """Whether a spec means a file, as in `onnx:FILE`."""
+    kind, _, place = spec.partition(":")
+    return kind in KINDS and bool(place)
+
+
+def name_of(spec: str) -> str:
+    """The name of its rows in a dataset: kind and file name without the ending."""
+    kind, _, place = spec.partition(":")
+    return f"{kind}:{Path(place).stem}"
+
+
+def _stated(path: Path, kind: type[S]) -> S:
+    beside = path.with_suffix(".json")
+    try:
+        return msgspec.json.decode(beside.read_bytes() if beside.exists() else b"{}", type=kind)
+    except (msgspec.MsgspecError, OSError) as error:
+        raise UserError(
+            f"{beside} does not say what goes into {path.name} and what comes out: {first_line(error)}. It may have "
+            f"{', '.join(kind.__struct_fields__)}."
+        ) from None
+
+
+def _onnx(path: Path, what: str, stated: Stated) -> Opened:
+    runtime = optional("onnxruntime", "onnx", f"The {what} {path}")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1  # parallelism is over files
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    entry, names = session.get_inputs()[0], [leave.name for leave in session.get_outputs()]
+
+    def run(x: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(names, map(np.asarray, session.run(names, {entry.name: x})), strict=True))
+
+    return Opened(run, _shape([d if isinstance(d, int) and d > 0 else 0 for d in entry.shape]))
+
+
+def _tflite(path: Path, what: str, stated: Stated) -> Opened:
+    runtime = optional("ai_edge_litert.interpreter", "tflite", f"The {what} {path}")
+    interpreter = runtime.Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    entry, leaves = interpreter.get_input_details()[0], interpreter.get_output_details()
+
+    def run(x: np.ndarray) -> dict[str, np.ndarray]:
+        interpreter.set_tensor(entry["index"], x)
+        interpreter.invoke()
+        return {leave["name"]: np.array(interpreter.get_tensor(leave["index"])) for leave in leaves}
+
+    return Opened(run, _shape([int(d) for d in entry["shape"]]))
+
+
+def _ncnn(path: Path, what: str, stated: Stated) -> Opened:
+    runtime: Any = optional("ncnn", "ncnn", f"The {what} {path}")
+    network = runtime.Net()
+    network.opt.num_threads = 1
+    if network.load_param(str(path)) or network.load_model(str(path.with_suffix(".bin"))):
+        raise UserError(f"{path} and {path.with_suffix('.bin').name} beside it are no network that ncnn reads.")
+    entry, leaves = network.input_names()[0], network.output_names()
+
+    def run(x: np.ndarray) -> dict[str, np.ndarray]:
+        extractor = network.create_extractor()
+        extractor.input(entry, runtime.Mat(x[0]).clone())
+        return {leave: np.array(extractor.extract(leave)[1])[None] for leave in leaves}
+
+    return Opened(run, (1, 3, stated.size, stated.size))  # such a file states no sizes
+
+
+def _shape(shape: Sequence[int]) -> tuple[int, int, int, int]:
+    if len(shape) != 4 or 3 not in (shape[1], shape[3]):
+        raise ValueError(f"its input is {tuple(shape)}, not a batch of pictures in three colours")
+    batch, a, b, c = shape
+    return batch, a, b, c
