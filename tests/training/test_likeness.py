@@ -14,7 +14,7 @@ from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.faces import FaceData
-from ds2f.training.likeness import Likeness
+from ds2f.training.likeness import Likeness, View
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_in_training_a_face_is_seen_beside_its_place_and_mirrored_and_is_like_it
     assert torch.equal(seen[0], seen[1])
     assert not torch.allclose(seen[0], seen[2])
     assert seen[0].mean() > 0.7
-    beside = likeness.vectors(pixels, torch.tensor([[2 / 64, 3 / 64]]).expand(len(faces), 2))
+    beside = likeness.vectors(pixels, View(shift=torch.tensor([[2 / 64, 3 / 64]]).expand(len(faces), 2)))
     moved = likeness.vectors(pixels.roll((-3, -2), (2, 3)))  # the chip leaves more than that of the crop aside
     torch.testing.assert_close(beside, moved, atol=1e-4, rtol=0)
 

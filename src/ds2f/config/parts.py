@@ -124,7 +124,11 @@ class Train(Part):
     decoder_images: Count = key(400_000, "faces to see in all")
     decoder_from: str = key("", "folder of a model whose decoder to start from; empty = from nothing")
     decoder_lr: Positive = key(1e-3, "peak learning rate of the decoder")
-    decoder_likeness: AtLeast0 = key(0.5, "weight of looking like the given identity, to dlib; 0 = pixels only")
+    decoder_likeness: AtLeast0 = key(0.5, "weight of looking like the given identity; 0 = pixels only")
+    likeness_judges: list[Name] = key([], "recognisers to ask besides dlib, as onnx:FILE; needs: pip install ds2f[judges]")
+    likeness_views: list[Literal["shift", "mirror", "scale", "noise"]] = key(
+        ["shift", "mirror"], "how they see a face otherwise each time: shift, mirror, scale, noise"
+    )
     fast_steps: Annotated[int, Meta(ge=1, le=8)] = key(
         4, "steps that the fast decoder draws in; with more the decoder is as good"
     )

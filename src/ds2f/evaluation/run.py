@@ -76,6 +76,7 @@ def evaluate(
     """
     make_folder(out)
     model, folder = IdentityAttributes(), model_folder or store.shipped()
+    settings = _with_judges(settings, folder)
     inception = Inception(Path(settings.inception)) if settings.inception else None
     with Dataset(database) as data:
         judges = load_judges(data, settings.attributes or [model.name], settings.trained_attributes)
@@ -108,6 +109,11 @@ def evaluate(
     )
     _save(evaluation, render_report(evaluation, scorer.curves, subjects.true.crops, pictures, guided.examples))
     return evaluation
+
+
+def _with_judges(settings: Evaluate, folder: Path) -> Evaluate:
+    """With the spaces of the recognisers that taught the model's decoders among those that training has seen."""
+    return replace(settings, trained_spaces=list(dict.fromkeys([*settings.trained_spaces, *store.judges(folder)])))
 
 
 def refuse_leaks(database: Path, split: str) -> None:

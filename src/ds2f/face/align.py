@@ -14,7 +14,8 @@ _ARCFACE_112 = np.array(
     np.float32,
 )
 SCALE = 0.80  # of ArcFace's tight crop
-CENTRE = (0.5, 0.56)  # where ArcFace's (0.5, 0.62), the nose, comes to lie, as a share of the crop
+CENTRE = (0.5, 0.56)  # where the nose comes to lie, as a share of the crop
+_NOSE = (0.5, 0.62)  # in ArcFace's crop
 
 
 def arcface_points(size: int) -> np.ndarray:
@@ -25,8 +26,14 @@ def arcface_points(size: int) -> np.ndarray:
 def template(size: int) -> np.ndarray:
     """Where the five landmarks lie in a canonical crop of `size` pixels: (5, 2) float32."""
     points = _ARCFACE_112 / 112.0
-    points = (points - (0.5, 0.62)) * SCALE + CENTRE
+    points = (points - _NOSE) * SCALE + CENTRE
     return (points * size).astype(np.float32)
+
+
+def arcface_square() -> tuple[tuple[float, float], float]:
+    """Where ArcFace's crop lies in a canonical one: its middle, (x, y), and its width, as shares of the larger."""
+    x, y = ((0.5 - nose) * SCALE + centre for nose, centre in zip(_NOSE, CENTRE, strict=True))
+    return (x, y), SCALE
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:

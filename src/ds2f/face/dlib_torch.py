@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ds2f.models.pixels import from_uint8
+from ds2f.models.pixels import from_uint8, square_of
 
 CHIP = 150  # pixels of the square face picture that the network takes
 # Where dlib's 68 landmarks put that square in a canonical crop (see `align`): its middle and its width as shares of the
@@ -47,26 +47,19 @@ class DlibTorch(nn.Module):
             x = block(x)
         return self.head(x.mean((2, 3)))
 
-    def of_crops(self, crops: Tensor, shift: Tensor | None = None) -> Tensor:
-        """Identity vectors, (n, 128), of canonical crops, (n, 3, size, size) in [-1, 1]; shift: see `chip_of_crop`."""
-        chips = chip_of_crop(crops.float(), shift).contiguous(memory_format=torch.channels_last)
+    def of_crops(self, crops: Tensor, shift: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
+        """Identity vectors, (n, 128), of canonical crops, (n, 3, size, size) in [-1, 1]; see `chip_of_crop`."""
+        chips = chip_of_crop(crops.float(), shift, scale).contiguous(memory_format=torch.channels_last)
         found: Tensor = self(chips)
         return found.float()
 
 
-def chip_of_crop(crops: Tensor, shift: Tensor | None = None) -> Tensor:
+def chip_of_crop(crops: Tensor, shift: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
     """(n, 3, size, size) canonical crops to the (n, 3, 150, 150) pictures that `DlibTorch` takes, without looking for
     landmarks: in a canonical crop they lie where they should. From crops of 64 px, 99 % of 600 faces are nearest to
-    their own identity vector, which was measured in the whole picture.
-
-    shift: (n, 2), how far beside that place to look instead, right and down, as shares of the crop.
+    their own identity vector, which was measured in the whole picture. shift, scale: see `square_of`.
     """
-    place = [[_CHIP_WIDTH, 0.0, 2 * _CHIP_CENTRE[0] - 1], [0.0, _CHIP_WIDTH, 2 * _CHIP_CENTRE[1] - 1]]
-    matrix = torch.tensor(place, device=crops.device).repeat(len(crops), 1, 1)
-    if shift is not None:
-        matrix[:, :, 2] += 2 * shift
-    grid = F.affine_grid(matrix, [len(crops), 3, CHIP, CHIP], align_corners=False)
-    return F.grid_sample(crops, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return square_of(crops, _CHIP_CENTRE, _CHIP_WIDTH, CHIP, shift, scale)
 
 
 class _Convolution(nn.Module):

@@ -62,7 +62,7 @@ class FileNetwork(Generic[S]):
         self.path, self.what = Path(place).expanduser(), what
         if not self.path.is_file():
             raise UserError(f"There is no {what} {self.path}; check the path of {spec!r}.")
-        self.stated = _stated(self.path, stated)
+        self.stated = read_stated(self.path, stated)
         try:
             self._opened = {"onnx": _onnx, "tflite": _tflite, "ncnn": _ncnn}[kind](self.path, what, self.stated)
             self.size = self._opened.shape[2] or self.stated.size
@@ -112,7 +112,8 @@ def name_of(spec: str) -> str:
     return f"{kind}:{Path(place).stem}"
 
 
-def _stated(path: Path, kind: type[S]) -> S:
+def read_stated(path: Path, kind: type[S]) -> S:
+    """What stands beside a network's file. Raises UserError if that cannot be understood."""
     beside = path.with_suffix(".json")
     try:
         return msgspec.json.decode(beside.read_bytes() if beside.exists() else b"{}", type=kind)

@@ -61,6 +61,13 @@ def description(folder: Path, kind: str) -> dict[str, Any]:
     return data
 
 
+def judges(folder: Path) -> list[str]:
+    """The face encoders by which the decoders of a model were taught likeness, as far as they say it."""
+    described = sorted(path for at in (folder, *folder.glob("[0-9]*")) for path in at.glob("*decoder.json"))
+    told = [description(path.parent, path.stem)["card"].get("judges", []) for path in described]
+    return list(dict.fromkeys(name for names in told for name in names))
+
+
 def tensors(weights: Path, *names: str) -> list[np.ndarray]:
     """Some tensors of a file of weights, widened to float32 as `models.packing.unpacked` does."""
     from safetensors import safe_open

@@ -1,10 +1,11 @@
-"""Between pictures of bytes and pictures as a model takes them."""
+"""Between pictures of bytes and pictures as a model takes them, and parts cut out of those."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def from_uint8(pictures: np.ndarray) -> Tensor:
@@ -16,3 +17,30 @@ def to_uint8(pixels: Tensor) -> np.ndarray:
     """What a model draws, (n, 3, h, w) in [-1, 1], as pictures: (n, h, w, 3) uint8 RGB."""
     pictures: np.ndarray = ((pixels.float().cpu().permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255).byte().numpy()
     return pictures
+
+
+def square_of(
+    pictures: Tensor,
+    centre: tuple[float, float],
+    width: float,
+    size: int,
+    shift: Tensor | None = None,
+    scale: Tensor | None = None,
+) -> Tensor:
+    """A square part of pictures, differentiable: (n, c, h, w) to (n, c, size, size). The border is repeated outside.
+
+    pictures: floats.
+    centre: of the part, (x, y), as shares of the picture.
+    width: of the part, as a share of the picture.
+    size: pixels of what comes out.
+    shift: (n, 2), how far beside that place to look instead, right and down, as shares of the picture.
+    scale: (n,), how much wider the part is in each.
+    """
+    place = [[width, 0.0, 2 * centre[0] - 1], [0.0, width, 2 * centre[1] - 1]]
+    matrix = torch.tensor(place, device=pictures.device).repeat(len(pictures), 1, 1)
+    if scale is not None:
+        matrix[:, :, :2] *= scale[:, None, None]
+    if shift is not None:
+        matrix[:, :, 2] += 2 * shift
+    grid = F.affine_grid(matrix, [*pictures.shape[:2], size, size], align_corners=False)
+    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)

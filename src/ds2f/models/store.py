@@ -26,6 +26,7 @@ from ds2f.models.folders import decoders as decoders
 from ds2f.models.folders import description as description
 from ds2f.models.folders import digest as digest
 from ds2f.models.folders import fingerprint as fingerprint
+from ds2f.models.folders import judges as judges
 from ds2f.models.folders import shipped as shipped
 from ds2f.models.packing import Precision, packed, unpacked
 from ds2f.models.prior import Prior, PriorConfig

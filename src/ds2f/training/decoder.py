@@ -24,7 +24,7 @@ from ds2f.models.decoder import LINEAR_SIZE, Decoder, DecoderConfig, noise_for
 from ds2f.models.guide import random_guides
 from ds2f.models.pixels import to_uint8
 from ds2f.training.faces import Faces, covering, load_splits, near, pixels_of, statistics
-from ds2f.training.likeness import Likeness
+from ds2f.training.likeness import MOVED, Likeness
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
 from ds2f.training.warm_start import extended, warm_start
@@ -41,6 +41,7 @@ DROP = {  # of the rows, each by itself (every encoder of a voice, too): any sub
     "guide": 0.5,
 }
 DROP_ALL = 0.1  # of the rows: everything but the coverage
+JUDGED = 1_000  # faces whose mean is what a judge in a file measures likeness from
 WHOLE = 0.85  # coverage above which a crop hardly shows the border of its picture
 
 
@@ -72,12 +73,14 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     torch.manual_seed(settings.seed)
     config = decoder_config(settings, conditions, languages)
     model = Decoder(extended(config, old.config) if old else config)
-    task = DecoderTask(model, faces, held_out, device, settings.decoder_likeness)
+    judges, views = settings.likeness_judges, settings.likeness_views
+    task = DecoderTask(model, faces, held_out, device, settings.decoder_likeness, judges=judges, views=views)
     if old:
         warm_start(task.model, old)
     if settings.compile and not sample:
         task.model.compile()
-    return Job(task, options, fingerprint)
+    seen = task.judged_by(Path(settings.decoder_from) if old else None)
+    return Job(task, options, fingerprint, lambda model: (model, {"judges": seen}))
 
 
 def decoder_config(settings: Train, conditions: dict[str, int], languages: Sequence[str] = ()) -> DecoderConfig:
@@ -118,6 +121,8 @@ class DecoderTask:
         device: torch.device,
         likeness: float = 0.0,
         measure: bool = True,
+        judges: Sequence[str] = (),
+        views: Sequence[str] = MOVED,
     ) -> None:
         """model: that learns.
         train, validation: faces of the two splits.
@@ -125,21 +130,34 @@ class DecoderTask:
         likeness: weight of the loss 1 − cosine between the given identity and that of the predicted face, see
             `likeness.Likeness`; 0: without.
         measure: take mean face and statistics from `train`; False keeps those that the model has.
+        judges, views: recognisers to ask besides dlib, and how all see faces, see `likeness.Likeness`.
         """
         self.model = model.to(device)
         self.data, self.validation, self.device = near(train, device), near(validation, device), device
         self.size = len(train)
         if measure:
             self._measure()
-        self.likeness_weight = likeness
-        self.likeness = Likeness(cast(Tensor, model.conditioning.identity_mean)).to(device) if likeness > 0 else None
+        self.likeness_weight, self.likeness = likeness, None
+        if likeness > 0:
+            mean = cast(Tensor, model.conditioning.identity_mean)
+            self.likeness = Likeness(mean, judges, views).to(device)
+            if judges:
+                self.likeness.centre(pixels_of(self.data, self._whole_faces()[:JUDGED], device))
 
-    def _measure(self) -> None:
-        """Mean face, pixel spread, condition statistics and linear face, from up to 10,000 faces of the train split
-        that lie wholly inside their pictures (all faces, if hardly any does)."""
+    def judged_by(self, before: Path | None) -> list[str]:
+        """The face encoders that teach the model, or taught the decoder in a folder that it goes on from."""
+        names = (store.judges(before) if before else []) + (self.likeness.names if self.likeness else [])
+        return list(dict.fromkeys(names))
+
+    def _whole_faces(self) -> Tensor:
+        """Up to 10,000 faces of the train split that lie wholly inside their pictures (of all, if hardly any does)."""
         whole = covering(self.data, WHOLE)
         whole = whole if len(whole) > 1000 else torch.arange(self.size)
-        some = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
+        return whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
+
+    def _measure(self) -> None:
+        """Mean face, pixel spread, condition statistics and linear face, see `_whole_faces`."""
+        some = self._whole_faces()
         parts = some.split(1000)  # all of them at once as floats would be gigabytes at 128 px
         count = len(some)
         pixels = lambda part: pixels_of(self.data, part, self.device)  # noqa: E731
@@ -192,8 +210,9 @@ class DecoderTask:
         if augment and self.likeness is not None and identity.given.any():
             who = torch.nonzero(identity.given)[:, 0]
             faces = predicted[who] * self.model.image_std + self.model.image_mean
+            real = x[who] * self.model.image_std + self.model.image_mean
             # Near pure noise the prediction is a mean of many faces, and need not look like one of them: hence t.
-            unlike = t[who] * (1 - self.likeness(faces, identity.value[who], noise))
+            unlike = t[who] * (1 - self.likeness(faces, identity.value[who], noise, real))
             loss = loss.index_add(0, who, self.likeness_weight * unlike)
         return loss
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT, guidance_of
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.faces import Faces, load_splits
+from ds2f.training.likeness import MOVED
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
@@ -68,11 +70,22 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         place = place_of(settings, runs, progress)
         held_out, faces = load_splits(dataset, folder, config.size, settings.voices, config.languages, place, sample)
         heard, fingerprint = heard_identities(dataset, folder), dataset.fingerprint()
-    task = DistillationTask(teacher, faces, held_out, device, settings.fast_steps, settings.fast_likeness, heard)
+    task = DistillationTask(
+        teacher,
+        faces,
+        held_out,
+        device,
+        settings.fast_steps,
+        settings.fast_likeness,
+        heard,
+        settings.likeness_judges,
+        settings.likeness_views,
+    )
     if settings.compile and not sample:
         task.model.compile()
         task.teacher.compile()
-    return Job(task, replace(options, teacher=taught_by), fingerprint, lambda model: (model, {"teacher": taught_by}))
+    card = {"teacher": taught_by, "judges": task.judged_by(folder)}
+    return Job(task, replace(options, teacher=taught_by), fingerprint, lambda model: (model, card))
 
 
 class DistillationTask(DecoderTask):
@@ -87,6 +100,8 @@ class DistillationTask(DecoderTask):
         steps: int,
         likeness: float = 0.0,
         heard: Tensor | None = None,
+        judges: Sequence[str] = (),
+        views: Sequence[str] = MOVED,
     ) -> None:
         """teacher: the decoder, which stays as it is.
         train, validation: faces of the two splits, of the teacher's size.
@@ -95,10 +110,12 @@ class DistillationTask(DecoderTask):
         likeness: weight of the loss 1 − cosine between the given identity and that of the finished face; 0: without.
         heard: (m, identity_dim) identities as a prior draws them from voices, which a student mostly draws in use;
             None: there are none.
+        judges, views: see `likeness.Likeness`. Judges besides dlib hold the finished face against the one that the
+            teacher makes of the same: of an identity that a prior heard there is no photograph.
         """
         student = Decoder(replace(teacher.config, few_steps=steps))
         student.load_state_dict(teacher.state_dict())
-        super().__init__(student, train, validation, device, likeness, measure=False)
+        super().__init__(student, train, validation, device, likeness, False, judges, views)
         self.teacher = copy.deepcopy(teacher).to(device).eval().requires_grad_(False)
         self.heard = None if heard is None else heard.to(device)
         self.every = math.ceil(TEACHER_STEPS / steps)
@@ -156,7 +173,8 @@ class DistillationTask(DecoderTask):
         if self.likeness is not None and identity.given.any():
             who = torch.nonzero(identity.given)[:, 0]
             faces = predicted[who] * student.image_std + student.image_mean
-            unlike = 1 - self.likeness(faces, identity.value[who], generator)
+            taught = target[who] * student.image_std + student.image_mean
+            unlike = 1 - self.likeness(faces, identity.value[who], generator, taught)
             loss = loss.index_add(0, who, self.likeness_weight * unlike)
         return loss / (len(self.times) - 1)
 

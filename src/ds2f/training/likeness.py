@@ -1,22 +1,71 @@
-"""Does a drawn face look like the person whose identity was given? A loss that asks the face descriptor itself.
+"""Does a drawn face look like the person whose identity was given? A loss that asks face recognisers themselves.
 
 A decoder that is only taught to predict pixels learns who somebody is last, as identity is few of the pixels. Judging
 its prediction by a face recognition network teaches it directly (as SF2F, Bai et al. 2022, arXiv:2006.05888, and PuLID,
 Guo et al. 2024, arXiv:2404.16022, do with networks of their own). The price: the space of that network is then one that
 training has seen, and a report that measures in it has to say so.
+
+A network that always sees the same pixels in the same place is pleased by a faint pattern there, and gets it drawn. So
+it sees each face otherwise every time (`View`), and further networks (`judges`), whose weak spots are others, may be
+asked beside dlib's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ds2f.diffusion.noise import uniform
+from ds2f.diffusion.noise import normal, uniform
 from ds2f.face.dlib_resnet import network_file
 from ds2f.face.dlib_torch import load_dlib
+from ds2f.training.judges import FileJudge
+from ds2f.types import DLIB
 
 SHIFT = 0.05  # of the crop, either way: 3 of 64 pixels, as wide as the strides of the layers that see fine patterns
+SCALE = 0.1  # nearer or farther: a pattern that is as fine as the pixels fits no stride
+NOISE = 0.06  # spread, at most, where pixels are in [-1, 1]: 8 of 255; what is as faint as that is drowned
+MOVED = ("shift", "mirror")
+VIEWS = (*MOVED, "scale", "noise")
+
+
+@dataclass(frozen=True)
+class View:
+    """How a judge sees n faces. mirrored: (n, 1, 1, 1) bool; noise: added to the pixels, (n, 3, size, size); shift: (n,
+    2), how far beside its place it looks, right and down, as shares of the crop; scale: (n,), of what it sees. None: as
+    the face is."""
+
+    mirrored: Tensor | None = None
+    noise: Tensor | None = None
+    shift: Tensor | None = None
+    scale: Tensor | None = None
+
+    @classmethod
+    def drawn(cls, faces: Tensor, kinds: Sequence[str], generator: torch.Generator) -> View:
+        """Another one for each of (n, 3, size, size) faces. kinds: of VIEWS."""
+        n, device = len(faces), faces.device
+        shift = mirrored = scale = noise = None
+        if "shift" in kinds:
+            shift = SHIFT * (2 * uniform(generator, n, 2, to=device) - 1)
+        if "mirror" in kinds:
+            mirrored = uniform(generator, n, 1, 1, 1, to=device) < 0.5
+        if "scale" in kinds:
+            scale = 1 + SCALE * (2 * uniform(generator, n, to=device) - 1)
+        if "noise" in kinds:
+            noise = NOISE * uniform(generator, n, 1, 1, 1, to=device) * normal(generator, *faces.shape, to=device)
+        return cls(mirrored, noise, shift, scale)
+
+    def of(self, faces: Tensor) -> Tensor:
+        """The faces, mirrored and with noise; for shift and scale see `models.pixels.square_of`."""
+        if self.mirrored is not None:
+            faces = faces.flip(3).where(self.mirrored, faces)
+        return faces if self.noise is None else faces + self.noise
+
+
+AS_IT_IS = View()
 
 
 class Likeness(nn.Module):
@@ -24,25 +73,53 @@ class Likeness(nn.Module):
 
     mean: Tensor
 
-    def __init__(self, mean: Tensor) -> None:
+    def __init__(self, mean: Tensor, judges: Sequence[str] = (), views: Sequence[str] = MOVED) -> None:
+        """mean: of the training's identities. judges: recognisers in files besides dlib's network, see `FileJudge`;
+        views: how faces are seen in training, of VIEWS. Raises UserError for what is no such recogniser."""
         super().__init__()
         self.network = load_dlib(network_file())
         self.register_buffer("mean", mean.clone())
+        self.judges = nn.ModuleList(FileJudge(spec) for spec in judges)
+        self.views = tuple(views)
 
-    def vectors(self, faces: Tensor, shift: Tensor | None = None) -> Tensor:
-        """Identity vectors, (n, 128), of canonical crops, (n, 3, size, size) in [-1, 1]; shift: see `chip_of_crop`."""
-        return self.network.of_crops(faces, shift)
+    @property
+    def names(self) -> list[str]:
+        """Of the face encoders whose spaces a training by this has seen."""
+        return [DLIB, *(str(judge.name) for judge in self.judges)]
 
-    def forward(self, faces: Tensor, identity: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Centred cosine, (n,), of canonical crops with identity vectors, (n, 128).
+    def centre(self, faces: Tensor) -> None:
+        """Tell the judges whom cosines are measured from: the mean of what each says of (n, 3, size, size) faces."""
+        for judge in self.judges:
+            judge.centre(faces)
 
-        generator: for training. Each face is then seen somewhat beside its place, and every other one mirrored. A judge
-        whose grid of strides always lies on the same pixels is pleased by a faint pattern there, and gets it drawn.
+    def vectors(self, faces: Tensor, view: View = AS_IT_IS) -> Tensor:
+        """Identity vectors, (n, 128), of canonical crops, (n, 3, size, size) in [-1, 1]."""
+        return self.network.of_crops(view.of(faces), view.shift, view.scale)
+
+    def forward(
+        self,
+        faces: Tensor,
+        identity: Tensor,
+        generator: torch.Generator | None = None,
+        real: Tensor | None = None,
+    ) -> Tensor:
+        """How alike drawn and given people are, (n,): the centred cosine, mean over the judges.
+
+        faces: canonical crops, (n, 3, size, size) in [-1, 1].
+        identity: (n, 128), whom they shall show, by dlib.
+        generator: for training: each judge sees each face in another `View`.
+        real: pictures of the same people, like `faces`: what the judges besides dlib hold them against.
         """
-        shift = None
-        if generator is not None:
-            n, device = len(faces), faces.device
-            shift = SHIFT * (2 * uniform(generator, n, 2, to=device) - 1)
-            mirrored = uniform(generator, n, 1, 1, 1, to=device) < 0.5
-            faces = faces.flip(3).where(mirrored, faces)
-        return F.cosine_similarity(self.vectors(faces, shift) - self.mean, identity - self.mean)
+        view = self._view(faces, generator)
+        found = [F.cosine_similarity(self.vectors(faces, view) - self.mean, identity - self.mean)]
+        for judge in self.judges:
+            if real is None:
+                raise ValueError(f"{judge.name} compares pictures: it needs real ones")
+            view = self._view(faces, generator)
+            with torch.no_grad():
+                wanted = judge(real)
+            found.append(F.cosine_similarity(judge(view.of(faces), view.shift, view.scale), wanted))
+        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+
+    def _view(self, faces: Tensor, generator: torch.Generator | None) -> View:
+        return AS_IT_IS if generator is None else View.drawn(faces, self.views, generator)

@@ -1,0 +1,96 @@
+"""A network in an ONNX file as a PyTorch module: differentiable, in batches and on any device. Operators: `onnx_operators`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ds2f.errors import UserError
+from ds2f.io.extras import first_line, optional
+from ds2f.models.onnx_operators import OPERATORS, Attributes
+
+
+@dataclass(frozen=True)
+class _Node:
+    operator: str
+    inputs: tuple[str, ...]  # "" where an optional one is left out
+    output: str
+    attributes: Attributes
+
+
+class OnnxNetwork(nn.Module):
+    """Pictures, as the file wants them, to (n, d) float32, its first output. Frozen: gradients go to pictures alone.
+
+    shape: of its input, without the batch; 0 where the file leaves it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises UserError for a file that is no ONNX network, or has an operator that is not known here."""
+        super().__init__()
+        onnx = optional("onnx", "judges", f"The network {path}")
+        try:
+            graph = onnx.load(str(path)).graph
+        except Exception as error:  # noqa: BLE001 - whatever protobuf says of a file that it cannot read
+            raise UserError(f"{path} is no ONNX network ({first_line(error)}).") from None
+        self._floats: list[str] = []  # names of what the buffers hold
+        self._others: dict[str, Tensor] = {}  # whole numbers are shapes and axes, which stay on the CPU
+        self._nodes: list[_Node] = []
+        for tensor in graph.initializer:
+            self._keep(tensor.name, onnx.numpy_helper.to_array(tensor))
+        for node in graph.node:
+            attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            if node.op_type == "Constant":
+                ((kind, value),) = attributes.items()
+                self._keep(node.output[0], onnx.numpy_helper.to_array(value) if kind == "value" else np.array(value))
+            elif node.op_type in OPERATORS and not any(node.output[1:]):
+                self._nodes.append(_Node(node.op_type, tuple(node.input), node.output[0], attributes))
+            else:
+                raise UserError(
+                    f"The network {path} has the operator {node.op_type}, which cannot be followed here; known are "
+                    f"{', '.join(sorted(OPERATORS))}."
+                )
+        known = {tensor.name for tensor in graph.initializer}  # which older files list among the inputs
+        entry = next(value for value in graph.input if value.name not in known)
+        self._entry, self._exit = entry.name, graph.output[0].name
+        batch, *shape = [int(d.dim_value) for d in entry.type.tensor_type.shape.dim]
+        self.shape, self._batch = tuple(shape), batch
+        self.requires_grad_(False)
+        if batch and all(shape) and self._takes_any_batch():
+            self._batch = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (n, ...) float32, for any n, also where the file states a batch."""
+        if not self._batch or len(x) == self._batch:
+            return self._run(x)
+        lacking = -len(x) % self._batch
+        full = torch.cat([x, x[:1].expand(lacking, *x.shape[1:])])
+        return torch.cat([self._run(part) for part in full.split(self._batch)])[: len(x)]
+
+    def _run(self, x: Tensor) -> Tensor:
+        values: dict[str, Tensor] = dict(zip(self._floats, self.buffers(), strict=True))
+        values |= self._others
+        values[self._entry] = x
+        for node in self._nodes:
+            inputs = [values[name] if name else None for name in node.inputs]
+            values[node.output] = OPERATORS[node.operator](node.attributes, inputs)
+        return values[self._exit]
+
+    def _takes_any_batch(self) -> bool:
+        """Whether the batch that the file states is none of the network's: most are only written down so."""
+        some = torch.randn(self._batch + 1, *self.shape, generator=torch.Generator().manual_seed(0))
+        try:
+            found, apart = self._run(some), self(some)
+        except (RuntimeError, ValueError):  # such as a shape that has the batch written into it
+            return False
+        return found.shape == apart.shape and torch.allclose(found, apart, atol=1e-4, rtol=1e-4)
+
+    def _keep(self, name: str, value: np.ndarray) -> None:
+        if np.issubdtype(value.dtype, np.floating):
+            self.register_buffer(f"constant_{len(self._floats)}", torch.from_numpy(value.astype(np.float32)))
+            self._floats.append(name)
+        else:
+            self._others[name] = torch.from_numpy(value.copy())

@@ -1,0 +1,71 @@
+"""A face recogniser in an ONNX file as a judge that training asks: differentiable, on crops as decoders draw them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.errors import UserError
+from ds2f.face.align import arcface_square
+from ds2f.face.file_embedder import name_of, read_stated
+from ds2f.io.extras import first_line
+from ds2f.models.onnx_network import OnnxNetwork
+from ds2f.models.pixels import square_of
+
+_BATCH = 64  # faces that are looked at together for their mean; bounds memory
+
+
+class FileJudge(nn.Module):
+    """(n, 3, size, size) canonical crops in [-1, 1] to (n, d): vectors of length 1, less that of the mean person.
+
+    In a canonical crop the landmarks lie where they should, so ArcFace's tighter one is cut out of it without a
+    detector. How pixels become numbers stands beside the file, see `face.file_embedder`. name: of its space in a dataset.
+    """
+
+    mean: Tensor
+
+    def __init__(self, spec: str) -> None:
+        """spec: onnx:FILE. Raises UserError if there is no such file, or it holds no recogniser that can be followed."""
+        super().__init__()
+        kind, _, place = spec.partition(":")
+        path = Path(place).expanduser()
+        if kind != "onnx" or not place:
+            raise UserError(
+                f"[train] likeness_judges: {spec!r} cannot be followed backwards; only recognisers in ONNX files can, "
+                "as onnx:FILE."
+            )
+        if not path.is_file():
+            raise UserError(f"There is no face recogniser {path}; check the path of {spec!r}.")
+        self.name, self._stated, self.network = name_of(spec), read_stated(path), OnnxNetwork(path)
+        shape = self.network.shape
+        if len(shape) != 3 or 3 not in (shape[0], shape[2]):
+            raise UserError(f"{path} is no face recogniser: its input is {shape}, not a picture in three colours.")
+        self._last = shape[0] != 3  # colours, as in files that come from TensorFlow
+        self.size = shape[1] or self._stated.size
+        self.register_buffer("mean", torch.zeros(1))
+        try:
+            seen = self(torch.zeros(2, 3, self.size, self.size))
+        except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
+            raise UserError(f"The face recogniser {path} cannot be followed ({first_line(error)}).") from None
+        if seen.dim() != 2 or len(seen) != 2:
+            raise UserError(f"{path} is no face recogniser: it gives {tuple(seen.shape[1:])} of a face, not a vector.")
+
+    def forward(self, faces: Tensor, shift: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
+        """faces: (n, 3, size, size); shift, scale: see `square_of`."""
+        centre, width = arcface_square()
+        small = round(self.size / width)
+        if faces.shape[-1] > small:  # else detail is sampled away
+            faces = F.interpolate(faces.float(), small, mode="bilinear", antialias=True, align_corners=False)
+        pixels = (square_of(faces.float(), centre, width, self.size, shift, scale) + 1) * 127.5
+        x = (pixels - self._stated.mean) / self._stated.std
+        x = x.flip(1) if self._stated.channels == "BGR" else x
+        x = x.permute(0, 2, 3, 1) if self._last else x
+        return F.normalize(self.network(x).float()) - self.mean
+
+    @torch.no_grad()
+    def centre(self, faces: Tensor) -> None:
+        """Take the mean of what is said of real faces, (n, 3, size, size)."""
+        self.mean = torch.cat([self(part) + self.mean for part in faces.split(_BATCH)]).mean(0)

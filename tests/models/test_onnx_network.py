@@ -1,0 +1,159 @@
+"""Networks in ONNX files, followed in PyTorch: the numbers of ONNX Runtime, and gradients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from ds2f.errors import UserError
+from ds2f.models.onnx_network import OnnxNetwork
+from ds2f.models.onnx_operators import OPERATORS
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install -e '.[dev]'")
+RNG = np.random.default_rng(0)
+
+
+def written(
+    path: Path, nodes: list[Any], constants: dict[str, np.ndarray], shape: tuple[int | str, ...], opset: int = 17
+) -> Path:
+    """An ONNX file of some nodes from "x" to "y"."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    entry, leave = helper.make_tensor_value_info("x", kind, shape), helper.make_tensor_value_info("y", kind, None)
+    kept = [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "g", [entry], [leave], kept)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+def by_runtime(path: Path, x: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"x": x})[0])
+
+
+def numbers(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def node(operator: str, inputs: str, output: str, **attributes: Any) -> Any:
+    """inputs: names with spaces between them; "-" where an optional one is left out."""
+    return onnx.helper.make_node(operator, ["" if i == "-" else i for i in inputs.split()], [output], **attributes)
+
+
+def recogniser(path: Path, batch: int | str = "n") -> Path:
+    """A small ArcFace: what its ONNX files are made of, twelve numbers of a face of 16 px."""
+    nodes = [
+        node("Conv", "x w1 b1", "c1", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        node("PRelu", "c1 slope", "p1"),
+        node("BatchNormalization", "p1 gamma beta mean var", "n1", epsilon=2e-5),
+        node("Conv", "n1 w2", "c2", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER", group=2),
+        node("MaxPool", "p1", "m", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Add", "c2 m", "s"),
+        node("Relu", "s", "r"),
+        node("AveragePool", "r", "a", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("Shape", "a", "shape"),
+        node("Gather", "shape zero", "n", axis=0),
+        node("Unsqueeze", "n first", "rows"),
+        node("Concat", "rows rest", "wanted", axis=0),
+        node("Reshape", "a wanted", "flat"),
+        node("Dropout", "flat", "kept"),
+        node("Gemm", "kept dense b2", "g", transB=1),
+        node("ReduceL2", "g", "length", axes=[1], keepdims=1),
+        node("Clip", "length least", "long"),
+        node("Div", "g long", "y"),
+    ]
+    constants = {
+        "w1": 0.3 * numbers(8, 3, 3, 3), "b1": numbers(8), "slope": numbers(8, 1, 1), "gamma": numbers(8),
+        "beta": numbers(8), "mean": numbers(8), "var": np.abs(numbers(8)) + 0.5, "w2": 0.3 * numbers(8, 4, 3, 3),
+        "zero": np.array(0), "first": np.array([0]), "rest": np.array([-1]), "dense": numbers(12, 8 * 4 * 4),
+        "b2": numbers(12), "least": np.array(1e-6, np.float32),
+    }  # fmt: skip
+    return written(path, nodes, constants, (batch, 3, 16, 16))
+
+
+@pytest.mark.parametrize("batch", ["n", 1, 2])
+def test_a_recogniser_says_what_onnx_runtime_says_and_gradients_flow(tmp_path: Path, batch: int | str) -> None:
+    path = recogniser(tmp_path / "r.onnx", batch)
+    network, x = OnnxNetwork(path), numbers(5, 3, 16, 16)
+    seen = torch.from_numpy(x).requires_grad_()
+    found = network(seen)
+    step = batch if isinstance(batch, int) else 1
+    padded = np.concatenate([x, x[: -len(x) % step]])
+    expected = np.concatenate([by_runtime(path, padded[i : i + step]) for i in range(0, len(padded), step)])[: len(x)]
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
+    found[0, 0].backward()
+    assert seen.grad is not None
+    assert seen.grad[0].abs().max() > 0
+    assert seen.grad[1:].abs().max() == 0, "what is said of one picture depends on that one alone"
+    assert not list(network.parameters())
+
+
+X = (2, 4, 7, 6)
+SAME = {"kernel_shape": [3, 3], "strides": [2, 2]}
+CASES: list[tuple[list[Any], dict[str, np.ndarray]]] = [
+    ([node("MaxPool", "x", "y", pads=[0, 1, 1, 0], **SAME)], {}),
+    ([node("MaxPool", "x", "y", auto_pad="SAME_LOWER", **SAME)], {}),
+    ([node("MaxPool", "x", "y", ceil_mode=1, **SAME)], {}),
+    ([node("AveragePool", "x", "y", pads=[1, 0, 0, 1], **SAME)], {}),
+    ([node("AveragePool", "x", "y", pads=[1, 1, 1, 1], count_include_pad=1, **SAME)], {}),
+    ([node("Conv", "x w", "y", pads=[2, 0, 1, 1], dilations=[2, 1])], {"w": numbers(5, 4, 3, 3)}),
+    ([node("Conv", "x w", "y", pads=[3, 3, 3, 3])], {"w": numbers(5, 4, 1, 1)}),
+    ([node("GlobalAveragePool", "x", "p"), node("Squeeze", "p axes", "y")], {"axes": np.array([2, 3])}),
+    ([node("LeakyRelu", "x", "l", alpha=0.2), node("Elu", "l", "e"), node("Tanh", "e", "y")], {}),
+    ([node("Sigmoid", "x", "s"), node("HardSigmoid", "x", "h"), node("Mul", "s h", "y")], {}),
+    ([node("HardSwish", "x", "s"), node("Softmax", "s", "y", axis=1)], {}),
+    ([node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("MatMul", "t w", "y")], {"w": numbers(4, 3)}),
+    ([node("Transpose", "x", "y")], {}),
+    ([node("Flatten", "x", "f", axis=2), node("LpNormalization", "f", "y")], {}),
+    ([node("ReduceMean", "x", "m", axes=[-1, 2], keepdims=0), node("ReduceSum", "m a", "y")], {"a": np.array([1])}),
+    ([node("Pad", "x p v", "y")], {"p": np.array([0, 1, 2, 0, 0, 0, 1, 3]), "v": np.array(2, np.float32)}),
+    ([node("Slice", "x s e a t", "y")],
+     {"s": np.array([1, -1]), "e": np.array([4, 9]), "a": np.array([1, 3]), "t": np.array([2, 1])}),
+    ([node("Clip", "x - high", "c"), node("Pow", "c two", "p"), node("Sqrt", "p", "y")],
+     {"high": np.array(0.3, np.float32), "two": np.array(2, np.float32)}),
+    ([node("Gather", "x i", "g", axis=2), node("Cast", "g", "y", to=1)], {"i": np.array([[0, -1], [3, 2]])}),
+    ([node("Shape", "x", "s"), node("Expand", "one s", "e"), node("Sub", "x e", "y")],
+     {"one": numbers(1, 4, 1, 1)}),
+    ([node("Max", "x w", "m"), node("Min", "m x", "i"), node("Identity", "i", "y")], {"w": numbers(1, 4, 1, 1)}),
+    ([node("Unsqueeze", "x a", "u"), node("Reshape", "u to", "y")], {"a": np.array([-1]), "to": np.array([0, 2, -1])}),
+    ([node("Constant", "", "c", value_float=1.0), node("Add", "x c", "y")], {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "constants"), CASES, ids=["-".join(n.op_type for n in case[0]) for case in CASES])
+def test_each_operator_gives_the_numbers_of_onnx_runtime(
+    tmp_path: Path, nodes: list[Any], constants: dict[str, np.ndarray]
+) -> None:
+    path, x = written(tmp_path / "n.onnx", nodes, constants, X), numbers(*X)
+    np.testing.assert_allclose(OnnxNetwork(path)(torch.from_numpy(x)).numpy(), by_runtime(path, x), atol=1e-5)
+
+
+def test_every_known_operator_is_tried(tmp_path: Path) -> None:
+    tried = {n.op_type for nodes, _ in CASES for n in nodes}
+    tried |= {n.op_type for n in onnx.load(str(recogniser(tmp_path / "r.onnx"))).graph.node}
+    assert set(OPERATORS) <= tried
+
+
+def test_axes_and_limits_as_older_files_have_them(tmp_path: Path) -> None:
+    nodes = [
+        node("Clip", "x", "c", min=-0.5, max=0.5),
+        node("Slice", "c", "s", starts=[1], ends=[3], axes=[1]),
+        node("Pad", "s", "p", pads=[0, 0, 1, 0, 0, 0, 0, 1], value=0.25),
+        node("Unsqueeze", "p", "u", axes=[0]),
+        node("Squeeze", "u", "y", axes=[0]),
+    ]
+    path, x = written(tmp_path / "n.onnx", nodes, {}, X, opset=9), numbers(*X)
+    np.testing.assert_allclose(OnnxNetwork(path)(torch.from_numpy(x)).numpy(), by_runtime(path, x), atol=1e-6)
+
+
+def test_what_cannot_be_followed_is_refused_by_name(tmp_path: Path) -> None:
+    path = written(tmp_path / "n.onnx", [node("Erf", "x", "y")], {}, X)
+    with pytest.raises(UserError, match=r"n\.onnx has the operator Erf, which cannot be followed here; known are Add,"):
+        OnnxNetwork(path)
+    (tmp_path / "text.onnx").write_text("no network")
+    with pytest.raises(UserError, match=r"text\.onnx is no ONNX network"):
+        OnnxNetwork(tmp_path / "text.onnx")
