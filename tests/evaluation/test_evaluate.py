@@ -25,6 +25,7 @@ from ds2f.evaluation.run import evaluate, refuse_leaks
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.store import save
+from helpers import tiny_decoder
 from made_up_people import DIM, Embedder, draw, quick
 
 
@@ -255,7 +256,9 @@ def test_an_alignment_that_cannot_be_measured_is_named_and_a_model_that_is_nowhe
     folders = ["--images", str(tmp_path / "true"), "--database", str(database), "--out", str(tmp_path / "o")]
     assert main(["evaluate", *folders, "--model", "modle"]) == 2
     assert "There is no model folder modle" in " ".join(capsys.readouterr().err.split())
+    save(tmp_path, tiny_decoder(), {"judges": ["dlib", "onnx:own"]})
     result = evaluate(database, {}, "test", tmp_path / "out", quick(50), model_folder=tmp_path)
+    assert result.provenance.trained_spaces == ("dlib", "onnx:own"), "what taught the decoder is no judge of it"
     assert list(result.matching) == ["linear prior"]
     assert "has no alignment; make it with: ds2f train alignment" in result.unmatched
     assert "has no alignment" in result.report_file.read_text()

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ds2f.face.align import canonical_crop, coverage, similarity, template
+from ds2f.face.align import arcface_points, arcface_square, canonical_crop, coverage, similarity, template
 from helpers import landmarks
 
 
@@ -50,3 +50,8 @@ def test_coverage_is_the_share_inside_the_picture() -> None:
     assert coverage(np.zeros((500, 500, 3), np.uint8), points + 200) == pytest.approx(1.0, abs=1e-3)
     half = coverage(np.zeros((100, 50, 3), np.uint8), points)  # the right half of the crop is missing
     assert half == pytest.approx(0.5, abs=0.05)
+
+
+def test_arcface_sees_a_square_of_the_canonical_crop() -> None:
+    centre, width = arcface_square()
+    np.testing.assert_allclose((template(1) - centre) / width + 0.5, arcface_points(1), atol=1e-6)

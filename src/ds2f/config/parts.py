@@ -125,7 +125,9 @@ class Train(Part):
     decoder_from: str = key("", "folder of a model whose decoder to start from; empty = from nothing")
     decoder_lr: Positive = key(1e-3, "peak learning rate of the decoder")
     decoder_likeness: AtLeast0 = key(0.5, "weight of looking like the given identity; 0 = pixels only")
-    likeness_judges: list[Name] = key([], "recognisers to ask besides dlib, as onnx:FILE; needs: pip install ds2f[judges]")
+    likeness_judges: list[Name] = key(
+        [], "recognisers to ask besides dlib, as onnx:FILE; needs: pip install ds2f[judges]"
+    )
     likeness_views: list[Literal["shift", "mirror", "scale", "noise"]] = key(
         ["shift", "mirror"], "how they see a face otherwise each time: shift, mirror, scale, noise"
     )

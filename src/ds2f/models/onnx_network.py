@@ -1,4 +1,7 @@
-"""A network in an ONNX file as a PyTorch module: differentiable, in batches and on any device. Operators: `onnx_operators`."""
+"""A network in an ONNX file as a PyTorch module: differentiable, in batches and on any device.
+
+Which operators it may have: `onnx_operators`.
+"""
 
 from __future__ import annotations
 

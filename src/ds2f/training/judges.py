@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ds2f.errors import UserError
 from ds2f.face.align import arcface_square
-from ds2f.face.file_embedder import name_of, read_stated
+from ds2f.face.file_network import Stated, name_of, read_stated
 from ds2f.io.extras import first_line
 from ds2f.models.onnx_network import OnnxNetwork
 from ds2f.models.pixels import square_of
@@ -22,13 +22,16 @@ class FileJudge(nn.Module):
     """(n, 3, size, size) canonical crops in [-1, 1] to (n, d): vectors of length 1, less that of the mean person.
 
     In a canonical crop the landmarks lie where they should, so ArcFace's tighter one is cut out of it without a
-    detector. How pixels become numbers stands beside the file, see `face.file_embedder`. name: of its space in a dataset.
+    detector. How pixels become numbers stands beside the file, see `face.file_network`. name: of its space in a
+    dataset.
     """
 
     mean: Tensor
+    from_pixels: Tensor
+    per_pixels: Tensor
 
     def __init__(self, spec: str) -> None:
-        """spec: onnx:FILE. Raises UserError if there is no such file, or it holds no recogniser that can be followed."""
+        """spec: onnx:FILE. Raises UserError if there is no such file, or no recogniser in it that can be followed."""
         super().__init__()
         kind, _, place = spec.partition(":")
         path = Path(place).expanduser()
@@ -39,13 +42,15 @@ class FileJudge(nn.Module):
             )
         if not path.is_file():
             raise UserError(f"There is no face recogniser {path}; check the path of {spec!r}.")
-        self.name, self._stated, self.network = name_of(spec), read_stated(path), OnnxNetwork(path)
+        self.name, self._stated, self.network = name_of(spec), read_stated(path, Stated), OnnxNetwork(path)
         shape = self.network.shape
         if len(shape) != 3 or 3 not in (shape[0], shape[2]):
             raise UserError(f"{path} is no face recogniser: its input is {shape}, not a picture in three colours.")
         self._last = shape[0] != 3  # colours, as in files that come from TensorFlow
         self.size = shape[1] or self._stated.size
         self.register_buffer("mean", torch.zeros(1))
+        self.register_buffer("from_pixels", _of_channels(self._stated.mean), persistent=False)
+        self.register_buffer("per_pixels", _of_channels(self._stated.std), persistent=False)
         try:
             seen = self(torch.zeros(2, 3, self.size, self.size))
         except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
@@ -60,8 +65,8 @@ class FileJudge(nn.Module):
         if faces.shape[-1] > small:  # else detail is sampled away
             faces = F.interpolate(faces.float(), small, mode="bilinear", antialias=True, align_corners=False)
         pixels = (square_of(faces.float(), centre, width, self.size, shift, scale) + 1) * 127.5
-        x = (pixels - self._stated.mean) / self._stated.std
-        x = x.flip(1) if self._stated.channels == "BGR" else x
+        x = pixels.flip(1) if self._stated.channels == "BGR" else pixels
+        x = (x - self.from_pixels) / self.per_pixels
         x = x.permute(0, 2, 3, 1) if self._last else x
         return F.normalize(self.network(x).float()) - self.mean
 
@@ -69,3 +74,8 @@ class FileJudge(nn.Module):
     def centre(self, faces: Tensor) -> None:
         """Take the mean of what is said of real faces, (n, 3, size, size)."""
         self.mean = torch.cat([self(part) + self.mean for part in faces.split(_BATCH)]).mean(0)
+
+
+def _of_channels(value: float | list[float]) -> Tensor:
+    """One number, or one of each channel, to be taken with (n, 3, h, w)."""
+    return torch.tensor(value, dtype=torch.float32).reshape(-1, 1, 1)
