@@ -99,8 +99,8 @@ def _flatten(a: Attributes, inputs: Any) -> Tensor:
 def _clip(a: Attributes, inputs: Any) -> Tensor:
     x, low, high = _three(inputs)
     assert x is not None
-    low, high = (a.get(name) if limit is None else limit.item() for name, limit in (("min", low), ("max", high)))
-    return x if low is None and high is None else x.clamp(low, high)
+    least, most = (a.get(n) if limit is None else limit.item() for n, limit in (("min", low), ("max", high)))
+    return x if least is None and most is None else x.clamp(least, most)
 
 
 def _pad(a: Attributes, inputs: Any) -> Tensor:
@@ -116,13 +116,13 @@ def _pad(a: Attributes, inputs: Any) -> Tensor:
 
 def _slice(a: Attributes, inputs: Any) -> Tensor:
     x, *limits = inputs
-    told = [a.get(name) for name in ("starts", "ends", "axes")] + [None]
-    told = [t if limit is None else limit.tolist() for t, limit in zip(told, [*limits, *[None] * 4], strict=False)]
+    told: list[Any] = [a.get("starts"), a.get("ends"), a.get("axes"), None]
+    for place, limit in enumerate(limits):
+        told[place] = told[place] if limit is None else limit.tolist()
     starts, ends, axes, steps = told
     where = [slice(None)] * x.dim()
-    axes = range(len(starts)) if axes is None else axes
-    for axis, start, end, step in zip(axes, starts, ends, steps or [1] * len(starts), strict=True):
-        where[axis] = slice(start, end, step)
+    for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        where[axes[k] if axes else k] = slice(start, end, steps[k] if steps else 1)
     return x[tuple(where)]
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -85,11 +86,15 @@ class Likeness(nn.Module):
     @property
     def names(self) -> list[str]:
         """Of the face encoders whose spaces a training by this has seen."""
-        return [DLIB, *(str(judge.name) for judge in self.judges)]
+        return [DLIB, *(judge.name for judge in self._asked)]
+
+    @property
+    def _asked(self) -> list[FileJudge]:
+        return [cast(FileJudge, judge) for judge in self.judges]
 
     def centre(self, faces: Tensor) -> None:
         """Tell the judges whom cosines are measured from: the mean of what each says of (n, 3, size, size) faces."""
-        for judge in self.judges:
+        for judge in self._asked:
             judge.centre(faces)
 
     def vectors(self, faces: Tensor, view: View = AS_IT_IS) -> Tensor:
@@ -112,7 +117,7 @@ class Likeness(nn.Module):
         """
         view = self._view(faces, generator)
         found = [F.cosine_similarity(self.vectors(faces, view) - self.mean, identity - self.mean)]
-        for judge in self.judges:
+        for judge in self._asked:
             if real is None:
                 raise ValueError(f"{judge.name} compares pictures: it needs real ones")
             view = self._view(faces, generator)
