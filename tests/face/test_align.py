@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ds2f.face.align import arcface_points, arcface_square, canonical_crop, coverage, similarity, template
+from ds2f.face.align import arcface_points, arcface_square, canonical_crop, coverage, sharpness, similarity, template
 from helpers import landmarks
 
 
@@ -50,6 +50,13 @@ def test_coverage_is_the_share_inside_the_picture() -> None:
     assert coverage(np.zeros((500, 500, 3), np.uint8), points + 200) == pytest.approx(1.0, abs=1e-3)
     half = coverage(np.zeros((100, 50, 3), np.uint8), points)  # the right half of the crop is missing
     assert half == pytest.approx(0.5, abs=0.05)
+
+
+def test_sharpness_counts_pixels_between_the_eyes() -> None:
+    points = template(256)
+    assert sharpness(points, 256) == sharpness(3 * points, 256) == sharpness(points, 128) == 0
+    assert sharpness(points / 2, 256) == pytest.approx(-1)
+    assert sharpness(points / 100, 256) == sharpness(0 * points, 256) == -3
 
 
 def test_arcface_sees_a_square_of_the_canonical_crop() -> None:

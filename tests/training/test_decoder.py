@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +12,21 @@ import torch
 from torch.nn import functional as F
 
 from ds2f.dataset import Dataset
+from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.store import store
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
+from ds2f.models.store import load_decoder, shipped
+from ds2f.speech2face.draw import conditions_of, sample_images, way_of
+from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.decoder import DecoderTask, drop, fit_linear_face
 from ds2f.training.faces import FaceData, load_faces
 from ds2f.training.loop import Options, train
 from ds2f.training.warm_start import extended, warm_start
-from helpers import PLAN, extracted, item, wanting
+from ds2f.types import NO_WISH
+from helpers import PLAN, extracted, item, landmarks, wanting
 from made_up_faces import SIZE, made_up_faces
 
 
@@ -68,8 +74,6 @@ def test_faces_come_out_of_the_dataset_in_size_and_split(tmp_path: Path) -> None
     with Dataset(tmp_path / "d.db", create=True) as dataset:
         with pytest.raises(UserError, match="no faces in split 'train'"):
             load_faces(dataset, "train", SIZE)
-        from ds2f.dataset.queries import SplitRule
-
         dataset.add_items(Path("faces"), "still", [item(f"{i}.png", str(i)) for i in range(3)], SplitRule(0, 0.0, 0.0))
         for job in wanting(dataset):
             store(dataset, job, extracted(job.video_id, voice=False), PLAN)
@@ -77,7 +81,60 @@ def test_faces_come_out_of_the_dataset_in_size_and_split(tmp_path: Path) -> None
     assert data.image.shape == (3, 3, SIZE, SIZE)
     assert data.image.dtype == torch.uint8
     assert data.of("identity").shape == (3, 128)
-    assert set(data.conditions) == {"identity", "coverage"}, "what no face has is no condition"
+    assert set(data.conditions) == {"identity", "coverage", "sharpness"}, "what no face has is no condition"
+
+
+def test_sharpness_is_known_where_landmarks_are_and_goes_by_the_size_of_the_decoder(tmp_path: Path) -> None:
+    with Dataset(tmp_path / "d.db", create=True) as dataset:
+        dataset.add_items(Path("faces"), "still", [item(f"{i}.png", str(i)) for i in range(3)], SplitRule(0, 0.0, 0.0))
+        for eyes, job in zip((40, 4, 0), wanting(dataset), strict=True):
+            made = extracted(job.video_id, voice=False)
+            assert made.face is not None
+            found = replace(made.face.detected, landmarks=landmarks(eyes / 40) if eyes else np.zeros((0, 2)))
+            store(dataset, job, replace(made, face=replace(made.face, detected=found)), PLAN)
+        known = {size: load_faces(dataset, "train", size).conditions["sharpness"] for size in (16, 32)}
+    between = (73.5318 - 38.2946) / 112 * 0.8  # of a canonical crop
+    assert known[16].given.tolist() == known[32].given.tolist() == [True, True, False]
+    assert known[32].value[:2, 0].tolist() == pytest.approx([0.0, math.log2(4 / (32 * between))], abs=1e-3)
+    assert known[16].value[1] == pytest.approx(math.log2(4 / (16 * between)), abs=1e-3)
+
+
+def test_sharp_faces_are_asked_for_by_a_decoder_that_has_learnt_it_from_soft_ones(tmp_path: Path) -> None:
+    """Soft faces are one colour, sharp ones chequered; both are of anybody."""
+    generator = torch.Generator().manual_seed(0)
+    n = 256
+    soft = (torch.rand(n, 1, generator=generator) < 0.7).float()
+    chequered = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(SIZE // 2, SIZE // 2)
+    image = (
+        128 + 60 * (1 - soft)[:, :, None, None] * chequered + 10 * torch.randn(n, 1, SIZE, SIZE, generator=generator)
+    )
+    told = {
+        "identity": Condition.of(torch.randn(n, 128, generator=generator)),
+        "coverage": Condition.of(torch.ones(n, 1)),
+        "sharpness": Condition(-2 * soft, torch.rand(n, generator=generator) < 0.8),
+    }
+    data = FaceData(image.expand(n, 3, SIZE, SIZE).clamp(0, 255).byte(), told)
+    torch.manual_seed(0)
+    conditions = {name: ALL_CONDITIONS[name] for name in told}
+    model = Decoder(DecoderConfig(size=SIZE, patch=4, width=64, depth=1, heads=1, conditions=conditions))
+    options = Options(tmp_path, batch=64, total=64 * 150, lr=3e-3, seed=0, save_seconds=1e9)
+    learnt = train(DecoderTask(model, data, data, torch.device("cpu")), options)
+    assert isinstance(learnt, Decoder)
+    mean, spread = learnt.conditioning.sharpness_mean, learnt.conditioning.sharpness_std
+    assert (float(mean), float(spread)) == (0.0, 1.0), "what is asked may lie far from all that was learnt from"
+    given = conditions_of(learnt.config, NO_WISH, np.zeros((8, 128), np.float32), {}, None, 8)
+    assert given["sharpness"].tolist() == [[0.0]] * 8
+    fine = []
+    for sharpness in (0.0, -2.0):
+        given["sharpness"] = torch.full((8, 1), sharpness)
+        drawn = sample_images(way_of(SamplingSettings(fast=False), learnt, None), given, range(8)).astype(float)
+        fine.append(np.abs(drawn[:, 1:] - drawn[:, :-1]).mean())
+    assert fine[0] > 2 * fine[1]
+
+
+def test_the_decoder_in_the_box_is_asked_for_nothing_new() -> None:
+    config = load_decoder(shipped()).config
+    assert list(conditions_of(config, NO_WISH, np.zeros((1, 128)), {}, None, 1)) == ["coverage", "identity"]
 
 
 def shaken(model: Decoder) -> Decoder:

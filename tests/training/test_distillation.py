@@ -60,7 +60,7 @@ def test_the_student_learns_to_land_where_the_teacher_does(teacher: Decoder, tmp
 
 def test_every_condition_can_be_taught_and_the_same_generator_gives_the_same_loss() -> None:
     model, faces = tiny_decoder(every_condition=True), made_up_faces(32, 0)
-    more = {"voice": 256, "age": 1, "gender": 1, "ethnicity": 5}
+    more = {"sharpness": 1, "voice": 256, "age": 1, "gender": 1, "ethnicity": 5}
     for name, dim in more.items():
         faces.conditions[name] = Condition.of(torch.rand(32, dim, generator=torch.Generator().manual_seed(dim)))
     task = DistillationTask(model, faces, faces, CPU, steps=4)

@@ -176,11 +176,12 @@ class _Columns:
 
     def _enter_face(self, sql: sqlite3.Connection, record: Record) -> None:
         values, file = record.values, record.values["video_id"]
+        points = to_blob(np.array(values.get("landmarks") or []))
         facts = (values[name] for name in ("face_time", "face_score", "face_quality", "coverage", "people"))
         sql.execute(
             "INSERT OR IGNORE INTO faces (video_id, x, y, w, h, landmarks, time, score, quality, coverage, people)"
-            " VALUES (?, 0, 0, 0, 0, x'', ?, ?, ?, ?, ?)",
-            (file, *facts),
+            " VALUES (?, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?)",
+            (file, points, *facts),
         )
         sql.execute("INSERT OR IGNORE INTO crops VALUES (?, 'canonical', ?)", (file, record.crop))
         for name, encoder in self.faces.items():

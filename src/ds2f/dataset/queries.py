@@ -53,7 +53,7 @@ class Pair:
 @dataclass(frozen=True)
 class FaceRow:
     """A face to learn the decoder from. identity: float32 vector; crop: WebP bytes; coverage in [0, 1]; person: unique
-    over all corpora; attributes: a model's estimate."""
+    over all corpora; attributes: a model's estimate; landmarks: (5, 2), pixels of the file, (0, 2): not known."""
 
     video_id: int
     identity: np.ndarray
@@ -61,7 +61,8 @@ class FaceRow:
     coverage: float
     corpus: str
     person: int
-    attributes: Attributes | None = None
+    attributes: Attributes | None
+    landmarks: np.ndarray
 
 
 class Dataset:
@@ -217,7 +218,7 @@ class Dataset:
         """All faces with an identity vector, of recordings and stills, in the order of ingest; with what the model
         `attributes` thinks of them, None for `attribute_model`, where it was asked."""
         rows = self.connection.execute(
-            f"SELECT v.id, fe.vector, c.webp, f.coverage, i.corpus, {schema.PERSON} AS person,"
+            f"SELECT v.id, fe.vector, c.webp, f.coverage, f.landmarks, i.corpus, {schema.PERSON} AS person,"
             " (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
             " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
             " AS attributes FROM faces f JOIN videos v ON v.id = f.video_id"
@@ -236,6 +237,7 @@ class Dataset:
                 r["corpus"],
                 r["person"],
                 parse_attributes(r["attributes"]),
+                to_vector(r["landmarks"]).reshape(-1, 2),
             )
 
     def labelled_faces(self, split: str, encoder: str = "dlib") -> Iterator[tuple[np.ndarray, dict[str, str]]]:

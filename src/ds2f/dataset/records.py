@@ -61,6 +61,7 @@ FIXED = (
     Column("face_score", "real", "detector's probability, 0 to 1"),
     Column("face_quality", "real", "0 to 1"),
     Column("coverage", "real", "share of the crop that lies inside the picture, 0 to 1"),
+    Column("landmarks", "json", "[x, y] of eyes, nose and corners of the mouth, pixels of the file's picture"),
     Column("people", "integer", "seen in the file"),
     Column("labels", "json", "what the corpus itself states: {attribute: value}"),
 )
@@ -68,7 +69,7 @@ FIXED = (
 _RECORD = """
 SELECT v.id AS video_id, v.path, v.kind, i.corpus, i.name AS identity, p.corpus || '/' || p.name AS person, i.split,
     v.duration, v.width, v.height, v.fps, s.seconds AS speech_seconds, f.time AS face_time, f.score AS face_score,
-    f.quality AS face_quality, f.coverage, f.people,
+    f.quality AS face_quality, f.coverage, f.landmarks, f.people,
     (SELECT json_group_object(attribute, value) FROM labels WHERE video_id = v.id) AS labels,
     c.webp AS crop, CASE WHEN ? THEN (SELECT sound FROM speech_audio WHERE video_id = v.id) END AS sound
 FROM videos v JOIN identities i ON i.id = v.identity_id JOIN identities p ON p.id = coalesce(i.person_id, i.id)
@@ -123,7 +124,7 @@ class Records:
     def read(self, video_id: int) -> Record:
         """The record of one file that has a face or a voice."""
         row = dict(self._sql.execute(_RECORD, (self._sound, video_id)).fetchone())
-        crop, spoken = row.pop("crop"), row.pop("sound")
+        crop, spoken, points = row.pop("crop"), row.pop("sound"), row.pop("landmarks")
         vectors = {}
         for table, name in (("voice_embeddings", _voice_column), ("face_embeddings", _face_column)):
             for found in self._sql.execute(f"SELECT * FROM {table} WHERE video_id = ?", (video_id,)):
@@ -139,6 +140,7 @@ class Records:
         acoustics = self._sql.execute("SELECT * FROM acoustics WHERE video_id = ?", (video_id,)).fetchone()
         row |= dict(acoustics or {})
         values = {k: json.loads(v) if k in self._json and v is not None else v for k, v in row.items()}
+        values["landmarks"] = to_vector(points).reshape(-1, 2).tolist() if points else None
         return Record(f"{video_id:09d}", values, vectors, crop, spoken)
 
     def _vector_columns(self, encoders: Sequence[str]) -> list[Column]:

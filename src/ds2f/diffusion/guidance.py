@@ -11,7 +11,7 @@ from ds2f.diffusion.conditions import Condition, Conditions, Denoiser
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.weights import Guidance as Guidance
 
-UNGUIDED = ("coverage",)  # given on every side: it says what kind of picture is wanted, not of whom
+UNGUIDED = ("coverage", "sharpness")  # given on every side: they say what kind of picture is wanted, not of whom
 
 
 def guided(denoiser: Denoiser, conditions: Conditions, guidance: Guidance) -> Predict:

@@ -15,6 +15,7 @@ _ARCFACE_112 = np.array(
 )
 SCALE = 0.80  # of ArcFace's tight crop
 CENTRE = (0.5, 0.56)  # where the nose comes to lie, as a share of the crop
+SOFTEST = -3.0  # what is softer than that is blurred alike
 _NOSE = (0.5, 0.62)  # in ArcFace's crop
 
 
@@ -79,6 +80,18 @@ def coverage(image: np.ndarray, landmarks: np.ndarray) -> float:
     matrix = similarity(landmarks.astype(np.float64), template(32).astype(np.float64))
     inside = cv2.warpAffine(np.ones(image.shape[:2], np.float32), matrix, (32, 32), borderValue=0.0)
     return float(inside.mean())
+
+
+def sharpness(landmarks: np.ndarray, size: int) -> float:
+    """How sharp a canonical crop of `size` pixels can be, of a face with (5, 2) landmarks in its picture:
+
+        log₂(pixels between the eyes in the picture / in the crop), from −3 to 0
+
+    0: at least as many pixels as the crop has, and more of them show no more; −1: half as many, so that every other
+    one is made up. It is a condition of the decoder, so that soft faces teach it who and sharp ones how.
+    """
+    there, here = (float(np.hypot(*(points[1] - points[0]))) for points in (landmarks, template(size)))
+    return float(np.clip(np.log2(max(there, 1e-6) / here), SOFTEST, 0.0))
 
 
 def box_crop(

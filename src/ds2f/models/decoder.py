@@ -44,12 +44,23 @@ class DecoderConfig:
 ALL_CONDITIONS = {
     "identity": 128,
     "coverage": 1,  # share of the crop inside its picture, see `face.align.coverage`
+    "sharpness": 1,  # of the picture for pictures of the decoder's size, see `face.align.sharpness`
     "voice": 256,  # by Resemblyzer
     "age": 1,  # years
     "gender": 1,  # probability of "female"
     "ethnicity": 5,  # probabilities, in the order of types.ETHNICITIES
 }
 """And "voice:NAME" for every other speaker encoder, of its length, and "language", one number for each."""
+
+
+ASKED = {"coverage": 1.0, "sharpness": 0.0}
+"""What every picture is asked to be, by a decoder that knows it: whole, and as sharp as its pixels can show."""
+
+
+def asked(config: DecoderConfig) -> dict[str, float]:
+    """Of `ASKED` what a decoder knows. Its scale is that of the values themselves, whatever faces it has learnt from:
+    what is asked may lie far from all of them."""
+    return {name: value for name, value in ASKED.items() if name in config.conditions}
 
 
 LINEAR_SIZE = 64  # pixels, at most: what a line can tell of a face is soft, and a larger map only takes space

@@ -101,7 +101,7 @@ def published(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _conditions(config: Mapping[str, Any]) -> list[str]:
-    known = [name for name in config.get("conditions", {}) if name not in ("coverage", "guide_level")]
+    known = [name for name in config.get("conditions", {}) if name not in ("coverage", "sharpness", "guide_level")]
     return [*known, "guide"] if config.get("guide") else known
 
 

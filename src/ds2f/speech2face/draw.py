@@ -12,11 +12,11 @@ from torch import Tensor
 from ds2f.diffusion import plain
 from ds2f.diffusion.conditions import Condition
 from ds2f.diffusion.flow import Predict
-from ds2f.diffusion.guidance import Guidance, guided
+from ds2f.diffusion.guidance import UNGUIDED, Guidance, guided
 from ds2f.diffusion.noise import normal_by_seed
 from ds2f.diffusion.samplers import SAMPLERS, Sampler, euler
 from ds2f.errors import UserError
-from ds2f.models.decoder import Decoder, DecoderConfig, one_hot, voice_condition
+from ds2f.models.decoder import Decoder, DecoderConfig, asked, one_hot, voice_condition
 from ds2f.models.graphs import Graph
 from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.settings import SamplingSettings, guidance_of, taught
@@ -24,7 +24,7 @@ from ds2f.speech2face.weave import unweave
 from ds2f.types import ETHNICITIES, Progress, Wish
 
 BATCH = 16  # faces through the decoder at once; bounds memory
-GRAPHS = {"identity", "coverage"}  # what a decoder's graph is told, see `speech2face.graphs`
+GRAPHS = {"identity"}  # what a decoder's graph is told besides what is asked of all, see `speech2face.graphs`
 Callback = Callable[[int, np.ndarray], None]
 """Called after every step with its number, counted from 1 over all batches, and with the pictures of the batch as they
 look so far: (up to BATCH, size, size, 3) uint8 RGB. What it raises ends the drawing."""
@@ -60,7 +60,7 @@ def conditions_of(
     count: n.
     Raises UserError for a condition that the decoder was not trained on.
     """
-    given = {"coverage": torch.ones(1, 1)}
+    given = {name: torch.full((1, 1), value) for name, value in asked(decoder).items()}
     if identities is not None:
         given["identity"] = _tensor(identities)
     given |= {voice_condition(name): _tensor(vectors) for name, vectors in voices.items()}
@@ -115,7 +115,7 @@ def normalised(decoder: Decoder, pictures: np.ndarray) -> Tensor:
 @dataclass(frozen=True)
 class Way:
     """How noise becomes a picture. noise: scale of what the sampler starts from; light: see `plain.steady`; graph:
-    computes what the decoder would, for conditions that are `GRAPHS`."""
+    computes what the decoder would, for conditions that are `GRAPHS` and what is asked of every picture."""
 
     decoder: Decoder
     sampler: Sampler
@@ -160,7 +160,7 @@ def sample_images(
         rows = slice(first, first + BATCH)
         given = {name: Condition.of(value[rows].contiguous().to(device)) for name, value in conditions.items()}
         sampler = way.sampler
-        if way.graph is not None and given.keys() == GRAPHS:
+        if way.graph is not None and given.keys() - set(UNGUIDED) == GRAPHS:
             sampler = _plain_euler
             predict = _by_graph(way.graph, given["identity"].value)
             noise = plain.normal_by_seed(seeds[rows], 3, size, size, stream=1)

@@ -23,7 +23,7 @@ from ds2f.errors import UserError
 from ds2f.models import store
 from ds2f.models.alignment import Alignment
 from ds2f.models.attributes import CLASSES, AttributeHead
-from ds2f.models.decoder import Decoder
+from ds2f.models.decoder import Decoder, asked
 from ds2f.models.graph_export import write_graph
 from ds2f.models.graphs import Graph, mark_of
 from ds2f.models.prior import Prior
@@ -54,7 +54,7 @@ class Imagining(nn.Module):
 
 
 class Drawing(nn.Module):
-    """A decoder that is told an identity and nothing else, of a face that is in the picture as a whole."""
+    """A decoder that is told an identity and nothing else, of a face that is in the picture as a whole, and sharp."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
@@ -62,8 +62,10 @@ class Drawing(nn.Module):
 
     def forward(self, z: Tensor, t: Tensor, identity: Tensor) -> Tensor:
         given = torch.ones_like(t, dtype=torch.bool)
-        coverage = Condition(torch.ones_like(t)[:, None], given)
-        return self.decoder(z, t, {"identity": Condition(identity, given), "coverage": coverage})
+        known = {
+            name: Condition(torch.full_like(t, v)[:, None], given) for name, v in asked(self.decoder.config).items()
+        }
+        return self.decoder(z, t, {"identity": Condition(identity, given), **known})
 
 
 class Hearing(nn.Module):

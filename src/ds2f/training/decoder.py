@@ -15,12 +15,13 @@ from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.faces import spoken_languages
 from ds2f.diffusion.flow import flow_error, interpolate, sample_time
+from ds2f.diffusion.guidance import UNGUIDED
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import heun
 from ds2f.io.images import write_grid
 from ds2f.models import store
 from ds2f.models.conditioning import Condition, Conditions
-from ds2f.models.decoder import LINEAR_SIZE, Decoder, DecoderConfig, noise_for
+from ds2f.models.decoder import LINEAR_SIZE, Decoder, DecoderConfig, asked, noise_for
 from ds2f.models.guide import random_guides
 from ds2f.models.pixels import to_uint8
 from ds2f.training.faces import Faces, covering, load_splits, near, pixels_of, statistics
@@ -33,6 +34,7 @@ from ds2f.types import Progress
 DROP = {  # of the rows, each by itself (every encoder of a voice, too): any subset must work at sampling
     "identity": 0.2,
     "coverage": 0.05,
+    "sharpness": 0.05,
     "voice": 0.3,
     "age": 0.3,
     "gender": 0.3,
@@ -40,7 +42,7 @@ DROP = {  # of the rows, each by itself (every encoder of a voice, too): any sub
     "language": 0.3,
     "guide": 0.5,
 }
-DROP_ALL = 0.1  # of the rows: everything but the coverage
+DROP_ALL = 0.1  # of the rows: everything but what kind of picture it is
 JUDGED = 1_000  # faces whose mean is what a judge in a file measures likeness from
 WHOLE = 0.85  # coverage above which a crop hardly shows the border of its picture
 
@@ -166,7 +168,7 @@ class DecoderTask:
         self.model.image_mean.copy_(mean)
         self.model.image_std.copy_((squares.sum() / count).sqrt())
         for name, (mean, spread) in statistics(self.data).items():
-            if name in self.model.config.conditions:
+            if name in self.model.config.conditions and name != "sharpness":  # see `models.decoder.asked`
                 self.model.conditioning.set_moments(name, mean, spread)
         self.model.conditioning.set_statistics("identity", self._identities_of(some))
         self.model.linear_face.copy_(fit_linear_face(self._standard(part) for part in parts))
@@ -200,6 +202,13 @@ class DecoderTask:
             conditions["guide"] = Condition.of(guides)
         return x, conditions if generator is None else drop(conditions, n, generator)
 
+    def _asked(self, n: int) -> Conditions:
+        """Whole and sharp, as pictures are always asked for."""
+        return {
+            name: Condition.of(torch.full((n, 1), value, device=self.device))
+            for name, value in asked(self.model.config).items()
+        }
+
     def _losses(self, model: Decoder, data: Faces, rows: Tensor, noise: torch.Generator, augment: bool) -> Tensor:
         x, conditions = self._batch(data, rows, noise if augment else None)
         t = sample_time(len(rows), noise).to(self.device)
@@ -228,11 +237,11 @@ class DecoderTask:
 
     def preview(self, ema: nn.Module, path: Path) -> None:
         """Eight validation faces, and below each what the decoder makes of its identity, from two seeds; then nothing
-        given but full coverage; then, if the decoder knows them, its guide image and what it makes of that alone."""
+        given but whole and sharp; then, if the decoder knows them, its guide image and what it makes of that alone."""
         assert isinstance(ema, Decoder)
         rows = torch.arange(min(8, len(self.validation)))
         x, known = self._batch(self.validation, rows, None)
-        full = {"coverage": Condition.of(torch.ones(len(rows), 1, device=self.device))}
+        full = self._asked(len(rows))
         identity = {"identity": known["identity"], **full}
         wanted: list[tuple[int, Conditions]] = [(0, identity), (1, identity), (2, full)]
         grid = [ema.denormalise(x).cpu()]
@@ -255,7 +264,7 @@ def drop(conditions: Conditions, n: int, generator: torch.Generator) -> Conditio
     kept: dict[str, Tensor] = {}
     for name, condition in conditions.items():
         given = condition.given & (uniform(generator, n, to=device) >= DROP[name.partition(":")[0]])
-        if name != "coverage":
+        if name not in UNGUIDED:
             given &= ~nothing
         kept[name] = given
     return {name: Condition(c.value, kept[name]) for name, c in conditions.items()}

@@ -24,7 +24,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import ACOUSTICS, stored_voices
 from ds2f.dataset.vectors import read_voices, voiced
 from ds2f.diffusion.flow import Predict
-from ds2f.diffusion.guidance import guided
+from ds2f.diffusion.guidance import UNGUIDED, guided
 from ds2f.diffusion.noise import normal, uniform, whole
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
 from ds2f.errors import UserError
@@ -199,14 +199,10 @@ class DistillationTask(DecoderTask):
         else:
             named = uniform(generator, n, to=self.device) < 0.5
             conditions["identity"] = Condition(mixed, identity.given & named)
-        return conditions | {"coverage": self._whole(n)}
+        return {**{k: c for k, c in conditions.items() if k not in UNGUIDED}, **self._asked(n)}
 
     def _identities(self, rows: Tensor) -> Conditions:
-        return {"identity": self._batch(self.validation, rows, None)[1]["identity"], "coverage": self._whole(len(rows))}
-
-    def _whole(self, n: int) -> Condition:
-        """Full coverage, as pictures are always asked for."""
-        return Condition.of(torch.ones(n, 1, device=self.device))
+        return {"identity": self._batch(self.validation, rows, None)[1]["identity"], **self._asked(len(rows))}
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
         size, (low, high) = self.model.config.size, NOISE

@@ -29,7 +29,7 @@ from ds2f.errors import UserError
 from ds2f.io.files import alone, make_folder, write_json
 from ds2f.types import Progress
 
-FORM = 1  # of the files; another number, another file
+FORM = 2  # of the files; another number, another file
 DONE = "packed.json"
 
 

@@ -15,6 +15,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.faces import KnownFace, count_faces, has_voices, known_faces, lengths_of_voices
 from ds2f.dataset.recordings import stored_voices
 from ds2f.errors import UserError
+from ds2f.face.align import sharpness
 from ds2f.io.images import decode_image
 from ds2f.models.decoder import one_hot, voice_condition
 from ds2f.training.pairs import check_voices
@@ -60,7 +61,7 @@ class FaceReader:
                 f"and run `ds2f extract` again, or [train] decoder_size to {stored} or less."
             )
         told = {voice_condition(n): d for n, d in lengths_of_voices(dataset, voices, self.seconds).items()}
-        lengths = {"identity": len(first.identity), "coverage": 1, **told, "age": 1, "gender": 1}
+        lengths = {"identity": len(first.identity), "coverage": 1, "sharpness": 1, **told, "age": 1, "gender": 1}
         lengths |= {"ethnicity": len(ETHNICITIES), **({"language": len(languages)} if languages else {})}
         self.dtype = np.dtype([f for n, d in lengths.items() for f in ((n, NUMBERS, (d,)), (GIVEN + n, "?"))])
         self.names = tuple(lengths)
@@ -130,6 +131,7 @@ class FaceReader:
         return {
             "identity": face.identity,
             "coverage": [face.coverage],
+            "sharpness": [sharpness(face.landmarks, self.size)] if len(face.landmarks) else None,
             **{voice_condition(name): known.heard.get(name) for name in self.voices},
             "age": [looks.age] if looks and not math.isnan(looks.age) else None,
             "gender": [looks.gender["female"]] if looks and looks.gender else None,
