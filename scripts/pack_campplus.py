@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ds2f.dataset.speakers import TRAINED_ON
 from ds2f.errors import UserError
 from ds2f.io.files import write_json
 from ds2f.models.packing import packed
 from ds2f.models.speaker.campplus import folded
+from ds2f.models.speaker.encoder import Learnt
 from ds2f.models.store import description, load_voice, write_tensors
 from ds2f.voice.campplus import BLOCKS, WEIGHTS, Network
 
@@ -105,7 +105,8 @@ def _trained(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if network.config.network != "campplus":
         raise UserError(f"{folder} is a {network.config.network}; only CAM++ lies in the box.")
     card = description(folder, "voice")["card"]
-    if card.get("names", True):
+    learnt = Learnt.of(card)
+    if learnt.told:
         raise UserError(f"{folder} has learnt who speaks; in the box lies what has heard recordings without names.")
     taught = (
         "by the published weights, to say of a telephone call, a codec, a room or noise what they say of the clean "
@@ -115,7 +116,7 @@ def _trained(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return folded(network.network.state_dict()), {
         "licence": "Apache-2.0 as published; taught further by recordings that are for non-commercial research",
         "taught further": taught,
-        "heard": card[TRAINED_ON],
+        "heard": sorted(learnt.heard),
     }
 
 

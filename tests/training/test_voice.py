@@ -20,12 +20,14 @@ from ds2f.errors import UserError
 from ds2f.io.speech import encode_flac
 from ds2f.models import store
 from ds2f.models.packing import unpacked
+from ds2f.models.speaker.encoder import Learnt
 from ds2f.training import jobs
 from ds2f.training.loop import Options, train
 from ds2f.training.sounds.speech import InMemory, Voices, load_voices
-from ds2f.training.voice import VoiceTask, begin
+from ds2f.training.voice import VoiceTask, begin, learnt_before, moving
 from ds2f.types import CorpusItem, StoredSpeech
 from ds2f.voice import campplus, encoders
+from ds2f.voice.campplus_graph import heard_without_names
 from helpers import PLAN, extracted, noise, tone, wanting
 
 CPU = torch.device("cpu")
@@ -148,6 +150,35 @@ def test_another_teacher_is_the_one_that_is_kept_to(tmp_path: Path) -> None:
     assert losses[1] > 0.1
 
 
+def test_frozen_parts_stay_as_they_are_to_the_bit_and_the_others_learn(tmp_path: Path) -> None:
+    """Statistics of batches are part of them."""
+    torch.manual_seed(0)
+    encoder = begin(SMALL)
+    before = {name: value.clone() for name, value in encoder.network.state_dict().items()}
+    settings = replace(SMALL, voice_from="x", voice_frozen=["conv1", "bn1", "layer1", "layer2.0"])
+    task = VoiceTask(encoder, made_up(4, 2), made_up(2, 2), settings, CPU)
+    train(task, moving(Options(tmp_path, batch=4, total=8, lr=1e-3, seed=0, save_seconds=1e9), settings))
+    moved = {name for name, value in encoder.network.state_dict().items() if not torch.equal(value, before[name])}
+    assert not any(name.startswith(("conv1.", "bn1.", "layer1.", "layer2.0.")) for name in moved)
+    assert {"layer2.1.conv1.weight", "layer2.1.bn1.running_mean", "fc.weight"} <= moved
+
+
+def test_a_part_that_the_network_has_not_is_named_with_those_that_it_has() -> None:
+    settings = replace(SMALL, voice_from="x", voice_frozen=["block.0"])
+    with pytest.raises(UserError, match="resnetse34l has no part 'block.0'; it has layer1, .*, fc"):
+        VoiceTask(begin(SMALL), made_up(4, 2), made_up(2, 2), settings, CPU)
+
+
+def test_whom_the_encoder_before_had_learnt_from_is_not_forgotten(tmp_path: Path) -> None:
+    store.save(tmp_path, begin(SMALL), Learnt(frozenset("a"), frozenset("b")).on_card(), precision="float32")
+    before = learnt_before(replace(SMALL, voice_from=str(tmp_path)))
+    assert before == (frozenset("a"), frozenset("b"))
+    assert before.and_then(["b", "c"], told=True) == (frozenset("abc"), frozenset())
+    assert before.and_then(["a", "c"], told=False) == (frozenset("a"), frozenset("bc"))
+    assert learnt_before(SMALL) == (frozenset(), frozenset())
+    assert learnt_before(replace(SMALL, voice_from="campplus")).heard == heard_without_names() != frozenset()
+
+
 def test_a_teacher_of_another_form_is_refused() -> None:
     settings = replace(SMALL, voice_from="x", voice_keep=1.0, voice_teacher="campplus")
     with pytest.raises(
@@ -171,6 +202,7 @@ def test_too_few_speakers_or_recordings_are_refused(dataset: Dataset, tmp_path: 
         ({"voice_each": 1, "voice_loss": "ge2e"}, "voice_each must be at least 2"),
         ({"voice_keep": 1.0}, "needs an encoder to keep to"),
         ({"voice_teacher": "campplus"}, "teaches nothing: set voice_keep"),
+        ({"voice_frozen": ["head"]}, "knows nothing as it is: set voice_from"),
     ],
 )
 def test_keys_that_do_not_go_together(keys: dict[str, object], words: str) -> None:

@@ -166,10 +166,10 @@ def print_verification(found: Verification, out_folder: Path) -> None:
         err.print(f"ds2f verify: {path}: {reason}")
     if len(found.refused) > REFUSED_SHOWN:
         err.print(f"ds2f verify: and {len(found.refused) - REFUSED_SHOWN:,} more, all named in verification.json")
-    for encoder, names in {**found.trained_on, **found.perhaps_trained_on}.items():
-        sure = "was" if encoder in found.trained_on else "may have been"
-        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-        err.print(f"{encoder} {sure} trained on {len(names):,} of the speakers: {', '.join(names[:SHOWN])}{more}.")
+    for sure, by_encoder in (("was", found.trained_on), ("may have been", found.perhaps_trained_on)):
+        for encoder, names in by_encoder.items():
+            more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+            err.print(f"{encoder} {sure} trained on {len(names):,} of the speakers: {', '.join(names[:SHOWN])}{more}.")
     people = {"layout": "", "folders": ", by their folders", "table": "", "list": ", as the list ties them"}
     out.print(
         f"{found.trials:,} trials, {found.same:,} of one speaker; {found.speakers:,} speakers{people[found.told_by]}; "

@@ -161,6 +161,7 @@ class Train(Part):
     )
     voice_width: Natural = key(0, "its channels; 0 = as it was published")
     voice_from: str = key("", "campplus, or folder of a speaker encoder, to go on from; empty = from nothing")
+    voice_frozen: list[Name] = key([], "parts of its network that stay as they are, such as head, blocks.0")
     voice_loss: Literal["softmax", "am-softmax", "aam-softmax", "prototypical", "angular-prototypical", "ge2e"] = key(
         "aam-softmax", "softmax, am-softmax, aam-softmax, prototypical, angular-prototypical or ge2e"
     )
@@ -189,6 +190,8 @@ class Train(Part):
             return f"decoder_patch = {patch} must divide decoder_size = {size}, or be 0"
         if self.voice_each < 2 and not self.voice_loss.endswith("softmax"):
             return f'voice_loss = "{self.voice_loss}" tells recordings apart: voice_each must be at least 2'
+        if self.voice_frozen and not self.voice_from:
+            return f"voice_frozen = {self.voice_frozen} would leave what knows nothing as it is: set voice_from"
         if self.voice_keep and not self.voice_from:
             return f"voice_keep = {self.voice_keep:g} needs an encoder to keep to: set voice_from"
         if self.voice_teacher and not self.voice_keep:

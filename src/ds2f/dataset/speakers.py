@@ -12,10 +12,6 @@ from ds2f.corpora.tables import LOCAL
 from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import PERSON
 
-TRAINED_ON = "speakers"
-"""The key of a voice model's card: [str], sorted, what `speakers_of` gave for what it was trained on."""
-
-
 def speaker_hash(corpus: str, name: str) -> str:
     """12 hexadecimal digits that stand for somebody, "~" in front where their name is that of a folder alone.
 

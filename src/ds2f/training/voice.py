@@ -23,14 +23,14 @@ from torch.nn import functional as F
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.speakers import TRAINED_ON, speakers_of
+from ds2f.dataset.speakers import speakers_of
 from ds2f.diffusion.noise import whole
 from ds2f.errors import UserError
 from ds2f.evaluation.verification import equal_error_rate
 from ds2f.models.packing import unpacked
 from ds2f.models.speaker.campplus import unfolded
-from ds2f.models.speaker.encoder import VoiceConfig, VoiceNetwork
-from ds2f.models.store import load_voice, pick_device
+from ds2f.models.speaker.encoder import Learnt, VoiceConfig, VoiceNetwork
+from ds2f.models.store import description, load_voice, pick_device
 from ds2f.training.loop import Options
 from ds2f.training.losses.distil import departure
 from ds2f.training.losses.head import OVER_CLASSES, Head, LossConfig
@@ -40,6 +40,7 @@ from ds2f.training.sounds.speech import Voices, check_speakers, load_voices
 from ds2f.training.start import Card, Job, make_options
 from ds2f.types import SAMPLE_RATE, Progress
 from ds2f.voice import campplus
+from ds2f.voice.campplus_graph import heard_without_names
 
 IN_THE_BOX = "campplus"
 WEIGHT_DECAY = 0.05
@@ -80,13 +81,13 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
     def finish(model: Voiced) -> tuple[VoiceNetwork, Card]:
         said = {"speakers_heard": voices.people, "recordings": len(voices), "loss": settings.voice_loss}
-        said["names"] = settings.voice_share > 0  # else nobody was told apart, see `evaluation.speakers.leaks`
+        learnt = learnt_before(settings).and_then(speakers, told=settings.voice_share > 0)
         eer = task.validate(model)
         return model.encoder, {
             **said,
             "from": settings.voice_from,
             "validation_eer": None if np.isnan(eer) else eer,
-            TRAINED_ON: speakers,
+            **learnt.on_card(),
         }
 
     return Job(task, moving(options, settings), fingerprint, finish, "float32")
@@ -125,6 +126,13 @@ def begin(settings: Train) -> VoiceNetwork:
     return encoder
 
 
+def learnt_before(settings: Train) -> Learnt:
+    """Whom the encoder that is gone on from learnt from, as far as it says."""
+    if settings.voice_from == IN_THE_BOX:
+        return Learnt(heard=heard_without_names())
+    return Learnt.of(description(Path(settings.voice_from), "voice")["card"]) if settings.voice_from else Learnt()
+
+
 def _teacher(encoder: VoiceNetwork, settings: Train) -> VoiceNetwork:
     """Whose clean vectors the encoder keeps to. Raises UserError for one whose vectors have another length."""
     if not settings.voice_teacher:
@@ -137,6 +145,21 @@ def _teacher(encoder: VoiceNetwork, settings: Train) -> VoiceNetwork:
             f"encoder that it should teach {lengths[0]}; take one of the same form."
         )
     return teacher
+
+
+def _frozen(encoder: VoiceNetwork, settings: Train) -> list[nn.Module]:
+    """The parts of the network that stay as they are, statistics included. Raises UserError for one that it has not."""
+    network: nn.Module = encoder.network
+    parts = dict(network.named_modules())
+    for name in settings.voice_frozen:
+        if name not in parts:
+            known = ", ".join(path for path, _ in network.named_children())
+            raise UserError(
+                f"[train] voice_frozen: the {encoder.config.network} has no part {name!r}; it has {known}, and what is "
+                "in them, by its path."
+            )
+        parts[name].requires_grad_(False)
+    return [parts[name] for name in settings.voice_frozen]
 
 
 class Voiced(nn.Module):
@@ -178,6 +201,7 @@ class VoiceTask:
         if settings.voice_keep:
             self.teacher = _teacher(encoder, settings).eval().requires_grad_(False).to(device)
         encoder = encoder.to(device)
+        self.frozen = _frozen(encoder, settings)
         head = Head(loss, encoder.config.dim, train.people * len(self.speeds))
         if settings.voice_from and settings.voice_share and settings.voice_loss in OVER_CLASSES:
             head.begin_at(self._means(encoder))
@@ -191,6 +215,8 @@ class VoiceTask:
         made = list(self._threads.map(self._turn, turns, speed, seeds))
         speaker = torch.from_numpy(turns + self.train.people * speed).to(self.device)
         heard = torch.from_numpy(np.concatenate([heard for _, heard in made])).to(self.device)
+        for part in self.frozen:  # the loop has put all into training
+            part.eval()
         found, frames = self.model.encoder.both(heard)
         loss = self.settings.voice_share * self.model.head(found.view(len(rows), -1, found.shape[1]), speaker)
         if self.teacher is None:

@@ -11,6 +11,7 @@ import torch
 
 from ds2f.config import Numbers
 from ds2f.models.processor import cpu_has_bf16
+from ds2f.models.speaker.encoder import Learnt
 from ds2f.models.store import description, load_voice
 from ds2f.voice.base import unit_rows
 
@@ -39,9 +40,7 @@ class TrainedEncoder:
         self._network = load_voice(folder).to(self.device)
         card = description(folder, "voice")["card"]
         self.licence = str(card.get("licence", "of whoever trained it"))
-        people = frozenset(card.get("speakers", ()))  # hashes, see `dataset.speakers`
-        told = card.get("names", True)
-        self.trained_on, self.heard_without_names = (people, frozenset()) if told else (frozenset(), people)
+        self.trained_on, self.heard_without_names = Learnt.of(card)
         self.dim = self._network.channels if frames else self._network.config.dim
 
     @torch.no_grad()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 from torch import Tensor, nn
 
@@ -77,3 +78,25 @@ class VoiceNetwork(nn.Module):
         """The embedding, (n, dim), and the mean over time of the last layer, (n, channels)."""
         over_time = self.over_time(audio)
         return self.network.embedding(over_time), over_time.mean(2)
+
+
+class Learnt(NamedTuple):
+    """Whom an encoder learnt from, as hashes of names (`dataset.speakers`). told: who they are was part of its loss;
+    heard: it was only given their recordings, none of whom it was told apart from another."""
+
+    told: frozenset[str] = frozenset()
+    heard: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any]) -> Self:
+        """As the card of a voice model says it; an older one has one list and says by "names" which it is."""
+        people, heard = frozenset(card.get("speakers", ())), frozenset(card.get("heard", ()))
+        return cls(people, heard - people) if card.get("names", True) else cls(frozenset(), people | heard)
+
+    def and_then(self, people: Collection[str], told: bool) -> Self:
+        """After a further training. told: whether it was by their names."""
+        names = self.told | frozenset(people if told else ())
+        return type(self)(names, (self.heard | frozenset(people)) - names)
+
+    def on_card(self) -> dict[str, list[str]]:
+        return {"speakers": sorted(self.told), "heard": sorted(self.heard)}
