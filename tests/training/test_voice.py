@@ -165,7 +165,7 @@ def test_frozen_parts_stay_as_they_are_to_the_bit_and_the_others_learn(tmp_path:
 
 def test_a_part_that_the_network_has_not_is_named_with_those_that_it_has() -> None:
     settings = replace(SMALL, voice_from="x", voice_frozen=["block.0"])
-    with pytest.raises(UserError, match="resnetse34l has no part 'block.0'; it has layer1, .*, fc"):
+    with pytest.raises(UserError, match=r"resnetse34l has no part 'block.0'; it has layer1, .*, fc"):
         VoiceTask(begin(SMALL), made_up(4, 2), made_up(2, 2), settings, CPU)
 
 

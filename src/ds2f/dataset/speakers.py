@@ -12,6 +12,7 @@ from ds2f.corpora.tables import LOCAL
 from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import PERSON
 
+
 def speaker_hash(corpus: str, name: str) -> str:
     """12 hexadecimal digits that stand for somebody, "~" in front where their name is that of a folder alone.
 
