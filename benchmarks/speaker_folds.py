@@ -1,0 +1,120 @@
+"""CAM++ going on with names: does it tell calls apart better, of people whom it has not heard?
+
+python benchmarks/speakers.py prepare --speech SPEECH --out work
+python benchmarks/speaker_folds.py campplus --out work [--folds 4]
+
+The speakers with several recordings are divided into folds. For each fold the encoder in the box goes on, by the recipe
+voice-robust-speakers, with the names and recordings of the others, and is asked for the fold's own: all pairs within a
+fold, both recordings as they are or through a telephone or a codec, five recordings each and all there are, beside the
+encoders that are named. Ratios are to the first of these; intervals over speakers. A fold that is there already is
+not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ds2f.config import Config, with_recipe
+from ds2f.evaluation.verification import equal_error_rate
+from ds2f.io.codecs import through
+from ds2f.training.sounds.speech import InMemory
+from ds2f.voice import encoders
+from speakers import EACH, SECONDS, divided, fit, voices_of
+
+CONDITIONS = ("", "telephone", "opus8")
+RECIPE = "voice-robust-speakers"
+DRAWS = 300
+CLIPS = 16  # heard at once
+People = dict[str, list[np.ndarray]]
+Trials = tuple[np.ndarray, ...]
+"""See `trials`."""
+
+
+def heard(name: str, people: People) -> dict[str, np.ndarray]:
+    """{condition: (n, d)}, what an encoder says of all recordings."""
+    encoder = encoders.load(name)
+    clips = [InMemory(own).crop(i, round(SECONDS * 16_000), 0.0) for own in people.values() for i in range(len(own))]
+    found = {}
+    for codec in CONDITIONS:
+        degraded = [through(clip, codec) if codec else clip for clip in clips]
+        parts = [encoder.embed(np.stack(degraded[i : i + CLIPS])) for i in range(0, len(degraded), CLIPS)]
+        found[codec] = np.concatenate(parts)
+    return found
+
+
+def trials(vectors: np.ndarray, person: np.ndarray, some: np.ndarray) -> Trials:
+    """Scores of all pairs of some rows, whether they are of one person, and who they are."""
+    chosen, whose = vectors[some], person[some]
+    first, second = np.nonzero(np.triu(np.ones((len(whose),) * 2, bool), 1))
+    return (chosen @ chosen.T)[first, second], whose[first] == whose[second], whose[first], whose[second]
+
+
+def rate(folds: list[Trials], weights: np.ndarray | None = None) -> float:
+    """Of the trials of all folds together. weights: how often each person counts, (people,)."""
+    score, same, first, second = (np.concatenate(column) for column in zip(*folds, strict=True))
+    if weights is None:
+        return equal_error_rate(score, same)
+    return equal_error_rate(score, same, np.where(same, weights[first], weights[first] * weights[second]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="encoders to measure beside it")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--folds", type=int, default=4)
+    options = parser.parse_args()
+    _, several, others = divided(options.out)
+    people = dict(sorted((several | others).items()))
+    names = list(people)
+    person = np.repeat(np.arange(len(names)), [len(own) for own in people.values()])
+    fixed = {name: heard(name, people) for name in options.names}
+    found: dict[str, dict[tuple[str, bool], list[Trials]]] = {name: {} for name in (*options.names, "with names")}
+    for fold in range(options.folds):
+        held_out = np.arange(len(names)) % options.folds == fold
+        learnt = {name: people[name] for name, out in zip(names, held_out, strict=True) if not out}
+        folder = options.out / f"names-{fold}"
+        if not (folder / "voice.json").exists():
+            train = replace(with_recipe(Config(), RECIPE).train, save_seconds=1e9)
+            few = dict(list(learnt.items())[:2])
+            fit(folder.name, train, voices_of(learnt), voices_of(few), options.out, 0, train.voice_utterances)
+        rows = np.flatnonzero(held_out[person])
+        own = heard(f"ds2f:{folder}", {name: people[name] for name, out in zip(names, held_out, strict=True) if out})
+        five = _five(person[rows])
+        for name, vectors in (*fixed.items(), ("with names", None)):
+            for codec in CONDITIONS:
+                said = own[codec] if vectors is None else vectors[codec][rows]
+                for every, some in ((False, five), (True, np.arange(len(rows)))):
+                    found[name].setdefault((codec, every), []).append(trials(said, person[rows], some))
+    report(found, len(names))
+
+
+def _five(person: np.ndarray) -> np.ndarray:
+    """EACH rows of everybody, spread over what there is."""
+    spread = [np.flatnonzero(person == one) for one in np.unique(person)]
+    return np.concatenate([own[np.linspace(0, len(own) - 1, EACH).round().astype(int)] for own in spread])
+
+
+def report(found: dict[str, dict[tuple[str, bool], list[Trials]]], people: int) -> None:
+    rng = np.random.default_rng(0)
+    draws = [np.bincount(rng.integers(people, size=people), minlength=people).astype(float) for _ in range(DRAWS)]
+    base = next(iter(found))
+    for name, by_condition in found.items():
+        for (codec, every), folds in by_condition.items():
+            eer, before = rate(folds), rate(found[base][codec, every])
+            drawn = [rate(folds, weights) for weights in draws]
+            ratios = [d / max(rate(found[base][codec, every], w), 1e-9) for d, w in zip(drawn, draws, strict=True)]
+            (low, high), (least, most) = (np.percentile(values, (2.5, 97.5)) for values in (drawn, ratios))
+            count = sum(len(one[0]) for one in folds)
+            print(
+                f"{name} | {codec or 'clean'} | {'all' if every else EACH} | {count} | {100 * eer:.2f} % "
+                f"[{100 * low:.1f}-{100 * high:.1f}] | {eer / before:.2f} [{least:.2f}-{most:.2f}]",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
