@@ -130,3 +130,19 @@ def test_a_guide_is_aligned_by_the_face_in_it(encoder: FaceEncoder) -> None:
     assert np.abs(seen["frame"] - seen["crop"]).mean() < 7
     assert np.abs(seen["faceless"] - seen["crop"]).mean() > 25
     assert (seen["faceless"] == 128).all(), "taken as it is"
+
+
+def test_a_face_in_a_tiny_picture_is_looked_for_in_its_enlargement(encoder: FaceEncoder) -> None:
+    """In 24 px the detector finds nothing; a head cut out by hand becomes the canonical crop, as well as may be."""
+    frame = decode(samples() / "person-1.mp4", frames=1).frames[0].image
+    face = encoder.detect(frame)[0]
+    wanted = canonical_crop(frame, face.landmarks, 64).astype(int)
+    x, y, w, h = face.box
+    side = round(1.5 * h)
+    padded = cv2.copyMakeBorder(frame, side, side, side, side, cv2.BORDER_REPLICATE)
+    top, left = side + y - h // 10, side + x - w // 10
+    tiny = cv2.resize(padded[top : top + side, left : left + side], (24, 24), interpolation=cv2.INTER_AREA)
+    assert encoder.detect(tiny) == []
+    as_it_is = cv2.resize(tiny, (64, 64), interpolation=cv2.INTER_CUBIC).astype(int)
+    aligned = encoder.align(tiny, 64).astype(int)
+    assert np.abs(aligned - wanted).mean() < 0.6 * np.abs(as_it_is - wanted).mean()

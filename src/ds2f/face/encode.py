@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SMALL_STILL = 256  # pixels; smaller pictures are enlarged first, the detector was trained on larger faces
 STILL_MARGIN = 0.15  # of the side, laid round a picture in which no face was found: it may be cut too tightly
 STANDS_STILL = 1.0  # mean difference of two 32 px thumbnails, of 255, under which a frame shows nothing new
+TINY = 64  # pixels; in a picture smaller than that, faces are smaller than the detector sees
 ALIGNED = 0.08  # of a picture's side: landmarks no farther from the template are in place
 
 
@@ -132,7 +133,9 @@ class FaceEncoder:
     def align(self, picture: np.ndarray, size: int) -> np.ndarray:
         """The canonical crop, (size, size, 3) uint8 RGB, of the face in a picture, (height, width, 3) uint8 RGB. Where
         no face is found, as in most that are blurred, or where it lies as it should already, the picture is taken to be
-        that crop, whatever its size."""
+        that crop, whatever its size. In a tiny picture it is looked for in the enlargement."""
+        if max(picture.shape[:2]) < TINY:
+            picture = enlarged(picture)
         faces = self.detect(picture)
         if faces:
             height, width = picture.shape[:2]
