@@ -61,6 +61,7 @@ class OnnxNetwork(nn.Module):
         self._entry, self._exit = entry.name, graph.output[0].name
         batch, *shape = [int(d.dim_value) for d in entry.type.tensor_type.shape.dim]
         self.shape, self._batch = tuple(shape), batch
+        self._last_asked = self._last_asked_by()
         self.requires_grad_(False)
         if batch and all(shape) and self._takes_any_batch():
             self._batch = 0
@@ -80,7 +81,17 @@ class OnnxNetwork(nn.Module):
         for node in self._nodes:
             inputs = [values[name] if name else None for name in node.inputs]
             values[node.output] = OPERATORS[node.operator](node.attributes, inputs)
+            for name in self._last_asked[node.output]:  # else all of them would be in memory at the end
+                values.pop(name, None)
         return values[self._exit]
+
+    def _last_asked_by(self) -> dict[str, list[str]]:
+        """{output of a node: what no later node asks for}."""
+        last = {name: node.output for node in self._nodes for name in node.inputs if name not in ("", self._exit)}
+        found: dict[str, list[str]] = {node.output: [] for node in self._nodes}
+        for name, node in last.items():
+            found[node].append(name)
+        return found
 
     def _takes_any_batch(self) -> bool:
         """Whether the batch that the file states is none of the network's: most are only written down so."""

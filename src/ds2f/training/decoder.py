@@ -43,7 +43,7 @@ DROP = {  # of the rows, each by itself (every encoder of a voice, too): any sub
     "guide": 0.5,
 }
 DROP_ALL = 0.1  # of the rows: everything but what kind of picture it is
-JUDGED = 1_000  # faces whose mean is what a judge in a file measures likeness from
+JUDGED = 256  # faces whose mean is what a judge in a file measures likeness from
 WHOLE = 0.85  # coverage above which a crop hardly shows the border of its picture
 
 

@@ -15,7 +15,7 @@ from ds2f.io.extras import first_line
 from ds2f.models.onnx_network import OnnxNetwork
 from ds2f.models.pixels import square_of
 
-_BATCH = 64  # faces that are looked at together for their mean; bounds memory
+_BATCH = 16  # faces that are looked at together for their mean; bounds memory
 
 
 class FileJudge(nn.Module):
