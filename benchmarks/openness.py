@@ -1,0 +1,114 @@
+"""What a voice leaves open, drawn or not: how near the faces for many voices are to real ones, all together, how far
+two seeds of one voice lie apart, and how often the true face is found, by how far a face follows the voice.
+
+python benchmarks/openness.py DATABASE --real LFW.db --judge tflite:MobileFaceNet.tflite [--draw WEIGHT,TEMPERATURE ...]
+
+One identity and one picture for each voice of validation and test, twice, by `voice_guidance` and `temperature` of
+[generate]; real faces are those of the train split and of another dataset. All in the space of a recogniser in a file
+that training has not seen. Fréchet and kernel distance to the real faces, lower is better, beside what the true faces
+of the same voices score, and pictures of those people's own identities; departure: squared distance of the mean face
+from that of the real ones; two seeds: their centred cosine; first tenth: true face among the others' true faces.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ds2f.dataset import Dataset
+from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.realism import frechet_distance, kernel_distance
+from ds2f.face.align import template
+from ds2f.face.file_embedder import FileEmbedder
+from ds2f.io.images import decode_image
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import DEFAULT
+from ds2f.types import DetectedFace
+
+CHOICES = ((3.0, 0.4), (3.0, 0.7), (3.0, 1.0), (2.5, 0.7), (2.0, 0.4), (2.0, 0.7), (2.0, 1.0), (1.0, 1.0))
+BATCH = 32
+DRAWS = 1000
+
+
+class Space:
+    """real: (m, d) vectors of real faces; true: (n, d) of the people behind n voices, whose names `people` has."""
+
+    def __init__(
+        self, judge: str, real: Sequence[np.ndarray], true: Sequence[np.ndarray], people: Sequence[str]
+    ) -> None:
+        self._embedder = FileEmbedder(judge)
+        self.real, self.true = self.vectors(real), self.vectors(true)
+        self.people = np.array(people)
+        self._draws = Bootstrap(people, DRAWS)
+
+    def vectors(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """Of canonical crops."""
+        faces = [DetectedFace((0, 0, *crop.shape[:2]), template(crop.shape[0]), 1.0) for crop in crops]
+        parts = (slice(i, i + BATCH) for i in range(0, len(crops), BATCH))
+        return np.concatenate([self._embedder.embed(crops[part], faces[part]) for part in parts])
+
+    def line(self, name: str, first: np.ndarray, second: np.ndarray | None = None) -> str:
+        """Of pictures for the n voices, and others by another seed."""
+        found = [name, f"{frechet_distance(first, self.real):.3f}", f"{1000 * kernel_distance(first, self.real):.2f}"]
+        found += [f"{((first.mean(0) - self.real.mean(0)) ** 2).sum():.3f}"]
+        if second is None:
+            return f"| {' | '.join(found)} | | |"
+        alike = self._draws.mean((self._centred(first) * self._centred(second)).sum(1))
+        tenth = self._draws.mean((self._first_tenth(first) + self._first_tenth(second)) / 2)
+        assert alike is not None
+        assert tenth is not None
+        found += [f"{alike.value:.2f} [{alike.low:.2f}-{alike.high:.2f}]"]
+        found += [f"{100 * tenth.value:.1f} % [{100 * tenth.low:.0f}-{100 * tenth.high:.0f}]"]
+        return f"| {' | '.join(found)} |"
+
+    def _centred(self, vectors: np.ndarray) -> np.ndarray:
+        apart = vectors - self.real.mean(0)
+        return apart / np.linalg.norm(apart, axis=1, keepdims=True)
+
+    def _first_tenth(self, drawn: np.ndarray) -> np.ndarray:
+        """Whether the true face of each is among the tenth that is most alike; other clips of a person are left out."""
+        scores = self._centred(drawn) @ self._centred(self.true).T
+        others = self.people[:, None] != self.people
+        before = ((scores > scores.diagonal()[:, None]) & others).sum(1) / others.sum(1)
+        return (before < 0.1).astype(float)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("database", type=Path)
+    parser.add_argument("--real", type=Path, required=True, metavar="DATABASE")
+    parser.add_argument("--judge", required=True, metavar="KIND:FILE")
+    parser.add_argument("--draw", action="append", metavar="WEIGHT,TEMPERATURE")
+    parser.add_argument("--model", type=Path)
+    options = parser.parse_args()
+    with Dataset(options.database) as dataset:
+        pairs = [pair for split in ("val", "test") for pair in dataset.pairs(split)]
+        real = [decode_image(pair.crop) for pair in dataset.pairs("train")]
+    with Dataset(options.real) as dataset:
+        real += [decode_image(face.crop) for face in dataset.faces()]
+    space = Space(options.judge, real, [decode_image(p.crop) for p in pairs], [p.person for p in pairs])
+    model = Speech2Face.from_pretrained(options.model, device="cpu")
+    voices = np.stack([pair.voice for pair in pairs])
+    seeds = [list(range(k * len(pairs), (k + 1) * len(pairs))) for k in range(2)]
+    plain = replace(DEFAULT, watermark=False)
+    print(f"{len(pairs)} voices of {len(set(space.people))} people, {len(real)} real faces\n")
+    print("| | Fréchet | kernel x1000 | departure | two seeds | first tenth |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    print(space.line("the true faces themselves", space.true))
+    own = model.sample_images(np.stack([pair.identity for pair in pairs]), seeds[0], plain)
+    print(space.line("drawn from their own identities", space.vectors(list(own))), flush=True)
+    asked = [tuple(map(float, choice.split(","))) for choice in options.draw or ()]
+    for weight, temperature in asked or CHOICES:
+        drawn = []
+        for numbers in seeds:
+            identities = model.sample_identities(voices, numbers, temperature, voice_guidance=weight)
+            drawn.append(space.vectors(list(model.sample_images(identities, numbers, plain))))
+        print(space.line(f"guidance {weight:g}, temperature {temperature:g}", *drawn), flush=True)
+
+
+if __name__ == "__main__":
+    main()
