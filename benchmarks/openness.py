@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ds2f.dataset import Dataset
-from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
 from ds2f.face.align import template
 from ds2f.face.file_embedder import FileEmbedder
@@ -57,12 +57,10 @@ class Space:
         found += [f"{((first.mean(0) - self.real.mean(0)) ** 2).sum():.3f}"]
         if second is None:
             return f"| {' | '.join(found)} | | |"
-        alike = self._draws.mean((self._centred(first) * self._centred(second)).sum(1))
-        tenth = self._draws.mean((self._first_tenth(first) + self._first_tenth(second)) / 2)
-        assert alike is not None
-        assert tenth is not None
-        found += [f"{alike.value:.2f} [{alike.low:.2f}-{alike.high:.2f}]"]
-        found += [f"{100 * tenth.value:.1f} % [{100 * tenth.low:.0f}-{100 * tenth.high:.0f}]"]
+        alike = (self._centred(first) * self._centred(second)).sum(1)
+        tenth = (self._first_tenth(first) + self._first_tenth(second)) / 2
+        for values, shape in ((alike, "{:.2f} [{:.2f}-{:.2f}]"), (100 * tenth, "{:.1f} % [{:.0f}-{:.0f}]")):
+            found.append(shape.format(values.mean(), *interval(self._draws.means(values))))
         return f"| {' | '.join(found)} |"
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
