@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ds2f.errors import UserError
 from ds2f.training import checkpoint, loop
+from ds2f.training.log import pace
 from ds2f.training.loop import Options, data_order, schedule, train
 
 
@@ -186,6 +187,13 @@ def test_running_out_of_memory_ends_with_advice(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Memory ran out.*accumulate = 2"):
         train(Greedy(), options(tmp_path, save_seconds=0.0))
     assert checkpoint.checkpoints(tmp_path)[-1].name == "checkpoint-000000012"
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(0.234, "0.23 rows/s"), (8.4, "8.4 rows/s"), (10.4, "10 rows/s"), (5123.4, "5,123 rows/s")]
+)
+def test_a_slow_training_does_not_say_that_it_stands_still(rate: float, said: str) -> None:
+    assert pace(rate) == said
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path: Path) -> None:

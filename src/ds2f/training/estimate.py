@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from ds2f.training.log import pace
 from ds2f.training.loop import Options, Task, make_optimizers
 from ds2f.training.processes import launched
 
@@ -108,7 +109,7 @@ def describe(found: Estimate, options: Options, device: str) -> list[str]:
         f"memory on each device: {found.bytes / 1e9:.2f} GB ({found.state_bytes / 1e9:.2f} weights, average, gradients "
         f"and optimisers; {found.activation_bytes / 1e9:.2f} activations), and what the libraries take",
         f"work: {found.flops / 1e9:.1f} GFLOP a row, {_work(work)} in all",
-        f"time: {1 / found.row_seconds:,.0f} rows/s measured on {device}, {found.flops / found.row_seconds / 1e12:.2f} "
+        f"time: {pace(1 / found.row_seconds)} measured on {device}, {found.flops / found.row_seconds / 1e12:.2g} "
         f"TFLOP/s: {_duration(found.hours)} on {processes} such "
         f"device{'s' if processes > 1 else ''}, {found.hours * processes:.2f} device hours to pay for",
     ]

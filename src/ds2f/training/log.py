@@ -11,6 +11,11 @@ from ds2f.io.extras import optional
 from ds2f.io.files import replacing
 
 
+def pace(rate: float) -> str:
+    """Rows a second, for people: those of a large model on a CPU are few."""
+    return f"{rate:,.0f} rows/s" if rate >= 10 else f"{rate:.2g} rows/s"
+
+
 class Log:
     """What goes on after a checkpoint. Raises UserError if TensorBoard is wanted and not installed."""
 

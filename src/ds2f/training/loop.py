@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from ds2f.errors import UserError
 from ds2f.training import checkpoint
-from ds2f.training.log import Log
+from ds2f.training.log import Log, pace
 from ds2f.training.processes import accelerator_for, add_gradients, same_start, share_statistics, total
 from ds2f.training.relative import RelativeAdamW
 from ds2f.types import Progress
@@ -146,7 +146,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                 last_log, logged_step = now, step
                 if progress and processes.is_main_process:
                     seen = min(step * options.batch, options.total)
-                    progress(seen, options.total, f"loss {smooth:.3f}, {rate:,.0f} rows/s")
+                    progress(seen, options.total, f"loss {smooth:.3f}, {pace(rate)}")
             if processes.is_main_process and (now - last_save > options.save_seconds or step == steps):
                 validation, picture = task.validate(ema), options.run / f"preview-{step:09d}.png"
                 with checkpoint.writing(options.run):
