@@ -24,10 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from ds2f.dataset import Dataset
+from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.io.images import decode_image
-from ds2f.models.linear import LinearPrior, choose_alpha, directions
+from ds2f.models.linear import LinearPrior, choose_alpha
 from ds2f.training.pairs import folds
-from face_encoder import seen_by
+from face_encoder import places, seen_by
 from judges.faceres import FaceRes
 from whose import measures, one_way
 
@@ -125,47 +126,33 @@ def print_space(
         known = np.zeros_like(train) if apart else train
         middle = ours.seen[space][train].mean(0)
         wanted = np.vstack([ours.seen[space][known] - middle, from_mean(others.seen[space])])
-        places = Places(ours.seen[space][test] - middle, ours.person[test])
+        true_faces = ours.seen[space][test] - middle, ours.person[test]
         for name, names in carried.items():
             mine, theirs = joined(ours, names, others), from_mean(joined(others, names, others))
             mine = mine - mine[train].mean(0)
             heard = LinearPrior.fit(ours.voice[train], mine[train], of_voice).predict(ours.voice[test])
             across = LinearPrior.fit(np.vstack([mine[known], theirs]), wanted, alpha[names])
-            said[name][test] = places.of(across.predict(heard))
+            said[name][test] = places(across.predict(heard), *true_faces)
             if names in (("dlib",), ("dlib", second)):
                 true = "the true dlib" if names == ("dlib",) else "the true both"
-                said[true][test] = places.of(across.predict(mine[test]))
+                said[true][test] = places(across.predict(mine[test]), *true_faces)
         straight = LinearPrior.fit(ours.voice[train], ours.seen[space][train] - middle, of_voice)
-        said["the voice itself"][test] = places.of(straight.predict(ours.voice[test]))
+        said["the voice itself"][test] = places(straight.predict(ours.voice[test]), *true_faces)
     print(f"\nJudged by {space}, which no map from a voice has seen:\n")
     print("| carried | first tenth | median place | area | change of the area | of the first tenth |")
     print("| --- | --- | --- | --- | --- | --- |")
-    draws = drawn_people(ours.person)
+    draws = Bootstrap(ours.person.tolist(), DRAWS)
     for name, place in said.items():
         tenth, area = (place < 0.1).astype(float), 1 - place
         median = 100 * np.median(place)
         changes = [] if name == "dlib" else [area + said["dlib"] - 1, tenth - (said["dlib"] < 0.1)]
-        moved = [f"{100 * c.mean():+.1f} [{interval(c, draws, '+.1f')}]" for c in changes] or ["", ""]
-        cells = f"{100 * tenth.mean():.1f} % [{interval(tenth, draws)}] | {median:.1f} % | {100 * area.mean():.1f}"
-        print(f"| {name} | {cells} [{interval(area, draws)}] | {' | '.join(moved)} |", flush=True)
-
-
-class Places:
-    """How far in front the true faces of n clips, (n, d) from the mean face, are among those of other people: the share
-    of them that are nearer in direction."""
-
-    def __init__(self, true: np.ndarray, person: np.ndarray) -> None:
-        self.true = directions(true)
-        self.others = person[:, None] != person
-
-    def of(self, found: np.ndarray) -> np.ndarray:
-        near = directions(found) @ self.true.T
-        ahead = (near > np.diagonal(near)[:, None]) & self.others
-        return np.asarray(ahead.sum(1) / self.others.sum(1))
+        moved = [f"{100 * c.mean():+.1f} [{shown(c, draws, '+.1f')}]" for c in changes] or ["", ""]
+        cells = f"{100 * tenth.mean():.1f} % [{shown(tenth, draws)}] | {median:.1f} % | {100 * area.mean():.1f}"
+        print(f"| {name} | {cells} [{shown(area, draws)}] | {' | '.join(moved)} |", flush=True)
 
 
 def print_colours(ours: People, others: People, part: np.ndarray) -> None:
-    draws = drawn_people(ours.person)
+    draws = Bootstrap(ours.person.tolist(), DRAWS)
     several = np.isin(ours.person, np.flatnonzero(np.bincount(ours.person) > 1))
     print("\n| L, a, b together | with the person | the identity tells | the voice tells | the voice of what is left |")
     print("| --- | --- | --- | --- | --- |")
@@ -206,21 +193,15 @@ def least_squares(x: np.ndarray, y: np.ndarray, people: np.ndarray) -> LinearPri
     return LinearPrior.fit(x, y, float(np.geomspace(1e-3, 1e4, 15)[int(np.argmin(errors))]))
 
 
-def drawn_people(person: np.ndarray) -> np.ndarray:
-    """(DRAWS, n): how often each row is in a draw of people."""
-    count = int(person.max()) + 1
-    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS)[:, person]
-
-
-def interval(values: np.ndarray, draws: np.ndarray, form: str = ".1f") -> str:
-    """Of the mean, in hundredths."""
-    low, high = np.percentile(100 * draws @ values / draws.sum(1), (2.5, 97.5))
+def shown(values: np.ndarray, draws: Bootstrap, form: str = ".1f") -> str:
+    """The interval of the mean, in hundredths."""
+    low, high = interval(draws.means(100 * values))
     return f"{low:{form}}, {high:{form}}"
 
 
-def share(lost: np.ndarray, before: np.ndarray, draws: np.ndarray) -> str:
+def share(lost: np.ndarray, before: np.ndarray, draws: Bootstrap) -> str:
     """R²: one less what is lost of what was lost before."""
-    low, high = np.percentile(1 - (draws @ lost) / (draws @ before), (2.5, 97.5))
+    low, high = interval(1 - draws.sums(lost) / draws.sums(before))
     return f"{1 - lost.sum() / before.sum():.2f} [{low:.2f}, {high:.2f}]"
 
 

@@ -22,12 +22,11 @@ import numpy as np
 from ds2f.dataset import Dataset
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
-from ds2f.face.align import template
-from ds2f.face.file_embedder import FileEmbedder
 from ds2f.io.images import decode_image
+from ds2f.models.linear import directions
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
-from ds2f.types import DetectedFace
+from face_encoder import places, seen_by
 
 CHOICES = ((3.0, 0.4), (3.0, 0.7), (3.0, 1.0), (2.5, 0.7), (2.0, 0.4), (2.0, 0.7), (2.0, 1.0), (1.0, 1.0))
 BATCH = 32
@@ -40,16 +39,15 @@ class Space:
     def __init__(
         self, judge: str, real: Sequence[np.ndarray], true: Sequence[np.ndarray], people: Sequence[str]
     ) -> None:
-        self._embedder = FileEmbedder(judge)
+        self._judge = judge
         self.real, self.true = self.vectors(real), self.vectors(true)
         self.people = np.array(people)
         self._draws = Bootstrap(people, DRAWS)
 
     def vectors(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Of canonical crops."""
-        faces = [DetectedFace((0, 0, *crop.shape[:2]), template(crop.shape[0]), 1.0) for crop in crops]
-        parts = (slice(i, i + BATCH) for i in range(0, len(crops), BATCH))
-        return np.concatenate([self._embedder.embed(crops[part], faces[part]) for part in parts])
+        parts = (list(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH))
+        return np.concatenate([seen_by(self._judge, part) for part in parts])
 
     def line(self, name: str, first: np.ndarray, second: np.ndarray | None = None) -> str:
         """Of pictures for the n voices, and others by another seed."""
@@ -57,22 +55,17 @@ class Space:
         found += [f"{((first.mean(0) - self.real.mean(0)) ** 2).sum():.3f}"]
         if second is None:
             return f"| {' | '.join(found)} | | |"
-        alike = (self._centred(first) * self._centred(second)).sum(1)
+        middle = self.real.mean(0)
+        alike = (directions(first - middle) * directions(second - middle)).sum(1)
         tenth = (self._first_tenth(first) + self._first_tenth(second)) / 2
         for values, shape in ((alike, "{:.2f} [{:.2f}-{:.2f}]"), (100 * tenth, "{:.1f} % [{:.0f}-{:.0f}]")):
             found.append(shape.format(values.mean(), *interval(self._draws.means(values))))
         return f"| {' | '.join(found)} |"
 
-    def _centred(self, vectors: np.ndarray) -> np.ndarray:
-        apart = vectors - self.real.mean(0)
-        return apart / np.linalg.norm(apart, axis=1, keepdims=True)
-
     def _first_tenth(self, drawn: np.ndarray) -> np.ndarray:
         """Whether the true face of each is among the tenth that is most alike; other clips of a person are left out."""
-        scores = self._centred(drawn) @ self._centred(self.true).T
-        others = self.people[:, None] != self.people
-        before = ((scores > scores.diagonal()[:, None]) & others).sum(1) / others.sum(1)
-        return (before < 0.1).astype(float)
+        middle = self.real.mean(0)
+        return (places(drawn - middle, self.true - middle, self.people) < 0.1).astype(float)
 
 
 def main() -> None:

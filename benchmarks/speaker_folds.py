@@ -19,19 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from ds2f.config import Config, with_recipe
-from ds2f.evaluation.verification import equal_error_rate
 from ds2f.io.codecs import through
 from ds2f.training.sounds.speech import InMemory
 from ds2f.voice import encoders
-from speakers import EACH, SECONDS, divided, fit, voices_of
+from speakers import EACH, SECONDS, Trials, divided, draws_of, fit, spread_over, voices_of
 
 CONDITIONS = ("", "telephone", "opus8")
 RECIPE = "voice-robust-speakers"
-DRAWS = 300
 CLIPS = 16  # heard at once
 People = dict[str, list[np.ndarray]]
-Trials = tuple[np.ndarray, ...]
-"""See `trials`."""
 
 
 def heard(name: str, people: People) -> dict[str, np.ndarray]:
@@ -44,21 +40,6 @@ def heard(name: str, people: People) -> dict[str, np.ndarray]:
         parts = [encoder.embed(np.stack(degraded[i : i + CLIPS])) for i in range(0, len(degraded), CLIPS)]
         found[codec] = np.concatenate(parts)
     return found
-
-
-def trials(vectors: np.ndarray, person: np.ndarray, some: np.ndarray) -> Trials:
-    """Scores of all pairs of some rows, whether they are of one person, and who they are."""
-    chosen, whose = vectors[some], person[some]
-    first, second = np.nonzero(np.triu(np.ones((len(whose),) * 2, bool), 1))
-    return (chosen @ chosen.T)[first, second], whose[first] == whose[second], whose[first], whose[second]
-
-
-def rate(folds: list[Trials], weights: np.ndarray | None = None) -> float:
-    """Of the trials of all folds together. weights: how often each person counts, (people,)."""
-    score, same, first, second = (np.concatenate(column) for column in zip(*folds, strict=True))
-    if weights is None:
-        return equal_error_rate(score, same)
-    return equal_error_rate(score, same, np.where(same, weights[first], weights[first] * weights[second]))
 
 
 def main() -> None:
@@ -88,30 +69,30 @@ def main() -> None:
             for codec in CONDITIONS:
                 said = own[codec] if vectors is None else vectors[codec][rows]
                 for every, some in ((False, five), (True, np.arange(len(rows)))):
-                    found[name].setdefault((codec, every), []).append(trials(said, person[rows], some))
+                    found[name].setdefault((codec, every), []).append(
+                        Trials.of(said[some], said[some], person[rows][some])
+                    )
     report(found, len(names))
 
 
 def _five(person: np.ndarray) -> np.ndarray:
     """EACH rows of everybody, spread over what there is."""
     spread = [np.flatnonzero(person == one) for one in np.unique(person)]
-    return np.concatenate([own[np.linspace(0, len(own) - 1, EACH).round().astype(int)] for own in spread])
+    return np.concatenate([own[spread_over(len(own))] for own in spread])
 
 
 def report(found: dict[str, dict[tuple[str, bool], list[Trials]]], people: int) -> None:
-    rng = np.random.default_rng(0)
-    draws = [np.bincount(rng.integers(people, size=people), minlength=people).astype(float) for _ in range(DRAWS)]
-    base = next(iter(found))
+    draws, base = draws_of(people), next(iter(found))
     for name, by_condition in found.items():
         for (codec, every), folds in by_condition.items():
-            eer, before = rate(folds), rate(found[base][codec, every])
-            drawn = [rate(folds, weights) for weights in draws]
-            ratios = [d / max(rate(found[base][codec, every], w), 1e-9) for d, w in zip(drawn, draws, strict=True)]
+            own, first = Trials.together(folds), Trials.together(found[base][codec, every])
+            drawn, before = ([trials.eer(count) for count in draws] for trials in (own, first))
+            ratios = np.array(drawn) / np.maximum(before, 1e-9)
             (low, high), (least, most) = (np.percentile(values, (2.5, 97.5)) for values in (drawn, ratios))
-            count = sum(len(one[0]) for one in folds)
             print(
-                f"{name} | {codec or 'clean'} | {'all' if every else EACH} | {count} | {100 * eer:.2f} % "
-                f"[{100 * low:.1f}-{100 * high:.1f}] | {eer / before:.2f} [{least:.2f}-{most:.2f}]",
+                f"{name} | {codec or 'clean'} | {'all' if every else EACH} | {len(own.score)} | "
+                f"{100 * own.eer():.2f} % [{100 * low:.1f}-{100 * high:.1f}] | "
+                f"{own.eer() / first.eer():.2f} [{least:.2f}-{most:.2f}]",
                 flush=True,
             )
 

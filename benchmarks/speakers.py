@@ -17,6 +17,8 @@ import csv
 import json
 import resource
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ SECONDS = 6.0
 EACH = 5  # recordings of a speaker that are measured
 LOSSES = ("softmax", "am-softmax", "aam-softmax", "prototypical", "angular-prototypical", "ge2e")
 CONDITIONS = ("", "telephone", "opus8", "aac16")
+DRAWS = 300  # of people
 CPU = torch.device("cpu")
 
 
@@ -80,30 +83,63 @@ def voices_of(people: dict[str, list[np.ndarray]]) -> Voices:
     return Voices(InMemory(sounds), np.repeat(np.arange(len(people)), [len(own) for own in people.values()]))
 
 
+def spread_over(count: int) -> np.ndarray:
+    """EACH of so many recordings: (EACH,) int."""
+    return np.linspace(0, count - 1, EACH).round().astype(int)
+
+
 def measured(people: dict[str, list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """(n, samples) float32 clips and (n,) int whose they are: EACH of everybody, spread over what there is."""
     clips, person = [], []
     for number, own in enumerate(people.values()):
-        for i in np.linspace(0, len(own) - 1, EACH).round().astype(int):
+        for i in spread_over(len(own)):
             clips.append(InMemory(own).crop(int(i), round(SECONDS * 16_000), 0.0))
             person.append(number)
     return np.stack(clips), np.array(person)
 
 
-def rates(vectors: np.ndarray, other: np.ndarray, person: np.ndarray, draws: int = 300) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Trials:
+    """Pairs of a recording of somebody and another. score, same: (n,), of one person or not; first, second: who."""
+
+    score: np.ndarray
+    same: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    @staticmethod
+    def of(vectors: np.ndarray, other: np.ndarray, person: np.ndarray) -> Trials:
+        """All pairs. vectors, other: (k, d), as the one and the other of a pair were heard; person: (k,)."""
+        one, another = np.nonzero(np.triu(np.ones((len(person),) * 2, bool), 1))
+        same = person[one] == person[another]
+        return Trials((vectors @ other.T)[one, another], same, person[one], person[another])
+
+    @staticmethod
+    def together(parts: Sequence[Trials]) -> Trials:
+        columns = zip(*((p.score, p.same, p.first, p.second) for p in parts), strict=True)
+        return Trials(*map(np.concatenate, columns))
+
+    def eer(self, count: np.ndarray | None = None) -> float:
+        """count: (people,), how often each counts; None: once."""
+        if count is None:
+            return equal_error_rate(self.score, self.same)
+        times = np.where(self.same, count[self.first], count[self.first] * count[self.second])
+        return equal_error_rate(self.score, self.same, times)
+
+
+def draws_of(people: int, draws: int = DRAWS) -> list[np.ndarray]:
+    """How often each is in a draw of as many people with replacement, (people,), draw by draw."""
+    rng = np.random.default_rng(0)
+    return [np.bincount(rng.integers(people, size=people), minlength=people) for _ in range(draws)]
+
+
+def rates(vectors: np.ndarray, other: np.ndarray, person: np.ndarray) -> dict[str, Any]:
     """EER with its 95 % bootstrap interval over speakers, and minDCF, of all pairs of a recording of `vectors` and
     another of `other`."""
-    score, above = vectors @ other.T, np.triu(np.ones((len(person),) * 2, bool), 1)
-    first, second = np.nonzero(above)
-    scores, same = score[above], person[first] == person[second]
-    rng, drawn = np.random.default_rng(0), []
-    for _ in range(draws):
-        count = np.bincount(rng.integers(person.max() + 1, size=person.max() + 1), minlength=person.max() + 1)
-        times = np.where(same, count[person[first]], count[person[first]] * count[person[second]])
-        drawn.append(equal_error_rate(scores, same, times))
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    eer = equal_error_rate(scores, same)
-    return {"eer": eer, "low": low, "high": high, "min_dcf_01": min_dcf(scores, same), "trials": len(scores)}
+    trials = Trials.of(vectors, other, person)
+    low, high = np.percentile([trials.eer(count) for count in draws_of(person.max() + 1)], (2.5, 97.5))
+    dcf = min_dcf(trials.score, trials.same)
+    return {"eer": trials.eer(), "low": low, "high": high, "min_dcf_01": dcf, "trials": len(trials.score)}
 
 
 def measure(

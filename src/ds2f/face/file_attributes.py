@@ -21,16 +21,20 @@ import msgspec
 import numpy as np
 
 from ds2f.errors import UserError
-from ds2f.face.align import CENTRE, SCALE, crop_to, template
+from ds2f.face.align import arcface_square, crop_to, template
 from ds2f.face.attributes import Estimates
 from ds2f.face.file_network import FileNetwork, Positive, Stated
 from ds2f.types import AGE_BINS, Attributes, DetectedFace, decade_of
 
 Share = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 Place = Annotated[int, msgspec.Meta(ge=0)]
-ARCFACE = (CENTRE[0] - 0.5 * SCALE, CENTRE[1] - 0.62 * SCALE, SCALE)
-"""What ArcFace's alignment shows of a canonical crop: left, top, side."""
 _BATCH = 16  # pictures at once: bounds the memory
+
+
+def _arcface_cut() -> list[float]:
+    """What ArcFace's alignment shows of a canonical crop: left, top, side."""
+    (x, y), side = arcface_square()
+    return [x - side / 2, y - side / 2, side]
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,9 +61,7 @@ class Ethnicity(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Told(Stated, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is said beside the file; see above."""
 
-    cut: Annotated[list[Share], msgspec.Meta(min_length=3, max_length=3)] = msgspec.field(
-        default_factory=lambda: list(ARCFACE)
-    )
+    cut: Annotated[list[Share], msgspec.Meta(min_length=3, max_length=3)] = msgspec.field(default_factory=_arcface_cut)
     age: Age | None = None
     gender: Gender | None = None
     ethnicity: Ethnicity | None = None

@@ -58,10 +58,8 @@ class FileNetwork(Generic[S]):
         Raises UserError if there is no such file, or it holds no such network.
         """
         self.name = name_of(spec)
-        kind, _, place = spec.partition(":")
-        self.path, self.what = Path(place).expanduser(), what
-        if not self.path.is_file():
-            raise UserError(f"There is no {what} {self.path}; check the path of {spec!r}.")
+        kind = spec.partition(":")[0]
+        self.path, self.what = path_of(spec, what), what
         self.stated = read_stated(self.path, stated)
         try:
             self._opened = {"onnx": _onnx, "tflite": _tflite, "ncnn": _ncnn}[kind](self.path, what, self.stated)
@@ -104,6 +102,14 @@ def is_file(spec: str) -> bool:
     """Whether a spec means a file, as in `onnx:FILE`."""
     kind, _, place = spec.partition(":")
     return kind in KINDS and bool(place)
+
+
+def path_of(spec: str, what: str) -> Path:
+    """The file that a spec means. what: kind of model. Raises UserError if it is not there."""
+    path = Path(spec.partition(":")[2]).expanduser()
+    if not path.is_file():
+        raise UserError(f"There is no {what} {path}; check the path of {spec!r}.")
+    return path
 
 
 def name_of(spec: str) -> str:

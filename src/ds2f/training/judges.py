@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ds2f.errors import UserError
 from ds2f.face.align import arcface_square
-from ds2f.face.file_network import Stated, name_of, read_stated
+from ds2f.face.file_network import Stated, is_file, name_of, path_of, read_stated
 from ds2f.io.extras import first_line
 from ds2f.models.onnx_network import OnnxNetwork
 from ds2f.models.pixels import square_of
@@ -33,15 +31,12 @@ class FileJudge(nn.Module):
     def __init__(self, spec: str) -> None:
         """spec: onnx:FILE. Raises UserError if there is no such file, or no recogniser in it that can be followed."""
         super().__init__()
-        kind, _, place = spec.partition(":")
-        path = Path(place).expanduser()
-        if kind != "onnx" or not place:
+        if not spec.startswith("onnx:") or not is_file(spec):
             raise UserError(
                 f"[train] likeness_judges: {spec!r} cannot be followed backwards; only recognisers in ONNX files can, "
                 "as onnx:FILE."
             )
-        if not path.is_file():
-            raise UserError(f"There is no face recogniser {path}; check the path of {spec!r}.")
+        path = path_of(spec, "face recogniser")
         self.name, self._stated, self.network = name_of(spec), read_stated(path, Stated), OnnxNetwork(path)
         shape = self.network.shape
         if len(shape) != 3 or 3 not in (shape[0], shape[2]):
