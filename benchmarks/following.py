@@ -35,7 +35,7 @@ from ds2f.training.prior import FOLDS
 SPLITS = ("train", "val")
 CHOICES = (
     *((weight, 0.0) for weight in (1.0, 2.0, 3.0, 4.0)),
-    *((weight, temperature) for weight in (2.0, 2.5, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5, 0.6, 0.8)),
+    *((weight, temperature) for weight in (2.0, 2.5, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
 )
 DRAWS = 3
 

@@ -17,6 +17,7 @@ pytest.importorskip("starlette", reason="the extra demo is not installed")
 from ds2f.page.app import OWN, Answers
 from ds2f.page.openapi import described
 from ds2f.page.wanted import FIELDS
+from ds2f.speech2face.settings import DEFAULT
 
 
 def test_it_is_valid(address: str) -> None:
@@ -51,7 +52,7 @@ def test_limits_and_defaults_in_it_are_the_servers(model: Speech2Face) -> None:
     document = described(Serve(count=3, steps=7), 2, model.prior.inputs.dim)
     wishes = document["components"]["schemas"]["Wishes"]["properties"]
     assert (wishes["count"]["maximum"], wishes["steps"]["maximum"]) == (3, 7)
-    assert wishes["variety"]["default"] == 0.4
+    assert wishes["variety"]["default"] == DEFAULT.temperature
 
 
 def test_what_it_takes_is_taken_and_what_it_refuses_is_refused(address: str, contract: Contract) -> None:

@@ -28,6 +28,7 @@ from ds2f.models.graph_export import write_graph
 from ds2f.models.graphs import Graph, mark_of
 from ds2f.models.prior import Prior
 from ds2f.speech2face.imagine import around
+from ds2f.speech2face.settings import DEFAULT
 from ds2f.voice import campplus
 
 CLOSE = 1e-3  # to PyTorch, of numbers around 1
@@ -118,8 +119,8 @@ def write_prior(folder: Path) -> Checked:
     given = {
         "voice": prior.voice_mean + 0.05 * torch.randn(3, prior.inputs.dim, generator=_seeded()),
         "noise": torch.randn(3, prior.config.identity_dim, generator=_seeded()),
-        "temperature": torch.tensor(0.4),
-        "guidance": torch.tensor(3.0),
+        "temperature": torch.tensor(DEFAULT.temperature),
+        "guidance": torch.tensor(DEFAULT.voice_guidance),
     }
     grows = dict.fromkeys(("voice", "noise", "identity"), ROWS)
     return _write(folder, "prior", Imagining(prior), given, ("identity",), grows)
