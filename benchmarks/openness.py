@@ -8,7 +8,9 @@ One identity and one picture for each voice of validation and test, twice, by `v
 that training has not seen. Fréchet and kernel distance to the real faces, lower is better, beside what the true faces
 of the same voices score, and pictures of those people's own identities; departure: squared distance of the mean face
 from that of the real ones; two seeds: their centred cosine, beside that of two photographs of one person of the other
-dataset (there with the 5th and 95th of a hundred pairs); first tenth: true face among the others' true faces.
+dataset and of two people (there with the 5th and 95th of a hundred pairs); two people: share of pairs that are less
+alike than where photographs of one and of two people are told apart with equal errors; first tenth: true face among
+the others' true faces.
 """
 
 from __future__ import annotations
@@ -35,15 +37,29 @@ DRAWS = 1000
 
 
 class Space:
-    """real: (m, d) vectors of real faces; true: (n, d) of the people behind n voices, whose names `people` has."""
+    """real: (m, d) vectors of real faces, of which the last are photographs of `photographed`; true: (n, d) of the
+    people behind n voices, whose names `people` has."""
 
     def __init__(
-        self, judge: str, real: Sequence[np.ndarray], true: Sequence[np.ndarray], people: Sequence[str]
+        self,
+        judge: str,
+        real: Sequence[np.ndarray],
+        photographed: Sequence[int],
+        true: Sequence[np.ndarray],
+        people: Sequence[str],
     ) -> None:
         self._judge = judge
         self.real, self.true = self.vectors(real), self.vectors(true)
         self.people = np.array(people)
         self._draws = Bootstrap(people, DRAWS)
+        near, person = directions(self.real[-len(photographed) :] - self.real.mean(0)), np.array(photographed)
+        first, second = np.triu_indices(len(near), 1)
+        alike, one = (near @ near.T)[first, second], person[first] == person[second]
+        self._one, self._two = alike[one], alike[~one]
+        missed, confused = (np.sort(values) for values in (self._one, self._two))
+        steps = np.linspace(-1, 1, 2001)
+        wrong = np.searchsorted(missed, steps) / len(missed) + np.searchsorted(confused, steps) / len(confused) - 1
+        self._apart = steps[np.abs(wrong).argmin()]
 
     def vectors(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Of canonical crops."""
@@ -55,21 +71,26 @@ class Space:
         found = [name, f"{frechet_distance(first, self.real):.3f}", f"{1000 * kernel_distance(first, self.real):.2f}"]
         found += [f"{((first.mean(0) - self.real.mean(0)) ** 2).sum():.3f}"]
         if second is None:
-            return f"| {' | '.join(found)} | | |"
+            return f"| {' | '.join(found)} | | | |"
         middle = self.real.mean(0)
         alike = (directions(first - middle) * directions(second - middle)).sum(1)
         tenth = (self._first_tenth(first) + self._first_tenth(second)) / 2
-        for values, shape in ((alike, "{:.2f} [{:.2f}-{:.2f}]"), (100 * tenth, "{:.1f} % [{:.0f}-{:.0f}]")):
+        share = "{:.0f} % [{:.0f}-{:.0f}]"
+        measures = ((alike, "{:.2f} [{:.2f}-{:.2f}]"), (100.0 * (alike < self._apart), share))
+        for values, shape in (*measures, (100 * tenth, share.replace("0f", "1f", 1))):
             found.append(shape.format(values.mean(), *interval(self._draws.means(values))))
         return f"| {' | '.join(found)} |"
 
-    def photographs(self, faces: np.ndarray, people: Sequence[int]) -> str:
-        """The line of real people with several photographs: (m, d)."""
-        near, person = directions(faces - self.real.mean(0)), np.array(people)
-        first, second = np.triu_indices(len(near), 1)
-        alike = (near @ near.T)[first, second][person[first] == person[second]]
-        low, high = np.percentile(alike, (5, 95))
-        return f"| two photographs of one person | | | | {alike.mean():.2f} [{low:.2f}-{high:.2f}] | |"
+    def photographs(self) -> list[str]:
+        """The lines of real people with several photographs."""
+        lines = []
+        for name, alike in (("one person", self._one), ("two people", self._two)):
+            low, high = np.percentile(alike, (5, 95))
+            share = 100 * (alike < self._apart).mean()
+            lines.append(
+                f"| photographs of {name} | | | | {alike.mean():.2f} [{low:.2f}-{high:.2f}] | {share:.0f} % | |"
+            )
+        return lines
 
     def _first_tenth(self, drawn: np.ndarray) -> np.ndarray:
         """Whether the true face of each is among the tenth that is most alike; other clips of a person are left out."""
@@ -91,16 +112,17 @@ def main() -> None:
     with Dataset(options.real) as dataset:
         others = list(dataset.faces())
     real += [decode_image(face.crop) for face in others]
-    space = Space(options.judge, real, [decode_image(p.crop) for p in pairs], [p.person for p in pairs])
+    true, people = [decode_image(pair.crop) for pair in pairs], [pair.person for pair in pairs]
+    space = Space(options.judge, real, [face.person for face in others], true, people)
     model = Speech2Face.from_pretrained(options.model, device="cpu")
     voices = np.stack([pair.voice for pair in pairs])
     seeds = [list(range(k * len(pairs), (k + 1) * len(pairs))) for k in range(2)]
     plain = replace(DEFAULT, watermark=False)
     print(f"{len(pairs)} voices of {len(set(space.people))} people, {len(real)} real faces\n")
-    print("| | Fréchet | kernel x1000 | departure | two seeds | first tenth |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| | Fréchet | kernel x1000 | departure | two seeds | two people | first tenth |")
+    print("|" + " --- |" * 7)
     print(space.line("the true faces themselves", space.true))
-    print(space.photographs(space.real[-len(others) :], [face.person for face in others]))
+    print("\n".join(space.photographs()))
     own = model.sample_images(np.stack([pair.identity for pair in pairs]), seeds[0], plain)
     print(space.line("drawn from their own identities", space.vectors(list(own))), flush=True)
     asked = [tuple(map(float, choice.split(","))) for choice in options.draw or ()]
