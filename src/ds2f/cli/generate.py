@@ -219,7 +219,7 @@ def model_for(config: Config, device: str, wish: Wish) -> tuple[Speech2Face | Qu
     from ds2f.speech2face.settings import settings_of
 
     settings, folder = settings_of(config.generate), model_folder(config) or folders.shipped()
-    drawing = folders.decoder_of_size(folder, config.generate.size or None)
+    drawing = folders.drawing_of_size(folder, config.generate.size or None)
     if quick.can_draw(folder, drawing, settings, wish, device):
         model = quick.QuickSpeech2Face(folder, drawing, config.audio, signing_of(config))
         if model.signer is None and config.generate.sign:

@@ -105,9 +105,9 @@ class Split(Part):
 class Train(Part):
     """Training."""
 
-    models: list[Literal["prior", "decoder", "fast-decoder", "attributes", "alignment", "voice"]] = key(
-        ["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is"
-    )
+    models: list[
+        Literal["prior", "decoder", "fast-decoder", "super-resolution", "attributes", "alignment", "voice"]
+    ] = key(["prior", "decoder"], "what `ds2f run` trains; [] uses a trained model as it is")
     device: str = key("auto", "auto, cpu, cuda, mps")
     compile: bool = key(False, "torch.compile: a minute of start, then ~1.3 times as fast; needs a C++ compiler")
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = key(0, "of weights, data order and noise")
@@ -138,6 +138,11 @@ class Train(Part):
     fast_faces: Count = key(16_000, "faces that the decoder draws for it, in all")
     fast_lr: Positive = key(3e-4, "peak learning rate of the fast decoder")
     fast_likeness: AtLeast0 = key(0.05, "weight of looking like the given identity; 0 = as the decoder draws")
+    sr_batch: Count = key(4, "photographs per step of super-resolution")
+    sr_faces: Count = key(20_000, "photographs that it sees in all")
+    sr_lr: Positive = key(2e-4, "peak learning rate of super-resolution and of its discriminator")
+    sr_adversarial: AtLeast0 = key(0.05, "weight of being taken for a photograph; 0, and sr_features 0 = smooth")
+    sr_features: AtLeast0 = key(0.5, "weight of what the discriminator sees being that of the photograph")
     voices: Annotated[list[Name], Meta(min_length=1)] = key(
         [VOICE], "stored speaker encoders that the models hear, and acoustics"
     )

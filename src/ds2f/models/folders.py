@@ -1,8 +1,10 @@
 """A model's folder: what lies in it, and of which weights. No PyTorch; `models.store` reads the weights themselves.
 
-decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, attributes, alignment, voice
+decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, super-resolution, attributes,
+alignment, voice
 
-Decoders of further sizes, each with the fast one that it taught, lie in folders named by their pixels: 64/decoder.json
+Super-resolution makes the pictures of the decoder beside it twice as large. Decoders of further sizes, each with the
+fast one that it taught, lie in folders named by their pixels: 64/decoder.json
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from ds2f.errors import UserError
 
 FORMAT = 1
 SHARED = "linear_face"  # of a fast decoder it may be left out, where that of the decoder beside it is the same
+SUPER_RESOLUTION = "super-resolution"
 SCALE = ".scale"  # behind the name of a tensor of whole numbers: what its rows are to be multiplied by
 
 
@@ -28,21 +32,49 @@ def shipped() -> Path:
     return Path(str(files("ds2f") / "weights"))
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """Who draws pictures of a size. size: pixels; folder: of the decoder; finer: whether super-resolution follows."""
+
+    size: int
+    folder: Path
+    finer: bool = False
+
+
 def decoders(folder: Path) -> dict[int, Path]:
     """{pixels: folder} of a model's decoders, its own first. Raises UserError if it has none, or a broken one."""
     places = [folder, *sorted(found.parent for found in folder.glob("[0-9]*/decoder.json"))]
     return {int(description(place, "decoder")["config"]["size"]): place for place in places}
 
 
-def decoder_of_size(folder: Path, size: int | None) -> Path:
-    """Where the model's decoder of a size lies; None = its own. Raises UserError if there is none."""
+def drawings(folder: Path) -> list[Drawing]:
+    """The sizes that a model draws, that of its own decoder, as large as it gets, first. Raises UserError as
+    `decoders`, and for super-resolution of pictures that the decoder beside it does not draw."""
+    found = []
+    for size, place in decoders(folder).items():
+        if (place / f"{SUPER_RESOLUTION}.json").exists():
+            takes = description(place, SUPER_RESOLUTION)["config"]["size"]
+            if takes != size:
+                raise UserError(
+                    f"In {place} the decoder draws {size} px and super-resolution enlarges {takes} px; they were not "
+                    "made for each other. Train it anew: ds2f train super-resolution"
+                )
+            found.append(Drawing(2 * size, place, finer=True))
+        found.append(Drawing(size, place))
+    return found
+
+
+def drawing_of_size(folder: Path, size: int | None = None) -> Drawing:
+    """Who draws pictures of a size; None = as the model does by default. Raises UserError if nobody does."""
+    found = drawings(folder)
     if size is None:
-        return folder
-    found = decoders(folder)
-    if size not in found:
-        drawn = " and ".join(str(pixels) for pixels in sorted(found))
-        raise UserError(f"The model in {folder} draws faces of {drawn} px, not {size}; give another size, or none.")
-    return found[size]
+        return found[0]
+    for drawing in found:
+        if drawing.size == size:
+            return drawing
+    *some, last = sorted({drawing.size for drawing in found})
+    drawn = f"{', '.join(map(str, some))} or {last}" if some else str(last)
+    raise UserError(f"The model in {folder} draws faces of {drawn} px, not {size}; give another size, or none.")
 
 
 def description(folder: Path, kind: str) -> dict[str, Any]:
@@ -79,11 +111,13 @@ def tensors(weights: Path, *names: str) -> list[np.ndarray]:
     return [value * scale for value, scale in zip(found, scales, strict=True)]
 
 
-def fingerprint(folder: Path, decoder: Path | None = None) -> str:
-    """Short hash of all weights that draw: two pictures with the same one come from the same model. decoder: the
-    folder of the decoder, if it is another."""
-    decoder = decoder or folder
+def fingerprint(folder: Path, drawing: Drawing | None = None) -> str:
+    """Short hash of all weights that draw: two pictures with the same one come from the same model. drawing: who draws;
+    None = as by default."""
+    drawing = drawing or drawing_of_size(folder)
+    decoder = drawing.folder
     files = [decoder / "decoder", folder / "prior", decoder / "fast-decoder", folder / "attributes"]
+    files += [decoder / SUPER_RESOLUTION] if drawing.finer else []
     weights = [file.with_suffix(".safetensors") for file in files]
     return _hash(file for file in weights if file.exists())
 

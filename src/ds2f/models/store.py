@@ -21,18 +21,22 @@ from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.folders import FORMAT as FORMAT
 from ds2f.models.folders import SHARED
-from ds2f.models.folders import decoder_of_size as decoder_of_size
+from ds2f.models.folders import SUPER_RESOLUTION as SUPER_RESOLUTION
+from ds2f.models.folders import Drawing as Drawing
 from ds2f.models.folders import decoders as decoders
 from ds2f.models.folders import description as description
 from ds2f.models.folders import digest as digest
+from ds2f.models.folders import drawing_of_size as drawing_of_size
+from ds2f.models.folders import drawings as drawings
 from ds2f.models.folders import fingerprint as fingerprint
 from ds2f.models.folders import judges as judges
 from ds2f.models.folders import shipped as shipped
 from ds2f.models.packing import Precision, packed, unpacked
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.speaker.encoder import VoiceConfig, VoiceNetwork
+from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 
-Model = Decoder | Prior | AttributeHead | Alignment | VoiceNetwork
+Model = Decoder | SuperResolution | Prior | AttributeHead | Alignment | VoiceNetwork
 logger = logging.getLogger(__name__)
 
 
@@ -89,6 +93,12 @@ def shared(folder: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys() if name.startswith(SHARED)}  # noqa: SIM118
 
 
+def load_super_resolution(folder: Path) -> SuperResolution:
+    """Raises UserError if the folder holds no super-resolution, or one that does not fit."""
+    build = lambda config: SuperResolution(from_json(SuperResolutionConfig, config))  # noqa: E731
+    return _load(folder, SUPER_RESOLUTION, build)
+
+
 def load_prior(folder: Path) -> Prior:
     """Raises UserError if the folder holds no prior, or one that does not fit."""
     return _load(folder, "prior", lambda config: Prior(from_json(PriorConfig, _of_before(config))))
@@ -120,7 +130,13 @@ def _of_before(config: dict[str, Any]) -> dict[str, Any]:
 def _kind(module: Model) -> str:
     if isinstance(module, Decoder):
         return "fast-decoder" if module.config.few_steps else "decoder"
-    kinds = {Prior: "prior", AttributeHead: "attributes", Alignment: "alignment", VoiceNetwork: "voice"}
+    kinds = {
+        SuperResolution: SUPER_RESOLUTION,
+        Prior: "prior",
+        AttributeHead: "attributes",
+        Alignment: "alignment",
+        VoiceNetwork: "voice",
+    }
     return kinds[type(module)]
 
 

@@ -5,6 +5,7 @@ prior.onnx         voice (n, d), noise (n, 128), temperature (), guidance () →
 attributes.onnx    identity (n, 128) → age (n, 101), gender (n, 2), ethnicity (n, 5): probabilities
 alignment.onnx     voice (n, d), identity (m, 128) → log_odds (n, m): see `models.alignment`
 fast-decoder.onnx  z (n, 3, size, size), t (n,), identity (n, 128) → x (n, 3, size, size): one evaluation of the decoder
+super-resolution.onnx  picture (n, 3, size, size), noise (n, 1, 2 size, 2 size) → enlarged (n, 3, 2 size, 2 size)
 """
 
 from __future__ import annotations
@@ -164,6 +165,19 @@ def write_fast_decoder(folder: Path, whole: bool) -> Checked:
     return _write(folder, "fast-decoder", Drawing(decoder), given, ("x",), grows, [beside], whole)
 
 
+def write_super_resolution(folder: Path) -> Checked:
+    """The graph of the super-resolution of a folder, beside it."""
+    model = store.load_super_resolution(folder)
+    size = model.config.size
+    given = {
+        "picture": torch.rand(2, 3, size, size, generator=_seeded()) * 2 - 1,
+        "noise": torch.randn(2, 1, 2 * size, 2 * size, generator=_seeded()),
+    }
+    return _write(
+        folder, store.SUPER_RESOLUTION, model, given, ("enlarged",), dict.fromkeys((*given, "enlarged"), ROWS)
+    )
+
+
 def _write(
     folder: Path,
     kind: str,
@@ -189,19 +203,21 @@ def export(folder: Path, out: Path, whole: bool = False, size: int | None = None
     folder: of the model.
     out: where to; made if it is not there. May be the model's own: it then draws by its graphs.
     whole: the decoder's products in whole numbers, faster and less exact.
-    size: of the decoder, for a model with several.
+    size: of the pictures, for a model that draws several.
     Raises UserError for a model that cannot be exported, and for a graph that says something else than PyTorch.
     """
-    drawing = store.decoder_of_size(folder, size)
+    drawing = store.drawing_of_size(folder, size)
+    finer = [store.SUPER_RESOLUTION] if drawing.finer else []
     out.mkdir(parents=True, exist_ok=True)
     weights = out / "voice.safetensors"
     shutil.copyfile(campplus.WEIGHTS, weights)
     more = {"attributes": write_attributes, "alignment": write_alignment}  # what a model may have
-    for place, kinds in ((folder, ("prior", *more)), (drawing, ("decoder", "fast-decoder"))):
+    for place, kinds in ((folder, ("prior", *more)), (drawing.folder, ("decoder", "fast-decoder", *finer))):
         for file in (place / f"{kind}.{ending}" for kind in kinds for ending in ("json", "safetensors")):
             if out.resolve() != place.resolve() and file.is_file():
                 shutil.copyfile(file, out / file.name)
     made = [write_voice(out / "voice.onnx", weights), write_prior(out), write_fast_decoder(out, whole)]
+    made += [write_super_resolution(out)] if finer else []
     made += [write(out) for kind, write in more.items() if (out / f"{kind}.json").is_file()]
     for one in made:
         if one.difference > CLOSE and not (whole and one.path.name == "fast-decoder.onnx"):

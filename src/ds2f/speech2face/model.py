@@ -61,7 +61,7 @@ class Speech2Face(FaceSampler):
         folder: Path,
         device: torch.device,
         audio: Audio = Audio(),
-        decoder_folder: Path | None = None,
+        drawing: store.Drawing | None = None,
         signing: Signing = Signing(),
     ) -> None:
         """
@@ -69,11 +69,11 @@ class Speech2Face(FaceSampler):
         folder: where the prior lies.
         device: of all that is computed.
         audio: what counts as enough speech.
-        decoder_folder: where the decoder lies, if elsewhere.
+        drawing: who draws: where the decoder lies, and whether super-resolution follows. None: as by default.
         signing: who signs the pictures, see `io.credentials.Signing`.
         Raises UserError for a prior and a decoder that speak of different identities.
         """
-        super().__init__(prior, decoder, folder, device, decoder_folder, signing)
+        super().__init__(prior, decoder, folder, device, drawing, signing)
         exact = replace(audio, precision="float32")  # one voice and seed are one face on every processor
         self.voice_encoder = VoiceEncoder(exact, prior.config.clip_seconds, list(prior.config.voices))
 
@@ -100,8 +100,10 @@ class Speech2Face(FaceSampler):
         """
         folder = store.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
         chosen = store.pick_device(str(device or "auto"))
-        drawing = store.decoder_of_size(folder, size)
-        return cls(store.load_prior(folder), store.load_decoder(drawing), folder, chosen, audio, drawing, signing)
+        drawing = store.drawing_of_size(folder, size)
+        return cls(
+            store.load_prior(folder), store.load_decoder(drawing.folder), folder, chosen, audio, drawing, signing
+        )
 
     def save_pretrained(self, folder: str | Path, metrics: Path | None = None) -> None:
         """Write the model as a folder that `from_pretrained` reads, with a card; see `ds2f.speech2face.hub.save`."""

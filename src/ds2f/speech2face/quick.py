@@ -24,6 +24,7 @@ from ds2f.models.graphs import Graph, graph_of
 from ds2f.models.processor import on_cpu
 from ds2f.speech2face import wishes
 from ds2f.speech2face.describe import PEOPLE, Describer, VoiceDescription
+from ds2f.speech2face.enlarge import Enlarge, enlarged
 from ds2f.speech2face.face import GeneratedFace, made
 from ds2f.speech2face.settings import SamplingSettings, check, taught
 from ds2f.speech2face.weave import unweave
@@ -87,17 +88,17 @@ class QuickDescriber:
 class QuickSpeech2Face(QuickDescriber):
     """As `Speech2Face`, of which it has what `speech2face.files.from_files` asks for."""
 
-    def __init__(self, folder: Path, decoder_folder: Path, audio: Audio, signing: Signing = Signing()) -> None:
-        """folder: of the prior; decoder_folder: of the decoder; audio: what counts as enough speech; signing: who signs
-        the pictures.
+    def __init__(self, folder: Path, drawing: folders.Drawing, audio: Audio, signing: Signing = Signing()) -> None:
+        """folder: of the prior; drawing: who draws; audio: what counts as enough speech; signing: who signs the
+        pictures.
 
         Both folders have graphs that fit their weights, see `can_draw`.
         """
         super().__init__(folder, audio)
-        self.decoder_folder, self.signing = decoder_folder, signing
-        self._decoder: dict[str, Any] = folders.description(decoder_folder, FAST)["config"]
-        self.size = int(self._decoder["size"])
-        self._draw = Graph(decoder_folder / f"{FAST}.onnx")
+        self.drawing, self.size, self.signing = drawing, drawing.size, signing
+        self._decoder: dict[str, Any] = folders.description(drawing.folder, FAST)["config"]
+        self._draw = Graph(drawing.folder / f"{FAST}.onnx")
+        self._finer = Graph(drawing.folder / f"{folders.SUPER_RESOLUTION}.onnx") if drawing.finer else None
 
     def __call__(
         self,
@@ -120,7 +121,8 @@ class QuickSpeech2Face(QuickDescriber):
         each = (self.identities(heard, [one], settings.temperature, settings.voice_guidance) for one in seeds)
         identities = np.concatenate(list(each))
         drawn = [self._picture(one, number, settings) for one, number in zip(identities, seeds, strict=True)]
-        images = watermark.mark_all(np.stack(drawn)) if settings.watermark else np.stack(drawn)
+        images = np.stack(drawn) if self._finer is None else enlarged(by_graph(self._finer), np.stack(drawn), seeds)
+        images = watermark.mark_all(images) if settings.watermark else images
         return made(images, identities, seeds, self.details(settings), self.signer)
 
     @cached_property
@@ -131,7 +133,7 @@ class QuickSpeech2Face(QuickDescriber):
     @cached_property
     def fingerprint(self) -> str:
         """As `Speech2Face.fingerprint`."""
-        return folders.fingerprint(self.folder, self.decoder_folder)
+        return folders.fingerprint(self.folder, self.drawing)
 
     def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
         """As `Speech2Face.details`."""
@@ -140,8 +142,10 @@ class QuickSpeech2Face(QuickDescriber):
         return said | wishes.as_json(wish)
 
     def _picture(self, identity: np.ndarray, seed: int, settings: SamplingSettings) -> np.ndarray:
-        """(size, size, 3) uint8 RGB. One at a time: how numbers are rounded depends on what is computed with them."""
-        noise = steady(normal_by_seed([seed], 3, self.size, self.size, stream=1), settings.light)
+        """As the decoder draws it, uint8 RGB. One at a time: how numbers are rounded depends on what is computed with
+        them."""
+        size = self._decoder["size"]
+        noise = steady(normal_by_seed([seed], 3, size, size, stream=1), settings.light)
         start = settings.noise * self._decoder["noise"] * noise
 
         def predict(z: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -155,8 +159,13 @@ class QuickSpeech2Face(QuickDescriber):
     @cached_property
     def _colours(self) -> tuple[np.ndarray, np.ndarray]:
         """The mean face, (3, size, size), and the spread around it."""
-        mean, spread = folders.tensors(self.decoder_folder / f"{FAST}.safetensors", "image_mean", "image_std")
+        mean, spread = folders.tensors(self.drawing.folder / f"{FAST}.safetensors", "image_mean", "image_std")
         return mean, spread
+
+
+def by_graph(finer: Graph) -> Enlarge:
+    """Super-resolution by its graph."""
+    return lambda picture, noise: finer(picture=picture, noise=noise)[0]
 
 
 def attributes_of(folder: Path) -> Path:
@@ -177,18 +186,21 @@ def _can_imagine(folder: Path, device: str) -> bool:
     return known and graph_of(folder, PRIOR) is not None
 
 
-def can_draw(folder: Path, decoder_folder: Path, settings: SamplingSettings, wish: Wish, device: str) -> bool:
+def can_draw(folder: Path, drawing: folders.Drawing, settings: SamplingSettings, wish: Wish, device: str) -> bool:
     """Whether the quick way gives what is asked for: no wish, the fast decoder, a CPU, and graphs of the model.
 
-    folder, decoder_folder: of the model and its decoder.
+    folder: of the model.
+    drawing: who draws.
     settings: how to draw.
     wish: what is asked besides the voice.
     device: as the user names it.
     """
+    at = drawing.folder
     asked = not wish.anything and taught(settings) and not settings.direct and settings.precision == "auto"
-    if not (asked and _can_imagine(folder, device) and (decoder_folder / f"{FAST}.json").is_file()):
+    if not (asked and _can_imagine(folder, device) and (at / f"{FAST}.json").is_file()):
         return False
-    teacher = folders.description(decoder_folder, FAST)["card"].get("teacher")
-    if teacher != folders.digest(decoder_folder, DECODER):
+    if folders.description(at, FAST)["card"].get("teacher") != folders.digest(at, DECODER):
         return False
-    return graph_of(decoder_folder, FAST) is not None
+    return all(
+        graph_of(at, kind) is not None for kind in (FAST, *([folders.SUPER_RESOLUTION] if drawing.finer else []))
+    )

@@ -22,8 +22,9 @@ from ds2f.models.graphs import Graph, graph_of
 from ds2f.models.prior import Prior
 from ds2f.speech2face import draw, imagine, restore, wishes
 from ds2f.speech2face.draw import BATCH, Callback
+from ds2f.speech2face.enlarge import Enlarge, enlarged
 from ds2f.speech2face.face import GeneratedFace, made
-from ds2f.speech2face.quick import FAST, IDENTITY, PRIOR, attributes_of, imagined
+from ds2f.speech2face.quick import FAST, IDENTITY, PRIOR, attributes_of, by_graph, imagined
 from ds2f.speech2face.settings import DEFAULT, SamplingSettings, taught
 from ds2f.types import NO_WISH, Progress, Wish
 
@@ -40,14 +41,14 @@ class FaceSampler:
         decoder: Decoder,
         folder: Path,
         device: torch.device,
-        decoder_folder: Path | None = None,
+        drawing: store.Drawing | None = None,
         signing: Signing = Signing(),
     ) -> None:
         """
         prior, decoder: the two parts; both are moved to the device.
         folder: where the prior lies.
         device: of all that is computed.
-        decoder_folder: where the decoder lies, if elsewhere.
+        drawing: who draws: where the decoder lies, and whether super-resolution follows. None: as by default.
         signing: who signs the pictures, see `io.credentials.Signing`.
         Raises UserError for a prior and a decoder that speak of different identities.
         """
@@ -59,19 +60,37 @@ class FaceSampler:
             )
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device
-        self.decoder_folder = decoder_folder or folder
+        self.drawing = drawing or store.drawing_of_size(folder)
         self.signing = signing
 
     @property
     def size(self) -> int:
         """Pixels of a generated face."""
-        return self.decoder.config.size
+        return self.drawing.size
 
     @cached_property
     def fast_decoder(self) -> Decoder | None:
         """Draws in few steps; None if the model has none that this decoder taught."""
-        fast = store.load_fast_decoder(self.decoder_folder)
+        fast = store.load_fast_decoder(self.drawing.folder)
         return None if fast is None else fast.to(self.device)
+
+    @cached_property
+    def _enlarge(self) -> Enlarge | None:
+        """What makes the decoder's pictures twice as large; None where nothing shall."""
+        if not self.drawing.finer:
+            return None
+        graph = self._graph_in(self.drawing.folder, store.SUPER_RESOLUTION)
+        if graph is not None:
+            return by_graph(graph)
+        network = store.load_super_resolution(self.drawing.folder).to(self.device)
+
+        @torch.no_grad()
+        def enlarge(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
+            given = (torch.from_numpy(array).to(self.device) for array in (picture, noise))
+            made: np.ndarray = network(*given).float().cpu().numpy()
+            return made
+
+        return enlarge
 
     @cached_property
     def signer(self) -> Signer | None:
@@ -81,7 +100,7 @@ class FaceSampler:
     @cached_property
     def _graph(self) -> Graph | None:
         """Of the fast decoder."""
-        return self._graph_in(self.decoder_folder, FAST)
+        return self._graph_in(self.drawing.folder, FAST)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.size} px, model {self.fingerprint}, {self.device})"
@@ -98,7 +117,7 @@ class FaceSampler:
     @cached_property
     def fingerprint(self) -> str:
         """Short hash of the weights."""
-        return store.fingerprint(self.folder, self.decoder_folder)
+        return store.fingerprint(self.folder, self.drawing)
 
     @cached_property
     def face_encoder(self) -> FaceEncoder:
@@ -183,20 +202,24 @@ class FaceSampler:
         wish: looks, language and a guide picture, the same for all.
         voice_conditions: {speaker encoder: (n, d)}, for a decoder that hears them itself.
         callback: called after every step with the pictures as they look so far, see `draw.Callback`.
-        guides: (n, size, size, 3) uint8 RGB, a canonical crop to complete for each face, instead of one wished for all.
+        guides: (n, s, s, 3) uint8 RGB, a canonical crop as large as the decoder draws, to complete for each face,
+            instead of one wished for all.
         Raises UserError for a condition that the decoder was not trained on.
         """
         if guides is None and wish.guide is not None:
-            guides = self.face_encoder.align(wish.guide, self.size)[None]
+            guides = self.face_encoder.align(wish.guide, self.decoder.config.size)[None]
         pixels = None if guides is None else draw.normalised(self.decoder, guides)
         heard = voice_conditions or {}
         conditions = draw.conditions_of(self.decoder.config, wish, identities, heard, pixels, len(seeds))
         fast, graph = (self.fast_decoder, self._graph) if taught(settings) else (None, None)
         way = draw.way_of(settings, self.decoder, fast, graph if settings.precision == "auto" else None)
-        if not settings.watermark:
-            return draw.sample_images(way, conditions, seeds, progress, callback)
-        show = None if callback is None else lambda step, so_far: callback(step, watermark.mark_all(so_far))
-        return watermark.mark_all(draw.sample_images(way, conditions, seeds, progress, show))
+        show = callback
+        if callback is not None and settings.watermark:
+            show = lambda step, so_far: callback(step, watermark.mark_all(so_far))  # noqa: E731
+        images = draw.sample_images(way, conditions, seeds, progress, show)
+        if self._enlarge is not None:
+            images = enlarged(self._enlarge, images, seeds)
+        return watermark.mark_all(images) if settings.watermark else images
 
     def sample_faces(
         self,

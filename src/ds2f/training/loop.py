@@ -13,9 +13,9 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
@@ -65,7 +65,8 @@ class Options:
     ema: share of the run over which weights are averaged; save_seconds: between checkpoints; accumulate: parts of a
     batch, computed one after the other or by several processes; tensorboard: log there too; data: fingerprint of the
     dataset, teacher: hash of the model that teaches this one; "" where there is none; relative: lr is a share of how
-    large the weights are, see `make_optimizers`."""
+    large the weights are, see `make_optimizers`; rates: {part of the model: multiple of lr} of those that learn at
+    another; betas: AdamW's."""
 
     run: Path
     batch: int
@@ -82,6 +83,8 @@ class Options:
     data: str = ""
     teacher: str = ""
     relative: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict)
+    betas: tuple[float, float] = (0.9, 0.95)
 
 
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
@@ -121,7 +124,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
         while step < steps:
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = options.lr * schedule(step, steps)
+                    group["lr"] = group.get("rate", 1.0) * options.lr * schedule(step, steps)
             model.train()
             with out_of_memory_advice(options):
                 loss = accumulate(task, options, step, processes)
@@ -249,13 +252,18 @@ def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Opti
 
     By `options.relative` AdamW's rate is a share of the size of what it moves, see `RelativeAdamW`.
     """
+    rates = {p: rate for part, rate in options.rates.items() for p in model.get_submodule(part).parameters()}
     matrices = [p for n, p in model.named_parameters() if options.muon and n.startswith("blocks.") and p.dim() == 2]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
+    groups = [
+        {"params": [p for p in others if rates.get(p, 1.0) == rate], "rate": rate}
+        for rate in dict.fromkeys([1.0, *options.rates.values()])
+    ]
     optimizers: list[torch.optim.Optimizer] = [
         RelativeAdamW(others, lr=options.lr, betas=(0.9, 0.99))  # small batches, small steps: a longer memory
         if options.relative
-        else torch.optim.AdamW(others, lr=options.lr, betas=(0.9, 0.95), weight_decay=options.weight_decay)
+        else torch.optim.AdamW(groups, lr=options.lr, betas=options.betas, weight_decay=options.weight_decay)
     ]
     if matrices:
         optimizers.append(

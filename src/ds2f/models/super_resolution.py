@@ -1,0 +1,88 @@
+"""Super-resolution p(picture of twice the size | picture): the last stage of a cascade, after the decoder.
+
+A decoder draws whom a face shows, and knows little of what single pixels look like; the stages of a cascade share the
+work (Ho et al. 2022, arXiv:2106.15282). This one is a U-Net over the drawn picture and noise that adds what is finer
+than its pixels, in one pass, and was taught by a discriminator to look like photographs (`training.super_resolution`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FACTOR = 2
+
+
+@dataclass(frozen=True)
+class SuperResolutionConfig:
+    """size: pixels of the pictures that come in; widths: channels at that size, at half of it, and so on; depths:
+    residual blocks at each of them, on the way down and again on the way up."""
+
+    size: int = 128
+    widths: tuple[int, ...] = (48, 64, 128, 160)
+    depths: tuple[int, ...] = (2, 2, 2, 2)
+
+
+class SuperResolution(nn.Module):
+    """(picture, noise) to a picture of twice the size.
+
+    picture: (n, 3, size, size) in [-1, 1]; noise: (n, 1, 2 size, 2 size), normal. Returns (n, 3, 2 size, 2 size), about
+    in [-1, 1]: the enlarged picture and what the network adds to it.
+    """
+
+    def __init__(self, config: SuperResolutionConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, depths = config.widths, config.depths
+        self.enter = conv(3 + FACTOR**2, widths[0])
+        self.down = nn.ModuleList(_blocks(width, depth) for width, depth in zip(widths, depths, strict=True))
+        self.narrower = nn.ModuleList(conv(near, far) for near, far in itertools.pairwise(widths))
+        self.wider = nn.ModuleList(conv(far, near) for near, far in itertools.pairwise(widths))
+        self.up = nn.ModuleList(_blocks(width, depth) for width, depth in zip(widths, depths, strict=True))
+        self.leave = conv(widths[0], 3 * FACTOR**2)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, picture: Tensor, noise: Tensor) -> Tensor:
+        x = self.enter(torch.cat([picture, F.pixel_unshuffle(noise, FACTOR)], dim=1))
+        levels: list[Tensor] = []
+        for level, blocks in enumerate(self.down):
+            x = blocks(x)
+            if level < len(self.narrower):
+                levels.append(x)
+                x = self.narrower[level](F.avg_pool2d(x, 2))
+        for level in reversed(range(len(self.up))):
+            if level < len(levels):
+                x = levels[level] + F.interpolate(self.wider[level](x), scale_factor=2, mode="nearest")
+            x = self.up[level](x)
+        enlarged = F.interpolate(picture, scale_factor=FACTOR, mode="bilinear", align_corners=False)
+        return enlarged + F.pixel_shuffle(self.leave(x), FACTOR)
+
+
+class Block(nn.Module):
+    """Residual, without normalisation (as in EDSR; Lim et al. 2017, arXiv:1707.02921); begins as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = conv(width, width), conv(width, width)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = x + self.second(F.silu(self.first(F.silu(x))))
+        return found
+
+
+def conv(near: int, far: int) -> nn.Conv2d:
+    """3 by 3, from `near` channels to `far`; keeps how large numbers are (He et al. 2015, arXiv:1502.01852)."""
+    layer = nn.Conv2d(near, far, 3, padding=1)
+    nn.init.kaiming_normal_(layer.weight)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _blocks(width: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(depth)))

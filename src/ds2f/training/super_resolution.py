@@ -1,0 +1,186 @@
+"""What super-resolution learns from: photographs, each beside what the decoder makes of it; its task; its job.
+
+A photograph reduced to the decoder's size is no drawn picture: it is sharper, and has no strokes. So it is hidden in
+noise up to one of the decoder's last steps, and drawn from there to its end (SDEdit; Meng et al. 2022,
+arXiv:2108.01073): pixel by pixel the same face, in the decoder's hand. From that the photograph is to be had back.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ds2f.config import Train
+from ds2f.dataset import Dataset
+from ds2f.diffusion.flow import interpolate
+from ds2f.diffusion.noise import normal, uniform, whole
+from ds2f.diffusion.samplers import times
+from ds2f.errors import UserError
+from ds2f.io.images import write_grid
+from ds2f.models import store
+from ds2f.models.conditioning import Condition
+from ds2f.models.decoder import Decoder, asked
+from ds2f.models.pixels import from_uint8, to_uint8
+from ds2f.models.super_resolution import FACTOR, SuperResolution, SuperResolutionConfig
+from ds2f.speech2face.settings import DEFAULT
+from ds2f.speech2face.weave import unweave
+from ds2f.training.adversarial import Discriminator, discriminator_loss, generator_losses
+from ds2f.training.faces import Faces, load_splits, near, pixels_of
+from ds2f.training.processes import own_device
+from ds2f.training.start import Job, make_options, place_of
+from ds2f.types import Progress
+
+STEPS = 4  # of a decoder that was not taught how many
+LAST = 2  # of its steps, from one of which on a photograph is drawn
+RATES = {"discriminator": 6.0}  # it must know more than whom it judges (Heusel et al. 2017, arXiv:1706.08500)
+BETAS = (0.5, 0.95)  # what a network learns against is another soon
+WHOLE, SHARP = 0.97, -0.5  # coverage and sharpness that a photograph has at least: of its pixels nothing is made up
+SHOWN, VALIDATED = 6, 64  # faces
+
+
+def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
+    """See `jobs.make_job`. It learns to go on from the decoder in runs/model, from the fast one if there is one.
+
+    database: whose photographs are learnt from; their crops are twice as large as the decoder's pictures.
+    runs: its super-resolution/ is for checkpoints; its model/ holds the decoder.
+    settings: device, compile, seed and sr_….
+    sample: with the faces of the validation split alone, not compiled.
+    progress: called while faces are packed.
+    Raises UserError for what cannot work, such as no decoder, or no photographs that are sharp enough.
+    """
+    device, folder = own_device(store.pick_device(settings.device)), runs / "model"
+    options = make_options(
+        runs / "super-resolution", settings, device, settings.sr_batch, settings.sr_faces, settings.sr_lr
+    )
+    decoder = store.load_fast_decoder(folder) or store.load_decoder(folder)
+    size = FACTOR * decoder.config.size
+    with Dataset(database) as dataset:
+        place = place_of(settings, runs, progress)
+        held_out, faces = load_splits(dataset, folder, size, settings.voices, decoder.config.languages, place, sample)
+        fingerprint = dataset.fingerprint()
+    torch.manual_seed(settings.seed)
+    weights = (settings.sr_adversarial, settings.sr_features)
+    task = SuperResolutionTask(decoder, faces, held_out, device, *weights)
+    if settings.compile and not sample:
+        task.model.generator.compile()
+        task.model.discriminator.compile()
+    card = {"decoder": store.digest(folder, "decoder")}
+    return Job(task, replace(options, rates=RATES, betas=BETAS), fingerprint, lambda model: (model.generator, card))
+
+
+class Adversaries(nn.Module):
+    """Both that learn: generator, which stays, and discriminator."""
+
+    def __init__(self, generator: SuperResolution, discriminator: Discriminator) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+
+
+class SuperResolutionTask:
+    """See `loop.Task`: photographs back from drawn pictures, so that a discriminator cannot tell them apart."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        train: Faces,
+        validation: Faces,
+        device: torch.device,
+        adversarial: float,
+        features: float,
+    ) -> None:
+        """decoder: that draws; stays as it is.
+        train, validation: faces of the two splits, twice as large as it draws them.
+        device: where all of them live.
+        adversarial, features: weights of the two losses of `adversarial.generator_losses` beside |G − x|, mean over
+            pixels in [-1, 1].
+        Raises UserError if no face of a split is whole and sharp.
+        """
+        config = SuperResolutionConfig(decoder.config.size)
+        self.model = Adversaries(SuperResolution(config), Discriminator()).to(device)
+        if device.type == "cpu":
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.decoder = decoder.to(device).eval().requires_grad_(False)
+        self.times = times(decoder.config.few_steps or STEPS)
+        self.adversarial, self.features = adversarial, features
+        self.data, self.validation, self.device = near(train, device), near(validation, device), device
+        self._photographs, self._held_out = photographs(train), photographs(validation)
+        self.size = len(self._photographs)
+
+    def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        real, drawn = self._pairs(self.data, self._photographs[rows], generator)
+        flip = uniform(generator, len(rows), 1, 1, 1, to=self.device) < 0.5
+        real, drawn = real.where(flip, real.flip(3)), drawn.where(flip, drawn.flip(3))
+        made = self.model.generator(drawn, self._noise(len(rows), generator)).float()
+        loss = (made - real).abs().mean()
+        if self.adversarial or self.features:
+            deceived, apart = generator_losses(self.model.discriminator, made, real)
+            loss = loss + self.adversarial * deceived + self.features * apart
+            loss = loss + discriminator_loss(self.model.discriminator, made, real, generator)
+        return loss
+
+    @torch.no_grad()
+    def validate(self, ema: nn.Module) -> float:
+        """Mean |G − x| of up to 64 photographs of the validation split, with fixed noise."""
+        real, made = self._held_out_pairs(ema, VALIDATED)[1:]
+        return float((made - real).abs().mean())
+
+    @torch.no_grad()
+    def preview(self, ema: nn.Module, path: Path) -> None:
+        """Six photographs of the validation split: as drawn and plainly enlarged, as made here, as they are."""
+        drawn, real, made = self._held_out_pairs(ema, SHOWN)
+        plain = F.interpolate(drawn, scale_factor=FACTOR, mode="bicubic", align_corners=False)
+        write_grid(path, [to_uint8(row) for row in (plain, made, real)], scale=1)
+
+    def _held_out_pairs(self, ema: nn.Module, most: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Drawn pictures, their photographs, and what is made of them."""
+        assert isinstance(ema, Adversaries)
+        generator, parts = torch.Generator().manual_seed(1), []
+        for rows in self._held_out[:most].split(8):
+            real, drawn = self._pairs(self.validation, rows, generator)
+            parts.append((drawn, real, ema.generator(drawn, self._noise(len(rows), generator)).float()))
+        drawn, real, made = (torch.cat(column) for column in zip(*parts, strict=True))
+        return drawn, real, made
+
+    @torch.no_grad()
+    def _pairs(self, data: Faces, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Photographs, (n, 3, 2 size, 2 size) in [-1, 1], and as the decoder draws them, (n, 3, size, size)."""
+        real = pixels_of(data, rows, self.device)
+        given = {"identity": data.known(rows)["identity"].value.to(self.device)}
+        given |= {k: torch.full((len(rows), 1), v, device=self.device) for k, v in asked(self.decoder.config).items()}
+        conditions = {name: Condition.of(value) for name, value in given.items()}
+        x = self.decoder.normalise(F.avg_pool2d(real, FACTOR))
+        first = len(self.times) - 2 - int(whole(generator, min(LAST, len(self.times) - 2)))
+        start = DEFAULT.noise * self.decoder.config.noise * normal(generator, *x.shape, to=self.device)
+        z = interpolate(x, torch.full((len(x),), self.times[first], device=self.device), start)
+        for s, t in itertools.pairwise(self.times[first:]):
+            predicted = self.decoder(z, torch.full((len(z),), s, device=self.device), conditions).float()
+            z = z + (t - s) / (1 - s) * (predicted - z)
+        drawn = unweave(to_uint8(self.decoder.denormalise(z)), self.decoder.config.patch)
+        return real, from_uint8(drawn).to(self.device)
+
+    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
+        size = FACTOR * self.decoder.config.size
+        return normal(generator, n, 1, size, size, to=self.device)
+
+
+def photographs(data: Faces) -> Tensor:
+    """(m,) int64: the faces that lie wholly inside their pictures and were not enlarged. Raises UserError for none."""
+    found = []
+    for rows in torch.arange(len(data)).split(4096):
+        known = data.known(rows)
+        if "sharpness" not in known:
+            break
+        whole_face = known["coverage"].value[:, 0].cpu() > WHOLE
+        found.append(rows[whole_face & (known["sharpness"].value[:, 0].cpu() > SHARP)])
+    chosen = torch.cat([torch.empty(0, dtype=torch.int64), *found])
+    if not len(chosen):
+        raise UserError(
+            "There are no photographs to learn super-resolution from: faces that lie wholly inside their pictures, "
+            "with 70 % of the pixels of the crop or more. Ingest larger pictures."
+        )
+    return chosen
