@@ -37,7 +37,7 @@ from ds2f.types import Progress
 
 STEPS = 4  # of a decoder that was not taught how many
 LAST = 2  # of its steps, from one of which on a photograph is drawn
-RATES = {"discriminator": 6.0}  # it must know more than whom it judges (Heusel et al. 2017, arXiv:1706.08500)
+RATES = {"discriminator": 4.0}  # it must know more than whom it judges (Heusel et al. 2017, arXiv:1706.08500)
 BETAS = (0.5, 0.95)  # what a network learns against is another soon
 WHOLE, SHARP = 0.97, -0.5  # coverage and sharpness that a photograph has at least: of its pixels nothing is made up
 SHOWN, VALIDATED = 6, 64  # faces

@@ -1,0 +1,121 @@
+"""Super-resolution: from pictures in the decoder's hand it learns the photographs, and to look like them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ds2f.errors import UserError
+from ds2f.models import store
+from ds2f.models.conditioning import Condition
+from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.super_resolution import SuperResolution
+from ds2f.training.adversarial import Discriminator
+from ds2f.training.decoder import DecoderTask
+from ds2f.training.faces import FaceData
+from ds2f.training.loop import Options, train
+from ds2f.training.super_resolution import BETAS, RATES, Adversaries, SuperResolutionTask, photographs
+
+CPU = torch.device("cpu")
+SIZE = 32
+
+
+def made_up_photographs(count: int, seed: int) -> FaceData:
+    """Stripes of one pixel, whose strength follows the brightness of what lies under them."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = F.interpolate(torch.rand(count, 1, 4, 4, generator=generator), SIZE, mode="bilinear").expand(-1, 3, -1, -1)
+    stripes = torch.tensor([1.0, -1.0]).repeat(SIZE // 2)
+    image = 60 + 120 * coarse + 60 * coarse * stripes
+    more = {"coverage": torch.ones(count, 1), "sharpness": torch.zeros(count, 1)}
+    known = {"identity": torch.randn(count, 128, generator=generator), **more}
+    return FaceData(image.round().byte(), {name: Condition.of(value) for name, value in known.items()})
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
+    """Of half the size: it has seen such pictures reduced."""
+    torch.manual_seed(0)
+    photos, small = made_up_photographs(600, 0), []
+    for faces in (photos, made_up_photographs(32, 1)):
+        small.append(replace(faces, image=F.avg_pool2d(faces.image.float(), 2).byte()))
+    model = Decoder(DecoderConfig(size=SIZE // 2, patch=4, width=64, depth=1, heads=1, refine=4))
+    options = Options(tmp_path_factory.mktemp("decoder"), batch=32, total=32 * 60, lr=2e-3, seed=0, save_seconds=1e9)
+    learnt = train(DecoderTask(model, *small, CPU), options)
+    assert isinstance(learnt, Decoder)
+    return learnt
+
+
+def detail(pictures: Tensor) -> Tensor:
+    """How strong is what no picture of half the size can show, in each eighth of a picture."""
+    fine = pictures - F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2.0)
+    return F.avg_pool2d(fine.abs().mean(1), SIZE // 8).flatten()
+
+
+def task_of(decoder: Decoder, adversarial: float, features: float) -> SuperResolutionTask:
+    return SuperResolutionTask(
+        decoder, made_up_photographs(300, 0), made_up_photographs(32, 1), CPU, adversarial, features
+    )
+
+
+def options_for(run: Path, steps: int) -> Options:
+    return Options(run, 8, 8 * steps, 2e-3, 0, 1e9, rates=RATES, betas=BETAS)
+
+
+def test_pairs_are_photographs_and_the_same_faces_drawn(decoder: Decoder) -> None:
+    task, rows = task_of(decoder, 0, 0), torch.arange(16)
+    real, drawn = task._pairs(task.data, rows, torch.Generator().manual_seed(0))
+    assert torch.equal(((real + 1) * 127.5).round().byte(), task.data.images(rows))
+    reduced = F.avg_pool2d(real, 2)
+    assert drawn.shape == reduced.shape
+    apart = (drawn[:, None] - reduced[None]).abs().flatten(2).mean(2)
+    assert (apart.argmin(1) == rows).float().mean() > 0.8, "each is the drawing of its own photograph"
+    assert apart.diagonal().min() > 0, "and none is the photograph itself"
+
+
+def test_it_learns_detail_that_no_drawn_picture_has(decoder: Decoder, tmp_path: Path) -> None:
+    task = task_of(decoder, 0.1, 0.2)
+    drawn, real, before = task._held_out_pairs(task.model, 32)
+    learnt = train(task, options_for(tmp_path, 60))
+    after = task._held_out_pairs(learnt, 32)[2]
+    assert detail(before).mean() < 0.3 * detail(real).mean()
+    assert detail(after).mean() > 0.6 * detail(real).mean()
+    assert torch.corrcoef(torch.stack([detail(after), detail(real)]))[0, 1] > 0.5, "where there shall be some"
+    assert task.validate(learnt) < task.validate(Adversaries(SuperResolution(task.model.generator.config), Discriminator()))
+    assert len(list(tmp_path.glob("preview-*.png"))) == 1
+
+
+def test_the_same_generator_gives_the_same_loss_and_both_learn_in_one_step(decoder: Decoder) -> None:
+    task = task_of(decoder, 0.1, 0.2)
+    once, again = (task.loss(torch.arange(4), torch.Generator().manual_seed(3)) for _ in range(2))
+    assert once == again
+    once.backward()
+    parts = (task.model.generator, task.model.discriminator)
+    assert all(any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters()) for part in parts)
+    assert all(p.grad is None for p in task.decoder.parameters())
+
+
+def test_only_what_is_whole_and_sharp_counts_as_a_photograph() -> None:
+    faces = made_up_photographs(4, 0)
+    faces.conditions["coverage"].value[1] = 0.9
+    faces.conditions["sharpness"].value[2] = -1.0
+    assert photographs(faces).tolist() == [0, 3]
+    faces.conditions["sharpness"].value[:] = -2.0
+    with pytest.raises(UserError, match="Ingest larger pictures"):
+        photographs(faces)
+    with pytest.raises(UserError, match="no photographs"):
+        photographs(FaceData(faces.image, {"coverage": faces.conditions["coverage"]}))
+
+
+def test_what_is_learnt_is_stored_as_what_draws_needs_it(decoder: Decoder, tmp_path: Path) -> None:
+    made = task_of(decoder, 0.1, 0.2).model.generator
+    torch.nn.init.normal_(made.leave.weight, std=0.01)
+    store.save(tmp_path, made, {"decoder": "1234"})
+    assert store.description(tmp_path, "super-resolution")["card"] == {"decoder": "1234"}
+    again = store.load_super_resolution(tmp_path)
+    picture, noise = torch.rand(1, 3, SIZE // 2, SIZE // 2), torch.randn(1, 1, SIZE, SIZE)
+    torch.testing.assert_close(again(picture, noise), made(picture, noise), atol=5e-3, rtol=0)
