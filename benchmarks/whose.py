@@ -71,7 +71,7 @@ def main() -> None:
         cells = [", ".join(f"{number:.1f}" for number in one) for pair in apart for one in pair]
         print(f"| {name} | {' | '.join(cells)} |")
     same = np.stack([cv2.resize(one, (model.size, model.size), interpolation=cv2.INTER_AREA) for one in real])
-    print_pattern(drawn, same, model.decoder.config.patch)
+    print_pattern(drawn, same, model.decoder.config.patch * model.size // model.decoder.config.size)
 
 
 def real_people(database: Path) -> tuple[np.ndarray, np.ndarray]:

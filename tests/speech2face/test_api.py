@@ -159,8 +159,9 @@ def test_a_saved_face_says_how_it_was_made_and_nothing_of_who(model: Speech2Face
     assert not {"identity", "voice", "input"} & set(said)
 
 
-def test_previews_grow_into_the_picture(model: Speech2Face) -> None:
+def test_previews_grow_into_the_picture() -> None:
     seen: list[np.ndarray] = []
+    model = Speech2Face.from_pretrained(device="cpu", size=64)
     voices = model.embed_voice(CLIPS[0])[None].repeat(2, 0)
     faces = model.sample_faces(
         voices, [0, 1], SamplingSettings(steps=4), callback=lambda step, pictures: seen.append(pictures)

@@ -88,7 +88,10 @@ def test_without_a_graph_pytorch_draws(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "copy" / "super-resolution.onnx").unlink()
     drawing = folders.drawing_of_size(tmp_path / "copy")
     assert not quick.can_draw(tmp_path / "copy", drawing, BARE, NO_WISH, "cpu")
-    faces = [Speech2Face.from_pretrained(at, device="cpu")(RECORDING, 1, 0, settings=BARE) for at in (folder, tmp_path / "copy")]
+    faces = [
+        Speech2Face.from_pretrained(at, device="cpu")(RECORDING, 1, 0, settings=BARE)
+        for at in (folder, tmp_path / "copy")
+    ]
     pixels = [np.asarray(one[0].image, int) for one in faces]
     assert np.abs(pixels[0] - pixels[1]).max() <= 1
 
@@ -99,7 +102,9 @@ def test_sizes_are_said_and_what_does_not_belong_together_is_refused(folder: Pat
         folders.drawing_of_size(folder, 256)
     hub.save(folder, tmp_path / "copy")
     store.save(tmp_path / "copy", SuperResolution(SuperResolutionConfig(32, (8, 12), (1, 1))), {})
-    with pytest.raises(UserError, match=r"draws 64 px and super-resolution enlarges 32 px.*ds2f train super-resolution"):
+    with pytest.raises(
+        UserError, match=r"draws 64 px and super-resolution enlarges 32 px.*ds2f train super-resolution"
+    ):
         Speech2Face.from_pretrained(tmp_path / "copy", device="cpu")
 
 

@@ -22,7 +22,7 @@ from ds2f.speech2face.settings import SamplingSettings
 from ds2f.types import NO_WISH, Wish
 
 RECORDING = samples() / "person-2.mp4"
-SMALL = folders.shipped() / "64"
+SMALL = folders.drawing_of_size(folders.shipped(), 64)
 
 
 @pytest.fixture(autouse=True)
@@ -57,11 +57,12 @@ def test_it_is_for_what_is_drawn_by_default(tmp_path: Path, monkeypatch: pytest.
     assert not can_draw(wish=Wish(gender="female"))
     assert not can_draw(wish=Wish(guide=np.zeros((64, 64, 3), np.uint8)))
     assert not can_draw(device="cuda")
-    assert quick.can_draw(folders.shipped(), folders.shipped(), SamplingSettings(), NO_WISH, "cpu"), "128 px, too"
-    for file in SMALL.iterdir():
+    for drawing in folders.drawings(folders.shipped()):
+        assert quick.can_draw(folders.shipped(), drawing, SamplingSettings(), NO_WISH, "cpu"), drawing.size
+    for file in SMALL.folder.iterdir():
         shutil.copy(file, tmp_path)
     (tmp_path / "fast-decoder.onnx").unlink()
-    assert not quick.can_draw(folders.shipped(), tmp_path, SamplingSettings(), NO_WISH, "cpu")
+    assert not quick.can_draw(folders.shipped(), replace(SMALL, folder=tmp_path), SamplingSettings(), NO_WISH, "cpu")
     monkeypatch.setattr(processor, "ACCELERATORS", (sys.executable,))
     assert not can_draw(device="auto"), "PyTorch knows what to do with it"
 

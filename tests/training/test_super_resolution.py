@@ -79,13 +79,15 @@ def test_pairs_are_photographs_and_the_same_faces_drawn(decoder: Decoder) -> Non
 
 def test_it_learns_detail_that_no_drawn_picture_has(decoder: Decoder, tmp_path: Path) -> None:
     task = task_of(decoder, 0.1, 0.2)
-    drawn, real, before = task._held_out_pairs(task.model, 32)
+    _, real, before = task._held_out_pairs(task.model, 32)
     learnt = train(task, options_for(tmp_path, 60))
     after = task._held_out_pairs(learnt, 32)[2]
     assert detail(before).mean() < 0.3 * detail(real).mean()
     assert detail(after).mean() > 0.6 * detail(real).mean()
     assert torch.corrcoef(torch.stack([detail(after), detail(real)]))[0, 1] > 0.5, "where there shall be some"
-    assert task.validate(learnt) < task.validate(Adversaries(SuperResolution(task.model.generator.config), Discriminator()))
+    assert task.validate(learnt) < task.validate(
+        Adversaries(SuperResolution(task.model.generator.config), Discriminator())
+    )
     assert len(list(tmp_path.glob("preview-*.png"))) == 1
 
 

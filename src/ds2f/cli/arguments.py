@@ -48,7 +48,9 @@ def add_model(sub: argparse.ArgumentParser) -> None:
 
 
 def add_size(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--size", type=positive, metavar="PIXELS", help="of a face: 128, or 64 in a fifth of the time")
+    sub.add_argument(
+        "--size", type=positive, metavar="PIXELS", help="of a face: 256, 128, or 64 in a fifth of the time"
+    )
 
 
 def add_out(sub: argparse.ArgumentParser, text: str) -> None:

@@ -209,7 +209,7 @@ class Generate(Part):
     """Generation. An empty model means the checkpoint that ships inside the package."""
 
     model: str = key("", "folder of a model, or empty for the one that ships with ds2f")
-    size: Natural = key(0, "pixels of a face, of those that the model draws; 0 = as its main decoder does")
+    size: Natural = key(0, "pixels of a face, of those that the model draws; 0 = as it does by default")
     count: Count = key(4, "faces per recording")
     seed: int = key(0, "any whole number; the same one gives the same face on the same machine")
     sampler: Literal["multistep", "heun", "euler"] = key(

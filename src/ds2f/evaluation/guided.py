@@ -112,14 +112,17 @@ class Restorer:
         return Guided(tuple(measures), tuple(examples), details)
 
     def _true(self, crop: bytes) -> np.ndarray:
-        """A stored crop as large as the model draws."""
-        return cv2.resize(decode_image(crop), (self.model.size,) * 2, interpolation=cv2.INTER_AREA)
+        """A stored crop as large as the decoder draws, and takes guides."""
+        return self._reduced(decode_image(crop))
+
+    def _reduced(self, picture: np.ndarray) -> np.ndarray:
+        return cv2.resize(picture, (self.model.decoder.config.size,) * 2, interpolation=cv2.INTER_AREA)
 
     def _complete(
         self, spoilt: np.ndarray, voices: np.ndarray | None, files: Sequence[Path], tick: Callable[[int], None]
     ) -> np.ndarray:
-        """(m, size, size, 3) uint8 RGB, read from `files` where they are there and came from the same. voices: (m, d),
-        None to complete without."""
+        """(m, size, size, 3) uint8 RGB, as large as the spoilt ones, read from `files` where they are there and came
+        from the same. voices: (m, d), None to complete without."""
         seeds = [self.seed + i for i in range(len(files))]
         details = [self.model.details(self.settings, Wish(guide=guide)) for guide in spoilt]
         made: list[dict[str, Any]] = [{"seed": seed, **of_face} for seed, of_face in zip(seeds, details, strict=True)]
@@ -139,7 +142,7 @@ class Restorer:
             for i, image in zip(rows, images, strict=True):
                 write_face(files[i], image, made[i], signer=self.model.signer)
             tick(len(rows))
-        return np.stack([read_image(Source(file)) for file in files])
+        return np.stack([self._reduced(read_image(Source(file))) for file in files])
 
     def _ticks(self, total: int) -> Callable[[int], None]:
         done = 0

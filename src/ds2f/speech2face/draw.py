@@ -27,7 +27,7 @@ BATCH = 16  # faces through the decoder at once; bounds memory
 GRAPHS = {"identity"}  # what a decoder's graph is told besides what is asked of all, see `speech2face.graphs`
 Callback = Callable[[int, np.ndarray], None]
 """Called after every step with its number, counted from 1 over all batches, and with the pictures of the batch as they
-look so far: (up to BATCH, size, size, 3) uint8 RGB. What it raises ends the drawing."""
+look so far, as large as the decoder draws: (up to BATCH, size, size, 3) uint8 RGB. What it raises ends the drawing."""
 
 
 def heard_by(decoder: DecoderConfig, encoders: Iterable[str]) -> list[str]:

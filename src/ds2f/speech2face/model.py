@@ -100,10 +100,8 @@ class Speech2Face(FaceSampler):
         """
         folder = store.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
         chosen = store.pick_device(str(device or "auto"))
-        drawing = store.drawing_of_size(folder, size)
-        return cls(
-            store.load_prior(folder), store.load_decoder(drawing.folder), folder, chosen, audio, drawing, signing
-        )
+        prior, drawing = store.load_prior(folder), store.drawing_of_size(folder, size)
+        return cls(prior, store.load_decoder(drawing.folder), folder, chosen, audio, drawing, signing)
 
     def save_pretrained(self, folder: str | Path, metrics: Path | None = None) -> None:
         """Write the model as a folder that `from_pretrained` reads, with a card; see `ds2f.speech2face.hub.save`."""

@@ -1,0 +1,119 @@
+"""What super-resolution adds to the decoder's pictures: how much fine detail, whose, and what it costs.
+
+python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge tflite:MobileFaceNet.tflite
+    [--model FOLDER] [--upscale] [--out SHEET.png]
+
+One picture for each voice of validation and test, as the decoder draws it, made twice as large by bicubic
+interpolation, by super-resolution, and (--upscale) by Real-ESRGAN, beside photographs: the validation split of a
+dataset with [faces] crop_size = 256, without those that are soft or cut. Detail: power of skin in octaves of frequency, drawn over real
+(geometric means, intervals over pictures); finer than 64 periods a picture is what the decoder cannot show. Pattern:
+as benchmarks/whose.py, at the period of the decoder's patches. Likeness: cosine, by a recogniser that training has not
+seen, to the picture as the decoder drew it; Fréchet distance to the faces of the train split in its space.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ds2f.dataset import Dataset
+from ds2f.evaluation.pattern import log_spectra, pattern_energy
+from ds2f.evaluation.realism import frechet_distance
+from ds2f.io.images import decode_image, write_grid
+from ds2f.models import store
+from ds2f.models.linear import directions
+from ds2f.speech2face.enlarge import enlarged
+from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.settings import DEFAULT
+from ds2f.speech2face.upscale import larger
+from ds2f.training.faces import load_faces
+from ds2f.training.super_resolution import photographs
+from face_encoder import seen_by
+
+OCTAVES = {"16 to 32": (16, 32), "32 to 64": (32, 64), "64 to 128": (64, 128)}  # periods in a picture of 256 px
+SQUARE = 16  # pixels: half of the side of a square of skin
+DRAWS, SHOWN, BATCH = 1000, 6, 32
+
+
+def power(pictures: np.ndarray) -> np.ndarray:
+    """Log power of skin in each of OCTAVES: (n, octaves)."""
+    spectra = log_spectra(pictures, SQUARE)
+    side = spectra.shape[1]
+    along = np.abs(np.fft.fftfreq(side)) * pictures.shape[1]
+    periods = np.hypot(along[:, None], along)
+    return np.stack([spectra[:, (periods >= low) & (periods < high)].mean(1) for low, high in OCTAVES.values()], 1)
+
+
+def ratio(drawn: np.ndarray, real: np.ndarray) -> list[str]:
+    """Of each octave, with its interval."""
+    rng, found = np.random.default_rng(0), np.exp(drawn.mean(0) - real.mean(0))
+    draws = [np.exp(rng.choice(drawn, len(drawn)).mean(0) - rng.choice(real, len(real)).mean(0)) for _ in range(DRAWS)]
+    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+    return [f"{a:.2f} [{b:.2f}-{c:.2f}]" for a, b, c in zip(found, low, high, strict=True)]
+
+
+def vectors(judge: str, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Of canonical crops."""
+    parts = (list(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH))
+    return np.concatenate([seen_by(judge, part) for part in parts])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("database", type=Path)
+    parser.add_argument("--photographs", type=Path, required=True, metavar="DATABASE")
+    parser.add_argument("--judge", required=True, metavar="KIND:FILE")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--upscale", action="store_true", help="Real-ESRGAN beside it")
+    parser.add_argument("--out", type=Path, help="a sheet of some of them")
+    options = parser.parse_args()
+    folder = options.model or store.shipped()
+    drawing = store.drawing_of_size(folder)
+    small = Speech2Face.from_pretrained(folder, device="cpu", size=drawing.size // 2)
+    both = Speech2Face.from_pretrained(folder, device="cpu")
+    with Dataset(options.database) as dataset:
+        voices = np.stack([pair.voice for split in ("val", "test") for pair in dataset.pairs(split)])
+        real = vectors(options.judge, [decode_image(pair.crop) for pair in dataset.pairs("train")])
+    with Dataset(options.photographs) as dataset:
+        faces = load_faces(dataset, "val", drawing.size, seconds=1.0)
+    photos = faces.images(photographs(faces)).permute(0, 2, 3, 1).numpy()
+    seeds, plain = list(range(len(voices))), replace(DEFAULT, watermark=False)
+    started = time.perf_counter()
+    identities = small.identities_to_draw(voices, seeds, plain)
+    drawn = small.sample_images(identities, seeds, plain)
+    first = time.perf_counter() - started
+    assert both._enlarge is not None
+    started = time.perf_counter()
+    finer = enlarged(both._enlarge, drawn, seeds)
+    then = time.perf_counter() - started
+    shape = (drawing.size, drawing.size)
+    made = {"bicubic": np.stack([cv2.resize(one, shape, interpolation=cv2.INTER_CUBIC) for one in drawn])}
+    made["super-resolution"] = finer
+    if options.upscale:
+        made["Real-ESRGAN"] = np.stack([larger(one, 2) for one in drawn])
+    known, of_photos = vectors(options.judge, list(drawn)), power(photos)
+    print(f"{len(drawn)} pictures, {len(photos)} photographs; {first / len(drawn):.3f} s a face to hear and draw,")
+    print(f"{then / len(drawn):.3f} s more for super-resolution\n")
+    print(f"| | detail: {' | '.join(OCTAVES)} | pattern | likeness | Fréchet |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(f"| as drawn, {drawing.size // 2} px | | | | | 1 | {frechet_distance(known, real):.3f} |")
+    for name, pictures in made.items():
+        seen = vectors(options.judge, list(pictures))
+        alike = (directions(seen) * directions(known)).sum(1)
+        said = ratio(power(pictures), of_photos)
+        period = small.decoder.config.patch * 2
+        said.append(f"{pattern_energy(log_spectra(pictures, period), log_spectra(photos, period)):.2f}")
+        said += [f"{np.median(alike):.3f}", f"{frechet_distance(seen, real):.3f}"]
+        print(f"| {name} | {' | '.join(said)} |", flush=True)
+    if options.out:
+        write_grid(options.out, [pictures[:: len(drawn) // SHOWN][:SHOWN] for pictures in made.values()], scale=1)
+
+
+if __name__ == "__main__":
+    main()
