@@ -2,7 +2,8 @@
 
 python scripts/pack_weights.py runs/model src/ds2f/weights [KIND ...]     # decoders of further sizes: .../weights/64
 
-KIND: of decoder (with the fast decoder that it taught), prior, alignment and attributes; none: all that the model has.
+KIND: of decoder (with the fast decoder that it taught), super-resolution, prior, alignment and attributes;
+none: all that the model has.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ds2f.models import store
 
 LOAD: dict[str, Callable[[Path], Any]] = {
     "decoder": store.load_decoder,
+    "super-resolution": store.load_super_resolution,
     "prior": store.load_prior,
     "alignment": store.load_alignment,
     "attributes": store.load_attributes,

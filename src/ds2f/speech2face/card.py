@@ -38,7 +38,8 @@ class Row:
 def write_card(folder: Path) -> Path:
     """Write README.md from the JSON files in the model `folder`, from metrics.json there if there is one, and from
     MODEL_CARD.md, words of the model's maker. Raises UserError if one of them cannot be read."""
-    kinds = [kind for kind in ("prior", "decoder", "fast-decoder", "attributes") if (folder / f"{kind}.json").is_file()]
+    known = ("prior", "decoder", "fast-decoder", "super-resolution", "attributes")
+    kinds = [kind for kind in known if (folder / f"{kind}.json").is_file()]
     parts = {kind: store.description(folder, kind) for kind in kinds}
     measured = folder / "metrics.json"
     metrics = read_metrics(measured) if measured.is_file() else {}
@@ -52,7 +53,7 @@ def write_card(folder: Path) -> Path:
     text = environment.get_template("card.md.j2").render(
         version=__version__,
         parts=parts,
-        size=parts["decoder"]["config"]["size"],
+        size=store.drawing_of_size(folder).size,
         conditions=_conditions(parts["decoder"]["config"]),
         groups=parts.get("attributes", {}).get("card", {}).get("measures", {}).get("groups", []),
         measured=_measured(metrics),
