@@ -5,15 +5,21 @@ python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge t
 
 One picture for each voice of validation and test, as the decoder draws it, made twice as large by bicubic
 interpolation, by super-resolution, and (--upscale) by Real-ESRGAN, beside photographs: the validation split of a
-dataset with [faces] crop_size = 256, without those that are soft or cut. Detail: power of skin in octaves of frequency, drawn over real
-(geometric means, intervals over pictures); finer than 64 periods a picture is what the decoder cannot show. Pattern:
-as benchmarks/whose.py, at the period of the decoder's patches. Likeness: cosine, by a recogniser that training has not
-seen, to the picture as the decoder drew it; Fréchet distance to the faces of the train split in its space.
+dataset with [faces] crop_size = 256, without those that are soft or cut. Detail: power of skin in octaves of
+frequency, drawn over real (geometric means, intervals over pictures); finer than 64 periods a picture is what the
+decoder cannot show. Pattern: as benchmarks/whose.py, at the period of the decoder's patches. Likeness: cosine, by a
+recogniser that training has not seen, to the picture as the decoder drew it; Fréchet distance to the faces of the train
+split in its space.
+
+And how soft drawn pictures are, which is what training makes photographs: power of the middle of a face in bands of
+frequency at the decoder's size, over that of reduced photographs, of drawn pictures and of photographs as training
+makes them, by how much they are blurred.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,22 +27,28 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from ds2f.dataset import Dataset
-from ds2f.evaluation.pattern import log_spectra, pattern_energy
+from ds2f.evaluation.pattern import LUMA, log_spectra, pattern_energy
 from ds2f.evaluation.realism import frechet_distance
 from ds2f.io.images import decode_image, write_grid
 from ds2f.models import store
+from ds2f.models.decoder import Decoder
 from ds2f.models.linear import directions
+from ds2f.models.pixels import to_uint8
 from ds2f.speech2face.enlarge import enlarged
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.speech2face.upscale import larger
-from ds2f.training.faces import load_faces
-from ds2f.training.super_resolution import photographs
+from ds2f.training.faces import Faces, load_faces, pixels_of
+from ds2f.training.super_resolution import SuperResolutionTask, photographs
 from face_encoder import seen_by
 
 OCTAVES = {"16 to 32": (16, 32), "32 to 64": (32, 64), "64 to 128": (64, 128)}  # periods in a picture of 256 px
+BANDS = (4, 8, 12, 16, 24, 32, 48, 64)  # periods in a picture of the decoder's size
+SPREADS = (0.001, 0.6, 1.0, 1.3, 1.6)  # pixels of 128
 SQUARE = 16  # pixels: half of the side of a square of skin
 DRAWS, SHOWN, BATCH = 1000, 6, 32
 
@@ -56,6 +68,33 @@ def ratio(drawn: np.ndarray, real: np.ndarray) -> list[str]:
     draws = [np.exp(rng.choice(drawn, len(drawn)).mean(0) - rng.choice(real, len(real)).mean(0)) for _ in range(DRAWS)]
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
     return [f"{a:.2f} [{b:.2f}-{c:.2f}]" for a, b, c in zip(found, low, high, strict=True)]
+
+
+def softness(pictures: np.ndarray) -> np.ndarray:
+    """Power of the middle of faces in BANDS, geometric means over (n, size, size, 3) uint8 RGB."""
+    size = pictures.shape[1]
+    part, window = slice(3 * size // 16, 13 * size // 16), np.hanning(10 * size // 16)
+    grey = (pictures @ LUMA)[:, part, part]
+    found = np.abs(np.fft.fft2((grey - grey.mean((1, 2), keepdims=True)) * np.outer(window, window))) ** 2
+    along = np.fft.fftfreq(len(window)) * size
+    periods = np.hypot(along[:, None], along)
+    bands = [found[:, (periods >= low) & (periods < high)].mean(1) for low, high in itertools.pairwise(BANDS)]
+    return np.exp(np.log(bands).mean(1))
+
+
+def print_softness(decoder: Decoder, drawn: np.ndarray, faces: Faces) -> None:
+    task = SuperResolutionTask(decoder, faces, faces, torch.device("cpu"), 0, 0)
+    rows = photographs(faces)
+    real = softness(to_uint8(F.avg_pool2d(pixels_of(faces, rows, task.device), 2)))
+    print(f"\n| periods a picture | {' | '.join(f'{a} to {b}' for a, b in itertools.pairwise(BANDS))} |")
+    print(f"| --- |{' --- |' * (len(BANDS) - 1)}")
+    made = {"drawn": drawn}
+    for spread in SPREADS:
+        task.soft = (spread, spread)
+        pairs = task._pairs(faces, rows, torch.Generator().manual_seed(0))[1]
+        made[f"photographs blurred by {spread:g} px, drawn from the last step"] = to_uint8(pairs)
+    for name, pictures in made.items():
+        print(f"| {name} | {' | '.join(f'{share:.2f}' for share in softness(pictures) / real)} |", flush=True)
 
 
 def vectors(judge: str, pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -111,6 +150,9 @@ def main() -> None:
         said.append(f"{pattern_energy(log_spectra(pictures, period), log_spectra(photos, period)):.2f}")
         said += [f"{np.median(alike):.3f}", f"{frechet_distance(seen, real):.3f}"]
         print(f"| {name} | {' | '.join(said)} |", flush=True)
+    decoder = store.load_fast_decoder(drawing.folder)
+    assert decoder is not None
+    print_softness(decoder, drawn, faces)
     if options.out:
         write_grid(options.out, [pictures[:: len(drawn) // SHOWN][:SHOWN] for pictures in made.values()], scale=1)
 

@@ -1,13 +1,13 @@
 """What super-resolution learns from: photographs, each beside what the decoder makes of it; its task; its job.
 
-A photograph reduced to the decoder's size is no drawn picture: it is sharper, and has no strokes. So it is hidden in
-noise up to one of the decoder's last steps, and drawn from there to its end (SDEdit; Meng et al. 2022,
+A photograph reduced to the decoder's size is no drawn picture: it is sharper, and has no strokes. So it is made as soft
+as drawn pictures are, hidden in noise up to the decoder's last step, and drawn from there (SDEdit; Meng et al. 2022,
 arXiv:2108.01073): pixel by pixel the same face, in the decoder's hand. From that the photograph is to be had back.
 """
 
 from __future__ import annotations
 
-import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.diffusion.flow import interpolate
-from ds2f.diffusion.noise import normal, uniform, whole
+from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import times
 from ds2f.errors import UserError
 from ds2f.io.images import write_grid
@@ -36,8 +36,8 @@ from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
 
 STEPS = 4  # of a decoder that was not taught how many
-LAST = 2  # of its steps, from one of which on a photograph is drawn
-RATES = {"discriminator": 4.0}  # it must know more than whom it judges (Heusel et al. 2017, arXiv:1706.08500)
+SOFT = (0.5, 1.7)  # standard deviation of the blur, pixels of 128: around that of drawn pictures, see benchmarks
+RATES = {"discriminator": 3.0}  # it must know more than whom it judges (Heusel et al. 2017, arXiv:1706.08500)
 BETAS = (0.5, 0.95)  # what a network learns against is another soon
 WHOLE, SHARP = 0.97, -0.5  # coverage and sharpness that a photograph has at least: of its pixels nothing is made up
 SHOWN, VALIDATED = 6, 64  # faces
@@ -105,6 +105,7 @@ class SuperResolutionTask:
         if device.type == "cpu":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.decoder = decoder.to(device).eval().requires_grad_(False)
+        self.soft = SOFT
         self.times = times(decoder.config.few_steps or STEPS)
         self.adversarial, self.features = adversarial, features
         self.data, self.validation, self.device = near(train, device), near(validation, device), device
@@ -153,19 +154,31 @@ class SuperResolutionTask:
         given = {"identity": data.known(rows)["identity"].value.to(self.device)}
         given |= {k: torch.full((len(rows), 1), v, device=self.device) for k, v in asked(self.decoder.config).items()}
         conditions = {name: Condition.of(value) for name, value in given.items()}
-        x = self.decoder.normalise(F.avg_pool2d(real, FACTOR))
-        first = len(self.times) - 2 - int(whole(generator, min(LAST, len(self.times) - 2)))
+        low, high = self.soft
+        spread = (low + (high - low) * uniform(generator, len(rows), to=self.device)) * self.decoder.config.size / 128
+        x = self.decoder.normalise(softened(F.avg_pool2d(real, FACTOR), spread))
+        last = self.times[-2]
         start = DEFAULT.noise * self.decoder.config.noise * normal(generator, *x.shape, to=self.device)
-        z = interpolate(x, torch.full((len(x),), self.times[first], device=self.device), start)
-        for s, t in itertools.pairwise(self.times[first:]):
-            predicted = self.decoder(z, torch.full((len(z),), s, device=self.device), conditions).float()
-            z = z + (t - s) / (1 - s) * (predicted - z)
-        drawn = unweave(to_uint8(self.decoder.denormalise(z)), self.decoder.config.patch)
+        t = torch.full((len(x),), last, device=self.device)
+        predicted = self.decoder(interpolate(x, t, start), t, conditions).float()
+        drawn = unweave(to_uint8(self.decoder.denormalise(predicted)), self.decoder.config.patch)
         return real, from_uint8(drawn).to(self.device)
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
         size = FACTOR * self.decoder.config.size
         return normal(generator, n, 1, size, size, to=self.device)
+
+
+def softened(pictures: Tensor, spread: Tensor) -> Tensor:
+    """Pictures, (n, c, h, w), through a Gaussian of a standard deviation of their own each, (n,) pixels."""
+    reach = math.ceil(3 * float(spread.max()))
+    along = torch.arange(-reach, reach + 1, device=pictures.device)
+    kernel = torch.exp(-0.5 * (along / spread[:, None]) ** 2)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(pictures.shape[1], 0)[:, None, None]
+    rows = F.pad(pictures, (reach, reach, reach, reach), mode="replicate").flatten(0, 1)[None]
+    rows = F.conv2d(rows, kernel, groups=len(kernel))
+    rows = F.conv2d(rows, kernel.transpose(2, 3), groups=len(kernel))
+    return rows[0].unflatten(0, pictures.shape[:2])
 
 
 def photographs(data: Faces) -> Tensor:
