@@ -27,7 +27,7 @@ def made_up_photographs(count: int, seed: int) -> FaceData:
     """Soft clouds, and on them stripes of one pixel, which no picture of half the size shows."""
     generator = torch.Generator().manual_seed(seed)
     coarse = F.interpolate(torch.rand(count, 1, 4, 4, generator=generator), SIZE, mode="bilinear").expand(-1, 3, -1, -1)
-    stripes = torch.tensor([1.0, -1.0]).repeat(SIZE // 2)
+    stripes = torch.tensor([1.0, -1.0]).repeat(SIZE // 2)[:, None]  # the same when mirrored
     image = 60 + 120 * coarse + 12 * stripes
     more = {"coverage": torch.ones(count, 1), "sharpness": torch.zeros(count, 1)}
     known = {"identity": torch.randn(count, 128, generator=generator), **more}
