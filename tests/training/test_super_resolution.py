@@ -82,7 +82,7 @@ def test_it_learns_detail_that_no_drawn_picture_has(decoder: Decoder, tmp_path: 
     assert detail(before) < 0.3 * detail(real)
     assert detail(after) > 0.6 * detail(real)
     assert (after - real).abs().mean() < (before - real).abs().mean()
-    assert task.validate(learnt) == pytest.approx((after - real).abs().mean(), rel=1e-5)
+    assert task.validate(learnt) == pytest.approx(float((after - real).abs().mean()), rel=1e-5)
     assert len(list(tmp_path.glob("preview-*.png"))) == 1
 
 
