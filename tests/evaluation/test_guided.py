@@ -176,7 +176,7 @@ def test_what_the_user_can_mend(home: Path, model: Speech2Face, tmp_path: Path) 
 def test_another_model_can_be_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = ["--config", str(home / "ds2f.toml"), "--database", str(home / "dataset.db"), "--out", str(home / "none")]
     assert main(["evaluate", "--guided", *told, "--model", str(home / "videos")]) == 2
-    assert "has no decoder; make it with: ds2f train decoder" in " ".join(capsys.readouterr().err.split())
+    assert "has no prior; make it with: ds2f train prior" in " ".join(capsys.readouterr().err.split())
 
 
 def test_nothing_to_measure_gets_a_sentence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
