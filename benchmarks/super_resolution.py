@@ -1,10 +1,10 @@
 """What super-resolution adds to the decoder's pictures: how much fine detail, whose, and what it costs.
 
 python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge tflite:MobileFaceNet.tflite
-    [--model FOLDER] [--upscale] [--out SHEET.png]
+    [--model FOLDER] [--upscale N] [--out SHEET.png]
 
 One picture for each voice of validation and test, as the decoder draws it, made twice as large by bicubic
-interpolation, by super-resolution, and (--upscale) by Real-ESRGAN, beside photographs: the validation split of a
+interpolation, by super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, beside photographs: the validation split of a
 dataset with [faces] crop_size = 256, without those that are soft or cut. Detail: power of skin in octaves of
 frequency, drawn over real (geometric means, intervals over pictures); finer than 64 periods a picture is what the
 decoder cannot show. Pattern: as benchmarks/whose.py, at the period of the decoder's patches. Likeness: cosine, by a
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True, metavar="DATABASE")
     parser.add_argument("--judge", required=True, metavar="KIND:FILE")
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--upscale", action="store_true", help="Real-ESRGAN beside it")
+    parser.add_argument("--upscale", type=int, default=0, metavar="N", help="Real-ESRGAN beside it")
     parser.add_argument("--out", type=Path, help="a sheet of some of them")
     options = parser.parse_args()
     folder = options.model or store.shipped()
@@ -135,7 +135,7 @@ def main() -> None:
     made = {"bicubic": np.stack([cv2.resize(one, shape, interpolation=cv2.INTER_CUBIC) for one in drawn])}
     made["super-resolution"] = finer
     if options.upscale:
-        made["Real-ESRGAN"] = np.stack([larger(one, 2) for one in drawn])
+        made["Real-ESRGAN"] = np.stack([larger(one, 2) for one in drawn[: options.upscale]])
     known, of_photos = vectors(options.judge, list(drawn)), power(photos)
     print(f"{len(drawn)} pictures, {len(photos)} photographs; {first / len(drawn):.3f} s a face to hear and draw,")
     print(f"{then / len(drawn):.3f} s more for super-resolution\n")
@@ -144,7 +144,7 @@ def main() -> None:
     print(f"| as drawn, {drawing.size // 2} px | | | | | 1 | {frechet_distance(known, real):.3f} |")
     for name, pictures in made.items():
         seen = vectors(options.judge, list(pictures))
-        alike = (directions(seen) * directions(known)).sum(1)
+        alike = (directions(seen) * directions(known[: len(seen)])).sum(1)
         said = ratio(power(pictures), of_photos)
         period = small.decoder.config.patch * 2
         said.append(f"{pattern_energy(log_spectra(pictures, period), log_spectra(photos, period)):.2f}")
