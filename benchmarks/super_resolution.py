@@ -4,12 +4,12 @@ python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge t
     [--model FOLDER] [--upscale N] [--out SHEET.png]
 
 One picture for each voice of validation and test, as the decoder draws it, made twice as large by bicubic
-interpolation, by super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, beside photographs: the validation split of a
-dataset with [faces] crop_size = 256, without those that are soft or cut. Detail: power of skin in octaves of
-frequency, drawn over real (geometric means, intervals over pictures); finer than 64 periods a picture is what the
-decoder cannot show. Pattern: as benchmarks/whose.py, at the period of the decoder's patches. Likeness: cosine, by a
-recogniser that training has not seen, to the picture as the decoder drew it; Fréchet distance to the faces of the train
-split in its space.
+interpolation, by super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, beside photographs: the
+validation split of a dataset with [faces] crop_size = 256, without those that are soft or cut. Detail: power of skin in
+octaves of frequency, drawn over real (geometric means, intervals over pictures); finer than 64 periods a picture is
+what the decoder cannot show. Pattern: as benchmarks/whose.py, at the period of the decoder's patches. Likeness: cosine,
+by a recogniser that training has not seen, to the picture as the decoder drew it; Fréchet distance to the faces of the
+train split in its space.
 
 And how soft drawn pictures are, which is what training makes photographs: power of the middle of a face in bands of
 frequency at the decoder's size, over that of reduced photographs, of drawn pictures and of photographs as training
