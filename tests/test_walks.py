@@ -68,10 +68,7 @@ def in_this_process(jobs: Iterable[Job], make: Make, load: Load) -> Iterator[Out
 def test_from_a_recording_to_a_picture(tmp_path: Path) -> None:
     recording = str(samples() / "person-1.mp4")
     with called() as order:
-        assert (
-            main(["generate", recording, "--out", str(tmp_path), "--size", "64", "--count", "1", "--device", "cpu"])
-            == 0
-        )
+        assert main(["generate", recording, "--out", str(tmp_path), "--count", "1", "--device", "cpu"]) == 0
     follow(walk("From a recording to a picture"), order)
 
 

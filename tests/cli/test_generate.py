@@ -42,7 +42,7 @@ def test_generate_refuses_what_cannot_work(tmp_path: Path, refused: Callable[...
     missing = tmp_path / "missing.wav"
     assert "There is no recording" in refused("generate", missing, "--out", out, "--model", tmp_path / "m")
     assert not out.exists(), "a wrong path leaves no folder behind"
-    assert "faces of 64 and 128 px, not 512" in refused("generate", sound, "--out", out, "--size", "512")
+    assert "faces of 64, 128 or 256 px, not 512" in refused("generate", sound, "--out", out, "--size", "512")
     assert "temperature" in refused("generate", sound, "--out", out, "--temperature", "-1")
     assert "no model folder" in refused("generate", sound, "--out", out, "--model", tmp_path / "m")
     blocked = tmp_path / "file"
