@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--factor", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    model, encoder = Speech2Face.from_pretrained(device="cpu"), FaceEncoder()
+    model, encoder = Speech2Face.from_pretrained(device="cpu", size=128), FaceEncoder()
     drawn = model(options.recordings, count=options.count)
     faces = [np.asarray(face.image) for of_voice in drawn for face in of_voice]
     voices = np.repeat(np.arange(len(drawn)), options.count)
