@@ -86,13 +86,15 @@ def test_data_that_is_not_there_is_refused(
         assert sentence in refusal(capsys, dataset, tmp_path, f"voices = {voices}", "prior")
     refused = refusal(capsys, dataset, tmp_path, "decoder_size = 256", "decoder")
     assert "holds faces of 32 px, and 256 px are wanted; set [faces] crop_size = 256" in refused
+    assert "run `ds2f train decoder` first" in refusal(capsys, dataset, tmp_path, "", "super-resolution")
     dataset.connection.execute("UPDATE identities SET split = 'train'")
     assert "0 pairs of voice and face in split 'val'" in refusal(capsys, dataset, tmp_path, "", "prior")
     assert "no faces in split 'val'" in refusal(capsys, dataset, tmp_path, TINY, "decoder")
 
 
 @pytest.mark.parametrize(
-    "name", ["cpu-small", "cpu-round", "gpu-20min", "gpu-128px", "gpu-256px", "gpu-round", "voxceleb2"]
+    "name",
+    ["cpu-small", "cpu-round", "gpu-20min", "gpu-128px", "gpu-256px", "gpu-round", "gpu-super-resolution", "voxceleb2"],
 )
 def test_every_recipe_names_keys_that_exist_and_changes_them(name: str) -> None:
     stated = tomllib.loads((files("ds2f") / "recipes" / f"{name}.toml").read_text())

@@ -57,6 +57,8 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     options = make_options(
         runs / "super-resolution", settings, device, settings.sr_batch, settings.sr_faces, settings.sr_lr
     )
+    if not (folder / "decoder.json").exists():
+        raise UserError(f"There is no decoder in {folder} to go on from; run `ds2f train decoder` first.")
     decoder = store.load_fast_decoder(folder) or store.load_decoder(folder)
     size = FACTOR * decoder.config.size
     with Dataset(database) as dataset:
