@@ -113,3 +113,9 @@ def test_its_graph_is_exported_with_the_others(folder: Path, tmp_path: Path) -> 
     assert made["super-resolution.onnx"] < 1e-4
     without = {one.path.name for one in graphs.export(folder, tmp_path / "small", size=64)}
     assert without == set(made) - {"super-resolution.onnx"}
+
+
+def test_the_model_in_the_box_draws_three_sizes() -> None:
+    found = folders.drawings(folders.shipped())
+    assert [(one.size, one.finer) for one in found] == [(256, True), (128, False), (64, False)]
+    assert Speech2Face.from_pretrained(device="cpu").size == 256
