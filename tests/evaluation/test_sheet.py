@@ -45,7 +45,7 @@ def test_pictures_stand_in_their_columns(tmp_path: Path) -> None:
     assert (sheet[top : top + CELL, MARGIN + LABEL_WIDTH : left] == 255).all()  # a long label stays in its place
 
 
-@pytest.mark.parametrize("size", [64, 128])
+@pytest.mark.parametrize("size", [64, 128, 256])
 def test_a_sheet_carries_all_layers(size: int, tmp_path: Path) -> None:
     signer = signer_of(Signing())
     frame = Image.fromarray(decode(samples() / "person-1.mp4", frames=1, sound=False).frames[0].image)

@@ -15,7 +15,7 @@ from ds2f.io.extras import installed
 from ds2f.io.files import replacing
 from ds2f.io.images import COMPOSITE, encode_face
 
-CELL, GAP, MARGIN = 144, 12, 28  # pixels
+CELL, GAP, MARGIN = 192, 12, 28  # pixels
 LABEL_WIDTH = 190
 MOST = 400  # rows; a higher picture is not shown by every program
 INK, GREY, EMPTY = "#1d1d1f", "#6e6e76", "#f2f2f4"
