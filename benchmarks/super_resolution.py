@@ -1,7 +1,7 @@
 """What super-resolution adds to the decoder's pictures: how much fine detail, whose, and what it costs.
 
 python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge tflite:MobileFaceNet.tflite
-    [--model FOLDER] [--upscale N] [--out SHEET.png]
+    [--model FOLDER] [--strength SHARE ...] [--upscale N] [--out SHEET.png]
 
 One picture for each voice of validation and test, as the decoder draws it, made twice as large by bicubic
 interpolation, by super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, beside photographs: the
@@ -38,12 +38,13 @@ from ds2f.models import store
 from ds2f.models.decoder import Decoder
 from ds2f.models.linear import directions
 from ds2f.models.pixels import to_uint8
-from ds2f.speech2face.enlarge import enlarged
+from ds2f.models.super_resolution import SuperResolution
+from ds2f.speech2face.enlarge import Enlarge, enlarged
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.speech2face.upscale import larger
 from ds2f.training.faces import Faces, load_faces, pixels_of
-from ds2f.training.super_resolution import SuperResolutionTask, photographs
+from ds2f.training.super_resolution import SuperResolutionTask, added_by, photographs
 from face_encoder import seen_by
 
 OCTAVES = {"16 to 32": (16, 32), "32 to 64": (32, 64), "64 to 128": (64, 128)}  # periods in a picture of 256 px
@@ -97,6 +98,14 @@ def print_softness(decoder: Decoder, drawn: np.ndarray, faces: Faces) -> None:
         print(f"| {name} | {' | '.join(f'{share:.2f}' for share in softness(pictures) / real)} |", flush=True)
 
 
+def by_network(network: SuperResolution) -> Enlarge:
+    @torch.no_grad()
+    def enlarge(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return np.asarray(network(torch.from_numpy(picture), torch.from_numpy(noise)))
+
+    return enlarge
+
+
 def vectors(judge: str, pictures: Sequence[np.ndarray]) -> np.ndarray:
     """Of canonical crops."""
     parts = (list(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH))
@@ -109,6 +118,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True, metavar="DATABASE")
     parser.add_argument("--judge", required=True, metavar="KIND:FILE")
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--strength", type=float, nargs="*", default=[], help="times as much of what is added")
     parser.add_argument("--upscale", type=int, default=0, metavar="N", help="Real-ESRGAN beside it")
     parser.add_argument("--out", type=Path, help="a sheet of some of them")
     options = parser.parse_args()
@@ -134,6 +144,9 @@ def main() -> None:
     shape = (drawing.size, drawing.size)
     made = {"bicubic": np.stack([cv2.resize(one, shape, interpolation=cv2.INTER_CUBIC) for one in drawn])}
     made["super-resolution"] = finer
+    for share in options.strength:
+        network = added_by(store.load_super_resolution(drawing.folder), share)
+        made[f"the same, {share:g} times as much added"] = enlarged(by_network(network), drawn, seeds)
     if options.upscale:
         made["Real-ESRGAN"] = np.stack([larger(one, 2) for one in drawn[: options.upscale]])
     known, of_photos = vectors(options.judge, list(drawn)), power(photos)

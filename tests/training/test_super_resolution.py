@@ -17,7 +17,7 @@ from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.faces import FaceData
 from ds2f.training.loop import Options, train
-from ds2f.training.super_resolution import BETAS, RATES, SuperResolutionTask, photographs
+from ds2f.training.super_resolution import BETAS, RATES, SuperResolutionTask, added_by, photographs
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -106,6 +106,16 @@ def test_only_what_is_whole_and_sharp_counts_as_a_photograph() -> None:
         photographs(faces)
     with pytest.raises(UserError, match="no photographs"):
         photographs(FaceData(faces.image, {"coverage": faces.conditions["coverage"]}))
+
+
+def test_in_use_it_adds_a_share_of_what_it_learnt(decoder: Decoder) -> None:
+    learnt = task_of(decoder, 0, 0).model.generator
+    torch.nn.init.normal_(learnt.leave.weight, std=0.01)
+    picture, noise = torch.rand(2, 3, SIZE // 2, SIZE // 2), torch.randn(2, 1, SIZE, SIZE)
+    plain = F.interpolate(picture, scale_factor=2, mode="bilinear", align_corners=False)
+    calmer = added_by(learnt, 0.7)(picture, noise)
+    torch.testing.assert_close(calmer - plain, 0.7 * (learnt(picture, noise) - plain))
+    assert (calmer - plain).abs().mean() > 0.01
 
 
 def test_what_is_learnt_is_stored_as_what_draws_needs_it(decoder: Decoder, tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ class Train(Part):
     sr_lr: Positive = key(3e-4, "peak learning rate of super-resolution and of its discriminator")
     sr_adversarial: AtLeast0 = key(0.1, "weight of being taken for a photograph; 0, and sr_features 0 = smooth")
     sr_features: AtLeast0 = key(0.1, "weight of what the discriminator sees being that of the photograph")
+    sr_strength: Share = key(0.7, "share of what it learnt to add that it adds in use; less is smoother")
     voices: Annotated[list[Name], Meta(min_length=1)] = key(
         [VOICE], "stored speaker encoders that the models hear, and acoustics"
     )

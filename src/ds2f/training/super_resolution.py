@@ -7,6 +7,7 @@ arXiv:2108.01073): pixel by pixel the same face, in the decoder's hand. From tha
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -71,8 +72,10 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     if settings.compile and not sample:
         task.model.generator.compile()
         task.model.discriminator.compile()
-    card = {"decoder": store.digest(folder, "decoder")}
-    return Job(task, replace(options, rates=RATES, betas=BETAS), fingerprint, lambda model: (model.generator, card))
+    share = settings.sr_strength
+    card = {"decoder": store.digest(folder, "decoder"), "strength": share}
+    options = replace(options, rates=RATES, betas=BETAS)
+    return Job(task, options, fingerprint, lambda model: (added_by(model.generator, share), card))
 
 
 class Adversaries(nn.Module):
@@ -169,6 +172,16 @@ class SuperResolutionTask:
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
         size = FACTOR * self.decoder.config.size
         return normal(generator, n, 1, size, size, to=self.device)
+
+
+def added_by(network: SuperResolution, share: float) -> SuperResolution:
+    """A network that adds only a share of what this one adds to the enlarged picture: between sure and sharp (Wang et
+    al. 2018, arXiv:1809.00219, section 3.4, who interpolate all weights; here the last layer's are enough)."""
+    calmer = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in calmer.leave.parameters():
+            parameter.mul_(share)
+    return calmer
 
 
 def softened(pictures: Tensor, spread: Tensor) -> Tensor:
