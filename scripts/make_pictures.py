@@ -1,5 +1,6 @@
-"""The pictures of README and documentation: the contact sheet of `ds2f demo`, and the page with two voices. Run it
-after the model in the box, or how it draws, has changed; it needs playwright and a Chromium.
+"""The pictures of README and documentation: the contact sheet of `ds2f demo`, the page with two voices, and faces
+before and after super-resolution. Run it after the model in the box, or how it draws, has changed; it needs playwright
+and a Chromium.
 
 python scripts/make_pictures.py
 """
@@ -14,14 +15,18 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import requests
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from ds2f.demo import samples
+from ds2f.io.images import write_grid
+from ds2f.speech2face.model import Speech2Face
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CLIPS = ("person-4.mp4", "person-6.mp4")
+SAMPLES = (1, 3, 4, 6, 8)
 WIDTH, SHOWN, PATIENCE = 1100, 800, 120  # pixels of the page, and of its picture; seconds
 
 
@@ -60,6 +65,20 @@ def page(folder: Path) -> None:
     _save(folder / "page.png", IMAGES / "page.jpg")
 
 
+def finer() -> None:
+    """As the decoder draws them, plainly enlarged; below, as they are by default."""
+    large = Speech2Face.from_pretrained(device="cpu")
+    small = Speech2Face.from_pretrained(device="cpu", size=large.size // 2)
+    rows = []
+    for model in (small, large):
+        drawn = (model(samples() / f"person-{number}.mp4", 1)[0].image for number in SAMPLES)
+        shape = (large.size, large.size)
+        rows.append(np.stack([np.asarray(face.resize(shape, Image.Resampling.BICUBIC)) for face in drawn]))
+    with tempfile.TemporaryDirectory() as folder:
+        write_grid(Path(folder) / "finer.png", rows, scale=1)
+        _save(Path(folder) / "finer.png", IMAGES / "super-resolution.jpg")
+
+
 def _wait(address: str) -> None:
     until = time.monotonic() + PATIENCE
     while True:
@@ -84,6 +103,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sheet(Path(folder))
         page(Path(folder))
+    finer()
 
 
 if __name__ == "__main__":
