@@ -18,6 +18,7 @@ from ds2f.dataset import Dataset
 from ds2f.evaluation import retrieval
 from ds2f.face.dlib_resnet import DlibResNet
 from ds2f.face.mtcnn import MTCNN
+from ds2f.models import store
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 
@@ -31,7 +32,8 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, nargs="+", default=[1.0, 2.0, 3.0])
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
-    model = Speech2Face.from_pretrained(options.model, device="cpu")
+    size = next(iter(store.decoders(options.model or store.shipped())))  # before super-resolution
+    model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     detector, embedder = MTCNN(), DlibResNet()
     with Dataset(options.database) as dataset:
         rows = list(dataset.faces(options.split))

@@ -26,6 +26,7 @@ from ds2f.dataset import Dataset
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
 from ds2f.io.images import decode_image
+from ds2f.models import store
 from ds2f.models.linear import directions
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
@@ -114,7 +115,8 @@ def main() -> None:
     real += [decode_image(face.crop) for face in others]
     true, people = [decode_image(pair.crop) for pair in pairs], [pair.person for pair in pairs]
     space = Space(options.judge, real, [face.person for face in others], true, people)
-    model = Speech2Face.from_pretrained(options.model, device="cpu")
+    size = next(iter(store.decoders(options.model or store.shipped())))  # before super-resolution
+    model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     voices = np.stack([pair.voice for pair in pairs])
     seeds = [list(range(k * len(pairs), (k + 1) * len(pairs))) for k in range(2)]
     plain = replace(DEFAULT, watermark=False)

@@ -60,7 +60,7 @@ def main() -> None:
     encoder, judge = FaceEncoder(), FileEmbedder(options.judge)
     heads = [(picture, 0.0) for picture in of_test(options.database, options.faces)]
     cuts = by_hand(encoder, [*heads, *turned(options.lfw, encoder, options.faces)])
-    model, settings = Speech2Face.from_pretrained(device="cpu"), replace(SamplingSettings(), watermark=False)
+    model, settings = Speech2Face.from_pretrained(device="cpu", size=128), replace(SamplingSettings(), watermark=False)
     true = judge.embed([cut.picture for cut in cuts], [_face(cut.landmarks) for cut in cuts])
     print("| px | guide | found | likeness | shape off | kernel x 1000 |\n| --- | --- | --- | --- | --- | --- |")
     for number, size in enumerate(map(int, options.sizes.split(","))):
