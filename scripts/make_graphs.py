@@ -14,7 +14,9 @@ def main() -> None:
     made = [graphs.write_voice(campplus_graph.GRAPH), graphs.write_prior(store.shipped())]
     made += [graphs.write_attributes(store.shipped()), graphs.write_alignment(store.shipped())]
     made += [graphs.write_fast_decoder(folder, whole=True) for folder in store.decoders(store.shipped()).values()]
-    made += [graphs.write_super_resolution(one.folder) for one in store.drawings(store.shipped()) if one.finer]
+    made += [
+        graphs.write_super_resolution(one.folder) for one in store.drawings(store.shipped()) if one.super_resolution
+    ]
     for one in made:
         print(f"{one.path}: {one.path.stat().st_size / 1e3:.0f} kB, at most {one.difference:.2g} from PyTorch")
 

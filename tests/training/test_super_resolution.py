@@ -97,7 +97,8 @@ def test_the_same_generator_gives_the_same_loss_and_both_learn_in_one_step(decod
 
 
 def test_only_what_is_whole_and_sharp_counts_as_a_photograph() -> None:
-    faces = made_up_photographs(4, 0)
+    faces = made_up_photographs(5, 0)
+    faces.conditions["sharpness"].given[4] = False  # it has no landmarks
     faces.conditions["coverage"].value[1] = 0.9
     faces.conditions["sharpness"].value[2] = -1.0
     assert photographs(faces).tolist() == [0, 3]

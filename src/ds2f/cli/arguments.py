@@ -49,7 +49,7 @@ def add_model(sub: argparse.ArgumentParser) -> None:
 
 def add_size(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
-        "--size", type=positive, metavar="PIXELS", help="of a face: 256, 128, or 64 in a fifth of the time"
+        "--size", type=positive, metavar="PIXELS", help="of a face: 256, or quicker 128 or 64"
     )
 
 

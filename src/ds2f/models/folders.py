@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -24,7 +25,10 @@ from ds2f.errors import UserError
 FORMAT = 1
 SHARED = "linear_face"  # of a fast decoder it may be left out, where that of the decoder beside it is the same
 SUPER_RESOLUTION = "super-resolution"
+FACTOR = 2  # times: what it does
 SCALE = ".scale"  # behind the name of a tensor of whole numbers: what its rows are to be multiplied by
+
+logger = logging.getLogger(__name__)
 
 
 def shipped() -> Path:
@@ -34,11 +38,11 @@ def shipped() -> Path:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Who draws pictures of a size. size: pixels; folder: of the decoder; finer: whether super-resolution follows."""
+    """Who draws pictures of a size. size: pixels; folder: of the decoder; super_resolution: whether that follows."""
 
     size: int
     folder: Path
-    finer: bool = False
+    super_resolution: bool = False
 
 
 def decoders(folder: Path) -> dict[int, Path]:
@@ -48,18 +52,19 @@ def decoders(folder: Path) -> dict[int, Path]:
 
 
 def drawings(folder: Path) -> list[Drawing]:
-    """The sizes that a model draws, that of its own decoder, as large as it gets, first. Raises UserError as
-    `decoders`, and for super-resolution of pictures that the decoder beside it does not draw."""
+    """The sizes that a model draws, that of its own decoder, as large as it gets, first. Super-resolution of pictures
+    that the decoder beside it does not draw is left out. Raises UserError as `decoders`."""
     found = []
     for size, place in decoders(folder).items():
         if (place / f"{SUPER_RESOLUTION}.json").exists():
             takes = description(place, SUPER_RESOLUTION)["config"]["size"]
-            if takes != size:
-                raise UserError(
-                    f"In {place} the decoder draws {size} px and super-resolution enlarges {takes} px; they were not "
-                    "made for each other. Train it anew: ds2f train super-resolution"
+            if takes == size:
+                found.append(Drawing(FACTOR * size, place, super_resolution=True))
+            else:
+                said = (
+                    "In %s super-resolution enlarges %d px, and the decoder draws %d; run: ds2f train super-resolution"
                 )
-            found.append(Drawing(2 * size, place, finer=True))
+                logger.warning(said, place, takes, size)
         found.append(Drawing(size, place))
     return found
 
@@ -117,7 +122,7 @@ def fingerprint(folder: Path, drawing: Drawing | None = None) -> str:
     drawing = drawing or drawing_of_size(folder)
     decoder = drawing.folder
     files = [decoder / "decoder", folder / "prior", decoder / "fast-decoder", folder / "attributes"]
-    files += [decoder / SUPER_RESOLUTION] if drawing.finer else []
+    files += [decoder / SUPER_RESOLUTION] if drawing.super_resolution else []
     weights = [file.with_suffix(".safetensors") for file in files]
     return _hash(file for file in weights if file.exists())
 

@@ -54,7 +54,8 @@ def fits(graph: Path, mark: str) -> bool:
 
 
 def graph_of(folder: Path, kind: str) -> Path | None:
-    """The graph of a model of a folder ("prior" or "fast-decoder"), if there is one that fits its weights."""
+    """The graph of a model of a folder ("prior", "fast-decoder", "super-resolution"), if one is there that fits its
+    weights."""
     graph, weights = folder / f"{kind}.onnx", folder / f"{kind}.safetensors"
     if not (graph.is_file() and weights.is_file()):
         return None

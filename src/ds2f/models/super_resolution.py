@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FACTOR = 2
+from ds2f.models.folders import FACTOR as FACTOR
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ds2f.models.folders import FACTOR
+
 STREAM = 2  # of a seed's noise: the prior has 0, the decoder 1
 Enlarge = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """A picture, (1, 3, size, size) float32 in [-1, 1], and noise, (1, 1, 2 size, 2 size), to one of twice the size."""
@@ -23,7 +25,8 @@ def enlarged(by: Enlarge, pictures: np.ndarray, seeds: Sequence[int]) -> np.ndar
     """
     made = []
     for picture, seed in zip(pictures, seeds, strict=True):
-        size = 2 * len(picture)
+        size = FACTOR * len(picture)
+        # Not by `plain.normal_by_seed`: PyTorch's generator has two streams of a seed, and both are taken.
         noise = np.random.default_rng([STREAM, int(seed < 0), abs(seed)]).standard_normal(
             (1, 1, size, size), np.float32
         )

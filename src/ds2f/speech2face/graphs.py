@@ -55,7 +55,7 @@ class Imagining(nn.Module):
         return around(self.prior, voice, noise, temperature, guidance)
 
 
-class Drawing(nn.Module):
+class Denoising(nn.Module):
     """A decoder that is told an identity and nothing else, of a face that is in the picture as a whole, and sharp."""
 
     def __init__(self, decoder: Decoder) -> None:
@@ -162,7 +162,7 @@ def write_fast_decoder(folder: Path, whole: bool) -> Checked:
         "identity": 0.1 * torch.randn(2, decoder.config.conditions["identity"], generator=_seeded()),
     }
     grows, beside = dict.fromkeys((*given, "x"), ROWS), folder / "decoder.safetensors"
-    return _write(folder, "fast-decoder", Drawing(decoder), given, ("x",), grows, [beside], whole)
+    return _write(folder, "fast-decoder", Denoising(decoder), given, ("x",), grows, [beside], whole)
 
 
 def write_super_resolution(folder: Path) -> Checked:
@@ -207,17 +207,17 @@ def export(folder: Path, out: Path, whole: bool = False, size: int | None = None
     Raises UserError for a model that cannot be exported, and for a graph that says something else than PyTorch.
     """
     drawing = store.drawing_of_size(folder, size)
-    finer = [store.SUPER_RESOLUTION] if drawing.finer else []
+    more_kinds = [store.SUPER_RESOLUTION] if drawing.super_resolution else []
     out.mkdir(parents=True, exist_ok=True)
     weights = out / "voice.safetensors"
     shutil.copyfile(campplus.WEIGHTS, weights)
     more = {"attributes": write_attributes, "alignment": write_alignment}  # what a model may have
-    for place, kinds in ((folder, ("prior", *more)), (drawing.folder, ("decoder", "fast-decoder", *finer))):
+    for place, kinds in ((folder, ("prior", *more)), (drawing.folder, ("decoder", "fast-decoder", *more_kinds))):
         for file in (place / f"{kind}.{ending}" for kind in kinds for ending in ("json", "safetensors")):
             if out.resolve() != place.resolve() and file.is_file():
                 shutil.copyfile(file, out / file.name)
     made = [write_voice(out / "voice.onnx", weights), write_prior(out), write_fast_decoder(out, whole)]
-    made += [write_super_resolution(out)] if finer else []
+    made += [write_super_resolution(out)] if more_kinds else []
     made += [write(out) for kind, write in more.items() if (out / f"{kind}.json").is_file()]
     for one in made:
         if one.difference > CLOSE and not (whole and one.path.name == "fast-decoder.onnx"):

@@ -16,12 +16,12 @@ from ds2f.errors import UserError
 from ds2f.io.extras import first_line, optional
 
 NEEDED = ("decoder.json", "decoder.safetensors", "prior.json", "prior.safetensors")
-FAST, FINER, ATTRIBUTES, ALIGNMENT = (
+FAST, SUPER_RESOLUTION, ATTRIBUTES, ALIGNMENT = (
     tuple(f"{kind}.{part}" for part in ("json", "safetensors", "onnx"))
     for kind in ("fast-decoder", "super-resolution", "attributes", "alignment")
 )
-OPTIONAL = ("prior.onnx", *FAST, *FINER, *ATTRIBUTES, *ALIGNMENT, "MODEL_CARD.md", "LICENSE")
-OF_A_SIZE = ("decoder.json", "decoder.safetensors", *FAST, *FINER)
+OPTIONAL = ("prior.onnx", *FAST, *SUPER_RESOLUTION, *ATTRIBUTES, *ALIGNMENT, "MODEL_CARD.md", "LICENSE")
+OF_A_SIZE = ("decoder.json", "decoder.safetensors", *FAST, *SUPER_RESOLUTION)
 """In a folder named by its pixels, for a model with decoders of several sizes."""
 WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
 LICENCE = """The weights in this repository may be used as the data that they were trained on may be, see README.md.

@@ -69,7 +69,7 @@ class Speech2Face(FaceSampler):
         folder: where the prior lies.
         device: of all that is computed.
         audio: what counts as enough speech.
-        drawing: who draws: where the decoder lies, and whether super-resolution follows. None: as by default.
+        drawing: where the decoder lies, and whether super-resolution follows. None: in `folder`, and none follows.
         signing: who signs the pictures, see `io.credentials.Signing`.
         Raises UserError for a prior and a decoder that speak of different identities.
         """
@@ -94,7 +94,7 @@ class Speech2Face(FaceSampler):
         revision: commit, tag or branch on the Hub.
         device: as PyTorch names it. None: CUDA, MPS or CPU, what there is.
         audio: what counts as enough speech.
-        size: pixels of a face, for a model with decoders of several sizes. None: that of its main one.
+        size: pixels of a face, of those that the model draws. None: as it does by default.
         signing: who signs the pictures; as it is, the installation, if the extra `c2pa` is installed.
         Raises UserError if the model cannot be had or used.
         """

@@ -98,7 +98,9 @@ class QuickSpeech2Face(QuickDescriber):
         self.drawing, self.size, self.signing = drawing, drawing.size, signing
         self._decoder: dict[str, Any] = folders.description(drawing.folder, FAST)["config"]
         self._draw = Graph(drawing.folder / f"{FAST}.onnx")
-        self._finer = Graph(drawing.folder / f"{folders.SUPER_RESOLUTION}.onnx") if drawing.finer else None
+        self._super_resolution = (
+            Graph(drawing.folder / f"{folders.SUPER_RESOLUTION}.onnx") if drawing.super_resolution else None
+        )
 
     def __call__(
         self,
@@ -121,7 +123,11 @@ class QuickSpeech2Face(QuickDescriber):
         each = (self.identities(heard, [one], settings.temperature, settings.voice_guidance) for one in seeds)
         identities = np.concatenate(list(each))
         drawn = [self._picture(one, number, settings) for one, number in zip(identities, seeds, strict=True)]
-        images = np.stack(drawn) if self._finer is None else enlarged(by_graph(self._finer), np.stack(drawn), seeds)
+        images = (
+            np.stack(drawn)
+            if self._super_resolution is None
+            else enlarged(by_graph(self._super_resolution), np.stack(drawn), seeds)
+        )
         images = watermark.mark_all(images) if settings.watermark else images
         return made(images, identities, seeds, self.details(settings), self.signer)
 
@@ -163,9 +169,9 @@ class QuickSpeech2Face(QuickDescriber):
         return mean, spread
 
 
-def by_graph(finer: Graph) -> Enlarge:
+def by_graph(super_resolution: Graph) -> Enlarge:
     """Super-resolution by its graph."""
-    return lambda picture, noise: finer(picture=picture, noise=noise)[0]
+    return lambda picture, noise: super_resolution(picture=picture, noise=noise)[0]
 
 
 def attributes_of(folder: Path) -> Path:
@@ -202,5 +208,6 @@ def can_draw(folder: Path, drawing: folders.Drawing, settings: SamplingSettings,
     if folders.description(at, FAST)["card"].get("teacher") != folders.digest(at, DECODER):
         return False
     return all(
-        graph_of(at, kind) is not None for kind in (FAST, *([folders.SUPER_RESOLUTION] if drawing.finer else []))
+        graph_of(at, kind) is not None
+        for kind in (FAST, *([folders.SUPER_RESOLUTION] if drawing.super_resolution else []))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ class FaceSampler:
         prior, decoder: the two parts; both are moved to the device.
         folder: where the prior lies.
         device: of all that is computed.
-        drawing: who draws: where the decoder lies, and whether super-resolution follows. None: as by default.
+        drawing: where the decoder lies, and whether super-resolution follows. None: in `folder`, and none follows.
         signing: who signs the pictures, see `io.credentials.Signing`.
         Raises UserError for a prior and a decoder that speak of different identities.
         """
@@ -60,7 +60,7 @@ class FaceSampler:
             )
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device
-        self.drawing = drawing or store.drawing_of_size(folder)
+        self.drawing = drawing or store.Drawing(decoder.config.size, folder)
         self.signing = signing
 
     @property
@@ -77,10 +77,10 @@ class FaceSampler:
     @cached_property
     def _enlarge(self) -> Enlarge | None:
         """What makes the decoder's pictures twice as large; None where nothing shall."""
-        if not self.drawing.finer:
+        if not self.drawing.super_resolution:
             return None
         graph = self._graph_in(self.drawing.folder, store.SUPER_RESOLUTION)
-        if graph is not None:
+        if graph is not None:  # whatever precision is asked for: it computes in float32
             return by_graph(graph)
         network = store.load_super_resolution(self.drawing.folder).to(self.device)
 
@@ -193,7 +193,8 @@ class FaceSampler:
         callback: Callback | None = None,
         guides: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Draw pictures of n people with the decoder: (n, size, size, 3) uint8 RGB, with the watermark.
+        """Draw pictures of n people, by the decoder and super-resolution if it follows: (n, size, size, 3) uint8 RGB,
+        with the watermark.
 
         identities: (n, identity_dim), or None for nobody in particular.
         seeds: n whole numbers.
@@ -206,6 +207,26 @@ class FaceSampler:
             instead of one wished for all.
         Raises UserError for a condition that the decoder was not trained on.
         """
+        show = callback
+        if callback is not None and settings.watermark:
+            show = lambda step, so_far: callback(step, watermark.mark_all(so_far))  # noqa: E731
+        images = self._drawn(identities, seeds, settings, progress, wish, voice_conditions, show, guides)
+        if self._enlarge is not None:
+            images = enlarged(self._enlarge, images, seeds)
+        return watermark.mark_all(images) if settings.watermark else images
+
+    def _drawn(
+        self,
+        identities: np.ndarray | None,
+        seeds: Sequence[int],
+        settings: SamplingSettings,
+        progress: Progress | None = None,
+        wish: Wish = NO_WISH,
+        voice_conditions: Mapping[str, np.ndarray] | None = None,
+        callback: Callback | None = None,
+        guides: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """As `sample_images`, as large as the decoder draws, and without the watermark."""
         if guides is None and wish.guide is not None:
             guides = self.face_encoder.align(wish.guide, self.decoder.config.size)[None]
         pixels = None if guides is None else draw.normalised(self.decoder, guides)
@@ -213,13 +234,7 @@ class FaceSampler:
         conditions = draw.conditions_of(self.decoder.config, wish, identities, heard, pixels, len(seeds))
         fast, graph = (self.fast_decoder, self._graph) if taught(settings) else (None, None)
         way = draw.way_of(settings, self.decoder, fast, graph if settings.precision == "auto" else None)
-        show = callback
-        if callback is not None and settings.watermark:
-            show = lambda step, so_far: callback(step, watermark.mark_all(so_far))  # noqa: E731
-        images = draw.sample_images(way, conditions, seeds, progress, show)
-        if self._enlarge is not None:
-            images = enlarged(self._enlarge, images, seeds)
-        return watermark.mark_all(images) if settings.watermark else images
+        return draw.sample_images(way, conditions, seeds, progress, callback)
 
     def sample_faces(
         self,
@@ -257,10 +272,9 @@ class FaceSampler:
         if self.prior.config.face_encoder != "dlib":
             return identities  # nothing here sees faces in another space
         alone, count = Wish(guide=wish.guide), 1 if guides is None else len(guides)
-        bare = replace(settings, watermark=False)  # nobody gets to see these
 
         def complete(seed: int) -> np.ndarray:
-            return self.sample_images(None, [seed] * count, bare, wish=alone, guides=guides)
+            return self._drawn(None, [seed] * count, settings, wish=alone, guides=guides)  # nobody gets to see these
 
         return restore.follow_guides(
             identities, complete, self.face_encoder.embed_crops, self.prior.colouring.cpu().numpy()

@@ -99,7 +99,7 @@ def discriminator_loss(discriminator: Discriminator, drawn: Tensor, real: Tensor
     """L_D; gradients do not reach what drew.
 
     drawn, real: (n, 3, h, w) in [-1, 1].
-    generator: of the noise that real pictures are moved by; every fourth of them is.
+    generator: of the noise that real pictures are moved by; the first quarter of them is.
     """
     n, some = len(real), -(-len(real) // 4)
     moved = real[:some] + NEAR * normal(generator, *real[:some].shape, to=real.device)

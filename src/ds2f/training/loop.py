@@ -66,7 +66,7 @@ class Options:
     batch, computed one after the other or by several processes; tensorboard: log there too; data: fingerprint of the
     dataset, teacher: hash of the model that teaches this one; "" where there is none; relative: lr is a share of how
     large the weights are, see `make_optimizers`; rates: {part of the model: multiple of lr} of those that learn at
-    another; betas: AdamW's."""
+    another, not of matrices that Muon has, nor where lr is relative; betas: AdamW's."""
 
     run: Path
     batch: int

@@ -37,7 +37,7 @@ from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
 
 STEPS = 4  # of a decoder that was not taught how many
-SOFT = (0.5, 1.7)  # standard deviation of the blur, pixels of 128: around that of drawn pictures, see benchmarks
+SOFT = (0.5, 1.7)  # standard deviation of the blur, pixels of 128: as soft as drawn ones
 RATES = {"discriminator": 3.0}  # it must know more than whom it judges (Heusel et al. 2017, arXiv:1706.08500)
 BETAS = (0.5, 0.95)  # what a network learns against is another soon
 WHOLE, SHARP = 0.97, -0.5  # coverage and sharpness that a photograph has at least: of its pixels nothing is made up
@@ -60,7 +60,8 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     )
     if not (folder / "decoder.json").exists():
         raise UserError(f"There is no decoder in {folder} to go on from; run `ds2f train decoder` first.")
-    decoder = store.load_fast_decoder(folder) or store.load_decoder(folder)
+    fast = store.load_fast_decoder(folder)
+    decoder, kind = (fast, "fast-decoder") if fast else (store.load_decoder(folder), "decoder")
     size = FACTOR * decoder.config.size
     with Dataset(database) as dataset:
         place = place_of(settings, runs, progress)
@@ -73,8 +74,9 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         task.model.generator.compile()
         task.model.discriminator.compile()
     share = settings.sr_strength
-    card = {"decoder": store.digest(folder, "decoder"), "strength": share}
-    options = replace(options, rates=RATES, betas=BETAS)
+    teacher = store.digest(folder, kind)
+    card = {"teacher": teacher, "strength": share}
+    options = replace(options, teacher=teacher, rates=RATES, betas=BETAS)
     return Job(task, options, fingerprint, lambda model: (added_by(model.generator, share), card))
 
 
@@ -163,6 +165,7 @@ class SuperResolutionTask:
         spread = (low + (high - low) * uniform(generator, len(rows), to=self.device)) * self.decoder.config.size / 128
         x = self.decoder.normalise(softened(F.avg_pool2d(real, FACTOR), spread))
         last = self.times[-2]
+        # In use its coarsest waves count half (`plain.steady`); at the last step they are long settled.
         start = DEFAULT.noise * self.decoder.config.noise * normal(generator, *x.shape, to=self.device)
         t = torch.full((len(x),), last, device=self.device)
         predicted = self.decoder(interpolate(x, t, start), t, conditions).float()
@@ -175,8 +178,8 @@ class SuperResolutionTask:
 
 
 def added_by(network: SuperResolution, share: float) -> SuperResolution:
-    """A network that adds only a share of what this one adds to the enlarged picture: between sure and sharp (Wang et
-    al. 2018, arXiv:1809.00219, section 3.4, who interpolate all weights; here the last layer's are enough)."""
+    """A network that adds a share, at least 0, of what this one adds to the enlarged picture: between sure and sharp
+    (Wang et al. 2018, arXiv:1809.00219, section 3.4, who interpolate all weights; here the last layer's are enough)."""
     calmer = copy.deepcopy(network)
     with torch.no_grad():
         for parameter in calmer.leave.parameters():
@@ -185,7 +188,8 @@ def added_by(network: SuperResolution, share: float) -> SuperResolution:
 
 
 def softened(pictures: Tensor, spread: Tensor) -> Tensor:
-    """Pictures, (n, c, h, w), through a Gaussian of a standard deviation of their own each, (n,) pixels."""
+    """Pictures, (n, c, h, w), through a Gaussian of a standard deviation of their own each, (n,) pixels, cut off at
+    three times the largest of them."""
     reach = math.ceil(3 * float(spread.max()))
     along = torch.arange(-reach, reach + 1, device=pictures.device)
     kernel = torch.exp(-0.5 * (along / spread[:, None]) ** 2)
@@ -203,8 +207,11 @@ def photographs(data: Faces) -> Tensor:
         known = data.known(rows)
         if "sharpness" not in known:
             break
-        whole_face = known["coverage"].value[:, 0].cpu() > WHOLE
-        found.append(rows[whole_face & (known["sharpness"].value[:, 0].cpu() > SHARP)])
+        whole, sharp = (
+            (known[name].value[:, 0] > least).logical_and(known[name].given).cpu()
+            for name, least in (("coverage", WHOLE), ("sharpness", SHARP))
+        )
+        found.append(rows[whole & sharp])
     chosen = torch.cat([torch.empty(0, dtype=torch.int64), *found])
     if not len(chosen):
         raise UserError(
