@@ -23,8 +23,8 @@ class SuperResolutionConfig:
     residual blocks at each of them, on the way down and again on the way up."""
 
     size: int = 128
-    widths: tuple[int, ...] = (48, 64, 128, 160)
-    depths: tuple[int, ...] = (2, 2, 2, 2)
+    widths: tuple[int, ...] = (48, 64, 128)
+    depths: tuple[int, ...] = (2, 2, 2)
 
 
 class SuperResolution(nn.Module):
