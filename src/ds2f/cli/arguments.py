@@ -48,9 +48,7 @@ def add_model(sub: argparse.ArgumentParser) -> None:
 
 
 def add_size(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--size", type=positive, metavar="PIXELS", help="of a face: 256, or quicker 128 or 64"
-    )
+    sub.add_argument("--size", type=positive, metavar="PIXELS", help="of a face: 256, or quicker 128 or 64")
 
 
 def add_out(sub: argparse.ArgumentParser, text: str) -> None:
