@@ -232,7 +232,7 @@ def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
                     {
                         "step": WHOLE,
                         "of": WHOLE,
-                        "faces": {**previews, "description": "As they look so far, before super-resolution."},
+                        "faces": {**previews, "description": "As they look so far."},
                     }
                 ),
                 _object({"done": {"const": True}, **drawn}),
