@@ -139,7 +139,7 @@ class Train(Part):
     fast_lr: Positive = key(3e-4, "peak learning rate of the fast decoder")
     fast_likeness: AtLeast0 = key(0.05, "weight of looking like the given identity; 0 = as the decoder draws")
     sr_batch: Count = key(4, "photographs per step of super-resolution")
-    sr_faces: Count = key(13_600, "photographs that it sees in all")
+    sr_faces: Count = key(15_200, "photographs that it sees in all")
     sr_lr: Positive = key(3e-4, "peak learning rate of super-resolution and of its discriminator")
     sr_adversarial: AtLeast0 = key(0.1, "weight of being taken for a photograph; 0, and sr_features 0 = smooth")
     sr_features: AtLeast0 = key(0.1, "weight of what the discriminator sees being that of the photograph")
