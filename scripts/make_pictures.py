@@ -71,7 +71,7 @@ def finer() -> None:
     small = Speech2Face.from_pretrained(device="cpu", size=large.size // 2)
     rows = []
     for model in (small, large):
-        drawn = (model(samples() / f"person-{number}.mp4", 1)[0].image for number in SAMPLES)
+        drawn = (model(samples() / f"person-{number}.mp4", 1, seed=number)[0].image for number in SAMPLES)
         shape = (large.size, large.size)
         rows.append(np.stack([np.asarray(face.resize(shape, Image.Resampling.BICUBIC)) for face in drawn]))
     with tempfile.TemporaryDirectory() as folder:
