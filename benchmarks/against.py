@@ -1,7 +1,7 @@
 """Is a voice's picture nearer to its person than Speech2Face's, by judges that training never saw?
 
 python benchmarks/against.py DATABASE --images FROM_VOICE --judge tflite:MobileFaceNet.tflite --faceres faceres.json
-    [--draw WEIGHT,TEMPERATURE ...]
+    [--draw WEIGHT,TEMPERATURE ...] [--size PIXELS]
 
 All pairs of train and validation in ten folds by person: identities come from a linear map that has not seen the
 person, one picture of each is drawn (--draw: by another `voice_guidance` and `temperature` than the default's), and
@@ -89,8 +89,9 @@ def main() -> None:
     parser.add_argument("--judge", required=True)
     parser.add_argument("--faceres", type=Path, required=True)
     parser.add_argument("--draw", action="append", metavar="WEIGHT,TEMPERATURE")
+    parser.add_argument("--size", type=int, default=SIZE, help="pixels of what is drawn")
     options = parser.parse_args()
-    study, judges = Study(options.database, SIZE), Judges(options.judge, options.faceres)
+    study, judges = Study(options.database, options.size), Judges(options.judge, options.faceres)
     seeds, everybody = range(len(study.pairs)), np.ones(len(study.pairs), bool)
     table = _Table(judges.see_crops(np.stack([decode_image(p.crop) for p in study.pairs]), everybody), study.people)
     files = find_pictures(options.images, study.pairs)
