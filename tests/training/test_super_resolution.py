@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ds2f.cli import main
+from ds2f.dataset import Dataset
 from ds2f.errors import UserError
+from ds2f.face.align import template
 from ds2f.models import store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
@@ -18,6 +21,8 @@ from ds2f.training.decoder import DecoderTask
 from ds2f.training.faces import FaceData
 from ds2f.training.loop import Options, train
 from ds2f.training.super_resolution import BETAS, RATES, SuperResolutionTask, added_by, photographs
+from helpers import tiny_decoder
+from people import paired_dataset
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -127,3 +132,23 @@ def test_what_is_learnt_is_stored_as_what_draws_needs_it(decoder: Decoder, tmp_p
     again = store.load_super_resolution(tmp_path)
     picture, noise = torch.rand(1, 3, SIZE // 2, SIZE // 2), torch.randn(1, 1, SIZE, SIZE)
     torch.testing.assert_close(again(picture, noise), made(picture, noise), atol=5e-3, rtol=0)
+
+
+def test_from_the_command_it_is_trained_saved_and_drawn_by_and_knows_its_decoder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, runs = tmp_path / "dataset.db", tmp_path / "runs"
+    with Dataset(database, create=True) as dataset:
+        paired_dataset(dataset, 40)
+        dataset.connection.execute("UPDATE faces SET coverage = 1, landmarks = ?", (template(500).tobytes(),))
+    store.save(runs / "model", tiny_decoder(), {})
+    (tmp_path / "c.toml").write_text("[train]\nsr_batch = 2\nsr_faces = 4\nsr_strength = 0.5\n", "utf-8")
+    paths = ["--database", str(database), "--runs", str(runs), "--config", str(tmp_path / "c.toml")]
+    assert main(["train", "super-resolution", *paths]) == 0
+    card = store.description(runs / "model", "super-resolution")["card"]
+    assert (card["teacher"], card["strength"]) == (store.digest(runs / "model", "decoder"), 0.5)
+    assert store.drawing_of_size(runs / "model").size == 32
+    store.save(runs / "model", tiny_decoder(seed=1), {})
+    capsys.readouterr()
+    assert main(["train", "super-resolution", *paths]) == 2
+    assert f"has the teacher {card['teacher']}, not" in " ".join(capsys.readouterr().err.split())
