@@ -36,7 +36,7 @@ from face_encoder import places, seen_by
 from following import Study
 from judges.faceres import FaceRes, Judged
 
-SIZE, BATCH, DRAWS = 128, 32, 1000
+SIZE, DRAWS = 128, 1000
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ class Judges:
 
     def see_crops(self, crops: np.ndarray, face: np.ndarray) -> Seen:
         """(n, SIZE, SIZE, 3) canonical crops."""
-        parts = [list(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH)]
-        vector = np.concatenate([seen_by(self._recogniser, part) for part in parts])
-        return Seen(face, vector, self._faceres.judge(crops))
+        return Seen(face, seen_by(self._recogniser, list(crops)), self._faceres.judge(crops))
 
 
 def aligned(pictures: Sequence[np.ndarray | None], encoder: FaceEncoder) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ import argparse
 import copy
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -97,10 +98,11 @@ def load(database: Path, judge: str) -> tuple[Pairs, CAMPlusPlus]:
     return Pairs(torch.stack(before), face, np.array([people[p.person] for p in pairs]), female), inner
 
 
-def seen_by(judge: str, crops: list[np.ndarray]) -> np.ndarray:
-    """Stored crops, with the landmarks where `canonical_crop` has put them."""
+def seen_by(judge: str, crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Stored crops, with the landmarks where `canonical_crop` has put them; a few at once, which bounds the memory."""
     face = DetectedFace((0, 0, *crops[0].shape[:2]), template(crops[0].shape[0]), 1.0)
-    return FileEmbedder(judge).embed(crops, [face] * len(crops))
+    network, parts = FileEmbedder(judge), (list(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH))
+    return np.concatenate([network.embed(part, [face] * len(part)) for part in parts])
 
 
 def fine_tune(

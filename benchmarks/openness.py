@@ -33,7 +33,6 @@ from ds2f.speech2face.settings import DEFAULT
 from face_encoder import places, seen_by
 
 CHOICES = ((2.0, 0.4), (2.0, 0.5), (2.0, 0.6), (2.0, 0.7), (2.25, 0.7), (2.5, 0.7), (3.0, 0.4))
-BATCH = 32
 DRAWS = 1000
 
 
@@ -64,8 +63,7 @@ class Space:
 
     def vectors(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Of canonical crops."""
-        parts = (list(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH))
-        return np.concatenate([seen_by(self._judge, part) for part in parts])
+        return seen_by(self._judge, crops)
 
     def line(self, name: str, first: np.ndarray, second: np.ndarray | None = None) -> str:
         """Of pictures for the n voices, and others by another seed."""

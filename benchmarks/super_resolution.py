@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,9 +37,9 @@ from ds2f.models import store
 from ds2f.models.decoder import Decoder
 from ds2f.models.linear import directions
 from ds2f.models.pixels import to_uint8
-from ds2f.models.super_resolution import SuperResolution
-from ds2f.speech2face.enlarge import Enlarge, enlarged
+from ds2f.speech2face.enlarge import enlarged
 from ds2f.speech2face.model import Speech2Face
+from ds2f.speech2face.sampler import by_network
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.speech2face.upscale import larger
 from ds2f.training.faces import Faces, load_faces, pixels_of
@@ -51,7 +50,7 @@ OCTAVES = {"16 to 32": (16, 32), "32 to 64": (32, 64), "64 to 128": (64, 128)}  
 BANDS = (4, 8, 12, 16, 24, 32, 48, 64)  # periods in a picture of the decoder's size
 SPREADS = (0.001, 0.6, 1.0, 1.3, 1.6)  # pixels of 128
 SQUARE = 16  # pixels: half of the side of a square of skin
-DRAWS, SHOWN, BATCH = 1000, 6, 32
+DRAWS, SHOWN = 1000, 6
 
 
 def power(pictures: np.ndarray) -> np.ndarray:
@@ -98,20 +97,6 @@ def print_softness(decoder: Decoder, drawn: np.ndarray, faces: Faces) -> None:
         print(f"| {name} | {' | '.join(f'{share:.2f}' for share in softness(pictures) / real)} |", flush=True)
 
 
-def by_network(network: SuperResolution) -> Enlarge:
-    @torch.no_grad()
-    def enlarge(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        return np.asarray(network(torch.from_numpy(picture), torch.from_numpy(noise)))
-
-    return enlarge
-
-
-def vectors(judge: str, pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Of canonical crops."""
-    parts = (list(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH))
-    return np.concatenate([seen_by(judge, part) for part in parts])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("database", type=Path)
@@ -128,7 +113,7 @@ def main() -> None:
     both = Speech2Face.from_pretrained(folder, device="cpu")
     with Dataset(options.database) as dataset:
         voices = np.stack([pair.voice for split in ("val", "test") for pair in dataset.pairs(split)])
-        real = vectors(options.judge, [decode_image(pair.crop) for pair in dataset.pairs("train")])
+        real = seen_by(options.judge, [decode_image(pair.crop) for pair in dataset.pairs("train")])
     with Dataset(options.photographs) as dataset:
         faces = load_faces(dataset, "val", drawing.size, seconds=1.0)
     photos = faces.images(photographs(faces)).permute(0, 2, 3, 1).numpy()
@@ -149,14 +134,14 @@ def main() -> None:
         made[f"the same, {share:g} times as much added"] = enlarged(by_network(network), drawn, seeds)
     if options.upscale:
         made["Real-ESRGAN"] = np.stack([larger(one, 2) for one in drawn[: options.upscale]])
-    known, of_photos = vectors(options.judge, list(drawn)), power(photos)
+    known, of_photos = seen_by(options.judge, list(drawn)), power(photos)
     print(f"{len(drawn)} pictures, {len(photos)} photographs; {first / len(drawn):.3f} s a face to hear and draw,")
     print(f"{then / len(drawn):.3f} s more for super-resolution\n")
     print(f"| | detail: {' | '.join(OCTAVES)} | pattern | likeness | Fréchet |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     print(f"| as drawn, {drawing.size // 2} px | | | | | 1 | {frechet_distance(known, real):.3f} |")
     for name, pictures in made.items():
-        seen = vectors(options.judge, list(pictures))
+        seen = seen_by(options.judge, list(pictures))
         alike = (directions(seen) * directions(known[: len(seen)])).sum(1)
         said = ratio(power(pictures), of_photos)
         period = small.decoder.config.patch * 2

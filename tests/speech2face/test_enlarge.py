@@ -17,6 +17,7 @@ from ds2f.models import folders, store
 from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 from ds2f.speech2face import graphs, hub, quick
 from ds2f.speech2face.enlarge import enlarged
+from ds2f.speech2face.sampler import by_network
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.types import NO_WISH
 
@@ -64,11 +65,7 @@ def test_by_pytorch_it_is_the_same_picture_but_for_rounding(folder: Path) -> Non
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     by_graph = quick.by_graph(quick.Graph(folder / "super-resolution.onnx"))
     assert model._enlarge is not None
-    network = store.load_super_resolution(folder)
-
-    def by_torch(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        return network(torch.from_numpy(picture), torch.from_numpy(noise)).detach().numpy()
-
+    by_torch = by_network(store.load_super_resolution(folder))
     both = [enlarged(by, pictures, [5, -7]) for by in (by_graph, by_torch)]
     assert both[0].shape == (2, 128, 128, 3)
     assert np.abs(both[0].astype(int) - both[1]).max() <= 1

@@ -228,13 +228,7 @@ def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
         "Line": {
             "oneOf": [
                 _object({"waiting": {**WHOLE, "description": "Requests before this one."}}),
-                _object(
-                    {
-                        "step": WHOLE,
-                        "of": WHOLE,
-                        "faces": {**previews, "description": "As they look so far."},
-                    }
-                ),
+                _object({"step": WHOLE, "of": WHOLE, "faces": {**previews, "description": "As they look so far."}}),
                 _object({"done": {"const": True}, **drawn}),
                 _object(error),
             ]

@@ -20,6 +20,7 @@ from ds2f.models.attributes import AttributeHead
 from ds2f.models.decoder import Decoder
 from ds2f.models.graphs import Graph, graph_of
 from ds2f.models.prior import Prior
+from ds2f.models.super_resolution import SuperResolution
 from ds2f.speech2face import draw, imagine, restore, wishes
 from ds2f.speech2face.draw import BATCH, Callback
 from ds2f.speech2face.enlarge import Enlarge, enlarged
@@ -82,15 +83,7 @@ class FaceSampler:
         graph = self._graph_in(self.drawing.folder, store.SUPER_RESOLUTION)
         if graph is not None:  # whatever precision is asked for: it computes in float32
             return by_graph(graph)
-        network = store.load_super_resolution(self.drawing.folder).to(self.device)
-
-        @torch.no_grad()
-        def enlarge(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
-            given = (torch.from_numpy(array).to(self.device) for array in (picture, noise))
-            made: np.ndarray = network(*given).float().cpu().numpy()
-            return made
-
-        return enlarge
+        return by_network(store.load_super_resolution(self.drawing.folder).to(self.device))
 
     @cached_property
     def signer(self) -> Signer | None:
@@ -210,28 +203,35 @@ class FaceSampler:
         show = callback
         if callback is not None and settings.watermark:
             show = lambda step, so_far: callback(step, watermark.mark_all(so_far))  # noqa: E731
-        images = self._drawn(identities, seeds, settings, progress, wish, voice_conditions, show, guides)
+        given = self._given(identities, len(seeds), wish, voice_conditions, guides)
+        images = self._drawn(given, seeds, settings, progress, show)
         if self._enlarge is not None:
             images = enlarged(self._enlarge, images, seeds)
         return watermark.mark_all(images) if settings.watermark else images
 
-    def _drawn(
+    def _given(
         self,
         identities: np.ndarray | None,
-        seeds: Sequence[int],
-        settings: SamplingSettings,
-        progress: Progress | None = None,
-        wish: Wish = NO_WISH,
+        count: int,
+        wish: Wish,
         voice_conditions: Mapping[str, np.ndarray] | None = None,
-        callback: Callback | None = None,
         guides: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """As `sample_images`, as large as the decoder draws, and without the watermark."""
+    ) -> dict[str, torch.Tensor]:
+        """What is told to the decoder of `count` pictures, see `draw.conditions_of`."""
         if guides is None and wish.guide is not None:
             guides = self.face_encoder.align(wish.guide, self.decoder.config.size)[None]
         pixels = None if guides is None else draw.normalised(self.decoder, guides)
-        heard = voice_conditions or {}
-        conditions = draw.conditions_of(self.decoder.config, wish, identities, heard, pixels, len(seeds))
+        return draw.conditions_of(self.decoder.config, wish, identities, voice_conditions or {}, pixels, count)
+
+    def _drawn(
+        self,
+        conditions: Mapping[str, torch.Tensor],
+        seeds: Sequence[int],
+        settings: SamplingSettings,
+        progress: Progress | None = None,
+        callback: Callback | None = None,
+    ) -> np.ndarray:
+        """As large as the decoder draws, (n, s, s, 3) uint8 RGB, without the watermark."""
         fast, graph = (self.fast_decoder, self._graph) if taught(settings) else (None, None)
         way = draw.way_of(settings, self.decoder, fast, graph if settings.precision == "auto" else None)
         return draw.sample_images(way, conditions, seeds, progress, callback)
@@ -271,10 +271,11 @@ class FaceSampler:
         """Identities that voices suggest, (n, 128), moved towards whom the guides show, see `restore`."""
         if self.prior.config.face_encoder != "dlib":
             return identities  # nothing here sees faces in another space
-        alone, count = Wish(guide=wish.guide), 1 if guides is None else len(guides)
+        count = 1 if guides is None else len(guides)
+        given = self._given(None, count, Wish(guide=wish.guide), guides=guides)
 
         def complete(seed: int) -> np.ndarray:
-            return self._drawn(None, [seed] * count, settings, wish=alone, guides=guides)  # nobody gets to see these
+            return self._drawn(given, [seed] * count, settings)  # nobody gets to see these
 
         return restore.follow_guides(
             identities, complete, self.face_encoder.embed_crops, self.prior.colouring.cpu().numpy()
@@ -301,3 +302,16 @@ class FaceSampler:
         marked = settings.watermark and self.size >= watermark.MIN_SIDE
         said = {"model": self.fingerprint, **asdict(settings), "fast": fast, "watermark": marked}
         return {**said, **wishes.as_json(wish)}
+
+
+def by_network(network: SuperResolution) -> Enlarge:
+    """Super-resolution by PyTorch, where the network lies."""
+    device = network.leave.weight.device
+
+    @torch.no_grad()
+    def enlarge(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        given = (torch.from_numpy(array).to(device) for array in (picture, noise))
+        made: np.ndarray = network(*given).float().cpu().numpy()
+        return made
+
+    return enlarge

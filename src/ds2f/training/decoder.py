@@ -24,7 +24,7 @@ from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import LINEAR_SIZE, Decoder, DecoderConfig, asked, noise_for
 from ds2f.models.guide import random_guides
 from ds2f.models.pixels import to_uint8
-from ds2f.training.faces import Faces, covering, load_splits, near, pixels_of, statistics
+from ds2f.training.faces import Faces, above, load_splits, near, pixels_of, statistics
 from ds2f.training.likeness import MOVED, Likeness
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
@@ -153,7 +153,7 @@ class DecoderTask:
 
     def _whole_faces(self) -> Tensor:
         """Up to 10,000 faces of the train split that lie wholly inside their pictures (of all, if hardly any does)."""
-        whole = covering(self.data, WHOLE)
+        whole = above(self.data, {"coverage": WHOLE})
         whole = whole if len(whole) > 1000 else torch.arange(self.size)
         return whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
 

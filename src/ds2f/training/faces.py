@@ -3,7 +3,7 @@ or, where they are many, in a file (`packed`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -234,8 +234,16 @@ def statistics(data: Faces) -> dict[str, tuple[Tensor, Tensor]]:
     return found
 
 
-def covering(data: Faces, least: float) -> Tensor:
-    """(m,) int64: faces of which more than the share `least` lies inside their pictures."""
+def above(data: Faces, least: Mapping[str, float]) -> Tensor:
+    """(m,) int64: faces of which every one of some conditions is known, and more than `least` says of it."""
     blocks = torch.arange(len(data)).split(LOOKED_AT)
-    inside = torch.cat([data.known(rows)["coverage"].value[:, 0].cpu() > least for rows in blocks])
-    return torch.nonzero(inside)[:, 0]
+    return torch.cat([rows[_above(data.known(rows), least, len(rows))] for rows in blocks])
+
+
+def _above(known: Conditions, least: Mapping[str, float], count: int) -> Tensor:
+    found = torch.ones(count, dtype=torch.bool)
+    for name, value in least.items():
+        if name not in known:
+            return torch.zeros_like(found)
+        found &= ((known[name].value[:, 0] > value) & known[name].given).cpu()
+    return found

@@ -31,7 +31,7 @@ from ds2f.models.super_resolution import FACTOR, SuperResolution, SuperResolutio
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.speech2face.weave import unweave
 from ds2f.training.adversarial import Discriminator, discriminator_loss, generator_losses
-from ds2f.training.faces import Faces, load_splits, near, pixels_of
+from ds2f.training.faces import Faces, above, load_splits, near, pixels_of
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
@@ -202,17 +202,7 @@ def softened(pictures: Tensor, spread: Tensor) -> Tensor:
 
 def photographs(data: Faces) -> Tensor:
     """(m,) int64: the faces that lie wholly inside their pictures and were not enlarged. Raises UserError for none."""
-    found = []
-    for rows in torch.arange(len(data)).split(4096):
-        known = data.known(rows)
-        if "sharpness" not in known:
-            break
-        whole, sharp = (
-            (known[name].value[:, 0] > least).logical_and(known[name].given).cpu()
-            for name, least in (("coverage", WHOLE), ("sharpness", SHARP))
-        )
-        found.append(rows[whole & sharp])
-    chosen = torch.cat([torch.empty(0, dtype=torch.int64), *found])
+    chosen = above(data, {"coverage": WHOLE, "sharpness": SHARP})
     if not len(chosen):
         raise UserError(
             "There are no photographs to learn super-resolution from: faces that lie wholly inside their pictures, "
