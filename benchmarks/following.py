@@ -18,16 +18,13 @@ import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.diffusion.flow import Predict
-from ds2f.diffusion.samplers import heun
 from ds2f.evaluation import retrieval
 from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.dlib_resnet import network_file
 from ds2f.face.dlib_torch import embed_crops, load_dlib
-from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior
-from ds2f.speech2face.imagine import PRIOR_STEPS
+from ds2f.speech2face.imagine import around_expected
 from ds2f.speech2face.model import Speech2Face
 from ds2f.training.pairs import folds
 from ds2f.training.prior import FOLDS
@@ -66,12 +63,9 @@ class Study:
     @torch.no_grad()
     def draw(self, weight: float, temperature: float, seed: int) -> np.ndarray:
         """(n, 128) as `Speech2Face.identities`, around the expectation of the folds."""
-        prior, condition = self.model.prior, Condition.of(torch.from_numpy(self.expected).float())
-        generator = torch.Generator().manual_seed(seed)
-        noise = temperature * torch.randn(self.expected.shape, generator=generator)
-        predict: Predict = lambda z, t: prior(z, t, condition)  # noqa: E731
-        rest = (heun(predict, noise, PRIOR_STEPS) @ prior.colouring).numpy()
-        found: np.ndarray = (self.others + weight * (self.expected - self.others) + rest).astype(np.float32)
+        noise = torch.randn(self.expected.shape, generator=torch.Generator().manual_seed(seed))
+        expected, others = (torch.from_numpy(values).float() for values in (self.expected, self.others))
+        found: np.ndarray = around_expected(self.model.prior, expected, others, noise, temperature, weight).numpy()
         return found
 
     def measure(self, found: np.ndarray, rows: np.ndarray | None = None) -> list[float]:

@@ -3,14 +3,15 @@ two seeds of one voice lie apart, and how often the true face is found, by how f
 
 python benchmarks/openness.py DATABASE --real LFW.db --judge tflite:MobileFaceNet.tflite [--draw WEIGHT,TEMPERATURE ...]
 
-One identity and one picture for each voice of validation and test, twice, by `voice_guidance` and `temperature` of
-[generate]; real faces are those of the train split and of another dataset. All in the space of a recogniser in a file
-that training has not seen. Fréchet and kernel distance to the real faces, lower is better, beside what the true faces
-of the same voices score, and pictures of those people's own identities; departure: squared distance of the mean face
-from that of the real ones; two seeds: their centred cosine, beside that of two photographs of one person of the other
-dataset and of two people (there with the 5th and 95th of a hundred pairs); two people: share of pairs that are less
-alike than where photographs of one and of two people are told apart with equal errors; first tenth: true face among
-the others' true faces.
+Three identities and pictures for each voice of validation and test, by `voice_guidance` and `temperature` of
+[generate]: of two seeds of one four, whose noises are balanced, and of one of another four. Real faces are those of the
+train split and of another dataset, all in the space of a recogniser in a file that training has not seen. Fréchet and
+kernel distance to the real faces, lower is better, beside what the true faces of the same voices score, and pictures of
+those people's own identities; departure: squared distance of the mean face from that of the real ones; two seeds, of
+one four and of two: their centred cosine, beside that of two photographs of one person of the other dataset and of two
+people (there with the 5th and 95th of a hundred pairs), and of true faces of people whose voices say the same (see
+`same_voice`); two people: share of pairs of one four that are less alike than where photographs of one and of two
+people are told apart with equal errors; first tenth: true face among the others' true faces.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ds2f.dataset import Dataset
+from ds2f.diffusion.plain import SET
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
 from ds2f.io.images import decode_image
@@ -65,17 +68,20 @@ class Space:
         """Of canonical crops."""
         return seen_by(self._judge, crops)
 
-    def line(self, name: str, first: np.ndarray, second: np.ndarray | None = None) -> str:
-        """Of pictures for the n voices, and others by another seed."""
+    def line(
+        self, name: str, first: np.ndarray, second: np.ndarray | None = None, other: np.ndarray | None = None
+    ) -> str:
+        """Of pictures for the n voices, others by a seed of the same four, and by one of another four."""
         found = [name, f"{frechet_distance(first, self.real):.3f}", f"{1000 * kernel_distance(first, self.real):.2f}"]
         found += [f"{((first.mean(0) - self.real.mean(0)) ** 2).sum():.3f}"]
-        if second is None:
-            return f"| {' | '.join(found)} | | | |"
+        if second is None or other is None:
+            return f"| {' | '.join(found)} | | | | |"
         middle = self.real.mean(0)
-        alike = (directions(first - middle) * directions(second - middle)).sum(1)
+        alike, apart = ((directions(first - middle) * directions(one - middle)).sum(1) for one in (second, other))
         tenth = (self._first_tenth(first) + self._first_tenth(second)) / 2
         share = "{:.0f} % [{:.0f}-{:.0f}]"
-        measures = ((alike, "{:.2f} [{:.2f}-{:.2f}]"), (100.0 * (alike < self._apart), share))
+        cosine = "{:.2f} [{:.2f}-{:.2f}]"
+        measures = ((alike, cosine), (apart, cosine), (100.0 * (alike < self._apart), share))
         for values, shape in (*measures, (100 * tenth, share.replace("0f", "1f", 1))):
             found.append(shape.format(values.mean(), *interval(self._draws.means(values))))
         return f"| {' | '.join(found)} |"
@@ -87,9 +93,24 @@ class Space:
             low, high = np.percentile(alike, (5, 95))
             share = 100 * (alike < self._apart).mean()
             lines.append(
-                f"| photographs of {name} | | | | {alike.mean():.2f} [{low:.2f}-{high:.2f}] | {share:.0f} % | |"
+                f"| photographs of {name} | | | | {alike.mean():.2f} [{low:.2f}-{high:.2f}] | | {share:.0f} % | |"
             )
         return lines
+
+    def same_voice(self, expected: np.ndarray) -> str:
+        """How alike true faces of different people are whose voices say the same.
+
+        With f the centred cosine of two people's faces and e that of whom their voices let one expect, the line
+        f = a + b e of least squares over all pairs of people, at e = 1.
+
+        expected: (n, identity_dim) from the average person, of voices whose people `true` shows.
+        """
+        faces, voices = (directions(one) for one in (self.true - self.true.mean(0), expected))
+        first, second = np.triu_indices(len(faces), 1)
+        strangers = self.people[first] != self.people[second]
+        f, e = ((one @ one.T)[first, second][strangers] for one in (faces, voices))
+        slope, start = np.polyfit(e, f, 1)
+        return f"| two people whose voices say the same | | | | {start + slope:.2f} | | | |"
 
     def _first_tenth(self, drawn: np.ndarray) -> np.ndarray:
         """Whether the true face of each is among the tenth that is most alike; other clips of a person are left out."""
@@ -116,13 +137,16 @@ def main() -> None:
     size = next(iter(store.decoders(options.model or store.shipped())))  # before super-resolution
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     voices = np.stack([pair.voice for pair in pairs])
-    seeds = [list(range(k * len(pairs), (k + 1) * len(pairs))) for k in range(2)]
+    fours = SET * np.arange(len(pairs))
+    seeds = [fours.tolist(), (fours + 1).tolist(), (fours + SET * len(pairs)).tolist()]
     plain = replace(DEFAULT, watermark=False)
     print(f"{len(pairs)} voices of {len(set(space.people))} people, {len(real)} real faces\n")
-    print("| | Fréchet | kernel x1000 | departure | two seeds | two people | first tenth |")
-    print("|" + " --- |" * 7)
+    print("| | Fréchet | kernel x1000 | departure | two seeds | of two fours | two people | first tenth |")
+    print("|" + " --- |" * 8)
     print(space.line("the true faces themselves", space.true))
     print("\n".join(space.photographs()))
+    expected = model.prior.predict_mean(torch.from_numpy(voices)) - model.prior.identity_mean
+    print(space.same_voice(expected.numpy()))
     own = model.sample_images(np.stack([pair.identity for pair in pairs]), seeds[0], plain)
     print(space.line("drawn from their own identities", space.vectors(list(own))), flush=True)
     asked = [tuple(map(float, choice.split(","))) for choice in options.draw or ()]

@@ -16,6 +16,22 @@ def test_a_seed_means_the_same_noise(shape: tuple[int, ...]) -> None:
     for stream in (0, 1):
         known = noise.normal_by_seed(seeds, *shape, stream=stream, to=torch.device("cpu")).numpy()
         np.testing.assert_allclose(plain.normal_by_seed(seeds, *shape, stream=stream), known, atol=1e-6)
+        known = noise.balanced_by_seed(seeds, *shape, stream=stream, to=torch.device("cpu")).numpy()
+        np.testing.assert_allclose(plain.balanced_by_seed(seeds, *shape, stream=stream), known, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [0, 4, -4, 2**31 - 4, 2**31, 4 * 10**30])
+def test_four_seeds_sum_to_zero_and_are_as_far_apart_as_four_can_be(first: int) -> None:
+    rows = plain.balanced_by_seed(range(first, first + 4), 20_000, stream=0)
+    np.testing.assert_allclose(rows.sum(0), 0, atol=1e-5)
+    np.testing.assert_allclose(np.corrcoef(rows), np.where(np.eye(4) == 1, 1, -1 / 3), atol=0.02)
+    np.testing.assert_allclose(rows.var(1), 1, atol=0.03)
+
+
+def test_seeds_of_two_fours_know_nothing_of_each_other() -> None:
+    rows = plain.balanced_by_seed(range(-4, 8), 20_000, stream=0)
+    np.testing.assert_allclose(np.corrcoef(rows)[:4, 4:], 0, atol=0.03)
+    np.testing.assert_array_equal(plain.balanced_by_seed([6], 20_000, stream=0)[0], rows[10])  # alone as among others
 
 
 def test_euler_takes_the_same_steps() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
@@ -16,6 +17,7 @@ from ds2f.errors import UserError
 from ds2f.models import store
 from ds2f.models.conditioning import Condition
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.speech2face.imagine import around
 from ds2f.training import jobs, pairs
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import PairData
@@ -25,10 +27,12 @@ from people import MAP, made_up_pairs, paired_dataset
 
 def test_whitening_makes_unit_covariance_and_comes_back() -> None:
     rng = np.random.default_rng(0)
-    residual = rng.normal(size=(4000, 5)) @ rng.normal(size=(5, 5))
-    w, c = whiten(residual, floor=1e-6)
+    residual, expected = (rng.normal(size=(4000, 5)) @ rng.normal(size=(5, 5)) for _ in range(2))
+    w, c, apart = whiten(residual, expected, floor=1e-6)
     np.testing.assert_allclose(np.cov(residual @ w, rowvar=False), np.eye(5), atol=1e-6)
+    np.testing.assert_allclose(np.cov(expected @ w, rowvar=False), np.diag(apart), atol=1e-6)
     np.testing.assert_allclose(w @ c, np.eye(5), atol=1e-6)
+    assert (np.diff(apart) <= 0).all()
 
 
 def test_out_of_fold_predictions_have_not_seen_the_person() -> None:
@@ -57,6 +61,35 @@ def test_the_trained_prior_draws_the_right_people_with_the_right_spread(tmp_path
     residual = drawn - voice.numpy() @ MAP
     assert residual.std() == pytest.approx(0.5, abs=0.12)  # the spread that the data has round the map
     assert np.corrcoef(drawn.ravel(), test.identity.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("guidance", [0.0, 0.5, 1.0, 1.1, 2.0])
+def test_drawn_people_are_spread_as_real_ones_however_far_they_follow_the_voice(guidance: float) -> None:
+    """Where expectations are wider apart than people they are not drawn together again, but nothing is added."""
+    prior = Prior(PriorConfig(voices={"campplus-frames": 12}, identity_dim=6, width=32, depth=1))
+    PriorTask(prior, made_up_pairs(2000, 1, noise=2.0), made_up_pairs(50, 2), torch.device("cpu"))
+    voice, noise = made_up_pairs(4000, 3).voices["campplus-frames"].value, torch.randn(4000, 6)
+    drawn = (around(prior, voice, noise, 1.0, guidance) @ prior.whitening).var(0).detach()
+    spread = prior.spread.numpy()
+    assert spread.max() > 1.5 > 0.5 > spread.min()
+    np.testing.assert_allclose(drawn, np.maximum(1 + spread, guidance**2 * spread), rtol=0.1)
+
+
+def test_a_prior_from_before_draws_as_it_did(tmp_path: Path) -> None:
+    """Its file has no `spread`: as much is drawn of the rest at any guidance."""
+    prior = Prior(PriorConfig(voices={"campplus-frames": 12}, identity_dim=6, width=32, depth=1))
+    PriorTask(prior, made_up_pairs(200, 1), made_up_pairs(50, 2), torch.device("cpu"))
+    store.save(tmp_path, prior, {}, precision="float32")
+    path = tmp_path / "prior.safetensors"
+    assert (store.load_prior(tmp_path).left_open(2.0) < 1).any()
+    tensors = load_file(path)
+    del tensors["spread"]
+    save_file(tensors, path)
+    assert (store.load_prior(tmp_path).left_open(2.0) == 1).all()
+    del tensors["colouring"]
+    save_file(tensors, path)
+    with pytest.raises(UserError, match="does not fit this version of the prior"):
+        store.load_prior(tmp_path)
 
 
 def test_old_files_of_one_encoder_still_load(tmp_path: Path) -> None:

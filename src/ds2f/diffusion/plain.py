@@ -6,8 +6,10 @@ Random numbers and steps are those of `noise`, `flow` and `samplers`; tests hold
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ WARP = 1.5  # as `samplers.WARP`
 MIN_DISTANCE = 0.05  # as `flow.MIN_DISTANCE`
 BLOCK = 16  # numbers that PyTorch makes at a time
 COARSE = 4  # waves (k, l) with k + l below it are coarse: none is shorter than two thirds of a picture
+SET = 4  # seeds whose noises are balanced: as many faces as are shown of a recording by default
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """As `flow.Predict`, of arrays."""
 
@@ -25,6 +28,26 @@ Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
     """As `noise.normal_by_seed`: (n, *shape) float32, at least 16 numbers a row, those of PyTorch to the last bits."""
     return np.stack([_row(int(seed), shape, stream) for seed in seeds])
+
+
+def balanced_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
+    """As `noise.balanced_by_seed`."""
+    return np.stack([balanced(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds])
+
+
+def balanced(normal: Callable[[int], Any], seed: int) -> Any:
+    """The noise of a seed, balanced among the seeds 4k to 4k + 3, which sum to zero:
+
+        ε_i = √(4 / 3) (z_i − z̄),   ⟨ε_i⟩ = 0, ⟨ε_i²⟩ = 1, ⟨ε_i ε_j⟩ = −1/3
+
+    Each alone is from N(0, 1). Together they are as far apart as four can be and their mean is what is common to all:
+    antithetic variates (Hammersley & Morton 1956, Proc. Camb. Phil. Soc. 52(3)) of four.
+
+    normal: seed to its noise z from N(0, 1), an array of NumPy or PyTorch.
+    """
+    first = seed - seed % SET
+    mean = sum(normal(one) for one in range(first, first + SET)) / SET
+    return math.sqrt(SET / (SET - 1)) * (normal(seed) - mean)
 
 
 def steady(noise: np.ndarray, light: float) -> np.ndarray:

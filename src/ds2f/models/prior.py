@@ -36,6 +36,8 @@ class Prior(nn.Module):
     """(z, t, mean) to the predicted clean residual, in whitened coordinates.
 
     z: (n, identity_dim) noisy residual; t: (n,) in [0, 1]; mean: the linear prediction for the voice.
+
+    In these coordinates people of one voice have the covariance I, and what voices let one expect has diag(spread).
     """
 
     voice_mean: Tensor
@@ -43,6 +45,7 @@ class Prior(nn.Module):
     linear: Tensor
     whitening: Tensor
     colouring: Tensor
+    spread: Tensor
 
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()
@@ -54,6 +57,7 @@ class Prior(nn.Module):
         self.register_buffer("linear", torch.zeros(self.inputs.dim, dim))
         self.register_buffer("whitening", torch.eye(dim))
         self.register_buffer("colouring", torch.eye(dim))
+        self.register_buffer("spread", torch.zeros(dim))
         self.conditioning = Conditioning({"mean": dim}, width)
         self.enter = nn.Linear(dim, width)
         self.blocks = nn.ModuleList(PriorBlock(width, config.dropout) for _ in range(config.depth))
@@ -73,6 +77,17 @@ class Prior(nn.Module):
     def predict_mean(self, voice: Tensor) -> Tensor:
         """The linear prediction: (n, d) voices as `inputs` gives them to (n, identity_dim)."""
         return (voice - self.voice_mean) @ self.linear + self.identity_mean
+
+    def left_open(self, guidance: float | Tensor) -> Tensor:
+        """How much of the residual to draw, (identity_dim,), once expectations are carried on to w times their way.
+
+        People vary by 1 + λ along a whitened coordinate, λ = spread: by 1 around what their voices let one expect, and
+        by λ with it. Carried on, the expectations alone vary by w² λ. Drawn people as a whole are spread as real ones
+        if the residual has the rest, or none where the expectations are wider apart than people:
+
+            s² = max(0, 1 + λ − w² λ),   w = guidance; 1 for w = 1
+        """
+        return (1 - (guidance**2 - 1) * self.spread).clamp(min=0).sqrt()
 
 
 class PriorBlock(nn.Module):

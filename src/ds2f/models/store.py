@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -101,7 +101,8 @@ def load_super_resolution(folder: Path) -> SuperResolution:
 
 def load_prior(folder: Path) -> Prior:
     """Raises UserError if the folder holds no prior, or one that does not fit."""
-    return _load(folder, "prior", lambda config: Prior(from_json(PriorConfig, _of_before(config))))
+    build = lambda config: Prior(from_json(PriorConfig, _of_before(config)))  # noqa: E731
+    return _load(folder, "prior", build, since=("spread",))
 
 
 def load_attributes(folder: Path) -> AttributeHead:
@@ -140,7 +141,8 @@ def _kind(module: Model) -> str:
     return kinds[type(module)]
 
 
-def _load(folder: Path, kind: str, build: Any) -> Any:
+def _load(folder: Path, kind: str, build: Any, since: Sequence[str] = ()) -> Any:
+    """since: tensors that older files lack; as a new module has them, they are without effect."""
     config = description(folder, kind)["config"]
     path = folder / f"{kind}.safetensors"
     try:
@@ -148,7 +150,8 @@ def _load(folder: Path, kind: str, build: Any) -> Any:
         stored = load_file(path)
         if kind == "fast-decoder" and SHARED not in stored:
             stored |= shared(folder)
-        module.load_state_dict(unpacked(stored))
+        fresh = {name: tensor for name, tensor in module.state_dict().items() if name in since}
+        module.load_state_dict(fresh | unpacked(stored))
     except FileNotFoundError:
         raise UserError(
             f"The model folder {folder} has {kind}.json but no {kind}.safetensors; copy it there, too."

@@ -12,7 +12,7 @@ from torch import Tensor
 from ds2f.diffusion.conditions import Condition
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import steered
-from ds2f.diffusion.noise import normal_by_seed
+from ds2f.diffusion.noise import balanced_by_seed
 from ds2f.diffusion.samplers import heun
 from ds2f.models.attributes import AttributeHead
 from ds2f.models.looks import departure, directions, give_way
@@ -69,9 +69,11 @@ def sample_identities(
 
         m̄ + w (m(voice) − m̄),   w = voice_guidance; 1 = the expectation itself
 
+    and the less around it, the more w has set people of different voices apart, see `Prior.left_open`.
+
     prior: p(identity | voice).
     voices: (n, d), as the prior's `inputs` give them.
-    seeds: n whole numbers.
+    seeds: n whole numbers; of four that follow one another, see `balanced_by_seed`, people differ the most.
     temperature: in [0, 1], scale of the noise that the prior's flow starts from.
     voice_guidance: w, at least 0.
     wished: looks that people shall have whatever the voice says of them: it moves the middle that is drawn from, see
@@ -79,7 +81,7 @@ def sample_identities(
     """
     device = prior.identity_mean.device
     voice = torch.from_numpy(np.asarray(voices, np.float32)).to(device)
-    noise = normal_by_seed(seeds, prior.config.identity_dim, stream=0, to=device)
+    noise = balanced_by_seed(seeds, prior.config.identity_dim, stream=0, to=device)
     found: np.ndarray = around(prior, voice, noise, temperature, voice_guidance, wished).cpu().numpy()
     return found
 
@@ -98,11 +100,30 @@ def around(
     voice: (n, d).
     noise: (n, identity_dim), from N(0, 1).
     """
-    mean = prior.predict_mean(voice)
-    condition = Condition.of(mean)
-    centre = prior.identity_mean + voice_guidance * (mean - prior.identity_mean)
+    return around_expected(
+        prior, prior.predict_mean(voice), prior.identity_mean, noise, temperature, voice_guidance, wished
+    )
+
+
+def around_expected(
+    prior: Prior,
+    expected: Tensor,
+    average: Tensor,
+    noise: Tensor,
+    temperature: float | Tensor,
+    voice_guidance: float | Tensor,
+    wished: Wished | None = None,
+) -> Tensor:
+    """`around`, once a linear map, the prior's or another, has said whom voices let one expect.
+
+    expected: (n, identity_dim).
+    average: the map's average person, (identity_dim,) or (n, identity_dim).
+    """
+    condition = Condition.of(expected)
+    centre = average + voice_guidance * (expected - average)
     predict: Predict = lambda z, t: prior(z, t, condition)  # noqa: E731
     if wished is not None:
         centre = wished.around(centre, prior.colouring.T @ prior.colouring)
         predict = steered(predict, lambda x: wished.log_likelihood(centre + x @ prior.colouring), WISH_STRENGTH)
-    return centre + heun(predict, temperature * noise, PRIOR_STEPS) @ prior.colouring
+    start = temperature * prior.left_open(voice_guidance) * noise
+    return centre + heun(predict, start, PRIOR_STEPS) @ prior.colouring

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ds2f.config import Audio
-from ds2f.diffusion.plain import euler, normal_by_seed, steady
+from ds2f.diffusion.plain import balanced_by_seed, euler, normal_by_seed, steady
 from ds2f.io import watermark
 from ds2f.io.credentials import Signer, Signing, signer_of
 from ds2f.io.extras import installed
@@ -46,7 +46,7 @@ def imagined(prior: Graph, voices: np.ndarray, seeds: Sequence[int], temperature
     """
     (found,) = prior(
         voice=voices,
-        noise=normal_by_seed(seeds, IDENTITY, stream=0),
+        noise=balanced_by_seed(seeds, IDENTITY, stream=0),
         temperature=np.array(temperature, np.float32),
         guidance=np.array(guidance, np.float32),
     )

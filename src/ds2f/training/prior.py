@@ -83,13 +83,14 @@ class PriorTask:
         linear = LinearPrior.fit(voice, train.identity, alpha)
         mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros)
         residual = np.subtract(train.sample().identity, mean, out=train.zeros(mean.shape, np.float32))
-        whitening, colouring = whiten(residual)
+        whitening, colouring, spread = whiten(residual, mean)
         tensors = {
             "voice_mean": linear.voice_mean,
             "identity_mean": linear.identity_mean,
             "linear": linear.weight,
             "whitening": whitening,
             "colouring": colouring,
+            "spread": spread,
         }
         for name, value in tensors.items():
             getattr(model, name).copy_(torch.from_numpy(np.asarray(value, np.float32)))
@@ -164,15 +165,30 @@ def out_of_fold(
     return predicted
 
 
-def whiten(residual: np.ndarray, floor: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
-    """Matrices W, C with  residual @ W ~ (0, I)  and  W C = I: principal axes over their standard deviations.
+def whiten(
+    residual: np.ndarray, expected: np.ndarray, floor: float = 0.05
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Matrices W, C and variances λ with
 
+        residual @ W ~ (0, I),   expected @ W ~ (·, diag λ),   W C = I,   λ falling
+
+    principal axes of the residual over their standard deviations, turned to the principal axes that the expectations
+    have there: the two are diagonal at once, as in linear discriminant analysis (Fukunaga 1990, Introduction to
+    Statistical Pattern Recognition, 2.3).
+
+    residual, expected: (n, di), what voices let one expect of people and how they differ from it.
     floor: of the largest standard deviation; smaller ones are raised to it, so that noise is not blown up.
     """
-    mean, count = residual.mean(0, dtype=np.float64), len(residual)
-    parts = (residual[start : start + BLOCK] - mean for start in range(0, count, BLOCK))
-    covariance = sum(part.T @ part for part in parts) / (count - 1)
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = np.linalg.eigh(_covariance(residual))
     std = np.sqrt(np.maximum(values, 0))
     std = np.maximum(std, floor * std.max())
-    return vectors / std, (vectors * std).T
+    apart, axes = np.linalg.eigh((vectors / std).T @ _covariance(expected) @ (vectors / std))
+    apart, axes = np.maximum(apart[::-1], 0), axes[:, ::-1]
+    return vectors / std @ axes, axes.T @ (vectors * std).T, apart
+
+
+def _covariance(values: np.ndarray) -> np.ndarray:
+    """(n, d) to (d, d) float64, n at least 2."""
+    mean, count = values.mean(0, dtype=np.float64), len(values)
+    parts = (values[start : start + BLOCK] - mean for start in range(0, count, BLOCK))
+    return np.asarray(sum(part.T @ part for part in parts) / (count - 1))
