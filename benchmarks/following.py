@@ -18,6 +18,8 @@ import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
+from ds2f.diffusion.noise import balanced_by_seed
+from ds2f.diffusion.plain import SET
 from ds2f.evaluation import retrieval
 from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
 from ds2f.face.attributes import IdentityAttributes
@@ -60,10 +62,14 @@ class Study:
         looks = self.attributes.estimate(self.identity)
         self.female, self.age = looks.female > 0.5, looks.age
 
+    def seeds(self, seed: int) -> list[int]:
+        """One of a four for each pair: seed in [0, 3]."""
+        return [SET * pair + seed for pair in range(len(self.pairs))]
+
     @torch.no_grad()
     def draw(self, weight: float, temperature: float, seed: int) -> np.ndarray:
         """(n, 128) as `Speech2Face.identities`, around the expectation of the folds."""
-        noise = torch.randn(self.expected.shape, generator=torch.Generator().manual_seed(seed))
+        noise = balanced_by_seed(self.seeds(seed), self.expected.shape[1], stream=0, to=torch.device("cpu"))
         expected, others = (torch.from_numpy(values).float() for values in (self.expected, self.others))
         found: np.ndarray = around_expected(self.model.prior, expected, others, noise, temperature, weight).numpy()
         return found
@@ -98,7 +104,7 @@ def main() -> None:
         spread = [float(retrieval.l2(drawn[0], other).mean()) for other in (drawn[1], study.average[None])]
         _row(f"{weight:g} | {temperature:g}", np.mean([study.measure(one) for one in drawn], 0), *spread)
     for weight, temperature in (map(float, choice.split(",")) for choice in options.draw):
-        pictures = study.model.sample_images(study.draw(weight, temperature, 0), range(len(study.pairs)))
+        pictures = study.model.sample_images(study.draw(weight, temperature, 0), study.seeds(0))
         _row(f"{weight:g}, pictures | {temperature:g}", study.measure(embed_crops(pictures, study.dlib)))
     for folder in options.images:
         files, look = find_pictures(folder, study.pairs), embedder(["dlib"])

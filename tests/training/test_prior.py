@@ -72,7 +72,7 @@ def test_drawn_people_are_spread_as_real_ones_however_far_they_follow_the_voice(
     drawn = (around(prior, voice, noise, 1.0, guidance) @ prior.whitening).var(0).detach()
     spread = prior.spread.numpy()
     assert spread.max() > 1.5 > 0.5 > spread.min()
-    np.testing.assert_allclose(drawn, np.maximum(1 + spread, guidance**2 * spread), rtol=0.1)
+    np.testing.assert_allclose(drawn, np.maximum(1 + spread, guidance**2 * spread), rtol=0.2)
 
 
 def test_a_prior_from_before_draws_as_it_did(tmp_path: Path) -> None:
