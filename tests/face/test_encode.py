@@ -146,3 +146,18 @@ def test_a_face_in_a_tiny_picture_is_looked_for_in_its_enlargement(encoder: Face
     as_it_is = cv2.resize(tiny, (64, 64), interpolation=cv2.INTER_CUBIC).astype(int)
     aligned = encoder.align(tiny, 64).astype(int)
     assert np.abs(aligned - wanted).mean() < 0.6 * np.abs(as_it_is - wanted).mean()
+
+
+def test_where_no_detector_finds_a_face_in_a_tiny_picture_eigenfaces_say_where_it_lies(encoder: FaceEncoder) -> None:
+    frame = decode(samples() / "person-1.mp4", frames=1).frames[0].image
+    landmarks = encoder.detect(frame)[0].landmarks
+    half = 1.4 * np.linalg.norm(landmarks[1] - landmarks[0])
+    left, top = np.round(landmarks.mean(0) - np.array([0.75, 1.2]) * half).astype(int)
+    side = round(2 * half)
+    tiny = cv2.resize(frame[top : top + side, left : left + side], (8, 8), interpolation=cv2.INTER_AREA)
+    large = enlarged(tiny)
+    assert encoder.detect(large) == []
+    wanted = canonical_crop(large, (landmarks - (left, top)) * len(large) / side, 64).astype(int)
+    as_it_is = cv2.resize(tiny, (64, 64), interpolation=cv2.INTER_CUBIC).astype(int)
+    aligned = encoder.align(tiny, 64).astype(int)
+    assert np.abs(aligned - wanted).mean() < 0.6 * np.abs(as_it_is - wanted).mean()

@@ -22,6 +22,7 @@ from ds2f.face import registry
 from ds2f.face.align import box_crop, canonical_crop, coverage, template
 from ds2f.face.base import FaceDetector, FaceEmbedder
 from ds2f.face.dlib_resnet import network_file
+from ds2f.face.eigenfaces import locate
 from ds2f.face.people import Sighting, choose
 from ds2f.face.quality import eye_distance, quality
 from ds2f.io.files import by_name
@@ -133,15 +134,17 @@ class FaceEncoder:
     def align(self, picture: np.ndarray, size: int) -> np.ndarray:
         """The canonical crop, (size, size, 3) uint8 RGB, of the face in a picture, (height, width, 3) uint8 RGB. Where
         no face is found, as in most that are blurred, or where it lies as it should already, the picture is taken to be
-        that crop, whatever its size. In a tiny picture it is looked for in the enlargement."""
-        if max(picture.shape[:2]) < TINY:
+        that crop, whatever its size. In a tiny picture it is looked for in the enlargement, and if no detector finds it
+        there, it lies where eigenfaces say."""
+        tiny, given = max(picture.shape[:2]) < TINY, picture
+        if tiny:
             picture = enlarged(picture)
-        faces = self.detect(picture)
-        if faces:
-            height, width = picture.shape[:2]
-            off = faces[0].landmarks / (width, height) - template(1)
-            if np.abs(off).max() >= ALIGNED:
-                picture = canonical_crop(picture, faces[0].landmarks, size)
+        (height, width), faces = picture.shape[:2], self.detect(picture)
+        landmarks = faces[0].landmarks if faces else None
+        if tiny and landmarks is None:
+            landmarks = locate(given) * np.float32(width / given.shape[1])
+        if landmarks is not None and np.abs(landmarks / (width, height) - template(1)).max() >= ALIGNED:
+            picture = canonical_crop(picture, landmarks, size)
         shrinks = min(picture.shape[:2]) > size
         return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
