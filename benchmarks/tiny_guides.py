@@ -1,6 +1,6 @@
 """Faces cut out by hand and shrunk to a few pixels, completed as guides: taken as they lie, and aligned.
 
-python benchmarks/tiny_guides.py DATABASE lfw.tar --judge tflite:MobileFaceNet.tflite [--sizes 12,16,24] [--sheet FILE]
+python benchmarks/tiny_guides.py DATABASE lfw.tar --judge tflite:MobileFaceNet.tflite [--sizes 8,12,16,24] [--sheet FILE]
 
 Heads of the test split of DATABASE, and turned heads of LFW (the nose at least TURNED eye distances off the middle of
 the eyes), are cut out as one would by hand: a square of 2.6 to 4.2 eye distances (of LFW's as if they were not
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("lfw", type=Path, help="tar of lfw/Person_Name/Person_Name_NNNN.webp")
     parser.add_argument("--judge", required=True, help="onnx:FILE, tflite:FILE or ncnn:FILE.param")
     parser.add_argument("--faces", type=int, default=20, help="of each kind (default: 20)")
-    parser.add_argument("--sizes", default="12,16,24", help="pixels across (default: 12,16,24)")
+    parser.add_argument("--sizes", default="8,12,16,24", help="pixels across (default: 8,12,16,24)")
     shown = "of the first size: true, as it lies and drawn from that, aligned and drawn from that"
     parser.add_argument("--sheet", type=Path, metavar="FILE", help=shown)
     options = parser.parse_args()
