@@ -118,6 +118,7 @@ def around_expected(
 
     expected: (n, identity_dim).
     average: the map's average person, (identity_dim,) or (n, identity_dim).
+    prior, noise, temperature, voice_guidance, wished: see there.
     """
     condition = Condition.of(expected)
     centre = average + voice_guidance * (expected - average)
