@@ -35,7 +35,7 @@ from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from face_encoder import places, seen_by
 
-CHOICES = ((2.0, 0.4), (2.0, 0.5), (2.0, 0.6), (2.0, 0.7), (2.25, 0.7), (2.5, 0.7), (3.0, 0.4))
+CHOICES = ((2.0, 0.8), (2.0, 1.0), (2.0, 0.9), (2.0, 0.7), (2.0, 0.6), (2.5, 1.0), (3.0, 0.4))
 DRAWS = 1000
 
 

@@ -1,6 +1,7 @@
 """Faces cut out by hand and shrunk to a few pixels, completed as guides: taken as they lie, and aligned.
 
-python benchmarks/tiny_guides.py DATABASE lfw.tar --judge tflite:MobileFaceNet.tflite [--sizes 8,12,16,24] [--sheet FILE]
+python benchmarks/tiny_guides.py DATABASE lfw.tar --judge tflite:MobileFaceNet.tflite [--sizes 8,12,16,24]
+    [--sheet FILE]
 
 Heads of the test split of DATABASE, and turned heads of LFW (the nose at least TURNED eye distances off the middle of
 the eyes), are cut out as one would by hand: a square of 2.6 to 4.2 eye distances (of LFW's as if they were not

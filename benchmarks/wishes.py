@@ -18,6 +18,7 @@ import numpy as np
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import stated
+from ds2f.diffusion.plain import SET
 from ds2f.errors import ItemError
 from ds2f.io.images import decode_image, write_grid
 from ds2f.speech2face.model import Speech2Face
@@ -55,7 +56,7 @@ def main() -> None:
     for name, wish in WISHES.items():
         asked = {"female": ~female, "male": female}.get(wish.gender or "", np.ones(len(female), bool))
         numbers = np.flatnonzero(asked)
-        faces = model.sample_faces(voices[numbers], [int(n) for n in numbers], wish=wish)
+        faces = model.sample_faces(voices[numbers], [SET * int(n) for n in numbers], wish=wish)
         pictures = np.stack([np.asarray(face.image) for face in faces])
         found = judge.judge(pictures)
         off = " | "

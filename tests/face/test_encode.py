@@ -161,3 +161,9 @@ def test_where_no_detector_finds_a_face_in_a_tiny_picture_eigenfaces_say_where_i
     as_it_is = cv2.resize(tiny, (64, 64), interpolation=cv2.INTER_CUBIC).astype(int)
     aligned = encoder.align(tiny, 64).astype(int)
     assert np.abs(aligned - wanted).mean() < 0.6 * np.abs(as_it_is - wanted).mean()
+
+
+def test_a_handful_of_blocks_is_taken_as_it_lies(encoder: FaceEncoder) -> None:
+    blocks = np.random.default_rng(0).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    as_it_is = cv2.resize(enlarged(blocks), (64, 64), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(encoder.align(blocks, 64), as_it_is)

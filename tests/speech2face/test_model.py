@@ -57,6 +57,24 @@ def test_temperature_zero_leaves_no_variety_in_the_identity(model: Speech2Face, 
     assert varied.std(0).mean() > 0.01
 
 
+@pytest.mark.parametrize("first", [0, 4])
+def test_four_seeds_have_in_common_what_the_voice_says(model: Speech2Face, voices: np.ndarray, first: int) -> None:
+    typical = model.sample_identities(voices[:1], [0], temperature=0.0, voice_guidance=2.0)
+    four = model.sample_identities(
+        np.repeat(voices[:1], 4, 0), range(first, first + 4), temperature=0.8, voice_guidance=2.0
+    )
+    assert np.linalg.norm(four - typical, axis=1).min() > 0.2
+    assert np.linalg.norm(four.mean(0) - typical) < 0.02
+
+
+def test_faces_of_nobody_in_particular_are_spread_as_all_people_are(model: Speech2Face) -> None:
+    nobody = np.stack([face.identity for face in model.sample_unconditional(40, settings=SamplingSettings(steps=1))])
+    white = (nobody - model.prior.identity_mean.numpy()) @ model.prior.whitening.numpy()
+    wanted = 1 + model.prior.spread.numpy()[:4]
+    np.testing.assert_allclose((white**2).mean(0)[:4], wanted, rtol=0.5)
+    assert (white[:, 0] ** 2).mean() > 3
+
+
 def test_voice_guidance_goes_on_the_way_the_voice_points(model: Speech2Face, voices: np.ndarray) -> None:
     average = model.prior.identity_mean.numpy()
     zero, one, three = (

@@ -75,7 +75,7 @@ def test_drawn_people_are_spread_as_real_ones_however_far_they_follow_the_voice(
     np.testing.assert_allclose(drawn, np.maximum(1 + spread, guidance**2 * spread), rtol=0.2)
 
 
-def test_a_prior_from_before_draws_as_it_did(tmp_path: Path) -> None:
+def test_a_prior_from_before_draws_as_much_at_any_guidance(tmp_path: Path) -> None:
     """Its file has no `spread`: as much is drawn of the rest at any guidance."""
     prior = Prior(PriorConfig(voices={"campplus-frames": 12}, identity_dim=6, width=32, depth=1))
     PriorTask(prior, made_up_pairs(200, 1), made_up_pairs(50, 2), torch.device("cpu"))

@@ -40,7 +40,12 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--split", choices=("train", "val", "test", "all"), default="test", help="with --database (default: test)"
     )
     sub.add_argument("--count", type=positive, metavar="N", help="faces per recording (4) or per clip of a dataset (1)")
-    sub.add_argument("--seed", type=int, metavar="N", help="any whole number; the same one gives the same face")
+    sub.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="any whole number; the same one gives the same face, and four from a multiple of 4 on are drawn apart",
+    )
     sub.add_argument("--steps", type=positive, metavar="N", help="sampler steps: more is finer and slower")
     sub.add_argument("--sampler", choices=("multistep", "heun", "euler"), help="how the steps are taken")
     sub.add_argument(

@@ -225,7 +225,9 @@ class Generate(Part):
     )
     direct: bool = key(False, "let the decoder hear the voice itself, without the prior")
     voice_guidance: AtLeast0 = key(2.0, "how far a face departs from the average the way the voice points; 1 = barely")
-    temperature: AtLeast0 = key(0.8, "0 = the most typical person for a voice, 1 = the prior's whole variety")
+    temperature: AtLeast0 = key(
+        0.8, "0 = the most typical person for a voice, 1 = all variety that guidance leaves room for"
+    )
     upscale: Literal[1, 2, 4] = key(
         1, "pictures 2 or 4 times as large, by Real-ESRGAN; needs: pip install ds2f[upscale]"
     )

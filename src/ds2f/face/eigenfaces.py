@@ -30,27 +30,28 @@ TOGETHER = 10.0  # pixels whose errors are one, so that likelihoods are not take
 
 
 @dataclass(frozen=True)
-class Place:
-    """How a picture looks whose face lies here: x = mean + axes a + noise, a from N(0, I).
+class Places:
+    """How a picture looks whose face lies at each of p places: x = mean + axes a + noise, a from N(0, I).
 
-    landmarks: (5, 2) in shares of the picture; mean: (3, SHOWN, SHOWN); gain: (COUNT, 3 SHOWN²), |gain r|² is what the
-    axes explain of r; volume: log of the determinant of the covariance.
+    landmarks: (p, 5, 2) in shares of the picture; mean: (p, 3 SHOWN²); gain: (p, COUNT, 3 SHOWN²), |gain r|² is what
+    the axes explain of r; volume: (p,) log of the determinant of the covariance.
     """
 
     landmarks: np.ndarray
     mean: np.ndarray
     gain: np.ndarray
-    volume: float
+    volume: np.ndarray
 
-    def surprise(self, picture: np.ndarray) -> float:
-        """−2 log p(picture | place) but for a constant, of (3, SHOWN, SHOWN) in [0, 1].
+    def surprise(self, picture: np.ndarray) -> np.ndarray:
+        """(p,) −2 log p(picture | place) but for a constant, of (3, SHOWN, SHOWN) in [0, 1].
 
         With C = axes axesᵀ + σ² I and r what differs from the mean, by Woodbury's identity,
 
             rᵀ C⁻¹ r + log |C| = |r|²/σ² − |L⁻¹ axesᵀ r / σ²|² + log |C|,   L Lᵀ = I + axesᵀ axes / σ²
         """
-        rest = (picture - self.mean).ravel()
-        return float(rest @ rest / NOISE - ((self.gain @ rest) ** 2).sum() + self.volume)
+        rest = picture.ravel() - self.mean
+        explained = np.einsum("pkq,pq->pk", self.gain, rest)
+        return np.asarray((rest**2).sum(1) / NOISE - (explained**2).sum(1) + self.volume)
 
 
 def locate(picture: np.ndarray) -> np.ndarray:
@@ -64,35 +65,37 @@ def locate(picture: np.ndarray) -> np.ndarray:
     top, left = ((extent - side) // 2 for extent in picture.shape[:2])
     square = picture[top : top + side, left : left + side]
     shown = cv2.resize(square, (SHOWN, SHOWN), interpolation=cv2.INTER_AREA).transpose(2, 0, 1) / np.float32(255)
-    surprise = np.array([place.surprise(shown) for place in places()])
+    surprise = places().surprise(shown)
     weight = np.exp(-(surprise - surprise.min()) / (2 * TOGETHER))
-    landmarks = np.einsum("p,pij->ij", weight / weight.sum(), np.stack([place.landmarks for place in places()]))
+    landmarks = np.einsum("p,pij->ij", weight / weight.sum(), places().landmarks)
     return (landmarks * side + (left, top)).astype(np.float32)
 
 
 @cache
-def places() -> Sequence[Place]:
-    """Where the face may lie in a square picture."""
+def places() -> Places:
+    """Where the face may lie in a square picture; made once, in half a second, and 23 MB."""
     points = template(1)
     middle, eyes = points.mean(0), float(np.linalg.norm(points[1] - points[0]))
     aside, found = np.arange(-REACH, REACH + STEP / 2, STEP), []
     for side in eyes * np.array(WIDTHS):  # of the picture, in widths of the crop
         for x, y in itertools.product(aside, aside):
             corner = middle - np.array([x, y]) * eyes - side / 2
-            found.append(_place((points - corner) / side, corner, side))
-    return found
+            found.append(((points - corner) / side, *_look(corner, side)))
+    landmarks, mean, gain, volume = (np.stack(values) for values in zip(*found, strict=True))
+    return Places(landmarks, mean, gain, volume)
 
 
-def _place(landmarks: np.ndarray, corner: np.ndarray, side: float) -> Place:
-    """corner, (x, y), and side: of the picture, in widths of the crop."""
+def _look(corner: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray, np.floating]:
+    """Mean, gain and volume of `Places` for one. corner, (x, y), and side: of the picture, in widths of the crop."""
     mean, axes = _faces()
     columns, rows = (_averaging(start, side) for start in corner)
     seen = np.einsum("ys,kcst,xt->kcyx", rows, np.concatenate([mean[None], axes]), columns, optimize=True)
-    moved = seen[1:].reshape(len(axes), -1)
+    seen = seen.reshape(len(seen), -1)
+    moved = seen[1:]
     root = np.linalg.cholesky(np.eye(len(axes)) + moved @ moved.T / NOISE)
     gain = np.linalg.solve(root, moved / NOISE)
     volume = 2 * np.log(np.diag(root)).sum() + moved.shape[1] * np.log(NOISE)
-    return Place(landmarks, seen[0], gain.astype(np.float32), float(volume))
+    return seen[0].astype(np.float32), gain.astype(np.float32), volume
 
 
 def _averaging(start: float, side: float) -> np.ndarray:

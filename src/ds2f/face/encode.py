@@ -36,6 +36,7 @@ SMALL_STILL = 256  # pixels; smaller pictures are enlarged first, the detector w
 STILL_MARGIN = 0.15  # of the side, laid round a picture in which no face was found: it may be cut too tightly
 STANDS_STILL = 1.0  # mean difference of two 32 px thumbnails, of 255, under which a frame shows nothing new
 TINY = 64  # pixels; in a picture smaller than that, faces are smaller than the detector sees
+HANDFUL = 6  # pixels; fewer say nothing of where a face lies
 ALIGNED = 0.08  # of a picture's side: landmarks no farther from the template are in place
 
 
@@ -132,16 +133,16 @@ class FaceEncoder:
         return EncodedFace(face, image, found)
 
     def align(self, picture: np.ndarray, size: int) -> np.ndarray:
-        """The canonical crop, (size, size, 3) uint8 RGB, of the face in a picture, (height, width, 3) uint8 RGB. Where
-        no face is found, as in most that are blurred, or where it lies as it should already, the picture is taken to be
-        that crop, whatever its size. In a tiny picture it is looked for in the enlargement, and if no detector finds it
-        there, it lies where eigenfaces say."""
+        """The canonical crop, (size, size, 3) uint8 RGB, of the face in a picture, (height, width, 3) uint8 RGB. In a
+        tiny picture it is looked for in the enlargement, and if the detector does not find it there, it lies where
+        eigenfaces say; not in a handful of pixels. Where no face is found otherwise, as in most that are blurred, or
+        where it lies as it should already, the picture is taken to be that crop, whatever its size."""
         tiny, given = max(picture.shape[:2]) < TINY, picture
         if tiny:
             picture = enlarged(picture)
         (height, width), faces = picture.shape[:2], self.detect(picture)
         landmarks = faces[0].landmarks if faces else None
-        if tiny and landmarks is None:
+        if tiny and landmarks is None and min(given.shape[:2]) >= HANDFUL:
             landmarks = locate(given) * np.float32(width / given.shape[1])
         if landmarks is not None and np.abs(landmarks / (width, height) - template(1)).max() >= ALIGNED:
             picture = canonical_crop(picture, landmarks, size)

@@ -37,7 +37,8 @@ class Prior(nn.Module):
 
     z: (n, identity_dim) noisy residual; t: (n,) in [0, 1]; mean: the linear prediction for the voice.
 
-    In these coordinates people of one voice have the covariance I, and what voices let one expect has diag(spread).
+    In these coordinates people of one voice have the covariance I, or less where they hardly differ at all, and what
+    voices let one expect has diag(spread).
     """
 
     voice_mean: Tensor
@@ -82,8 +83,9 @@ class Prior(nn.Module):
         """How much of the residual to draw, (identity_dim,), once expectations are carried on to w times their way.
 
         People vary by 1 + λ along a whitened coordinate, λ = spread: by 1 around what their voices let one expect, and
-        by λ with it. Carried on, the expectations alone vary by w² λ. Drawn people as a whole are spread as real ones
-        if the residual has the rest, or none where the expectations are wider apart than people:
+        by λ with it, if the two do not go together. Carried on, the expectations alone vary by w² λ. Drawn people as a
+        whole are spread as real ones if the residual has the rest; where the expectations are wider apart than people
+        it has none, and people stay too wide apart:
 
             s² = max(0, 1 + λ − w² λ),   w = guidance; 1 for w = 1
         """

@@ -136,7 +136,8 @@ showOutputs();
 document.addEventListener("voices", ready);
 addVoice();
 $("compare").addEventListener("click", () => addVoice().querySelector(".record").focus());
-$("dice").addEventListener("click", () => { $("seed").value = Math.floor(Math.random() * 1e6); });
+// The first of a four: the faces of four seeds are drawn apart, see diffusion/plain.py.
+$("dice").addEventListener("click", () => { $("seed").value = 4 * Math.floor(Math.random() * 250_000); });
 $("guide").addEventListener("change", () => { $("no-guide").hidden = !$("guide").files.length; });
 $("no-guide").addEventListener("click", () => {
   $("guide").value = "";

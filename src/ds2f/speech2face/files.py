@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from ds2f import __version__
 from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.pairing import Clip, clips
 from ds2f.dataset.recordings import ACOUSTICS, spoken, stored_voices
+from ds2f.diffusion.plain import SET
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import make_folder, replacing, write_json
 from ds2f.io.images import FACE_FORMATS, NOTICE, details_of, write_face
@@ -136,7 +138,8 @@ def from_dataset(
     dataset, split: whose voices; train, val, test, or None for all; those of videos that show a face, and all sounds.
     out: folder of the pictures. Faces that are there already, from the same voice, model, seed and settings, are kept:
         an interrupted run continues.
-    count, seed: faces per clip, with the seeds seed, seed + 1, ... over all clips.
+    count, seed: faces per clip. The clips' first seeds are seed, seed + 4, ..., or further apart for more than four,
+        so that no two clips share a four (see `diffusion.plain.balanced`).
     settings: how they are drawn.
     progress: called with (faces done, in all).
     form: what the pictures are written as.
@@ -149,7 +152,9 @@ def from_dataset(
     outputs.remember(dataset, "faces", out)
     voices = voices_of(model, dataset, split, [clip.file for clip in chosen]).repeat(count, axis=0)
     direct = _decoder_voices(model, dataset, split, [clip.file for clip in chosen], count) if settings.direct else {}
-    seeds = wishes.seeds_from(seed, len(voices))
+    apart = SET * math.ceil(count / SET)
+    first = wishes.seeds_from(seed, apart * len(chosen))[::apart]
+    seeds = [one + i for one in first for i in range(count)]
     identities = model.identities_to_draw(voices, seeds, settings)
     stems, ending = [clip.picture for clip in chosen], form.suffix
     pictures = [f"{stem}-{i}{ending}" if count > 1 else f"{stem}{ending}" for stem in stems for i in range(count)]

@@ -74,10 +74,11 @@ def sample_identities(
     prior: p(identity | voice).
     voices: (n, d), as the prior's `inputs` give them.
     seeds: n whole numbers; of four that follow one another, see `balanced_by_seed`, people differ the most.
-    temperature: in [0, 1], scale of the noise that the prior's flow starts from.
+    temperature: in [0, 1], scale of the noise that the prior's flow starts from; 1 = all that guidance leaves room for.
     voice_guidance: w, at least 0.
     wished: looks that people shall have whatever the voice says of them: it moves the middle that is drawn from, see
-        `Wished.around`, and bends the flow, see `diffusion.guidance.steered`. None: no wish.
+        `Wished.around`, and bends the flow, see `diffusion.guidance.steered`. None: no wish. Seeds vary as without it,
+        so as little along what guidance has set apart.
     """
     device = prior.identity_mean.device
     voice = torch.from_numpy(np.asarray(voices, np.float32)).to(device)

@@ -284,10 +284,10 @@ class FaceSampler:
     def sample_unconditional(
         self, count: int, seed: int = 0, settings: SamplingSettings = DEFAULT
     ) -> list[GeneratedFace]:
-        """Faces of nobody in particular, without a voice: identities drawn from the prior's spread of people."""
+        """Faces of nobody in particular, without a voice: identities drawn from the prior's spread of all people."""
         voices = np.repeat(self.prior.voice_mean.cpu().numpy()[None], count, 0)
         seeds = wishes.seeds_from(seed, count)
-        identities = self.sample_identities(voices, seeds, temperature=1.0)
+        identities = self.sample_identities(voices, seeds, temperature=1.0, voice_guidance=0.0)
         images = self.sample_images(identities, seeds, settings)
         return made(images, identities, seeds, self.details(settings), self.signer)
 

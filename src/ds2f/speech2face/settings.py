@@ -27,7 +27,8 @@ class SamplingSettings:
     guidance: 1 = none; one weight for all conditions but the guide, which has 1, or {condition: weight} for those of
         GUIDED, where "voice" means what carries it and those left out keep the default.
     voice_guidance: how far the identity goes the way the voice points, see `Speech2Face.sample_identities`.
-    temperature: in [0, 1]: 0 the most typical person for the voice, 1 the whole variety of the prior.
+    temperature: in [0, 1]: 0 the most typical person for the voice, 1 all variety that `voice_guidance` leaves
+        room for.
     noise: in [0, 1]: scale of the noise that the decoder starts from, below 1 calmer and more typical pictures.
     light: in [0, 1]: how much light and tint depend on the seed, see `diffusion.plain.steady`; 1 = as the decoder
         learnt from photographs, in which they belong to the day more than to the person.

@@ -46,7 +46,7 @@ TEACHER_STEPS = 8  # at least; they end as near to the converged picture as 19 e
 NOISE = (0.7, 1.0)  # scales of the noise that pictures start from, around `SamplingSettings.noise`
 VALIDATED = 64  # faces
 MOST_HEARD = 20_000  # voices of which a prior says who they may be, each with every weight and temperature
-HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.4, 0.8)  # around the defaults of `SamplingSettings`
+HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.5, 1.0)  # around the defaults of `SamplingSettings`
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
