@@ -139,7 +139,7 @@ class Speech2Face(FaceSampler):
         """Faces that could belong to a voice; for a list of voices, a list of faces for each. Notebooks show both.
 
         voice: a path, the bytes of a file, or (samples, rate in Hz).
-        count: faces per voice, with the seeds seed, seed + 1, ...
+        count: faces per voice, with the seeds seed, seed + 1, ...; four from a multiple of 4 on are drawn apart.
         seed: any whole number.
         steps, guidance: as in `SamplingSettings`, whose place they take.
         gender: "male" or "female".
