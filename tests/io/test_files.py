@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ds2f.dataset import Dataset, schema
 from ds2f.dataset.queries import SplitRule
 from ds2f.demo import samples
 from ds2f.errors import UserError
-from ds2f.io.files import disk_trouble, read_lines, replacing
+from ds2f.io.files import disk_trouble, make_folder, read_lines, replacing
 from helpers import item
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "faces/talk-0.png.part")
@@ -102,6 +103,16 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
+def test_many_may_make_one_folder_at_once(tmp_path: Path) -> None:
+    """Each asks whether it can be written, and none takes another's trace of that away."""
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: make_folder(tmp_path / "out"), range(2000)))
+    assert list((tmp_path / "out").iterdir()) == []
+    (tmp_path / "taken").touch()
+    with pytest.raises(UserError, match="taken/out cannot be written"):
+        make_folder(tmp_path / "taken" / "out")
+
+
 def test_a_database_that_cannot_be_made_can_be_made_later(tmp_path: Path) -> None:
     ingest = ["ingest", str(samples()), "--database", str(tmp_path / "dataset.db")]
     done = subprocess.run([sys.executable, "-c", LIMITED, *ingest], capture_output=True, text=True, check=False)

@@ -110,9 +110,7 @@ def make_folder(folder: Path) -> None:
     """Make an output folder. Raises UserError if it cannot be made or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".ds2f-probe"
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=folder).close()  # of no fixed name: other processes may be asking the same
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be written ({error.strerror}); give another one.") from None
 
