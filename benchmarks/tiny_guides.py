@@ -8,13 +8,16 @@ the eyes), are cut out as one would by hand: a square of 2.6 to 4.2 eye distance
 turned), up to 0.35 of them aside. Each is completed without a voice, as it lies and by `FaceEncoder.align`. Found: by
 the detector in what was drawn; likeness: cosine to the true face by the judge, whom training has not seen, 0 where no
 face is found; shape: how far landmarks lie off the true ones after the best similarity, in eye distances; kernel:
-distance to the true faces in the judge's space (Bińkowski et al. 2018). Intervals over faces, each of another person.
+distance to the true faces in the judge's space (Bińkowski et al. 2018); guide off: landmarks of the guide as it lies,
+and where eigenfaces put them, from the true ones, for the two kinds of heads. Intervals over faces, each of another
+person.
 """
 
 from __future__ import annotations
 
 import argparse
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +28,8 @@ from ds2f.dataset.pairing import paired
 from ds2f.dataset.queries import Dataset
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.realism import kernel_distance
-from ds2f.face.align import similarity
+from ds2f.face.align import similarity, template
+from ds2f.face.eigenfaces import locate
 from ds2f.face.encode import FaceEncoder, enlarged
 from ds2f.face.file_embedder import FileEmbedder
 from ds2f.io.images import decode_image, write_grid
@@ -60,6 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     encoder, judge = FaceEncoder(), FileEmbedder(options.judge)
     heads = [(picture, 0.0) for picture in of_test(options.database, options.faces)]
+    frontal = len(by_hand(encoder, heads))
     cuts = by_hand(encoder, [*heads, *turned(options.lfw, encoder, options.faces)])
     model, settings = Speech2Face.from_pretrained(device="cpu", size=128), replace(SamplingSettings(), watermark=False)
     true = judge.embed([cut.picture for cut in cuts], [_face(cut.landmarks) for cut in cuts])
@@ -73,6 +78,14 @@ def main() -> None:
         for way, (values, kernel) in found.items():
             print(f"| {size} | {way} | {' | '.join(map(_said, values))} | {kernel:.2f} |", flush=True)
         before, after = (values for values, _ in found.values())
+        places = {
+            "as it lies": [template(SIZE)] * len(cuts),
+            "eigenfaces alone": [locate(t) * SIZE / size for t in tiny],
+        }
+        for way, found_at in places.items():
+            off = [_off(points, cut) for points, cut in zip(found_at, cuts, strict=True)]
+            heads = (off[:frontal], off[frontal:])
+            print(f"| {size} | {way}: guide off, of the test split and turned | {' | '.join(map(_said, heads))} | | |")
         print(f"| {size} | difference | {' | '.join(_said(b - a) for a, b in zip(before, after, strict=True))} | |")
         if options.sheet and not number:
             columns = [[cut.picture for cut in cuts], *(list(p) for way in ways for p in (ways[way], drawn[way]))]
@@ -145,7 +158,7 @@ def measured(
             continue
         vectors.append(judge.embed([picture], faces[:1])[0])
         move = similarity(faces[0].landmarks.astype(np.float64), cut.landmarks.astype(np.float64))
-        off = np.linalg.norm(faces[0].landmarks @ move[:, :2].T + move[:, 2] - cut.landmarks, axis=1).mean() / cut.eyes
+        off = _off(faces[0].landmarks @ move[:, :2].T + move[:, 2], cut)
         rows.append((float(faces[0].score >= SURE), float(vectors[-1] @ of_true), off))
     return list(np.array(rows).T), 1000 * kernel_distance(np.stack(vectors), true)
 
@@ -154,8 +167,13 @@ def _face(landmarks: np.ndarray) -> DetectedFace:
     return DetectedFace((0, 0, SIZE, SIZE), landmarks, 1.0)
 
 
-def _said(values: np.ndarray) -> str:
-    found = Bootstrap([str(i) for i in range(len(values))], 1000, 0).mean(values)
+def _off(landmarks: np.ndarray, cut: Cut) -> float:
+    """How far (5, 2) landmarks lie from the true ones, in eye distances."""
+    return float(np.linalg.norm(landmarks - cut.landmarks, axis=1).mean() / cut.eyes)
+
+
+def _said(values: Sequence[float] | np.ndarray) -> str:
+    found = Bootstrap([str(i) for i in range(len(values))], 1000, 0).mean(np.asarray(values))
     assert found is not None
     return f"{found.value:.2f} [{found.low:.2f} to {found.high:.2f}]"
 
