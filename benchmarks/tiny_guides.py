@@ -84,8 +84,8 @@ def main() -> None:
         }
         for way, found_at in places.items():
             off = [_off(points, cut) for points, cut in zip(found_at, cuts, strict=True)]
-            heads = (off[:frontal], off[frontal:])
-            print(f"| {size} | {way}: guide off, of the test split and turned | {' | '.join(map(_said, heads))} | | |")
+            kinds = (off[:frontal], off[frontal:])
+            print(f"| {size} | {way}: guide off, of the test split and turned | {' | '.join(map(_said, kinds))} | | |")
         print(f"| {size} | difference | {' | '.join(_said(b - a) for a, b in zip(before, after, strict=True))} | |")
         if options.sheet and not number:
             columns = [[cut.picture for cut in cuts], *(list(p) for way in ways for p in (ways[way], drawn[way]))]
