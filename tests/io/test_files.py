@@ -102,7 +102,6 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
 def test_many_may_make_one_folder_at_once(tmp_path: Path) -> None:
     """Each asks whether it can be written, and none takes another's trace of that away."""
     with ThreadPoolExecutor(8) as threads:
@@ -113,6 +112,7 @@ def test_many_may_make_one_folder_at_once(tmp_path: Path) -> None:
         make_folder(tmp_path / "taken" / "out")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
 def test_a_database_that_cannot_be_made_can_be_made_later(tmp_path: Path) -> None:
     ingest = ["ingest", str(samples()), "--database", str(tmp_path / "dataset.db")]
     done = subprocess.run([sys.executable, "-c", LIMITED, *ingest], capture_output=True, text=True, check=False)
