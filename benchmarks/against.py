@@ -51,6 +51,11 @@ class Seen:
     vector: np.ndarray
     judged: Judged
 
+    @property
+    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """By either judge."""
+        return self.vector, self.judged.vector
+
 
 class Judges:
     def __init__(self, recogniser: str, faceres: Path) -> None:
@@ -148,12 +153,9 @@ class _Table:
     def _together(self, seen: Sequence[Seen]) -> np.ndarray:
         """(judges, n), as `_found`, by the mean direction of a voice's pictures; those without a face say nothing."""
         anything, found = np.any([one.face for one in seen], 0), []
-        for true, sights in (
-            (self._true.vector, [one.vector for one in seen]),
-            (self._true.judged.vector, [one.judged.vector for one in seen]),
-        ):
+        for judge, true in enumerate(self._true.vectors):
             middle = true.mean(0)
-            means = sum(directions(v - middle) * one.face[:, None] for v, one in zip(sights, seen, strict=True))
+            means = sum(directions(one.vectors[judge] - middle) * one.face[:, None] for one in seen)
             found.append(first_tenth(means + middle, anything, true, self._draws.person))
         return np.stack(found)
 
@@ -171,7 +173,7 @@ class _Table:
 
     def _found(self, seen: Seen) -> np.ndarray:
         """(judges, n): by either judge whether the true face is among the first tenth."""
-        pairs = ((seen.vector, self._true.vector), (seen.judged.vector, self._true.judged.vector))
+        pairs = zip(seen.vectors, self._true.vectors, strict=True)
         return np.stack([first_tenth(ours, seen.face, true, self._draws.person) for ours, true in pairs])
 
     def _say(self, values: np.ndarray, shape: str) -> str:

@@ -42,10 +42,11 @@ SIZE, TURNED, SURE = 128, 0.22, 0.9
 
 @dataclass(frozen=True)
 class Cut:
-    """A head cut out by hand: (SIZE, SIZE, 3) uint8 RGB, and its (5, 2) landmarks there."""
+    """A head cut out by hand: (SIZE, SIZE, 3) uint8 RGB, its (5, 2) landmarks there, and whether it is turned."""
 
     picture: np.ndarray
     landmarks: np.ndarray
+    turned: bool
 
     @property
     def eyes(self) -> float:
@@ -64,7 +65,6 @@ def main() -> None:
     options = parser.parse_args()
     encoder, judge = FaceEncoder(), FileEmbedder(options.judge)
     heads = [(picture, 0.0) for picture in of_test(options.database, options.faces)]
-    frontal = len(by_hand(encoder, heads))
     cuts = by_hand(encoder, [*heads, *turned(options.lfw, encoder, options.faces)])
     model, settings = Speech2Face.from_pretrained(device="cpu", size=128), replace(SamplingSettings(), watermark=False)
     true = judge.embed([cut.picture for cut in cuts], [_face(cut.landmarks) for cut in cuts])
@@ -83,8 +83,8 @@ def main() -> None:
             "eigenfaces alone": [locate(t) * SIZE / size for t in tiny],
         }
         for way, found_at in places.items():
-            off = [_off(points, cut) for points, cut in zip(found_at, cuts, strict=True)]
-            kinds = (off[:frontal], off[frontal:])
+            off = [(_off(points, cut), cut.turned) for points, cut in zip(found_at, cuts, strict=True)]
+            kinds = ([far for far, turned in off if turned == kind] for kind in (False, True))
             print(f"| {size} | {way}: guide off, of the test split and turned | {' | '.join(map(_said, kinds))} | | |")
         print(f"| {size} | difference | {' | '.join(_said(b - a) for a, b in zip(before, after, strict=True))} | |")
         if options.sheet and not number:
@@ -142,7 +142,7 @@ def by_hand(encoder: FaceEncoder, heads: list[tuple[np.ndarray, float]]) -> list
         middle = landmarks.mean(0) + rng.uniform(-0.35, 0.35, 2) * eyes
         move = np.hstack([scale * np.eye(2), (SIZE / 2 - scale * middle)[:, None]]).astype(np.float32)
         cut = cv2.warpAffine(picture, move, (SIZE, SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-        cuts.append(Cut(cut, (landmarks @ move[:, :2].T + move[:, 2]).astype(np.float32)))
+        cuts.append(Cut(cut, (landmarks @ move[:, :2].T + move[:, 2]).astype(np.float32), aside != 0))
     return cuts
 
 

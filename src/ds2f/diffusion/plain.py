@@ -46,8 +46,8 @@ def balanced(normal: Callable[[int], Any], seed: int) -> Any:
     normal: seed to its noise z from N(0, 1), an array of NumPy or PyTorch.
     """
     first = seed - seed % SET
-    mean = sum(normal(one) for one in range(first, first + SET)) / SET
-    return math.sqrt(SET / (SET - 1)) * (normal(seed) - mean)
+    four = [normal(one) for one in range(first, first + SET)]
+    return math.sqrt(SET / (SET - 1)) * (four[seed - first] - sum(four) / SET)
 
 
 def steady(noise: np.ndarray, light: float) -> np.ndarray:
