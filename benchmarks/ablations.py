@@ -8,7 +8,7 @@ train; and for the linear maps five folds by person of the train split, each a g
 voices. The test split is not touched.
 
 The dataset needs acoustic features ([audio] acoustics). --speech is a folder
-with speakers.csv (path, source, speaker, sex): voices of known sex without a face, as of LibriSpeech and RAVDESS.
+with speakers.csv (path, source, speaker, sex): voices of known gender without a face, as of LibriSpeech and RAVDESS.
 """
 
 from __future__ import annotations
@@ -38,15 +38,16 @@ from ds2f.models import store
 from ds2f.models.ages import MAX_AGE
 from ds2f.models.attributes import WISHED_AGE_SPREAD
 from ds2f.models.conditioning import Condition
-from ds2f.models.linear import LinearPrior, choose_alpha
+from ds2f.models.linear import Products, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.voices import VoiceInputs
 from ds2f.speech2face.imagine import PRIOR_STEPS, WISH_STRENGTH
 from ds2f.speech2face.settings import SamplingSettings
+from ds2f.training.genders import GenderAxis
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import Looks, PairData, folds, load_pairs
 from ds2f.training.prior import PriorTask
-from ds2f.types import VOICE
+from ds2f.types import GENDERS, VOICE
 from ds2f.voice.encode import VoiceEncoder
 
 FOLDS = 5
@@ -55,32 +56,23 @@ TEMPERATURE, GUIDANCE = SamplingSettings.temperature, SamplingSettings.voice_gui
 FITTED: dict[int, Prior] = {}  # variants that differ in what is told share a flow
 
 
-@dataclass(frozen=True)
-class Sexed:
-    """Voices without a face. voice: (n, d); female: (n,) bool."""
-
-    voice: np.ndarray
-    female: np.ndarray
-
-
 Predict = Callable[[PairData, PairData], np.ndarray]
 """(pairs to fit on, pairs of other people) to identity vectors for the latter, (n, 128), or (draws, n, 128)."""
 
 
-def ridge(names: tuple[str, ...], sexed: Sexed | None = None) -> Predict:
-    """The linear map from some descriptions of the voice, perhaps also told the average face of a sex for voices that
-    have none."""
+def ridge(names: tuple[str, ...], speakers: tuple[np.ndarray, np.ndarray] | None = None) -> Predict:
+    """The linear map from some descriptions of the voice, perhaps also told the gender of voices without a face: (k, d)
+    and (k,) int."""
 
     def predict(known: PairData, held_out: PairData) -> np.ndarray:
         inputs = VoiceInputs({name: d for name, d in known.dims.items() if name in names})
         inputs.fit(known.voices)
         x, y = inputs(known.voices).numpy(), known.identity
         alpha = choose_alpha(x, y, known.person)
-        if sexed is not None:
-            mean = [y[(known.looks.female > 0.5) == sex].mean(0) for sex in (False, True)]
-            pull = np.stack([mean[int(f)] for f in sexed.female])
-            x, y = (np.concatenate([a, b]) for a, b in ((x, sexed.voice), (y, pull)))
-        return LinearPrior.fit(x, y, alpha).predict(inputs(held_out.voices).numpy())
+        pairs = Products.of(x, y)
+        axis = GenderAxis.of(y, known.looks.genders, *speakers) if speakers else None
+        linear = pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)
+        return linear.predict(inputs(held_out.voices).numpy())
 
     return predict
 
@@ -172,15 +164,16 @@ def shown(measure: Measure | None, form: str) -> str:
     return f"{measure.value:{form}} [{measure.low:{form}}-{measure.high:{form}}]"
 
 
-def load_speech(folder: Path) -> Sexed:
-    """How the default encoder hears 6 s of each recording that has enough speech."""
+def load_speech(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """How the default encoder hears 6 s of each recording that has enough speech, (k, d), and the speaker's gender,
+    (k,) int."""
     encoder, rows = VoiceEncoder(Audio(), 6.0), []
     for row in csv.DictReader((folder / "speakers.csv").open()):
         try:
-            rows.append((encoder.encode(folder / row["path"]).voices[VOICE], row["sex"] == "female"))
+            rows.append((encoder.encode(folder / row["path"]).voices[VOICE], GENDERS.index(row["sex"])))
         except ItemError as error:
             print(f"{row['path']}: {error.reason}")
-    return Sexed(np.stack([voice for voice, _ in rows]), np.array([female for _, female in rows]))
+    return np.stack([voice for voice, _ in rows]), np.array([gender for _, gender in rows])
 
 
 def main() -> None:
@@ -200,7 +193,7 @@ def main() -> None:
         "one clip of each person": only_first_clip(alone),
     }
     if options.speech:
-        variants["+ voices of known sex"] = ridge((VOICE,), load_speech(options.speech))
+        variants["+ voices of known gender"] = ridge((VOICE,), load_speech(options.speech))
     variants |= {"+ flow": flow(), "+ flow, steered to true age and gender": flow(steered=True)}
     print("| | validation: R@10 | median rank | folds: R@10 | median rank |\n| --- | --- | --- | --- | --- |")
     for name, predict in variants.items():

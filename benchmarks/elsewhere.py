@@ -4,32 +4,37 @@ python benchmarks/elsewhere.py DATABASE SPEECH --judge faceres.json [--size 128]
 
 SPEECH: a folder with speakers.csv (path, source, speaker, sex) and its recordings, the first of each speaker. DATABASE:
 pairs with stated genders (VoxCeleb's vox1_meta.csv); identities for them come from linear maps that have not seen the
-person (see `benchmarks/following.py`). One face a voice, at the default settings; gender by FaceRes (see
-`benchmarks/wishes.py`), which training never saw, and by the attribute head, which reads the identity. Centred: the
-voices of a corpus moved by what their mean departs from that of the training voices, women and men weighing alike.
-Intervals of 95 % over people.
+person (see `benchmarks/following.py`), those of the speakers from maps of all pairs: of these alone, and also of what
+the other speakers' voices say of their gender, in folds by speaker (`training/genders.py`): of the same corpus and the
+others, and of the other corpora alone. One face a voice, at the default settings; gender by FaceRes (see
+`benchmarks/wishes.py`), which training never saw, and by the attribute head, which reads the identity. Intervals of
+95 % over people.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import stated
+from ds2f.diffusion.noise import balanced_by_seed
 from ds2f.diffusion.plain import SET
 from ds2f.errors import ItemError
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.face.attributes import IdentityAttributes
+from ds2f.speech2face.imagine import around_expected
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 from following import Study
 from judges.faceres import FaceRes
 
-DRAWS = 1000
+DRAWS, FOLDS = 1000, 5
 
 
 def main() -> None:
@@ -39,18 +44,29 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, required=True, metavar="faceres.json")
     parser.add_argument("--size", type=int, default=128)
     options = parser.parse_args()
-    table = _Table(Speech2Face.from_pretrained(device="cpu", size=options.size), FaceRes(options.judge))
-    identities, female, people = of_pairs(options.database)
+    study = Study(options.database, options.size)
+    table = _Table(study.model, FaceRes(options.judge))
+    identities, female, people = of_pairs(study)
     table.row("VoxCeleb's people, in folds", identities, female, people)
     voices, female, sources = of_speakers(options.speech, table.model)
-    middle = table.model.prior.voice_mean.numpy()
+    corpora = np.array(sources)
     for source in sorted(set(sources)):
-        rows = np.array([one == source for one in sources])
-        theirs, women = voices[rows], female[rows]
-        speakers = [f"{source} {i}" for i in range(len(theirs))]
-        table.row(source, table.imagine(theirs), women, speakers)
-        mean = (theirs[women].mean(0) + theirs[~women].mean(0)) / 2
-        table.row(f"{source}, centred", table.imagine(theirs - mean + middle), women, speakers)
+        rows = np.flatnonzero(corpora == source)
+        speakers = [f"{source} {i}" for i in range(len(rows))]
+        parts = np.random.default_rng(0).permutation(len(rows)) % FOLDS
+        told: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+            "pairs alone": lambda out: np.zeros(0, int),
+            "others of the corpus, too": lambda out: np.setdiff1d(np.arange(len(voices)), out),
+            "other corpora, too": lambda out: np.flatnonzero(corpora != source),  # noqa: B023
+        }
+        for name, known in told.items():
+            expected = np.empty((len(rows), study.identity.shape[1]), np.float32)
+            for out in (rows[parts == k] for k in range(FOLDS)):
+                some = known(out)
+                linear = study.map(voices[some], female[some])
+                expected[np.isin(rows, out)] = linear.predict(voices[out])
+            drawn = table.draw(expected, linear.identity_mean)
+            table.row(f"{source}: {name}", drawn, female[rows], speakers)
 
 
 class _Table:
@@ -61,10 +77,20 @@ class _Table:
         print("| voices of | faces | right, by FaceRes | women | men | right, by the head |")
         print("| --- | --- | --- | --- | --- | --- |")
 
-    def imagine(self, voices: np.ndarray) -> np.ndarray:
-        return self.model.identities_to_draw(
-            voices.astype(np.float32), range(0, SET * len(voices), SET), SamplingSettings()
-        )
+    def draw(self, expected: np.ndarray, average: np.ndarray) -> np.ndarray:
+        """Whom voices let one expect, (n, 128), to people drawn around it as by default."""
+        settings, device = SamplingSettings(), torch.device("cpu")
+        noise = balanced_by_seed(range(0, SET * len(expected), SET), expected.shape[1], stream=0, to=device)
+        with torch.no_grad():
+            found: np.ndarray = around_expected(
+                self.model.prior,
+                torch.from_numpy(expected),
+                torch.from_numpy(average),
+                noise,
+                settings.temperature,
+                settings.voice_guidance,
+            ).numpy()
+        return found
 
     def row(self, name: str, identities: np.ndarray, female: np.ndarray, people: list[str]) -> None:
         """identities: (n, 128); female: (n,) bool, what is known; people: whose voices they are."""
@@ -80,10 +106,10 @@ class _Table:
         print(f"| {name} | {len(identities)} | {' | '.join(cells)} |", flush=True)
 
 
-def of_pairs(database: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def of_pairs(study: Study) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Identities for the voices whose speaker's gender is stated, whether it is female, and whose they are."""
-    study, settings = Study(database), SamplingSettings()
-    with Dataset(database) as dataset:
+    settings = SamplingSettings()
+    with Dataset(study.database) as dataset:
         told = stated(dataset, [pair.video_id for pair in study.pairs])
     rows = [i for i, labels in enumerate(told) if "gender" in labels]
     drawn = study.draw(settings.voice_guidance, settings.temperature, seed=0)

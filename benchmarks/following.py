@@ -25,11 +25,13 @@ from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.face.dlib_resnet import network_file
 from ds2f.face.dlib_torch import embed_crops, load_dlib
-from ds2f.models.linear import LinearPrior
+from ds2f.models.linear import LinearPrior, Products, choose_alpha
 from ds2f.speech2face.imagine import around_expected
 from ds2f.speech2face.model import Speech2Face
+from ds2f.training.genders import GenderAxis
 from ds2f.training.pairs import folds
 from ds2f.training.prior import FOLDS
+from ds2f.types import GENDERS
 
 SPLITS = ("train", "val")
 CHOICES = (
@@ -44,12 +46,13 @@ class Study:
     their mean person."""
 
     def __init__(self, database: Path, size: int = 64) -> None:
+        self.database = database
         with Dataset(database) as dataset:
             self.pairs = [pair for split in SPLITS for pair in dataset.pairs(split)]
         self.identity = np.stack([pair.identity for pair in self.pairs])
         self.people = [pair.person for pair in self.pairs]
-        voice = np.stack([pair.voice for pair in self.pairs])
-        person = np.unique(self.people, return_inverse=True)[1]
+        voice = self.voice = np.stack([pair.voice for pair in self.pairs])
+        person = self.person = np.unique(self.people, return_inverse=True)[1]
         fold = folds(person, FOLDS)
         self.expected, self.others = np.empty_like(self.identity), np.empty_like(self.identity)
         for out in (fold == k for k in range(FOLDS)):
@@ -61,6 +64,15 @@ class Study:
         self.dlib = load_dlib(network_file())
         looks = self.attributes.estimate(self.identity)
         self.female, self.age = looks.female > 0.5, looks.age
+
+    def map(self, voice: np.ndarray, female: np.ndarray) -> LinearPrior:
+        """From all pairs, and from what voices without a face, (k, d), say of gender, (k,) bool, none for k = 0."""
+        pairs = Products.of(self.voice, self.identity)
+        alpha = choose_alpha(self.voice, self.identity, self.person)
+        gender = np.where(female, GENDERS.index("female"), GENDERS.index("male"))
+        looks = np.where(self.female, GENDERS.index("female"), GENDERS.index("male"))
+        axis = GenderAxis.of(self.identity, looks, voice, gender)
+        return pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)
 
     def seeds(self, seed: int) -> list[int]:
         """One of a four for each pair: seed in [0, 3]."""

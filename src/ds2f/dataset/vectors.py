@@ -10,7 +10,7 @@ import numpy as np
 from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
 from ds2f.dataset.recordings import ACOUSTICS, features_of
 from ds2f.dataset.schema import PERSON
-from ds2f.types import Attributes
+from ds2f.types import GENDERS, Attributes
 from ds2f.voice.acoustics import FEATURES
 
 BLOCK = 2048  # files that are asked for at a time
@@ -46,6 +46,25 @@ def pictured(dataset: Dataset, split: str) -> np.ndarray:
         f" 'dlib') AND person IN (SELECT {PERSON} FROM voice_embeddings e JOIN videos v ON v.id = e.video_id"
         " JOIN identities i ON i.id = v.identity_id) ORDER BY v.path, v.id",
         (split,),
+    )
+    return _numbers(rows)
+
+
+def faceless(dataset: Dataset, split: str, encoder: str, seconds: float) -> np.ndarray:
+    """Files with such a voice whose speaker's gender is stated, of people of whom there is no face: (n, 2) int64, file
+    and place in types.GENDERS, in the fixed order of their paths.
+
+    dataset: that holds them.
+    split: train, val or test.
+    encoder, seconds: of the voice.
+    """
+    rows = dataset.connection.execute(
+        "SELECT v.id, g.key FROM videos v JOIN identities i ON i.id = v.identity_id JOIN labels l ON l.video_id = v.id"
+        " AND l.attribute = 'gender' JOIN json_each(?) g ON g.value = l.value WHERE i.split = ? AND EXISTS (SELECT 1"
+        " FROM voice_embeddings e WHERE e.video_id = v.id AND e.seconds = ? AND e.encoder = ?)"
+        f" AND {PERSON} NOT IN (SELECT {PERSON} FROM face_embeddings f JOIN videos v ON v.id = f.video_id"
+        " JOIN identities i ON i.id = v.identity_id) ORDER BY v.path, v.id",
+        (json.dumps(GENDERS), split, seconds, encoder),
     )
     return _numbers(rows)
 

@@ -99,12 +99,23 @@ class Products:
         sums = (self.x - some.x, self.y - some.y, self.xx - some.xx, self.xy - some.xy)
         return Products(self.count - some.count, *sums, self.origin)
 
+    @property
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of voices and identities, (dv,) and (di,) float64."""
+        return self.origin[0] + self.x / self.count, self.origin[1] + self.y / self.count
+
+    def about(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of xᵀx and xᵀy, (dv, dv) and (dv, di), with x and y from another place, (dv,) and (di,)."""
+        x, y = x - self.origin[0], y - self.origin[1]
+        square = self.xx - np.outer(x, self.x) - np.outer(self.x, x) + self.count * np.outer(x, x)
+        cross = self.xy - np.outer(x, self.y) - np.outer(self.x, y) + self.count * np.outer(x, y)
+        return square, cross
+
     def fit(self, alpha: float) -> LinearPrior:
         """The map of these pairs. alpha: > 0."""
-        x, y = self.x / self.count, self.y / self.count
-        square, cross = self.xx - self.count * np.outer(x, x), self.xy - self.count * np.outer(x, y)
-        weight = np.linalg.solve(square + alpha * np.eye(len(x)), cross)
-        means = self.origin[0] + x, self.origin[1] + y
+        means = self.means
+        square, cross = self.about(*means)
+        weight = np.linalg.solve(square + alpha * np.eye(len(square)), cross)
         return LinearPrior(weight.astype(np.float32), *(mean.astype(np.float32) for mean in means))
 
 

@@ -118,14 +118,7 @@ class PairData:
 
     def heard(self, inputs: VoiceInputs) -> np.ndarray:
         """(n, d) float32: the voices as a model hears them."""
-        if not inputs.several:
-            return inputs(self.voices).numpy()
-        found = self.zeros((len(self), inputs.dim), np.float32)
-        for part in blocks(len(self)):
-            found[part] = inputs(
-                {name: Condition(c.value[part], c.given[part]) for name, c in self.voices.items()}
-            ).numpy()
-        return found
+        return heard(self.voices, inputs, self.zeros)
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """(k,) rows to (k,) int64 places in `faces`: any of the person's, -1 for the face of the same file."""
@@ -158,6 +151,22 @@ class PairData:
         ends = np.cumsum(np.unique(self.person, return_counts=True)[1])
         by_person = np.split(order[np.argsort(self.person[order], kind="stable")], ends[:-1])
         return self.rows(np.concatenate([np.resize(rows, each) for rows in by_person]))
+
+
+def heard(voices: dict[str, Condition], inputs: VoiceInputs, zeros: Zeros = np.zeros) -> np.ndarray:
+    """(n, d) float32: voices as a model hears them.
+
+    voices: {encoder or "acoustics": (n, d)}.
+    inputs: the model's.
+    zeros: makes the array.
+    """
+    if not inputs.several:
+        return inputs(voices).numpy()
+    count = len(next(iter(voices.values())).value)
+    found = zeros((count, inputs.dim), np.float32)
+    for part in blocks(count):
+        found[part] = inputs({name: Condition(c.value[part], c.given[part]) for name, c in voices.items()}).numpy()
+    return found
 
 
 def folds(person: np.ndarray, count: int, seed: int = 0) -> np.ndarray:

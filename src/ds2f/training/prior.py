@@ -15,11 +15,12 @@ from ds2f.dataset.vectors import Zeros
 from ds2f.diffusion.flow import flow_loss, sample_time
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.models.conditioning import Condition
-from ds2f.models.linear import BLOCK, LinearPrior, Products, choose_alpha
+from ds2f.models.linear import BLOCK, Products, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.store import pick_device
+from ds2f.training.genders import GenderAxis, Speakers, load_speakers
 from ds2f.training.packed import FileZeros
-from ds2f.training.pairs import PairData, blocks, folds, load_pairs
+from ds2f.training.pairs import PairData, blocks, folds, heard, load_pairs
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
@@ -46,21 +47,36 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         zeros = FileZeros(place_of(settings, runs))
         pairs = load_pairs(dataset, "train", settings.voices, zeros=zeros)
         held_out = load_pairs(dataset, "val", settings.voices, at_least=1, zeros=zeros).sample()
+        speakers = load_speakers(dataset, "train", settings.voices, zeros)
         fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
     pairs = pairs.alike() if settings.people == "alike" else pairs
     torch.manual_seed(settings.seed)
     config = PriorConfig(
         pairs.dims, pairs.identity.shape[1], settings.prior_width, settings.prior_depth, clip_seconds=seconds
     )
-    return Job(PriorTask(Prior(config), pairs, held_out, device), options, fingerprint)
+    return Job(PriorTask(Prior(config), pairs, held_out, device, speakers), options, fingerprint)
 
 
 class PriorTask:
     """See `loop.Task`: fits the linear map and the whitening at once, leaves the flow to the loop."""
 
-    def __init__(self, model: Prior, train: PairData, validation: PairData, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: Prior,
+        train: PairData,
+        validation: PairData,
+        device: torch.device,
+        speakers: Speakers | None = None,
+    ) -> None:
+        """Fits the linear map and the whitening.
+
+        model: a new one, whose buffers are filled.
+        train, validation: pairs.
+        device: where the flow learns.
+        speakers: voices without a face whose speaker's gender is known, None for none.
+        """
         self.model, self.device = model, device
-        mean, whitening = self._fit_linear(train)
+        mean, whitening = self._fit_linear(train, speakers)
         self.size, self.train = len(train), replace(train, voices={})  # what the map was fitted to is let go
         self.mean, self.target = torch.from_numpy(mean), _whitened(train.identity, whitening, train.zeros, mean)
         self.spread = self.mean.std(0)
@@ -74,15 +90,19 @@ class PriorTask:
         self.held_out = held_out, _whitened(validation.identity, whitening, validation.zeros, held_out.numpy())
         model.to(device)
 
-    def _fit_linear(self, train: PairData) -> tuple[np.ndarray, np.ndarray]:
+    def _fit_linear(self, train: PairData, speakers: Speakers | None) -> tuple[np.ndarray, np.ndarray]:
         """Fill the model's buffers; returns what the map predicts for people it has not seen, and the whitening."""
-        model = self.model
+        model, faces = self.model, train.sample()
         model.inputs.fit(train.voices)
         voice = train.heard(model.inputs)
         alpha = choose_alpha(voice, train.identity, train.person)
-        linear = LinearPrior.fit(voice, train.identity, alpha)
-        mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros)
-        residual = np.subtract(train.sample().identity, mean, out=train.zeros(mean.shape, np.float32))
+        pairs, axis = Products.of(voice, train.identity), None
+        if speakers is not None:
+            told = heard(speakers.voices, model.inputs, train.zeros)
+            axis = GenderAxis.of(faces.identity, faces.looks.genders, told, speakers.gender)
+        linear = pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)
+        mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros, axis=axis)
+        residual = np.subtract(faces.identity, mean, out=train.zeros(mean.shape, np.float32))
         whitening, colouring, spread = whiten(residual, mean)
         tensors = {
             "voice_mean": linear.voice_mean,
@@ -143,6 +163,7 @@ def out_of_fold(
     alpha: float,
     seed: int = 0,
     zeros: Zeros = np.zeros,
+    axis: GenderAxis | None = None,
 ) -> np.ndarray:
     """Linear predictions for people whom the map has not seen: (n, di).
 
@@ -152,6 +173,7 @@ def out_of_fold(
     alpha: shrinkage of the map.
     seed: of the folds.
     zeros: makes the array.
+    axis: what speakers of known gender add to the map, None for none.
     """
     fold = folds(person, FOLDS, seed)
     predicted = zeros(identity.shape, np.float32)
@@ -159,7 +181,8 @@ def out_of_fold(
     for k in range(FOLDS):
         held_out = np.flatnonzero(fold == k)
         if len(held_out):
-            fitted = (everybody - Products.of(voice, identity, everybody.origin, held_out)).fit(alpha)
+            others = everybody - Products.of(voice, identity, everybody.origin, held_out)
+            fitted = others.fit(alpha) if axis is None else axis.fit(others, alpha)
             for rows in np.split(held_out, range(BLOCK, len(held_out), BLOCK)):
                 predicted[rows] = fitted.predict(voice[rows])
     return predicted
