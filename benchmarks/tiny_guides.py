@@ -7,10 +7,11 @@ Heads of the test split of DATABASE, and turned heads of LFW (the nose at least 
 the eyes), are cut out as one would by hand: a square of 2.6 to 4.2 eye distances (of LFW's as if they were not
 turned), up to 0.35 of them aside. Each is completed without a voice, as it lies and by `FaceEncoder.align`. Found: by
 the detector in what was drawn; likeness: cosine to the true face by the judge, whom training has not seen, 0 where no
-face is found; shape: how far landmarks lie off the true ones after the best similarity, in eye distances; kernel:
-distance to the true faces in the judge's space (Bińkowski et al. 2018); guide off: landmarks of the guide as it lies,
-and where eigenfaces put them, from the true ones, for the two kinds of heads. Intervals over faces, each of another
-person.
+face is found; shape: how far landmarks lie off the true ones after the best similarity, in eye distances; streaks: how
+much the top eighth of the picture changes sideways over how much it does downwards, which where the border of a guide
+is drawn out is a lot; kernel: distance to the true faces in the judge's space (Bińkowski et al. 2018); guide off:
+landmarks of the guide as it lies, and where eigenfaces put them, from the true ones, for the two kinds of heads.
+Intervals over faces, each of another person.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def main() -> None:
     cuts = by_hand(encoder, [*heads, *turned(options.lfw, encoder, options.faces)])
     model, settings = Speech2Face.from_pretrained(device="cpu", size=128), replace(SamplingSettings(), watermark=False)
     true = judge.embed([cut.picture for cut in cuts], [_face(cut.landmarks) for cut in cuts])
-    print("| px | guide | found | likeness | shape off | kernel x 1000 |\n| --- | --- | --- | --- | --- | --- |")
+    print("| px | guide | found | likeness | shape off | streaks | kernel x 1000 |\n|" + " --- |" * 7)
+    whole = [streaks(cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)) for picture, _ in heads]
+    print(f"| | true canonical crops of the test split | | | | {_said(whole[: options.faces])} | |")
     for number, size in enumerate(map(int, options.sizes.split(","))):
         tiny = [cv2.resize(cut.picture, (size, size), interpolation=cv2.INTER_AREA) for cut in cuts]
         as_they_lie = [cv2.resize(t, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for t in tiny]
@@ -85,7 +88,9 @@ def main() -> None:
         for way, found_at in places.items():
             off = [(_off(points, cut), cut.turned) for points, cut in zip(found_at, cuts, strict=True)]
             kinds = ([far for far, turned in off if turned == kind] for kind in (False, True))
-            print(f"| {size} | {way}: guide off, of the test split and turned | {' | '.join(map(_said, kinds))} | | |")
+            print(
+                f"| {size} | {way}: guide off, of the test split and turned | {' | '.join(map(_said, kinds))} | | | |"
+            )
         print(f"| {size} | difference | {' | '.join(_said(b - a) for a, b in zip(before, after, strict=True))} | |")
         if options.sheet and not number:
             columns = [[cut.picture for cut in cuts], *(list(p) for way in ways for p in (ways[way], drawn[way]))]
@@ -149,18 +154,26 @@ def by_hand(encoder: FaceEncoder, heads: list[tuple[np.ndarray, float]]) -> list
 def measured(
     pictures: np.ndarray, cuts: list[Cut], true: np.ndarray, encoder: FaceEncoder, judge: FileEmbedder
 ) -> tuple[list[np.ndarray], float]:
-    """(n,) each: found, likeness, shape; and the kernel distance."""
+    """(n,) each: found, likeness, shape, streaks; and the kernel distance."""
     rows, vectors = [], []
-    for picture, cut, of_true in zip(map(enlarged, pictures), cuts, true, strict=True):
+    for small, cut, of_true in zip(pictures, cuts, true, strict=True):
+        picture = enlarged(small)
         faces = encoder.detect(picture)
         if not faces:
-            rows.append((0.0, 0.0, np.nan))
+            rows.append((0.0, 0.0, np.nan, streaks(small)))
             continue
         vectors.append(judge.embed([picture], faces[:1])[0])
         move = similarity(faces[0].landmarks.astype(np.float64), cut.landmarks.astype(np.float64))
         off = _off(faces[0].landmarks @ move[:, :2].T + move[:, 2], cut)
-        rows.append((float(faces[0].score >= SURE), float(vectors[-1] @ of_true), off))
+        rows.append((float(faces[0].score >= SURE), float(vectors[-1] @ of_true), off, streaks(small)))
     return list(np.array(rows).T), 1000 * kernel_distance(np.stack(vectors), true)
+
+
+def streaks(picture: np.ndarray) -> float:
+    """Of (SIZE, SIZE, 3) uint8 RGB: mean change from pixel to pixel sideways over that downwards, in the top eighth."""
+    top = picture[: SIZE // 8].astype(float)
+    sideways, downwards = (np.abs(np.diff(top, axis=axis)).mean() for axis in (1, 0))
+    return float(sideways / max(downwards, 1e-6))
 
 
 def _face(landmarks: np.ndarray) -> DetectedFace:

@@ -97,3 +97,70 @@ def test_what_is_fitted_is_stored_as_it_is(crops: list[np.ndarray], tmp_path: Pa
     left = rest - np.linalg.lstsq(axes.T, rest, rcond=None)[0] @ axes
     assert 0 < len(axes) <= 2 * len(crops)
     assert np.linalg.norm(left) < 0.05 * np.linalg.norm(rest)
+
+
+def cut_out(crop: np.ndarray, top: float, side: float) -> tuple[np.ndarray, np.ndarray]:
+    """As a crop looks of whose picture a share is missing above and at either side, and where it was seen."""
+    size = len(crop)
+    first, left = round(top * size), round(side * size)
+    seen = np.zeros((size, size), np.float32)
+    seen[first:, left : size - left] = 1.0
+    rest = crop[first:, left : size - left]
+    return np.pad(rest, ((first, 0), (left, left), (0, 0)), mode="edge"), seen
+
+
+def test_beyond_the_edge_of_a_picture_lies_what_this_face_lets_one_expect(crops: list[np.ndarray]) -> None:
+    """Nearer to the truth than what lies around faces in the mean; what was seen stays."""
+    expected, on_average = [], []
+    mean = 255 * eigenfaces._faces()[0].transpose(1, 2, 0)
+    for crop in crops:
+        repeated, seen = cut_out(crop, 0.25, 0.15)
+        found = eigenfaces.surround(repeated, seen)
+        deep = cv2.erode(seen, np.ones((41, 41))) > 0
+        assert (found[deep] == crop[deep]).all()
+        true, around = (
+            cv2.resize(picture, mean.shape[:2], interpolation=cv2.INTER_AREA).astype(float) for picture in (crop, found)
+        )
+        outside = cv2.resize(seen, mean.shape[:2], interpolation=cv2.INTER_AREA) < 0.01
+        expected.append(((around - true)[outside] ** 2).mean())
+        on_average.append(((mean - true)[outside] ** 2).mean())
+    assert np.mean(expected) < 0.85 * np.mean(on_average)
+
+
+def test_what_is_expected_is_the_mean_of_the_gaussian_that_it_says(crops: list[np.ndarray]) -> None:
+    """Against Σ_ok Σ_kk⁻¹ with the covariance written out; pixels of the crop are those of the eigenfaces."""
+    size = eigenfaces.SIZE
+    mean, axes = eigenfaces._faces()
+    flat = axes.reshape(len(axes), -1).astype(np.float64)
+    crop = cv2.resize(crops[2], (size, size), interpolation=cv2.INTER_AREA)
+    repeated, seen = cut_out(crop, 0.25, 0.25)
+    known = np.tile(seen.ravel() > 0.5, 3)
+    rest = repeated.transpose(2, 0, 1).ravel() / 255 - mean.ravel()
+    covariance = flat.T @ flat
+    noise = eigenfaces.NOISE * eigenfaces.TOGETHER
+    within = covariance[np.ix_(known, known)] + noise * np.eye(known.sum())
+    expected = mean.ravel() + covariance[:, known] @ np.linalg.solve(within, rest[known])
+    found = eigenfaces.surround(repeated, seen)
+    far = np.zeros((size, size), bool)
+    far[: size // 4 - 1] = True  # a pixel away from the seam
+    picture = 255 * expected.reshape(3, size, size).transpose(1, 2, 0).clip(0, 1)
+    np.testing.assert_allclose(found[far], picture[far], atol=1.0)
+
+
+def test_a_crop_that_lies_within_its_picture_stays(crops: list[np.ndarray]) -> None:
+    found = eigenfaces.surround(crops[0], np.ones(crops[0].shape[:2], np.float32))
+    assert (found == crops[0]).all()
+
+
+@pytest.mark.parametrize("pixels", [8, 24, 200])
+def test_a_guide_that_is_cut_tightly_gets_a_head(
+    crops: list[np.ndarray], landmarks: list[np.ndarray], pixels: int
+) -> None:
+    """Not the border of the picture drawn out to the crop's: columns above a forehead differ along their length."""
+    from ds2f.face.encode import FaceEncoder
+
+    encoder, streaks = FaceEncoder(), []
+    for crop, points in zip(crops[:4], landmarks[:4], strict=True):
+        aligned = encoder.align(cut(crop, points, 2.6, (0.0, 0.0), pixels), 128).astype(float)
+        streaks.append(np.abs(np.diff(aligned[:12, 32:96], axis=0)).mean())
+    assert np.mean(streaks) > 0.5

@@ -77,9 +77,13 @@ def coverage(image: np.ndarray, landmarks: np.ndarray) -> float:
 
     It is a condition of the decoder, so that tight corpora teach it faces and not their missing surroundings.
     """
-    matrix = similarity(landmarks.astype(np.float64), template(32).astype(np.float64))
-    inside = cv2.warpAffine(np.ones(image.shape[:2], np.float32), matrix, (32, 32), borderValue=0.0)
-    return float(inside.mean())
+    return float(inside(image, landmarks, 32).mean())
+
+
+def inside(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
+    """How much of each pixel of `canonical_crop` lies inside the picture: (size, size) float32 in [0, 1]."""
+    matrix = similarity(landmarks.astype(np.float64), template(size).astype(np.float64))
+    return cv2.warpAffine(np.ones(image.shape[:2], np.float32), matrix, (size, size), borderValue=0.0)
 
 
 def sharpness(landmarks: np.ndarray, size: int) -> float:

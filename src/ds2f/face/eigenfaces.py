@@ -1,8 +1,9 @@
-"""Where the face lies in a picture of a few pixels, in which no detector finds one.
+"""What eigenfaces know of a picture: where the face lies in a handful of pixels, and what is beyond the picture's edge.
 
 Eigenfaces (Turk & Pentland 1991, J. Cognitive Neuroscience 3(1)) say how faces look in canonical crops of SIZE pixels.
 Moved to where one might lie, they say how likely the picture is if it lies there (as Moghaddam & Pentland 1997, IEEE
-TPAMI 19(7), of pictures of one size), and all places together, weighted so, where it does.
+TPAMI 19(7), of pictures of one size), and all places together, weighted so, where it does. Where a face was cut out
+more tightly than a canonical crop, they say what one may expect around it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ SHOWN = 8  # pixels across of what is looked at; more tell little
 WIDTHS = (2.5, 2.8, 3.1, 3.4, 3.8, 4.2)  # of the picture, in distances of the eyes
 STEP, REACH = 0.1, 0.4  # of the middle of the landmarks from that of the picture, in distances of the eyes
 NOISE = 1e-3  # variance of a pixel in [0, 1] beside the eigenfaces
+WHOLE = 0.99  # of a pixel, inside the picture
+SEAM = 0.025  # of the crop, over which what was seen gives way to what is expected
 TOGETHER = 10.0  # pixels whose errors are one, so that likelihoods are not taken for more than they are
 
 
@@ -69,6 +72,39 @@ def locate(picture: np.ndarray) -> np.ndarray:
     weight = np.exp(-(surprise - surprise.min()) / (2 * TOGETHER))
     landmarks = np.einsum("p,pij->ij", weight / weight.sum(), places().landmarks)
     return (landmarks * side + (left, top)).astype(np.float32)
+
+
+def surround(crop: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """A canonical crop, (size, size, 3) uint8 RGB, with what may be expected where the picture did not reach.
+
+    Of x = mean + axes a + noise the pixels k are known, and what they let one expect of all is
+
+        E[x | x_k] = mean + axes (I + axes_kᵀ axes_k / σ²)⁻¹ axes_kᵀ (x_k − mean_k) / σ²,   σ² = NOISE TOGETHER
+
+    It is as soft as SIZE pixels are: a guess of hair and light for the decoder to complete, which would take the
+    repeated border for something seen.
+
+    crop: as of `align.canonical_crop`.
+    inside: (size, size) in [0, 1], see `align.inside`.
+    """
+    size, (mean, axes) = len(crop), _faces()
+    mean, axes = mean.ravel(), axes.reshape(len(axes), -1)
+    small = cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA).transpose(2, 0, 1).ravel() / np.float32(255)
+    whole = cv2.resize(inside.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > WHOLE
+    if whole.all():
+        return crop
+    known = np.tile(whole.ravel(), 3)
+    seen = axes[:, known]
+    noise = NOISE * TOGETHER
+    along = np.linalg.solve(np.eye(len(axes)) + seen @ seen.T / noise, seen @ (small - mean)[known] / noise)
+    expected = (mean + along @ axes).reshape(3, SIZE, SIZE).transpose(1, 2, 0).clip(0, 1)
+    around = 255 * cv2.resize(expected.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    # The picture gives way to it over a few pixels inside its edge, so that no seam is left.
+    reach = max(1, round(SEAM * size))
+    kernel, sigma = np.ones((2 * reach + 1,) * 2), reach / 2
+    within = cv2.erode((inside > WHOLE).astype(np.float32), kernel, borderType=cv2.BORDER_REPLICATE)
+    share = cv2.GaussianBlur(within, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)[..., None]
+    return np.rint(share * crop + (1 - share) * around).clip(0, 255).astype(np.uint8)
 
 
 @cache

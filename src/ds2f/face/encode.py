@@ -19,10 +19,10 @@ import numpy as np
 from ds2f.config import Faces
 from ds2f.errors import ItemError
 from ds2f.face import registry
-from ds2f.face.align import box_crop, canonical_crop, coverage, template
+from ds2f.face.align import box_crop, canonical_crop, coverage, inside, template
 from ds2f.face.base import FaceDetector, FaceEmbedder
 from ds2f.face.dlib_resnet import network_file
-from ds2f.face.eigenfaces import locate
+from ds2f.face.eigenfaces import locate, surround
 from ds2f.face.people import Sighting, choose
 from ds2f.face.quality import eye_distance, quality
 from ds2f.io.files import by_name
@@ -135,8 +135,9 @@ class FaceEncoder:
     def align(self, picture: np.ndarray, size: int) -> np.ndarray:
         """The canonical crop, (size, size, 3) uint8 RGB, of the face in a picture, (height, width, 3) uint8 RGB. In a
         tiny picture it is looked for in the enlargement, and if the detector does not find it there, it lies where
-        eigenfaces say; not in a handful of pixels. Where no face is found otherwise, as in most that are blurred, or
-        where it lies as it should already, the picture is taken to be that crop, whatever its size."""
+        eigenfaces say; not in a handful of pixels. What of the crop lies outside the picture is what eigenfaces let one
+        expect there. Where no face is found otherwise, as in most that are blurred, or where it lies as it should
+        already, the picture is taken to be that crop, whatever its size."""
         tiny, given = max(picture.shape[:2]) < TINY, picture
         if tiny:
             picture = enlarged(picture)
@@ -145,7 +146,7 @@ class FaceEncoder:
         if tiny and landmarks is None and min(given.shape[:2]) >= HANDFUL:
             landmarks = locate(given) * np.float32(width / given.shape[1])
         if landmarks is not None and np.abs(landmarks / (width, height) - template(1)).max() >= ALIGNED:
-            picture = canonical_crop(picture, landmarks, size)
+            return surround(canonical_crop(picture, landmarks, size), inside(picture, landmarks, size))
         shrinks = min(picture.shape[:2]) > size
         return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
