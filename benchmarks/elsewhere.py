@@ -63,7 +63,7 @@ def main() -> None:
             expected = np.empty((len(rows), study.identity.shape[1]), np.float32)
             for out in (rows[parts == k] for k in range(FOLDS)):
                 some = known(out)
-                linear = study.map(voices[some], female[some])
+                linear = study.map(voices[some], female[some].astype(int))
                 expected[np.isin(rows, out)] = linear.predict(voices[out])
             drawn = table.draw(expected, linear.identity_mean)
             table.row(f"{source}: {name}", drawn, female[rows], speakers)

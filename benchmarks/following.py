@@ -3,10 +3,11 @@
 python benchmarks/following.py DATABASE [--draw WEIGHT,TEMPERATURE ...] [--images FOLDER ...]
 
 All pairs of train and validation, in ten folds by person: identities come from a linear map that has not seen the
-person, and are ranked among all of them. By centred cosine and by Euclidean distance: share of true faces in the first
-tenth of the gallery, median rank in per cent of it; gender, and years older than the true identity, by the attribute
-model; variety: how far apart two draws for one voice lie; distance: from the mean person (real ones: 0.58). --draw:
-pictures of 64 px of some choices. --images: folders of another method's pictures of the same clips.
+person, but has heard the dataset's voices of stated gender without a face, and are ranked among all of them. By
+centred cosine and by Euclidean distance: share of true faces in the first tenth of the gallery, median rank in per
+cent of it; gender, and years older than the true identity, by the attribute model; variety: how far apart two draws
+for one voice lie; distance: from the mean person (real ones: 0.58). --draw: pictures of 64 px of some choices.
+--images: folders of another method's pictures of the same clips.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from ds2f.face.dlib_torch import embed_crops, load_dlib
 from ds2f.models.linear import LinearPrior, Products, choose_alpha
 from ds2f.speech2face.imagine import around_expected
 from ds2f.speech2face.model import Speech2Face
-from ds2f.training.genders import GenderAxis
+from ds2f.training.genders import GenderAxis, load_speakers
 from ds2f.training.pairs import folds
 from ds2f.training.prior import FOLDS
-from ds2f.types import GENDERS
+from ds2f.types import GENDERS, VOICE
 
 SPLITS = ("train", "val")
 CHOICES = (
@@ -49,29 +50,31 @@ class Study:
         self.database = database
         with Dataset(database) as dataset:
             self.pairs = [pair for split in SPLITS for pair in dataset.pairs(split)]
+            speakers = load_speakers(dataset, "train", (VOICE,))
         self.identity = np.stack([pair.identity for pair in self.pairs])
         self.people = [pair.person for pair in self.pairs]
         voice = self.voice = np.stack([pair.voice for pair in self.pairs])
         person = self.person = np.unique(self.people, return_inverse=True)[1]
         fold = folds(person, FOLDS)
-        self.expected, self.others = np.empty_like(self.identity), np.empty_like(self.identity)
-        for out in (fold == k for k in range(FOLDS)):
-            known = voice[~out], self.identity[~out]
-            linear = LinearPrior.fit_to_people(*known, person[~out])
-            self.expected[out], self.others[out] = linear.predict(voice[out]), linear.identity_mean
         self.average = self.identity.mean(0)
         self.model, self.attributes = Speech2Face.from_pretrained(device="cpu", size=size), IdentityAttributes()
         self.dlib = load_dlib(network_file())
         looks = self.attributes.estimate(self.identity)
         self.female, self.age = looks.female > 0.5, looks.age
+        told = speakers.voices[VOICE].value.numpy(), speakers.gender
+        self.expected, self.others = np.empty_like(self.identity), np.empty_like(self.identity)
+        for out in (fold == k for k in range(FOLDS)):
+            linear = self.map(*told, known=~out)
+            self.expected[out], self.others[out] = linear.predict(voice[out]), linear.identity_mean
 
-    def map(self, voice: np.ndarray, female: np.ndarray) -> LinearPrior:
-        """From all pairs, and from what voices without a face, (k, d), say of gender, (k,) bool, none for k = 0."""
-        pairs = Products.of(self.voice, self.identity)
-        alpha = choose_alpha(self.voice, self.identity, self.person)
-        gender = np.where(female, GENDERS.index("female"), GENDERS.index("male"))
-        looks = np.where(self.female, GENDERS.index("female"), GENDERS.index("male"))
-        axis = GenderAxis.of(self.identity, looks, voice, gender)
+    def map(self, voice: np.ndarray, gender: np.ndarray, known: np.ndarray | None = None) -> LinearPrior:
+        """From the pairs that are known, (n,) bool, None for all, and from what voices without a face, (k, d), say of
+        gender, (k,) int, places in types.GENDERS; none for k = 0."""
+        known = np.ones(len(self.identity), bool) if known is None else known
+        heard, identity = self.voice[known], self.identity[known]
+        pairs, alpha = Products.of(heard, identity), choose_alpha(heard, identity, self.person[known])
+        looks = np.where(self.female[known], GENDERS.index("female"), GENDERS.index("male"))
+        axis = GenderAxis.of(identity, looks, voice, gender)
         return pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)
 
     def seeds(self, seed: int) -> list[int]:

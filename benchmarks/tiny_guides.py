@@ -70,8 +70,6 @@ def main() -> None:
     model, settings = Speech2Face.from_pretrained(device="cpu", size=128), replace(SamplingSettings(), watermark=False)
     true = judge.embed([cut.picture for cut in cuts], [_face(cut.landmarks) for cut in cuts])
     print("| px | guide | found | likeness | shape off | streaks | kernel x 1000 |\n|" + " --- |" * 7)
-    whole = [streaks(cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)) for picture, _ in heads]
-    print(f"| | true canonical crops of the test split | | | | {_said(whole[: options.faces])} | |")
     for number, size in enumerate(map(int, options.sizes.split(","))):
         tiny = [cv2.resize(cut.picture, (size, size), interpolation=cv2.INTER_AREA) for cut in cuts]
         as_they_lie = [cv2.resize(t, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for t in tiny]
