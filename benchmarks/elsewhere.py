@@ -20,7 +20,7 @@ import numpy as np
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import stated
-from ds2f.diffusion.plain import SET
+from ds2f.diffusion.plain import first_seeds
 from ds2f.errors import ItemError
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.face.attributes import IdentityAttributes
@@ -62,9 +62,7 @@ class _Table:
         print("| --- | --- | --- | --- | --- | --- |")
 
     def imagine(self, voices: np.ndarray) -> np.ndarray:
-        return self.model.identities_to_draw(
-            voices.astype(np.float32), range(0, SET * len(voices), SET), SamplingSettings()
-        )
+        return self.model.identities_to_draw(voices.astype(np.float32), first_seeds(len(voices)), SamplingSettings())
 
     def row(self, name: str, identities: np.ndarray, female: np.ndarray, people: list[str]) -> None:
         """identities: (n, 128); female: (n,) bool, what is known; people: whose voices they are."""
