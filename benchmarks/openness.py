@@ -134,7 +134,7 @@ def main() -> None:
     real += [decode_image(face.crop) for face in others]
     true, people = [decode_image(pair.crop) for pair in pairs], [pair.person for pair in pairs]
     space = Space(options.judge, real, [face.person for face in others], true, people)
-    size = next(iter(store.decoders(options.model or store.shipped())))  # before super-resolution
+    size = store.own_size(options.model or store.shipped())
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     voices = np.stack([pair.voice for pair in pairs])
     fours, further = np.split(np.array(first_seeds(2 * len(pairs))), 2)
