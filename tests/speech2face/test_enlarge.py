@@ -105,13 +105,6 @@ def test_sizes_are_said_and_what_does_not_belong_together_is_left_out(
     assert "enlarges 32 px, and the decoder draws 64" in caplog.text
 
 
-def test_its_graph_is_exported_with_the_others(folder: Path, tmp_path: Path) -> None:
-    made = {one.path.name: one.difference for one in graphs.export(folder, tmp_path / "graphs")}
-    assert made["super-resolution.onnx"] < 1e-4
-    without = {one.path.name for one in graphs.export(folder, tmp_path / "small", size=64)}
-    assert without == set(made) - {"super-resolution.onnx"}
-
-
 def test_the_model_in_the_box_draws_three_sizes() -> None:
     found = folders.drawings(folders.shipped())
     assert [(one.size, one.super_resolution) for one in found] == [(256, True), (128, False), (64, False)]
