@@ -24,7 +24,7 @@ import torch
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import stated
 from ds2f.diffusion.noise import balanced_by_seed
-from ds2f.diffusion.plain import SET
+from ds2f.diffusion.plain import first_seeds
 from ds2f.errors import ItemError
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.face.attributes import IdentityAttributes
@@ -80,7 +80,7 @@ class _Table:
     def draw(self, expected: np.ndarray, average: np.ndarray) -> np.ndarray:
         """Whom voices let one expect, (n, 128), to people drawn around it as by default."""
         settings, device = SamplingSettings(), torch.device("cpu")
-        noise = balanced_by_seed(range(0, SET * len(expected), SET), expected.shape[1], stream=0, to=device)
+        noise = balanced_by_seed(first_seeds(len(expected)), expected.shape[1], stream=0, to=device)
         with torch.no_grad():
             found: np.ndarray = around_expected(
                 self.model.prior,

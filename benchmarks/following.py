@@ -20,7 +20,7 @@ import torch
 
 from ds2f.dataset import Dataset
 from ds2f.diffusion.noise import balanced_by_seed
-from ds2f.diffusion.plain import SET
+from ds2f.diffusion.plain import first_seeds
 from ds2f.evaluation import retrieval
 from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
 from ds2f.face.attributes import IdentityAttributes
@@ -79,7 +79,7 @@ class Study:
 
     def seeds(self, seed: int) -> list[int]:
         """One of a four for each pair: seed in [0, 3]."""
-        return [SET * pair + seed for pair in range(len(self.pairs))]
+        return [first + seed for first in first_seeds(len(self.pairs))]
 
     @torch.no_grad()
     def draw(self, weight: float, temperature: float, seed: int) -> np.ndarray:

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, nargs="+", default=[1.0, 2.0, 3.0])
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
-    size = next(iter(store.decoders(options.model or store.shipped())))  # before super-resolution
+    size = store.own_size(options.model or store.shipped())
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     detector, embedder = MTCNN(), DlibResNet()
     with Dataset(options.database) as dataset:

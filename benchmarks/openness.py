@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.diffusion.plain import SET
+from ds2f.diffusion.plain import first_seeds
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
 from ds2f.io.images import decode_image
@@ -134,11 +134,11 @@ def main() -> None:
     real += [decode_image(face.crop) for face in others]
     true, people = [decode_image(pair.crop) for pair in pairs], [pair.person for pair in pairs]
     space = Space(options.judge, real, [face.person for face in others], true, people)
-    size = next(iter(store.decoders(options.model or store.shipped())))  # before super-resolution
+    size = store.own_size(options.model or store.shipped())
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     voices = np.stack([pair.voice for pair in pairs])
-    fours = SET * np.arange(len(pairs))
-    seeds = [fours.tolist(), (fours + 1).tolist(), (fours + SET * len(pairs)).tolist()]
+    fours, further = np.split(np.array(first_seeds(2 * len(pairs))), 2)
+    seeds = [fours.tolist(), (fours + 1).tolist(), further.tolist()]
     plain = replace(DEFAULT, watermark=False)
     print(f"{len(pairs)} voices of {len(set(space.people))} people, {len(real)} real faces\n")
     print("| | Fréchet | kernel x1000 | departure | two seeds | of two fours | two people | first tenth |")

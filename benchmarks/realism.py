@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="variants whose name has this in it")
     parser.add_argument("--weak", type=Path, nargs="+", default=[], metavar="FOLDER")
     options = parser.parse_args()
-    size = next(iter(store.decoders(options.model or store.shipped())))  # before super-resolution
+    size = store.own_size(options.model or store.shipped())
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     with Dataset(options.database) as dataset:
         real = np.stack([row.identity for row in dataset.faces(options.split)])

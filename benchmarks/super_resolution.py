@@ -30,7 +30,7 @@ import torch
 from torch.nn import functional as F
 
 from ds2f.dataset import Dataset
-from ds2f.diffusion.plain import SET
+from ds2f.diffusion.plain import first_seeds
 from ds2f.evaluation.pattern import LUMA, log_spectra, pattern_energy
 from ds2f.evaluation.realism import frechet_distance
 from ds2f.io.images import decode_image, write_grid
@@ -118,7 +118,7 @@ def main() -> None:
     with Dataset(options.photographs) as dataset:
         faces = load_faces(dataset, "val", drawing.size, seconds=1.0)
     photos = faces.images(photographs(faces)).permute(0, 2, 3, 1).numpy()
-    seeds, plain = list(range(0, SET * len(voices), SET)), replace(DEFAULT, watermark=False)
+    seeds, plain = first_seeds(len(voices)), replace(DEFAULT, watermark=False)
     started = time.perf_counter()
     identities = small.identities_to_draw(voices, seeds, plain)
     drawn = small.sample_images(identities, seeds, plain)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import stated
-from ds2f.diffusion.plain import SET
+from ds2f.diffusion.plain import first_seeds
 from ds2f.errors import ItemError
 from ds2f.io.images import decode_image, write_grid
 from ds2f.speech2face.model import Speech2Face
@@ -52,11 +52,11 @@ def main() -> None:
     voices, female = voices_of(options.speech, model, options.voices)
     print("| wish | voices | judged female | judged age | off by, of the mean | off by, each |")
     print("| --- | --- | --- | --- | --- | --- |")
-    rows = []
+    rows, seeds = [], np.array(first_seeds(len(voices)))  # whatever is wished for, a voice keeps its noise
     for name, wish in WISHES.items():
         asked = {"female": ~female, "male": female}.get(wish.gender or "", np.ones(len(female), bool))
         numbers = np.flatnonzero(asked)
-        faces = model.sample_faces(voices[numbers], [SET * int(n) for n in numbers], wish=wish)
+        faces = model.sample_faces(voices[numbers], seeds[numbers].tolist(), wish=wish)
         pictures = np.stack([np.asarray(face.image) for face in faces])
         found = judge.judge(pictures)
         off = " | "

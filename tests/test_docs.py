@@ -47,7 +47,7 @@ frames = 1
 val = 0.12
 test = 0.12
 [train]
-decoder_size = 16
+decoder_size = 64
 decoder_width = 64
 decoder_depth = 1
 decoder_batch = 8
@@ -56,6 +56,7 @@ decoder_likeness = 0.0
 prior_steps = 2
 [generate]
 steps = 2
+size = 64
 [evaluate]
 bootstrap = 20
 allow_leak = true
@@ -99,7 +100,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """In that folder, with a Hub of our own."""
+    """In that folder, with a Hub of our own, on a machine of one core: more workers would only load models again."""
     constants = pytest.importorskip("huggingface_hub.constants", reason="the extra hub is not installed")
     with running() as hub:
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
@@ -107,6 +108,7 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "cache"))
         monkeypatch.setenv("HF_TOKEN", "hf_nobody")
+        monkeypatch.setattr(os, "cpu_count", lambda: 1)
         monkeypatch.chdir(home)
         yield home
 

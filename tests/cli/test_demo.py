@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ds2f", "demo", "--out", "out"]
+    command = [sys.executable, "-m", "ds2f", "demo", "--out", "out", "--workers", "1"]
     made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400)
     assert made.returncode == 0, made.stderr
     assert "contact-sheet.png" in made.stdout

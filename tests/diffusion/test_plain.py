@@ -34,6 +34,10 @@ def test_seeds_of_two_fours_know_nothing_of_each_other() -> None:
     np.testing.assert_array_equal(plain.balanced_by_seed([6], 20_000, stream=0)[0], rows[10])  # alone as among others
 
 
+def test_voices_get_sets_of_their_own() -> None:
+    assert list(plain.first_seeds(3)) == [0, 4, 8]
+
+
 def test_euler_takes_the_same_steps() -> None:
     start, told = torch.randn(2, 3, 4, 4), []
     known = samplers.euler(lambda z, t: (z * t.view(-1, 1, 1, 1)).sin(), start, 4)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from damage import DAMAGES, SAMPLES, make_files, run
+from damage import SAMPLES, run
+from damaging import DAMAGES, make_files
 
 
 def test_damaged_files_neither_crash_nor_hang_and_say_why(tmp_path: Path) -> None:

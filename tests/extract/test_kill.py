@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lo
 
 
 def test_a_killed_extraction_goes_on_and_ends_the_same(tmp_path: Path) -> None:
-    work = Extraction(tmp_path, "local", clips=4)
+    work = Extraction(tmp_path, "local", clips=3)
     result = torture(work, tmp_path, kills=2, seed=13)
     assert (result.kills, result.faults) == (2, [])
     other = tmp_path / "other.db"

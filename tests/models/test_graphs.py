@@ -15,13 +15,14 @@ from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.graphs import Graph, default_threads, graph_of, header_of, mark_of
 from ds2f.models.prior import Prior, PriorConfig
+from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 from ds2f.speech2face import graphs
 from helpers import tiny_decoder
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A model with a decoder whose every weight is somewhere, and the fast one that it taught."""
+    """A model with a decoder whose every weight is somewhere, the fast one that it taught, and super-resolution."""
     torch.manual_seed(0)
     decoder = tiny_decoder(every_condition=True)
     for parameter in decoder.parameters():
@@ -41,18 +42,23 @@ def folder(tmp_path: Path) -> Path:
         torch.nn.init.normal_(parameter, std=0.2)
     store.save(tmp_path, head, {})
     store.save(tmp_path, alignment, {})
+    enlarge = SuperResolution(SuperResolutionConfig(decoder.config.size, (8, 12), (1, 1)))
+    torch.nn.init.normal_(enlarge.leave.weight, std=0.02)
+    store.save(tmp_path, enlarge, {})
     return tmp_path
 
 
 def test_exported_graphs_compute_what_pytorch_does(folder: Path, tmp_path: Path) -> None:
     made = graphs.export(folder, tmp_path / "graphs")
     assert [one.path.name for one in made] == [
-        "voice.onnx", "prior.onnx", "fast-decoder.onnx", "attributes.onnx", "alignment.onnx",
+        "voice.onnx", "prior.onnx", "fast-decoder.onnx", "super-resolution.onnx", "attributes.onnx", "alignment.onnx",
     ]  # fmt: skip
-    assert all(one.difference < 1e-3 for one in made)
+    assert all(one.difference < (1e-4 if "super" in one.path.name else 1e-3) for one in made)
     assert graph_of(tmp_path / "graphs", "fast-decoder") is not None
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     assert made[2].path.stat().st_size < weights, "the graph points at the weights"
+    small = graphs.export(folder, tmp_path / "small", size=store.load_decoder(folder).config.size)
+    assert {one.path.name for one in made} - {one.path.name for one in small} == {"super-resolution.onnx"}
 
 
 def test_whole_numbers_are_near_and_rows_do_not_depend_on_how_many_there_are(folder: Path) -> None:

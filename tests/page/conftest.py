@@ -31,6 +31,14 @@ def address(model: Speech2Face) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def voice(address: str) -> str:
+    """Of somebody, as the page keeps it."""
+    from page_server import CLIP
+
+    return str(requests.post(f"{address}/v1/voices", data=CLIP.read_bytes(), timeout=300).json()["voice"])
+
+
+@pytest.fixture(scope="session")
 def contract(model: Speech2Face) -> Contract:
     """What /openapi.json says."""
     pytest.importorskip("starlette", reason="the extra demo is not installed")

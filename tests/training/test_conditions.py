@@ -30,7 +30,7 @@ from helpers import PLAN, extracted, item, wanting
 OTHER = "wespeaker/v2.1"  # a name with a dot, which parameters cannot have
 SIZE = 16
 TINY = Train(
-    device="cpu", decoder_size=SIZE, decoder_width=64, decoder_depth=1, decoder_batch=64, decoder_images=64 * 200,
+    device="cpu", decoder_size=SIZE, decoder_width=64, decoder_depth=1, decoder_batch=64, decoder_images=64 * 100,
     decoder_lr=3e-3, decoder_likeness=0.0, prior_steps=10, prior_batch=16, voices=["campplus-frames", OTHER],
     fast_batch=8, fast_faces=8 * 4, fast_likeness=0.0, save_seconds=1e9,
 )  # fmt: skip

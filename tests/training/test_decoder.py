@@ -29,6 +29,8 @@ from ds2f.types import NO_WISH
 from helpers import PLAN, extracted, item, landmarks, wanting
 from made_up_faces import SIZE, made_up_faces
 
+TINY = 8  # pixels, enough for one colour or a chequered one
+
 
 def task() -> DecoderTask:
     torch.manual_seed(0)
@@ -104,20 +106,20 @@ def test_sharp_faces_are_asked_for_by_a_decoder_that_has_learnt_it_from_soft_one
     generator = torch.Generator().manual_seed(0)
     n = 256
     soft = (torch.rand(n, 1, generator=generator) < 0.7).float()
-    chequered = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(SIZE // 2, SIZE // 2)
+    chequered = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(TINY // 2, TINY // 2)
     image = (
-        128 + 60 * (1 - soft)[:, :, None, None] * chequered + 10 * torch.randn(n, 1, SIZE, SIZE, generator=generator)
+        128 + 60 * (1 - soft)[:, :, None, None] * chequered + 10 * torch.randn(n, 1, TINY, TINY, generator=generator)
     )
     told = {
         "identity": Condition.of(torch.randn(n, 128, generator=generator)),
         "coverage": Condition.of(torch.ones(n, 1)),
         "sharpness": Condition(-2 * soft, torch.rand(n, generator=generator) < 0.8),
     }
-    data = FaceData(image.expand(n, 3, SIZE, SIZE).clamp(0, 255).byte(), told)
+    data = FaceData(image.expand(n, 3, TINY, TINY).clamp(0, 255).byte(), told)
     torch.manual_seed(0)
     conditions = {name: ALL_CONDITIONS[name] for name in told}
-    model = Decoder(DecoderConfig(size=SIZE, patch=4, width=64, depth=1, heads=1, conditions=conditions))
-    options = Options(tmp_path, batch=64, total=64 * 150, lr=3e-3, seed=0, save_seconds=1e9)
+    model = Decoder(DecoderConfig(size=TINY, patch=2, width=64, depth=1, heads=1, conditions=conditions))
+    options = Options(tmp_path, batch=64, total=64 * 60, lr=3e-3, seed=0, save_seconds=1e9)
     learnt = train(DecoderTask(model, data, data, torch.device("cpu")), options)
     assert isinstance(learnt, Decoder)
     mean, spread = learnt.conditioning.sharpness_mean, learnt.conditioning.sharpness_std
@@ -224,7 +226,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
     colour = torch.stack(
         [voice[:, 0] * 40 + 128, (age[:, 0] - 50) * 2 + 128, 256 * torch.rand(n, generator=generator)], 1
     )
-    image = colour[:, :, None, None].expand(n, 3, SIZE, SIZE).clamp(0, 255).byte()
+    image = colour[:, :, None, None].expand(n, 3, TINY, TINY).clamp(0, 255).byte()
     data = FaceData(
         image,
         {
@@ -236,9 +238,9 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
     )
     conditions = {name: ALL_CONDITIONS[name] for name in data.conditions}
     torch.manual_seed(0)
-    model = Decoder(DecoderConfig(size=SIZE, patch=4, width=64, depth=2, heads=1, conditions=conditions, guide=True))
+    model = Decoder(DecoderConfig(size=TINY, patch=2, width=64, depth=1, heads=1, conditions=conditions, guide=True))
     job = DecoderTask(model, data, data, torch.device("cpu"))
-    options = Options(tmp_path_factory.mktemp("run"), batch=64, total=64 * 250, lr=3e-3, seed=0, save_seconds=1e9)
+    options = Options(tmp_path_factory.mktemp("run"), batch=64, total=64 * 150, lr=3e-3, seed=0, save_seconds=1e9)
     ema = train(job, options)
     assert isinstance(ema, Decoder)
     return ema
@@ -247,8 +249,8 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
 def _colour(decoder: Decoder, **told: torch.Tensor) -> np.ndarray:
     """Mean colour of what it draws, 0..255: (3,)."""
     conditions = {name: Condition.of(value) for name, value in told.items()}
-    noise = torch.randn(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    rows = {name: Condition.of(c.value.expand(8, *c.value.shape[1:])) for name, c in conditions.items()}
+    noise = torch.randn(32, 3, TINY, TINY, generator=torch.Generator().manual_seed(0))
+    rows = {name: Condition.of(c.value.expand(32, *c.value.shape[1:])) for name, c in conditions.items()}
     drawn = decoder.denormalise(heun(lambda z, t: decoder(z, t, rows), noise, 8))
     return ((drawn.mean((0, 2, 3)) + 1) * 127.5).numpy()
 
@@ -271,6 +273,6 @@ def test_each_condition_acts_alone_and_with_others(taught: Decoder) -> None:
 
 def test_a_guide_is_followed(taught: Decoder) -> None:
     shade = torch.tensor([60.0, 200.0, 120.0])
-    guide = taught.normalise((shade / 127.5 - 1).view(1, 3, 1, 1).expand(1, 3, SIZE, SIZE))
+    guide = taught.normalise((shade / 127.5 - 1).view(1, 3, 1, 1).expand(1, 3, TINY, TINY))
     drawn = _colour(taught, guide=guide)
     assert np.abs(drawn - shade.numpy()).max() < 35

@@ -49,7 +49,7 @@ def test_the_student_learns_to_land_where_the_teacher_does(teacher: Decoder, tmp
         return (euler(lambda z, t: student(z, t, told), noise, 2) - taught).square().mean()
 
     before, measured = missed(task.model), task.validate(task.model)
-    learnt = train(task, Options(tmp_path, batch=16, total=16 * 200, lr=2e-3, seed=0, save_seconds=1e9))
+    learnt = train(task, Options(tmp_path, batch=16, total=16 * 60, lr=2e-3, seed=0, save_seconds=1e9))
     assert isinstance(learnt, Decoder)
     assert missed(learnt) < 0.85 * before
     assert task.validate(learnt) < 0.5 * measured

@@ -30,6 +30,11 @@ def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray
     return np.stack([_row(int(seed), shape, stream) for seed in seeds])
 
 
+def first_seeds(voices: int) -> range:
+    """For each of so many voices the first seed of a set of its own, so that no two of them share a noise."""
+    return range(0, SET * voices, SET)
+
+
 def balanced_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
     """As `noise.balanced_by_seed`."""
     return np.stack([balanced(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds])

@@ -51,6 +51,11 @@ def decoders(folder: Path) -> dict[int, Path]:
     return {int(description(place, "decoder")["config"]["size"]): place for place in places}
 
 
+def own_size(folder: Path) -> int:
+    """Pixels that a model's own decoder draws, before super-resolution. Raises UserError as `decoders`."""
+    return next(iter(decoders(folder)))
+
+
 def drawings(folder: Path) -> list[Drawing]:
     """The sizes that a model draws, that of its own decoder, as large as it gets, first. Super-resolution of pictures
     that the decoder beside it does not draw is left out. Raises UserError as `decoders`."""

@@ -30,6 +30,7 @@ from ds2f.models.folders import drawing_of_size as drawing_of_size
 from ds2f.models.folders import drawings as drawings
 from ds2f.models.folders import fingerprint as fingerprint
 from ds2f.models.folders import judges as judges
+from ds2f.models.folders import own_size as own_size
 from ds2f.models.folders import shipped as shipped
 from ds2f.models.packing import Precision, packed, unpacked
 from ds2f.models.prior import Prior, PriorConfig
