@@ -72,12 +72,10 @@ def _whole_way(folder: Path, workers: int) -> tuple[Path, Path]:
     from ds2f.demo.sheet import draw_sheet
 
     config = replace(Config(), split=Split(val=0.0, test=1.0))  # these people are only looked at, nobody learns
-    database, report = folder / "dataset.db", folder / "report"
+    database, faces, report = folder / "dataset.db", folder / "faces", folder / "report"
     ingest(database, [samples()], "video", config)
     extract(database, config, workers)
-    for variant in range(VARIANTS):
-        seeded = replace(config, generate=replace(config.generate, seed=1000 * variant))
-        generate_dataset(database, "test", folder / f"faces-{variant}", seeded, "auto")
-    evaluate(database, {"ds2f": folder / "faces-0"}, "test", report, config)
-    sheet = draw_sheet(database, [folder / f"faces-{v}" for v in range(VARIANTS)], folder / "contact-sheet.png")
+    generate_dataset(database, "test", faces, config, "auto", VARIANTS)
+    evaluate(database, {"ds2f": faces}, "test", report, config)
+    sheet = draw_sheet(database, faces, VARIANTS, folder / "contact-sheet.png")
     return sheet, report / "report.html"

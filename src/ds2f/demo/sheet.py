@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ds2f.dataset import Dataset
 from ds2f.evaluation.sheet import SheetRow, contact_sheet
 from ds2f.io.credentials import Signing, signer_of
@@ -14,15 +12,18 @@ from ds2f.io.media import decode, decode_image, read_image
 from ds2f.types import Source
 
 
-def draw_sheet(database: Path, folders: list[Path], path: Path, limit: int = 12) -> Path:
-    """True face beside the generated ones, for up to `limit` clips of the test split."""
+def draw_sheet(database: Path, faces: Path, count: int, path: Path, limit: int = 12) -> Path:
+    """True face beside the generated ones, `count` for each of up to `limit` clips of the test split. Returns `path`.
+
+    faces: folder that `generate_dataset` filled.
+    """
     with Dataset(database) as dataset:
         pairs = dataset.pairs("test")[:limit]
     rows = []
     for pair in pairs:
-        drawn: list[np.ndarray] = [read_image(Source(folder / f"{pair.picture}.png")) for folder in folders]
+        drawn = [read_image(Source(faces / f"{pair.picture}-{i}.png")) for i in range(count)]
         rows.append(SheetRow(pair.path, decode_image(pair.crop), drawn))
-    columns = ["true face", *(f"imagined {i + 1}" for i in range(len(folders)))]
+    columns = ["true face", *(f"imagined {i + 1}" for i in range(count))]
     contact_sheet(rows, path, columns, signer=signer_of(Signing()))
     return path
 
