@@ -1,6 +1,6 @@
-"""The pictures of README and documentation: the contact sheet of `ds2f demo`, the page with two voices, and faces
-before and after super-resolution. Run it after the model in the box, or how it draws, has changed; it needs playwright
-and a Chromium.
+"""The pictures of README and documentation: the contact sheet of `ds2f demo`, the page with two voices, faces before
+and after super-resolution, and guides that are cut tightly, completed. Run it after the model in the box, or how it
+draws, has changed; it needs playwright and a Chromium.
 
 python scripts/make_pictures.py
 """
@@ -15,18 +15,23 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import requests
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from ds2f.demo import samples
+from ds2f.face.align import canonical_crop
+from ds2f.face.encode import FaceEncoder, enlarged
 from ds2f.io.images import write_grid
+from ds2f.io.media import decode
 from ds2f.speech2face.model import Speech2Face
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CLIPS = ("person-4.mp4", "person-6.mp4")
 SAMPLES = (1, 3, 4, 6, 8)
+TIGHT, ACROSS = (1, 2, 3, 6), 2.5  # people, and how many eye distances their guides are wide
 WIDTH, SHOWN, PATIENCE = 1100, 800, 120  # pixels of the page, and of its picture; seconds
 
 
@@ -79,6 +84,27 @@ def finer() -> None:
         _save(Path(folder) / "finer.png", IMAGES / "super-resolution.jpg")
 
 
+def tight() -> None:
+    """Faces cut tightly, of 160 px and of 12; completed as if their repeated border had been seen; as they are now."""
+    model, encoder, size = Speech2Face.from_pretrained(device="cpu"), FaceEncoder(), 192
+    columns = []
+    for number in TIGHT:
+        clip = samples() / f"person-{number}.mp4"
+        frame = decode(clip, frames=1, sound=False).frames[0].image
+        points = encoder.detect(frame)[0].landmarks
+        side = round(ACROSS * float(np.linalg.norm(points[1] - points[0])))
+        left, top = np.round(points.mean(0) - side / 2).astype(int)
+        for pixels in (160, 12):
+            cut = cv2.resize(frame[top : top + side, left : left + side], (pixels,) * 2, interpolation=cv2.INTER_AREA)
+            bordered = canonical_crop(enlarged(cut), (points - (left, top)) * len(enlarged(cut)) / side, model.size)
+            drawn = [np.asarray(model(clip, 1, guide=guide)[0].image) for guide in (bordered, cut)]
+            shown = cv2.resize(cut, (size, size), interpolation=cv2.INTER_NEAREST)
+            columns.append([shown, *(cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in drawn)])
+    with tempfile.TemporaryDirectory() as folder:
+        write_grid(Path(folder) / "tight.png", [np.stack(row) for row in zip(*columns, strict=True)], scale=1)
+        _save(Path(folder) / "tight.png", IMAGES / "tight-guides.jpg")
+
+
 def _wait(address: str) -> None:
     until = time.monotonic() + PATIENCE
     while True:
@@ -104,6 +130,7 @@ def main() -> None:
         sheet(Path(folder))
         page(Path(folder))
     finer()
+    tight()
 
 
 if __name__ == "__main__":
