@@ -31,10 +31,12 @@ from ds2f.face.attributes import IdentityAttributes
 from ds2f.speech2face.imagine import around_expected
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
+from ds2f.types import GENDERS
 from following import Study
 from judges.faceres import FaceRes
 
 DRAWS, FOLDS = 1000, 5
+MALE, FEMALE = (GENDERS.index(name) for name in ("male", "female"))
 
 
 def main() -> None:
@@ -63,7 +65,7 @@ def main() -> None:
             expected = np.empty((len(rows), study.identity.shape[1]), np.float32)
             for out in (rows[parts == k] for k in range(FOLDS)):
                 some = known(out)
-                linear = study.map(voices[some], female[some].astype(int))
+                linear = study.map(voices[some], np.where(female[some], FEMALE, MALE))
                 expected[np.isin(rows, out)] = linear.predict(voices[out])
             drawn = table.draw(expected, linear.identity_mean)
             table.row(f"{source}: {name}", drawn, female[rows], speakers)

@@ -268,6 +268,13 @@ def test_every_page_is_in_the_contents_and_every_link_leads_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_no_figure_is_still_to_be_filled_in() -> None:
+    pages = [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "src").rglob("*.md")]
+    for page in pages:
+        left = re.findall(r"^@[A-Z0-9]+$|\bTODO\b|\bTBD\b", page.read_text("utf-8"), re.MULTILINE)
+        assert not left, f"{page.name}: {left}"
+
+
 def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="the extra docs is not installed; make docs installs it")
     pytest.importorskip("mkdocstrings", reason="the extra docs is not installed; make docs installs it")

@@ -147,6 +147,12 @@ def test_what_is_expected_is_the_mean_of_the_gaussian_that_it_says(crops: list[n
     np.testing.assert_allclose(found[far], picture[far], atol=1.0)
 
 
+def test_a_picture_without_colours_gets_none(crops: list[np.ndarray]) -> None:
+    grey = np.repeat(crops[1].mean(-1, keepdims=True).astype(np.uint8), 3, -1)
+    found = eigenfaces.surround(*cut_out(grey, 0.25, 0.15))
+    assert (found == found[..., :1]).all()
+
+
 def test_a_crop_that_lies_within_its_picture_stays(crops: list[np.ndarray]) -> None:
     found = eigenfaces.surround(crops[0], np.ones(crops[0].shape[:2], np.float32))
     assert (found == crops[0]).all()

@@ -72,7 +72,7 @@ def _whole_way(folder: Path, workers: int) -> tuple[Path, Path]:
     from ds2f.demo.sheet import draw_sheet
 
     config = replace(Config(), split=Split(val=0.0, test=1.0))  # these people are only looked at, nobody learns
-    database, faces, report = folder / "dataset.db", folder / "faces", folder / "report"
+    database, faces, report = folder / "dataset.db", folder / "faces-of-clips", folder / "report"
     ingest(database, [samples()], "video", config)
     extract(database, config, workers)
     generate_dataset(database, "test", faces, config, "auto", VARIANTS)

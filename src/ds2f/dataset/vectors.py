@@ -51,8 +51,9 @@ def pictured(dataset: Dataset, split: str) -> np.ndarray:
 
 
 def faceless(dataset: Dataset, split: str, encoder: str, seconds: float) -> np.ndarray:
-    """Files with such a voice whose speaker's gender is stated, of people of whom there is no face: (n, 2) int64, file
-    and place in types.GENDERS, in the fixed order of their paths.
+    """Sounds with such a voice whose speaker's gender is stated, of people of whom there is no face: (n, 2) int64, file
+    and place in types.GENDERS, in the fixed order of their paths. Videos are none of them: who speaks in one that shows
+    nobody, or several people, is not known.
 
     dataset: that holds them.
     split: train, val or test.
@@ -60,8 +61,8 @@ def faceless(dataset: Dataset, split: str, encoder: str, seconds: float) -> np.n
     """
     rows = dataset.connection.execute(
         "SELECT v.id, g.key FROM videos v JOIN identities i ON i.id = v.identity_id JOIN labels l ON l.video_id = v.id"
-        " AND l.attribute = 'gender' JOIN json_each(?) g ON g.value = l.value WHERE i.split = ? AND EXISTS (SELECT 1"
-        " FROM voice_embeddings e WHERE e.video_id = v.id AND e.seconds = ? AND e.encoder = ?)"
+        " AND l.attribute = 'gender' JOIN json_each(?) g ON g.value = l.value WHERE i.split = ? AND v.kind = 'sound'"
+        " AND EXISTS (SELECT 1 FROM voice_embeddings e WHERE e.video_id = v.id AND e.seconds = ? AND e.encoder = ?)"
         f" AND {PERSON} NOT IN (SELECT {PERSON} FROM face_embeddings f JOIN videos v ON v.id = f.video_id"
         " JOIN identities i ON i.id = v.identity_id) ORDER BY v.path, v.id",
         (json.dumps(GENDERS), split, seconds, encoder),

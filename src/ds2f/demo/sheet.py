@@ -13,9 +13,13 @@ from ds2f.types import Source
 
 
 def draw_sheet(database: Path, faces: Path, count: int, path: Path, limit: int = 12) -> Path:
-    """True face beside the generated ones, `count` for each of up to `limit` clips of the test split. Returns `path`.
+    """True face beside the generated ones, for clips of the test split. Returns `path`.
 
+    database: the dataset.
     faces: folder that `generate_dataset` filled.
+    count: faces that it drew for a clip.
+    path: of the sheet.
+    limit: clips, at most.
     """
     with Dataset(database) as dataset:
         pairs = dataset.pairs("test")[:limit]

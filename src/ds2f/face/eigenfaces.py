@@ -98,6 +98,8 @@ def surround(crop: np.ndarray, inside: np.ndarray) -> np.ndarray:
     noise = NOISE * TOGETHER
     along = np.linalg.solve(np.eye(len(axes)) + seen @ seen.T / noise, seen @ (small - mean)[known] / noise)
     expected = (mean + along @ axes).reshape(3, SIZE, SIZE).transpose(1, 2, 0).clip(0, 1)
+    if (crop == crop[..., :1]).all():  # a picture without colours gets none
+        expected = np.repeat(expected.mean(-1, keepdims=True), 3, -1)
     around = 255 * cv2.resize(expected.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
     # The picture gives way to it over a few pixels inside its edge, so that no seam is left.
     reach = max(1, round(SEAM * size))

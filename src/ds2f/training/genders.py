@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from ds2f.types import GENDERS
 
 MIN_FACES, MAX_FACES = 20, 50_000  # of women, and of men, from which their difference is learnt; more change it little
 SHRINKAGE = 0.01  # of the covariance, towards as much in every direction
+PAIRS, OTHERS = 0.5, 2.0  # voices of a gender count for so many, at most, times the pairs and the voices of the other
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class Speakers:
 
     voices: dict[str, Condition]
     gender: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """For a dataset's fingerprint, which knows no labels, as a prior that has ended would stay when they change;
+        empty for no speakers."""
+        return f"-{sha256(self.gender.tobytes()).hexdigest()[:6]}" if len(self.gender) else ""
 
 
 def load_speakers(dataset: Dataset, split: str, voices: Sequence[str], zeros: Zeros = np.zeros) -> Speakers:
@@ -43,8 +51,8 @@ def load_speakers(dataset: Dataset, split: str, voices: Sequence[str], zeros: Ze
     seconds = dataset.clip_seconds(voices[0])
     files, gender = faceless(dataset, split, voices[0], seconds).T
     heard = read_voices(dataset, files, voices, seconds, zeros)
-    told = {name: Condition(torch.from_numpy(v), torch.from_numpy(there)) for name, (v, there) in heard.items()}
-    return Speakers(told, gender)
+    given = {name: Condition(torch.from_numpy(v), torch.from_numpy(there)) for name, (v, there) in heard.items()}
+    return Speakers(given, gender)
 
 
 @dataclass(frozen=True)
@@ -56,12 +64,13 @@ class GenderAxis:
 
         δ = μ_women − μ_men,   u = S⁻¹ δ / (δᵀ S⁻¹ δ),   so that u · δ = 1
 
-    axis: δ, (di,); score: u, (di,); speakers: products of k voices, (k, dv), and their gender's mean score, (k, 1).
+    axis: δ, (di,); score: u, (di,); speakers: of men and of women, products of k voices, (k, dv), and the mean score of
+    their gender, (k, 1).
     """
 
     axis: np.ndarray
     score: np.ndarray
-    speakers: Products
+    speakers: tuple[Products, Products]
 
     @classmethod
     def of(
@@ -71,17 +80,17 @@ class GenderAxis:
         voice: np.ndarray,
         gender: np.ndarray,
     ) -> GenderAxis | None:
-        """None where there are no speakers, or too few faces of known gender.
+        """None where there are not speakers of both genders, or too few faces of known gender.
 
         identity: (n, di), faces.
         looks: (n,) int, their gender as a model sees it, -1 where it is not known.
         voice: (k, dv), of the speakers.
         gender: (k,) int, as stated.
         """
-        rows = [np.flatnonzero(looks == GENDERS.index(name)) for name in ("male", "female")]
-        if not len(voice) or min(map(len, rows)) < MIN_FACES:
+        seen, heard = ([np.flatnonzero(of == GENDERS.index(g)) for g in ("male", "female")] for of in (looks, gender))
+        if min(map(len, heard)) == 0 or min(map(len, seen)) < MIN_FACES:
             return None
-        faces = [identity[some[:: -(-len(some) // MAX_FACES)]].astype(np.float64) for some in rows]
+        faces = [identity[rows[:: -(-len(rows) // MAX_FACES)]].astype(np.float64) for rows in seen]
         men, women = (some.mean(0) for some in faces)
         within = np.concatenate([faces[0] - men, faces[1] - women])
         covariance = within.T @ within / len(within)
@@ -89,16 +98,24 @@ class GenderAxis:
         axis = women - men
         score = np.linalg.solve((1 - SHRINKAGE) * covariance + SHRINKAGE * even, axis)
         score /= score @ axis
-        told = np.where(gender == GENDERS.index("female"), women @ score, men @ score)
-        return cls(axis, score, Products.of(voice, told[:, None]))
+        target = np.where(gender == GENDERS.index("female"), women @ score, men @ score)[:, None]
+        of_men, of_women = (Products.of(voice, target, rows=rows) for rows in heard)
+        return cls(axis, score, (of_men, of_women))
+
+    def shares(self, pairs: int) -> list[float]:
+        """What a voice of a man and of a woman counts for, beside one of so many pairs. If speakers were many, the
+        pairs would no longer say who looks the more like the other gender; if all of a corpus were men, it would seem
+        that men sound as it does."""
+        counts = [voices.count for voices in self.speakers]
+        return [min(1.0, PAIRS * pairs / n, OTHERS * m / n) for n, m in zip(counts, counts[::-1], strict=True)]
 
     def fit(self, pairs: Products, alpha: float) -> LinearPrior:
         """The map W of the pairs, whose score is learnt from the speakers as well; means stay those of the pairs:
 
-            w = argmin |X w − Y u|² + |X′ w − s|² + α |w|²,   W + (w − W u) δᵀ
+            w = argmin |X w − Y u|² + Σ_g c_g |X_g w − s_g|² + α |w|²,   W + (w − W u) δᵀ
 
-        X, Y: voices and faces of the pairs; X′, s: voices of the speakers and the mean scores of their genders; all
-        from the means of the pairs.
+        X, Y: voices and faces of the pairs; X_g, s_g, c_g: voices of the speakers of a gender, its mean score and what
+        each counts for, see `shares`; all from the means of the pairs.
 
         pairs: products of X and Y.
         alpha: > 0.
@@ -106,7 +123,10 @@ class GenderAxis:
         linear = pairs.fit(alpha)
         x, y = pairs.means
         square, cross = pairs.about(x, y)
-        more, told = self.speakers.about(x, y @ self.score)
-        weight = np.linalg.solve(square + more + alpha * np.eye(len(x)), cross @ self.score + told[:, 0])
+        wanted = cross @ self.score
+        for voices, share in zip(self.speakers, self.shares(pairs.count), strict=True):
+            more, told = voices.about(x, y @ self.score)
+            square, wanted = square + share * more, wanted + share * told[:, 0]
+        weight = np.linalg.solve(square + alpha * np.eye(len(x)), wanted)
         changed = linear.weight + np.outer(weight - linear.weight @ self.score, self.axis)
         return LinearPrior(changed.astype(np.float32), linear.voice_mean, linear.identity_mean)

@@ -48,7 +48,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         pairs = load_pairs(dataset, "train", settings.voices, zeros=zeros)
         held_out = load_pairs(dataset, "val", settings.voices, at_least=1, zeros=zeros).sample()
         speakers = load_speakers(dataset, "train", settings.voices, zeros)
-        fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
+        fingerprint, seconds = dataset.fingerprint() + speakers.digest, dataset.clip_seconds(settings.voices[0])
     pairs = pairs.alike() if settings.people == "alike" else pairs
     torch.manual_seed(settings.seed)
     config = PriorConfig(
@@ -98,8 +98,8 @@ class PriorTask:
         alpha = choose_alpha(voice, train.identity, train.person)
         pairs, axis = Products.of(voice, train.identity), None
         if speakers is not None:
-            told = heard(speakers.voices, model.inputs, train.zeros)
-            axis = GenderAxis.of(faces.identity, faces.looks.genders, told, speakers.gender)
+            voices = heard(speakers.voices, model.inputs, train.zeros)
+            axis = GenderAxis.of(faces.identity, faces.looks.genders, voices, speakers.gender)
         linear = pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)
         mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros, axis=axis)
         residual = np.subtract(faces.identity, mean, out=train.zeros(mean.shape, np.float32))
