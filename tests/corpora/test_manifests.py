@@ -268,3 +268,16 @@ def test_the_command_line_reads_and_writes_manifests(tmp_path: Path, capsys: pyt
     assert "1 sounds that are not there" in said.err
     assert main(["export", "--format", "kaldi", "--out", str(tmp_path / "out"), *database]) == 2
     assert "no recordings to list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", ["x", "Frau", "0"])
+def test_a_gender_that_is_none_is_told(tmp_path: Path, said: str) -> None:
+    one, two = sounds(tmp_path / "audio", "one.wav", "two.wav")
+    data = tmp_path / "data"
+    lines(data / "wav.scp", f"a {one}", f"b {two}")
+    lines(data / "utt2spk", "a s1", "b s2")
+    lines(data / "spk2gender", f"s1 {said}", "s2 F")
+    found, warnings = read(data)
+    assert (found["one.wav"].labels, found["two.wav"].labels) == ((), (("gender", "female"),))
+    why = f"has 1 values that are neither m nor f, such as {said!r} of 's1'; their speakers have no gender."
+    assert warnings == [f"{data / 'spk2gender'} {why}"]

@@ -98,6 +98,15 @@ def test_vggface2_and_librispeech_say_gender(tmp_path: Path) -> None:
     assert dict(found.labels) == {"gender": "female", "language": "en"}
 
 
+def test_a_gender_that_is_none_is_told(tmp_path: Path) -> None:
+    _touch(tmp_path, "id10001/0a1B2c3D4e5/00001.mp4")
+    rows = ["VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet", "id10001\tA_B\tman\tUK\tdev"]
+    (tmp_path / "vox1_meta.csv").write_text("\n".join(rows))
+    scan = Scan(tmp_path)
+    assert [dict(item.labels) for item in scan.items()] == [{"nationality": "UK"}]
+    assert "neither m nor f, such as 'man'" in scan.side.warnings[0]
+
+
 def test_a_name_in_two_rows_joins_nobody(tmp_path: Path) -> None:
     _touch(tmp_path, "id10001/0a1B2c3D4e5/00001.mp4")
     lines = [

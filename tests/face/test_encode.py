@@ -168,3 +168,28 @@ def test_a_handful_of_blocks_is_taken_as_it_lies(encoder: FaceEncoder) -> None:
     blocks = np.random.default_rng(0).integers(0, 255, (4, 4, 3), dtype=np.uint8)
     as_it_is = cv2.resize(enlarged(blocks), (64, 64), interpolation=cv2.INTER_AREA)
     np.testing.assert_array_equal(encoder.align(blocks, 64), as_it_is)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 2)])
+def test_a_guide_that_is_not_square_is_cut_and_not_squeezed(encoder: FaceEncoder, shape: tuple[int, int]) -> None:
+    """A portrait whose face lies as in a crop but for the ratio of its sides, and one in which no face is found."""
+    frame = decode(samples() / "person-2.mp4", frames=1).frames[0].image
+    landmarks = encoder.detect(frame)[0].landmarks
+    high, wide = (round(240 * part / max(shape)) for part in shape)
+    left, top = np.round(landmarks.mean(0) - (wide / 2, 0.56 * high)).astype(int).clip(0)
+    portrait = frame[top : top + high, left : left + wide]
+    ratios = []
+    for picture in (portrait, encoder.align(portrait, 256)):
+        points = encoder.detect(enlarged(picture))[0].landmarks
+        ratios.append(np.linalg.norm(points[1] - points[0]) / abs((points[3:] - points[:2])[:, 1].mean()))
+    assert ratios[1] == pytest.approx(ratios[0], rel=0.06)
+    nobody = np.zeros((30 * shape[0], 30 * shape[1], 3), np.uint8)
+    side = min(nobody.shape[:2])
+    y, x = ((extent - side) // 2 for extent in nobody.shape[:2])
+    nobody[y : y + side, x : x + side] = 255
+    assert (encoder.align(nobody, 32) == 255).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 2000), (2600, 2)])
+def test_a_line_is_a_picture_without_a_face(encoder: FaceEncoder, shape: tuple[int, int]) -> None:
+    assert encoder.detect(np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)) == []

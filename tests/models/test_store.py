@@ -101,3 +101,14 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(UserError, match="not usable"):
         store.pick_device("cuda:77")
+
+
+def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    """Float16 ends at 65,504: a larger number would come back as infinity."""
+    prior = Prior(PriorConfig(width=16, depth=1))
+    prior.spread[3] = 1e6
+    with pytest.raises(UserError, match="prior cannot be written: spread"):
+        store.save(tmp_path, prior, {})
+    assert not list(tmp_path.iterdir())
+    store.save(tmp_path, prior, {}, precision="float32")
+    assert store.load_prior(tmp_path).spread[3] == 1e6

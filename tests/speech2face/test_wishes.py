@@ -96,3 +96,9 @@ def test_seeds_are_whole_numbers_of_any_size() -> None:
     assert seeds_from(10**40, 2) == [10**40, 10**40 + 1]
     with pytest.raises(UserError, match=r"The seed 0\.5 is no whole number"):
         seeds_from(0.5, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (40, 30)])
+def test_a_guide_of_one_colour_shows_nothing(size: tuple[int, int]) -> None:
+    with pytest.raises(UserError, match=f"shows nothing, {size[1]} x {size[0]} pixels of one colour"):
+        make_wish(guide=np.full((*size, 3), 90, np.uint8))

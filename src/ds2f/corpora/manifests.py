@@ -153,6 +153,11 @@ def _kaldi(scan: ManifestScan) -> Iterator[Utterance]:
         )
     speaker, lengths = (_once(folder / name) for name in ("utt2spk", "reco2dur"))
     gender, spoken = (_once(folder / name) for name in ("spk2gender", "utt2lang"))
+    if unread := [f"{said!r} of {who!r}" for who, said in gender.items() if said.lower() not in GENDERS]:
+        scan.warnings.append(
+            f"{folder / 'spk2gender'} has {len(unread):,} values that are neither m nor f, such as {unread[0]}; their "
+            "speakers have no gender."
+        )
     parts = [(name, *cells.split()) for name, cells in _once(folder / "segments").items()] or [
         (name, name) for name in files
     ]

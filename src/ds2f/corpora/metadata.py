@@ -100,9 +100,11 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
     nationality = header.index("nationality") if "nationality" in header else None
     if not ids or gender is None:
         raise Unreadable("is no table of people: its first line names no ID and Gender")
-    table = PeopleTable(str(path))
+    table, unread = PeopleTable(str(path)), set[str]()
     for row in rows:
         row += [""] * (len(header) - len(row))
+        if row[gender] and row[gender].lower() not in GENDERS:
+            unread.add(row[gender])
         labels = [("gender", GENDERS[row[gender].lower()])] if row[gender].lower() in GENDERS else []
         if nationality is not None and row[nationality]:
             labels.append(("nationality", row[nationality]))
@@ -112,6 +114,10 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
         table.add(names)
     if not table.rows:
         raise Unreadable("names nobody")
+    if unread:
+        side.warnings.append(
+            f"{path} has genders that are neither m nor f, such as {min(unread)!r}; they were left out."
+        )
     side.tables.append(table)
     twice = table.drop_ambiguous()
     if twice:

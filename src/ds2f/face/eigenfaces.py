@@ -28,6 +28,7 @@ WIDTHS = (2.5, 2.8, 3.1, 3.4, 3.8, 4.2)  # of the picture, in distances of the e
 STEP, REACH = 0.1, 0.4  # of the middle of the landmarks from that of the picture, in distances of the eyes
 NOISE = 1e-3  # variance of a pixel in [0, 1] beside the eigenfaces
 WHOLE = 0.99  # of a pixel, inside the picture
+GREY = 3  # of 255, by which the channels of a picture differ that has no colours, but was stored with losses
 SEAM = 0.025  # of the crop, over which what was seen gives way to what is expected
 TOGETHER = 10.0  # pixels whose errors are one, so that likelihoods are not taken for more than they are
 
@@ -98,7 +99,7 @@ def surround(crop: np.ndarray, inside: np.ndarray) -> np.ndarray:
     noise = NOISE * TOGETHER
     along = np.linalg.solve(np.eye(len(axes)) + seen @ seen.T / noise, seen @ (small - mean)[known] / noise)
     expected = (mean + along @ axes).reshape(3, SIZE, SIZE).transpose(1, 2, 0).clip(0, 1)
-    if (crop == crop[..., :1]).all():  # a picture without colours gets none
+    if np.ptp(crop, -1).mean() < GREY:  # a picture without colours gets none
         expected = np.repeat(expected.mean(-1, keepdims=True), 3, -1)
     around = 255 * cv2.resize(expected.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
     # The picture gives way to it over a few pixels inside its edge, so that no seam is left.

@@ -37,6 +37,7 @@ STILL_MARGIN = 0.15  # of the side, laid round a picture in which no face was fo
 STANDS_STILL = 1.0  # mean difference of two 32 px thumbnails, of 255, under which a frame shows nothing new
 TINY = 64  # pixels; in a picture smaller than that, faces are smaller than the detector sees
 HANDFUL = 6  # pixels; fewer say nothing of where a face lies
+SQUARE = 0.03  # of its height, by which a picture may be wider or narrower and still be a crop
 ALIGNED = 0.08  # of a picture's side: landmarks no farther from the template are in place
 
 
@@ -137,7 +138,7 @@ class FaceEncoder:
         tiny picture it is looked for in the enlargement, and if the detector does not find it there, it lies where
         eigenfaces say; not in a handful of pixels. What of the crop lies outside the picture is what eigenfaces let one
         expect there. Where no face is found otherwise, as in most that are blurred, or where it lies as it should
-        already, the picture is taken to be that crop, whatever its size."""
+        already, the picture, or its middle square, is taken to be that crop, whatever its size."""
         tiny, given = max(picture.shape[:2]) < TINY, picture
         if tiny:
             picture = enlarged(picture)
@@ -145,9 +146,12 @@ class FaceEncoder:
         landmarks = faces[0].landmarks if faces else None
         if tiny and landmarks is None and min(given.shape[:2]) >= HANDFUL:
             landmarks = locate(given) * np.float32(width / given.shape[1])
-        if landmarks is not None and np.abs(landmarks / (width, height) - template(1)).max() >= ALIGNED:
+        there = landmarks is not None and np.abs(landmarks / (width, height) - template(1)).max() < ALIGNED
+        if landmarks is not None and not (there and abs(width / height - 1) < SQUARE):
             return surround(canonical_crop(picture, landmarks, size), inside(picture, landmarks, size))
-        shrinks = min(picture.shape[:2]) > size
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        picture, shrinks = picture[top : top + side, left : left + side], side > size
         return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
     def embed(self, name: str, images: Sequence[np.ndarray], places: Sequence[DetectedFace]) -> np.ndarray:

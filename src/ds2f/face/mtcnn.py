@@ -54,7 +54,8 @@ class MTCNN:
         """See FaceDetector.detect. Faces whose score is under `min_score` are left out."""
         scale = min(1.0, self.max_side / max(image.shape[:2]))
         if scale < 1.0:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         found = []
         for corners, points, score in zip(*self._faces(image), strict=True):
             left, top, right, bottom = corners

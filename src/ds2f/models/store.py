@@ -62,10 +62,16 @@ def save(
     card: what a reader should know (data, images seen, date, licence).
     precision: how weights are stored, see `packed`; loading widens them again.
     beside: what is left out where it would be stored the same, see `shared`.
+    Raises UserError for numbers that are not finite.
     """
     kind = _kind(module)
     folder.mkdir(parents=True, exist_ok=True)
     stored = packed(module.state_dict(), precision)
+    if wrong := [name for name, value in stored.items() if not value.isfinite().all()]:
+        raise UserError(
+            f"The {kind} cannot be written: {wrong[0]} holds numbers that are not finite. Its learning rate may be too "
+            "high, or what it learnt from copies of few files."
+        )
     if beside and all(name in stored and torch.equal(stored[name], value) for name, value in beside.items()):
         stored = {name: value for name, value in stored.items() if name not in beside}
     write_tensors(folder / f"{kind}.safetensors", stored)

@@ -62,7 +62,12 @@ def _pixels(guide: Picture) -> np.ndarray:
     name = str(guide) if isinstance(guide, str | Path) else "picture"
     try:
         if isinstance(guide, Image.Image | np.ndarray):
-            return to_rgb(guide)
-        return decode_image(guide) if isinstance(guide, bytes) else read_image(Source(Path(guide)))
+            pixels = to_rgb(guide)
+        else:
+            pixels = decode_image(guide) if isinstance(guide, bytes) else read_image(Source(Path(guide)))
     except ItemError as error:
         raise UserError(f"The guide {name} cannot be used: {error.reason}.") from None
+    if (pixels == pixels[0, 0]).all():
+        height, width = pixels.shape[:2]
+        raise UserError(f"The guide {name} cannot be used: it shows nothing, {width} x {height} pixels of one colour.")
+    return pixels

@@ -175,7 +175,9 @@ def _refuse_others(state: dict[str, Any], options: Options, finished: bool) -> N
                 f"The run in {options.run} has the {name} {state[name]}, not {now}; restore that, or {anew}"
             )
     if finished and options.data and state.get("data", options.data) != options.data:
-        raise UserError(f"The run in {options.run} has ended, and was of other data than the dataset now has; {anew}")
+        raise UserError(
+            f"The run in {options.run} has ended, and was of other data or labels than the dataset now has; {anew}"
+        )
 
 
 def accumulate(task: Task, options: Options, step: int, processes: Accelerator) -> Tensor:
