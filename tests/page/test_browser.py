@@ -171,7 +171,7 @@ def test_the_quick_way_and_the_fine_one_keep_their_steps(page) -> None:  # type:
 def test_a_guide_picture_is_followed_and_can_be_taken_away(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     if page.locator("#guide-field").is_hidden():
         pytest.skip("the model in the box was not taught to follow a guide")
-    Image.new("RGB", (16, 16), (200, 120, 40)).save(tmp_path / "guide.png")
+    Image.linear_gradient("L").resize((16, 16)).save(tmp_path / "guide.png")
     _hear(page, CLIP)
     page.get_by_label("Faces per voice").fill("1")
     without = _draw(page)

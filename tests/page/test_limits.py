@@ -207,7 +207,7 @@ def test_a_guide_is_decoded_beside_the_event_loop_and_has_a_place(
     monkeypatch.setattr(wanted, "make_wish", wish)
     monkeypatch.setattr(drawing, "draw", draw)
     buffer = io.BytesIO()
-    Image.new("RGB", (100, 50), "teal").save(buffer, "PNG")
+    Image.linear_gradient("L").resize((100, 50)).save(buffer, "PNG")
     data = json.dumps({"voices": [voice], "guide": base64.b64encode(buffer.getvalue()).decode()}).encode()
 
     async def ask() -> Response:
