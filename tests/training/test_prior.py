@@ -35,6 +35,20 @@ def test_whitening_makes_unit_covariance_and_comes_back() -> None:
     assert (np.diff(apart) <= 0).all()
 
 
+def test_people_who_are_copies_of_each_other_give_finite_numbers(tmp_path: Path) -> None:
+    """Their voices say nearly all of their faces, so that what is expected is wider than what is left by 10^8."""
+    data = made_up_pairs(8, 1)
+    rows = np.tile(np.arange(8), 10)
+    voices = {"campplus-frames": Condition.of(data.voices["campplus-frames"].value[rows])}
+    identity = data.identity[rows] + np.random.default_rng(0).normal(0, 2e-4, (80, 6)).astype(np.float32)
+    copies = PairData(voices, identity, np.arange(80), data.looks.rows(rows))
+    prior = Prior(PriorConfig(voices={"campplus-frames": 12}, identity_dim=6, width=16, depth=1))
+    PriorTask(prior, copies, made_up_pairs(20, 2), torch.device("cpu"))
+    assert prior.spread.max() > 1e3
+    store.save(tmp_path, prior, {})
+    assert store.load_prior(tmp_path).left_open(2.0).isfinite().all()
+
+
 def test_out_of_fold_predictions_have_not_seen_the_person() -> None:
     """A person with a unique face: seen in training, ridge would lean towards it; unseen, it cannot know it."""
     data = made_up_pairs(30, 0, clips=3)

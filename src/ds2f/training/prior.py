@@ -26,6 +26,7 @@ from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
 
 FOLDS = 10
+WIDEST = 1e4  # λ that is stored: where people are copies of each other it has no end, and float16 has
 CPU = torch.device("cpu")  # where the pairs stay: they are short
 DROP_VOICE = 0.1  # of the rows
 NOISE_ON_MEAN = 0.3  # of its spread, added in training: with few pairs the network must not memorise voices
@@ -193,7 +194,7 @@ def whiten(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Matrices W, C and variances λ with
 
-        residual @ W ~ (0, I),   expected @ W ~ (·, diag λ),   W C = I,   λ falling
+        residual @ W ~ (0, I),   expected @ W ~ (·, diag λ),   W C = I,   λ falling, WIDEST at most
 
     principal axes of the residual over their standard deviations, turned to the principal axes that the expectations
     have there: the two are diagonal at once, as in linear discriminant analysis (Fukunaga 1990, Introduction to
@@ -206,7 +207,7 @@ def whiten(
     std = np.sqrt(np.maximum(values, 0))
     std = np.maximum(std, floor * std.max())
     apart, axes = np.linalg.eigh((vectors / std).T @ _covariance(expected) @ (vectors / std))
-    apart, axes = np.maximum(apart[::-1], 0), axes[:, ::-1]
+    apart, axes = apart[::-1].clip(0, WIDEST), axes[:, ::-1]
     return vectors / std @ axes, axes.T @ (vectors * std).T, apart
 
 
