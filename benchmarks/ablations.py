@@ -43,7 +43,7 @@ from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.voices import VoiceInputs
 from ds2f.speech2face.imagine import PRIOR_STEPS, WISH_STRENGTH
 from ds2f.speech2face.settings import SamplingSettings
-from ds2f.training.genders import GenderAxis
+from ds2f.training.genders import GenderAxis, fit_map
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import Looks, PairData, folds, load_pairs
 from ds2f.training.prior import PriorTask
@@ -71,8 +71,7 @@ def ridge(names: tuple[str, ...], speakers: tuple[np.ndarray, np.ndarray] | None
         alpha = choose_alpha(x, y, known.person)
         pairs = Products.of(x, y)
         axis = GenderAxis.of(y, known.looks.genders, *speakers) if speakers else None
-        linear = pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)
-        return linear.predict(inputs(held_out.voices).numpy())
+        return fit_map(pairs, alpha, axis).predict(inputs(held_out.voices).numpy())
 
     return predict
 

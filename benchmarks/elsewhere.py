@@ -15,22 +15,18 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import stated
-from ds2f.diffusion.noise import balanced_by_seed
 from ds2f.diffusion.plain import first_seeds
 from ds2f.errors import ItemError
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.face.attributes import IdentityAttributes
-from ds2f.speech2face.imagine import around_expected
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import SamplingSettings
+from ds2f.speech2face.settings import DEFAULT
 from ds2f.types import GENDERS
 from following import Study
 from judges.faceres import FaceRes
@@ -56,18 +52,19 @@ def main() -> None:
         rows = np.flatnonzero(corpora == source)
         speakers = [f"{source} {i}" for i in range(len(rows))]
         parts = np.random.default_rng(0).permutation(len(rows)) % FOLDS
-        told: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-            "pairs alone": lambda out: np.zeros(0, int),
-            "others of the corpus, too": lambda out: np.setdiff1d(np.arange(len(voices)), out),
-            "other corpora, too": lambda out: np.flatnonzero(corpora != source),  # noqa: B023
+        told = {
+            "pairs alone": np.zeros(0, int),
+            "others of the corpus, too": np.arange(len(voices)),
+            "other corpora, too": np.flatnonzero(corpora != source),
         }
-        for name, known in told.items():
+        for name, some in told.items():
             expected = np.empty((len(rows), study.identity.shape[1]), np.float32)
             for out in (rows[parts == k] for k in range(FOLDS)):
-                some = known(out)
-                linear = study.map(voices[some], np.where(female[some], FEMALE, MALE))
+                known = np.setdiff1d(some, out)
+                linear = study.map(voices[known], np.where(female[known], FEMALE, MALE))
                 expected[np.isin(rows, out)] = linear.predict(voices[out])
-            drawn = table.draw(expected, linear.identity_mean)
+            seeds = first_seeds(len(rows))
+            drawn = study.around(expected, linear.identity_mean, DEFAULT.voice_guidance, DEFAULT.temperature, seeds)
             table.row(f"{source}: {name}", drawn, female[rows], speakers)
 
 
@@ -78,21 +75,6 @@ class _Table:
         self.model, self.judge, self.head = model, judge, IdentityAttributes()
         print("| voices of | faces | right, by FaceRes | women | men | right, by the head |")
         print("| --- | --- | --- | --- | --- | --- |")
-
-    def draw(self, expected: np.ndarray, average: np.ndarray) -> np.ndarray:
-        """Whom voices let one expect, (n, 128), to people drawn around it as by default."""
-        settings, device = SamplingSettings(), torch.device("cpu")
-        noise = balanced_by_seed(first_seeds(len(expected)), expected.shape[1], stream=0, to=device)
-        with torch.no_grad():
-            found: np.ndarray = around_expected(
-                self.model.prior,
-                torch.from_numpy(expected),
-                torch.from_numpy(average),
-                noise,
-                settings.temperature,
-                settings.voice_guidance,
-            ).numpy()
-        return found
 
     def row(self, name: str, identities: np.ndarray, female: np.ndarray, people: list[str]) -> None:
         """identities: (n, 128); female: (n,) bool, what is known; people: whose voices they are."""
@@ -110,11 +92,10 @@ class _Table:
 
 def of_pairs(study: Study) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Identities for the voices whose speaker's gender is stated, whether it is female, and whose they are."""
-    settings = SamplingSettings()
     with Dataset(study.database) as dataset:
         told = stated(dataset, [pair.video_id for pair in study.pairs])
     rows = [i for i, labels in enumerate(told) if "gender" in labels]
-    drawn = study.draw(settings.voice_guidance, settings.temperature, seed=0)
+    drawn = study.draw(DEFAULT.voice_guidance, DEFAULT.temperature, seed=0)
     female = np.array([told[i]["gender"] == "female" for i in rows])
     return drawn[rows], female, [study.people[i] for i in rows]
 

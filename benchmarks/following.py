@@ -13,6 +13,7 @@ for one voice lie; distance: from the mean person (real ones: 0.58). --draw: pic
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from ds2f.face.dlib_torch import embed_crops, load_dlib
 from ds2f.models.linear import LinearPrior, Products, choose_alpha
 from ds2f.speech2face.imagine import around_expected
 from ds2f.speech2face.model import Speech2Face
-from ds2f.training.genders import GenderAxis, load_speakers
+from ds2f.training.genders import GenderAxis, fit_map, load_speakers
 from ds2f.training.pairs import folds
 from ds2f.training.prior import FOLDS
 from ds2f.types import GENDERS, VOICE
@@ -74,19 +75,29 @@ class Study:
         heard, identity = self.voice[known], self.identity[known]
         pairs, alpha = Products.of(heard, identity), choose_alpha(heard, identity, self.person[known])
         looks = np.where(self.female[known], GENDERS.index("female"), GENDERS.index("male"))
-        axis = GenderAxis.of(identity, looks, voice, gender)
-        return pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)
+        return fit_map(pairs, alpha, GenderAxis.of(identity, looks, voice, gender))
 
     def seeds(self, seed: int) -> list[int]:
         """One of a four for each pair: seed in [0, 3]."""
         return [first + seed for first in first_seeds(len(self.pairs))]
 
-    @torch.no_grad()
     def draw(self, weight: float, temperature: float, seed: int) -> np.ndarray:
         """(n, 128) as `Speech2Face.identities`, around the expectation of the folds."""
-        noise = balanced_by_seed(self.seeds(seed), self.expected.shape[1], stream=0, to=torch.device("cpu"))
-        expected, others = (torch.from_numpy(values).float() for values in (self.expected, self.others))
-        found: np.ndarray = around_expected(self.model.prior, expected, others, noise, temperature, weight).numpy()
+        return self.around(self.expected, self.others, weight, temperature, self.seeds(seed))
+
+    @torch.no_grad()
+    def around(
+        self,
+        expected: np.ndarray,
+        average: np.ndarray,
+        weight: float,
+        temperature: float,
+        seeds: Sequence[int],
+    ) -> np.ndarray:
+        """People around whom voices let one expect: (m, 128) each, but for one average person, (128,) or (m, 128)."""
+        noise = balanced_by_seed(seeds, expected.shape[1], stream=0, to=torch.device("cpu"))
+        there, middle = (torch.from_numpy(values).float() for values in (expected, average))
+        found: np.ndarray = around_expected(self.model.prior, there, middle, noise, temperature, weight).numpy()
         return found
 
     def measure(self, found: np.ndarray, rows: np.ndarray | None = None) -> list[float]:

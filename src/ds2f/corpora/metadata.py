@@ -103,9 +103,11 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
     table, unread = PeopleTable(str(path)), set[str]()
     for row in rows:
         row += [""] * (len(header) - len(row))
-        if row[gender] and row[gender].lower() not in GENDERS:
+        labels = []
+        if said := GENDERS.get(row[gender].lower()):
+            labels.append(("gender", said))
+        elif row[gender]:
             unread.add(row[gender])
-        labels = [("gender", GENDERS[row[gender].lower()])] if row[gender].lower() in GENDERS else []
         if nationality is not None and row[nationality]:
             labels.append(("nationality", row[nationality]))
         names: list[Alias] = [(corpus, row[i]) for i, corpora in ids if row[i] for corpus in corpora]

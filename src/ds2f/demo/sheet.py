@@ -27,9 +27,7 @@ def draw_sheet(database: Path, faces: Path, count: int, path: Path, limit: int =
     for pair in pairs:
         drawn = [read_image(Source(faces / f"{pair.picture}-{i}.png")) for i in range(count)]
         rows.append(SheetRow(pair.path, decode_image(pair.crop), drawn))
-    columns = ["true face", *(f"imagined {i + 1}" for i in range(count))]
-    contact_sheet(rows, path, columns, signer=signer_of(Signing()))
-    return path
+    return _written(rows, count, path)
 
 
 def sheet_of_clips(clips: Sequence[Path], drawn: Sequence[Sequence[Path]], path: Path) -> Path:
@@ -38,6 +36,10 @@ def sheet_of_clips(clips: Sequence[Path], drawn: Sequence[Sequence[Path]], path:
     for clip, faces in zip(clips, drawn, strict=True):
         frame = decode(clip, frames=1, sound=False).frames[0].image
         rows.append(SheetRow(clip.name, frame, [read_image(Source(face)) for face in faces]))
-    columns = ["true face", *(f"imagined {i + 1}" for i in range(len(drawn[0])))]
+    return _written(rows, len(drawn[0]), path)
+
+
+def _written(rows: Sequence[SheetRow], count: int, path: Path) -> Path:
+    columns = ["true face", *(f"imagined {i + 1}" for i in range(count))]
     contact_sheet(rows, path, columns, signer=signer_of(Signing()))
     return path

@@ -51,6 +51,13 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.hstack([scale * rotation, (mean_target - scale * rotation @ mean_source)[:, None]]).astype(np.float32)
 
 
+def middle_square(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    """The largest square in the middle of (height, width, ...), and where it begins, (left, top)."""
+    side = min(picture.shape[:2])
+    top, left = ((extent - side) // 2 for extent in picture.shape[:2])
+    return picture[top : top + side, left : left + side], (left, top)
+
+
 def canonical_crop(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
     """Cut the face out of `image` (uint8 RGB) so that its (5, 2) landmarks meet the template: (size, size, 3) uint8.
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import load_file
 
-from ds2f.face.align import template
+from ds2f.face.align import middle_square, template
 
 FILE = Path(__file__).with_name("eigenfaces.safetensors")
 SIZE = 16  # pixels of the crops that eigenfaces are of
@@ -65,14 +65,12 @@ def locate(picture: np.ndarray) -> np.ndarray:
     The expectation over places, each with its likelihood: in 8 px they are off by a quarter of the distance of the eyes
     in the mean; a tenth of it is how faces differ in shape.
     """
-    side = min(picture.shape[:2])
-    top, left = ((extent - side) // 2 for extent in picture.shape[:2])
-    square = picture[top : top + side, left : left + side]
+    square, corner = middle_square(picture)
     shown = cv2.resize(square, (SHOWN, SHOWN), interpolation=cv2.INTER_AREA).transpose(2, 0, 1) / np.float32(255)
     surprise = places().surprise(shown)
     weight = np.exp(-(surprise - surprise.min()) / (2 * TOGETHER))
     landmarks = np.einsum("p,pij->ij", weight / weight.sum(), places().landmarks)
-    return (landmarks * side + (left, top)).astype(np.float32)
+    return (landmarks * len(square) + corner).astype(np.float32)
 
 
 def surround(crop: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -88,12 +86,12 @@ def surround(crop: np.ndarray, inside: np.ndarray) -> np.ndarray:
     crop: as of `align.canonical_crop`.
     inside: (size, size) in [0, 1], see `align.inside`.
     """
-    size, (mean, axes) = len(crop), _faces()
-    mean, axes = mean.ravel(), axes.reshape(len(axes), -1)
-    small = cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA).transpose(2, 0, 1).ravel() / np.float32(255)
     whole = cv2.resize(inside.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > WHOLE
     if whole.all():
         return crop
+    size, (mean, axes) = len(crop), _faces()
+    mean, axes = mean.ravel(), axes.reshape(len(axes), -1)
+    small = cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA).transpose(2, 0, 1).ravel() / np.float32(255)
     known = np.tile(whole.ravel(), 3)
     seen = axes[:, known]
     noise = NOISE * TOGETHER

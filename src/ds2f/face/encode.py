@@ -19,7 +19,7 @@ import numpy as np
 from ds2f.config import Faces
 from ds2f.errors import ItemError
 from ds2f.face import registry
-from ds2f.face.align import box_crop, canonical_crop, coverage, inside, template
+from ds2f.face.align import box_crop, canonical_crop, coverage, inside, middle_square, template
 from ds2f.face.base import FaceDetector, FaceEmbedder
 from ds2f.face.dlib_resnet import network_file
 from ds2f.face.eigenfaces import locate, surround
@@ -149,10 +149,8 @@ class FaceEncoder:
         there = landmarks is not None and np.abs(landmarks / (width, height) - template(1)).max() < ALIGNED
         if landmarks is not None and not (there and abs(width / height - 1) < SQUARE):
             return surround(canonical_crop(picture, landmarks, size), inside(picture, landmarks, size))
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        picture, shrinks = picture[top : top + side, left : left + side], side > size
-        return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        square, _ = middle_square(picture)
+        return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if len(square) > size else cv2.INTER_CUBIC)
 
     def embed(self, name: str, images: Sequence[np.ndarray], places: Sequence[DetectedFace]) -> np.ndarray:
         """Vectors of n faces, each in its picture, by the embedder `name`: (n, d) float32."""

@@ -130,3 +130,8 @@ class GenderAxis:
         weight = np.linalg.solve(square + alpha * np.eye(len(x)), wanted)
         changed = linear.weight + np.outer(weight - linear.weight @ self.score, self.axis)
         return LinearPrior(changed.astype(np.float32), linear.voice_mean, linear.identity_mean)
+
+
+def fit_map(pairs: Products, alpha: float, axis: GenderAxis | None) -> LinearPrior:
+    """The map of the pairs, and of what speakers say along the axis where there is one. alpha: > 0."""
+    return pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)

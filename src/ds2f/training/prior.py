@@ -18,7 +18,7 @@ from ds2f.models.conditioning import Condition
 from ds2f.models.linear import BLOCK, Products, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.store import pick_device
-from ds2f.training.genders import GenderAxis, Speakers, load_speakers
+from ds2f.training.genders import GenderAxis, Speakers, fit_map, load_speakers
 from ds2f.training.packed import FileZeros
 from ds2f.training.pairs import PairData, blocks, folds, heard, load_pairs
 from ds2f.training.processes import own_device
@@ -101,7 +101,7 @@ class PriorTask:
         if speakers is not None:
             voices = heard(speakers.voices, model.inputs, train.zeros)
             axis = GenderAxis.of(faces.identity, faces.looks.genders, voices, speakers.gender)
-        linear = pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)
+        linear = fit_map(pairs, alpha, axis)
         mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros, axis=axis)
         residual = np.subtract(faces.identity, mean, out=train.zeros(mean.shape, np.float32))
         whitening, colouring, spread = whiten(residual, mean)
@@ -183,7 +183,7 @@ def out_of_fold(
         held_out = np.flatnonzero(fold == k)
         if len(held_out):
             others = everybody - Products.of(voice, identity, everybody.origin, held_out)
-            fitted = others.fit(alpha) if axis is None else axis.fit(others, alpha)
+            fitted = fit_map(others, alpha, axis)
             for rows in np.split(held_out, range(BLOCK, len(held_out), BLOCK)):
                 predicted[rows] = fitted.predict(voice[rows])
     return predicted

@@ -88,7 +88,7 @@ def test_a_model_that_cannot_be_loaded_stops_the_run_and_blames_no_file(cluster:
 
 def test_actors_that_die_while_they_load_end_the_run_and_blame_no_file(cluster: Cluster) -> None:
     with pytest.raises(UserError, match="died while it loaded its models"):
-        list(ray_actors(jobs(3), make_that_dies, Load(1)))
+        list(ray_actors(jobs(3), make_that_dies, Load(2)))
 
 
 def test_the_same_rows_as_the_local_engine(cluster: Cluster, tmp_path: Path, shared_data: Path) -> None:
