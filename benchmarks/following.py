@@ -37,8 +37,9 @@ from ds2f.types import GENDERS, VOICE
 
 SPLITS = ("train", "val")
 CHOICES = (
+    (1.0, 1.0),  # a possible person: as far as the voice says, and all that it leaves open
     *((weight, 0.0) for weight in (1.0, 2.0, 3.0, 4.0)),
-    *((weight, temperature) for weight in (2.0, 2.5, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
+    *((weight, temperature) for weight in (2.0, 2.5, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)),
 )
 DRAWS = 3
 
