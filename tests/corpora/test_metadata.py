@@ -121,6 +121,23 @@ def test_a_name_in_two_rows_joins_nobody(tmp_path: Path) -> None:
     assert scan.side.tables[0].rows == [(("voxceleb", "id10001"),), (("voxceleb", "id10002"),)]
 
 
+def test_a_name_in_two_rows_has_the_labels_of_both(tmp_path: Path) -> None:
+    _touch(tmp_path, "A_B/0a1B2c3D4e5/00001.mp4", "C_D/0a1B2c3D4e5/00001.mp4")
+    lines = [
+        "VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet",
+        "id10001\tA_B\tm\tUK\tdev",
+        "id10002\tA_B\tf\tUK\tdev",
+        "id10003\tC_D\tf\tUSA\tdev",
+    ]
+    (tmp_path / "vox1_meta.csv").write_text("\n".join(lines))
+    scan = Scan(tmp_path)
+    assert [dict(item.labels) for item in scan.items()] == [
+        {"nationality": "UK"},
+        {"gender": "female", "nationality": "USA"},
+    ]
+    assert "labels on which the rows differ are left out" in scan.side.warnings[0]
+
+
 def test_voxceleb2_says_no_nationality(tmp_path: Path) -> None:
     _touch(tmp_path, "id00012/0a1B2c3D4e5/00001.mp4")
     (tmp_path / "vox2_meta.csv").write_text("VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \nid00012 ,n000012 ,f ,dev \n")

@@ -195,3 +195,11 @@ def test_what_is_removed_while_a_folder_is_read_is_not_missed(tmp_path: Path) ->
     (tmp_path / "b" / "1.mp4").unlink()
     (tmp_path / "b").rmdir()
     assert list(found) == []
+
+
+def test_a_file_that_is_removed_while_its_folder_is_read_is_left_out(tmp_path: Path) -> None:
+    _tree(tmp_path, "1.mp4", "2.mp4", "3.mp4")
+    found = Scan(tmp_path).items()
+    assert next(found).path == "1.mp4"
+    (tmp_path / "2.mp4").unlink()
+    assert [item.path for item in found] == ["3.mp4"]

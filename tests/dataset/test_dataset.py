@@ -275,6 +275,25 @@ def test_fingerprint_tells_datasets_apart(dataset: Dataset) -> None:
     assert dataset.fingerprint() == dataset.fingerprint()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE videos SET identity_id = (SELECT id FROM identities WHERE name = 'Bea') WHERE path LIKE 'a%'",
+        "UPDATE identities SET person_id = (SELECT id FROM identities WHERE name = 'Bea') WHERE name = 'Ada'",
+        "UPDATE identities SET split = 'test' WHERE name = 'Ada'",
+        "UPDATE videos SET size = 1 + size WHERE path LIKE 'a%'",
+        "UPDATE videos SET state = 'failed' WHERE path LIKE 'a%'",
+        "INSERT INTO labels SELECT id, 'gender', 'female' FROM videos WHERE path LIKE 'a%'",
+    ],
+)
+def test_the_fingerprint_is_another_once_whose_files_they_are_changes(dataset: Dataset, change: str) -> None:
+    files = [item("a.mp4", "Ada"), item("b.mp4", "Bea")]
+    dataset.add_items(ROOT, "video", files, SplitRule(val=0, test=0))
+    before = dataset.fingerprint()
+    assert dataset.connection.execute(change).rowcount == 1
+    assert dataset.fingerprint() != before
+
+
 def test_the_fingerprint_does_not_depend_on_the_order_of_ingest(tmp_path: Path) -> None:
     """Where two roots have one path, and its files different splits."""
     found = set()

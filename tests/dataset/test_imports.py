@@ -51,6 +51,34 @@ def test_training_learns_the_same_from_shards(filled: Dataset, tmp_path: Path, f
         assert not copy.connection.execute("PRAGMA foreign_key_check").fetchall()
 
 
+def test_models_whose_names_say_nothing_of_what_they_are(filled: Dataset, tmp_path: Path) -> None:
+    """Neither "age" nor "voice" nor a length is taken from a column's name."""
+    sql = filled.connection
+    with filled.transaction():
+        sql.execute("PRAGMA defer_foreign_keys = ON")
+        for table in ("clips", "voice_embeddings"):
+            sql.execute(f"UPDATE {table} SET seconds = 1.1234567")  # which :g rounds
+        sql.execute("UPDATE face_attributes SET model = 'language_age'")
+        sql.execute("UPDATE languages SET model = 'gender'")
+    export(filled, "webdataset", tmp_path / "shards")
+    with Dataset(local_copy([tmp_path / "shards"], tmp_path / "local")) as copy:
+        for table in ("voice_embeddings", "face_attributes", "languages"):
+            ours, theirs = (
+                {tuple(row)[:3] for row in d.connection.execute(f"SELECT * FROM {table} WHERE video_id <> 4")}
+                for d in (filled, copy)
+            )
+            assert ours == theirs != set(), table
+
+
+def test_a_record_that_fits_no_dataset_is_refused(filled: Dataset, tmp_path: Path) -> None:
+    with filled.transaction():
+        filled.connection.execute("PRAGMA ignore_check_constraints = ON")
+        filled.connection.execute("UPDATE videos SET kind = 'movie' WHERE id = 5")
+    export(filled, "webdataset", tmp_path / "shards")
+    with pytest.raises(UserError, match=r"000000005 of .*shards fits no dataset .*export again"):
+        local_copy([tmp_path / "shards"], tmp_path / "local")
+
+
 def test_it_is_made_once(filled: Dataset, tmp_path: Path) -> None:
     export(filled, "webdataset", tmp_path / "shards")
     path = local_copy([tmp_path / "shards"], tmp_path / "local")

@@ -94,6 +94,21 @@ def test_a_loss_that_is_no_number_ends_with_advice_and_the_last_checkpoint(tmp_p
     assert all(torch.isfinite(p).all() for p in task.model.parameters())
 
 
+def test_a_gradient_that_is_no_number_is_not_saved_either(tmp_path: Path) -> None:
+    """Of √x at 0 the value is 0 and the slope infinite."""
+
+    class Steep(Line):
+        def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+            loss = super().loss(rows, generator)
+            return loss + (0 * loss).sqrt() if self.calls == 10 else loss
+
+    with pytest.raises(UserError, match="gradient"):
+        train(Steep(), options(tmp_path, save_seconds=0.0))
+    assert checkpoint.checkpoints(tmp_path)[-1].name == "checkpoint-000000009"
+    ended = train(Line(), options(tmp_path, save_seconds=0.0))
+    assert all(p.isfinite().all() for p in ended.parameters())
+
+
 def test_half_written_checkpoints_are_not_seen(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-000000099.part").mkdir(parents=True)
     (tmp_path / "checkpoint-000000098").mkdir()  # without state.json
@@ -231,6 +246,22 @@ def test_a_step_has_the_same_rows_and_noise_on_any_number_of_processes(
         found.append(sorted(seen))
     assert found[0] == found[1] == found[2]
     assert sum(len(rows) for rows, _ in found[0]) == 8
+
+
+def test_no_part_of_a_step_has_the_noise_of_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "add_gradients", lambda parameters, processes: None)
+    monkeypatch.setattr(loop, "total", lambda value, processes: value)
+    drawn: list[float] = []
+
+    class Watched(Line):
+        def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+            drawn.append(float(torch.rand(1, generator=generator, dtype=torch.float64)))
+            return self.model.head(self.model.blocks[0](self.x[rows])).mean()
+
+    alone = SimpleNamespace(num_processes=1, process_index=0)
+    for step in range(50):
+        loop.accumulate(Watched(), options(tmp_path, accumulate=8), step, alone)  # type: ignore[arg-type]
+    assert len(set(drawn)) == len(drawn) == 50 * 8
 
 
 def test_the_order_of_an_epoch_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:

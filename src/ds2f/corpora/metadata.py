@@ -101,6 +101,7 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
     if not ids or gender is None:
         raise Unreadable("is no table of people: its first line names no ID and Gender")
     table, unread = PeopleTable(str(path)), set[str]()
+    stated: dict[Alias, list[tuple[str, str]]] = {}
     for row in rows:
         row += [""] * (len(header) - len(row))
         labels = []
@@ -112,10 +113,12 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
             labels.append(("nationality", row[nationality]))
         names: list[Alias] = [(corpus, row[i]) for i, corpora in ids if row[i] for corpus in corpora]
         for alias in names:
-            side.people[alias] = tuple(labels)
+            # Where several rows have a name, it has what all of them say.
+            stated[alias] = [label for label in stated.get(alias, labels) if label in labels]
         table.add(names)
     if not table.rows:
         raise Unreadable("names nobody")
+    side.people.update({alias: tuple(labels) for alias, labels in stated.items()})
     if unread:
         side.warnings.append(
             f"{path} has genders that are neither m nor f, such as {min(unread)!r}; they were left out."
@@ -125,7 +128,7 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
     if twice:
         side.warnings.append(
             f"{path} has {len(twice)} names in more than one row, such as {' '.join(min(twice))}; nobody is joined by "
-            "these."
+            "these, and labels on which the rows differ are left out."
         )
     return f"{len(table.rows):,} people"
 

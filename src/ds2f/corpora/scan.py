@@ -105,7 +105,10 @@ class Scan:
                 if entry.path in self.side.seen:
                     continue  # it is told by itself
                 if kind := self._kind(place, inside + entry.name):
-                    status = entry.stat()
+                    try:
+                        status = entry.stat()
+                    except FileNotFoundError:
+                        continue  # likewise
                     yield self._item(kind, place, inside + entry.name, status.st_size, status.st_mtime_ns)
 
     def _again(self, link: str) -> bool:

@@ -10,7 +10,6 @@ import json
 import sqlite3
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from ds2f.dataset.export import README, read_header
 from ds2f.dataset.queries import FINGERPRINT, Dataset, to_blob
-from ds2f.dataset.records import FIXED, Record
+from ds2f.dataset.records import Record
 from ds2f.errors import UserError
 from ds2f.io.files import alone, make_folder
 from ds2f.types import Progress
@@ -51,6 +50,8 @@ def _header(export: Path) -> Header:
     found = read_header(export)
     if found is None or found.get("format") not in READERS:
         raise UserError(f"{export} holds no shards; make them with: ds2f export --format webdataset --out {export}")
+    if any(column.get("source") and "role" not in column for column in found["columns"]):
+        raise UserError(f"{export} was made by another version of ds2f ({found.get('version')}); export again.")
     return found
 
 
@@ -69,7 +70,12 @@ def _make(path: Path, exports: Sequence[tuple[Path, Header]], progress: Progress
             for records in _batches(export, header):
                 with dataset.transaction():
                     for record in records:
-                        columns.enter(sql, record)
+                        try:
+                            columns.enter(sql, record)
+                        except sqlite3.IntegrityError as error:
+                            raise UserError(
+                                f"The record {record.key} of {export} fits no dataset ({error}); export again."
+                            ) from None
                 done += len(records)
                 if progress:
                     progress(done, total)
@@ -133,17 +139,15 @@ class _Columns:
     """Which column of an export goes into which table."""
 
     def __init__(self, header: Header) -> None:
-        fixed = {column.name for column in FIXED}
-        columns = [column for column in header["columns"] if column["name"] not in fixed]
-        vectors = [c for c in columns if c["kind"] == "vector"]
-        self.voices = {
-            c["name"]: (float(c["meaning"].split()[0]), c["source"]) for c in vectors if c["name"].startswith("voice_")
-        }
-        self.faces = {c["name"]: c["source"] for c in vectors if c["name"].startswith("face_")}
-        self.acoustics = [c["name"] for c in columns if c.get("source") == "praat"]
-        models = [c for c in columns if c["kind"] in ("real", "text") and c.get("source") not in (None, "praat")]
-        self.looks = [(c["name"], name, c["source"]) for c in models if (name := c["name"].split("_")[0]) in LOOKS]
-        self.languages = [(c["name"], c["source"]) for c in models if c["meaning"] == "ISO 639-1"]
+        of_models = [column for column in header["columns"] if column.get("source")]
+        by_role: dict[str, list[dict[str, Any]]] = {}
+        for column in of_models:
+            by_role.setdefault(column["role"], []).append(column)
+        self.voices = {c["name"]: (c["seconds"], c["source"]) for c in by_role.get("voice", ())}
+        self.faces = {c["name"]: c["source"] for c in by_role.get("face", ())}
+        self.acoustics = [c["name"] for c in by_role.get("acoustics", ())]
+        self.looks = [(c["name"], role, c["source"]) for role in LOOKS for c in by_role.get(role, ())]
+        self.languages = [(c["name"], c["source"]) for c in by_role.get("language", ())]
 
     def enter(self, sql: sqlite3.Connection, record: Record) -> None:
         """All rows of one file."""
@@ -211,22 +215,15 @@ def _enter_file(sql: sqlite3.Connection, values: Mapping[str, Any]) -> None:
     row = (values["video_id"], values["path"], values["kind"], own, *facts)
     if sql.execute("SELECT 1 FROM videos WHERE id = ?", (values["video_id"],)).fetchone():
         return
-    for root in _roots(sql):
-        with suppress(sqlite3.IntegrityError):
-            sql.execute(
-                "INSERT INTO videos (id, root_id, path, kind, identity_id, size, mtime_ns, state, duration, width,"
-                f" height, fps) VALUES (?, {root}, ?, ?, ?, 0, 0, 'done', ?, ?, ?, ?)",
-                row,
-            )
-            return
-
-
-def _roots(sql: sqlite3.Connection) -> Iterator[int]:
-    number = 0
-    while True:
-        number += 1
-        sql.execute("INSERT OR IGNORE INTO roots (id, path) VALUES (?, ?)", (number, f"/{README}#{number}"))
-        yield number
+    root = 1
+    while sql.execute("SELECT 1 FROM videos WHERE root_id = ? AND path = ?", (root, values["path"])).fetchone():
+        root += 1
+    sql.execute("INSERT OR IGNORE INTO roots (id, path) VALUES (?, ?)", (root, f"/{README}#{root}"))
+    sql.execute(
+        "INSERT INTO videos (id, root_id, path, kind, identity_id, size, mtime_ns, state, duration, width,"
+        f" height, fps) VALUES (?, {root}, ?, ?, ?, 0, 0, 'done', ?, ?, ?, ?)",
+        row,
+    )
 
 
 def _identity(sql: sqlite3.Connection, corpus: str, name: str, split: str) -> int:

@@ -25,6 +25,16 @@ from ds2f.types import VOICE, Attributes, CorpusItem
 ATTRIBUTES = "ds2f-attributes"
 FINGERPRINT = "fingerprint"  # in the table meta, of a dataset that was made from exported shards: that of the whole
 
+FILES = f"""
+WITH people AS (SELECT {schema.PERSON} AS id, min(i.corpus || '/' || i.name) AS name FROM identities i GROUP BY 1)
+SELECT v.path, v.size, v.state, i.split, people.name, v.speech_recipe, v.face_recipe,
+    (SELECT group_concat(attribute || '=' || value) FROM
+        (SELECT attribute, value FROM labels l WHERE l.video_id = v.id ORDER BY attribute))
+FROM videos v JOIN identities i ON i.id = v.identity_id JOIN people ON people.id = {schema.PERSON}
+ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
+"""What a fingerprint is of, whatever the order in which files were entered."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -312,16 +322,14 @@ class Dataset:
         return found
 
     def fingerprint(self) -> str:
-        """Short hash of which pairs are in which split: two reports with the same one speak of the same data."""
+        """Short hash of all files: whose they are, in which split, how they were extracted, what the corpus states of
+        them. Two reports with the same one speak of the same data, whichever models have looked at it since."""
         row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (FINGERPRINT,)).fetchone()
         if row is not None:
             return str(row[0])
         digest = hashlib.sha256()
-        for row in self.connection.execute(
-            "SELECT v.path, i.split, v.state FROM videos v JOIN identities i ON i.id = v.identity_id"
-            " ORDER BY v.path, i.split, v.state"
-        ):
-            digest.update("\t".join(row).encode())
+        for row in self.connection.execute(FILES):
+            digest.update(json.dumps(tuple(row)).encode())
         return digest.hexdigest()[:12]
 
 

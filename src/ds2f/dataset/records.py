@@ -21,12 +21,16 @@ from ds2f.errors import UserError
 @dataclass(frozen=True)
 class Column:
     """kind: text, integer, real, json, or vector, then with its length in `dimension`; source: the name of the model
-    behind it, empty for what needs none; rows: how many files of the dataset have it."""
+    behind it, empty for what needs none; role: what that model says, empty without one: voice (of `seconds` of speech),
+    face, age, gender, ethnicity, language, acoustics, or the probabilities of one of these; rows: how many files of the
+    dataset have it."""
 
     name: str
     kind: str
     meaning: str
     source: str = ""
+    role: str = ""
+    seconds: float = 0.0
     dimension: int = 0
     rows: int = 0
 
@@ -162,11 +166,23 @@ class Records:
             if wanted not in there:
                 raise UserError(f"There are no rows of the encoder {wanted!r}; this dataset has {', '.join(there)}.")
         of_voices = [
-            Column(_voice_column(r), "vector", f"{r['seconds']:g} s of speech", r["encoder"], r["dimension"], r["rows"])
+            Column(
+                _voice_column(r),
+                "vector",
+                f"{r['seconds']:g} s of speech",
+                r["encoder"],
+                role="voice",
+                seconds=r["seconds"],
+                dimension=r["dimension"],
+                rows=r["rows"],
+            )
             for r in voices
         ]
         of_faces = [
-            Column(_face_column(r), "vector", "the face", r["encoder"], r["dimension"], r["rows"]) for r in faces
+            Column(
+                _face_column(r), "vector", "the face", r["encoder"], "face", dimension=r["dimension"], rows=r["rows"]
+            )
+            for r in faces
         ]
         return [c for c in (*of_voices, *of_faces) if not encoders or c.source in encoders]
 
@@ -177,17 +193,25 @@ class Records:
         ):
             name, kind = _name(attribute, model), "real" if attribute == "age" else "text"
             meaning = "expected age in years" if attribute == "age" else f"likeliest {attribute}"
-            columns.append(Column(name, kind, meaning, model, rows=rows))
-            columns.append(Column(_name(name, "distribution"), "json", "{value: probability}", model, rows=rows))
+            columns.append(Column(name, kind, meaning, model, attribute, rows=rows))
+            shares = Column(
+                _name(name, "distribution"), "json", "{value: probability}", model, "probabilities", rows=rows
+            )
+            columns.append(shares)
         for model, rows in self._sql.execute("SELECT model, count(*) FROM languages GROUP BY model"):
-            columns.append(Column(_name("language", model), "text", "ISO 639-1", model, rows=rows))
-            columns.append(Column(_name("language_probability", model), "real", "0 to 1", model, rows=rows))
+            columns.append(Column(_name("language", model), "text", "ISO 639-1", model, "language", rows=rows))
+            share = Column(_name("language_probability", model), "real", "0 to 1", model, "probabilities", rows=rows)
+            columns.append(share)
         return columns
 
     def _acoustic_columns(self) -> list[Column]:
         rows = self._sql.execute("SELECT count(*) FROM acoustics").fetchone()[0]
         names = [c[0] for c in self._sql.execute("SELECT * FROM acoustics LIMIT 0").description]
-        return [Column(n, "real", "acoustic feature", "praat", rows=rows) for n in names if rows and n != "video_id"]
+        return [
+            Column(n, "real", "acoustic feature", "praat", "acoustics", rows=rows)
+            for n in names
+            if rows and n != "video_id"
+        ]
 
 
 def _voice_column(row: Any) -> str:

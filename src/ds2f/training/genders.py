@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 import torch
@@ -32,12 +31,6 @@ class Speakers:
 
     voices: dict[str, Condition]
     gender: np.ndarray
-
-    @property
-    def digest(self) -> str:
-        """For a dataset's fingerprint, which knows no labels, as a prior that has ended would stay when they change;
-        empty for no speakers."""
-        return f"-{sha256(self.gender.tobytes()).hexdigest()[:6]}" if len(self.gender) else ""
 
 
 def load_speakers(dataset: Dataset, split: str, voices: Sequence[str], zeros: Zeros = np.zeros) -> Speakers:

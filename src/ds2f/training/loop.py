@@ -33,6 +33,8 @@ from ds2f.training.relative import RelativeAdamW
 from ds2f.types import Progress
 
 SAME = ("batch", "seed", "teacher")  # from begin to end of a run: steps are counted in batches and drawn by the seed
+SEED_STRIDE = 1_000_003
+PART_STRIDE = 0x9E3779B9  # 2³² over the golden ratio: parts lie far apart modulo 2³², all that a CPU's generator keeps
 OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # of CUDA, ROCm and MPS; of CPUs
 
 
@@ -90,8 +92,8 @@ class Options:
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
     """Train to the end, from scratch or from the newest checkpoint. Returns the averaged model.
 
-    progress: called with (rows seen, in all, smoothed loss and rows per second). Raises UserError if the loss is no
-    longer a number, memory runs out or the disk is full (the last good checkpoint stays). Ctrl-C saves a checkpoint
+    progress: called with (rows seen, in all, smoothed loss and rows per second). Raises UserError if the loss or
+    its gradient is no longer a number, memory runs out or the disk is full (the last good checkpoint stays). Ctrl-C saves a checkpoint
     before it passes on.
     """
     model = task.model
@@ -113,7 +115,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
     smooth, rate = (state["loss"], state["rate"]) if state else (math.nan, 0.0)
     last_save = last_log = time.monotonic()
     logged_step = step
-    loss = torch.zeros(())  # of the last step
+    loss = norm = torch.zeros(())  # of the last step, and of its gradient
 
     def save() -> None:
         if processes.is_main_process:
@@ -128,7 +130,7 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
             model.train()
             with out_of_memory_advice(options):
                 loss = accumulate(task, options, step, processes)
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 with uninterrupted():  # half a step would be saved under the number of the one before
                     for optimizer in optimizers:
                         optimizer.step()
@@ -136,10 +138,10 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                     update_ema(ema, model, step * options.batch, options.batch, options.ema * options.total)
                     step += 1  # before the wait: whoever stops the run there has all of the step
                 value = float(loss)  # only now: on a GPU this waits until all of the step is done
-            if not math.isfinite(value):
+            if not finite(loss, norm):
                 raise UserError(
-                    f"The loss is no longer a number at step {step - 1}; the last checkpoint in {options.run} is "
-                    "whole. Lower the learning rate in ds2f.toml and run again."
+                    f"The loss or its gradient is no longer a number at step {step - 1}; the last checkpoint in "
+                    f"{options.run} is whole. Lower the learning rate in ds2f.toml and run again."
                 )
             smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
 
@@ -158,11 +160,16 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                 save()  # after its line: what has no checkpoint is said again, and nothing twice
                 last_save = time.monotonic()
     except KeyboardInterrupt:
-        if step > 0 and math.isfinite(float(loss)):
+        if step > 0 and finite(loss, norm):
             save()
         raise
     processes.wait_for_everyone()  # the last checkpoint is there before anybody builds on it
     return ema
+
+
+def finite(*values: Tensor) -> bool:
+    """Whether none of some scalars is infinite or no number at all."""
+    return all(math.isfinite(float(value)) for value in values)
 
 
 def _refuse_others(state: dict[str, Any], options: Options, finished: bool) -> None:
@@ -192,7 +199,7 @@ def accumulate(task: Task, options: Options, step: int, processes: Accelerator) 
     parts = rows.tensor_split(max(options.accumulate, processes.num_processes))
     value = torch.zeros((), device=device)
     for part in range(processes.process_index, len(parts), processes.num_processes):
-        seed = options.seed * 1_000_003 + step + part * 2_147_483_647
+        seed = options.seed * SEED_STRIDE + step + part * PART_STRIDE
         generator = torch.Generator(device).manual_seed(seed)
         torch.manual_seed(seed)  # dropout knows only the global generator
         with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):

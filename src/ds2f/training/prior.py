@@ -49,7 +49,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         pairs = load_pairs(dataset, "train", settings.voices, zeros=zeros)
         held_out = load_pairs(dataset, "val", settings.voices, at_least=1, zeros=zeros).sample()
         speakers = load_speakers(dataset, "train", settings.voices, zeros)
-        fingerprint, seconds = dataset.fingerprint() + speakers.digest, dataset.clip_seconds(settings.voices[0])
+        fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
     pairs = pairs.alike() if settings.people == "alike" else pairs
     torch.manual_seed(settings.seed)
     config = PriorConfig(
