@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from ds2f import Speech2Face
-from ds2f.config import Serve
+from ds2f.config import Generate, Serve
 from ds2f.demo import samples
 from ds2f.page.app import make_app
 from ds2f.page.serve import listen_at
@@ -22,10 +22,10 @@ CLIP = samples() / "person-5.mp4"
 
 
 @contextmanager
-def served(model: Speech2Face, limits: Serve) -> Iterator[str]:
+def served(model: Speech2Face, limits: Serve, chosen: Generate = Generate()) -> Iterator[str]:
     """Its address."""
     listening = listen_at("127.0.0.1", 0)
-    server = Uvicorn(make_app(model, limits))
+    server = Uvicorn(make_app(model, limits, chosen=chosen))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30

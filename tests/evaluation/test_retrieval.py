@@ -152,6 +152,8 @@ def test_recall_in_the_whole_gallery_is_the_plain_one(truth: np.ndarray) -> None
     ranks = rank(queries, truth, PEOPLE)
     np.testing.assert_allclose(ranks.hit_in(5, 59), ranks.hit(5))
     np.testing.assert_allclose(ranks.hit_in(5, 1000), ranks.hit(5))
+    alone = rank(np.eye(2, 3), np.eye(2, 3), ["a", "a"])
+    np.testing.assert_array_equal(alone.hit_in(1, 10), 1, "nobody else is in the gallery")
     blind = chance(np.full(4, 59))
     np.testing.assert_allclose(blind.hit_in(5, 20), 5 / 20)
 

@@ -172,6 +172,8 @@ def test_arrays_that_are_no_sound_are_refused() -> None:
     for samples, rate in wrong:
         with pytest.raises(ItemError, match="sound must be numbers"):
             resample(samples, rate)
+    with pytest.raises(ItemError, match="give several recordings as a list"):
+        resample("a.wav", "b.wav")  # type: ignore[arg-type]  # a tuple of them
     with pytest.raises(ItemError, match="int64 has no known full scale"):  # it was taken for silence
         resample([0, 10_000, -10_000, 0] * 4_000, 16_000)
 

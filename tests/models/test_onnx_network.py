@@ -64,7 +64,11 @@ CASES: list[tuple[list[Any], dict[str, np.ndarray]]] = [
     ([node("Gather", "x i", "g", axis=2), node("Cast", "g", "y", to=1)], {"i": np.array([[0, -1], [3, 2]])}),
     ([node("Shape", "x", "s"), node("Expand", "one s", "e"), node("Sub", "x e", "y")],
      {"one": numbers(1, 4, 1, 1)}),
-    ([node("Max", "x w", "m"), node("Min", "m x", "i"), node("Identity", "i", "y")], {"w": numbers(1, 4, 1, 1)}),
+    ([node("Max", "x w v", "m"), node("Min", "m x v w", "i"), node("Identity", "i", "y")],
+     {"w": numbers(1, 4, 1, 1), "v": 2 * numbers(1, 1, 7, 1)}),
+    ([node("Shape", "x", "s"), node("Div", "s three", "d"), node("Cast", "d", "f", to=1),
+      node("Reshape", "f to", "r"), node("Add", "x r", "a"), node("Div", "a half", "y")],
+     {"three": np.array([-3, 3, 3, 4]), "to": np.array([1, 4, 1, 1]), "half": np.array(0.5, np.float32)}),
     ([node("Unsqueeze", "x a", "u"), node("Reshape", "u to", "y")], {"a": np.array([-1]), "to": np.array([0, 2, -1])}),
     ([node("Constant", "", "c", value_float=1.0), node("Add", "x c", "y")], {}),
 ]  # fmt: skip
@@ -93,6 +97,13 @@ def test_axes_and_limits_as_older_files_have_them(tmp_path: Path) -> None:
         node("Squeeze", "u", "y", axes=[0]),
     ]
     path, x = written(tmp_path / "n.onnx", nodes, {}, X, opset=9), numbers(*X)
+    np.testing.assert_allclose(OnnxNetwork(path)(torch.from_numpy(x)).numpy(), by_runtime(path, x), atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [{}, {"axis": 0}, {"axis": -1}])
+def test_softmax_as_older_files_mean_it(tmp_path: Path, axis: dict[str, int]) -> None:
+    """Until opset 12 over all axes from the given one on, where that was the second unless said."""
+    path, x = written(tmp_path / "n.onnx", [node("Softmax", "x", "y", **axis)], {}, X, opset=11), numbers(*X)
     np.testing.assert_allclose(OnnxNetwork(path)(torch.from_numpy(x)).numpy(), by_runtime(path, x), atol=1e-6)
 
 

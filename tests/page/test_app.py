@@ -20,7 +20,7 @@ from helpers import grey_ramp, silence, tiny_decoder, write_audio, write_video
 
 pytest.importorskip("starlette", reason="the extra demo is not installed")
 
-from ds2f.config import Serve
+from ds2f.config import Generate, Serve
 from page_server import CLIP, error, lines, served
 
 
@@ -192,7 +192,7 @@ def test_a_fault_of_the_server_is_a_sentence_too(model: Speech2Face, monkeypatch
         for accept in ("application/json", "application/x-ndjson"):
             headers = {"Accept": accept}
             answer = requests.post(f"{url}/v1/faces", data=CLIP.read_bytes(), headers=headers, timeout=300)
-            assert "the fault is the server's" in json.loads(answer.text.splitlines()[-1])["error"]
+            assert "The server failed" in json.loads(answer.text.splitlines()[-1])["error"]
         assert requests.get(f"{url}/healthz", timeout=120).json()["ready"]
 
 
@@ -213,3 +213,17 @@ def test_a_guide_picture_reaches_a_model_that_knows_it(model: Speech2Face, voice
                     f"{url}/v1/faces", data=json.dumps({"voices": [voice], "guide": guide}), timeout=300
                 )
                 assert "not taught to follow a guide" in error(answer, 422)
+
+
+def test_the_configuration_says_how_faces_are_drawn_unless_somebody_asks(model: Speech2Face, voice: str) -> None:
+    with served(model, Serve(count=3), Generate(count=7, temperature=0.25, voice_guidance=1.5)) as address:
+        defaults = requests.get(f"{address}/v1/model", timeout=120).json()["defaults"]
+        assert (defaults["temperature"], defaults["voice_guidance"]) == (0.25, 1.5)
+        assert defaults["count"] == 3, "no more than may be asked for"
+        drawn = lines(address, voices=[voice])[-1]
+        assert len(drawn["faces"]) == 3
+        assert (drawn["settings"]["temperature"], drawn["settings"]["voice_guidance"]) == (0.25, 1.5)
+        asked = lines(address, voices=[voice], count=1, variety=0.5)[-1]
+        assert (len(asked["faces"]), asked["settings"]["temperature"]) == (1, 0.5)
+        schema = requests.get(f"{address}/openapi.json", timeout=120).json()
+        assert '"default": 0.25' in json.dumps(schema)

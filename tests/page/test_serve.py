@@ -14,6 +14,8 @@ import pytest
 import requests
 
 from ds2f.cli import main
+from ds2f.errors import UserError
+from ds2f.page.serve import address_of, listen_at
 
 pytest.importorskip("starlette", reason="the extra demo is not installed")
 
@@ -36,6 +38,16 @@ def test_it_says_where_it_is_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         assert "Traceback" not in errors
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")])
+def test_the_address_is_the_one_that_is_listened_at(host: str, shown: str) -> None:
+    try:
+        listening = listen_at(host, 0)
+    except UserError:
+        pytest.skip(f"this machine has no {host}")
+    with listening:
+        assert address_of(listening) == f"{shown}{listening.getsockname()[1]}"
 
 
 def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ds2f.cli import main
+from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.models import store
@@ -25,6 +26,7 @@ from ds2f.training.alignment import (
     scores,
     whiten,
 )
+from ds2f.training.jobs import train as train_model
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import PairData
 from people import made_up_pairs, paired_dataset, ten_clips_each
@@ -74,6 +76,19 @@ def test_the_size_is_chosen_on_few_people_of_whom_each_fold_holds_two(
     assert 0 < found.score <= 1, "a fold of one person would have no wrong pair, and no score"
     with pytest.raises(UserError, match="four people or more, not of 3"):
         choose(CONFIG, pairs.rows(pairs.person < 3), options(tmp_path, pairs, 2), None)
+
+
+def test_training_that_makes_it_worse_is_left_out(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ds2f.training.alignment.STEPS", (3,))
+    monkeypatch.setattr("ds2f.training.alignment.DIMS", (8,))
+    monkeypatch.setattr("ds2f.training.alignment.SHRINKAGES", (0.5,))
+    paired_dataset(dataset, 240)
+    train_model("alignment", dataset.path, tmp_path / "runs", Train(alignment_lr=5.0))
+    card = store.description(tmp_path / "runs" / "model", "alignment")["card"]
+    assert card["choice"]["steps"] == 0
+    assert card["measures"]["alignment"][0]["auc"]["value"] > 0.6, "the closed form"
 
 
 def test_voices_and_faces_that_have_nothing_to_do_with_each_other_score_near_chance() -> None:

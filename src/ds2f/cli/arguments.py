@@ -38,15 +38,6 @@ def add_database(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
 
 
-def add_device(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
-
-
-def add_model(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--model", help="folder, or id on the Hub (default: what ships with ds2f)")
-    add_device(sub)
-
-
 def add_size(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--size", type=positive, metavar="PIXELS", help="of a face: 256, or quicker 128 or 64")
 
@@ -77,8 +68,3 @@ def must_open(database: Path) -> None:
 
     with Dataset(database):
         pass
-
-
-def model_name(model: str) -> str:
-    """A folder on its own; an id on the Hub as it is. Relative paths of a configuration would start at its file."""
-    return str(Path(model).absolute()) if Path(model).is_dir() else model

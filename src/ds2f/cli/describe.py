@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2f.cli.arguments import add_config, add_model, config_of
+from ds2f.cli.arguments import add_config, config_of
+from ds2f.cli.models import add_device, add_model, model_folder, with_model
 
 if TYPE_CHECKING:
-    from ds2f.config import Audio
+    from ds2f.config import Config
     from ds2f.speech2face.model import Speech2Face
     from ds2f.speech2face.quick import QuickDescriber
 
@@ -18,19 +19,20 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     sub.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING", help="sound or video, any common format")
     add_model(sub)
+    add_device(sub)
 
 
-def _describer(name: str | None, device: str, audio: Audio) -> QuickDescriber | Speech2Face:
+def _describer(config: Config, device: str) -> QuickDescriber | Speech2Face:
     """The one of the two that is there sooner; they say the same."""
     from ds2f.models import folders
-    from ds2f.speech2face import hub, quick
+    from ds2f.speech2face import quick
 
-    folder = hub.resolve(name) if name else folders.shipped()
+    folder = model_folder(config) or folders.shipped()
     if quick.can_describe(folder, device):
-        return quick.QuickDescriber(folder, audio)
+        return quick.QuickDescriber(folder, config.audio)
     from ds2f.speech2face.model import Speech2Face
 
-    return Speech2Face.from_pretrained(folder, device=device, audio=audio)
+    return Speech2Face.from_pretrained(folder, device=device, audio=config.audio)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,8 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from ds2f.errors import ItemError
     from ds2f.io.extras import installed
 
-    config = config_of(options)
-    model = _describer(options.model, options.device, config.audio)
+    model = _describer(with_model(config_of(options), options.model), options.device)
     heard = 0
     for path in options.recordings:
         try:

@@ -8,17 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2f.cli.arguments import (
-    add_config,
-    add_database,
-    add_out,
-    add_workers,
-    config_of,
-    database_of,
-    model_name,
-    must_open,
-)
-from ds2f.cli.generate import load_model, model_folder
+from ds2f.cli.arguments import add_config, add_database, add_out, add_workers, config_of, database_of, must_open
+from ds2f.cli.models import add_model, load_model, model_folder, with_model
 from ds2f.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,8 +25,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     shown = "instead of the report: the table that SF2F and Vox2Face print"
     sub.add_argument("--protocol", choices=("sf2f",), help=shown)
     sub.add_argument("--guided", action="store_true", help="measure how well spoilt faces are completed")
-    shown = "whose alignment, and with --guided whose pictures, are measured (default: what ships with ds2f)"
-    sub.add_argument("--model", help=shown)
+    add_model(sub, "whose alignment, and with --guided whose pictures, are measured: ")
     add_database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
     sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and name it")
@@ -49,8 +39,7 @@ def run(options: argparse.Namespace) -> None:
     split = options.split or config.evaluate.split
     if options.allow_leak:
         config = replace(config, evaluate=replace(config.evaluate, allow_leak=True))
-    if options.model:
-        config = replace(config, generate=replace(config.generate, model=model_name(options.model)))
+    config = with_model(config, options.model)
     if options.protocol:
         if options.guided:
             raise UserError("--guided is of the report; leave it out with --protocol.")

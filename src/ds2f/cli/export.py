@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from ds2f.cli.arguments import add_config, add_database, add_out, add_size, config_of, database_of, model_name, positive
+from ds2f.cli.arguments import add_config, add_database, add_out, add_size, config_of, database_of, positive
+from ds2f.cli.models import add_model, model_folder, with_model
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--pairs", action="store_true", help="only recordings with a voice, a face and every vector")
     sub.add_argument("--shard-mb", type=positive, default=256, metavar="MB", help="size of a shard (default: 256)")
     add_database(sub)
-    sub.add_argument("--model", help="for onnx: folder, or id on the Hub (default: what ships with ds2f)")
+    add_model(sub, "for onnx: ")
     sub.add_argument("--int8", action="store_true", help="for onnx: draw in whole numbers, faster and less exact")
     add_size(sub)
 
@@ -36,14 +37,11 @@ def run(options: argparse.Namespace) -> None:
 
 def _export_model(options: argparse.Namespace) -> None:
     from ds2f.cli.console import out
-    from ds2f.cli.generate import model_folder
     from ds2f.models import folders
     from ds2f.speech2face.graphs import export
 
-    config = config_of(options)
-    model = model_name(options.model) if options.model else config.generate.model
+    config = with_model(config_of(options), options.model)
     size = options.size or config.generate.size or None
-    config = replace(config, generate=replace(config.generate, model=model))
     folder = model_folder(config) or folders.shipped()
     for graph in export(folder, options.out, options.int8, size):
         out.print(f"{graph.path}: at most {graph.difference:.1g} from PyTorch")

@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2f.cli.arguments import add_config, add_model, add_out, add_size, config_of, model_name, positive
+from ds2f.cli.arguments import add_config, add_out, add_size, config_of, positive
+from ds2f.cli.models import add_device, add_model, load_model, model_for, with_model
 from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
-    from ds2f.io.credentials import Signer, Signing
+    from ds2f.io.credentials import Signer
     from ds2f.speech2face.files import Form, Written
-    from ds2f.speech2face.model import Speech2Face
-    from ds2f.speech2face.quick import QuickSpeech2Face
-    from ds2f.speech2face.settings import SamplingSettings
     from ds2f.types import Wish
 
 SHEET = "contact-sheet.png"
@@ -79,6 +76,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--format", choices=("png", "webp", "jpeg"), help="of the pictures (png)")
     sub.add_argument("--sheet", action="store_true", help=f"all of them in one picture, too: {SHEET} in the folder")
     add_model(sub)
+    add_device(sub)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -88,9 +86,7 @@ def run(options: argparse.Namespace) -> int:
     names = ["count", "seed", "steps", "sampler", "guidance", "guide_guidance", "voice_guidance"]
     names += ["temperature", "noise", "light", "direct", "fast", "size", "upscale", "format"]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    if options.model:
-        given["model"] = model_name(options.model)
-    config = replace(config, generate=replace(config.generate, **given))
+    config = with_model(replace(config, generate=replace(config.generate, **given)), options.model)
     if bool(options.recordings) == bool(options.database):
         raise UserError("Give either recordings, or --database FILE with --split.")
     wishes = (options.age, options.gender, options.ethnicity, options.guide, options.language)
@@ -215,64 +211,3 @@ def _write_sheet(written: Written, folder: Path, signer: Signer | None) -> None:
     count = max(len(row.generated) for row in shown)
     contact_sheet(shown, folder / SHEET, [f"imagined {i + 1}" for i in range(count)], signer=signer)
     out.print(str(folder / SHEET))
-
-
-def model_for(config: Config, device: str, wish: Wish) -> tuple[Speech2Face | QuickSpeech2Face, SamplingSettings]:
-    """As `load_model`, of the two that draw the same the one that is there sooner."""
-    from ds2f.models import folders
-    from ds2f.speech2face import quick
-    from ds2f.speech2face.settings import settings_of
-
-    settings, folder = settings_of(config.generate), model_folder(config) or folders.shipped()
-    drawing = folders.drawing_of_size(folder, config.generate.size or None)
-    if quick.can_draw(folder, drawing, settings, wish, device):
-        model = quick.QuickSpeech2Face(folder, drawing, config.audio, signing_of(config))
-        if model.signer is None and config.generate.sign:
-            _say_unsigned()
-        return model, settings
-    return load_model(config, device)
-
-
-def load_model(config: Config, device: str) -> tuple[Speech2Face, SamplingSettings]:
-    """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
-    from ds2f.speech2face.model import Speech2Face
-    from ds2f.speech2face.settings import settings_of
-
-    chosen = config.generate
-    settings = settings_of(chosen)
-    folder = model_folder(config)
-    model = Speech2Face.from_pretrained(
-        folder, device=device, audio=config.audio, size=chosen.size or None, signing=signing_of(config)
-    )
-    if model.signer is None and chosen.sign:
-        _say_unsigned()
-    return model, settings
-
-
-@cache  # `ds2f demo` draws several times
-def _say_unsigned() -> None:
-    from ds2f.cli.console import err
-
-    err.print("The pictures are marked, but not signed (C2PA); for that run: pip install 'ds2f[c2pa]'")
-
-
-def signing_of(config: Config) -> Signing:
-    """Who signs pictures, as [generate] says."""
-    from ds2f.io.credentials import Signing
-
-    chosen = config.generate
-    files = [config.path(name) if name else None for name in (chosen.certificate, chosen.certificate_key)]
-    return Signing(chosen.sign, *files)
-
-
-def model_folder(config: Config) -> Path | None:
-    """Of the configured model, fetched from the Hub if it is no folder; None for the one that ships with ds2f.
-
-    Raises UserError if there is none.
-    """
-    chosen, folder = config.generate.model, config.path(config.generate.model)
-    if not chosen:
-        return None
-    from ds2f.speech2face import hub
-
-    return hub.resolve(folder if folder.is_dir() else chosen)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ds2f.cli.arguments import add_config, config_of
+from ds2f.cli.models import add_model, alignment_folder
 from ds2f.errors import UserError
 
 
@@ -13,7 +14,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
     sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
-    sub.add_argument("--model", help="folder or id on the Hub (default: the model that ships with ds2f)")
+    add_model(sub, "whose alignment is asked: ")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     from ds2f.cli.console import columns, err, out
     from ds2f.evaluation.match import Matcher
 
-    found = Matcher(options.model, config.audio, len(options.faces)).match(options.voice, options.faces)
+    model = alignment_folder(config, options.model)
+    found = Matcher(model, config.audio, len(options.faces)).match(options.voice, options.faces)
     for path, reason in found.refused:
         err.print(f"ds2f match: {path}: {reason}")
     table = columns("face", "fits the voice", "of these, the one")

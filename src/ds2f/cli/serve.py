@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from ds2f.cli.arguments import add_config, add_model, add_size, config_of
-from ds2f.cli.generate import signing_of
+from ds2f.cli.arguments import add_config, add_size, config_of
+from ds2f.cli.models import add_device, add_model, load_model, with_model
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -22,6 +22,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     )
     add_size(sub)
     add_model(sub)
+    add_device(sub)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -37,8 +38,11 @@ def run(options: argparse.Namespace) -> None:
             )
         out.print(f"The page is at {address}  (ctrl-C ends it)")
 
-    config = config_of(options)
-    size = options.size or config.generate.size or None
+    config = with_model(config_of(options), options.model)
     limits = replace(config.serve, hosts=list(dict.fromkeys([*config.serve.hosts, *options.allow_host])))
-    signing = signing_of(config)
-    serve(options.model, options.host, options.port, options.device, config.audio, size, ready, limits, signing)
+    config = replace(
+        config,
+        audio=replace(config.audio, max_seconds=min(config.audio.max_seconds, limits.max_seconds)),
+        generate=replace(config.generate, size=options.size or config.generate.size),
+    )
+    serve(lambda: load_model(config, options.device)[0], options.host, options.port, limits, config.generate, ready)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +78,7 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     if not is_main():
         out.quiet = err.quiet = True  # of many processes, one speaks
     with bar(f"train {model}") as shown:
-        folder = jobs.train(model, database, runs, _settings(config), shown.update)
+        folder = jobs.train(model, database, runs, settings_of(config), shown.update)
     if is_main():
         _print_measures(model, store.description(folder, model)["card"])
     what = {"attributes": "attribute model", "voice": "speaker encoder"}.get(model, model)
@@ -105,7 +105,7 @@ def train_on_ray(model: str, database: Path, runs: Path, config: Config, workers
     from ds2f.training.cluster import train_on_ray
 
     out.print(f"{workers} workers of Ray train; how far they are: {runs / model / 'log.jsonl'}")
-    folder = train_on_ray(model, database, runs, _settings(config), workers, address)
+    folder = train_on_ray(model, database, runs, settings_of(config), workers, address)
     out.print(f"The {model} is in {folder}.")
 
 
@@ -115,7 +115,7 @@ def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
     from ds2f.training.estimate import describe, estimate
     from ds2f.training.processes import is_main
 
-    job = make_job(model, database, runs, _settings(config), sample=True)
+    job = make_job(model, database, runs, settings_of(config), sample=True)
     device = str(next(job.task.model.parameters()).device)
     found = estimate(job.task, job.options)
     if not is_main():
@@ -128,12 +128,19 @@ def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:
         out.print(line, markup=False, soft_wrap=True)
 
 
-def _settings(config: Config) -> Train:
-    """[train], its paths made relative to where ds2f.toml lies."""
-    names = ("decoder_from", "voice_from", "voice_noises", "voice_rooms", "packed")
-    given = {name: getattr(config.train, name) for name in names}
-    found: dict[str, Any] = {n: str(config.path(path)) for n, path in given.items() if path and path not in INCLUDED}
-    return replace(config.train, shards=[str(config.path(folder)) for folder in config.train.shards], **found)
+def settings_of(config: Config) -> Train:
+    """[train], its paths made relative to where ds2f.toml lies; names of encoders stay names."""
+
+    def here(value: str) -> str:
+        kind, colon, file = value.partition("onnx:") if value.startswith("onnx:") else ("", "", value)
+        return value if not file or file in INCLUDED else f"{kind}{colon}{config.path(file)}"
+
+    found: dict[str, Any] = {}
+    for key in fields(config.train):
+        if key.metadata["path"]:
+            value = getattr(config.train, key.name)
+            found[key.name] = [here(one) for one in value] if isinstance(value, list) else here(value)
+    return replace(config.train, **found)
 
 
 def _print_measures(model: str, card: dict[str, Any]) -> None:

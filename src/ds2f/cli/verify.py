@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2f.cli.arguments import add_config, add_device, config_of, positive
+from ds2f.cli.arguments import add_config, config_of, positive
+from ds2f.cli.models import add_device
 from ds2f.errors import UserError
 
 if TYPE_CHECKING:

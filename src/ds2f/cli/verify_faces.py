@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ds2f.cli.arguments import add_config, add_out, add_workers, config_of
+from ds2f.cli.models import add_model, alignment_folder
 from ds2f.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--root", action="append", type=Path, default=[], metavar="FOLDER", help=shown)
     shown = "of FAME's lists: `id 1` for one person, `id 0` for two; may be given again"
     sub.add_argument("--labels", action="append", type=Path, default=[], metavar="FILE", help=shown)
-    sub.add_argument("--model", type=Path, metavar="FOLDER", help="default: the model that ships with ds2f")
+    add_model(sub, "whose alignment is asked: ")
     shown = "FAME: the language that the model, or the one in FOLDER, was trained on; twice for the four cells"
     sub.add_argument("--heard", action="append", default=[], metavar="LANGUAGE[=FOLDER]", help=shown)
     sub.add_argument("--allow-missing", action="store_true", help="score the rest if some files are not there")
@@ -39,7 +40,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Returns 0, or 1 if some files are missing or could not be used."""
-    models = _models(options.heard, options.model)
+    config = config_of(options)
     if options.heard and options.protocol != "fame":
         raise UserError("--heard is for FAME's lists; leave it out.")
     from ds2f.cli.console import bar, err, out
@@ -51,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
             options.protocol,
             options.root or [Path()],
             options.out,
-            config_of(options),
-            models,
+            config,
+            _models(options.heard, alignment_folder(config, options.model)),
             options.labels,
             options.allow_missing,
             options.workers,

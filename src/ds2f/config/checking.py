@@ -13,10 +13,11 @@ from msgspec import inspect
 from ds2f.errors import UserError
 
 
-def key(default: Any, doc: str) -> Any:
-    """A configuration key: its default, and the sentence that explains it in ds2f.toml."""
+def key(default: Any, doc: str, path: bool = False) -> Any:
+    """A configuration key: its default, and the sentence that explains it in ds2f.toml. path: whether it is a path, or a
+    list of paths, that start where ds2f.toml lies; "onnx:FILE" is one, too."""
     factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
-    return field(**factory, metadata={"doc": doc})
+    return field(**factory, metadata={"doc": doc, "path": path})
 
 
 class Part:

@@ -111,9 +111,9 @@ class Train(Part):
     device: str = key("auto", "auto, cpu, cuda, mps")
     compile: bool = key(False, "torch.compile: a minute of start, then ~1.3 times as fast; needs a C++ compiler")
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = key(0, "of weights, data order and noise")
-    shards: list[Name] = key([], "folders of `ds2f export`, copied to every node, in place of the database")
+    shards: list[Name] = key([], "folders of `ds2f export`, copied to every node, in place of the database", path=True)
     memory_gb: AtLeast0 = key(1.0, "GB of faces, or of pairs, that a process holds; more are in files")
-    packed: str = key("", "folder of such files, on a disk of the node's own; empty = packed in paths.runs")
+    packed: str = key("", "folder of such files, on a disk of the node's own; empty = packed in paths.runs", path=True)
     accumulate: Count = key(1, "parts of a batch, in turn or on several processes; more need less memory")
     tensorboard: bool = key(False, "log to runs/MODEL/tensorboard too; needs: pip install ds2f[tensorboard]")
     decoder_size: Annotated[int, Meta(ge=16, le=256, multiple_of=8)] = key(64, "pixels of a generated face")
@@ -122,11 +122,11 @@ class Train(Part):
     decoder_depth: Count = key(8, "blocks of the decoder's transformer")
     decoder_batch: Count = key(128, "faces per step")
     decoder_images: Count = key(400_000, "faces to see in all")
-    decoder_from: str = key("", "folder of a model whose decoder to start from; empty = from nothing")
+    decoder_from: str = key("", "folder of a model whose decoder to start from; empty = from nothing", path=True)
     decoder_lr: Positive = key(1e-3, "peak learning rate of the decoder")
     decoder_likeness: AtLeast0 = key(0.5, "weight of looking like the given identity; 0 = pixels only")
     likeness_judges: list[Name] = key(
-        [], "recognisers to ask besides dlib, as onnx:FILE; needs: pip install ds2f[judges]"
+        [], "recognisers to ask besides dlib, as onnx:FILE; needs: pip install ds2f[judges]", path=True
     )
     likeness_views: list[Literal["shift", "mirror", "scale", "noise"]] = key(
         ["shift", "mirror"], "how they see a face otherwise each time: shift, mirror, scale, noise"
@@ -166,14 +166,14 @@ class Train(Part):
         "ecapa-tdnn", "of a speaker encoder: resnetse34l, resnetse34v2, ecapa-tdnn or campplus"
     )
     voice_width: Natural = key(0, "its channels; 0 = as it was published")
-    voice_from: str = key("", "campplus, or folder of a speaker encoder, to go on from; empty = from nothing")
+    voice_from: str = key("", "campplus, or folder of a speaker encoder, to go on from; empty = from nothing", path=True)
     voice_frozen: list[Name] = key([], "parts of its network that stay as they are, such as head, blocks.0")
     voice_loss: Literal["softmax", "am-softmax", "aam-softmax", "prototypical", "angular-prototypical", "ge2e"] = key(
         "aam-softmax", "softmax, am-softmax, aam-softmax, prototypical, angular-prototypical or ge2e"
     )
     voice_share: AtLeast0 = key(1.0, "weight of that loss")
     voice_keep: AtLeast0 = key(0.0, "weight of saying of a poor recording what voice_teacher says of the clean one")
-    voice_teacher: str = key("", "campplus, or a model's folder; empty: the encoder that is gone on from")
+    voice_teacher: str = key("", "campplus, or a model's folder; empty: the encoder that is gone on from", path=True)
     voice_margin: AtLeast0 = key(0.2, "of am-softmax, and in radians of aam-softmax; 0.5 to refine on long crops")
     voice_scale: Positive = key(30.0, "of their cosines")
     voice_centres: Count = key(1, "sub-centres of a speaker, against wrong labels")
@@ -185,8 +185,8 @@ class Train(Part):
     voice_augment: Share = key(0.6, "share of the crops that get a room, noise, music or babble")
     voice_codecs: Share = key(0.3, "share that goes through a telephone, Opus or AAC")
     voice_speed: bool = key(True, "crops at 0.9 and 1.1 of their speed, as further speakers")
-    voice_noises: str = key("", "folder of MUSAN; empty = made-up noise and music, babble of the others")
-    voice_rooms: str = key("", "folder of RIRS_NOISES; empty = made-up rooms")
+    voice_noises: str = key("", "folder of MUSAN; empty = made-up noise and music, babble of the others", path=True)
+    voice_rooms: str = key("", "folder of RIRS_NOISES; empty = made-up rooms", path=True)
     voice_memory: AtLeast0 = key(8.0, "GB of decoded speech that are kept; beyond, it is read as it is heard")
     save_seconds: AtLeast0 = key(120.0, "seconds between checkpoints")
 
@@ -294,4 +294,4 @@ class Config:
 
     def path(self, value: str) -> Path:
         """A path of the configuration, made relative to where ds2f.toml lies."""
-        return self.folder / value
+        return self.folder / Path(value).expanduser()

@@ -83,6 +83,9 @@ class Ranks:
         result = np.empty(len(self.size))
         for size in np.unique(self.size):
             rows = self.size == size
+            if size == 1:  # nobody else, for whom the distribution is not defined
+                result[rows] = 1.0
+                continue
             drawn = min(gallery, size) - 1
             chance = hypergeom.cdf(k - 1, size - 1, np.arange(size), drawn)  # (size,), by how many are nearer
             total = np.concatenate([[0.0], np.cumsum(chance)])

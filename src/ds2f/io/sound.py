@@ -6,6 +6,7 @@ louder than full scale.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -38,6 +39,8 @@ def resample(samples: np.ndarray, rate: int, channel: int = 0) -> np.ndarray:
     channel: the only one to hear, counted from 1; 0: all, see `mix`.
     Raises ItemError(stage="audio") for anything else.
     """
+    if isinstance(rate, bool) or not isinstance(rate, numbers.Real):
+        raise ItemError("audio", "a tuple is (samples, rate in Hz); give several recordings as a list")
     samples = np.asarray(samples)
     columns = samples[:, None] if samples.ndim == 1 else samples
     wrong = columns.ndim != 2 or not 0 < columns.shape[1] <= MAX_CHANNELS or samples.dtype.kind not in "fiu"

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from ds2f.errors import UserError
 from ds2f.io.extras import first_line, optional
-from ds2f.models.onnx_operators import OPERATORS, Attributes
+from ds2f.models.onnx_operators import OPERATORS, Attributes, Operator, operator_of
 
 
 @dataclass(frozen=True)
 class _Node:
-    operator: str
+    operator: Operator
     inputs: tuple[str, ...]  # "" where an optional one is left out
     output: str
     attributes: Attributes
@@ -36,9 +36,10 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         onnx = optional("onnx", "judges", f"The network {path}")
         try:
-            graph = onnx.load(str(path)).graph
+            model = onnx.load(str(path))
         except Exception as error:  # noqa: BLE001 - whatever protobuf says of a file that it cannot read
             raise UserError(f"{path} is no ONNX network ({first_line(error)}).") from None
+        graph, opset = model.graph, max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=1)
         self._floats: list[str] = []  # names of what the buffers hold
         self._others: dict[str, Tensor] = {}  # whole numbers are shapes and axes, which stay on the CPU
         self._nodes: list[_Node] = []
@@ -50,7 +51,8 @@ class OnnxNetwork(nn.Module):
                 ((kind, value),) = attributes.items()
                 self._keep(node.output[0], onnx.numpy_helper.to_array(value) if kind == "value" else np.array(value))
             elif node.op_type in OPERATORS and not any(node.output[1:]):
-                self._nodes.append(_Node(node.op_type, tuple(node.input), node.output[0], attributes))
+                operator = operator_of(node.op_type, opset)
+                self._nodes.append(_Node(operator, tuple(node.input), node.output[0], attributes))
             else:
                 raise UserError(
                     f"The network {path} has the operator {node.op_type}, which cannot be followed here; known are "
@@ -80,7 +82,7 @@ class OnnxNetwork(nn.Module):
         values[self._entry] = x
         for node in self._nodes:
             inputs = [values[name] if name else None for name in node.inputs]
-            values[node.output] = OPERATORS[node.operator](node.attributes, inputs)
+            values[node.output] = node.operator(node.attributes, inputs)
             for name in self._last_asked[node.output]:  # else all of them would be in memory at the end
                 values.pop(name, None)
         return values[self._exit]

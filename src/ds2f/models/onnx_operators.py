@@ -9,6 +9,7 @@ attributes, as older files have them, and as inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -159,6 +160,19 @@ def _axes(a: Attributes, inputs: Inputs) -> list[int] | None:
     return list(a["axes"]) if "axes" in a else None
 
 
+def _quotient(a: Attributes, inputs: Any) -> Tensor:
+    """Of whole numbers a whole number, cut towards nought."""
+    x, y = inputs
+    return x / y if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
+
+
+def _softmax_of_all_behind(a: Attributes, inputs: Any) -> Tensor:
+    """Before opset 13: over the axis and all behind it at once."""
+    x = inputs[0]
+    axis = a.get("axis", 1) % x.dim()
+    return x.flatten(axis).softmax(-1).reshape(x.shape)
+
+
 def _three(inputs: Inputs) -> list[Tensor | None]:
     return [*inputs, None, None][:3]
 
@@ -188,11 +202,11 @@ OPERATORS: dict[str, Operator] = {
     "Add": lambda a, i: i[0] + i[1],
     "Sub": lambda a, i: i[0] - i[1],
     "Mul": lambda a, i: i[0] * i[1],
-    "Div": lambda a, i: i[0] / i[1],
+    "Div": _quotient,
     "Pow": lambda a, i: i[0] ** i[1],
     "Sqrt": lambda a, i: i[0].sqrt(),
-    "Min": lambda a, i: torch.minimum(i[0], i[1]),
-    "Max": lambda a, i: torch.maximum(i[0], i[1]),
+    "Min": lambda a, i: reduce(torch.minimum, i),
+    "Max": lambda a, i: reduce(torch.maximum, i),
     "Clip": _clip,
     "ReduceMean": _reduced(torch.mean),
     "ReduceSum": _reduced(torch.sum),
@@ -214,3 +228,11 @@ OPERATORS: dict[str, Operator] = {
     "Expand": lambda a, i: i[0].expand(torch.broadcast_shapes(i[0].shape, tuple(i[1].tolist()))),
 }
 """By name; what makes a tensor of the attributes of a node and its inputs."""
+BEFORE: dict[str, tuple[int, Operator]] = {"Softmax": (13, _softmax_of_all_behind)}
+"""{name: (opset, what it was before that one)} of those that mean something else by the same attributes."""
+
+
+def operator_of(name: str, opset: int) -> Operator:
+    """name: of OPERATORS; opset: version of ONNX's own operators that a file states."""
+    changed, before = BEFORE.get(name, (0, OPERATORS[name]))
+    return before if opset < changed else OPERATORS[name]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.resources import files
 from threading import Event, Lock
@@ -42,7 +42,7 @@ from ds2f.page.turns import Turns
 from ds2f.page.uploads import Sent, Uploads, client_of, hung_up, sent_in
 from ds2f.page.wanted import Wanted, files_of
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import DEFAULT
+from ds2f.speech2face.settings import settings_of
 
 OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css")}
 OWN |= {f"{name}.js": (f"{name}.js", "text/javascript") for name in ("ask", "check", "page", "voices")}
@@ -56,8 +56,11 @@ T = TypeVar("T")
 class Answers:
     """The answers, and the model that gives them."""
 
-    def __init__(self, model: Speech2Face, limits: Serve) -> None:
+    def __init__(self, model: Speech2Face, limits: Serve, chosen: Generate = Generate()) -> None:
         self.model, self.limits = model, limits
+        most = {name: min(getattr(chosen, name), getattr(limits, name)) for name in ("count", "steps")}
+        self.chosen = replace(chosen, **most)
+        self.settings = settings_of(self.chosen)
         self.signed = model.signer is not None  # a certificate that cannot sign is said now, not at the first face
         self.metrics = Metrics(
             version=__version__, model=model.fingerprint, size=str(model.size), device=str(model.device)
@@ -90,7 +93,7 @@ class Answers:
         return Response(data, media_type=kind)
 
     async def openapi(self, request: Request) -> Response:
-        return JSONResponse(described(self.limits, len(self.samples), self.model.prior.inputs.dim))
+        return JSONResponse(described(self.limits, len(self.samples), self.model.prior.inputs.dim, self.chosen))
 
     async def measured(self, request: Request) -> Response:
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -119,7 +122,7 @@ class Answers:
                 "guide": self.model.decoder.config.guide and has("faces"),
                 "signed": self.signed,
                 "limits": limits,
-                "defaults": asdict(DEFAULT),
+                "defaults": {**asdict(self.settings), "count": self.chosen.count},
             }
         )
 
@@ -144,7 +147,7 @@ class Answers:
         async with AsyncExitStack() as inside:
             body = await inside.enter_async_context(self._received(request))
             sent = sent_in(request, body)
-            wanted = await run_in_threadpool(self._wanted, sent, 1 if kind == PNG else Generate.count)
+            wanted = await run_in_threadpool(self._wanted, sent, 1 if kind == PNG else self.chosen.count)
             if kind == PNG and wanted.people * wanted.count > 1:
                 raise Refused(422, f"A picture holds one face: ask for count=1 and one voice, or accept {JSON}.")
             draw = partial(drawing.draw, self.model, wanted, self.limits, self.metrics)
@@ -186,7 +189,7 @@ class Answers:
 
     def _wanted(self, sent: Sent, count: int) -> Wanted:
         with self.reading:  # a guide picture takes memory while it is decoded
-            return Wanted.read(sent, self.limits, self.model, count)
+            return Wanted.read(sent, self.limits, self.model, self.settings, count)
 
 
 class Held(StreamingResponse):
@@ -201,13 +204,18 @@ class Held(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def make_app(model: Speech2Face, limits: Serve, hosts: tuple[str, ...] = LOCAL) -> Starlette:
+def make_app(
+    model: Speech2Face, limits: Serve, hosts: tuple[str, ...] = LOCAL, chosen: Generate = Generate()
+) -> Starlette:
     """The application; `app.state.answers` are its Answers.
 
+    model: that hears and draws.
+    limits: how much may be asked.
     hosts: names by which it may be called, "*" for any; others are refused, so that no other page in the browser can
         reach it under a name of its own.
+    chosen: how faces are drawn unless somebody asks for something else.
     """
-    answers = Answers(model, limits)
+    answers = Answers(model, limits, chosen)
     guard = Middleware(Guard, hosts=hosts, crowd=CROWD + 2 * limits.places, seen=answers.metrics.answered)
     handlers: dict[Any, Any] = {Refused: _refused, UserError: _mistake, ItemError: _mistake, HTTPException: _no_such}
     handlers |= {ClientDisconnect: _gone, Exception: _failed}

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from threading import Event
 from typing import Any
 
@@ -26,10 +26,9 @@ from ds2f.page.wanted import Wanted, as_text
 from ds2f.speech2face.describe import VoiceDescription
 from ds2f.speech2face.face import GeneratedFace
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import DEFAULT
 
 PREVIEW = 80  # quality of WebP
-FAILED = "This failed, and the fault is the server's; its terminal says why."
+FAILED = "The server failed; its log says why."
 Say = Callable[[dict[str, Any]], None]
 
 
@@ -76,10 +75,9 @@ def draw(
 
     voices = np.stack([*wanted.voices, *(model.embed_voice(recording) for recording in wanted.recordings)])
     seeds = [wanted.seed + i for i in range(wanted.count)] * len(voices)
-    settings = replace(DEFAULT, steps=wanted.steps, fast=wanted.fast, temperature=wanted.variety)
     every = np.repeat(voices, wanted.count, 0)
-    steps = model.steps(settings, len(every))
-    drawn = model.sample_faces(every, seeds, settings, wish=wanted.wish, callback=stepped)
+    steps = model.steps(wanted.settings, len(every))
+    drawn = model.sample_faces(every, seeds, wanted.settings, wish=wanted.wish, callback=stepped)
     metrics.faces.inc(len(drawn))
     return {"faces": [_face(face) for face in drawn], "settings": dict(drawn[0].details)}
 

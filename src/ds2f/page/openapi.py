@@ -7,7 +7,6 @@ from typing import Any
 
 from ds2f import __version__
 from ds2f.config import Generate, Serve
-from ds2f.speech2face.settings import DEFAULT
 from ds2f.types import AGE_BINS, GENDERS
 
 JSON = "application/json"
@@ -32,9 +31,10 @@ CHECKED = "Where the marks of a picture say that it comes from. It never says th
 SENT = (400, 408, 413, 422, 429)  # what can be wrong with a request that has a body
 
 
-def described(limits: Serve, samples: int, dim: int) -> dict[str, Any]:
-    """limits: of the server; samples: synthetic voices that it has; dim: numbers of a voice."""
-    wishes = _wishes(limits, dim)
+def described(limits: Serve, samples: int, dim: int, chosen: Generate = Generate()) -> dict[str, Any]:
+    """limits: of the server; samples: synthetic voices that it has; dim: numbers of a voice; chosen: how faces are drawn
+    unless something else is asked for."""
+    wishes = _wishes(limits, dim, chosen)
     text = {"text/plain": {"schema": TEXT}}
     number = {"name": "number", "in": "path", "required": True, "schema": _range(WHOLE, 1, samples)}
     return {
@@ -169,7 +169,7 @@ def _voice(dim: int) -> dict[str, Any]:
     return {**TEXT, "contentEncoding": "base64", "minLength": letters, "description": described}
 
 
-def _wishes(limits: Serve, dim: int) -> dict[str, Any]:
+def _wishes(limits: Serve, dim: int, chosen: Generate) -> dict[str, Any]:
     return {
         "voices": {
             "type": "array",
@@ -178,11 +178,15 @@ def _wishes(limits: Serve, dim: int) -> dict[str, Any]:
             "maxItems": 2,
             "description": "As /v1/voices gives them.",
         },
-        "count": _range(WHOLE, 1, limits.count, default=Generate.count, description="Faces of a voice; a PNG has one."),
+        "count": _range(WHOLE, 1, limits.count, default=chosen.count, description="Faces of a voice; a PNG has one."),
         "seed": {**WHOLE, "default": 0, "description": "The first face's; the same seed gives the same face."},
-        "steps": _range(WHOLE, 1, limits.steps, default=DEFAULT.steps, description="Unless said, the fast decoder's."),
-        "fast": {"type": "boolean", "default": True, "description": "Let the fast decoder draw, in its few steps."},
-        "variety": {**SHARE, "default": DEFAULT.temperature, "description": "0: only what the voice settles."},
+        "steps": _range(WHOLE, 1, limits.steps, default=chosen.steps, description="Unless said, the fast decoder's."),
+        "fast": {
+            "type": "boolean",
+            "default": chosen.fast,
+            "description": "Let the fast decoder draw, in its few steps.",
+        },
+        "variety": {**SHARE, "default": chosen.temperature, "description": "0: only what the voice settles."},
         "age": _range(NUMBER, 0, 100, description="Years; unless said, as heard."),
         "gender": {"enum": list(GENDERS), "description": "Unless said, as heard."},
         "guide": {**TEXT, "description": "A blurred or tiny picture to complete, in base64 or as a data URL."},

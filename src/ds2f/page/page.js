@@ -128,8 +128,11 @@ function finish(told, figures, asked) {
 $("model").textContent = `Model ${about.model}, ${about.size} px.`;
 $("count").max = about.limits.count;
 $("steps").max = about.limits.steps;
-$("steps").value = about.fast || about.defaults.steps;
+$("count").value = about.defaults.count;
 $("fast-field").hidden = !about.fast;
+$("fast").checked = about.defaults.fast;
+$("steps").value = about.fast || about.defaults.steps;
+if (!about.defaults.fast) [otherSteps, $("steps").value] = [$("steps").value, otherSteps];
 $("variety").value = about.defaults.temperature;
 $("guide-field").hidden = !about.guide;
 showOutputs();

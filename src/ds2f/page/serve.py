@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ds2f.config import Audio, Serve
+from ds2f.config import Generate, Serve
 from ds2f.errors import UserError
-from ds2f.io.credentials import Signing
 from ds2f.io.extras import MODULES, first_line, optional
+
+if TYPE_CHECKING:
+    from ds2f.speech2face.model import Speech2Face
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
-    model: str | None,
+    load: Callable[[], Speech2Face],
     host: str,
     port: int,
-    device: str,
-    audio: Audio = Audio(),
-    size: int | None = None,
-    ready: Callable[[str, bool], None] = lambda address, own: None,
     limits: Serve = Serve(),
-    signing: Signing = Signing(),
+    chosen: Generate = Generate(),
+    ready: Callable[[str, bool], None] = lambda address, own: None,
 ) -> None:
     """Serve until stopped.
 
-    model: folder, or id on the Hub; None: what ships with ds2f
+    load: gives the model that hears and draws; called once the port is ours
     host, port: where to listen; port 0 = any that is free
-    device: "auto", "cpu", "cuda" or "mps"
-    audio: how voices are heard
-    size: pixels of a face
-    ready: told the page's address, and whether this machine alone can reach it
     limits: how much may be asked, and by what names the server may be called
-    signing: who signs the pictures
+    chosen: how faces are drawn unless somebody asks for something else
+    ready: told the page's address, and whether this machine alone can reach it
 
     Raises UserError if the model, the port or the certificate cannot be had.
     """
@@ -43,17 +39,19 @@ def serve(
     listening = listen_at(host, port)
     from ds2f.page.app import LOCAL, make_app  # brings torch, which takes seconds: not before the port is ours
     from ds2f.page.server import run
-    from ds2f.speech2face.model import Speech2Face
 
-    audio = replace(audio, max_seconds=min(audio.max_seconds, limits.max_seconds))
-    loaded = Speech2Face.from_pretrained(model, device=device, audio=audio, size=size, signing=signing)
-    loaded.voice_encoder.check()
+    model = load()
+    model.voice_encoder.check()
     own = host in LOOPBACK
     hosts = (*LOCAL, *limits.hosts) if own or limits.hosts else ("*",)
-    app = make_app(loaded, limits, hosts)
-    name = "127.0.0.1" if own else host
-    address = f"http://{name}:{listening.getsockname()[1]}"
-    run(app, listening, lambda: ready(address, own))
+    app = make_app(model, limits, hosts, chosen)
+    run(app, listening, lambda: ready(address_of(listening), own))
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where a browser finds what listens there; an IPv6 address is written in brackets (RFC 3986, 3.2.2)."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def listen_at(host: str, port: int) -> socket.socket:

@@ -16,7 +16,7 @@ from ds2f.io.extras import has
 from ds2f.page.refused import Refused
 from ds2f.page.uploads import Sent
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import DEFAULT
+from ds2f.speech2face.settings import DEFAULT, SamplingSettings
 from ds2f.speech2face.wishes import make_wish
 from ds2f.types import Wish
 
@@ -32,16 +32,14 @@ def as_text(voice: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """recordings: one or two files, or none, then voices: one or two, (dim,) float32; variety in [0, 1]: the
-    temperature of the prior; fast: see `SamplingSettings`."""
+    """recordings: one or two files, or none, then voices: one or two, (dim,) float32; settings: how faces are drawn,
+    of which steps, fast and the temperature (called variety here) may be asked for."""
 
     recordings: tuple[bytes, ...]
     voices: tuple[np.ndarray, ...]
     count: int
     seed: int
-    steps: int
-    fast: bool
-    variety: float
+    settings: SamplingSettings
     wish: Wish
 
     @property
@@ -49,8 +47,21 @@ class Wanted:
         return len(self.recordings) or len(self.voices)
 
     @staticmethod
-    def read(sent: Sent, limits: Serve, model: Speech2Face, count: int = Generate.count) -> Wanted:
-        """count: if nothing is said of it. Raises Refused, or UserError for a wish that cannot be."""
+    def read(
+        sent: Sent,
+        limits: Serve,
+        model: Speech2Face,
+        settings: SamplingSettings = DEFAULT,
+        count: int = Generate.count,
+    ) -> Wanted:
+        """Read what was sent, and check it.
+
+        sent: fields and files.
+        limits: how much may be asked.
+        model: that is to draw.
+        settings, count: where nothing is said of them.
+        Raises Refused, or UserError for a wish that cannot be.
+        """
         asked, files = sent.fields, files_of(sent, recording=2, guide=1)
         if unknown := [name for name in asked if name not in FIELDS]:
             raise Refused(422, f"There is no {unknown[0]!r} to be wished for, only {', '.join(FIELDS)}.")
@@ -70,9 +81,12 @@ class Wanted:
             _voices(asked.get("voices"), model.prior.inputs.dim, not recordings),
             _whole(asked, "count", count, 1, limits.count),
             _seed(asked.get("seed", 0)),
-            _whole(asked, "steps", DEFAULT.steps, 1, limits.steps),
-            _switch(asked, "fast", True),
-            _number(asked, "variety", DEFAULT.temperature, 0, 1),
+            replace(
+                settings,
+                steps=_whole(asked, "steps", settings.steps, 1, limits.steps),
+                fast=_switch(asked, "fast", settings.fast),
+                temperature=_number(asked, "variety", settings.temperature, 0, 1),
+            ),
             make_wish(
                 None if asked.get("age") is None else _number(asked, "age", 0, 0, 100),
                 gender,

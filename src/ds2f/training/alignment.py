@@ -200,7 +200,8 @@ def whiten(values: Tensor, shrinkage: float) -> Tensor:
 
 
 def choose(config: AlignmentConfig, data: PairData, settings: Options, progress: Progress | None) -> Choice:
-    """Dimensions and shrinkage by the closed form, then the number of steps, all on people that a fold holds out.
+    """Dimensions and shrinkage by the closed form, then the number of steps, of which there may be none, all on people
+    that a fold holds out.
 
     progress: called with (fits done, in all, a word).
     Raises UserError for fewer than four people: of two folds, each must have a voice and the face of somebody else.
@@ -223,7 +224,7 @@ def choose(config: AlignmentConfig, data: PairData, settings: Options, progress:
 
     scores = {form: score(*form, 0, i) for i, form in enumerate(forms)}
     best = max(scores, key=lambda form: scores[form])
-    trained = {steps: score(*best, steps, len(forms) + i) for i, steps in enumerate(STEPS)}
+    trained = {0: scores[best]} | {steps: score(*best, steps, len(forms) + i) for i, steps in enumerate(STEPS)}
     steps = max(trained, key=lambda s: trained[s])
     return Choice(*best, steps, trained[steps])
 

@@ -16,6 +16,7 @@ from ds2f.config import Train
 from ds2f.errors import UserError
 from ds2f.extract.engines.ray import joined
 from ds2f.models.store import pick_device
+from ds2f.training.jobs import JOBS
 
 ALONE = ("attributes", "alignment")  # which refuse a launcher, too
 RESTARTS = 3  # after workers that died, or nodes that were lost
@@ -58,7 +59,7 @@ def train_on_ray(model: str, database: Path, runs: Path, settings: Train, worker
             raise UserError(_sentence(error, workers)) from None
         finally:
             shutil.rmtree(place, ignore_errors=True)  # Ray's own notes; the checkpoints are ours
-    return runs / "model"
+    return runs / JOBS[model].folder
 
 
 @contextmanager

@@ -92,9 +92,9 @@ class Options:
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
     """Train to the end, from scratch or from the newest checkpoint. Returns the averaged model.
 
-    progress: called with (rows seen, in all, smoothed loss and rows per second). Raises UserError if the loss or
-    its gradient is no longer a number, memory runs out or the disk is full (the last good checkpoint stays). Ctrl-C saves a checkpoint
-    before it passes on.
+    progress: called with (rows seen, in all, smoothed loss and rows per second). Raises UserError if the loss or its
+    gradient is no longer a number, memory runs out or the disk is full (the last good checkpoint stays). Ctrl-C saves a
+    checkpoint before it passes on.
     """
     model = task.model
     device = next(model.parameters()).device

@@ -166,15 +166,16 @@ def out_of_fold(
     zeros: Zeros = np.zeros,
     axis: GenderAxis | None = None,
 ) -> np.ndarray:
-    """Linear predictions for people whom the map has not seen: (n, di).
+    """Linear predictions for people whose voices and faces the map has not been fitted to: (n, di).
 
     voice: (n, dv).
     identity: (n, di).
     person: (n,) int, whose row it is.
-    alpha: shrinkage of the map.
+    alpha: shrinkage of the map, one number that everybody has chosen.
     seed: of the folds.
     zeros: makes the array.
-    axis: what speakers of known gender add to the map, None for none.
+    axis: what speakers of known gender add to the map, None for none. The direction itself, the difference of two
+        means over all faces, is that of everybody.
     """
     fold = folds(person, FOLDS, seed)
     predicted = zeros(identity.shape, np.float32)
