@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.diffusion.noise import balanced_by_seed
+from ds2f.diffusion.noise import antithetic_by_seed
 from ds2f.diffusion.plain import first_seeds
 from ds2f.evaluation import retrieval
 from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
@@ -96,7 +96,7 @@ class Study:
         seeds: Sequence[int],
     ) -> np.ndarray:
         """People around whom voices let one expect: (m, 128) each, but for one average person, (128,) or (m, 128)."""
-        noise = balanced_by_seed(seeds, expected.shape[1], stream=0, to=torch.device("cpu"))
+        noise = antithetic_by_seed(seeds, expected.shape[1], stream=0, to=torch.device("cpu"))
         there, middle = (torch.from_numpy(values).float() for values in (expected, average))
         found: np.ndarray = around_expected(self.model.prior, there, middle, noise, temperature, weight).numpy()
         return found

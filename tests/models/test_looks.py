@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ds2f.models.looks import AGES, ROWS, departure, directions, fit_looks, give_way
+from ds2f.models.looks import AGES, ROWS, departure, directions, fit_looks, project_out
 from ds2f.types import FaceLabels, Wish
 
 RNG = np.random.default_rng(0)
@@ -55,10 +55,10 @@ def test_a_departure_gives_way_in_what_is_wished_for(wish: Wish, count: int) -> 
     basis = directions(fit_looks(*people()), wish)
     assert basis.shape == (count, DIM)
     push = torch.from_numpy(RNG.normal(size=(5, DIM))).float()
-    left = give_way(push, WITHIN, basis)
+    left = project_out(push, WITHIN, basis)
     told = torch.linalg.solve(WITHIN, basis.double().T)
     assert float((left.double() @ told).abs().max()) < 1e-4  # nothing tells the groups apart
     changed = (push - left).double()
     along = changed @ torch.linalg.pinv(basis.double()) @ basis.double()
     torch.testing.assert_close(along, changed, atol=1e-5, rtol=0)  # and nothing else has changed
-    torch.testing.assert_close(give_way(left, WITHIN, basis), left, atol=1e-5, rtol=0)
+    torch.testing.assert_close(project_out(left, WITHIN, basis), left, atol=1e-5, rtol=0)

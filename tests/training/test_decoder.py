@@ -19,7 +19,7 @@ from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
 from ds2f.models.store import load_decoder, shipped
-from ds2f.speech2face.draw import conditions_of, sample_images, way_of
+from ds2f.speech2face.draw import conditions_of, sample_images, sampling_plan
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.decoder import DecoderTask, drop, fit_linear_face
 from ds2f.training.faces import FaceData, load_faces
@@ -129,7 +129,7 @@ def test_sharp_faces_are_asked_for_by_a_decoder_that_has_learnt_it_from_soft_one
     fine = []
     for sharpness in (0.0, -2.0):
         given["sharpness"] = torch.full((8, 1), sharpness)
-        drawn = sample_images(way_of(SamplingSettings(fast=False), learnt, None), given, range(8)).astype(float)
+        drawn = sample_images(sampling_plan(SamplingSettings(fast=False), learnt, None), given, range(8)).astype(float)
         fine.append(np.abs(drawn[:, 1:] - drawn[:, :-1]).mean())
     assert fine[0] > 2 * fine[1]
 

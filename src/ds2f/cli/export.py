@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 from ds2f.cli.arguments import add_config, add_database, add_out, add_size, config_of, database_of, positive
 from ds2f.cli.models import add_model, model_folder, with_model

@@ -14,7 +14,7 @@ from ds2f.errors import UserError
 if TYPE_CHECKING:
     from ds2f.config import Config
     from ds2f.evaluation.results import Measure
-    from ds2f.evaluation.speakers.hear import Ear
+    from ds2f.evaluation.speakers.encoding import NamedEncoder
     from ds2f.evaluation.speakers.records import Options, Verification
     from ds2f.evaluation.speakers.trials import Trial
 
@@ -65,12 +65,14 @@ def run(options: argparse.Namespace) -> None:
     others = _others(options.scores, trials)
     development = read_trials(Path(options.calibrate)) if options.calibrate not in ("", FOLDS) else []
     make_folder(options.out)
-    ears = [] if options.scores and not options.encoder else _ears(options.encoder, config, options.device, trials)
+    encoders = (
+        [] if options.scores and not options.encoder else _encoders(options.encoder, config, options.device, trials)
+    )
     with bar("verify") as shown:
         found = verify(
             trials,
             options.root,
-            ears,
+            encoders,
             config.audio,
             options.out,
             _options(options, config),
@@ -127,8 +129,8 @@ def _options(options: argparse.Namespace, config: Config) -> Options:
     )
 
 
-def _ears(specs: Sequence[str], config: Config, device: str, trials: Sequence[Trial]) -> list[Ear]:
-    from ds2f.evaluation.speakers.hear import Ear
+def _encoders(specs: Sequence[str], config: Config, device: str, trials: Sequence[Trial]) -> list[NamedEncoder]:
+    from ds2f.evaluation.speakers.encoding import NamedEncoder
     from ds2f.models.processor import on_cpu
     from ds2f.voice.encoders import FRAMES, load
 
@@ -143,10 +145,10 @@ def _ears(specs: Sequence[str], config: Config, device: str, trials: Sequence[Tr
         from ds2f.models.store import pick_device
 
         where = str(pick_device(device))
-    ears = [Ear(load(spec, where, precision), spec, _stamp(spec)) for spec in wanted]
-    if len({ear.name for ear in ears}) < len(ears):
-        raise UserError(f"Two encoders are called {ears[0].name}; rename the folder or file of one.")
-    return ears
+    encoders = [NamedEncoder(load(spec, where, precision), spec, _stamp(spec)) for spec in wanted]
+    if len({ear.name for ear in encoders}) < len(encoders):
+        raise UserError(f"Two encoders are called {encoders[0].name}; rename the folder or file of one.")
+    return encoders
 
 
 def _stamp(spec: str) -> str:

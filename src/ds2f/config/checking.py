@@ -14,8 +14,8 @@ from ds2f.errors import UserError
 
 
 def key(default: Any, doc: str, path: bool = False) -> Any:
-    """A configuration key: its default, and the sentence that explains it in ds2f.toml. path: whether it is a path, or a
-    list of paths, that start where ds2f.toml lies; "onnx:FILE" is one, too."""
+    """A configuration key: its default, and the sentence that explains it in ds2f.toml. path: whether it is a path that
+    starts where ds2f.toml lies, or a list of them; "onnx:FILE" is one, too."""
     factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
     return field(**factory, metadata={"doc": doc, "path": path})
 

@@ -166,7 +166,9 @@ class Train(Part):
         "ecapa-tdnn", "of a speaker encoder: resnetse34l, resnetse34v2, ecapa-tdnn or campplus"
     )
     voice_width: Natural = key(0, "its channels; 0 = as it was published")
-    voice_from: str = key("", "campplus, or folder of a speaker encoder, to go on from; empty = from nothing", path=True)
+    voice_from: str = key(
+        "", "campplus, or folder of a speaker encoder, to go on from; empty = from nothing", path=True
+    )
     voice_frozen: list[Name] = key([], "parts of its network that stay as they are, such as head, blocks.0")
     voice_loss: Literal["softmax", "am-softmax", "aam-softmax", "prototypical", "angular-prototypical", "ge2e"] = key(
         "aam-softmax", "softmax, am-softmax, aam-softmax, prototypical, angular-prototypical or ge2e"

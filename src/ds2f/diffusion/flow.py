@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ds2f.diffusion.noise import normal
+from ds2f.diffusion.plain import MIN_DISTANCE
 
-MIN_DISTANCE = 0.05  # of 1 − t: below it the division by 1 − t would only amplify rounding
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(z (n, ...), t (n,)) to the predicted clean x (n, ...): a network with its conditions bound."""
 

@@ -8,10 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ds2f.diffusion.plain import balanced
-
-DIRECT = range(2**31)
-"""Seeds that PyTorch's generator takes as they are, `stream` in their lowest bit: on a CPU it reads 32 bits."""
+from ds2f.diffusion.plain import DIRECT, antithetic
 
 
 def uniform(generator: torch.Generator, *shape: int, to: torch.device | None = None) -> Tensor:
@@ -37,9 +34,9 @@ def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.dev
     return torch.stack([_row(int(seed), shape, stream) for seed in seeds]).to(to)
 
 
-def balanced_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.device) -> Tensor:
-    """As `normal_by_seed`, but the noises of seeds that are shown together sum to zero, see `plain.balanced`."""
-    return torch.stack([balanced(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds]).to(to)
+def antithetic_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.device) -> Tensor:
+    """As `normal_by_seed`, but the noises of seeds that are shown together sum to zero, see `plain.antithetic`."""
+    return torch.stack([antithetic(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds]).to(to)
 
 
 def _row(seed: int, shape: tuple[int, ...], stream: int) -> Tensor:

@@ -1,6 +1,7 @@
 """What drawing by the fast decoder needs of this room, in NumPy: the same noise for a seed, and Euler's method.
 
-Random numbers and steps are those of `noise`, `flow` and `samplers`; tests hold the two together.
+Random numbers and steps are those of `noise`, `flow` and `samplers`, which have these constants; tests hold the two
+together.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 
 from ds2f.types import Progress
 
-DIRECT = range(2**31)  # as `noise.DIRECT`
-WARP = 1.5  # as `samplers.WARP`
-MIN_DISTANCE = 0.05  # as `flow.MIN_DISTANCE`
+DIRECT = range(2**31)
+"""Seeds that PyTorch's generator takes as they are, `stream` in their lowest bit: on a CPU it reads 32 bits."""
+WARP = 1.5  # of a sampler's times; measured by benchmarks/sampling.py
+MIN_DISTANCE = 0.05  # of 1 − t: below it the division by 1 − t would only amplify rounding
 BLOCK = 16  # numbers that PyTorch makes at a time
 COARSE = 4  # waves (k, l) with k + l below it are coarse: none is shorter than two thirds of a picture
 SET = 4  # seeds whose noises are balanced: as many faces as are shown of a recording by default
@@ -35,12 +37,12 @@ def first_seeds(voices: int) -> range:
     return range(0, SET * voices, SET)
 
 
-def balanced_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
-    """As `noise.balanced_by_seed`."""
-    return np.stack([balanced(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds])
+def antithetic_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
+    """As `noise.antithetic_by_seed`."""
+    return np.stack([antithetic(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds])
 
 
-def balanced(normal: Callable[[int], Any], seed: int) -> Any:
+def antithetic(normal: Callable[[int], Any], seed: int) -> Any:
     """The noise of a seed, balanced among the seeds 4k to 4k + 3, which sum to zero:
 
         ε_i = √(4 / 3) (z_i − z̄),   ⟨ε_i⟩ = 0, ⟨ε_i²⟩ = 1, ⟨ε_i ε_j⟩ = −1/3
@@ -55,7 +57,7 @@ def balanced(normal: Callable[[int], Any], seed: int) -> Any:
     return math.sqrt(SET / (SET - 1)) * (four[seed - first] - sum(four) / SET)
 
 
-def steady(noise: np.ndarray, light: float) -> np.ndarray:
+def damp_low_frequencies(noise: np.ndarray, light: float) -> np.ndarray:
     """Noise for pictures whose light and tint depend less on it: (n, c, size, size) float32.
 
     What is coarsest in a picture is what noise hides last, so a decoder takes it from the noise: the mean of a colour,

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from ds2f.diffusion.flow import Predict, velocity
+from ds2f.diffusion.plain import WARP
 from ds2f.types import Progress
 
-WARP = 1.5  # of the times; measured by benchmarks/sampling.py
 Sampler = Callable[[Predict, Tensor, int, Progress | None], Tensor]
 
 

@@ -73,7 +73,7 @@ def directions(looks: Tensor, wish: Wish) -> Tensor:
     return torch.cat(found).to(looks)
 
 
-def give_way(push: Tensor, within: Tensor, basis: Tensor) -> Tensor:
+def project_out(push: Tensor, within: Tensor, basis: Tensor) -> Tensor:
     """A departure from the mean person without what it says of the looks that span `basis`: (n, d) to (n, d).
 
         x P,   P = I − Σ⁻¹ Bᵀ (B Σ⁻¹ Bᵀ)⁻¹ B

@@ -39,7 +39,10 @@ class OnnxNetwork(nn.Module):
             model = onnx.load(str(path))
         except Exception as error:  # noqa: BLE001 - whatever protobuf says of a file that it cannot read
             raise UserError(f"{path} is no ONNX network ({first_line(error)}).") from None
-        graph, opset = model.graph, max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=1)
+        graph, opset = (
+            model.graph,
+            max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=1),
+        )
         self._floats: list[str] = []  # names of what the buffers hold
         self._others: dict[str, Tensor] = {}  # whole numbers are shapes and axes, which stay on the CPU
         self._nodes: list[_Node] = []

@@ -32,8 +32,8 @@ SENT = (400, 408, 413, 422, 429)  # what can be wrong with a request that has a 
 
 
 def described(limits: Serve, samples: int, dim: int, chosen: Generate = Generate()) -> dict[str, Any]:
-    """limits: of the server; samples: synthetic voices that it has; dim: numbers of a voice; chosen: how faces are drawn
-    unless something else is asked for."""
+    """limits: of the server; samples: synthetic voices that it has; dim: numbers of a voice; chosen: how faces are
+    drawn unless something else is asked for."""
     wishes = _wishes(limits, dim, chosen)
     text = {"text/plain": {"schema": TEXT}}
     number = {"name": "number", "in": "path", "required": True, "schema": _range(WHOLE, 1, samples)}

@@ -19,8 +19,8 @@ from ds2f.errors import UserError
 from ds2f.models.decoder import Decoder, DecoderConfig, asked, one_hot, voice_condition
 from ds2f.models.graphs import Graph
 from ds2f.models.pixels import from_uint8, to_uint8
-from ds2f.speech2face.settings import SamplingSettings, guidance_of, taught
-from ds2f.speech2face.weave import unweave
+from ds2f.speech2face.patch_artifacts import remove_patch_artifacts
+from ds2f.speech2face.settings import SamplingSettings, fits_fast_decoder, guidance_of
 from ds2f.types import ETHNICITIES, Progress, Wish
 
 BATCH = 16  # faces through the decoder at once; bounds memory
@@ -113,9 +113,10 @@ def normalised(decoder: Decoder, pictures: np.ndarray) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Way:
-    """How noise becomes a picture. noise: scale of what the sampler starts from; light: see `plain.steady`; graph:
-    computes what the decoder would, for conditions that are `GRAPHS` and what is asked of every picture."""
+class SamplingPlan:
+    """How noise becomes a picture. noise: scale of what the sampler starts from; light: see
+    `plain.damp_low_frequencies`; graph: computes what the decoder would, for conditions that are `GRAPHS` and what is
+    asked of every picture."""
 
     decoder: Decoder
     sampler: Sampler
@@ -126,20 +127,22 @@ class Way:
     graph: Graph | None = None
 
 
-def way_of(settings: SamplingSettings, decoder: Decoder, fast: Decoder | None, graph: Graph | None = None) -> Way:
+def sampling_plan(
+    settings: SamplingSettings, decoder: Decoder, fast: Decoder | None, graph: Graph | None = None
+) -> SamplingPlan:
     """fast: what `decoder` taught to draw in few steps, which does so wherever the settings are those it learnt; graph:
     of that one."""
-    if fast is None or not taught(settings):
+    if fast is None or not fits_fast_decoder(settings):
         sampler = SAMPLERS[settings.sampler]
         weights, noise = guidance_of(settings), settings.noise * decoder.config.noise
-        return Way(decoder, sampler, settings.steps, weights, noise, settings.light)
+        return SamplingPlan(decoder, sampler, settings.steps, weights, noise, settings.light)
     noise = settings.noise * fast.config.noise
-    return Way(fast, euler, fast.config.few_steps, Guidance(1.0), noise, settings.light, graph)
+    return SamplingPlan(fast, euler, fast.config.few_steps, Guidance(1.0), noise, settings.light, graph)
 
 
 @torch.no_grad()
 def sample_images(
-    way: Way,
+    plan: SamplingPlan,
     conditions: Mapping[str, Tensor],
     seeds: Sequence[int],
     progress: Progress | None = None,
@@ -147,37 +150,37 @@ def sample_images(
 ) -> np.ndarray:
     """Pictures for n seeds: (n, size, size, 3) uint8 RGB.
 
-    way: how they are drawn.
+    plan: how they are drawn.
     conditions: {name: (n, ...)}, see `conditions_of`.
     seeds: n whole numbers.
     progress: called with (sampler steps done, in all), over all batches.
     callback: see `Callback`.
     """
-    decoder, images = way.decoder, []
+    decoder, images = plan.decoder, []
     size, device = decoder.config.size, decoder.image_mean.device
     firsts = range(0, len(seeds), BATCH)
     for number, first in enumerate(firsts):
         rows = slice(first, first + BATCH)
         given = {name: Condition.of(value[rows].contiguous().to(device)) for name, value in conditions.items()}
-        sampler = way.sampler
-        if way.graph is not None and given.keys() - set(UNGUIDED) == GRAPHS:
+        sampler = plan.sampler
+        if plan.graph is not None and given.keys() - set(UNGUIDED) == GRAPHS:
             sampler = _plain_euler
-            predict = _by_graph(way.graph, given["identity"].value)
+            predict = _by_graph(plan.graph, given["identity"].value)
             noise = plain.normal_by_seed(seeds[rows], 3, size, size, stream=1)
         else:
-            predict = guided(decoder, given, way.guidance)
+            predict = guided(decoder, given, plan.guidance)
             noise = normal_by_seed(seeds[rows], 3, size, size, stream=1, to=torch.device("cpu")).numpy()
-        start = way.noise * torch.from_numpy(plain.steady(noise, way.light)).to(device)
-        told = _Told(predict, number * way.steps, len(firsts) * way.steps, progress)
+        start = plan.noise * torch.from_numpy(plain.damp_low_frequencies(noise, plan.light)).to(device)
+        told = _Told(predict, number * plan.steps, len(firsts) * plan.steps, progress)
         if callback is not None:
             told.show = lambda step, x: callback(step, _pictures(decoder, x))
-        images.append(_pictures(decoder, sampler(told.predict, start, way.steps, told.stepped)))
+        images.append(_pictures(decoder, sampler(told.predict, start, plan.steps, told.stepped)))
     return np.concatenate(images)
 
 
 def _pictures(decoder: Decoder, x: Tensor) -> np.ndarray:
     """(n, 3, size, size) as the decoder predicts them to (n, size, size, 3) uint8 RGB."""
-    return unweave(to_uint8(decoder.denormalise(x)), decoder.config.patch)
+    return remove_patch_artifacts(to_uint8(decoder.denormalise(x)), decoder.config.patch)
 
 
 def _by_graph(graph: Graph, identity: Tensor) -> Predict:

@@ -139,7 +139,7 @@ def from_dataset(
     out: folder of the pictures. Faces that are there already, from the same voice, model, seed and settings, are kept:
         an interrupted run continues.
     count, seed: faces per clip. The clips' first seeds are seed, seed + 4, ..., or further apart for more than four,
-        so that no two clips share a four (see `diffusion.plain.balanced`).
+        so that no two clips share a four (see `diffusion.plain.antithetic`).
     settings: how they are drawn.
     progress: called with (faces done, in all).
     form: what the pictures are written as.

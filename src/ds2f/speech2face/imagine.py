@@ -12,10 +12,10 @@ from torch import Tensor
 from ds2f.diffusion.conditions import Condition
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import steered
-from ds2f.diffusion.noise import balanced_by_seed
+from ds2f.diffusion.noise import antithetic_by_seed
 from ds2f.diffusion.samplers import heun
 from ds2f.models.attributes import AttributeHead
-from ds2f.models.looks import departure, directions, give_way
+from ds2f.models.looks import departure, directions, project_out
 from ds2f.models.prior import Prior
 from ds2f.types import Wish
 
@@ -40,7 +40,7 @@ class Wished:
 
         What a voice says of the looks that are wished for gives way to how people look who have them; all else that it
         says stays. With the mean μ of labelled faces, their mean departure ℓ(wish) from it and the projection P of
-        `models.looks.give_way`,
+        `models.looks.project_out`,
 
             μ + (centre − μ) P + s ℓ(wish),   s = WISH_DEPARTURE
 
@@ -49,7 +49,7 @@ class Wished:
         looks = self.head.looks
         if looks is None:
             return centre
-        given_way = give_way(centre - self.head.mean, within, directions(looks, self.wish))
+        given_way = project_out(centre - self.head.mean, within, directions(looks, self.wish))
         return self.head.mean + given_way + WISH_DEPARTURE * departure(looks, self.wish)
 
 
@@ -73,7 +73,7 @@ def sample_identities(
 
     prior: p(identity | voice).
     voices: (n, d), as the prior's `inputs` give them.
-    seeds: n whole numbers; of four that follow one another, see `balanced_by_seed`, people differ the most.
+    seeds: n whole numbers; of four that follow one another, see `antithetic_by_seed`, people differ the most.
     temperature: in [0, 1], scale of the noise that the prior's flow starts from; 1 = all that guidance leaves room for.
     voice_guidance: w, at least 0.
     wished: looks that people shall have whatever the voice says of them: it moves the middle that is drawn from, see
@@ -82,7 +82,7 @@ def sample_identities(
     """
     device = prior.identity_mean.device
     voice = torch.from_numpy(np.asarray(voices, np.float32)).to(device)
-    noise = balanced_by_seed(seeds, prior.config.identity_dim, stream=0, to=device)
+    noise = antithetic_by_seed(seeds, prior.config.identity_dim, stream=0, to=device)
     found: np.ndarray = around(prior, voice, noise, temperature, voice_guidance, wished).cpu().numpy()
     return found
 

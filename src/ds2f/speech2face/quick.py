@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ds2f.config import Audio
-from ds2f.diffusion.plain import balanced_by_seed, euler, normal_by_seed, steady
+from ds2f.diffusion.plain import antithetic_by_seed, damp_low_frequencies, euler, normal_by_seed
 from ds2f.io import watermark
 from ds2f.io.credentials import Signer, Signing, signer_of
 from ds2f.io.extras import installed
@@ -25,9 +25,9 @@ from ds2f.models.processor import on_cpu
 from ds2f.speech2face import wishes
 from ds2f.speech2face.describe import PEOPLE, Describer, VoiceDescription
 from ds2f.speech2face.enlarge import Enlarge, enlarged
-from ds2f.speech2face.face import GeneratedFace, made
-from ds2f.speech2face.settings import SamplingSettings, check, taught
-from ds2f.speech2face.weave import unweave
+from ds2f.speech2face.face import Faces, made
+from ds2f.speech2face.patch_artifacts import remove_patch_artifacts
+from ds2f.speech2face.settings import SamplingSettings, check, fits_fast_decoder
 from ds2f.types import NO_WISH, VOICE, Wish
 from ds2f.voice import campplus_graph
 from ds2f.voice.encode import Recording, VoiceEncoder
@@ -46,7 +46,7 @@ def imagined(prior: Graph, voices: np.ndarray, seeds: Sequence[int], temperature
     """
     (found,) = prior(
         voice=voices,
-        noise=balanced_by_seed(seeds, IDENTITY, stream=0),
+        noise=antithetic_by_seed(seeds, IDENTITY, stream=0),
         temperature=np.array(temperature, np.float32),
         guidance=np.array(guidance, np.float32),
     )
@@ -109,14 +109,15 @@ class QuickSpeech2Face(QuickDescriber):
         seed: int = 0,
         settings: SamplingSettings = SamplingSettings(),
         **wished: Any,
-    ) -> list[GeneratedFace]:
+    ) -> Faces:
         """Faces for one recording.
 
         voice, count, seed, settings: see `Speech2Face.__call__`.
         wished: what that one takes besides, none of which may be asked for.
-        Raises ItemError for a voice that cannot be used.
+        Raises ItemError for a voice that cannot be used, TypeError for a wish.
         """
-        assert not any(wish is not None for wish in wished.values()), "wishes are for Speech2Face"
+        if asked := [name for name, wish in wished.items() if wish is not None]:
+            raise TypeError(f"{type(self).__name__} takes no wishes, such as {asked[0]}; Speech2Face does")
         check(settings, count)
         seeds = wishes.seeds_from(seed, count)
         heard = self.voice_encoder.encode(voice).voices[VOICE]
@@ -129,7 +130,7 @@ class QuickSpeech2Face(QuickDescriber):
             else enlarged(by_graph(self._super_resolution), np.stack(drawn), seeds)
         )
         images = watermark.mark_all(images) if settings.watermark else images
-        return made(images, identities, seeds, self.details(settings), self.signer)
+        return Faces(made(images, identities, seeds, self.details(settings), self.signer))
 
     @cached_property
     def signer(self) -> Signer | None:
@@ -151,7 +152,7 @@ class QuickSpeech2Face(QuickDescriber):
         """As the decoder draws it, uint8 RGB. One at a time: how numbers are rounded depends on what is computed with
         them."""
         size = self._decoder["size"]
-        noise = steady(normal_by_seed([seed], 3, size, size, stream=1), settings.light)
+        noise = damp_low_frequencies(normal_by_seed([seed], 3, size, size, stream=1), settings.light)
         start = settings.noise * self._decoder["noise"] * noise
 
         def predict(z: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -160,7 +161,7 @@ class QuickSpeech2Face(QuickDescriber):
         z = euler(predict, start.astype(np.float32), self._decoder["few_steps"])[0]
         pixels = (z * self._colours[1] + self._colours[0]).clip(-1, 1)
         picture = ((pixels.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
-        return unweave(picture[None], self._decoder["patch"])[0]
+        return remove_patch_artifacts(picture[None], self._decoder["patch"])[0]
 
     @cached_property
     def _colours(self) -> tuple[np.ndarray, np.ndarray]:
@@ -202,7 +203,7 @@ def can_draw(folder: Path, drawing: folders.Drawing, settings: SamplingSettings,
     device: as the user names it.
     """
     at = drawing.folder
-    asked = not wish.anything and taught(settings) and not settings.direct and settings.precision == "auto"
+    asked = not wish.anything and fits_fast_decoder(settings) and not settings.direct and settings.precision == "auto"
     if not (asked and _can_imagine(folder, device) and (at / f"{FAST}.json").is_file()):
         return False
     if folders.description(at, FAST)["card"].get("teacher") != folders.digest(at, DECODER):

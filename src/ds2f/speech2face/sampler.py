@@ -26,7 +26,7 @@ from ds2f.speech2face.draw import BATCH, Callback
 from ds2f.speech2face.enlarge import Enlarge, enlarged
 from ds2f.speech2face.face import GeneratedFace, made
 from ds2f.speech2face.quick import FAST, IDENTITY, PRIOR, attributes_of, by_graph, imagined
-from ds2f.speech2face.settings import DEFAULT, SamplingSettings, taught
+from ds2f.speech2face.settings import DEFAULT, SamplingSettings, fits_fast_decoder
 from ds2f.types import NO_WISH, Progress, Wish
 
 if TYPE_CHECKING:
@@ -232,8 +232,8 @@ class FaceSampler:
         callback: Callback | None = None,
     ) -> np.ndarray:
         """As large as the decoder draws, (n, s, s, 3) uint8 RGB, without the watermark."""
-        fast, graph = (self.fast_decoder, self._graph) if taught(settings) else (None, None)
-        way = draw.way_of(settings, self.decoder, fast, graph if settings.precision == "auto" else None)
+        fast, graph = (self.fast_decoder, self._graph) if fits_fast_decoder(settings) else (None, None)
+        way = draw.sampling_plan(settings, self.decoder, fast, graph if settings.precision == "auto" else None)
         return draw.sample_images(way, conditions, seeds, progress, callback)
 
     def sample_faces(
@@ -293,12 +293,12 @@ class FaceSampler:
 
     def steps(self, settings: SamplingSettings = DEFAULT, faces: int = 1) -> int:
         """How many steps, as `draw.Callback` counts them, some faces take."""
-        way = draw.way_of(settings, self.decoder, self.fast_decoder if taught(settings) else None)
+        way = draw.sampling_plan(settings, self.decoder, self.fast_decoder if fits_fast_decoder(settings) else None)
         return way.steps * -(-faces // BATCH)
 
     def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
         """What, besides the voice and the seed, a face comes from: model, settings and wishes."""
-        fast = taught(settings) and self.fast_decoder is not None
+        fast = fits_fast_decoder(settings) and self.fast_decoder is not None
         marked = settings.watermark and self.size >= watermark.MIN_SIDE
         said = {"model": self.fingerprint, **asdict(settings), "fast": fast, "watermark": marked}
         return {**said, **wishes.as_json(wish)}

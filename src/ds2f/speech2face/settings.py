@@ -30,8 +30,8 @@ class SamplingSettings:
     temperature: in [0, 1]: 0 the most typical person for the voice, 1 all variety that `voice_guidance` leaves
         room for.
     noise: in [0, 1]: scale of the noise that the decoder starts from, below 1 calmer and more typical pictures.
-    light: in [0, 1]: how much light and tint depend on the seed, see `diffusion.plain.steady`; 1 = as the decoder
-        learnt from photographs, in which they belong to the day more than to the person.
+    light: in [0, 1]: how much light and tint depend on the seed, see `diffusion.plain.damp_low_frequencies`; 1 = as
+        the decoder learnt from photographs, in which they belong to the day more than to the person.
     direct: condition the decoder on the voice itself, and leave the prior out.
     sampler: of `diffusion.samplers.SAMPLERS`.
     fast: where the model has a fast decoder, let that one draw, in the few steps and with the guidance that it was
@@ -79,7 +79,7 @@ def settings_of(chosen: Generate) -> SamplingSettings:
     return settings
 
 
-def taught(settings: SamplingSettings) -> bool:
+def fits_fast_decoder(settings: SamplingSettings) -> bool:
     """Whether a fast decoder can draw so: it was taught one way of taking steps."""
     same = (settings.steps, settings.sampler) == (DEFAULT.steps, DEFAULT.sampler)
     return settings.fast and same and guidance_of(settings) == guidance_of(DEFAULT)

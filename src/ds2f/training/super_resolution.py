@@ -28,8 +28,8 @@ from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, asked
 from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.models.super_resolution import FACTOR, SuperResolution, SuperResolutionConfig
+from ds2f.speech2face.patch_artifacts import remove_patch_artifacts
 from ds2f.speech2face.settings import DEFAULT
-from ds2f.speech2face.weave import unweave
 from ds2f.training.adversarial import Discriminator, discriminator_loss, generator_losses
 from ds2f.training.faces import Faces, above, load_splits, near, pixels_of
 from ds2f.training.processes import own_device
@@ -165,11 +165,11 @@ class SuperResolutionTask:
         spread = (low + (high - low) * uniform(generator, len(rows), to=self.device)) * self.decoder.config.size / 128
         x = self.decoder.normalise(softened(F.avg_pool2d(real, FACTOR), spread))
         last = self.times[-2]
-        # In use its coarsest waves count half (`plain.steady`); at the last step they are long settled.
+        # In use its coarsest waves count half (`plain.damp_low_frequencies`); at the last step they are long settled.
         start = DEFAULT.noise * self.decoder.config.noise * normal(generator, *x.shape, to=self.device)
         t = torch.full((len(x),), last, device=self.device)
         predicted = self.decoder(interpolate(x, t, start), t, conditions).float()
-        drawn = unweave(to_uint8(self.decoder.denormalise(predicted)), self.decoder.config.patch)
+        drawn = remove_patch_artifacts(to_uint8(self.decoder.denormalise(predicted)), self.decoder.config.patch)
         return real, from_uint8(drawn).to(self.device)
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ds2f.evaluation.speakers.hear import Ear
+from ds2f.evaluation.speakers.encoding import NamedEncoder
 from ds2f.types import SAMPLE_RATE
 from ds2f.voice.base import unit_rows
 from helpers import write_audio
@@ -64,5 +64,5 @@ def path_of(speaker: int, take: int) -> str:
 
 
 @pytest.fixture
-def ear() -> Ear:
-    return Ear(Spectrum(), "spectrum")
+def encoder() -> NamedEncoder:
+    return NamedEncoder(Spectrum(), "spectrum")

@@ -6,7 +6,7 @@ import pytest
 
 from ds2f.dataset.speakers import speaker_hash
 from ds2f.errors import UserError
-from ds2f.evaluation.speakers.hear import Ear
+from ds2f.evaluation.speakers.encoding import NamedEncoder
 from ds2f.evaluation.speakers.leaks import refuse_trained, trained_on
 from ds2f.evaluation.speakers.people import CORPORA, FOLDERS, LIST, TABLE, who_speaks
 from ds2f.evaluation.speakers.trials import Trial
@@ -55,30 +55,30 @@ def test_a_table_must_agree_with_the_list(tmp_path: Path) -> None:
 def test_trials_of_people_an_encoder_was_trained_on_are_refused_or_named(recordings: Path) -> None:
     trials = [Trial(True, path_of(0, 0), path_of(0, 1)), Trial(False, path_of(0, 0), path_of(1, 0))]
     speakers = set(who_speaks(trials, recordings).of.values())
-    ears = [
-        Ear(Spectrum(trained_on=frozenset({speaker_hash("voxceleb", "id10002")})), "s"),
-        Ear(Spectrum("other"), "o"),
+    encoders = [
+        NamedEncoder(Spectrum(trained_on=frozenset({speaker_hash("voxceleb", "id10002")})), "s"),
+        NamedEncoder(Spectrum("other"), "o"),
     ]
     with pytest.raises(
         UserError, match=r"spectrum was trained on 1 of the 2 speakers of the trials \(voxceleb/id10002\)"
     ):
-        refuse_trained(ears, speakers, allow=False)
-    assert refuse_trained(ears, speakers, allow=True) == ({"spectrum": ("voxceleb/id10002",)}, {})
+        refuse_trained(encoders, speakers, allow=False)
+    assert refuse_trained(encoders, speakers, allow=True) == ({"spectrum": ("voxceleb/id10002",)}, {})
 
 
 def test_a_folder_of_the_same_name_is_a_hint_and_no_refusal(tmp_path: Path) -> None:
     trials = [Trial(True, "24/1.wav", "24/2.wav"), Trial(False, "24/1.wav", "25/1.wav")]
     speakers = set(who_speaks(trials, tmp_path).of.values())
-    ears = [Ear(Spectrum(trained_on=frozenset({speaker_hash("folder", "elsewhere/24")})), "s")]
-    certain, perhaps = refuse_trained(ears, speakers, allow=False)
+    encoders = [NamedEncoder(Spectrum(trained_on=frozenset({speaker_hash("folder", "elsewhere/24")})), "s")]
+    certain, perhaps = refuse_trained(encoders, speakers, allow=False)
     assert certain == {}
     assert perhaps == {"spectrum": ("folder/24",)}
-    assert trained_on(ears, ()) == ({}, {})
+    assert trained_on(encoders, ()) == ({}, {})
 
 
 def test_whoever_was_heard_without_a_name_is_a_hint_and_no_refusal(recordings: Path) -> None:
     trials = [Trial(True, path_of(0, 0), path_of(0, 1)), Trial(False, path_of(0, 0), path_of(1, 0))]
     speakers = set(who_speaks(trials, recordings).of.values())
     heard = frozenset({speaker_hash("voxceleb", "id10002")})
-    ears = [Ear(Spectrum(heard_without_names=heard), "s")]
-    assert refuse_trained(ears, speakers, allow=False) == ({}, {"spectrum": ("voxceleb/id10002",)})
+    encoders = [NamedEncoder(Spectrum(heard_without_names=heard), "s")]
+    assert refuse_trained(encoders, speakers, allow=False) == ({}, {"spectrum": ("voxceleb/id10002",)})

@@ -15,7 +15,7 @@ from ds2f.config import Audio
 from ds2f.dataset.speakers import speaker_hash
 from ds2f.demo import samples
 from ds2f.errors import UserError
-from ds2f.evaluation.speakers.hear import Ear
+from ds2f.evaluation.speakers.encoding import NamedEncoder
 from ds2f.evaluation.speakers.records import Options
 from ds2f.evaluation.speakers.run import verify
 from ds2f.evaluation.speakers.trials import Trial, read_trials, write_trials
@@ -37,10 +37,10 @@ def test_all_that_the_field_does_to_a_list(recordings: Path, tmp_path: Path) -> 
     trials, out = trials_of(range(12)), tmp_path / "out"
     cohort = tmp_path / "cohort.txt"
     cohort.write_text("".join(f"{path_of(s, 0)}\n" for s in range(11, 24)))
-    ears = [Ear(Spectrum(), "spectrum"), Ear(Spectrum("other"), "other")]
+    encoders = [NamedEncoder(Spectrum(), "spectrum"), NamedEncoder(Spectrum("other"), "other")]
     options = replace(OPTIONS, codecs=("telephone",), cohort=cohort, calibrate="folds")
     given = {"theirs": np.array([float(t.same) for t in trials])}
-    found = verify(trials, recordings, ears, Audio(), out, options, others=given)
+    found = verify(trials, recordings, encoders, Audio(), out, options, others=given)
     assert (found.trials, found.same, found.left_out, found.speakers) == (len(trials), 36, 0, 12)
     assert (found.told_by, found.cohort, found.cohort_left_out) == ("layout", 12, ("voxceleb/id10012",))
     steps = ["plain", "s-norm", "calibrated", "calibrated, quality"]
@@ -64,22 +64,24 @@ def test_all_that_the_field_does_to_a_list(recordings: Path, tmp_path: Path) -> 
     assert (out / "det.png").stat().st_size > 10_000
 
 
-def test_a_calibration_by_another_list_uses_other_speakers_alone(recordings: Path, tmp_path: Path, ear: Ear) -> None:
+def test_a_calibration_by_another_list_uses_other_speakers_alone(
+    recordings: Path, tmp_path: Path, encoder: NamedEncoder
+) -> None:
     trials, development = trials_of(range(8)), trials_of(range(6, 18))
     options = replace(OPTIONS, calibrate="dev.txt")
-    found = verify(trials, recordings, [ear], Audio(), tmp_path, options, development)
+    found = verify(trials, recordings, [encoder], Audio(), tmp_path, options, development)
     kept = [t for t in development if not {t.first[:7], t.second[:7]} & {"id10007", "id10008"}]
     assert found.calibrated_on == len(kept)
     assert found.trials == len(trials)
     with pytest.raises(UserError, match="The list to calibrate on has no trials of both kinds"):
-        verify(trials, recordings, [ear], Audio(), tmp_path, options, trials)
+        verify(trials, recordings, [encoder], Audio(), tmp_path, options, trials)
     with pytest.raises(UserError, match="2 speakers are too few to calibrate each fold of them by the others"):
-        verify(trials_of(range(2)), recordings, [ear], Audio(), tmp_path, replace(OPTIONS, calibrate="folds"))
+        verify(trials_of(range(2)), recordings, [encoder], Audio(), tmp_path, replace(OPTIONS, calibrate="folds"))
 
 
-def test_crops_and_lengths(recordings: Path, tmp_path: Path, ear: Ear) -> None:
+def test_crops_and_lengths(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:
     options = replace(OPTIONS, seconds=(0.3, 0.6), crops=4)
-    found = verify(trials_of(range(6)), recordings, [ear], Audio(), tmp_path, options)
+    found = verify(trials_of(range(6)), recordings, [encoder], Audio(), tmp_path, options)
     assert found.scoring.startswith(
         "minus the mean distance of all pairs of crops; 4 crops of 0.3 s or 0.6 s of the whole"
     )
@@ -89,18 +91,20 @@ def test_crops_and_lengths(recordings: Path, tmp_path: Path, ear: Ear) -> None:
 
 
 def test_training_speakers_are_refused_before_anything_is_heard(recordings: Path, tmp_path: Path) -> None:
-    ear = Ear(Spectrum(trained_on=frozenset({speaker_hash("voxceleb", "id10003")})), "spectrum")
+    encoder = NamedEncoder(Spectrum(trained_on=frozenset({speaker_hash("voxceleb", "id10003")})), "spectrum")
     with pytest.raises(UserError, match="was trained on 1 of the 6 speakers"):
-        verify(trials_of(range(6)), recordings, [ear], Audio(), tmp_path / "out", OPTIONS)
+        verify(trials_of(range(6)), recordings, [encoder], Audio(), tmp_path / "out", OPTIONS)
     assert not (tmp_path / "out").exists()
-    found = verify(trials_of(range(6)), recordings, [ear], Audio(), tmp_path / "out", replace(OPTIONS, allow_leak=True))
+    found = verify(
+        trials_of(range(6)), recordings, [encoder], Audio(), tmp_path / "out", replace(OPTIONS, allow_leak=True)
+    )
     assert found.trained_on == {"spectrum": ("voxceleb/id10003",)}
 
 
-def test_nothing_that_can_be_used(tmp_path: Path, ear: Ear) -> None:
+def test_nothing_that_can_be_used(tmp_path: Path, encoder: NamedEncoder) -> None:
     trials = [Trial(True, "a", "b"), Trial(False, "b", "c")]
     with pytest.raises(UserError, match="Too few recordings can be used: 3 were refused, such as a: the file does not"):
-        verify(trials, tmp_path, [ear], Audio(), tmp_path, OPTIONS)
+        verify(trials, tmp_path, [encoder], Audio(), tmp_path, OPTIONS)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from ds2f.dataset.queries import Dataset
 from ds2f.dataset.recordings import spoken
 from ds2f.dataset.speakers import speaker_hash
 from ds2f.errors import UserError
-from ds2f.evaluation.speakers.hear import Condition, Ear, hear
+from ds2f.evaluation.speakers.encoding import Condition, NamedEncoder, encode_recordings
 from ds2f.evaluation.speakers.people import Speaker, speakers_of
 from ds2f.evaluation.speakers.scoring import speaker_means
 from ds2f.io.files import read_lines
@@ -39,7 +39,7 @@ class Wanted:
     """By whom, how and where a cohort's recordings are heard: arguments of `hear.hear`. speakers: table of them."""
 
     root: Path
-    ears: Sequence[Ear]
+    encoders: Sequence[NamedEncoder]
     condition: Condition
     audio: Audio
     out: Path
@@ -102,16 +102,16 @@ def _of_dataset(source: Path, wanted: Wanted) -> Voices:
     found: Voices = {}
     with Dataset(source) as dataset:
         everybody = spoken(dataset, "train")
-        for ear in wanted.ears:
-            heard = [(s, s.voices.get((ear.name, seconds))) for s in everybody]
+        for encoder in wanted.encoders:
+            heard = [(s, s.voices.get((encoder.name, seconds))) for s in everybody]
             vectors = [v for _, v in heard if v is not None]
             if not vectors:
                 raise UserError(
-                    f"{source} has no voices by {ear.name} of {seconds:g} s in its train split; name it in "
+                    f"{source} has no voices by {encoder.name} of {seconds:g} s in its train split; name it in "
                     "[audio] encoders and run ds2f extract, or give a list of recordings as the cohort."
                 )
             people = [s.person.split("/", 1) for s, v in heard if v is not None]
-            found[ear.name] = vectors, [Speaker("/".join(p), hash=speaker_hash(p[0], p[1])) for p in people]
+            found[encoder.name] = vectors, [Speaker("/".join(p), hash=speaker_hash(p[0], p[1])) for p in people]
     return found
 
 
@@ -127,10 +127,12 @@ def _of_list(source: Path, wanted: Wanted, progress: Progress | None) -> tuple[V
         of = {path: Speaker(said[path], hash=by_path[path].hash) for path in paths}
     else:
         of = speakers_of(paths, wanted.root, wanted.speakers)
-    hearing = hear(paths, wanted.root, wanted.ears, [wanted.condition], wanted.audio, wanted.out, progress)
+    encodings = encode_recordings(
+        paths, wanted.root, wanted.encoders, [wanted.condition], wanted.audio, wanted.out, progress
+    )
     found: Voices = {}
-    for ear in wanted.ears:
-        there = [path for path in paths if (ear.name, wanted.condition, path) in hearing.of]
-        vectors = [hearing.of[ear.name, wanted.condition, path].vectors for path in there]
-        found[ear.name] = vectors, [of[path] for path in there]
-    return found, {path: reason for (_, _, path), reason in hearing.refused.items()}
+    for encoder in wanted.encoders:
+        there = [path for path in paths if (encoder.name, wanted.condition, path) in encodings.of]
+        vectors = [encodings.of[encoder.name, wanted.condition, path].vectors for path in there]
+        found[encoder.name] = vectors, [of[path] for path in there]
+    return found, {path: reason for (_, _, path), reason in encodings.refused.items()}

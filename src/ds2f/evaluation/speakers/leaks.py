@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ds2f.errors import UserError
-from ds2f.evaluation.speakers.hear import Ear
+from ds2f.evaluation.speakers.encoding import NamedEncoder
 from ds2f.evaluation.speakers.people import Speaker
 
 SHOWN = 3  # of the speakers
@@ -13,27 +13,27 @@ SHOWN = 3  # of the speakers
 Named = dict[str, tuple[str, ...]]
 
 
-def trained_on(ears: Sequence[Ear], speakers: Collection[Speaker]) -> tuple[Named, Named]:
+def trained_on(encoders: Sequence[NamedEncoder], speakers: Collection[Speaker]) -> tuple[Named, Named]:
     """{encoder: names of the speakers that it was trained on}: those of known corpora, and those of whom a folder of
     the same name is all that is known, who may be others, or whom it heard without being told who they are. Encoders
     that do not say whom they learnt from are in none.
     """
     certain: Named = {}
     perhaps: Named = {}
-    for ear in ears:
-        learnt: frozenset[str] = getattr(ear.encoder, "trained_on", frozenset())
-        heard: frozenset[str] = getattr(ear.encoder, "heard_without_names", frozenset())
+    for encoder in encoders:
+        learnt: frozenset[str] = getattr(encoder.model, "trained_on", frozenset())
+        heard: frozenset[str] = getattr(encoder.model, "heard_without_names", frozenset())
         sure = {hash for hash in learnt if not hash.startswith("~")}
         for found, hashes in ((certain, sure), (perhaps, (learnt | heard) - sure)):
             names = tuple(sorted(s.name for s in speakers if s.hash and s.hash in hashes))
             if names:
-                found[ear.name] = names
+                found[encoder.name] = names
     return certain, perhaps
 
 
-def refuse_trained(ears: Sequence[Ear], speakers: Collection[Speaker], allow: bool) -> tuple[Named, Named]:
+def refuse_trained(encoders: Sequence[NamedEncoder], speakers: Collection[Speaker], allow: bool) -> tuple[Named, Named]:
     """What `trained_on` finds. Raises UserError for any that is certain, unless they are allowed."""
-    certain, perhaps = trained_on(ears, speakers)
+    certain, perhaps = trained_on(encoders, speakers)
     for encoder, names in certain.items():
         if not allow:
             more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""

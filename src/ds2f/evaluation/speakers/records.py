@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ds2f.evaluation.speakers.hear import Condition
+from ds2f.evaluation.speakers.encoding import Condition
 from ds2f.evaluation.speakers.measures import Group, Rates, Trained
 from ds2f.evaluation.speakers.scoring import TOP
 

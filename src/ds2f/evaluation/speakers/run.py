@@ -15,7 +15,7 @@ from ds2f.errors import UserError
 from ds2f.evaluation.speakers import measures
 from ds2f.evaluation.speakers.cohort import Wanted, read_cohort
 from ds2f.evaluation.speakers.det import Curve, plot_det
-from ds2f.evaluation.speakers.hear import Ear, Hearing, hear
+from ds2f.evaluation.speakers.encoding import Encodings, NamedEncoder, encode_recordings
 from ds2f.evaluation.speakers.leaks import refuse_trained
 from ds2f.evaluation.speakers.people import Speakers, who_speaks
 from ds2f.evaluation.speakers.records import VERSION, Options, Setting, System, Verification, settings_of
@@ -32,7 +32,7 @@ GIVEN = "given"
 def verify(
     trials: Sequence[Trial],
     root: Path,
-    ears: Sequence[Ear],
+    encoders: Sequence[NamedEncoder],
     audio: Audio,
     out: Path,
     options: Options = AS_IT_IS,
@@ -47,7 +47,7 @@ def verify(
 
     trials: as `trials.read_trials` gives them.
     root: folder that their paths are relative to.
-    ears: encoders.
+    encoders: encoders.
     audio: what counts as speech.
     out: folder to write into; what was heard is kept in it.
     options: how they are scored.
@@ -58,18 +58,18 @@ def verify(
     everything = [*trials, *development]
     speakers = who_speaks(everything, root, options.speakers)
     of_trials = {speakers.of[path] for t in trials for path in (t.first, t.second)}
-    certain, perhaps = refuse_trained(ears, of_trials, options.allow_leak)
+    certain, perhaps = refuse_trained(encoders, of_trials, options.allow_leak)
     make_folder(out)
-    settings = settings_of(options) if ears else []
+    settings = settings_of(options) if encoders else []
     cohort = None
-    if options.cohort is not None and ears:
-        wanted = Wanted(root, ears, settings[0].first, audio, out, options.speakers)
+    if options.cohort is not None and encoders:
+        wanted = Wanted(root, encoders, settings[0].first, audio, out, options.speakers)
         cohort = read_cohort(options.cohort, wanted, of_trials, progress)
     conditions = list(dict.fromkeys(c for s in settings for c in (s.first, s.second)))
     paths = list(dict.fromkeys(path for t in everything for path in (t.first, t.second)))
-    hearing = hear(paths, root, ears, conditions, audio, out, progress) if ears else Hearing()
-    kept, usable, refused = _usable(trials, development, hearing, speakers)
-    scored, calibrated_on = score_all(kept, ears, settings, hearing, cohort, options)
+    encodings = encode_recordings(paths, root, encoders, conditions, audio, out, progress) if encoders else Encodings()
+    kept, usable, refused = _usable(trials, development, encodings, speakers)
+    scored, calibrated_on = score_all(kept, encoders, settings, encodings, cohort, options)
     scored += [Scored(name, PLAIN, GIVEN, scores[usable]) for name, scores in (others or {}).items()]
     result = Verification(
         version=VERSION,
@@ -85,7 +85,7 @@ def verify(
         trained_on=certain,
         perhaps_trained_on=perhaps,
         refused={**refused, **(cohort.refused if cohort else {})},
-        systems=tuple(_systems(kept, scored, _members(kept, hearing, ears, settings), out, options)),
+        systems=tuple(_systems(kept, scored, _members(kept, encodings, encoders, settings), out, options)),
     )
     _save(result, kept, scored, out)
     return result
@@ -107,10 +107,10 @@ def _save(result: Verification, kept: TrialSet, scored: Sequence[Scored], out: P
 
 
 def _usable(
-    trials: Sequence[Trial], development: Sequence[Trial], hearing: Hearing, speakers: Speakers
+    trials: Sequence[Trial], development: Sequence[Trial], encodings: Encodings, speakers: Speakers
 ) -> tuple[TrialSet, np.ndarray, dict[str, str]]:
     """The trials whose recordings could be heard, which of the list they are, and {path: why it could not be}."""
-    refused = {path: reason for (_, _, path), reason in hearing.refused.items()}
+    refused = {path: reason for (_, _, path), reason in encodings.refused.items()}
     heard = [t for t in trials if t.first not in refused and t.second not in refused]
     _check(heard, refused)
     others = [t for t in development if t.first not in refused and t.second not in refused]
@@ -141,7 +141,7 @@ def label(system: Scored) -> str:
 
 
 def _members(
-    kept: TrialSet, hearing: Hearing, ears: Sequence[Ear], settings: Sequence[Setting]
+    kept: TrialSet, encodings: Encodings, encoders: Sequence[NamedEncoder], settings: Sequence[Setting]
 ) -> dict[str, dict[str, np.ndarray]]:
     """{by: {group: (n,) bool}} of the measured trials: of speech as it is in the recordings without a codec."""
     of = kept.speakers.of
@@ -149,8 +149,8 @@ def _members(
         [of[path].gender for path in side] for side in zip(*((t.first, t.second) for t in kept.of_list), strict=True)
     ]
     found = {"gender": measures.by_gender(*genders)}
-    if ears:
-        sides = [kept.heard(hearing, ears[0].name, settings[0].first, second) for second in (False, True)]
+    if encoders:
+        sides = [kept.heard(encodings, encoders[0].name, settings[0].first, second) for second in (False, True)]
         shorter = np.min([[h.seconds for h in side] for side in sides], axis=0)[kept.measured]
         found["speech"] = measures.by_duration(shorter)
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from ds2f.errors import UserError
 from ds2f.evaluation.speakers import calibration, scoring
 from ds2f.evaluation.speakers.cohort import Cohort
-from ds2f.evaluation.speakers.hear import Condition, Ear, Heard, Hearing
+from ds2f.evaluation.speakers.encoding import Condition, EncodedRecording, Encodings, NamedEncoder
 from ds2f.evaluation.speakers.people import Speakers
 from ds2f.evaluation.speakers.records import Options, Setting
 from ds2f.evaluation.speakers.trials import Trial
@@ -45,9 +45,9 @@ class TrialSet:
         number = self.speakers.number(path for t in self.trials for path in (t.first, t.second))
         return np.array([[number[t.first] for t in self.trials], [number[t.second] for t in self.trials]])
 
-    def heard(self, hearing: Hearing, encoder: str, condition: Condition, second: bool) -> list[Heard]:
+    def heard(self, encodings: Encodings, encoder: str, condition: Condition, second: bool) -> list[EncodedRecording]:
         """Of one side of all trials."""
-        return [hearing.of[encoder, condition, t.second if second else t.first] for t in self.trials]
+        return [encodings.of[encoder, condition, t.second if second else t.first] for t in self.trials]
 
 
 @dataclass(frozen=True)
@@ -72,34 +72,34 @@ class _Stage:
 
 def score_all(
     trials: TrialSet,
-    ears: Sequence[Ear],
+    encoders: Sequence[NamedEncoder],
     settings: Sequence[Setting],
-    hearing: Hearing,
+    encodings: Encodings,
     cohort: Cohort | None,
     options: Options,
 ) -> tuple[list[Scored], int]:
     """Every system under every setting, and how many trials of the calibration's own list it was fitted on.
 
     trials: that both recordings of were heard under all conditions.
-    ears: encoders.
+    encoders: encoders.
     settings: how the two recordings of a trial are heard.
-    hearing: what was heard.
+    encodings: what was heard.
     cohort: of s-norm, or None.
     options: of the scoring.
     Raises UserError for a calibration without enough other speakers.
     """
     found: list[Scored] = []
     last: list[_Stage] = []
-    for ear in ears:
-        stage = _plain(trials, ear.name, settings, hearing)
+    for encoder in encoders:
+        stage = _plain(trials, encoder.name, settings, encodings)
         found += _shown(trials, stage)
         if cohort is not None:
-            stage = _normed(trials, stage, settings, hearing, cohort.means[ear.name], options.top)
+            stage = _normed(trials, stage, settings, encodings, cohort.means[encoder.name], options.top)
             found += _shown(trials, stage)
         last.append(stage)
-    if not options.calibrate or not ears:
+    if not options.calibrate or not encoders:
         return found, 0
-    good = {s.name: _quality(trials, ears[0].name, s, hearing) for s in settings}
+    good = {s.name: _quality(trials, encoders[0].name, s, encodings) for s in settings}
     fitted = _Fitted(trials, [s.name for s in settings])
     for stage in last:
         alone = {name: scores[:, None] for name, scores in stage.scores.items()}
@@ -121,11 +121,11 @@ def _shown(trials: TrialSet, stage: _Stage) -> list[Scored]:
     ]
 
 
-def _plain(trials: TrialSet, encoder: str, settings: Sequence[Setting], hearing: Hearing) -> _Stage:
+def _plain(trials: TrialSet, encoder: str, settings: Sequence[Setting], encodings: Encodings) -> _Stage:
     scores = {}
     for setting in settings:
-        first = trials.heard(hearing, encoder, setting.first, second=False)
-        second = trials.heard(hearing, encoder, setting.second, second=True)
+        first = trials.heard(encodings, encoder, setting.first, second=False)
+        second = trials.heard(encodings, encoder, setting.second, second=True)
         scores[setting.name] = scoring.score([h.vectors for h in first], [h.vectors for h in second])
     return _Stage(encoder, PLAIN, scores, {name: np.zeros((len(trials.trials), 0)) for name in scores})
 
@@ -134,7 +134,7 @@ def _normed(
     trials: TrialSet,
     plain: _Stage,
     settings: Sequence[Setting],
-    hearing: Hearing,
+    encodings: Encodings,
     cohort: np.ndarray,
     top: int,
 ) -> _Stage:
@@ -145,7 +145,7 @@ def _normed(
         for condition, second in ((setting.first, False), (setting.second, True)):
             paths = [t.second if second else t.first for t in trials.trials]
             once = list(dict.fromkeys(paths))
-            found = scoring.against([hearing.of[plain.encoder, condition, p].vectors for p in once], cohort, top)
+            found = scoring.against([encodings.of[plain.encoder, condition, p].vectors for p in once], cohort, top)
             place = {path: k for k, path in enumerate(once)}
             sides.append((found, np.array([place[path] for path in paths])))
         (first, a), (second_side, b) = sides
@@ -154,10 +154,10 @@ def _normed(
     return _Stage(plain.encoder, NORMED, scores, more)
 
 
-def _quality(trials: TrialSet, encoder: str, setting: Setting, hearing: Hearing) -> np.ndarray:
+def _quality(trials: TrialSet, encoder: str, setting: Setting, encodings: Encodings) -> np.ndarray:
     """(n, 6): log seconds of speech, signal to noise, bandwidth, of either recording; the same by all encoders."""
-    first = trials.heard(hearing, encoder, setting.first, second=False)
-    second = trials.heard(hearing, encoder, setting.second, second=True)
+    first = trials.heard(encodings, encoder, setting.first, second=False)
+    second = trials.heard(encodings, encoder, setting.second, second=True)
 
     def column(values: Sequence[float]) -> np.ndarray:
         return np.array(values, float)
@@ -174,7 +174,7 @@ def _quality(trials: TrialSet, encoder: str, setting: Setting, hearing: Hearing)
     )
 
 
-def _log_speech(heard: Heard, condition: Condition) -> float:
+def _log_speech(heard: EncodedRecording, condition: Condition) -> float:
     """Of the seconds that its vectors can have heard."""
     most = np.inf if condition.seconds is None or condition.crops > 1 else condition.seconds
     return float(np.log(max(SHORTEST_SPEECH, min(heard.seconds, most))))

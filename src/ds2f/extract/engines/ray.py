@@ -47,7 +47,7 @@ def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -
     raises, and UserError if an actor and those that replace it die three times while they load.
     """
     with joined(address):
-        crew = _Crew(make, load)
+        crew = _ActorPool(make, load)
         try:
             yield from crew.run(jobs)
         finally:
@@ -87,7 +87,7 @@ def _check_reachable(address: str) -> None:
             raise UserError(f"The Ray cluster {address} cannot be reached ({error.strerror or error}).") from None
 
 
-class _Crew:
+class _ActorPool:
     """The actors, and what each has in hand. An actor counts from when its models are loaded: one that finds no room in
     the cluster, as after the loss of a node, is waited for without being given anything."""
 
@@ -99,9 +99,9 @@ class _Crew:
         self.deaths: Counter[int] = Counter()
         self.suspects: deque[Job] = deque()
         for _ in range(load.workers):
-            self._hire()
+            self._start_actor()
 
-    def _hire(self, deaths: int = 0) -> None:
+    def _start_actor(self, deaths: int = 0) -> None:
         """deaths: of those before it in its place, while they loaded."""
         actor = _Worker.options(num_cpus=1).remote()  # type: ignore[attr-defined]
         self.loading[actor.load.remote(self.make)] = (actor, deaths)
@@ -109,24 +109,24 @@ class _Crew:
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         pending = iter(jobs)
         while True:
-            self._hand_out(pending)
+            self._submit_batches(pending)
             if not self.in_hand and self.actors and not self.suspects:
                 return
             (reference,), _ = ray.wait([*self.in_hand, *self.loading], num_returns=1)
             if reference in self.loading:
-                self._welcome(reference)
+                self._on_loaded(reference)
                 continue
             actor, batch = self.in_hand.pop(reference)
             try:
                 results = ray.get(reference)
             except DEATH:
-                yield from self._mourn(actor, batch)
+                yield from self._on_death(actor, batch)
             except RayTaskError as error:
                 raise error.cause from None  # a model that is missing when first needed
             else:
                 yield from (Outcome(job, result) for job, result in zip(batch, results, strict=True))
 
-    def _welcome(self, reference: ObjectRef) -> None:
+    def _on_loaded(self, reference: ObjectRef) -> None:
         """Raises what kept a model from loading: that is no fault of the files."""
         actor, deaths = self.loading.pop(reference)
         try:
@@ -134,19 +134,19 @@ class _Crew:
         except DEATH:
             if deaths + 1 == TRIES:
                 raise UserError(DIED_LOADING) from None
-            self._hire(deaths + 1)  # perhaps its node was lost
+            self._start_actor(deaths + 1)  # perhaps its node was lost
         except RayTaskError as error:
             raise error.cause from None
         else:
             self.actors.append(actor)
 
-    def _hand_out(self, pending: Iterator[Job]) -> None:
+    def _submit_batches(self, pending: Iterator[Job]) -> None:
         """New batches to all actors; while there are suspects only these, one to an actor that has nothing else."""
         busy = Counter(actor for actor, _ in self.in_hand.values())
         for actor in self.actors:
             if self.suspects:
                 if not busy[actor]:
-                    self._give(actor, [self.suspects.popleft()])
+                    self._submit(actor, [self.suspects.popleft()])
                 continue
             if any(a is actor and self._is_suspect(batch) for a, batch in self.in_hand.values()):
                 continue
@@ -154,19 +154,19 @@ class _Crew:
                 batch = list(islice(pending, self.load.batch))
                 if not batch:
                     return
-                self._give(actor, batch)
+                self._submit(actor, batch)
 
-    def _give(self, actor: ActorHandle, batch: list[Job]) -> None:
+    def _submit(self, actor: ActorHandle, batch: list[Job]) -> None:
         self.in_hand[actor.work.remote(batch, self.load.item_seconds)] = (actor, batch)
 
     def _is_suspect(self, batch: list[Job]) -> bool:
         return batch[0].video_id in self.deaths
 
-    def _mourn(self, actor: ActorHandle, batch: list[Job]) -> Iterator[Outcome]:
+    def _on_death(self, actor: ActorHandle, batch: list[Job]) -> Iterator[Outcome]:
         """Replace a dead actor and suspect what it had in hand."""
         if actor in self.actors:  # several batches of one actor come back, each with the news of its death
             self.actors.remove(actor)
-            self._hire()
+            self._start_actor()
         alone = self._is_suspect(batch)
         for job in batch:
             self.deaths[job.video_id] += alone

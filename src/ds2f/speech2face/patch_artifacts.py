@@ -1,4 +1,4 @@
-"""The weave of a decoder's patches, taken out of what it draws: fine texture that neighbours share is no skin's.
+"""Takes the pattern of a decoder's patches out of what it draws: fine texture that neighbours share is no skin's.
 
 A decoder that draws in patches and was praised by one judge of likeness leaves, in all patches alike, waves of one or
 two of 255 (`evaluation.pattern` measures them). Skin, hair and cloth repeat in no such rhythm.
@@ -14,7 +14,7 @@ MOST = 3.0  # of 255: what departs more from its surroundings is an edge or a li
 NEIGHBOURS = (1, 4, 6, 4, 1)  # how much the patches around count, in either direction; binomial
 
 
-def unweave(pictures: np.ndarray, patch: int) -> np.ndarray:
+def remove_patch_artifacts(pictures: np.ndarray, patch: int) -> np.ndarray:
     """Pictures without the texture that their patches share: (n, size, size, 3) uint8 RGB.
 
     With the texture r, a picture p less its mean over a patch's width around each pixel, and the mean ⟨ ⟩ over the same
@@ -28,10 +28,10 @@ def unweave(pictures: np.ndarray, patch: int) -> np.ndarray:
     pictures: (n, size, size, 3) uint8 RGB.
     patch: its side in pixels, even; divides size.
     """
-    return np.stack([_unwoven(picture, patch) for picture in pictures])
+    return np.stack([_without_artifacts(picture, patch) for picture in pictures])
 
 
-def _unwoven(picture: np.ndarray, patch: int) -> np.ndarray:
+def _without_artifacts(picture: np.ndarray, patch: int) -> np.ndarray:
     pixels, side = picture.astype(np.float32), len(picture) // patch
     over_a_patch = (0.5, *[1.0] * (patch - 1), 0.5)
     texture = pixels - _mean(_mean(pixels, 0, over_a_patch), 1, over_a_patch)

@@ -8,7 +8,7 @@ import pytest
 from ds2f.config import Audio
 from ds2f.errors import UserError
 from ds2f.evaluation.speakers.cohort import Wanted, read_cohort
-from ds2f.evaluation.speakers.hear import FILE, Condition, Ear, clips, hear
+from ds2f.evaluation.speakers.encoding import FILE, Condition, NamedEncoder, clips, encode_recordings
 from ds2f.evaluation.speakers.people import speakers_of
 from ds2f.types import SAMPLE_RATE, Speech
 from helpers import write_audio
@@ -19,9 +19,9 @@ WHOLE = Condition(seconds=None, whole=True)
 PATHS = [path_of(0, 0), path_of(1, 0)]
 
 
-def heard_by(ear: Ear) -> list[tuple[int, ...]]:
-    assert isinstance(ear.encoder, Spectrum)
-    return ear.encoder.heard
+def heard_by(encoder: NamedEncoder) -> list[tuple[int, ...]]:
+    assert isinstance(encoder.model, Spectrum)
+    return encoder.model.heard
 
 
 def test_crops_lie_where_voxceleb_trainer_lays_them() -> None:
@@ -35,66 +35,66 @@ def test_crops_lie_where_voxceleb_trainer_lays_them() -> None:
     np.testing.assert_array_equal(short[0], np.resize(sound[:5000], 16_000), "too little is looped")
 
 
-def test_what_was_heard_is_not_heard_again(recordings: Path, tmp_path: Path, ear: Ear) -> None:
-    first = hear(PATHS, recordings, [ear], [WHOLE], Audio(), tmp_path)
-    assert len(heard_by(ear)) == 2
-    again = hear(PATHS, recordings, [ear], [WHOLE], Audio(), tmp_path)
-    assert len(heard_by(ear)) == 2
+def test_what_was_heard_is_not_heard_again(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:
+    first = encode_recordings(PATHS, recordings, [encoder], [WHOLE], Audio(), tmp_path)
+    assert len(heard_by(encoder)) == 2
+    again = encode_recordings(PATHS, recordings, [encoder], [WHOLE], Audio(), tmp_path)
+    assert len(heard_by(encoder)) == 2
     for key, heard in first.of.items():
         np.testing.assert_array_equal(again.of[key].vectors, heard.vectors)
         assert (again.of[key].seconds, again.of[key].snr) == (heard.seconds, heard.snr)
-    hear(PATHS, recordings, [ear], [WHOLE, Condition(seconds=0.5, whole=True)], Audio(), tmp_path)
-    assert [shape[1] for shape in heard_by(ear)[2:]] == [8000, 8000], "only what is new"
-    newer = Ear(ear.encoder, "spectrum", "newer weights")
-    hear(PATHS, recordings, [newer], [WHOLE], Audio(), tmp_path)
-    assert len(heard_by(ear)) == 6
+    encode_recordings(PATHS, recordings, [encoder], [WHOLE, Condition(seconds=0.5, whole=True)], Audio(), tmp_path)
+    assert [shape[1] for shape in heard_by(encoder)[2:]] == [8000, 8000], "only what is new"
+    newer = NamedEncoder(encoder.model, "spectrum", "newer weights")
+    encode_recordings(PATHS, recordings, [newer], [WHOLE], Audio(), tmp_path)
+    assert len(heard_by(encoder)) == 6
 
 
-def test_a_run_that_was_killed_while_it_wrote_goes_on(recordings: Path, tmp_path: Path, ear: Ear) -> None:
-    hear(PATHS, recordings, [ear], [WHOLE], Audio(), tmp_path)
+def test_a_run_that_was_killed_while_it_wrote_goes_on(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:
+    encode_recordings(PATHS, recordings, [encoder], [WHOLE], Audio(), tmp_path)
     file = tmp_path / FILE
     file.write_bytes(file.read_bytes()[:-30])
-    hear(PATHS, recordings, [ear], [WHOLE], Audio(), tmp_path)
-    assert len(heard_by(ear)) == 3, "the last one, which was cut short"
-    hear(PATHS, recordings, [ear], [WHOLE], Audio(), tmp_path)
-    assert len(heard_by(ear)) == 3
+    encode_recordings(PATHS, recordings, [encoder], [WHOLE], Audio(), tmp_path)
+    assert len(heard_by(encoder)) == 3, "the last one, which was cut short"
+    encode_recordings(PATHS, recordings, [encoder], [WHOLE], Audio(), tmp_path)
+    assert len(heard_by(encoder)) == 3
 
 
-def test_a_recording_that_changed_is_heard_anew(tmp_path: Path, ear: Ear) -> None:
+def test_a_recording_that_changed_is_heard_anew(tmp_path: Path, encoder: NamedEncoder) -> None:
     write_audio(tmp_path / "a.wav", voice(0, 0))
-    hear(["a.wav"], tmp_path, [ear], [WHOLE], Audio(), tmp_path)
+    encode_recordings(["a.wav"], tmp_path, [encoder], [WHOLE], Audio(), tmp_path)
     write_audio(tmp_path / "a.wav", voice(1, 0, 1.5))
-    hear(["a.wav"], tmp_path, [ear], [WHOLE], Audio(), tmp_path)
-    assert len(heard_by(ear)) == 2
+    encode_recordings(["a.wav"], tmp_path, [encoder], [WHOLE], Audio(), tmp_path)
+    assert len(heard_by(encoder)) == 2
 
 
-def test_codecs_are_heard_and_files_are_left_alone(recordings: Path, tmp_path: Path, ear: Ear) -> None:
+def test_codecs_are_heard_and_files_are_left_alone(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:
     before = (recordings / PATHS[0]).read_bytes()
     coded = Condition("telephone", None, whole=True)
-    found = hear(PATHS[:1], recordings, [ear], [WHOLE, coded], Audio(), tmp_path)
+    found = encode_recordings(PATHS[:1], recordings, [encoder], [WHOLE, coded], Audio(), tmp_path)
     clean, telephone = (found.of["spectrum", condition, PATHS[0]] for condition in (WHOLE, coded))
     assert clean.bandwidth > 7 > 4.2 > telephone.bandwidth
     assert (clean.vectors * telephone.vectors).sum() < 0.9
     assert (recordings / PATHS[0]).read_bytes() == before
 
 
-def test_what_cannot_be_used_is_named_and_tried_again(tmp_path: Path, ear: Ear) -> None:
+def test_what_cannot_be_used_is_named_and_tried_again(tmp_path: Path, encoder: NamedEncoder) -> None:
     write_audio(tmp_path / "silent.wav", np.zeros(SAMPLE_RATE, np.float32))
     (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
     paths = ["silent.wav", "letter.wav", "none.wav"]
     conditions = [WHOLE, Condition(seconds=1.0)]
-    found = hear(paths, tmp_path, [ear], conditions, Audio(), tmp_path)
+    found = encode_recordings(paths, tmp_path, [encoder], conditions, Audio(), tmp_path)
     assert not found.of
     said = {path: {found.refused["spectrum", c, path] for c in conditions} for path in paths}
     assert said["silent.wav"] == {"silence: there is no sound in it"}
     assert "the file does not exist" in next(iter(said["none.wav"]))
     assert "not a media file" in next(iter(said["letter.wav"]))
     write_audio(tmp_path / "none.wav", voice(0, 0))
-    assert hear(paths, tmp_path, [ear], [WHOLE], Audio(), tmp_path).of
+    assert encode_recordings(paths, tmp_path, [encoder], [WHOLE], Audio(), tmp_path).of
 
 
-def test_a_cohort_leaves_out_who_speaks_in_the_trials(recordings: Path, tmp_path: Path, ear: Ear) -> None:
-    wanted = Wanted(recordings, [ear], WHOLE, Audio(), tmp_path)
+def test_a_cohort_leaves_out_who_speaks_in_the_trials(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:
+    wanted = Wanted(recordings, [encoder], WHOLE, Audio(), tmp_path)
     source = tmp_path / "cohort.txt"
     source.write_text("".join(f"{path_of(s, t)}\n" for s in range(14) for t in (0, 1)))
     of_trials = set(speakers_of([path_of(0, 2), path_of(3, 2)], recordings).values())
@@ -108,8 +108,8 @@ def test_a_cohort_leaves_out_who_speaks_in_the_trials(recordings: Path, tmp_path
         read_cohort(source, wanted, of_trials)
 
 
-def test_a_cohort_says_who_speaks_or_what_is_wrong(recordings: Path, tmp_path: Path, ear: Ear) -> None:
-    wanted = Wanted(recordings, [ear], WHOLE, Audio(), tmp_path)
+def test_a_cohort_says_who_speaks_or_what_is_wrong(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:
+    wanted = Wanted(recordings, [encoder], WHOLE, Audio(), tmp_path)
     source = tmp_path / "cohort.txt"
     source.write_text("".join(f"{path_of(s, 0)} name{s % 11}\n" for s in range(22)))
     assert read_cohort(source, wanted, set()).size == 11

@@ -52,7 +52,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Heard:
+class EncodedRecording:
     """vectors: (crops, d) float32, each of length 1; seconds: of speech in the recording; snr, bandwidth: of it all, in
     dB and kHz, see `voice.quality`."""
 
@@ -63,71 +63,71 @@ class Heard:
 
 
 @dataclass(frozen=True, eq=False)
-class Ear:
+class NamedEncoder:
     """An encoder and where it came from. spec: as of ds2f.toml; stamp: changes when its file does."""
 
-    encoder: SpeakerEncoder
+    model: SpeakerEncoder
     spec: str
     stamp: str = ""
 
     @property
     def name(self) -> str:
-        return self.encoder.name
+        return self.model.name
 
 
 @dataclass
-class Hearing:
-    """What has been heard. of: {(encoder, condition, path): Heard}; refused: {(encoder, condition, path): reason}."""
+class Encodings:
+    """What has been heard. of: {(encoder, condition, path): EncodedRecording}; refused: {the same: reason}."""
 
-    of: dict[tuple[str, Condition, str], Heard] = field(default_factory=dict)
+    of: dict[tuple[str, Condition, str], EncodedRecording] = field(default_factory=dict)
     refused: dict[tuple[str, Condition, str], str] = field(default_factory=dict)
 
 
-def hear(
+def encode_recordings(
     paths: Sequence[str],
     root: Path,
-    ears: Sequence[Ear],
+    encoders: Sequence[NamedEncoder],
     conditions: Sequence[Condition],
     audio: Audio,
     out: Path,
     progress: Progress | None = None,
-) -> Hearing:
+) -> Encodings:
     """Every recording by every encoder under every condition.
 
     paths: relative to the root, each once.
     root: folder.
-    ears: encoders.
+    encoders: encoders.
     conditions: see `Condition`; the codec comes before speech is searched for.
     audio: what counts as speech, and how much of it is kept.
     out: folder of `heard.jsonl`; there already.
     progress: called with (recordings heard, in all, path).
     """
-    kept, found = _Kept(out / FILE), Hearing()
-    wanted = [(ear, condition) for condition in conditions for ear in ears]
-    voices = VoiceEncoder(audio, names=[e.name for e in ears], loaded={e.name: e.encoder for e in ears})
+    kept, found = _Kept(out / FILE), Encodings()
+    wanted = [(encoder, condition) for condition in conditions for encoder in encoders]
+    voices = VoiceEncoder(audio, names=[e.name for e in encoders], loaded={e.name: e.model for e in encoders})
     for done, path in enumerate(paths):
         if progress:
             progress(done, len(paths), path)
         marks = {pair: _mark(root / path, *pair, audio) for pair in wanted}
         missing = [pair for pair in wanted if marks[pair] not in kept.rows]
-        for pair, row in _hear_one(root / path, missing, voices, audio).items():
+        for pair, row in _encode_one(root / path, missing, voices, audio).items():
             kept.add(marks[pair], row)
-        for ear, condition in wanted:
-            row = kept.rows[marks[ear, condition]]
-            key = ear.name, condition, path
+        for encoder, condition in wanted:
+            row = kept.rows[marks[encoder, condition]]
+            key = encoder.name, condition, path
             if "reason" in row:
                 found.refused[key] = row["reason"]
             else:
-                found.of[key] = _heard(row)
+                found.of[key] = _encoded(row)
     if progress:
         progress(len(paths), len(paths), "")
     return found
 
 
-Pair = tuple[Ear, Condition]
+Pair = tuple[NamedEncoder, Condition]
 
 
-def _hear_one(path: Path, wanted: Sequence[Pair], voices: VoiceEncoder, audio: Audio) -> dict[Pair, dict[str, Any]]:
+def _encode_one(path: Path, wanted: Sequence[Pair], voices: VoiceEncoder, audio: Audio) -> dict[Pair, dict[str, Any]]:
     """{pair: what is kept of it}; each sound is decoded, and each of its forms searched, once."""
     found: dict[Pair, dict[str, Any]] = {}
     if not wanted:
@@ -144,12 +144,12 @@ def _hear_one(path: Path, wanted: Sequence[Pair], voices: VoiceEncoder, audio: A
         except ItemError as error:
             found |= {pair: {"reason": error.reason} for pair in pairs}
             continue
-        for ear, condition in pairs:
-            vectors = ear.encoder.embed(clips(speech, condition))
+        for encoder, condition in pairs:
+            vectors = encoder.model.embed(clips(speech, condition))
             if np.isfinite(vectors).all():
-                found[ear, condition] = {"vectors": _packed(vectors), "crops": len(vectors), **quality}
+                found[encoder, condition] = {"vectors": _packed(vectors), "crops": len(vectors), **quality}
             else:
-                found[ear, condition] = {"reason": f"no speech found by {ear.name}"}
+                found[encoder, condition] = {"reason": f"no speech found by {encoder.name}"}
     return found
 
 
@@ -203,7 +203,7 @@ class _Kept:
             file.write(json.dumps({"of": mark, **row}) + "\n")
 
 
-def _mark(path: Path, ear: Ear, condition: Condition, audio: Audio) -> str:
+def _mark(path: Path, encoder: NamedEncoder, condition: Condition, audio: Audio) -> str:
     """All that a vector depends on."""
     try:
         status = path.stat()
@@ -211,7 +211,7 @@ def _mark(path: Path, ear: Ear, condition: Condition, audio: Audio) -> str:
     except OSError:
         file = ""
     settings = {key: value for key, value in asdict(audio).items() if key in _HEARD_BY}
-    return json.dumps([str(path), file, ear.spec, ear.stamp, asdict(condition), settings], sort_keys=True)
+    return json.dumps([str(path), file, encoder.spec, encoder.stamp, asdict(condition), settings], sort_keys=True)
 
 
 _HEARD_BY = ("min_speech", "max_seconds", "keep_seconds", "clip_seconds", "stream", "channel")
@@ -221,6 +221,6 @@ def _packed(vectors: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(vectors, np.float32).tobytes()).decode()
 
 
-def _heard(row: Mapping[str, Any]) -> Heard:
+def _encoded(row: Mapping[str, Any]) -> EncodedRecording:
     vectors = np.frombuffer(base64.b64decode(row["vectors"]), np.float32).reshape(row["crops"], -1)
-    return Heard(vectors, row["seconds"], row["snr"], row["bandwidth"])
+    return EncodedRecording(vectors, row["seconds"], row["snr"], row["bandwidth"])
