@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ from fake_hub import running
 from helpers import write_audio
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = [ROOT / "README.md", ROOT / "docs" / "quickstart.md"]
 COPIES = 4  # of every sample clip: enough people for a split and a prior
 
@@ -260,12 +261,31 @@ def test_every_page_is_in_the_contents_and_every_link_leads_somewhere() -> None:
     class Loader(yaml.SafeLoader):
         """mkdocs.yml without its plugins' tags."""
 
-    listed = {next(iter(entry.values())) for entry in yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]}
-    assert listed == {page.name for page in PAGES[1:]}
+    def pages(entries: list[dict[str, Any]]) -> Iterator[str]:
+        for entry in entries:
+            for below in entry.values():
+                yield from pages(below) if isinstance(below, list) else [below]
+
+    listed = list(pages(yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]))
+    assert sorted(listed) == sorted(page.relative_to(ROOT / "docs").as_posix() for page in PAGES[1:])
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """Of its headings, as MkDocs and GitHub make them, and those that are written out."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = [re.sub(r"[^\w\s-]", "", title).strip().lower() for title in re.findall(r"^#+ +(.*)$", text, re.MULTILINE)]
+    return {re.sub(r"[\s-]+", "-", title) for title in titles} | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_to_a_section_leads_to_one(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" not in target and (there := page.parent / target if target else page).suffix == ".md":
+            assert anchor in _anchors(there), f"{page.name}: {target}#{anchor}"
 
 
 def test_no_figure_is_still_to_be_filled_in() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ds2f.types import SAMPLE_RATE
 
-OPUS_RATE = 80_000  # bits a second: docs/results.md says what vectors make of it and of others
+OPUS_RATE = 80_000  # bits a second: docs/experiments/pipeline.md says what vectors make of it and of others
 OPUS_PACKET = 60  # ms; shorter ones take longer to encode, and are no better
 KINDS = {b"fLaC": "flac", b"OggS": "opus"}
 """{first bytes: ending of such a file}."""

@@ -15,7 +15,7 @@ GUESSES = (7_000_001, 7_000_002, 7_000_003)
 """Seeds of the completions; always these, so that a face depends on its own seed only."""
 ALIKE = 5.0
 """Completions are wrong together: how far their mean is from the truth, squared, over what they differ by. Measured it
-is 3; 5 finds the most people on the validation split, over all degradations (docs/results.md)."""
+is 3; 5 finds the most people on the validation split, over all degradations (docs/experiments/wishes-and-guides.md)."""
 
 
 def follow_guides(

@@ -7,7 +7,7 @@ bits, batch normalisation folded in (scripts/pack_campplus.py). Of one pass ther
 
 campplus         192-d, the speaker embedding: what tells speakers apart
 campplus-frames  512-d, the last layer over time, averaged: it still holds what the embedding is trained to forget, and
-                 says more about a face (docs/results.md)
+                 says more about a face (docs/experiments/prior-and-matching.md)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A speaker encoder that was trained here, `ds2f:FOLDER`, or that `models.store` has as one: voice.safetensors and
 voice.json, which says what it reads. `ds2f-frames:FOLDER` is its last layer over time, averaged: it holds what an
-embedding is trained to forget, and more of a face (docs/results.md)."""
+embedding is trained to forget, and more of a face (docs/experiments/prior-and-matching.md)."""
 
 from __future__ import annotations
 
