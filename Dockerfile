@@ -18,6 +18,7 @@ COPY constraints.txt ./
 # Alone and first: it is the largest, and changes least.
 RUN pip install -c constraints.txt --extra-index-url "https://download.pytorch.org/whl/${TORCH}" torch
 COPY pyproject.toml README.md LICENSE ./
+COPY docs docs
 COPY src src
 RUN pip install -c constraints.txt ".[${EXTRAS}]" && python -c "import ds2f.page.serve"
 
