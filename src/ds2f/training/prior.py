@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
+from ds2f.dataset.speakers import speakers_of
 from ds2f.dataset.vectors import Zeros
 from ds2f.diffusion.flow import flow_loss, sample_time
 from ds2f.diffusion.noise import normal, uniform
@@ -50,12 +51,14 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         held_out = load_pairs(dataset, "val", settings.voices, at_least=1, zeros=zeros).sample()
         speakers = load_speakers(dataset, "train", settings.voices, zeros)
         fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
+        people = speakers_of(dataset, "train")
     pairs = pairs.alike() if settings.people == "alike" else pairs
     torch.manual_seed(settings.seed)
     config = PriorConfig(
         pairs.dims, pairs.identity.shape[1], settings.prior_width, settings.prior_depth, clip_seconds=seconds
     )
-    return Job(PriorTask(Prior(config), pairs, held_out, device, speakers), options, fingerprint)
+    task = PriorTask(Prior(config), pairs, held_out, device, speakers)
+    return Job(task, options, fingerprint, lambda model: (model, {"people": people}))
 
 
 class PriorTask:
