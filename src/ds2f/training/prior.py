@@ -58,7 +58,10 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         pairs.dims, pairs.identity.shape[1], settings.prior_width, settings.prior_depth, clip_seconds=seconds
     )
     task = PriorTask(Prior(config), pairs, held_out, device, speakers)
-    return Job(task, options, fingerprint, lambda model: (model, {"people": people}))
+    heard_alone = len(speakers.gender) if task.axis is not None else 0
+    return Job(
+        task, options, fingerprint, lambda model: (model, {"voices_without_face": heard_alone, "people": people})
+    )
 
 
 class PriorTask:
@@ -72,7 +75,7 @@ class PriorTask:
         device: torch.device,
         speakers: Speakers | None = None,
     ) -> None:
-        """Fits the linear map and the whitening.
+        """Fits the linear map and the whitening. axis: what speakers of known gender added to them, None for nothing.
 
         model: a new one, whose buffers are filled.
         train, validation: pairs.
@@ -98,14 +101,15 @@ class PriorTask:
         """Fill the model's buffers; returns what the map predicts for people it has not seen, and the whitening."""
         model, faces = self.model, train.sample()
         model.inputs.fit(train.voices)
+        self.axis: GenderAxis | None = None
         voice = train.heard(model.inputs)
         alpha = choose_alpha(voice, train.identity, train.person)
-        pairs, axis = Products.of(voice, train.identity), None
+        pairs = Products.of(voice, train.identity)
         if speakers is not None:
             voices = heard(speakers.voices, model.inputs, train.zeros)
-            axis = GenderAxis.of(faces.identity, faces.looks.genders, voices, speakers.gender)
-        linear = fit_map(pairs, alpha, axis)
-        mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros, axis=axis)
+            self.axis = GenderAxis.of(faces.identity, faces.looks.genders, voices, speakers.gender)
+        linear = fit_map(pairs, alpha, self.axis)
+        mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros, axis=self.axis)
         residual = np.subtract(faces.identity, mean, out=train.zeros(mean.shape, np.float32))
         whitening, colouring, spread = whiten(residual, mean)
         tensors = {
