@@ -110,7 +110,9 @@ def from_files(
             refused.append((path, error.reason))
             entries.append({"input": str(path), "failed": error.reason})
             continue
-        for name, face in zip(its_names, drawn, strict=True):
+        for number, (name, face) in enumerate(zip(its_names, drawn, strict=True), 1):
+            if progress and form.upscale > 1:  # which takes half a minute and more a face
+                progress(done, len(files), f"{place.as_posix()}, enlarging face {number} of {count}")
             face.upscaled(form.upscale).save(out / name)
             faces.append(out / name)
             sources.append(place.as_posix())
