@@ -10,7 +10,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 from safetensors import SafetensorError
@@ -38,20 +37,6 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert [file.name for file in tmp_path.iterdir()] == ["ds2f.toml"]
-
-
-def test_two_writers_of_a_file_do_not_meet(tmp_path: Path) -> None:
-    path, both = tmp_path / "generation.json", Barrier(2)
-
-    def write(text: str) -> None:
-        with replacing(path) as aside:
-            aside.write_text(text)
-            both.wait(timeout=10)
-
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(write, ("one", "other")))
-    assert path.read_text() in ("one", "other")
-    assert [file.name for file in tmp_path.iterdir()] == ["generation.json"]
 
 
 def _stopped_while_writing(path: Path) -> None:

@@ -11,7 +11,6 @@ import re
 import sqlite3
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -32,12 +31,11 @@ LONGEST_NAME = 255  # bytes that file systems take
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Where to write what shall be at `path`: a file beside it, that takes its place at the end, or is removed if
-    anything goes wrong. A reader sees the old file or the new one, never half of it, and of several writers each has a
-    file of its own."""
-    ending = f".{os.getpid():x}-{threading.get_ident():x}.part"
-    aside = path.with_name(path.name + ending)
+    anything goes wrong. A reader sees the old file or the new one, never half of it. Its name is always the same, so that
+    what a killed process has left is written over; a path has one writer at a time."""
+    aside = path.with_name(path.name + ".part")
     if len(os.fsencode(aside.name)) > LONGEST_NAME:
-        aside = path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + ending)
+        aside = path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + ".part")
     try:
         yield aside
         os.replace(aside, path)
