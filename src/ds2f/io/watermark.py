@@ -88,8 +88,8 @@ def sides_of(height: int, width: int, longer: float) -> Size:
 
 @remembered
 def field_of(high: float, wide: float) -> np.ndarray:
-    """w for a picture of `high` by `wide` pixels, rounded to whole ones: float32, rms 1. The waves are the same at every
-    size that can carry them: each has an amplitude and a phase of its own, and is sampled at pixel centres."""
+    """w for a picture of `high` by `wide` pixels, rounded to whole ones: float32, rms 1. The waves are the same at
+    every size that can carry them: each has an amplitude and a phase of its own, and is sampled at pixel centres."""
     most = math.ceil(HIGH)
     phases = np.random.Generator(np.random.PCG64(KEY)).uniform(0, 2 * np.pi, (2 * most + 1, most + 1))
     down, right = np.mgrid[-most : most + 1, 0 : most + 1]
