@@ -188,7 +188,7 @@ def test_lhotse_manifests(tmp_path: Path, suffix: str) -> None:
             "",
             "two recordings 'a'",
         ),
-        (None, '{"id": "1", "recording_id": "b", "start": 0, "duration": 1}', "names no sound that is there"),
+        (None, '{"id": "1", "recording_id": "b", "start": 0, "duration": 1}', "names no sound that exists"),
     ],
 )
 def test_manifests_that_cannot_be_used(tmp_path: Path, recordings: str | None, supervisions: str, reason: str) -> None:

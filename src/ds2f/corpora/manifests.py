@@ -75,7 +75,7 @@ class ManifestScan(Scan):
                 self.shared.append(line.name)
         self._say()
         if not found:
-            raise UserError(" ".join((f"{self.root} names no sound that is there.", *self.warnings[:1])))
+            raise UserError(" ".join((f"{self.root} names no sound that exists.", *self.warnings[:1])))
         self.root = Path(os.path.commonpath([os.path.dirname(file) for file, _ in found]))
         for line in found.values():
             yield self._sound(line, scope)

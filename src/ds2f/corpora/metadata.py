@@ -99,7 +99,7 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
     gender = next((i for i, name in enumerate(header) if name in ("gender", "genderx")), None)
     nationality = header.index("nationality") if "nationality" in header else None
     if not ids or gender is None:
-        raise Unreadable("is no table of people: its first line names no ID and Gender")
+        raise Unreadable("is not a table of people: its first line does not name ID and Gender")
     table, unread = PeopleTable(str(path)), set[str]()
     stated: dict[Alias, list[tuple[str, str]]] = {}
     for row in rows:

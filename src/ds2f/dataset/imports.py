@@ -35,7 +35,7 @@ def local_copy(exports: Sequence[Path], folder: Path, progress: Progress | None 
     """
     headers = [_header(export) for export in exports]
     if len({header["dataset"] for header in headers}) > 1:
-        raise UserError(f"{', '.join(map(str, exports))} are exports of several datasets; learn from one at a time.")
+        raise UserError(f"{', '.join(map(str, exports))} are exports of different datasets; use one at a time.")
     told = json.dumps([{**header, "shards": sorted(s["file"] for s in header["shards"])} for header in headers])
     path = folder / f"shards-{hashlib.sha256(told.encode()).hexdigest()[:12]}.db"
     if not path.exists():
@@ -74,7 +74,7 @@ def _make(path: Path, exports: Sequence[tuple[Path, Header]], progress: Progress
                             columns.enter(sql, record)
                         except sqlite3.IntegrityError as error:
                             raise UserError(
-                                f"The record {record.key} of {export} fits no dataset ({error}); export again."
+                                f"The record {record.key} of {export} does not fit a dataset ({error}); export again."
                             ) from None
                 done += len(records)
                 if progress:

@@ -2,10 +2,10 @@
 were trained on or steered by. The JSON file next to it states, besides channels, mean, std, size and licence,
 
 - "age": {"output": "age"}: a number of years, in units of "scale" years; or, for several numbers, the probability of
-each year listed in "years" (by default 0, 1, 2, ...);
+  each year listed in "years" (by default 0, 1, 2, ...);
 - "gender": {"output": "gender", "classes": ["female", "male"]}; a single number is the probability of the single class;
 - "ethnicity": {"output": "race", "classes": ["White", "Black"]}: names of the model's own; those in `types.ETHNICITIES`
-are compared with what a corpus states.
+  are compared with what a corpus states.
 
 Attributes that a model does not predict are left out. If one output contains several of them, "columns": [2] says which
 of its numbers to use; "logits": true, that they have yet to be turned into probabilities. "cut": [left, top, side] is

@@ -68,7 +68,7 @@ class FileNetwork(Generic[S]):
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises for a file that it cannot read
-            raise UserError(f"{self.path} is no {what} that can be read ({first_line(error)}).") from None
+            raise UserError(f"{self.path} is not a readable {what} ({first_line(error)}).") from None
 
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """crops: (n, size, size, 3) uint8 RGB, to {name of an output: (n, d) float32}."""
@@ -162,7 +162,7 @@ def _ncnn(path: Path, what: str, stated: Stated) -> Opened:
     network = runtime.Net()
     network.opt.num_threads = 1
     if network.load_param(str(path)) or network.load_model(str(path.with_suffix(".bin"))):
-        raise UserError(f"{path} and {path.with_suffix('.bin').name} beside it are no network that ncnn reads.")
+        raise UserError(f"{path} and {path.with_suffix('.bin').name} next to it are not a network that ncnn can read.")
     entry, leaves = network.input_names()[0], network.output_names()
 
     def run(x: np.ndarray) -> dict[str, np.ndarray]:

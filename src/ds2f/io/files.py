@@ -63,7 +63,7 @@ def read_lines(path: Path, what: str) -> list[str]:
     except OSError as error:
         raise UserError(f"The {what} {path} cannot be read ({error.strerror}); check the path.") from None
     except UnicodeDecodeError:
-        raise UserError(f"The {what} {path} is no text in UTF-8 or UTF-16; save it as UTF-8.") from None
+        raise UserError(f"The {what} {path} is not text in UTF-8 or UTF-16; save it as UTF-8.") from None
 
 
 def by_name(specs: Iterable[str], name_of: Callable[[str], str]) -> dict[str, str]:

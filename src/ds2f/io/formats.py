@@ -65,14 +65,14 @@ def name_of(head: bytes, error: Exception | None = None) -> str | None:
         if coding in ("pcm", "ulaw", "alaw", "mu-law"):
             return None  # a supported format: the file is damaged
         mend = ": unpack it with sph2pipe or w_decode" if "embedded" in coding else ""
-        return f"NIST SPHERE, coded as {coding or 'nothing that is said'}{mend}"
+        return f"NIST SPHERE, coded as {coding or 'something unstated'}{mend}"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "a web page: the download went wrong"
     if b"<svg" in text:
         return "a drawing (SVG): save it as PNG"
     if text.startswith(b"<?xml"):
-        return "XML (a playlist, a manifest or a page), and no recording"
+        return "XML (a playlist, a manifest or a page), not a recording"
     known = next((name for at, start, name in _SIGNATURES if head[at:].startswith(start)), None)
     _, format, message = getattr(error, "log", None) or (0, "", "")
     if known or "not on whitelist" not in message:

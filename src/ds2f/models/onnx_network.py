@@ -38,7 +38,7 @@ class OnnxNetwork(nn.Module):
         try:
             model = onnx.load(str(path))
         except Exception as error:  # noqa: BLE001 - whatever protobuf says of a file that it cannot read
-            raise UserError(f"{path} is no ONNX network ({first_line(error)}).") from None
+            raise UserError(f"{path} is not an ONNX network ({first_line(error)}).") from None
         graph, opset = (
             model.graph,
             max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=1),
@@ -58,7 +58,7 @@ class OnnxNetwork(nn.Module):
                 self._nodes.append(_Node(operator, tuple(node.input), node.output[0], attributes))
             else:
                 raise UserError(
-                    f"The network {path} has the operator {node.op_type}, which cannot be followed here; known are "
+                    f"The network {path} has the operator {node.op_type}, which is not supported; supported are "
                     f"{', '.join(sorted(OPERATORS))}."
                 )
         known = {tensor.name for tensor in graph.initializer}  # older files list these among the inputs

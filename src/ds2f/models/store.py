@@ -133,7 +133,7 @@ def _of_before(config: dict[str, Any]) -> dict[str, Any]:
     """A prior's configuration, including that of older priors with a single encoder."""
     now = {key: value for key, value in config.items() if key not in ("looks", "voice_encoder", "voice_dim")}
     if config.get("looks"):
-        raise ValueError("it was taught looks, which a prior no longer is; train it anew")
+        raise ValueError("it was trained with looks, which priors no longer support; train it again")
     return now | ({"voices": {config["voice_encoder"]: config["voice_dim"]}} if "voice_dim" in config else {})
 
 

@@ -33,14 +33,14 @@ class FileJudge(nn.Module):
         super().__init__()
         if not spec.startswith("onnx:") or not is_file(spec):
             raise UserError(
-                f"[train] likeness_judges: {spec!r} cannot be followed backwards; only recognisers in ONNX files can, "
+                f"[train] likeness_judges: {spec!r} cannot be differentiated; only recognisers in ONNX files can, "
                 "as onnx:FILE."
             )
         path = path_of(spec, "face recogniser")
         self.name, self._stated, self.network = name_of(spec), read_stated(path, Stated), OnnxNetwork(path)
         shape = self.network.shape
         if len(shape) != 3 or 3 not in (shape[0], shape[2]):
-            raise UserError(f"{path} is no face recogniser: its input is {shape}, not a picture in three colours.")
+            raise UserError(f"{path} is not a face recogniser: its input is {shape}, not a picture in three colours.")
         self._last = shape[0] != 3  # channels last, as in files converted from TensorFlow
         self.size = shape[1] or self._stated.size
         self.register_buffer("mean", torch.zeros(1))
@@ -49,9 +49,11 @@ class FileJudge(nn.Module):
         try:
             seen = self(torch.zeros(2, 3, self.size, self.size))
         except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
-            raise UserError(f"The face recogniser {path} cannot be followed ({first_line(error)}).") from None
+            raise UserError(f"The face recogniser {path} cannot be run ({first_line(error)}).") from None
         if seen.dim() != 2 or len(seen) != 2:
-            raise UserError(f"{path} is no face recogniser: it gives {tuple(seen.shape[1:])} of a face, not a vector.")
+            raise UserError(
+                f"{path} is not a face recogniser: it returns {tuple(seen.shape[1:])} for a face, not a vector."
+            )
 
     def forward(self, faces: Tensor, shift: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
         """faces: (n, 3, size, size); shift, scale: see `square_of`."""

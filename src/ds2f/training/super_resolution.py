@@ -62,7 +62,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         runs / "super-resolution", settings, device, settings.sr_batch, settings.sr_faces, settings.sr_lr
     )
     if not (folder / "decoder.json").exists():
-        raise UserError(f"There is no decoder in {folder} to go on from; run `ds2f train decoder` first.")
+        raise UserError(f"There is no decoder in {folder} to train on; run `ds2f train decoder` first.")
     fast = store.load_fast_decoder(folder)
     decoder, kind = (fast, "fast-decoder") if fast else (store.load_decoder(folder), "decoder")
     size = FACTOR * decoder.config.size

@@ -121,7 +121,7 @@ def begin(settings: Train) -> VoiceNetwork:
     other = settings.voice_network not in (usual.voice_network, encoder.config.network)
     if other or settings.voice_width not in (0, encoder.config.options.get("width", 0)):
         raise UserError(
-            f"{start} is a {encoder.config.network}; going on from it, its network and features stay: leave out "
+            f"{start} is a {encoder.config.network}, whose network and features cannot be changed: leave out "
             "voice_network and voice_width, or voice_from."
         )
     return encoder

@@ -137,7 +137,7 @@ def _target(archive: Path, member: zipfile.ZipInfo, folder: Path) -> Path:
     if kind not in (0, stat.S_IFREG):
         raise UserError(f"{archive} holds {member.filename!r}, which is not a plain file; nothing was unpacked.")
     if member.file_size > BOMB_SIZE and member.file_size > BOMB_RATIO * max(1, member.compress_size):
-        raise UserError(f"{archive} holds {member.filename!r}, which grows beyond reason; nothing was unpacked.")
+        raise UserError(f"{archive} holds {member.filename!r}, which expands too much; nothing was unpacked.")
     target = folder / path
     if not target.parent.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{target.parent} leads out of {folder} by a link; nothing was unpacked.")

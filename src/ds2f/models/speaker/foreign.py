@@ -108,7 +108,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
                 f"{path} holds code ({code[1]}), which ds2f does not run; save its tensors alone where it was made: "
                 "torch.save(model.state_dict(), FILE)."
             ) from None
-        raise UserError(f"{path} is no checkpoint of torch or safetensors, or it is damaged.") from None
+        raise UserError(f"{path} is not a torch or safetensors checkpoint, or it is damaged.") from None
     while isinstance(found, dict) and not any(isinstance(value, Tensor) for value in found.values()):
         inside = next((found[key] for key in _WRAPPED if key in found), None)
         if inside is None:
@@ -116,7 +116,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         found = inside
     tensors = {k: v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
     if not tensors:
-        raise UserError(f"{path} holds no state of a network: a dictionary of tensors by their names.")
+        raise UserError(f"{path} contains no network state (a dictionary of tensors by name).")
     return {_AROUND.sub("", name): value for name, value in tensors.items() if not name.startswith("__L__.")}
 
 
