@@ -23,7 +23,7 @@ from ds2f.errors import UserError
 from ds2f.types import VOICE, Attributes, CorpusItem
 
 ATTRIBUTES = "ds2f-attributes"
-FINGERPRINT = "fingerprint"  # in the table meta, of a dataset that was made from exported shards: that of the whole
+FINGERPRINT = "fingerprint"  # key in meta of a dataset made from exported shards: the original's fingerprint
 
 FILES = f"""
 WITH people AS (SELECT {schema.PERSON} AS id, min(i.corpus || '/' || i.name) AS name FROM identities i GROUP BY 1)

@@ -43,7 +43,7 @@ from ds2f.voice.encode import VoiceEncoder
 from ds2f.voice.recording import further
 
 LOOK_AGAIN = 4  # times as many frames are examined if the first show nobody
-MOST_PIXELS = 2**28  # of all these frames, so that they fit into memory
+MOST_PIXELS = 2**28  # in all these frames together, so that they fit into memory
 SAME_FRAME = 0.1  # seconds by which the stored time of a face may be off
 PART_SLACK = 0.1  # seconds by which a part may exceed its sound: durations are rounded
 
@@ -126,7 +126,7 @@ class Extractor:
                 file.found.fail(failed, error.reason)
         except (UserError, ImportError):
             raise  # a missing model is not the file's fault
-        except Exception as error:  # noqa: BLE001 - the reason is stored, and the rest of the file goes on
+        except Exception as error:  # noqa: BLE001 - the reason is stored, and the rest of the file is processed
             file.found.fail(stage, unexpected(error))
 
     def _stages(self, file: _File, stage: str) -> list[str]:
@@ -236,7 +236,7 @@ class Extractor:
             answers = [*zip(files, model(files), strict=True)] if files else []
         except (UserError, ImportError):
             raise  # a missing model is not the files' fault
-        except Exception as error:  # noqa: BLE001 - one file must not cost the others anything, nor its own other rows
+        except Exception as error:  # noqa: BLE001 - one file must not affect others, nor its own other rows
             if len(files) == 1:
                 files[0].found.fail(stage, error.reason if isinstance(error, ItemError) else unexpected(error))
             else:

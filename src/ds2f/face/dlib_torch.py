@@ -24,7 +24,7 @@ CHIP = 150  # pixels of the square face picture that the network expects
 # crop; mean over 397 faces of AVSpeech, VoxCeleb, LFW and UTKFace, spread 0.023, 0.007 and 0.034.
 _CHIP_CENTRE, _CHIP_WIDTH = (0.4915, 0.5625), 0.7105
 _MEAN = (122.782, 117.001, 104.298)  # of red, green and blue; dlib's `input_rgb_image`
-_WIDTHS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)  # of the blocks; negative: it shrinks
+_WIDTHS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)  # of the blocks; negative: downsampling
 _BATCH = 16  # crops per pass; bounds memory
 _LAYER = re.compile(rb"\x01.(con_4|affine_|fc_2)")
 

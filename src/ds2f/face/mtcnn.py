@@ -29,7 +29,7 @@ SMALLEST = 20  # pixels of the smallest face to look for
 FIELD, STRIDE = 12, 2  # pixels of P-Net's receptive field, and between its outputs
 SHRINK = 0.709  # from scale to scale: 1/√2, half of the area
 LIKELY = 0.6, 0.7, 0.7  # face probability below which each network drops a box
-OVERLAP_AT_ONE_SCALE, OVERLAP = 0.5, 0.7  # above which the less likely of two boxes is dropped
+OVERLAP_AT_ONE_SCALE, OVERLAP = 0.5, 0.7  # above which the less probable of two boxes is dropped
 BLOCK = 64  # boxes whose overlap with all others is computed at once
 
 Nearness = Callable[[np.ndarray, np.ndarray], np.ndarray]

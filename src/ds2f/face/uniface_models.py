@@ -137,7 +137,7 @@ class AgeGender:
     def _predict_one(self, image: np.ndarray, face: DetectedFace) -> Attributes:
         model = self._model
         blob = model.preprocess(_bgr(image), _corners(face))
-        output = model.session.run(None, {model.input_name: blob})[0][0]  # logits of female and male, age / 100
+        output = model.session.run(None, {model.input_name: blob})[0][0]  # logits for female and male, age / 100
         female, male = _softmax(output[:2])
         age = float(np.clip(100 * output[2], 0, 100))
         return Attributes(age, one_decade(age), {"male": float(male), "female": float(female)}, {})

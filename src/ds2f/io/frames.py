@@ -20,7 +20,7 @@ from ds2f.io.images import MAX_PIXELS
 from ds2f.types import Frame
 
 UNTAGGED = 2  # ISO/IEC 23091-2: "unspecified", of matrices, primaries and transfers alike
-HD_WIDTH, SD_HEIGHT = 1280, 576  # what is larger and says nothing of its colours is BT.709 to players, the rest BT.601
+HD_WIDTH, SD_HEIGHT = 1280, 576  # players assume BT.709 for larger, untagged video, and BT.601 otherwise
 ASPECTS = (Fraction(1, 8), Fraction(8))  # of a pixel; anything else is damage
 SAME_TIME = 1e-6  # seconds
 ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}

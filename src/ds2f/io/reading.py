@@ -21,7 +21,7 @@ from ds2f.io.sound import Track
 
 RUN_UP = 1.0  # seconds decoded before a position that was sought: decoders need them to settle
 RUN_ON = 600  # frames decoded after a key frame at most, to get nearer to a time that need not be exact
-JUMP = (-0.1, 10.0)  # seconds between packets: beyond these the clock of a broadcast was set anew, to FFmpeg too
+JUMP = (-0.1, 10.0)  # seconds between packets: outside these, FFmpeg also assumes a clock reset
 TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: formats in which timestamps may jump
 STAMPED = frozenset(
     [
@@ -47,9 +47,7 @@ STAMPED = frozenset(
 LEAST_RATE = 8_000  # bits per second: with less data, a broadcast is shorter than it seems
 GUESSED = frozenset({"aac", "loas", "mp3", "ac3", "eac3", "dts"})
 """Formats of bare frames: FFmpeg estimates the length from the rate of the first."""
-LATE_START = (
-    1.0  # seconds on the clock of a Matroska file, from which on its length may be counted from 0 or from there
-)
+LATE_START = 1.0  # seconds: from this start time on, a Matroska file's length may count from 0 or from the start
 LONGEST = 1e7  # seconds, four months; a longer stated length is damage
 
 

@@ -95,7 +95,7 @@ def to_sample_rate(mono: np.ndarray, rate: int) -> np.ndarray:
     frame.sample_rate = int(rate)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     pieces = [f.to_ndarray()[0] for f in (*resampler.resample(frame), *resampler.resample(None))]
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)  # what is shorter than its filter is lost
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)  # anything shorter than the filter is lost
 
 
 def scaled(audio: np.ndarray) -> np.ndarray:

@@ -15,17 +15,17 @@ from PIL import Image
 from ds2f.io.watermark import GRID, MIN_SIDE, Size, fast, field_of, flattened, grey_of, remembered, resized, sides_of
 
 LEAST = 0.1 * GRID * GRID  # a flat area has no texture to compare
-CUT = range(56, 73)  # pixels of the longer side where GRID is the mark: of a picture cut by up to 13 %, or with an edge
-STRETCHED = (58, 60, 62, 64)  # sides of a picture that was cut at one side and made square again
+CUT = range(56, 73)  # pixels of the longer side if GRID is the mark: pictures cropped by up to 13 %, or with an edge
+STRETCHED = (58, 60, 62, 64)  # sides of a picture that was cropped on one side and resized to a square
 UNEQUAL = ((0.984, 1.0), (1.0, 0.984), (1.0, 1.016), (1.016, 1.0))  # as BETWEEN, for those: one pixel more or less
-WIDEST = 270  # as CUT, of a screenshot: the mark is no narrower than a quarter of it, nor than MIN_SIDE pixels
+WIDEST = 270  # as CUT, for a screenshot: the mark is at least a quarter as wide, and MIN_SIDE pixels
 STEP = 1.02  # ratio of successive sizes of a screenshot
 SHOWN = (128, 144, 160, 192, 256, 320, 384, 512)  # pixels: sides of faces on sheets, and on pages of 1, 1.25, 1.5, 2
 PAGE = 2048  # pixels: of a larger page or sheet, only this much from its corner is searched
 ALIKE = 1.08  # ratio of sizes: the picture is resized to one of them, and w to the others
-BETWEEN = (0.99, 0.995, 1.0, 1.005, 1.01)  # times the likeliest sizes: one that is off by 1 % blurs the mark
+BETWEEN = (0.99, 0.995, 1.0, 1.005, 1.01)  # factors for the likeliest sizes: an error of 1 % blurs the mark
 LOOKED_AT_AGAIN = 4
-WORTH_IT = 0.8  # of the similarity that says that there is a mark: who has less is not looked at again
+WORTH_IT = 0.8  # share of the similarity that counts as a mark, below which refining is skipped
 HALVES = (0.0, 0.5)  # pixels of GRID: shifts, so that a place is off by at most half a pixel
 OUTSIDE = 9  # pixels of GRID by which the mark may be cropped on each side
 MISTAKEN = 1e-4  # share of pictures without the mark that may be reported as marked

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ds2f.diffusion.noise import normal, uniform, whole
 
-MAX_NOISE = 0.3  # spread of the noise laid over guides in training (Ho et al. 2022, arXiv:2106.15282), of the pixels'
+MAX_NOISE = 0.3  # spread of the noise added to guides in training (Ho et al. 2022, arXiv:2106.15282), of the pixels'
 
 
 def pixelate(image: Tensor, level: float) -> Tensor:

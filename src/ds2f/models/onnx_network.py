@@ -37,7 +37,7 @@ class OnnxNetwork(nn.Module):
         onnx = optional("onnx", "judges", f"The network {path}")
         try:
             model = onnx.load(str(path))
-        except Exception as error:  # noqa: BLE001 - whatever protobuf says of a file that it cannot read
+        except Exception as error:  # noqa: BLE001 - whatever protobuf raises for an unreadable file
             raise UserError(f"{path} is not an ONNX network ({first_line(error)}).") from None
         graph, opset = (
             model.graph,

@@ -26,7 +26,7 @@ from ds2f.face.dlib_torch import load_dlib
 from ds2f.training.judges import FileJudge
 from ds2f.types import DLIB
 
-SHIFT = 0.05  # of the crop, either way: 3 of 64 pixels, as wide as the strides of the layers that see fine patterns
+SHIFT = 0.05  # of the crop, either way: 3 of 64 pixels, as wide as the strides of layers that see fine patterns
 SCALE = 0.1  # relative size: a pattern as fine as the pixels then fits no stride
 NOISE = 0.06  # maximum standard deviation for pixels in [-1, 1]: 8 of 255; it drowns fainter patterns
 MOVED = ("shift", "mirror")

@@ -34,7 +34,7 @@ from ds2f.types import Progress
 
 SAME = ("batch", "seed", "teacher")  # must not change within a run: steps are counted in batches and drawn by the seed
 SEED_STRIDE = 1_000_003
-PART_STRIDE = 0x9E3779B9  # 2³² over the golden ratio: parts lie far apart modulo 2³², all that a CPU's generator keeps
+PART_STRIDE = 0x9E3779B9  # 2³² / golden ratio: keeps parts far apart modulo 2³², all that a CPU's generator uses
 OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # CUDA, ROCm and MPS; CPUs
 
 

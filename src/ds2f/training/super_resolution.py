@@ -39,10 +39,10 @@ from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
 
 STEPS = 4  # of a decoder that was not distilled
-SOFT = (0.5, 1.7)  # standard deviation of the blur, pixels of 128: as soft as drawn ones
+SOFT = (0.5, 1.7)  # standard deviation of the blur, in pixels of 128: as soft as drawn pictures
 RATES = {"discriminator": 3.0}  # it must know more than the network it judges (Heusel et al. 2017, arXiv:1706.08500)
 BETAS = (0.5, 0.95)  # a network's adversary soon changes
-WHOLE, SHARP = 0.97, -0.5  # coverage and sharpness that a photograph has at least: of its pixels nothing is made up
+WHOLE, SHARP = 0.97, -0.5  # minimum coverage and sharpness of a photograph, so that no pixels are invented
 SHOWN, VALIDATED = 6, 64  # faces
 
 

@@ -21,7 +21,7 @@ CONTEXT = 64  # samples before the window that the model sees as well
 BLOCK = 1024  # windows, 33 s, computed together; bounds memory for long recordings
 GRAPH = Path(__file__).with_name("silero_vad.onnx")
 THRESHOLD = 0.5  # of the model's speech probability
-PADDING = 4  # windows kept on both sides of speech, so that soft onsets and endings survive
+PADDING = 4  # windows kept on both sides of speech, for soft onsets and endings
 SHORTEST = (2 * PADDING + 1) * WINDOW  # samples, 0.29 s: one window of speech with its padding
 
 
@@ -68,7 +68,7 @@ def find_speech(audio: np.ndarray, probability: np.ndarray, min_speech: float = 
     speech = audio[: padded.size * WINDOW][np.repeat(padded, WINDOW)]
     start = float(np.argmax(padded) * WINDOW / SAMPLE_RATE)
     kept = np.clip(np.round(speech[: round(keep * SAMPLE_RATE)] * 32768.0), -32768, 32767) / np.float32(32768)
-    return Speech(kept.astype(np.float32), start, seconds)  # 16 bit, as it is stored: embedded now or later, the same
+    return Speech(kept.astype(np.float32), start, seconds)  # 16 bit, as stored
 
 
 def cut(speech: Speech, seconds: float) -> VoiceClip:

@@ -13,7 +13,7 @@ from ds2f.types import SAMPLE_RATE
 WINDOW = 512  # samples, 32 ms
 QUIET = 0.1  # share of the windows assumed to be pauses
 SNR_RANGE = (-10.0, 60.0)  # dB; digital silence between words would give infinity
-AUDIBLE = 1e-5  # of the loudest part of the spectrum: 50 dB below it
+AUDIBLE = 1e-5  # relative to the loudest part of the spectrum: 50 dB below
 
 
 def signal_to_noise(audio: np.ndarray) -> float:

@@ -48,7 +48,7 @@ def _run_pool(
 ) -> Generator[Outcome, None, list[Job]]:
     """Work through `batches`. Returns the jobs that were in flight when a worker died, [] if none did."""
     running: dict[Future[list[Outcome]], list[Job]] = {}
-    drawn = next(batches, [])  # from `batches`, not yet handed to the pool: handing over fails if a worker has died
+    drawn = next(batches, [])  # taken from `batches` but not submitted: submitting fails if a worker has died
     if not drawn:
         return []
     context = multiprocessing.get_context("spawn")
@@ -91,7 +91,7 @@ def _start(make: Make, all_loaded: Barrier) -> None:
     try:
         become_worker()
         _extract = make()
-    except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _loaded
+    except Exception as error:  # noqa: BLE001 - if raised here, it would look like a crash; see _loaded
         _load_error = error
 
 

@@ -22,7 +22,7 @@ from ds2f.extract.engines.base import DIED_LOADING, IN_FLIGHT, Load, Make, Outco
 from ds2f.extract.worker import failure, prepare_process, work
 from ds2f.types import Extracted
 
-TRIES = 3  # deaths in a row, of actors with one file in hand or while they load: one may be a node that was lost
+TRIES = 3  # successive deaths of actors with a single file, or while loading: one may be due to a lost node
 DEATH = (RayActorError, OutOfMemoryError)
 
 

@@ -34,11 +34,11 @@ from ds2f.models.store import save
 
 TRAINER, WESPEAKER, THREE_D = "voxceleb_trainer", "wespeaker", "3d-speaker"
 ORIGINS = (TRAINER, WESPEAKER, THREE_D)
-_WRAPPED = ("model_state_dict", "state_dict", "model", "embedding_model")  # where trainers put a state beside more
+_WRAPPED = ("model_state_dict", "state_dict", "model", "embedding_model")  # keys under which trainers store the state
 _AROUND = re.compile(r"^(?:module\.)?(?:__S__\.|front\.)?(?:module\.)?")  # processes of torch; voxceleb_trainer's own
 _OTHER = re.compile(r"^(?:__L__|projection|instancenorm|torchfb)\.|num_batches_tracked$")  # losses, features, counts
-_CODE = re.compile(r"GLOBAL ([\w.]+)")  # torch's own sentence for what it will not make
-_ALIKE = 1e-4  # of a weight of a band; torchaudio and torch round differently
+_CODE = re.compile(r"GLOBAL ([\w.]+)")  # torch's message for a class that it refuses to load
+_ALIKE = 1e-4  # tolerance for band weights; torchaudio and torch round differently
 
 
 State = Mapping[str, Tensor]
@@ -123,7 +123,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def _loaded(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return load_file(path)
-    with warnings.catch_warnings():  # of pickles that torch did not write, which it then refuses
+    with warnings.catch_warnings():  # about pickles not written by torch, which it then refuses
         warnings.simplefilter("ignore")
         return torch.load(path, "cpu", weights_only=True)
 

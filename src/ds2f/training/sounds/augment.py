@@ -16,9 +16,9 @@ from ds2f.training.sounds.speech import Speech
 
 SNR = {"noise": (0.0, 15.0), "music": (5.0, 15.0), "babble": (8.0, 20.0)}  # dB, minimum and maximum
 TALKERS = (3, 7)  # people in a babble, minimum and maximum
-SPEEDS = (1.0, 0.9, 1.1)  # each another speaker, as pitch and tract change with it (Yamamoto et al., Interspeech 2019)
+SPEEDS = (1.0, 0.9, 1.1)  # each counts as another speaker: pitch and tract change (Yamamoto et al., Interspeech 2019)
 CODECS = {"telephone": 0.4, "opus": 0.4, "aac": 0.2}  # relative frequencies
-RATES = {"opus": (6, 24), "aac": (8, 32)}  # kb/s, from and to, as many from 6 to 12 as from 12 to 24
+RATES = {"opus": (6, 24), "aac": (8, 32)}  # kb/s, minimum and maximum, 6 to 12 as often as 12 to 24
 
 
 class Augment:
