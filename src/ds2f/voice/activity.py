@@ -67,8 +67,9 @@ def find_speech(audio: np.ndarray, probability: np.ndarray, min_speech: float = 
     padded = np.convolve(voiced, np.ones(2 * PADDING + 1), mode="same") > 0
     speech = audio[: padded.size * WINDOW][np.repeat(padded, WINDOW)]
     start = float(np.argmax(padded) * WINDOW / SAMPLE_RATE)
+    # Rounded to 16 bit, as it is stored, so that embedding it now or later gives the same vector.
     kept = np.clip(np.round(speech[: round(keep * SAMPLE_RATE)] * 32768.0), -32768, 32767) / np.float32(32768)
-    return Speech(kept.astype(np.float32), start, seconds)  # 16 bit, as stored
+    return Speech(kept.astype(np.float32), start, seconds)
 
 
 def cut(speech: Speech, seconds: float) -> VoiceClip:
