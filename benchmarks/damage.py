@@ -1,12 +1,13 @@
 """Damaged files, made from good ones, through ingest and extract: no crash, no hang, a reason for every failure.
 
-python benchmarks/damage.py [--files 1000] [--workers 2] [--samples FOLDER] [--seed 0] [--decode-only]
+    python benchmarks/damage.py [--files 1000] [--workers 2] [--samples FOLDER] [--seed 0] [--decode-only]
 
-The samples are damaged as they are, in 17 ways, and once more in every format of `damaging`, made of them first.
+The samples are damaged in 17 ways, both as they are and after conversion to every format of `damaging`.
 
---decode-only: no models, which is twenty times as fast; a file that yields neither sound nor a frame must say why.
+--decode-only: no models, which is twenty times as fast; a file that yields neither sound nor a frame must give a
+reason.
 
-Exits with 1 if a file is left over, a failure has no reason, or a worker crashed, hung or met an unforeseen error.
+Exits with 1 if a file is left over, a failure has no reason, or a worker crashed, hung or raised an unexpected error.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ HANG = 120.0  # seconds
 
 @dataclass(frozen=True)
 class Result:
-    """worked: {damage: (files that gave a pair all the same, files)}; longest: seconds between two results."""
+    """worked: {damage: (files that still gave a pair, files)}; longest: seconds between two results."""
 
     files: int
     left_over: int
@@ -53,12 +54,12 @@ class Result:
 
     @property
     def faults(self) -> int:
-        """Files that show a fault of ours rather than of the file."""
+        """Files that reveal a fault of ours rather than of the file."""
         return self.left_over + self.without_reason + sum(n for stage, _, n in self.reasons if stage == "worker")
 
 
 def run(folder: Path, database: Path, workers: int) -> Result:
-    """Ingest and extract what lies in `folder`."""
+    """Ingest and extract the files in `folder`."""
     with Dataset(database, create=True) as dataset:
         for kind in ("video", "sound"):
             dataset.add_items(folder, kind, scan(folder, kind), SplitRule())
@@ -86,7 +87,7 @@ def run(folder: Path, database: Path, workers: int) -> Result:
 
 
 def _decoded(path: Path) -> tuple[str, str, float]:
-    """(stage and reason, both empty if there is something to hear or see; seconds)."""
+    """(stage and reason, both empty if there is sound or a picture; seconds)."""
     begin = time.perf_counter()
     try:
         media = decode(path)
@@ -100,7 +101,7 @@ def _decoded(path: Path) -> tuple[str, str, float]:
 
 
 def decode_all(folder: Path, workers: int) -> Result:
-    """Decode what lies in `folder`, each file in another process; a crash of one ends the run and names the file."""
+    """Decode the files in `folder`, each in its own process; a crash ends the run and names the file."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     begin, longest = time.perf_counter(), 0.0
     reasons: Counter[tuple[str, str]] = Counter()

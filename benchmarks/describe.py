@@ -1,9 +1,9 @@
-"""How often `describe` hears a speaker's gender right, and how sure it is.
+"""How often `describe` gets a speaker's gender right, and how confident it is.
 
-python benchmarks/describe.py path/to/speech [--limit 140] [--model FOLDER]
+    python benchmarks/describe.py path/to/speech [--limit 140] [--model FOLDER]
 
-The folder holds speakers.csv with the columns path, speaker and sex; one recording of each speaker is heard. The
-prior in the box has heard the genders of four fifths of LibriSpeech's and RAVDESS's (`training/genders.py`).
+The folder contains speakers.csv with the columns path, speaker and sex; one recording of each speaker is used. The
+bundled prior was trained on the genders of four fifths of LibriSpeech's and RAVDESS's speakers (`training/genders.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from ds2f import ItemError, Speech2Face
 
-BINS = (0.5, 0.7, 0.85, 1.0)  # of how sure it is
+BINS = (0.5, 0.7, 0.85, 1.0)  # of confidence
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def report(female: np.ndarray, said: np.ndarray, determined: np.ndarray) -> None:
-    """female: (n,) bool, what is true; said: (n,) probability of it; determined: (n,) shares."""
+    """female: (n,) bool, the truth; said: (n,) its predicted probability; determined: (n,) shares."""
     right = (said > 0.5) == female
     sure = np.maximum(said, 1 - said)
     print(f"gender right: {right.mean():.1%}, women {right[female].mean():.1%}, men {right[~female].mean():.1%}")

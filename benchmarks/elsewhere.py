@@ -1,14 +1,14 @@
-"""Voices from elsewhere: is the gender of their faces as often right as for voices of the pairs?
+"""Voices from other sources: is the gender of their faces right as often as for voices of the pairs?
 
-python benchmarks/elsewhere.py DATABASE SPEECH --judge faceres.json [--size 128]
+    python benchmarks/elsewhere.py DATABASE SPEECH --judge faceres.json [--size 128]
 
-SPEECH: a folder with speakers.csv (path, source, speaker, sex) and its recordings, the first of each speaker. DATABASE:
-pairs with stated genders (VoxCeleb's vox1_meta.csv); identities for them come from linear maps that have not seen the
-person (see `benchmarks/following.py`), those of the speakers from maps of all pairs: of these alone, and also of what
-the other speakers' voices say of their gender, in folds by speaker (`training/genders.py`): of the same corpus and the
-others, and of the other corpora alone. One face a voice, at the default settings; gender by FaceRes (see
-`benchmarks/wishes.py`), which training never saw, and by the attribute head, which reads the identity. Intervals of
-95 % over people.
+SPEECH: a folder with speakers.csv (path, source, speaker, sex) and its recordings, of which the first of each speaker
+is used. DATABASE: pairs with stated genders (VoxCeleb's vox1_meta.csv); identities for them come from linear maps that
+have not seen the person (see `benchmarks/following.py`), those of the speakers from maps of all pairs: fitted to these
+alone, and additionally to the gender of other speakers' voices, in folds by speaker (`training/genders.py`): of the
+same corpus and the others, and of the other corpora alone. One face per voice, at the default settings; gender by
+FaceRes (see `benchmarks/wishes.py`), which training never saw, and by the attribute head, which reads the identity.
+Intervals of 95 % over people.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 class _Table:
-    """Prints a row for some voices as soon as their faces are drawn and judged."""
+    """Prints the row for some voices as soon as their faces are drawn and judged."""
 
     def __init__(self, model: Speech2Face, judge: FaceRes) -> None:
         self.model, self.judge, self.head = model, judge, IdentityAttributes()
@@ -77,7 +77,7 @@ class _Table:
         print("| --- | --- | --- | --- | --- | --- |")
 
     def row(self, name: str, identities: np.ndarray, female: np.ndarray, people: list[str]) -> None:
-        """identities: (n, 128); female: (n,) bool, what is known; people: whose voices they are."""
+        """identities: (n, 128); female: (n,) bool, the truth; people: the person of each."""
         pictures = self.model.sample_images(identities, range(len(identities)))
         seen, read = self.judge.judge(pictures).female > 0.5, self.head.estimate(identities).female > 0.5
         cells, everybody = [], np.ones(len(female), bool)
@@ -91,7 +91,7 @@ class _Table:
 
 
 def of_pairs(study: Study) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Identities for the voices whose speaker's gender is stated, whether it is female, and whose they are."""
+    """Identities for the voices whose speaker's gender is stated, whether it is female, and the person of each."""
     with Dataset(study.database) as dataset:
         told = stated(dataset, [pair.video_id for pair in study.pairs])
     rows = [i for i, labels in enumerate(told) if "gender" in labels]

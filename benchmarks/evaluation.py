@@ -1,8 +1,8 @@
-"""How long an evaluation takes beyond generation: folders of pictures on exactly 300 clips, report included.
+"""How long an evaluation takes after generation: folders of pictures on exactly 300 clips, including the report.
 
-python benchmarks/evaluation.py DATABASE IMAGES [IMAGES ...] [--clips 300] [--workers 2]
+    python benchmarks/evaluation.py DATABASE IMAGES [IMAGES ...] [--clips 300] [--workers 2]
 
-The dataset is copied, and people are moved to the test split of the copy until it has as many clips.
+The dataset is copied, and people are moved to the test split of the copy until it has that many clips.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def main() -> None:
             seen = time.perf_counter() - start
 
         start = time.perf_counter()
-        settings = Evaluate(allow_leak=True)  # copies of one video may have been torn apart; the time is the same
+        settings = Evaluate(allow_leak=True)  # copies of one video may be in different splits; the time is the same
         images = {f"images-{k}": folder for k, folder in enumerate(options.images, 1)}
-        more = {"workers": options.workers} if options.workers > 1 else {}  # earlier versions had no such choice
+        more = {"workers": options.workers} if options.workers > 1 else {}  # earlier versions lack this option
         found = evaluate(copy, images, "test", Path(folder), settings, progress=progress, **more)
         passed = time.perf_counter() - start
     pictures = sum(method.pictures for method in found.methods)
@@ -58,7 +58,7 @@ def _copy(database: Path, copy: Path) -> None:
 
 
 def _fill_test(database: Path, clips: int) -> None:
-    """Everybody else to train, as far as they were in test."""
+    """Moves everybody else in test to train."""
     with Dataset(database) as data:
         counts: Counter[str] = Counter(p.person for split in ("train", "val", "test") for p in data.pairs(split))
         chosen, left = [], clips

@@ -1,6 +1,7 @@
-"""Extraction against the sum of its parts timed bare, with 1 and 2 workers: clips per second and peak memory.
+"""Extraction compared with the sum of its parts timed separately, with 1 and 2 workers: clips per second and peak
+memory.
 
-python benchmarks/extraction.py path/to/videos [--limit 120]
+    python benchmarks/extraction.py path/to/videos [--limit 120]
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ds2f.voice.campplus import CAMPlusPlus
 
 
 def bare(paths: list[Path]) -> dict[str, float]:
-    """Seconds per clip of each part alone, one after the other in this process, on one core."""
+    """Seconds per clip of each part separately, one after the other in this process, on one core."""
     prepare_process()
     cv2.setNumThreads(1)
     detector, identity, activity, voice = MTCNN(), DlibResNet(), VoiceActivity(), CAMPlusPlus(frames=True)
@@ -64,7 +65,7 @@ def bare(paths: list[Path]) -> dict[str, float]:
 
 
 def _different(frames: tuple[Frame, ...]) -> list[Frame]:
-    """Frames that are not the last one again: extraction looks at no others."""
+    """Frames that differ from the previous one: extraction ignores the others."""
     kept = list(frames[:1])
     for frame in frames[1:]:
         if np.abs(frame.image.astype(int) - kept[-1].image).mean() > 2:
@@ -90,7 +91,7 @@ def measure(root: Path, items: list[CorpusItem], workers: int) -> tuple[float, f
         started = time.perf_counter()
         watcher = threading.Thread(target=watch)
         watcher.start()
-        load = Load(workers, batch=1)  # one at a time: the times are those of single files
+        load = Load(workers, batch=1)  # one at a time, so that times are for single files
         settings = ExtractSettings.of(Config())
         extract_missing(database, settings, load, progress=lambda *_: times.append(time.perf_counter()))
         stop.set()
@@ -100,7 +101,7 @@ def measure(root: Path, items: list[CorpusItem], workers: int) -> tuple[float, f
 
 
 def resident(pid: int) -> dict[str, int]:
-    """Resident MiB of a process's children that do the work (spawned interpreters), and of itself."""
+    """Resident MiB of a process's working children (spawned interpreters), and of itself."""
     sizes = {"main": _rss(pid), "worker": 0}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         sizes["worker"] = max(sizes["worker"], _rss(int(child)))
@@ -111,7 +112,7 @@ def _rss(pid: int) -> int:
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (FileNotFoundError, ProcessLookupError):
-        return 0  # it ended between the listing and the look
+        return 0  # it ended between listing and reading
     return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 

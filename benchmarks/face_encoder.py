@@ -1,16 +1,17 @@
-"""A speaker encoder trained for the face: does CAM++ hear more of a face once its last third has learnt from pairs?
+"""A speaker encoder fine-tuned for faces: does CAM++ predict more of a face once its last third has been trained on
+pairs?
 
-python benchmarks/face_encoder.py DATABASE [--judge tflite:MobileFaceNet.tflite] [--steps 60] [--keep 0]
+    python benchmarks/face_encoder.py DATABASE [--judge tflite:MobileFaceNet.tflite] [--steps 60] [--keep 0]
 
-All pairs of voice and face in folds by person. Of each fold's training people the last block of CAM++ and a linear map
-learn, beginning at the frozen network and its ridge map,
+Uses all pairs of voice and face in folds by person. On each fold's training people, the last block of CAM++ and a
+linear map are trained, starting from the frozen network and its ridge map,
 
     L = 1 − cos(ŷ_i, y_i) − log  e^{cos(ŷ_i, y_i) / τ} / Σ_j e^{cos(ŷ_i, y_j) / τ}
 
-over j of the same gender and other people, y: a face from the mean face, ŷ: what the voice lets one expect. Then a
-ridge map is fitted anew to the voices as the trained network hears them, and both are asked for the held-out people:
-how far in front of the others' faces of the fold lies the true one? In dlib's space, which training has seen, and in
-a judge's, to which only a ridge map is fitted.
+over j of the same gender and other people, y: a face relative to the mean face, ŷ: the prediction for the voice. Then a
+new ridge map is fitted to the voices as the trained network encodes them, and both are evaluated on the held-out
+people: at what rank among the fold's faces is the true one? In dlib's space, which training has seen, and in a judge's,
+to which only a ridge map is fitted.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ from ds2f.training.voice import begin
 from ds2f.types import DetectedFace
 
 FOLDS = 5
-CLIP, CROP = 96_000, 150  # samples that are heard; frames of 20 ms that training sees of them
+CLIP, CROP = 96_000, 150  # samples that are encoded; frames of 20 ms that training uses
 BATCH, TEMPERATURE = 32, 0.1
 
 
 class Last(nn.Module):
-    """The last third of CAM++: (n, 512, t) to the frames' mean, (n, 512) of length one."""
+    """The last third of CAM++: (n, 512, t) to the mean over frames, (n, 512) of length one."""
 
     def __init__(self, network: CAMPlusPlus) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class Last(nn.Module):
 
 @dataclass(frozen=True)
 class Pairs:
-    """before: (n, 512, t) what the last third sees; face: {space: (n, d)}; person, female: (n,)."""
+    """before: (n, 512, t) input of the last third; face: {space: (n, d)}; person, female: (n,)."""
 
     before: Tensor
     face: dict[str, np.ndarray]
@@ -99,7 +100,7 @@ def load(database: Path, judge: str) -> tuple[Pairs, CAMPlusPlus]:
 
 
 def seen_by(judge: str, crops: Sequence[np.ndarray]) -> np.ndarray:
-    """Stored crops, with the landmarks where `canonical_crop` has put them; a few at once, which bounds the memory."""
+    """Stored crops, with the landmarks where `canonical_crop` put them; a few at a time, which bounds memory."""
     face = DetectedFace((0, 0, *crops[0].shape[:2]), template(crops[0].shape[0]), 1.0)
     network, parts = FileEmbedder(judge), (list(crops[i : i + BATCH]) for i in range(0, len(crops), BATCH))
     return np.concatenate([network.embed(part, [face] * len(part)) for part in parts])
@@ -108,7 +109,7 @@ def seen_by(judge: str, crops: Sequence[np.ndarray]) -> np.ndarray:
 def fine_tune(
     frozen: Last, voice: np.ndarray, pairs: Pairs, rows: np.ndarray, steps: int, lr: float, keep: float
 ) -> tuple[Last, nn.Linear]:
-    """frozen: to go on from; voice: (k, 512) what it hears; rows: (k,) of the training people."""
+    """frozen: to start from; voice: (k, 512) its vectors; rows: (k,) of the training people."""
     identity = pairs.face["dlib"][rows]
     ridge = LinearPrior.fit_to_people(voice, identity, pairs.person[rows])
     linear = nn.Linear(512, identity.shape[1])
@@ -153,7 +154,7 @@ def heard(last: nn.Module, before: Tensor) -> np.ndarray:
 
 
 def places(expected: np.ndarray, face: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """(n,) in [0, 1]: the share of other people's faces that lie nearer to what is expected than the true one."""
+    """(n,) in [0, 1]: the share of other people's faces that are closer to the prediction than the true one."""
     near = directions(expected) @ directions(face).T
     others = person[:, None] != person
     return ((near > np.diagonal(near)[:, None]) & others).sum(1) / others.sum(1)
@@ -196,7 +197,7 @@ def main() -> None:
 
 
 def report(found: dict[str, np.ndarray], person: np.ndarray, rows: np.ndarray) -> dict[str, list[float]]:
-    """First tenth and median place, with the difference to the frozen network over people."""
+    """First tenth and median rank, with the difference to the frozen network over people."""
     rng, names = np.random.default_rng(0), np.unique(person[rows])
     said = {}
     for name, place in found.items():

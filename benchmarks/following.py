@@ -1,13 +1,13 @@
-"""How far a face should go the way the voice points, and how much of the rest should be left to chance.
+"""How far a face should move in the direction of the voice, and how much of the rest should be left to chance.
 
-python benchmarks/following.py DATABASE [--draw WEIGHT,TEMPERATURE ...] [--images FOLDER ...]
+    python benchmarks/following.py DATABASE [--draw WEIGHT,TEMPERATURE ...] [--images FOLDER ...]
 
-All pairs of train and validation, in ten folds by person: identities come from a linear map that has not seen the
-person, but has heard the dataset's voices of stated gender without a face, and are ranked among all of them. By
-centred cosine and by Euclidean distance: share of true faces in the first tenth of the gallery, median rank in per
-cent of it; gender, and years older than the true identity, by the attribute model; variety: how far apart two draws
-for one voice lie; distance: from the mean person (real ones: 0.58). --draw: pictures of 64 px of some choices.
---images: folders of another method's pictures of the same clips.
+Uses all pairs of train and validation, in ten folds by person: identities come from a linear map that has not seen the
+person, but was also fitted to the dataset's voices of stated gender without a face, and are ranked among all of them.
+By centred cosine and by Euclidean distance: share of true faces in the first tenth of the gallery, and median rank in
+per cent of it; gender, and years older than the true identity, by the attribute model; variety: distance between two
+draws for one voice; distance: from the mean person (real ones: 0.58). --draw: also draws pictures of 64 px for some
+choices. --images: folders of another method's pictures for the same clips.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ds2f.types import GENDERS, VOICE
 
 SPLITS = ("train", "val")
 CHOICES = (
-    (1.0, 1.0),  # a possible person: as far as the voice says, and all that it leaves open
+    (1.0, 1.0),  # a possible person: the prediction for the voice, and everything that it leaves open
     *((weight, 0.0) for weight in (1.0, 2.0, 3.0, 4.0)),
     *((weight, temperature) for weight in (2.0, 2.5, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)),
 )
@@ -45,8 +45,8 @@ DRAWS = 3
 
 
 class Study:
-    """identity: (n, 128), the true ones; expected, others: what the map of the other folds expects for a voice, and
-    their mean person."""
+    """identity: (n, 128), the true ones; expected, others: the predictions for a voice by the map of the other folds,
+    and their mean person."""
 
     def __init__(self, database: Path, size: int = 64) -> None:
         self.database = database
@@ -70,8 +70,8 @@ class Study:
             self.expected[out], self.others[out] = linear.predict(voice[out]), linear.identity_mean
 
     def map(self, voice: np.ndarray, gender: np.ndarray, known: np.ndarray | None = None) -> LinearPrior:
-        """From the pairs that are known, (n,) bool, None for all, and from what voices without a face, (k, d), say of
-        gender, (k,) int, places in types.GENDERS; none for k = 0."""
+        """From the known pairs, (n,) bool, None for all, and from the gender, (k,) int, indices into types.GENDERS, of
+        voices without a face, (k, d); none for k = 0."""
         known = np.ones(len(self.identity), bool) if known is None else known
         heard, identity = self.voice[known], self.identity[known]
         pairs, alpha = Products.of(heard, identity), choose_alpha(heard, identity, self.person[known])
@@ -79,11 +79,11 @@ class Study:
         return fit_map(pairs, alpha, GenderAxis.of(identity, looks, voice, gender))
 
     def seeds(self, seed: int) -> list[int]:
-        """One of a four for each pair: seed in [0, 3]."""
+        """One seed of a set of four for each pair: seed in [0, 3]."""
         return [first + seed for first in first_seeds(len(self.pairs))]
 
     def draw(self, weight: float, temperature: float, seed: int) -> np.ndarray:
-        """(n, 128) as `Speech2Face.identities`, around the expectation of the folds."""
+        """(n, 128) as `Speech2Face.identities`, around the predictions of the folds."""
         return self.around(self.expected, self.others, weight, temperature, self.seeds(seed))
 
     @torch.no_grad()
@@ -95,14 +95,15 @@ class Study:
         temperature: float,
         seeds: Sequence[int],
     ) -> np.ndarray:
-        """People around whom voices let one expect: (m, 128) each, but for one average person, (128,) or (m, 128)."""
+        """People around the predictions for their voices: (m, 128) each, except for a single average person, (128,) or
+        (m, 128)."""
         noise = antithetic_by_seed(seeds, expected.shape[1], stream=0, to=torch.device("cpu"))
         there, middle = (torch.from_numpy(values).float() for values in (expected, average))
         found: np.ndarray = around_expected(self.model.prior, there, middle, noise, temperature, weight).numpy()
         return found
 
     def measure(self, found: np.ndarray, rows: np.ndarray | None = None) -> list[float]:
-        """Of the identities found for the pairs, or some of them: (m, 128)."""
+        """For the identities found for the pairs, or for some of them: (m, 128)."""
         rows = np.arange(len(found)) if rows is None else rows
         true, people = self.identity[rows], [self.people[i] for i in rows]
         numbers = []

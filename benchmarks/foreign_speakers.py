@@ -1,10 +1,10 @@
-"""Do converted speaker encoders say what the code says that they come from? Random weights through both.
+"""Do converted speaker encoders give the same output as the code that they come from? Random weights through both.
 
     git clone https://github.com/clovaai/voxceleb_trainer && git clone https://github.com/wenet-e2e/wespeaker
-    pip install torchaudio        # which both read features by; in an environment of its own
+    pip install torchaudio        # which both compute features with; in an environment of its own
     python benchmarks/foreign_speakers.py --voxceleb-trainer voxceleb_trainer --wespeaker wespeaker
 
-Prints for every network the largest difference of an embedding, as a share of its largest number. Their networks, not
+Prints for every network the largest difference in an embedding, relative to its largest number. Their networks, not
 only ours, run here: the code of the two clones is executed.
 """
 
@@ -25,7 +25,7 @@ from ds2f.models.speaker.foreign import load_foreign
 
 
 def shaken(network: nn.Module) -> nn.Module:
-    """With statistics that are not those of the beginning, in which many mistakes are without effect."""
+    """With statistics other than the initial ones, with which many mistakes have no effect."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             assert module.running_mean is not None
@@ -39,7 +39,7 @@ def shaken(network: nn.Module) -> nn.Module:
 
 
 def of_trainer(clone: Path, sound: Tensor) -> Iterator[tuple[str, dict[str, Tensor], Tensor]]:
-    """(name, state as it is saved, embedding) of its networks, which read sound."""
+    """(name, state as it is saved, embedding) for its networks on sound."""
     sys.path.insert(0, str(clone))
     cases: list[tuple[str, str, dict[str, Any]]] = [
         ("ResNetSE34L, SAP", "ResNetSE34L", {"nOut": 512, "encoder_type": "SAP", "n_mels": 40}),
@@ -53,10 +53,10 @@ def of_trainer(clone: Path, sound: Tensor) -> Iterator[tuple[str, dict[str, Tens
 
 
 def of_wespeaker(clone: Path, sound: Tensor) -> Iterator[tuple[str, dict[str, Tensor], Tensor]]:
-    """The same of WeSpeaker's networks, given torchaudio's copy of Kaldi's features as its recipes compute them."""
+    """The same for WeSpeaker's networks, with torchaudio's version of Kaldi's features computed as in its recipes."""
     kaldi = import_module("torchaudio.compliance.kaldi")
     package = clone / "wespeaker"
-    sys.modules["wespeaker"] = bare = type(sys)("wespeaker")  # its own __init__ imports what nobody needs here
+    sys.modules["wespeaker"] = bare = type(sys)("wespeaker")  # its own __init__ imports what is not needed here
     bare.__path__ = [str(package)]
     mel = kaldi.fbank(sound * 2**15, num_mel_bins=80, sample_frequency=16_000, window_type="hamming", dither=0.0)
     features = (mel - mel.mean(0))[None]
@@ -74,7 +74,7 @@ def of_wespeaker(clone: Path, sound: Tensor) -> Iterator[tuple[str, dict[str, Te
 
 @torch.no_grad()
 def compare(theirs: Iterator[tuple[str, dict[str, Tensor], Tensor]], sound: Tensor) -> Iterator[tuple[str, float]]:
-    """(name, largest difference over the largest number) of each."""
+    """(name, largest difference over the largest number) for each."""
     for name, state, expected in theirs:
         with tempfile.TemporaryDirectory() as folder:
             torch.save(state, Path(folder) / "theirs.pt")

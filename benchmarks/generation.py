@@ -1,8 +1,8 @@
-"""Seconds per generated face on this machine, model loaded.
+"""Seconds per generated face on this machine, with the model loaded.
 
-python benchmarks/generation.py [--model FOLDER | --recipe NAME] [--size PIXELS] [--device cuda] [--batch 1 8 64]
+    python benchmarks/generation.py [--model FOLDER | --recipe NAME] [--size PIXELS] [--device cuda] [--batch 1 8 64]
 
-A recipe means a decoder of its size that has learnt nothing, and a fast one: what they cost is what trained ones cost.
+A recipe stands for an untrained decoder of its size, and a fast one: they cost the same as trained ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REPEATS = 5
 
 
 def untrained(recipe: str, device: str) -> Speech2Face:
-    """The prior in the box, with decoders of a recipe's size."""
+    """The bundled prior, with decoders of a recipe's size."""
     config = decoder_config(with_recipe(Config(), recipe).train, ALL_CONDITIONS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -36,7 +36,7 @@ def untrained(recipe: str, device: str) -> Speech2Face:
         store.save(folder, Decoder(replace(config, few_steps=4)), {"teacher": store.digest(folder, "decoder")})
         model = Speech2Face.from_pretrained(folder, device=device)
         print(f"{recipe}: {sum(p.numel() for p in model.decoder.parameters()) / 1e6:.1f} M parameters")
-        model.sample_faces(model.prior.voice_mean.cpu().numpy()[None], [0])  # reads all of the folder
+        model.sample_faces(model.prior.voice_mean.cpu().numpy()[None], [0])  # loads everything in the folder
     return model
 
 

@@ -1,9 +1,9 @@
-"""Face → face: true identity in, picture out, looked at again: is it the same person?
+"""Face to face: a true identity in, a picture out, embedded again: is it the same person?
 
-python benchmarks/identity.py DATABASE [--model FOLDER] [--split test] [--faces 200]
+    python benchmarks/identity.py DATABASE [--model FOLDER] [--split test] [--faces 200]
 
-The gallery is every face of the split but the other photos of the person drawn; pictures go through detector, landmarks
-and dlib's network as real ones do.
+The gallery is every face of the split except other photographs of the person drawn; pictures go through detector,
+landmarks and dlib's network like real ones.
 """
 
 from __future__ import annotations

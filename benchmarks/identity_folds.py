@@ -1,18 +1,21 @@
-"""What dlib's 128 numbers lose of a person: should what the prior predicts, and the decoder is told, carry more?
+"""What dlib's 128 numbers lose of a person: should the identity that the prior predicts and the decoder uses carry
+more?
 
-python benchmarks/identity_folds.py DATABASE --faces FACES --judge tflite:MobileFaceNet.tflite --faceres faceres.json
+    python benchmarks/identity_folds.py DATABASE --faces FACES --judge tflite:MobileFaceNet.tflite
+        --faceres faceres.json
 
-All pairs of DATABASE in folds by person. A ridge map from the voice (campplus-frames) is fitted to dlib's identity
-alone, and beside it to a second recogniser's vector, to the colour of skin and hair, or to both; what it says of
-held-out people is brought into the space of a third recogniser, which no map from a voice has seen, by a second ridge
-map. That one is fitted to true faces, the training people's and FACES' (one picture each; with --apart FACES' alone),
-each from their own mean, so it knows what a perfect decoder would know: how whoever has this identity looks to that
-recogniser. Then: how far in front of the fold's other people is the true face, by centred cosine? "the voice itself": a
-map from the voice straight into that space, which is where all others go as what they carry tells more of the training
-faces. All maps from voices have the alpha that dlib's identity alone asks for. "the true ...": of the same picture.
+Uses all pairs of DATABASE in folds by person. A ridge map from the voice (campplus-frames) is fitted to dlib's identity
+alone, or to it together with a second recogniser's vector, the colour of skin and hair, or both; its predictions for
+held-out people are mapped to the space of a third recogniser, which no map from a voice has seen, by a second ridge
+map. That one is fitted to true faces, the training people's and those of FACES (one picture each; with --apart those of
+FACES alone), each relative to their own mean, so it knows what a perfect decoder would know: how people with this
+identity appear to that recogniser. Then: at what rank among the fold's other people is the true face, by centred
+cosine? "the voice itself": a map from the voice straight into that space, which all others approach as their identity
+predicts more of the training faces. All maps from voices use the alpha that is best for dlib's identity alone. "the
+true ...": of the same picture.
 
-Then the colours: of their variance among faces, how much the true identity tells (R² on held-out people), how much the
-voice, and how much the voice of what the identity leaves. 95 % intervals by resampling people.
+Then the colours: how much of their variance among faces the true identity explains (R² on held-out people), how much
+the voice does, and how much the voice does of what the identity leaves. 95 % intervals by resampling people.
 """
 
 from __future__ import annotations
@@ -82,7 +85,8 @@ def looked_at(
     judge: str,
     faceres: FaceRes,
 ) -> People:
-    """identities: of n faces, by dlib; crops: WebP; names: whose; voice: (n, d); judge, faceres: see the options."""
+    """identities: of n faces, from dlib; crops: WebP; names: of their people; voice: (n, d); judge, faceres: see the
+    options."""
     pictures = np.stack([decode_image(crop) for crop in crops])
     found = measures(pictures, faceres)
     seen = {"dlib": np.stack(identities), "FaceRes": found["person"], **{name: found[name] for name in COLOURS}}
@@ -91,13 +95,13 @@ def looked_at(
 
 
 def joined(faces: People, names: tuple[str, ...], like: People) -> np.ndarray:
-    """Several things side by side, each with the same variance in all over the faces `like`."""
+    """Several descriptions concatenated, each scaled to the same variance over the faces `like`."""
     parts = [faces.seen[n] / np.sqrt(like.seen[n].var(0).sum()) for n in names]
     return np.hstack(parts).astype(np.float64)
 
 
 def from_mean(values: np.ndarray) -> np.ndarray:
-    """Corpora differ in light and framing, so each is taken from its own mean."""
+    """Corpora differ in light and framing, so each is centred by its own mean."""
     return np.asarray(values - values.mean(0))
 
 
@@ -184,7 +188,7 @@ def print_colours(ours: People, others: People, part: np.ndarray) -> None:
 
 
 def least_squares(x: np.ndarray, y: np.ndarray, people: np.ndarray) -> LinearPrior:
-    """With the alpha that leaves the least squared error of a quarter of the people."""
+    """With the alpha that gives the lowest squared error for a quarter of the people."""
     held = folds(np.unique(people, return_inverse=True)[1], 4) == 0
     errors = [
         ((LinearPrior.fit(x[~held], y[~held], a).predict(x[held]) - y[held]) ** 2).sum()
@@ -200,7 +204,7 @@ def shown(values: np.ndarray, draws: Bootstrap, form: str = ".1f") -> str:
 
 
 def share(lost: np.ndarray, before: np.ndarray, draws: Bootstrap) -> str:
-    """R²: one less what is lost of what was lost before."""
+    """R²: one minus the remaining error relative to the error before."""
     low, high = interval(1 - draws.sums(lost) / draws.sums(before))
     return f"{1 - lost.sum() / before.sum():.2f} [{low:.2f}, {high:.2f}]"
 

@@ -1,14 +1,14 @@
-"""Our decoder beside imagen-pytorch, which the research original used: cost of training, cost of a face, and what equal
-training time gives. One run, one machine, the same faces.
+"""Our decoder compared with imagen-pytorch, which the original research used: cost of training, cost of a face, and the
+result of equal training time. One run, one machine, the same faces.
 
-pip install imagen-pytorch accelerate transformers datasets   # in an environment of its own beside ds2f
-python benchmarks/imagen.py DATABASE [--seconds 300] [--faces 128] [--steps 100]
+    pip install imagen-pytorch accelerate transformers datasets   # in an environment of its own next to ds2f
+    python benchmarks/imagen.py DATABASE [--seconds 300] [--faces 128] [--steps 100]
 
-Both are told the identity vector: imagen as a text of one token. Its U-Net is as wide as makes it similar in
-parameters. A face at its research setting, two U-Nets of 1,000 steps each (64 px, then 128 px) with guidance, is
-extrapolated from 10 measured steps of each; the faces for the Fréchet distance take fewer steps than its 1,000. It
-imports torchvision, whose registry build does not load beside a CPU build of torch: the few names it takes from there
-are stood in for. Its text encoder is never loaded, only asked for its width.
+Both are conditioned on the identity vector, which imagen receives as a text of one token. Its U-Net's width is chosen
+for a similar number of parameters. A face at its research setting, two U-Nets with 1,000 steps each (64 px, then 128
+px) with guidance, is extrapolated from 10 measured steps of each; the faces for the Fréchet distance use fewer steps
+than its 1,000. It imports torchvision, whose registry build does not load with a CPU build of torch, so stubs replace
+the few names that it takes from there. Its text encoder is never loaded, only asked for its width.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def import_imagen() -> Any:
 
 
 class Ours:
-    """likeness: with the loss on dlib's vectors or on pixels alone, as imagen has it."""
+    """likeness: with the loss on dlib's vectors, or on pixels alone, as in imagen."""
 
     def __init__(self, faces: FaceData, likeness: float) -> None:
         torch.manual_seed(0)
@@ -128,8 +128,8 @@ class Theirs:
 
 
 def train(models: Sequence[Any], size: int, seconds: float) -> list[int]:
-    """Train all for so many seconds each, in turns, so that a noisy machine is noisy for all. Returns their steps; the
-    first of each, which compiles and allocates, does not count."""
+    """Train all for this many seconds each, in turns, so that noise from other programs affects all. Returns their
+    steps; the first of each, which compiles and allocates, does not count."""
     generators = [torch.Generator().manual_seed(0) for _ in models]
     counts = [0] * len(models)
     for turn in range(TURNS + 1):

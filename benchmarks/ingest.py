@@ -1,7 +1,7 @@
-"""Seconds and memory to ingest made-up trees of VoxCeleb1, VoxCeleb2 and VGGFace2 with their tables of who is who, and
-to ingest them again when nothing has changed; then `ds2f status`. Files are empty and, but for a few, hard links.
+"""Seconds and memory to ingest synthetic trees of VoxCeleb1, VoxCeleb2 and VGGFace2 with their tables of people, and to
+ingest them again unchanged; then `ds2f status`. Files are empty and, except for a few, hard links.
 
-python benchmarks/ingest.py [--share 1.0] [--folder FOLDER]
+    python benchmarks/ingest.py [--share 1.0] [--folder FOLDER]
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def measure(what: str, *command: str) -> None:
-    """One command in a process of its own, for its peak of memory."""
+    """Run one command in its own process, to measure its peak memory."""
     from ds2f.cli import main as ds2f
 
     started = time.perf_counter()
@@ -59,7 +59,7 @@ def measure(what: str, *command: str) -> None:
 
 
 def make(folder: Path, share: float) -> int:
-    """The trees and their tables. Returns how many files."""
+    """Create the trees and their tables. Returns the number of files."""
     people = [round(share * n) for n in (VOX1[0], VOX2[0], VGGFACE2[0])]
     files = link(folder, voxceleb("vox1/wav", 10_001, people[0], VOX1, ".wav"))
     files += link(folder, voxceleb("vox2/dev/aac", 12, people[1], VOX2, ".m4a"))

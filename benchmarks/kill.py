@@ -1,11 +1,11 @@
-"""kill -9 at random moments of what takes long; the next run goes on, and ends where an undisturbed one ends.
+"""kill -9 at random moments of long-running commands; the next run must resume and end as an undisturbed one does.
 
-python benchmarks/kill.py [WORK ...] [--kills 200] [--seed 0] [--seconds N]            (Linux: it looks into /proc)
+    python benchmarks/kill.py [WORK ...] [--kills 200] [--seed 0] [--seconds N]            (Linux: it reads /proc)
 
 WORK: local (extraction by processes of this machine), ray (by Ray), download (with joining and unpacking), export,
-forget, train. Each is done once undisturbed, then again and again: killed at a moment drawn from its whole length, and
-run anew until all kills are spent; whenever a run comes to its end, what it left is compared. Exits with 1 if anything
-is lost, doubled, half written or left over, processes included.
+forget, train. Each is done once undisturbed, then repeatedly: killed at a moment drawn from its whole length, and run
+again until all kills are used; whenever a run finishes, its results are compared. Exits with 1 if anything is lost,
+duplicated, half written or left over, including processes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 
 from killing import Download, Export, Extraction, Forget, Training, Work
 
-LONGEST = 600.0  # seconds after which a run that does not end is a fault
+LONGEST = 600.0  # seconds after which an unfinished run counts as a fault
 
 WORKS: dict[str, Callable[[Path], Work]] = {
     "local": lambda folder: Extraction(folder, "local"),
@@ -43,8 +43,8 @@ WORKS: dict[str, Callable[[Path], Work]] = {
 
 @dataclass
 class Result:
-    """kills: of runs that had not ended; trials: brought to their end and compared; moments: seconds after which each
-    kill came; faults: what differed from an undisturbed run, in words."""
+    """kills: of unfinished runs; trials: finished and compared; moments: seconds after which each kill came; faults:
+    differences from an undisturbed run, in words."""
 
     kills: int = 0
     trials: int = 0
@@ -53,7 +53,7 @@ class Result:
 
 
 def torture(work: Work, folder: Path, kills: int, seed: int = 0, seconds: float = inf) -> Result:
-    """Do a work undisturbed, then again and again with `kills` interruptions in all, or as many as `seconds` hold."""
+    """Do a work undisturbed, then repeatedly with `kills` interruptions in all, or as many as fit into `seconds`."""
     until = time.monotonic() + seconds
     rng, result = random.Random(seed), Result()
     killed: list[int] = []
@@ -64,7 +64,7 @@ def torture(work: Work, folder: Path, kills: int, seed: int = 0, seconds: float 
         started = time.perf_counter()
         _finish(work, undisturbed)
         length = time.perf_counter() - started
-        for module in (folder / "modules.txt").read_text().split():  # here, and not anew by each run
+        for module in (folder / "modules.txt").read_text().split():  # import them here, not in each run
             with suppress(Exception):
                 import_module(module)
     while result.kills < kills and time.monotonic() < until:
@@ -89,7 +89,7 @@ def torture(work: Work, folder: Path, kills: int, seed: int = 0, seconds: float 
 
 
 def _start(work: Work, trial: Path) -> int:
-    """A run in a process and session of its own, by which what it starts can be found when it is gone."""
+    """A run in its own process and session, by which the processes it starts can be found after its death."""
     if pid := os.fork():
         return pid
     try:
@@ -145,7 +145,7 @@ def _kill(run: int) -> bool:
 
 
 def _left_behind(sessions: Collection[int], seconds: float) -> int:
-    """How many processes of killed runs are still there `seconds` after the last kill."""
+    """How many processes of killed runs still exist `seconds` after the last kill."""
     until = time.monotonic() + seconds
     while (alive := _members(sessions)) and time.monotonic() < until:
         time.sleep(0.1)

@@ -1,11 +1,12 @@
-"""What a large dataset costs, step by step: seconds of the processor, and the most memory a process had, in all and
-without pages of files, which the system drops where memory is short. Recordings are many names of one small file; their
-rows are real, with made-up vectors of full length; crops and sound are a few bytes. Storing is measured on the last
-5,000, and scaled up.
+"""What a large dataset costs, step by step: processor seconds, and the peak memory of a process, in total and without
+file pages, which the system drops when memory is short. Recordings are many names of one small file; their rows are
+real, with synthetic vectors of full length; crops and sound are a few bytes. Storing is measured on the last 5,000, and
+extrapolated.
 
-python benchmarks/million.py [--clips 10000 --clips 100000 --clips 1000000] [--out FOLDER] [--json FILE] [--plot FILE]
+    python benchmarks/million.py [--clips 10000 --clips 100000 --clips 1000000] [--out FOLDER]
+        [--json FILE] [--plot FILE]
 
---plot alone draws what --json holds.
+--plot alone draws the contents of --json.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 PER_VIDEO, PER_PERSON = 7, 182  # clips, as in VoxCeleb2: 1.09 M of 5,994 people in 145,569 videos
-STORED, BLOCK = 5_000, 2_000  # files whose storing is measured; rows that are made at a time
+STORED, BLOCK = 5_000, 2_000  # files for which storing is measured; rows created at a time
 VOICE, FACE = object(), object()
 LINKS = 30_000  # names of one file; file systems allow some ten thousand
 MB = 2**20
@@ -48,7 +49,7 @@ def plan(database: Path, tree: Path) -> None:
 
 
 def fill(database: Path, tree: Path) -> None:
-    """All rows but those of the last STORED files, by few statements: not measured."""
+    """All rows except those of the last STORED files, by few statements: not measured."""
     import numpy as np
 
     from ds2f.dataset import Dataset
@@ -86,7 +87,7 @@ def fill(database: Path, tree: Path) -> None:
 
 
 def _vectors(rng: Any, numbers: list[int], length: int) -> Any:
-    """Of one person alike: (n, length) float32."""
+    """Similar for one person: (n, length) float32."""
     import numpy as np
 
     people = np.stack([np.random.default_rng(n // PER_PERSON).standard_normal(length, np.float32) for n in numbers])
@@ -95,7 +96,7 @@ def _vectors(rng: Any, numbers: list[int], length: int) -> Any:
 
 
 def _rows_of(wanted: Any) -> dict[str, tuple[object, ...]]:
-    """{table: what stands behind the number of a file}; VOICE and FACE stand for its vectors."""
+    """{table: the values after a file's number}; VOICE and FACE stand for its vectors."""
     import numpy as np
 
     from ds2f.io.media import encode_webp
@@ -132,7 +133,7 @@ def _attributes() -> Any:
 
 
 def store(database: Path, tree: Path) -> None:
-    """The writer's share of an extraction, of STORED files: jobs out, results in, a transaction a file."""
+    """The writer's share of an extraction, for STORED files: jobs out, results in, one transaction per file."""
     import numpy as np
 
     from ds2f.dataset import Dataset
@@ -179,7 +180,7 @@ def splits(database: Path, tree: Path) -> None:
 
 
 def pairs(database: Path, tree: Path) -> None:
-    """Voices and faces of the train split, as the prior learns from them."""
+    """Voices and faces of the train split, as the prior's training data."""
     from ds2f.dataset import Dataset
     from ds2f.training.pairs import load_pairs
 
@@ -244,7 +245,7 @@ def _plan() -> Any:
 
 
 def make(tree: Path, clips: int) -> None:
-    """A folder tree as VoxCeleb2 has it."""
+    """A folder tree like VoxCeleb2's."""
     for n in range(clips):
         person, video, clip = n // PER_PERSON, n // PER_VIDEO, n % PER_VIDEO
         folder = tree / f"id{12 + person:05d}" / f"video{video:06d}"
@@ -257,7 +258,7 @@ def make(tree: Path, clips: int) -> None:
 
 
 def measure(step: str, database: Path, tree: Path) -> dict[str, float]:
-    """One step in a process of its own, for its peak of memory."""
+    """One step in its own process, to measure its peak memory."""
     command = [sys.executable, __file__, "--step", step, str(database), str(tree)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -282,7 +283,7 @@ def one_step(step: str, database: Path, tree: Path) -> None:
 
 
 def _watch(done: threading.Event, most: list[float]) -> None:
-    """Keep in most[0] the most MB that were held and not mapped from a file."""
+    """Keep in most[0] the maximum MB that were held and not mapped from a file."""
     status = Path("/proc/self/status")
     while not done.wait(0.02) and status.exists():
         held = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
@@ -290,7 +291,8 @@ def _watch(done: threading.Event, most: list[float]) -> None:
 
 
 def plot(found: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
-    """Seconds and memory over clips, both axes logarithmic; beside each line its slope: 1 is as the clips grow."""
+    """Seconds and memory over clips, both axes logarithmic; next to each line its slope: 1 means proportional to the
+    clips."""
     import matplotlib
 
     matplotlib.use("agg")

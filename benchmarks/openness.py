@@ -1,17 +1,19 @@
-"""What a voice leaves open, drawn or not: how near the faces for many voices are to real ones, all together, how far
-two seeds of one voice lie apart, and how often the true face is found, by how far a face follows the voice.
+"""What a voice leaves open, and whether it is drawn: how close the faces for many voices are to real ones as a whole,
+how different two seeds of one voice are, and how often the true face is found, depending on voice guidance.
 
-python benchmarks/openness.py DATABASE --real LFW.db --judge tflite:MobileFaceNet.tflite [--draw WEIGHT,TEMPERATURE ...]
+    python benchmarks/openness.py DATABASE --real LFW.db --judge tflite:MobileFaceNet.tflite
+        [--draw WEIGHT,TEMPERATURE ...]
 
 Three identities and pictures for each voice of validation and test, by `voice_guidance` and `temperature` of
-[generate]: of two seeds of one four, whose noises are balanced, and of one of another four. Real faces are those of the
-train split and of another dataset, all in the space of a recogniser in a file that training has not seen. Fréchet and
-kernel distance to the real faces, lower is better, beside what the true faces of the same voices score, and pictures of
-those people's own identities; departure: squared distance of the mean face from that of the real ones; two seeds, of
-one four and of two: their centred cosine, beside that of two photographs of one person of the other dataset and of two
-people (there with the 5th and 95th of a hundred pairs), and of true faces of people whose voices say the same (see
-`same_voice`); two people: share of pairs of one four that are less alike than where photographs of one and of two
-people are told apart with equal errors; first tenth: true face among the others' true faces.
+[generate]: for two seeds of one set of four, whose noises are balanced, and for one of another set. Real faces are
+those of the train split and of another dataset, all in the space of a recogniser in a file that training has not seen.
+Fréchet and kernel distance to the real faces (lower is better), next to those of the true faces of the same voices, and
+of pictures of those people's own identities; departure: squared distance of the mean face from that of the real ones;
+two seeds, of one set and of two: their centred cosine, next to that of two photographs of one person in the other
+dataset and of two people (there with the 5th and 95th of a hundred pairs), and of true faces of people whose voices
+give the same prediction (see `same_voice`); two people: share of pairs from one set that are less alike than the
+threshold at which photographs of one and of two people are distinguished with equal error rates; first tenth: true face
+among the others' true faces.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ DRAWS = 1000
 
 
 class Space:
-    """real: (m, d) vectors of real faces, of which the last are photographs of `photographed`; true: (n, d) of the
-    people behind n voices, whose names `people` has."""
+    """real: (m, d) vectors of real faces, the last of which are photographs of `photographed`; true: (n, d) of the
+    people behind n voices, whose names are in `people`."""
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class Space:
     def line(
         self, name: str, first: np.ndarray, second: np.ndarray | None = None, other: np.ndarray | None = None
     ) -> str:
-        """Of pictures for the n voices, others by a seed of the same four, and by one of another four."""
+        """For pictures of the n voices, others with a seed of the same set of four, and with one of another set."""
         found = [name, f"{frechet_distance(first, self.real):.3f}", f"{1000 * kernel_distance(first, self.real):.2f}"]
         found += [f"{((first.mean(0) - self.real.mean(0)) ** 2).sum():.3f}"]
         if second is None or other is None:
@@ -87,7 +89,7 @@ class Space:
         return f"| {' | '.join(found)} |"
 
     def photographs(self) -> list[str]:
-        """The lines of real people with several photographs."""
+        """The lines for real people with several photographs."""
         lines = []
         for name, alike in (("one person", self._one), ("two people", self._two)):
             low, high = np.percentile(alike, (5, 95))
@@ -98,12 +100,12 @@ class Space:
         return lines
 
     def same_voice(self, expected: np.ndarray) -> str:
-        """How alike true faces of different people are whose voices say the same.
+        """How alike the true faces of different people are whose voices give the same prediction.
 
-        With f the centred cosine of two people's faces and e that of whom their voices let one expect, the line
-        f = a + b e of least squares over all pairs of people, at e = 1.
+        With f the centred cosine of two people's faces and e that of the predictions for their voices, the
+        least-squares line f = a + b e over all pairs of people, at e = 1.
 
-        expected: (n, identity_dim) from the average person, of voices whose people `true` shows.
+        expected: (n, identity_dim) relative to the average person, for voices whose people `true` shows.
         """
         faces, voices = (directions(one) for one in (self.true - self.true.mean(0), expected))
         first, second = np.triu_indices(len(faces), 1)
@@ -113,7 +115,7 @@ class Space:
         return f"| two people whose voices say the same | | | | {start + slope:.2f} | | | |"
 
     def _first_tenth(self, drawn: np.ndarray) -> np.ndarray:
-        """Whether the true face of each is among the tenth that is most alike; other clips of a person are left out."""
+        """Whether the true face of each is among the most similar tenth; other clips of a person are left out."""
         middle = self.real.mean(0)
         return (places(drawn - middle, self.true - middle, self.people) < 0.1).astype(float)
 

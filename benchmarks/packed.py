@@ -1,7 +1,7 @@
-"""Training from a file of packed faces beside training from memory: processor time of a step, in turns, and the memory
-of each of several processes. The faces are noise: only how they are read is measured.
+"""Training from a file of packed faces compared with training from memory: processor time per step, in turns, and the
+memory of each of several processes. The faces are noise: only reading is measured.
 
-python benchmarks/packed.py [--gigabytes 3] [--processes 2] [--size 128] [--folder FOLDER]
+    python benchmarks/packed.py [--gigabytes 3] [--processes 2] [--size 128] [--folder FOLDER]
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def step(task: DecoderTask, options: Options, number: int) -> float:
 
 
 def memory() -> dict[str, float]:
-    """MB of this process: all, its share of what processes have in common, and what is its alone and no file's."""
+    """MB of this process: all, its share of shared memory, and what is neither shared nor mapped from a file."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
     found = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines}
     return {"RSS": found["Rss"], "PSS": found["Pss"], "anonymous": found["Anonymous"]}

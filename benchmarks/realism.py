@@ -1,12 +1,13 @@
-"""How real the faces look, all together, and how like the people told, for steps, guidance and the fast decoder.
+"""How realistic faces are as a whole, and how similar to the given people, depending on steps, guidance and the fast
+decoder.
 
-python benchmarks/realism.py DATABASE [--model FOLDER] [--split test] [--faces 500] [--weak FOLDER...]
+    python benchmarks/realism.py DATABASE [--model FOLDER] [--split test] [--faces 500] [--weak FOLDER...]
 
-Identities of some real faces of the split are drawn, and held against the other real faces of the split: Fréchet and
-kernel distance in dlib's space, lower is better, beside what those real faces themselves score. likeness: centred
-cosine between the identity told and the face drawn; precision, recall: shares of the drawn among the real, and back;
-dots: fine structure that all pictures share, and those of the decoder with 10 steps do not (rms in 1/255).
---weak adds autoguidance (Karras et al. 2024, arXiv:2406.02507): away from what an older decoder draws, by its folder.
+Identities of some real faces of the split are drawn and compared with the other real faces of the split: Fréchet and
+kernel distance in dlib's space (lower is better), next to those of the real faces themselves. likeness: centred cosine
+between the given identity and the face drawn; precision, recall: shares of the drawn among the real, and vice versa;
+dots: fine structure that all pictures share and those of the decoder with 10 steps lack (rms in 1/255). --weak adds
+autoguidance (Karras et al. 2024, arXiv:2406.02507): away from what an older decoder draws, given by its folder.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _autoguided(decoder: Decoder, weak: Decoder, told: np.ndarray, weight: float
 
 
 def _fine(pictures: np.ndarray) -> np.ndarray:
-    """(n, h, w, 3) uint8 to the grey mean of them all, (h, w), without its coarse part."""
+    """(n, h, w, 3) uint8 to their grey mean, (h, w), without its coarse part."""
     grey = pictures.mean((0, 3))
     return grey - gaussian_filter(grey, 1.2 * len(grey) / 64)
 

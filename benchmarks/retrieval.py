@@ -1,4 +1,4 @@
-"""Ranking in a gallery of 100,000 faces, against one bare matrix product of the same size.
+"""Ranking in a gallery of 100,000 faces, compared with one bare matrix product of the same size.
 
 python benchmarks/retrieval.py [--gallery 100000] [--queries 4000] [--dim 128]
 """
@@ -25,7 +25,7 @@ def main() -> None:
     queries = gallery[: options.queries] + rng.normal(size=(options.queries, options.dim)).astype(np.float32)
     people = [str(i // 10) for i in range(options.gallery)]
     bare, ours = [], []
-    for _ in range(3):  # in turns, so that a busy machine is busy for both
+    for _ in range(3):  # in turns, so that load from other programs affects both
         bare.append(_bare(queries, gallery))
         start = time.perf_counter()
         ranks = rank(queries, gallery, people, "cosine")
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _bare(queries: np.ndarray, gallery: np.ndarray) -> float:
-    """Seconds of queries @ galleryᵀ, in blocks of the same size, its result thrown away."""
+    """Seconds for queries @ galleryᵀ, in blocks of the same size, discarding the result."""
     step = max(1, _BLOCK // len(gallery))
     out = np.empty((step, len(gallery)), np.float32)
     start = time.perf_counter()

@@ -1,10 +1,10 @@
-"""Is a speaker encoder that was made robust better for faces, too? By what a ridge map hears through a telephone.
+"""Is a speaker encoder that was made robust better for faces too? Measured by a ridge map on telephone speech.
 
-python benchmarks/robust_faces.py DATABASE campplus-frames ds2f-frames:runs/voice
+    python benchmarks/robust_faces.py DATABASE campplus-frames ds2f-frames:runs/voice
 
-All pairs of voice and face in folds by person. Of each fold's training people a ridge map learns faces from the clean
-voices; the held-out people are heard as they are and through a telephone or a codec: how far in front of the others'
-faces of the fold lies the true one? Intervals are over people, of the difference to the first encoder.
+Uses all pairs of voice and face in folds by person. A ridge map to faces is fitted to the clean voices of each fold's
+training people; for the held-out people, it predicts from their voices as they are and through a telephone or a codec:
+at what rank among the fold's faces is the true one? Intervals are over people, for the difference to the first encoder.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def voices(spec: str, clips: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def asked(heard: dict[str, np.ndarray], face: np.ndarray, person: np.ndarray) -> dict[str, np.ndarray]:
-    """{condition: (n,) place of the true face, see `places`}."""
+    """{condition: (n,) rank of the true face, see `places`}."""
     fold = folds(person, FOLDS)
     found = {codec: np.zeros(len(fold)) for codec in heard}
     for k in range(FOLDS):
@@ -50,7 +50,8 @@ def asked(heard: dict[str, np.ndarray], face: np.ndarray, person: np.ndarray) ->
 
 
 def gain(place: np.ndarray, base: np.ndarray, person: np.ndarray) -> tuple[float, float]:
-    """95 % of the bootstrap over people of base − place on average: how much nearer the true face has come."""
+    """95 % bootstrap interval over people of the mean of base − place: how much the rank of the true face has
+    improved."""
     rng, sums, count = np.random.default_rng(0), np.bincount(person, base - place), np.bincount(person)
     drawn = rng.integers(len(count), size=(1000, len(count)))
     low, high = np.percentile(sums[drawn].sum(1) / count[drawn].sum(1), (2.5, 97.5))

@@ -1,9 +1,9 @@
-"""What sampler, steps and guidance do to the faces: how near to the converged picture, how like the person told.
+"""What sampler, steps and guidance do to faces: how close to the converged picture, how similar to the given person.
 
-python benchmarks/sampling.py DATABASE [--model FOLDER] [--split val] [--people 24]
+    python benchmarks/sampling.py DATABASE [--model FOLDER] [--split val] [--people 24]
 
-rmse: against 100 steps of Heun from the same noise, pixels in [-1, 1]. likeness: centred cosine in dlib space
-between the identity told and the face drawn. variety: mean distance in that space between two seeds of one identity.
+rmse: relative to 100 steps of Heun from the same noise, pixels in [-1, 1]. likeness: centred cosine in dlib's space
+between the given identity and the face drawn. variety: mean distance in that space between two seeds of one identity.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ds2f.models.conditioning import Condition
 from ds2f.speech2face.model import Speech2Face
 from ds2f.training.likeness import Likeness
 
-NOISE = 0.85  # as the pipeline draws by default
+NOISE = 0.85  # the pipeline's default
 
 
 def main() -> None:

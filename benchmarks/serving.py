@@ -1,11 +1,11 @@
-"""`ds2f serve` under load: is any request lost, does any get another's face, does memory grow?
+"""`ds2f serve` under load: is any request lost, does any receive another's face, does memory grow?
 
-python benchmarks/serving.py [--requests 200] [--clients 20] [--memory 1000] [--size 64]       (Linux: /proc, 127.0.0.x)
+    python benchmarks/serving.py [--requests 200] [--clients 20] [--memory 1000] [--size 64]   (Linux: /proc, 127.0.0.x)
 
-First every face is drawn alone, one request at a time. Then all clients, each with an address of its own, ask for them
-at once, half of them by a voice and half by a recording; every answer is held against what was drawn alone. At last
-come `memory` small requests, one after the other, while the server's memory is read; the slope is that of a line
-through the last nine tenths. Exits with 1 if a face is lost or another's.
+First every face is drawn alone, one request at a time. Then all clients, each with its own address, request them at
+once, half of them by a voice and half by a recording; every answer is compared with the face drawn alone. Finally,
+`memory` small requests are sent one after the other, while the server's memory is monitored; the slope is that of a
+line through the last nine tenths. Exits with 1 if a face is lost or wrong.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ import requests
 from PIL import Image
 from requests.adapters import HTTPAdapter
 
-SAME = 2  # of 255: by how much a pixel may differ in the same face, drawn beside others
-EVERY = 20  # requests between two looks at the memory
+SAME = 2  # of 255: tolerance for a pixel of the same face drawn together with others
+EVERY = 20  # requests between two measurements of memory
 
 
 @dataclass(frozen=True)
 class Asked:
-    """sample: whose voice, from 1; heard: the voice as numbers travels, else the recording does."""
+    """sample: whose voice, from 1; heard: the voice is sent as numbers, otherwise as a recording."""
 
     sample: int
     seed: int
@@ -45,9 +45,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """lost: without a face; wrong: with another's; different: largest difference of a pixel to the face drawn alone;
-    seconds: of each request; whole: of all; shortest, longest: mean seconds of the client that waited least and most.
-    """
+    """lost: without a face; wrong: with another's; different: largest pixel difference to the face drawn alone;
+    seconds: for each request; whole: in total; shortest, longest: mean seconds of the clients that waited least and
+    most."""
 
     lost: int
     wrong: int
@@ -59,7 +59,7 @@ class Outcome:
 
 
 class Client:
-    """One who asks, from an address of 127.0.0.0/8."""
+    """A client with an address in 127.0.0.0/8."""
 
     def __init__(self, url: str, number: int) -> None:
         self.url, self.session = url, requests.Session()
@@ -89,7 +89,7 @@ class Client:
 
 
 def load(url: str, clients: int, number: int, samples: int = 8, seed: int = 0) -> Outcome:
-    """`number` requests of so many clients at once, by the first `samples` voices of the server."""
+    """`number` requests from this many clients at once, with the first `samples` voices of the server."""
     first = Client(url, 0)
     recordings = [first.session.get(f"{url}/v1/samples/{n + 1}", timeout=60).content for n in range(samples)]
     voices = [first.voice(recording) for recording in recordings]
@@ -140,8 +140,8 @@ def _off(face: np.ndarray, alone: np.ndarray | None) -> int:
 
 
 def memory(url: str, process: int, number: int) -> tuple[list[float], float]:
-    """Megabytes of a server's process after every EVERY of some small requests, and the growth in kB a request over the
-    last nine tenths."""
+    """Megabytes of a server's process after every EVERY of some small requests, and the growth in kB per request over
+    the last nine tenths."""
     client = Client(url, 0)
     recording = client.session.get(f"{url}/v1/samples/1", timeout=60).content
     voice = client.voice(recording)
@@ -157,7 +157,7 @@ def memory(url: str, process: int, number: int) -> tuple[list[float], float]:
 
 
 def resident(process: int) -> float:
-    """Megabytes that a process has in memory."""
+    """Resident megabytes of a process."""
     status = Path(f"/proc/{process}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     return int(found[1]) / 1000 if found else 0.0
@@ -165,7 +165,7 @@ def resident(process: int) -> float:
 
 @contextmanager
 def serving(size: int) -> Iterator[tuple[str, int]]:
-    """A server of its own: where it answers, and its process."""
+    """A new server: its address, and its process."""
     command = [sys.executable, "-u", "-m", "ds2f", "serve", "--port", "0", "--size", str(size), "--device", "cpu"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

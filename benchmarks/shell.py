@@ -1,8 +1,8 @@
-"""Seconds and memory of commands from the shell, of this version beside another one, in turns.
+"""Seconds and memory of shell commands, in this version and another one, in turns.
 
-python benchmarks/shell.py RECORDING PICTURE TRIALS [--before path/to/other/src] [--repeats 5]
+    python benchmarks/shell.py RECORDING PICTURE TRIALS [--before path/to/other/src] [--repeats 5]
 
-RECORDING: sound or video; PICTURE: of a face; TRIALS: a list as `ds2f verify` takes it. --before: the folder `src` of a
+RECORDING: sound or video; PICTURE: of a face; TRIALS: a list for `ds2f verify`. --before: the folder `src` of a
 checkout of another version.
 """
 
@@ -60,7 +60,7 @@ def main() -> None:
         for repeat in range(options.repeats + 1):
             for version, source in sources.items():
                 used = run(source, command)
-                if repeat:  # the first one fills the disk's cache
+                if repeat:  # the first one fills the disk cache
                     taken[version].append(used)
         middle = {version: [median(column) for column in zip(*each, strict=True)] for version, each in taken.items()}
         for version, (wall, processor, memory) in middle.items():

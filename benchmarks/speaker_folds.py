@@ -1,13 +1,13 @@
-"""CAM++ going on with names: does it tell calls apart better, of people whom it has not heard?
+"""CAM++ fine-tuned with speaker labels: does it distinguish calls better, for people it was not trained on?
 
-python benchmarks/speakers.py prepare --speech SPEECH --out work
-python benchmarks/speaker_folds.py campplus --out work [--folds 4]
+    python benchmarks/speakers.py prepare --speech SPEECH --out work
+    python benchmarks/speaker_folds.py campplus --out work [--folds 4]
 
-The speakers with several recordings are divided into folds. For each fold the encoder in the box goes on, by the recipe
-voice-robust-speakers, with the names and recordings of the others, and is asked for the fold's own: all pairs within a
-fold, both recordings as they are or through a telephone or a codec, five recordings each and all there are, beside the
-encoders that are named. Ratios are to the first of these; intervals over speakers. A fold that is there already is
-not trained again.
+The speakers with several recordings are divided into folds. For each fold, the bundled encoder is fine-tuned with the
+recipe voice-robust-speakers on the names and recordings of the others, and evaluated on the fold: all pairs within a
+fold, both recordings as they are or through a telephone or a codec, using five recordings each and all there are, next
+to the encoders that are named. Ratios are relative to the first of these; intervals are over speakers. Existing folds
+are not trained again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from speakers import EACH, SECONDS, Trials, divided, draws_of, fit, spread_over,
 
 CONDITIONS = ("", "telephone", "opus8")
 RECIPE = "voice-robust-speakers"
-CLIPS = 16  # heard at once
+CLIPS = 16  # encoded at once
 People = dict[str, list[np.ndarray]]
 
 
 def heard(name: str, people: People) -> dict[str, np.ndarray]:
-    """{condition: (n, d)}, what an encoder says of all recordings."""
+    """{condition: (n, d)}, an encoder's vectors for all recordings."""
     encoder = encoders.load(name)
     clips = [InMemory(own).crop(i, round(SECONDS * 16_000), 0.0) for own in people.values() for i in range(len(own))]
     found = {}
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _five(person: np.ndarray) -> np.ndarray:
-    """EACH rows of everybody, spread over what there is."""
+    """EACH rows for everybody, spread evenly."""
     spread = [np.flatnonzero(person == one) for one in np.unique(person)]
     return np.concatenate([own[spread_over(len(own))] for own in spread])
 

@@ -1,11 +1,11 @@
-"""A list of trials of a table of recordings, and a cohort of the speakers that are not in it.
+"""A trial list from a table of recordings, and a cohort of the speakers that are not in it.
 
     python benchmarks/speaker_trials.py --table speech/speakers.csv --out lists
     ds2f verify lists/trials.txt --root speech --speakers speech/speakers.csv --cohort lists/cohort.txt --calibrate
 
-The table has columns path, source, speaker and sex. Speakers with one recording are the cohort; of the others, in each
-source alone, as many pairs of one speaker as of two of one sex and of two of any, so that neither microphone nor sex
-gives the answer away.
+The table has columns path, source, speaker and sex. Speakers with one recording form the cohort; for the others, within
+each source, there are as many pairs of one speaker as of two of one sex and of two of any, so that neither microphone
+nor sex gives the answer away.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Row = dict[str, str]
 
 
 def make_lists(table: Path, out: Path, takes: int = 5, cohort: int = 120, seed: int = 0) -> tuple[int, int]:
-    """Write trials.txt (VoxCeleb's form) and cohort.txt. Returns their lengths.
+    """Write trials.txt (in VoxCeleb's format) and cohort.txt. Returns their lengths.
 
     table: see above.
     out: folder.
-    takes: recordings of a speaker, at most.
+    takes: recordings per speaker, at most.
     cohort: speakers in it, at most.
-    seed: of which.
+    seed: for the selection.
     """
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

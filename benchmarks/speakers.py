@@ -1,13 +1,13 @@
-"""Speaker encoders that were trained here, on people whom they have not heard, by equal error rate.
+"""Speaker encoders trained here, on people they were not trained on, by equal error rate.
 
-python benchmarks/speakers.py prepare --speech SPEECH --out work         # find the speech in all recordings, once
-python benchmarks/speakers.py losses --out work --minutes 7              # each loss from nothing, equal processor time
-python benchmarks/speakers.py robust --out work --minutes 20             # CAM++ for telephones and codecs
-python benchmarks/speakers.py measure campplus resemblyzer FOLDER --out work
+    python benchmarks/speakers.py prepare --speech SPEECH --out work     # find the speech in all recordings, once
+    python benchmarks/speakers.py losses --out work --minutes 7          # each loss from scratch, equal processor time
+    python benchmarks/speakers.py robust --out work --minutes 20         # CAM++ for telephones and codecs
+    python benchmarks/speakers.py measure campplus resemblyzer FOLDER --out work
 
-SPEECH holds speakers.csv (path, source, speaker, ...). Of the speakers with several recordings every other one, by
-name, is held out to measure, and five recordings of each; `robust` hears none of them. Trials are all pairs of
-recordings, of six seconds each, as they are, or both through a telephone or a codec; intervals are over speakers.
+SPEECH contains speakers.csv (path, source, speaker, ...). Of the speakers with several recordings, every other one, by
+name, is held out for evaluation, with five recordings each; `robust` uses none of them. Trials are all pairs of
+recordings, six seconds each, as they are, or both through a telephone or a codec; intervals are over speakers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from ds2f.voice.encode import VoiceEncoder
 from ds2f.voice.recording import sound_in
 
 SECONDS = 6.0
-EACH = 5  # recordings of a speaker that are measured
+EACH = 5  # recordings of a speaker used in evaluation
 LOSSES = ("softmax", "am-softmax", "aam-softmax", "prototypical", "angular-prototypical", "ge2e")
 CONDITIONS = ("", "telephone", "opus8", "aac16")
 DRAWS = 300  # of people
@@ -49,7 +49,7 @@ CPU = torch.device("cpu")
 
 
 def prepare(speech: Path, out: Path) -> None:
-    """Speech without pauses, as extraction keeps it, of all recordings: speech.npz, {path: (samples,) int16}."""
+    """Speech without pauses, as kept by extraction, for all recordings: speech.npz, {path: (samples,) int16}."""
     audio = Audio()
     found: dict[str, Any] = {}
     hear = VoiceEncoder(audio)
@@ -68,7 +68,8 @@ def rows_of(speech: Path) -> list[dict[str, str]]:
 
 
 def divided(out: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, list[np.ndarray]], dict[str, list[np.ndarray]]]:
-    """{speaker: sounds} of those with one recording, and of those with several, to learn from and to measure by."""
+    """{speaker: sounds} for speakers with one recording, and for those with several, divided into training and
+    evaluation."""
     people: dict[str, list[np.ndarray]] = {}
     stored = np.load(out / "speech.npz")
     for path in stored.files:
@@ -84,12 +85,12 @@ def voices_of(people: dict[str, list[np.ndarray]]) -> Voices:
 
 
 def spread_over(count: int) -> np.ndarray:
-    """EACH of so many recordings: (EACH,) int."""
+    """EACH of this many recordings: (EACH,) int."""
     return np.linspace(0, count - 1, EACH).round().astype(int)
 
 
 def measured(people: dict[str, list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """(n, samples) float32 clips and (n,) int whose they are: EACH of everybody, spread over what there is."""
+    """(n, samples) float32 clips and (n,) int, their speakers: EACH for everybody, spread evenly."""
     clips, person = [], []
     for number, own in enumerate(people.values()):
         for i in spread_over(len(own)):
@@ -100,7 +101,7 @@ def measured(people: dict[str, list[np.ndarray]]) -> tuple[np.ndarray, np.ndarra
 
 @dataclass(frozen=True)
 class Trials:
-    """Pairs of a recording of somebody and another. score, same: (n,), of one person or not; first, second: who."""
+    """Pairs of two recordings. score, same: (n,), whether of one person; first, second: the speakers."""
 
     score: np.ndarray
     same: np.ndarray
@@ -109,7 +110,7 @@ class Trials:
 
     @staticmethod
     def of(vectors: np.ndarray, other: np.ndarray, person: np.ndarray) -> Trials:
-        """All pairs. vectors, other: (k, d), as the one and the other of a pair were heard; person: (k,)."""
+        """All pairs. vectors, other: (k, d), for the first and the second of a pair; person: (k,)."""
         one, another = np.nonzero(np.triu(np.ones((len(person),) * 2, bool), 1))
         same = person[one] == person[another]
         return Trials((vectors @ other.T)[one, another], same, person[one], person[another])
@@ -120,7 +121,7 @@ class Trials:
         return Trials(*map(np.concatenate, columns))
 
     def eer(self, count: np.ndarray | None = None) -> float:
-        """count: (people,), how often each counts; None: once."""
+        """count: (people,), weight of each; None: one."""
         if count is None:
             return equal_error_rate(self.score, self.same)
         times = np.where(self.same, count[self.first], count[self.first] * count[self.second])
@@ -128,13 +129,13 @@ class Trials:
 
 
 def draws_of(people: int, draws: int = DRAWS) -> list[np.ndarray]:
-    """How often each is in a draw of as many people with replacement, (people,), draw by draw."""
+    """How often each is in a bootstrap draw of as many people, with replacement: (people,), draw by draw."""
     rng = np.random.default_rng(0)
     return [np.bincount(rng.integers(people, size=people), minlength=people) for _ in range(draws)]
 
 
 def rates(vectors: np.ndarray, other: np.ndarray, person: np.ndarray) -> dict[str, Any]:
-    """EER with its 95 % bootstrap interval over speakers, and minDCF, of all pairs of a recording of `vectors` and
+    """EER with its 95 % bootstrap interval over speakers, and minDCF, over all pairs of a recording of `vectors` and
     another of `other`."""
     trials = Trials.of(vectors, other, person)
     low, high = np.percentile([trials.eer(count) for count in draws_of(person.max() + 1)], (2.5, 97.5))
@@ -145,7 +146,7 @@ def rates(vectors: np.ndarray, other: np.ndarray, person: np.ndarray) -> dict[st
 def measure(
     encoder: SpeakerEncoder, people: dict[str, list[np.ndarray]], conditions: tuple[str, ...]
 ) -> dict[str, Any]:
-    """{condition: rates}; in "clean-CODEC" only the second recording went through it."""
+    """{condition: rates}; in "clean-CODEC", only the second recording went through the codec."""
     clips, person = measured(people)
     clean = encoder.embed(clips)
     found: dict[str, Any] = {}
@@ -169,16 +170,16 @@ def fit(
     crops: int = 0,
     frozen: str = "",
 ) -> Path:
-    """Train, and save as a speaker encoder. Returns the model's folder.
+    """Train a speaker encoder and save it. Returns the model's folder.
 
     name: of the folder.
     settings: [train] voice_….
-    voices: what is learnt from.
-    held_out: what validation hears.
-    out: where the folder will lie.
+    voices: training data.
+    held_out: validation data.
+    out: where to create the folder.
     minutes: of processor time.
-    crops: to be heard in place of that, where the machine has other work that makes minutes unlike.
-    frozen: part of the network that stays as it is, such as head.
+    crops: number to train on instead, if other work on the machine would make minutes incomparable.
+    frozen: part of the network that does not change, such as head.
     """
     torch.manual_seed(settings.seed)
     began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF)
@@ -230,7 +231,7 @@ def losses(out: Path, minutes: float, crops: int, names: tuple[str, ...]) -> Non
 
 
 def robust(out: Path, minutes: float, database: Path | None, settings: Train, name: str, frozen: str) -> None:
-    """CAM++, and what it says of people with several recordings, none of whom it heard.
+    """CAM++, and its results for people with several recordings, none of whom it was trained on.
 
     out: folder of speech.npz.
     minutes: of processor time.

@@ -1,7 +1,7 @@
-"""What storing speech as Opus in place of FLAC costs and saves: bytes a clip, time, and what becomes of the vectors, of
-telling speakers apart and of the map from voice to face. The clips are those of a database that holds FLAC.
+"""What storing speech as Opus instead of FLAC costs and saves: bytes per clip, time, and the effect on vectors, on
+speaker verification and on the map from voice to face. The clips are from a database that holds FLAC.
 
-python benchmarks/speech_storage.py dataset.db [--rate 48 --rate 80] [--clips 1000]
+    python benchmarks/speech_storage.py dataset.db [--rate 48 --rate 80] [--clips 1000]
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def report(
     face: np.ndarray,
     before: np.ndarray | None,
 ) -> np.ndarray:
-    """One way to store speech. Returns the vectors of what it gives back.
+    """One way to store speech. Returns the vectors of the decoded speech.
 
     name: for the terminal.
     speech: n of (samples,) float32.
@@ -68,7 +68,7 @@ def report(
     network: the speaker encoder.
     people: (n,) int.
     face: (n, d) identities.
-    before: (n, dv) vectors of FLAC.
+    before: (n, dv) vectors from FLAC.
     """
     started = time.process_time()
     stored = [encode(audio) for audio in speech]
@@ -97,7 +97,7 @@ def report(
 
 
 def eer(voice: np.ndarray, people: np.ndarray, face: np.ndarray) -> float:
-    """Of all pairs of clips, by the cosine of their vectors from the mean."""
+    """Over all pairs of clips, by the cosine of their centred vectors."""
     unit = directions(voice - voice.mean(0))
     first, second = np.triu_indices(len(voice), 1)
     same = people[first] == people[second]
@@ -107,7 +107,8 @@ def eer(voice: np.ndarray, people: np.ndarray, face: np.ndarray) -> float:
 
 
 def fit(voice: np.ndarray, people: np.ndarray, face: np.ndarray) -> float:
-    """Mean cosine, from the mean face, of true faces and what the ridge map says of people it has not seen."""
+    """Mean cosine, relative to the mean face, of true faces and the ridge map's predictions for people it has not
+    seen."""
     return float(fits(voice, people, face).mean())
 
 
@@ -131,7 +132,7 @@ def interval(
     """The difference to FLAC, and its 95 % interval over people.
 
     measure: of vectors.
-    voice, before: (n, dv), now and of FLAC.
+    voice, before: (n, dv), now and from FLAC.
     people: (n,) int.
     face: (n, d).
     """
@@ -146,7 +147,7 @@ def interval(
         several = np.flatnonzero(np.bincount(people) > 1)
         differences = []
         for _ in range(DRAWS // 10):
-            chosen = np.unique(rng.choice(several, len(several)))  # twice the same clip is no trial
+            chosen = np.unique(rng.choice(several, len(several)))  # the same clip twice is not a trial
             rows = np.concatenate([np.flatnonzero(people == p) for p in chosen])
             named = np.concatenate([np.full((people == p).sum(), p) for p in chosen])
             differences.append(measure(voice[rows], named, face[rows]) - measure(before[rows], named, face[rows]))

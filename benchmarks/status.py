@@ -1,4 +1,4 @@
-"""How long a large dataset takes to say what it holds and what it lacks: status, and the plan of an extraction.
+"""How long it takes to summarise a large dataset and to find what it lacks: status, and the plan of an extraction.
 
 python benchmarks/status.py [--files 1000000]
 """
@@ -21,7 +21,7 @@ PER_PERSON = 100  # clips, about as in VoxCeleb2
 
 
 def fill(dataset: Dataset, files: int) -> None:
-    """`files` made-up recordings; half of them extracted, every 50th of these failed. The blobs are empty."""
+    """`files` synthetic recordings; half of them extracted, every 50th of these failed. The blobs are empty."""
     sql, plan = dataset.connection, plan_of(ExtractSettings.of(Config()))
     numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
     with dataset.transaction():

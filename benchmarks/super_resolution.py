@@ -1,19 +1,19 @@
-"""What super-resolution adds to the decoder's pictures: how much fine detail, whose, and what it costs.
+"""What super-resolution adds to the decoder's pictures: how much fine detail, its effect on identity, and its cost.
 
-python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge tflite:MobileFaceNet.tflite
-    [--model FOLDER] [--strength SHARE ...] [--upscale N] [--out SHEET.png]
+    python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge tflite:MobileFaceNet.tflite
+        [--model FOLDER] [--strength SHARE ...] [--upscale N] [--out SHEET.png]
 
-One picture for each voice of validation and test, as the decoder draws it, made twice as large by bicubic
-interpolation, by super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, beside photographs: the
-validation split of a dataset with [faces] crop_size = 256, without those that are soft or cut. Detail: power of skin in
-octaves of frequency, drawn over real (geometric means, intervals over pictures); finer than 64 periods a picture is
-what the decoder cannot show. Pattern: as benchmarks/whose.py, at the period of the decoder's patches. Likeness: cosine,
-by a recogniser that training has not seen, to the picture as the decoder drew it; Fréchet distance to the faces of the
-train split in its space.
+One picture for each voice of validation and test, as the decoder draws it, doubled in size by bicubic interpolation, by
+super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, compared with photographs: the validation split
+of a dataset with [faces] crop_size = 256, without those that are soft or cropped. Detail: power of skin in octaves of
+frequency, drawn over real (geometric means, intervals over pictures); anything finer than 64 periods per picture is
+beyond the decoder's resolution. Pattern: as in benchmarks/whose.py, at the period of the decoder's patches. Likeness:
+cosine, by a recogniser that training has not seen, to the decoder's picture; Fréchet distance to the faces of the train
+split in its space.
 
-And how soft drawn pictures are, which is what training makes photographs: power of the middle of a face in bands of
-frequency at the decoder's size, over that of reduced photographs, of drawn pictures and of photographs as training
-makes them, by how much they are blurred.
+Also, how soft drawn pictures are, which training imitates in photographs: power of the centre of a face in frequency
+bands at the decoder's size, relative to that of reduced photographs, for drawn pictures and for photographs as softened
+in training, depending on the blur.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def power(pictures: np.ndarray) -> np.ndarray:
 
 
 def ratio(drawn: np.ndarray, real: np.ndarray) -> list[str]:
-    """Of each octave, with its interval."""
+    """For each octave, with its interval."""
     rng, found = np.random.default_rng(0), np.exp(drawn.mean(0) - real.mean(0))
     draws = [np.exp(rng.choice(drawn, len(drawn)).mean(0) - rng.choice(real, len(real)).mean(0)) for _ in range(DRAWS)]
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
@@ -72,7 +72,7 @@ def ratio(drawn: np.ndarray, real: np.ndarray) -> list[str]:
 
 
 def softness(pictures: np.ndarray) -> np.ndarray:
-    """Power of the middle of faces in BANDS, geometric means over (n, size, size, 3) uint8 RGB."""
+    """Power of the centre of faces in BANDS, geometric means over (n, size, size, 3) uint8 RGB."""
     size = pictures.shape[1]
     part, window = slice(3 * size // 16, 13 * size // 16), np.hanning(10 * size // 16)
     grey = (pictures @ LUMA)[:, part, part]

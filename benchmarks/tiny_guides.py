@@ -1,17 +1,17 @@
-"""Faces cut out by hand and shrunk to a few pixels, completed as guides: taken as they lie, and aligned.
+"""Faces cropped by hand and shrunk to a few pixels, completed as guides: used as they are, and aligned.
 
-python benchmarks/tiny_guides.py DATABASE lfw.tar --judge tflite:MobileFaceNet.tflite [--sizes 8,12,16,24]
-    [--sheet FILE]
+    python benchmarks/tiny_guides.py DATABASE lfw.tar --judge tflite:MobileFaceNet.tflite [--sizes 8,12,16,24]
+        [--sheet FILE]
 
-Heads of the test split of DATABASE, and turned heads of LFW (the nose at least TURNED eye distances off the middle of
-the eyes), are cut out as one would by hand: a square of 2.6 to 4.2 eye distances (of LFW's as if they were not
-turned), up to 0.35 of them aside. Each is completed without a voice, as it lies and by `FaceEncoder.align`. Found: by
-the detector in what was drawn; likeness: cosine to the true face by the judge, whom training has not seen, 0 where no
-face is found; shape: how far landmarks lie off the true ones after the best similarity, in eye distances; streaks: how
-much the top eighth of the picture changes sideways over how much it does downwards, which where the border of a guide
-is drawn out is a lot; kernel: distance to the true faces in the judge's space (Bińkowski et al. 2018); guide off:
-landmarks of the guide as it lies, and where eigenfaces put them, from the true ones, for the two kinds of heads.
-Intervals over faces, each of another person.
+Heads of the test split of DATABASE, and turned heads of LFW (the nose at least TURNED eye distances from midway between
+the eyes), are cropped as one would by hand: a square of 2.6 to 4.2 eye distances (for LFW as if they were not turned),
+up to 0.35 of them off centre. Each is completed without a voice, as it is and by `FaceEncoder.align`. Found: by the
+detector in the drawn picture; likeness: cosine to the true face by the judge, which training has not seen, 0 if no face
+is found; shape: deviation of landmarks from the true ones after the best similarity transform, in eye distances;
+streaks: how much the top eighth of the picture changes horizontally relative to vertically, which is a lot where a
+guide's border has been extended; kernel: distance to the true faces in the judge's space (Bińkowski et al. 2018); guide
+off: deviation from the true landmarks of those of the guide as it is, and of those from eigenfaces, for the two kinds
+of heads. Intervals over faces, each of another person.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SIZE, TURNED, SURE = 128, 0.22, 0.9
 
 @dataclass(frozen=True)
 class Cut:
-    """A head cut out by hand: (SIZE, SIZE, 3) uint8 RGB, its (5, 2) landmarks there, and whether it is turned."""
+    """A head cropped by hand: (SIZE, SIZE, 3) uint8 RGB, its (5, 2) landmarks there, and whether it is turned."""
 
     picture: np.ndarray
     landmarks: np.ndarray
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def of_test(database: Path, count: int) -> list[np.ndarray]:
-    """Stored crops, one a person."""
+    """Stored crops, one per person."""
     with Dataset(database) as data:
         pairs = paired(data, "test")
     first: dict[str, bytes] = {}
@@ -126,7 +126,7 @@ def turned(tar: Path, encoder: FaceEncoder, count: int) -> list[tuple[np.ndarray
 
 
 def yaw(landmarks: np.ndarray) -> float:
-    """How far the nose lies aside of the middle of the eyes, in eye distances."""
+    """How far the nose is from midway between the eyes, in eye distances."""
     eyes = landmarks[1] - landmarks[0]
     return float((landmarks[2] - (landmarks[0] + landmarks[1]) / 2) @ eyes / (eyes @ eyes))
 
@@ -179,7 +179,7 @@ def _face(landmarks: np.ndarray) -> DetectedFace:
 
 
 def _off(landmarks: np.ndarray, cut: Cut) -> float:
-    """How far (5, 2) landmarks lie from the true ones, in eye distances."""
+    """How far (5, 2) landmarks are from the true ones, in eye distances."""
     return float(np.linalg.norm(landmarks - cut.landmarks, axis=1).mean() / cut.eyes)
 
 

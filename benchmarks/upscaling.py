@@ -1,13 +1,13 @@
-"""What --upscale does to whom a face shows: drawn faces before and after, by recognisers that no training has seen.
+"""What --upscale does to a face's identity: drawn faces before and after, by recognisers that no training has seen.
 
-python benchmarks/upscaling.py RECORDING... --judge tflite:MobileFaceNet.tflite [--judge ...] [--count 8]
-    [--factor 2 4] [--out FOLDER]
+    python benchmarks/upscaling.py RECORDING... --judge tflite:MobileFaceNet.tflite [--judge ...] [--count 8]
+        [--factor 2 4] [--out FOLDER]
 
---out: each face there in a row, by bicubic interpolation and as enlarged, to look at.
+--out: for visual inspection, each face in a row, by bicubic interpolation and upscaled.
 
-For each judge: the cosine of a face with its own enlargement, beside that of the enlargement by bicubic interpolation
-(what looking closer changes by itself) and of a face with the others drawn for that voice and for other voices (how
-different another person is); and how often the enlargement's nearest of all faces is its own.
+For each judge: the cosine of a face with its upscaled version, next to that with bicubic interpolation (what the size
+alone changes), and of a face with the others drawn for that voice and for other voices (how different another person
+is); and how often the upscaled face's nearest neighbour among all faces is its own original.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _enlarged(faces: list[np.ndarray], factor: int) -> list[np.ndarray]:
-    larger(faces[0][:8, :8], factor)  # loads
+    larger(faces[0][:8, :8], factor)  # loads the network
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_utime
     enlarged = [larger(face, factor) for face in faces]
     used = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before

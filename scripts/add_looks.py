@@ -1,7 +1,7 @@
-"""What people of an age, a gender or an ethnicity look like, added to an attribute head that was trained before heads
-held it; the head itself stays as it is.
+"""Adds the mean appearance of people of an age, a gender or an ethnicity to an attribute head that was trained before
+heads contained it; the head itself does not change.
 
-python scripts/add_looks.py DATABASE src/ds2f/weights     # labelled faces of the train split, such as UTKFace
+    python scripts/add_looks.py DATABASE src/ds2f/weights     # labelled faces of the train split, such as UTKFace
 """
 
 from __future__ import annotations

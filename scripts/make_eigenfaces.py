@@ -1,6 +1,7 @@
-"""The eigenfaces that tiny pictures are aligned by (see `ds2f.face.eigenfaces`), of the train split of datasets.
+"""Makes the eigenfaces that tiny pictures are aligned by (see `ds2f.face.eigenfaces`), from the train split of
+datasets.
 
-python scripts/make_eigenfaces.py dataset.db lfw.db
+    python scripts/make_eigenfaces.py dataset.db lfw.db
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ONNX graphs that the package brings, of the weights that it brings. Run it after those or their networks change.
+"""Makes the bundled ONNX graphs from the bundled weights. Run it after those or their networks have changed.
 
 python scripts/make_graphs.py
 """

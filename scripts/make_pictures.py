@@ -1,8 +1,8 @@
-"""The pictures of README and documentation: the contact sheet of `ds2f demo`, the page with two voices, faces before
-and after super-resolution, and guides that are cut tightly, completed. Run it after the model in the box, or how it
-draws, has changed; it needs playwright and a Chromium.
+"""Makes the pictures of README and documentation: the contact sheet of `ds2f demo`, the page with two voices, faces
+before and after super-resolution, and tightly cropped guides, completed. Run it after the bundled model, or how it
+draws, has changed; it needs playwright and Chromium.
 
-python scripts/make_pictures.py
+    python scripts/make_pictures.py
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ds2f.speech2face.model import Speech2Face
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CLIPS = ("person-4.mp4", "person-6.mp4")
 SAMPLES = (1, 3, 4, 6, 8)
-TIGHT, ACROSS = (1, 2, 3, 6), 2.5  # people, and how many eye distances their guides are wide
+TIGHT, ACROSS = (1, 2, 3, 6), 2.5  # people, and the width of their guides in eye distances
 WIDTH, SHOWN, PATIENCE = 1100, 800, 120  # pixels of the page, and of its picture; seconds
 
 
@@ -71,7 +71,7 @@ def page(folder: Path) -> None:
 
 
 def finer() -> None:
-    """As the decoder draws them, plainly enlarged; below, as they are by default."""
+    """The decoder's pictures, plainly enlarged; below, the default ones."""
     large = Speech2Face.from_pretrained(device="cpu")
     small = Speech2Face.from_pretrained(device="cpu", size=large.size // 2)
     rows = []
@@ -85,7 +85,8 @@ def finer() -> None:
 
 
 def tight() -> None:
-    """Faces cut tightly, of 160 px and of 12; completed as if their repeated border had been seen; as they are now."""
+    """Tightly cropped faces, of 160 px and of 12 px; completed as if their repeated border were part of the picture; as
+    they are completed now."""
     model, encoder, size = Speech2Face.from_pretrained(device="cpu"), FaceEncoder(), 192
     columns = []
     for number in TIGHT:

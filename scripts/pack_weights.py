@@ -1,9 +1,9 @@
-"""Trained models made small enough for the package: weights as whole numbers of 8 bits, a quarter of float32.
+"""Makes trained models small enough for the package: stores weights as 8-bit integers, a quarter of float32.
 
-python scripts/pack_weights.py runs/model src/ds2f/weights [KIND ...]     # decoders of further sizes: .../weights/64
+    python scripts/pack_weights.py runs/model src/ds2f/weights [KIND ...]    # decoders of further sizes: .../weights/64
 
-KIND: of decoder (with the fast decoder that it taught), super-resolution, prior, alignment and attributes;
-none: all that the model has.
+KIND: decoder (with the fast decoder distilled from it), super-resolution, prior, alignment and attributes; by default,
+all that the model has.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
         card = store.description(options.model, kind)["card"]
         store.save(options.out, LOAD[kind](options.model), card, "int8")
         if kind == "decoder" and (fast := store.load_fast_decoder(options.model)):
-            # The fast decoder is known to be its pupil by the hash of the decoder's file, which is another now.
+            # The fast decoder identifies its teacher by the hash of the decoder's file, which has changed.
             card = store.description(options.model, "fast-decoder")["card"]
             card = {**card, "teacher": store.digest(options.out, "decoder")}
             store.save(options.out, fast, card, "int8", store.shared(options.out))

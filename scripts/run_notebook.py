@@ -1,6 +1,7 @@
-"""Run a notebook's cells and store what they give, without Jupyter: what a cell ends with is shown as a notebook would.
+"""Runs a notebook's cells and stores their outputs, without Jupyter; the last expression of a cell is displayed as in a
+notebook.
 
-python scripts/run_notebook.py docs/notebook.ipynb        # after a change; the pictures are of synthetic people
+    python scripts/run_notebook.py docs/notebook.ipynb        # after a change; the pictures are of synthetic people
 """
 
 from __future__ import annotations

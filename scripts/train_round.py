@@ -1,10 +1,10 @@
-"""One round of training the decoder, from where the last one ended; run it again for the next.
+"""One round of training the decoder, starting from the result of the last round; run it again for the next.
 
-python scripts/train_round.py DATABASE ROUNDS [--recipe gpu-round | cpu-round | FILE] [--start MODEL]
+    python scripts/train_round.py DATABASE ROUNDS [--recipe gpu-round | cpu-round | FILE] [--start MODEL]
 
-The first round starts from MODEL, or from the decoder in the box; pictures and patches may be two or four times as
-large. Every round has a folder in ROUNDS, with its log, samples and model; one that was cut short is finished first. To
-go on elsewhere it is enough to take the last folder's `model` along, as MODEL.
+The first round starts from MODEL, or from the bundled decoder; pictures and patches may be two or four times as large.
+Every round has a folder in ROUNDS, with its log, samples and model; an interrupted round is finished first. To continue
+on another machine, copy the last folder's `model` there, and pass it as MODEL.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def main() -> None:
 
 
 def next_round(rounds: Path, start: Path) -> Path:
-    """The folder of the round to be run, with its ds2f.toml: the last one if it has not ended, else a new one that
-    starts from the last one's model, and the first from `start`."""
+    """The folder of the round to run, with its ds2f.toml: the last one if unfinished, otherwise a new one that starts
+    from the last one's model, and the first from `start`."""
     done = sorted(rounds.glob("round-[0-9][0-9][0-9]"))
     if done and not (done[-1] / "model" / "decoder.json").exists() and (done[-1] / "ds2f.toml").exists():
         return done[-1]

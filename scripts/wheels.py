@@ -1,10 +1,10 @@
-"""Which packages have wheels for which machines, asked of the index by pip; and how many megabytes they are here.
+"""Which packages have wheels for which machines, according to pip; and how many megabytes they take here.
 
-python scripts/wheels.py platforms [--python 3.12]     a table: what ds2f and its extras need, on which machines
-python scripts/wheels.py sizes [--extra NAME ...]      what ds2f with some extras puts on this disk, by package
+    python scripts/wheels.py platforms [--python 3.12]     a table: what ds2f and its extras need, on which machines
+    python scripts/wheels.py sizes [--extra NAME ...]      what ds2f with some extras adds to this disk, by package
 
-Versions are those of constraints.txt. A package is there if pip finds a wheel; where only another version has one that
-pyproject.toml allows, that one is named.
+Versions are those of constraints.txt. A package counts as available if pip finds a wheel; if only another version
+allowed by pyproject.toml has one, that version is named.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MACHINES = {
     "Windows x86": ["win_amd64"],
     "Windows ARM": ["win_arm64"],
 }
-"""What pip calls them."""
+"""pip's names for them."""
 FROM_SOURCE = {"face-recognition-models"}
 """Data only: there is no wheel, and nothing is compiled."""
 WITHOUT = {"ds2f", *FROM_SOURCE}
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _platforms(needs: dict[str, list[str]], python: str) -> None:
-    """Pinned versions first; for those without a wheel whatever version pyproject.toml allows."""
+    """Pinned versions first; for those without a wheel, any version that pyproject.toml allows."""
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
     pinned = {_plain(name): version for name, version in pinned.items()}
     of_extra = {extra: [r for r in map(Requirement, needs[extra]) if _plain(r.name) not in WITHOUT] for extra in EXTRAS}
@@ -79,7 +79,8 @@ def _platforms(needs: dict[str, list[str]], python: str) -> None:
 
 
 def table(of_extra: dict[str, list[str]], there: dict[str, dict[str, str]], pinned: dict[str, str]) -> str:
-    """A row for each part, a column for each machine: yes, or what has no wheel, or one of another version only.
+    """A row for each part, a column for each machine: yes, or the packages without a wheel, or with one for another
+    version only.
 
     of_extra: {part: packages}; there: {machine: {package: version with a wheel}}; pinned: {package: version}.
     """
@@ -95,8 +96,8 @@ def table(of_extra: dict[str, list[str]], there: dict[str, dict[str, str]], pinn
 
 
 def _found(wanted: list[str], tags: list[str], python: str) -> dict[str, str]:
-    """{name: version} of those that have a wheel for a machine; pip names one that has none, and is asked again
-    without it."""
+    """{name: version} of those with a wheel for a machine; pip names one that has none, and is then run again without
+    it."""
     left = list(wanted)
     while left:
         with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +131,7 @@ def _sizes(needs: dict[str, list[str]], extras: list[str]) -> None:
 
 
 def _closure(needs: dict[str, list[str]], extras: list[str]) -> dict[str, float]:
-    """{package: MB of its files} of all that is brought in, as it is installed here."""
+    """{package: MB of its files} of everything it depends on, as installed here."""
     found: dict[str, float] = {}
     waiting = [(Requirement(line), frozenset[str]()) for extra in extras for line in needs[extra]]
     while waiting:

@@ -102,8 +102,8 @@ def test_commands_are_never_run_and_only_those_that_decode_are_read(tmp_path: Pa
         ("wav.scp", "u {0}\nu {1}", "wav.scp has 'u' twice"),
         ("utt2spk", "u ann\nu bob", "utt2spk has 'u' twice, as 'ann' and as 'bob'"),
         ("segments", "u r 0 1\nu r 1 2", "segments has 'u' twice"),
-        ("segments", "u r nan 1", "an utterance 'u' whose times are no numbers"),
-        ("segments", "u r 0 inf", "an utterance 'u' whose times are no numbers"),
+        ("segments", "u r nan 1", "an utterance 'u' whose times are not numbers"),
+        ("segments", "u r 0 inf", "an utterance 'u' whose times are not numbers"),
     ],
 )
 def test_a_kaldi_folder_that_cannot_be_meant(tmp_path: Path, name: str, content: str, reason: str) -> None:
@@ -181,14 +181,14 @@ def test_lhotse_manifests(tmp_path: Path, suffix: str) -> None:
     [
         ("no JSON", "", "Line 1 of .*recordings.jsonl is not JSON"),
         ('{"id": "a"}', "", "lacks one of id, sources, duration"),
-        (None, '{"id": "1", "recording_id": "a", "start": "x", "duration": 1}', "whose times are no numbers"),
-        (None, '{"id": "1", "recording_id": "a", "start": NaN, "duration": 1}', "whose times are no numbers"),
+        (None, '{"id": "1", "recording_id": "a", "start": "x", "duration": 1}', "whose times are not numbers"),
+        (None, '{"id": "1", "recording_id": "a", "start": NaN, "duration": 1}', "whose times are not numbers"),
         (
             '{"id": "a", "sources": [], "duration": 1}\n{"id": "a", "sources": [], "duration": 2}',
             "",
             "two recordings 'a'",
         ),
-        (None, '{"id": "1", "recording_id": "b", "start": 0, "duration": 1}', "names no sound that is there"),
+        (None, '{"id": "1", "recording_id": "b", "start": 0, "duration": 1}', "names no sound that exists"),
     ],
 )
 def test_manifests_that_cannot_be_used(tmp_path: Path, recordings: str | None, supervisions: str, reason: str) -> None:

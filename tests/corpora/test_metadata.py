@@ -169,10 +169,10 @@ def test_celeba(tmp_path: Path, as_csv: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("vox1_meta.csv", b"Dear Sir or Madam\n", "names no ID and Gender"),
+        ("vox1_meta.csv", b"Dear Sir or Madam\n", "does not name ID and Gender"),
         ("vox2_meta.csv", b"VoxCeleb2 ID,VGGFace2 ID,Gender,Set\n", "names nobody"),
         ("vox2_meta.csv", b"VoxCeleb2 ID,Gender\n\xff\xfe\xfd\n", "UTF-8"),
-        ("vox1_meta.csv", b"", "names no ID and Gender"),
+        ("vox1_meta.csv", b"", "does not name ID and Gender"),
         ("list_attr_celeba.txt", b"nothing\n", "no line names them"),
         ("identity_CelebA.txt", b"nothing at all\n", "no line is a picture and a number"),
         ("SPEAKERS.TXT", b"nothing\n", "list of speakers"),

@@ -75,7 +75,7 @@ def test_a_record_that_fits_no_dataset_is_refused(filled: Dataset, tmp_path: Pat
         filled.connection.execute("PRAGMA ignore_check_constraints = ON")
         filled.connection.execute("UPDATE videos SET kind = 'movie' WHERE id = 5")
     export(filled, "webdataset", tmp_path / "shards")
-    with pytest.raises(UserError, match=r"000000005 of .*shards fits no dataset .*export again"):
+    with pytest.raises(UserError, match=r"000000005 of .*shards does not fit a dataset .*export again"):
         local_copy([tmp_path / "shards"], tmp_path / "local")
 
 
@@ -95,5 +95,5 @@ def test_what_is_no_export_is_a_sentence(filled: Dataset, tmp_path: Path) -> Non
     with Dataset(tmp_path / "other.db", create=True) as other:
         paired_dataset(other, 3)
         export(other, "webdataset", tmp_path / "two")
-    with pytest.raises(UserError, match="of several datasets"):
+    with pytest.raises(UserError, match="of different datasets"):
         local_copy([tmp_path / "one", tmp_path / "two"], tmp_path / "local")

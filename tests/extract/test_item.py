@@ -264,7 +264,7 @@ def test_a_sound_gives_its_voice_and_is_not_blamed_for_having_no_face(extractor:
     assert part.speech is not None
     assert part.speech.start == pytest.approx(whole.speech.start + 3.0, abs=0.05), "counted from the start of the file"
     assert dict(outside.failures)["audio"].startswith("the part ends at")
-    assert dict(behind.failures)["audio"] == "the part begins at 500.0 s, where there is no sound any more"
+    assert dict(behind.failures)["audio"] == "the part begins at 500.0 s, after the sound has ended"
 
 
 def test_what_is_embedded_is_what_opus_gives_back() -> None:

@@ -125,7 +125,7 @@ def test_files_that_hold_no_recogniser(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no face recogniser"):
         FileEmbedder(f"onnx:{tmp_path / 'gone.onnx'}")
     (tmp_path / "text.onnx").write_text("not a network")
-    with pytest.raises(UserError, match="can be read"):
+    with pytest.raises(UserError, match="is not a readable face recogniser"):
         FileEmbedder(f"onnx:{tmp_path / 'text.onnx'}")
     with pytest.raises(UserError, match="three colours"):
         FileEmbedder(onnx_file(tmp_path / "grey.onnx", ("n", 1, SIZE, SIZE)))

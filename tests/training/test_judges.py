@@ -150,13 +150,13 @@ def bad(path: Path, nodes: list[Any], shape: tuple[int | str, ...]) -> str:
 
 
 def test_what_is_no_judge_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"likeness_judges: 'tflite:m.tflite' cannot be followed backwards"):
+    with pytest.raises(UserError, match=r"likeness_judges: 'tflite:m.tflite' cannot be differentiated"):
         FileJudge("tflite:m.tflite")
     with pytest.raises(UserError, match=r"There is no face recogniser nowhere\.onnx"):
         FileJudge("onnx:nowhere.onnx")
     with pytest.raises(UserError, match=r"its input is \(4, 9, 9\), not a picture in three colours"):
         FileJudge(bad(tmp_path / "four.onnx", [node("Flatten", "x", "y")], ("n", 4, 9, 9)))
-    with pytest.raises(UserError, match=r"it gives \(3, 9, 9\) of a face, not a vector"):
+    with pytest.raises(UserError, match=r"it returns \(3, 9, 9\) for a face, not a vector"):
         FileJudge(bad(tmp_path / "same.onnx", [node("Identity", "x", "y")], ("n", 3, 9, 9)))
     with pytest.raises(UserError, match="has the operator Erf"):
         FileJudge(bad(tmp_path / "erf.onnx", [node("Erf", "x", "e"), node("Flatten", "e", "y")], ("n", 3, 9, 9)))

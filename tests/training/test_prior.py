@@ -117,7 +117,7 @@ def test_old_files_of_one_encoder_still_load(tmp_path: Path) -> None:
     path.write_text(json.dumps({**description, "config": config}))
     assert store.load_prior(tmp_path).config == old
     assert store.load_prior(store.shipped()).config.voices == {"campplus-frames": 512}
-    for wrong, why in (({**config, "looks": True}, "taught looks"), ({**config, "depth_": 1}, "depth_")):
+    for wrong, why in (({**config, "looks": True}, "trained with looks"), ({**config, "depth_": 1}, "depth_")):
         path.write_text(json.dumps({**description, "config": wrong}))
         with pytest.raises(UserError, match=f"does not fit this version of the prior.*{why}"):
             store.load_prior(tmp_path)

@@ -246,7 +246,7 @@ def test_the_command_trains_resumes_bit_for_bit_and_goes_on_from_it(
 
     run("further", "--from", str(tmp_path / "whole" / "voice"), "--dry-run")
     assert "voice_from" in capsys.readouterr().out
-    with pytest.raises(UserError, match="is a resnetse34l; going on from it"):
+    with pytest.raises(UserError, match="is a resnetse34l, whose network and features cannot be changed"):
         begin(replace(SMALL, voice_network="campplus", voice_width=0, voice_from=str(tmp_path / "whole" / "voice")))
     assert main(["train", "prior", "--database", str(dataset.path), "--from", "campplus"]) == 2
     assert "--from is for voice" in capsys.readouterr().err

@@ -26,7 +26,7 @@ from ds2f.corpora import (
 )
 from ds2f.corpora.base import Corpus, Place, Recognised
 
-CORPORA: Sequence[Corpus] = (  # the first that recognises a file has it
+CORPORA: Sequence[Corpus] = (  # the first that recognises a file claims it
     avspeech.LAYOUT,
     mavceleb.LAYOUT,
     voxceleb.LAYOUT,
@@ -48,13 +48,13 @@ BY_NAME = {corpus.name: corpus for corpus in CORPORA}
 OF_KIND = {kind: [c for c in CORPORA if kind in c.kinds] for kind in ("video", "sound", "still")}
 
 _FRAGMENT = re.compile(r"#(?=t=|channel=)")  # of a part, see `types.Part`
-_YOUTUBE = re.compile(  # an id has both cases; a name such as clip_000001 not
+_YOUTUBE = re.compile(  # an id mixes cases; a name such as clip_000001 does not
     r"^(?=.*[a-z])(?=.*[A-Z])[\w-]{11}(?=$|[_.-])"
 )
 
 
 def recognise(path: str | PurePosixPath | Place, kind: str) -> tuple[str, Recognised]:
-    """(corpus name, what it says) for a file at `path`, which includes the name of the ingested root."""
+    """(corpus name, what it recognised) for a file at `path`, which includes the name of the ingested root."""
     place = path if isinstance(path, Place) else Place.of(str(path))
     for corpus in OF_KIND[kind]:
         found = corpus.recognise(place)
@@ -64,14 +64,14 @@ def recognise(path: str | PurePosixPath | Place, kind: str) -> tuple[str, Recogn
 
 
 def video_of(corpus: str, path: str, kind: str = "video") -> str | None:
-    """A name for the video or session that a file was cut from, where its layout or its name holds one; parts of a
-    sound are of one session. path: relative to the ingested root; kind: of the file; a picture of Juan_Carlos is not
-    of a video of that name."""
+    """A name for the video or session that a file was cut from, if its layout or its name contains one; the parts of a
+    sound belong to one session. path: relative to the ingested root; kind: of the file; a picture of Juan_Carlos is not
+    from a video of that name."""
     file = _FRAGMENT.split(path)[0]
     place = Place.of(file)
     layout = BY_NAME.get(corpus)
     found = layout.recording(place) if layout else None
     if found is None and kind != "still" and corpus in ("folder", "avspeech"):
-        youtube = _YOUTUBE.match(place.stem)  # of the user's own files
+        youtube = _YOUTUBE.match(place.stem)  # a user's own files
         found = youtube[0] if youtube else None
     return found or (f"{corpus}/{file}" if file != path else None)

@@ -1,7 +1,7 @@
-"""All-Age-Faces (Cheng et al. 2019): SERIALAAGE.jpg, such as 00123A45.jpg; serials to 07380 are female. People are
-unknown, so every picture is an identity of its own.
+"""All-Age-Faces (Cheng et al. 2019): SERIALAAGE.jpg, such as 00123A45.jpg; serials up to 07380 are female. People are
+not identified, so every picture is an identity of its own.
 
-Source https://github.com/middleyuan/All-Age-Faces-Dataset; no licence stated: research only.
+Source: https://github.com/middleyuan/All-Age-Faces-Dataset; no licence stated: research only.
 """
 
 from __future__ import annotations

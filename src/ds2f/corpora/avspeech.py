@@ -1,9 +1,9 @@
 """AVSpeech (Ephrat et al., SIGGRAPH 2018): clips named YTID_START_END.ext; identity = the YouTube id.
 
-Clips that others have cut from YouTube, YTID_12.ext and the like, are taken for such clips as well: under a layout of
-their own, a video could be in train by one name and in test by the other.
+Clips that others have cut from YouTube, named YTID_12.ext or similar, are treated as AVSpeech clips too: if they had a
+layout of their own, a video could be in train under one name and in test under the other.
 
-Source https://looking-to-listen.github.io/avspeech/; the list is CC BY 4.0, the videos are their owners'.
+Source: https://looking-to-listen.github.io/avspeech/; the list is CC BY 4.0, the videos belong to their owners.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ds2f.corpora.base import SOUND, VIDEO, Corpus, Place, Recognised
 _NAME = re.compile(r"^(?P<id>[\w-]{11})_(?P<start>\d+(\.\d+)?)[-_](?P<end>\d+(\.\d+)?)$")
 _NUMBERED = re.compile(r"^(?P<id>[\w-]{11})[_.-]\d+([_.-]\d+)*[_.-]?$", re.ASCII)
 
-# An id is 64 bits in 11 letters of 6 bits, so that only 16 letters can be the last. What could as well be a name is not
-# taken for an id: it must mix cases, and be no chain of words, numbers and initials. Four of five ids are clear; if one
-# of the others is torn apart by the split, the leak check of `dataset.clips` refuses it.
+# An id is 64 bits in 11 characters of 6 bits, so only 16 characters can be the last. Whatever might be a name is not
+# taken for an id: an id must mix cases, and must not be a chain of words, numbers and initials. Four of five ids are
+# unambiguous; if the split divides one of the others, the leak check of `dataset.clips` refuses it.
 _LAST = frozenset("AEIMQUYcgkosw048")
 _BOTH_CASES = re.compile(r"(?=.*[a-z])(?=.*[A-Z])")
 _PART = r"(?:(?:[A-Z][a-z]+|[a-z]{2,}|[A-Z]{2,}|\d+)+|[A-Za-z]?\d*)"
@@ -39,7 +39,7 @@ def recording(place: Place) -> str | None:
 
 
 def _is_youtube_id(text: str) -> bool:
-    """Whether 11 letters can only be meant as one."""
+    """Whether 11 characters can only be a YouTube id."""
     return text[-1] in _LAST and bool(_BOTH_CASES.match(text)) and not _LIKE_A_NAME.fullmatch(text)
 
 

@@ -1,4 +1,4 @@
-"""What a corpus says about one of its files, from the path alone."""
+"""What a corpus can tell about one of its files from the path alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """Where a file lies. folders: names from the ingested root's own down to its folder; stem: its name without the
-    last suffix; name: with it."""
+    """The location of a file. folders: names from the ingested root's own down to the file's folder; stem: file name
+    without the last suffix; name: with it."""
 
     folders: tuple[str, ...]
     stem: str
@@ -17,7 +17,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, path: str) -> Place:
-        """path: with forward slashes, the root's own name in front."""
+        """path: with forward slashes, starting with the root's own name."""
         *folders, name = path.split("/")
         dot = name.rfind(".")
         return cls(tuple(folders), name[:dot] if dot > 0 else name, name)
@@ -25,11 +25,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a name says. identity: who it is; labels: (attribute, value) pairs.
+    """What a name states. identity: who it is; labels: (attribute, value) pairs.
 
-    whole: False where the corpus's names say more and this one could not be understood to its end.
+    whole: False if names in this corpus state more, and this one could not be parsed completely.
     within: None: `identity` is unique in the whole corpus; n: only within the folder of the first n of `Place.folders`,
-    1 being the root itself and 0 what lies above it.
+    where 1 is the root itself and 0 the folder above it.
     """
 
     identity: str
@@ -43,9 +43,9 @@ class Corpus:
     """A layout.
 
     kinds: of its files, see `types.CorpusItem`.
-    recognise: to Recognised, or None if the file is not ours.
-    recording: to a name for the video or session that the file was cut from, or None if it does not say; places here
-    begin below the root.
+    recognise: returns Recognised, or None if the file is not from this corpus.
+    recording: returns a name for the video or session that the file was cut from, or None if that is not stated; here,
+    places begin below the root.
     """
 
     name: str

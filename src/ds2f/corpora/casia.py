@@ -1,6 +1,6 @@
-"""CASIA-WebFace (Yi et al. 2014): a folder a person, 0000045/001.jpg; identity = the number.
+"""CASIA-WebFace (Yi et al. 2014): one folder per person, 0000045/001.jpg; identity = the number.
 
-Source arXiv:1411.7923 (no longer served by its authors); research use.
+Source: arXiv:1411.7923 (no longer distributed by its authors); research use.
 """
 
 from __future__ import annotations

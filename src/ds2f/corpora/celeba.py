@@ -1,7 +1,7 @@
-"""CelebA (Liu et al., ICCV 2015): img_align_celeba/000001.jpg; who it is and how they look stand in two side files.
+"""CelebA (Liu et al., ICCV 2015): img_align_celeba/000001.jpg; identities and attributes are in two side files.
 
-Source https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html; non-commercial research use. Without identity_CelebA.txt every
-picture is an identity of its own; see `corpora.metadata`.
+Source: https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html; non-commercial research use. Without identity_CelebA.txt
+every picture is an identity of its own; see `corpora.metadata`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""FFHQ (Karras et al., CVPR 2019): 00000.png, flat or in folders of a thousand; people are unknown, so every
+"""FFHQ (Karras et al., CVPR 2019): 00000.png, flat or in folders of a thousand; people are not identified, so every
 picture is an identity of its own.
 
-Source https://github.com/NVlabs/ffhq-dataset; CC BY-NC-SA 4.0, the pictures under the licences of their photographers.
+Source: https://github.com/NVlabs/ffhq-dataset; CC BY-NC-SA 4.0, the pictures under their photographers' licences.
 """
 
 from __future__ import annotations

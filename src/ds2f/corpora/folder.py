@@ -1,12 +1,12 @@
-"""Any folder tree, of which nothing is known but what its names look like.
+"""Any folder tree about which nothing is known except its names.
 
 | | who it is |
 | --- | --- |
-| sound | a folder a person; what lies in the root itself, a file a person |
-| pictures numbered in a folder of somebody's name, Some_Person/1.jpg, or a number, id00017/1.jpg | that person |
-| all else | a file a person |
+| sound | one person per folder; in the root itself, one person per file |
+| numbered pictures in a folder with a person's name, Some_Person/1.jpg, or a number, id00017/1.jpg | that person |
+| everything else | one person per file |
 
-`ds2f ingest --person folder | file` says it for all files of no known layout. Identities are those of the ingested
+`ds2f ingest --person folder | file` decides it for all files of no known layout. Identities are local to the ingested
 root.
 """
 
@@ -18,7 +18,7 @@ from ds2f.corpora.base import SOUND, STILL, VIDEO, Corpus, Place, Recognised
 
 _NUMBERED = re.compile(r"[\d_ .()-]+", re.ASCII)
 _PERSON_NAME = re.compile(r"(?:[^\W\d_a-z][^\W\d_]*\.?)+(?:[_ .-]+[^\W\d_]+[.']?)+")  # Some_Person, A.J._Buckley
-_NO_NAME = re.compile(  # CelebA-HQ-img, Training_Set, Face_Images: a collection, not somebody
+_NO_NAME = re.compile(  # CelebA-HQ-img, Training_Set, Face_Images: collections, not people
     r"(?:^|[_ .-])(?:im(?:g|age|ages)|pics?|pictures?|photos?|faces?|frames?|crops?|cropped|aligned|originals?"
     r"|(?:data)?sets?|data|train(?:ing)?|test(?:ing)?|val(?:id|idation)?|parts?|hq|males?|females?)\d*(?:$|[_ .-])",
     re.IGNORECASE,
@@ -32,7 +32,7 @@ def by_file(place: Place) -> Recognised:
 
 
 def by_folder(place: Place) -> Recognised:
-    """Its folder is the person; in the root itself the file."""
+    """The file's folder is the person; in the root itself, the file."""
     return Recognised("/".join(place.folders[1:]), within=1) if len(place.folders) > 1 else by_file(place)
 
 

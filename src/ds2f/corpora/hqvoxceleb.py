@@ -1,8 +1,8 @@
-"""HQ-VoxCeleb (Bai et al., ACM MM 2022, of SF2F): vox1/masked_faces/Some_Name/1.jpg, the same pictures with their
+"""HQ-VoxCeleb (Bai et al., ACM MM 2022, from SF2F): vox1/masked_faces/Some_Name/1.jpg, and the same pictures with their
 background in vox1/origin_faces; identity = the name.
 
-Names of vox1 are those of vox1_meta.csv, of vox2 those of full_vox2_meta.csv, see `corpora.metadata`.
-Source https://github.com/BAI-Yeqi/HQ-VoxCeleb; research use.
+Names in vox1 are those of vox1_meta.csv, in vox2 those of full_vox2_meta.csv; see `corpora.metadata`.
+Source: https://github.com/BAI-Yeqi/HQ-VoxCeleb; research use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def recognise(place: Place) -> Recognised | None:
 
 
 def recording(place: Place) -> str | None:
-    """One photograph, with and without its background."""
+    """One photograph, with or without its background."""
     return f"{place.folders[-1]}/{place.stem}" if place.folders else None
 
 

@@ -1,6 +1,6 @@
 """Labeled Faces in the Wild (Huang et al. 2007): Person_Name/Person_Name_NNNN.ext; identity = the person.
 
-Source http://vis-www.cs.umass.edu/lfw/; research use.
+Source: http://vis-www.cs.umass.edu/lfw/; research use.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """LibriSpeech (Panayotov et al., ICASSP 2015): train-clean-100/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac, all English;
-and LibriTTS (Zen et al., Interspeech 2019), the same readers: .../SPEAKER_CHAPTER_NNNNNN_NNNNNN.wav.
+and LibriTTS (Zen et al., Interspeech 2019), with the same speakers: .../SPEAKER_CHAPTER_NNNNNN_NNNNNN.wav.
 
-Sources https://www.openslr.org/12/ and /60/; CC BY 4.0. Gender of the speakers stands in SPEAKERS.TXT, see
+Sources: https://www.openslr.org/12/ and /60/; CC BY 4.0. The speakers' gender is in SPEAKERS.TXT, see
 `corpora.metadata`.
 """
 

@@ -1,6 +1,7 @@
-"""LRS3-TED (Afouras et al., 2018): pretrain|trainval|test/YTID/00001.mp4; identity = the talk: its speaker has no name.
+"""LRS3-TED (Afouras et al., 2018): pretrain|trainval|test/YTID/00001.mp4; identity = the talk, because speakers are not
+named.
 
-Source https://www.robots.ox.ac.uk/~vgg/data/lip_reading/lrs3.html; CC BY-NC-ND 4.0, as TED's talks are.
+Source: https://www.robots.ox.ac.uk/~vgg/data/lip_reading/lrs3.html; CC BY-NC-ND 4.0, like TED's talks.
 """
 
 from __future__ import annotations

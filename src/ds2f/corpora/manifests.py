@@ -1,12 +1,12 @@
-"""Lists of sounds that other toolkits write, in place of a folder tree.
+"""Reads lists of sounds written by other toolkits, instead of a folder tree.
 
 | | what is read |
 | --- | --- |
-| Kaldi data folder | wav.scp; where they are there utt2spk, segments, spk2gender, utt2lang, reco2dur |
+| Kaldi data folder | wav.scp; if present utt2spk, segments, spk2gender, utt2lang, reco2dur |
 | lhotse manifests | *recordings*.jsonl and *supervisions*.jsonl, .gz or not |
 
-A line with a speaker is a sound of that person; several in one recording are parts of it. Commands in wav.scp are never
-run: those that only decode a file are read as that file, others are left out. Sources
+A line with a speaker is a sound of that person; several lines for one recording are parts of it. Commands in wav.scp
+are never run: those that only decode a file are read as that file, others are left out. Sources:
 https://kaldi-asr.org/doc/data_prep.html and https://lhotse.readthedocs.io/en/latest/corpus.html.
 """
 
@@ -38,15 +38,15 @@ LANGUAGES = {
     **{"turkish": "tr", "ukrainian": "uk", "urdu": "ur", "vietnamese": "vi"},
 }
 _ONE_CHANNEL = re.compile(r"pan=mono\|c0=c(\d)")
-SLACK = 0.1  # seconds that a part may end behind its sound: durations are rounded
+SLACK = 0.1  # seconds by which a part may exceed its sound: durations are rounded
 DECODERS = {"sph2pipe", "flac", "ffmpeg", "sox", "cat", "opusdec", "mpg123", "ffmpeg.exe"}
 CHANGING = {"-ss", "-to", "-af", "-filter:a", "-filter_complex", "trim", "speed", "tempo", "pitch", "remix", "reverse"}
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A line of a manifest. file: where its sound lies; person: "" where nobody is named; length: seconds of the whole
-    recording, 0 if that is not told."""
+    """A line of a manifest. file: location of its sound; person: "" if nobody is named; length: seconds of the whole
+    recording, 0 if not stated."""
 
     name: str
     file: str
@@ -58,7 +58,7 @@ class Utterance:
 
 @dataclass
 class ManifestScan(Scan):
-    """Sounds as a manifest lists them. root: once `items` has begun the folder that holds all of them."""
+    """The sounds listed by a manifest. root: once `items` has begun, the folder that contains all of them."""
 
     corpus: str = ""
     outside: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class ManifestScan(Scan):
     shared: list[str] = field(default_factory=list)
 
     def items(self) -> Iterator[CorpusItem]:
-        """Raises UserError for a manifest that cannot be read, or names no sound that is there."""
+        """Raises UserError for a manifest that cannot be read, or that names no existing sound."""
         scope = self.root if self.root.is_dir() else self.root.parent
         lines = _lhotse(self) if self.corpus == "lhotse" else _kaldi(self)
         found: dict[tuple[str, Part], Utterance] = {}
@@ -75,7 +75,7 @@ class ManifestScan(Scan):
                 self.shared.append(line.name)
         self._say()
         if not found:
-            raise UserError(" ".join((f"{self.root} names no sound that is there.", *self.warnings[:1])))
+            raise UserError(" ".join((f"{self.root} names no sound that exists.", *self.warnings[:1])))
         self.root = Path(os.path.commonpath([os.path.dirname(file) for file, _ in found]))
         for line in found.values():
             yield self._sound(line, scope)
@@ -105,7 +105,7 @@ class ManifestScan(Scan):
     def _sound(self, line: Utterance, scope: Path) -> CorpusItem:
         path = os.path.relpath(line.file, self.root).replace(os.sep, "/")
         corpus, found = recognise(Place.of(f"{self.root.name}/{path}"), "sound")
-        known = corpus != "folder" and found.identity == line.person  # a manifest of a corpus whose layout we know
+        known = corpus != "folder" and found.identity == line.person  # a manifest of a corpus whose layout is known
         labels = dict(found.labels if known else ()) | dict(line.labels)
         status = os.stat(line.file)
         self.recognised[corpus if known else self.corpus, "sound"] += 1
@@ -124,7 +124,7 @@ class ManifestScan(Scan):
 
 
 def open_scan(root: Path, kind: str | None, person: str | None) -> Scan:
-    """How a folder, tar or manifest is read. kind, person: as in `Scan`; a manifest is one of sounds."""
+    """The reader for a folder, tar or manifest. kind, person: as in `Scan`; a manifest always lists sounds."""
     sounds = kind in (None, "sound")
     if sounds and root.is_dir() and (root / "wav.scp").is_file():
         return ManifestScan(root, "sound", person, corpus="kaldi")
@@ -170,7 +170,7 @@ def _kaldi(scan: ManifestScan) -> Iterator[Utterance]:
             length = _number(lengths.get(recording, 0.0))
             start, end = (_number(times[0]), _number(times[1])) if times else (None, None)
         except (ValueError, IndexError):
-            raise UserError(f"{folder} has an utterance {name!r} whose times are no numbers.") from None
+            raise UserError(f"{folder} has an utterance {name!r} whose times are not numbers.") from None
         if end is not None and end < 0:  # to the end
             end = length or None
         if start and end is None:
@@ -182,7 +182,7 @@ def _kaldi(scan: ManifestScan) -> Iterator[Utterance]:
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """Lines of a name and the rest; nothing if there is no such file."""
+    """(first word, rest) of each line; nothing if there is no such file."""
     if not path.is_file():
         return
     for line in _lines(path):
@@ -191,18 +191,18 @@ def _pairs(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _once(path: Path) -> dict[str, str]:
-    """`_pairs` by name. Raises UserError if one is told two things: which of them is meant, nobody knows."""
+    """`_pairs` as a dictionary. Raises UserError for a name with two different values, since either could be meant."""
     found: dict[str, str] = {}
     for name, told in _pairs(path):
         if found.setdefault(name, told) != told:
             raise UserError(
-                f"{path} has {name!r} twice, as {found[name]!r} and as {told!r}; mend it, and ingest again."
+                f"{path} has {name!r} twice, as {found[name]!r} and as {told!r}; correct it and ingest again."
             )
     return found
 
 
 def _file_of(source: str, folder: Path) -> tuple[str, int | None] | None:
-    """(the file, channel) behind an entry of wav.scp; None for what is no file, or does more to it than decode."""
+    """(file, channel) behind an entry of wav.scp; None if it is not a file, or if its command does more than decode."""
     if not source.endswith("|"):
         return _absolute(source, folder), None
     try:
@@ -234,7 +234,7 @@ def _lhotse(scan: ManifestScan) -> Iterator[Utterance]:
         recordings: dict[str, dict[str, Any]] = {}
         for entry in _entries(manifest, ("id", "sources", "duration")):
             if recordings.setdefault(str(entry["id"]), entry) != entry:
-                raise UserError(f"{manifest} has two recordings {entry['id']!r}; mend it, and ingest again.")
+                raise UserError(f"{manifest} has two recordings {entry['id']!r}; correct it and ingest again.")
         beside = manifest.with_name(manifest.name.replace("recordings", "supervisions"))
         if not beside.is_file():
             raise UserError(f"Beside {manifest} there is no {beside.name}, which says who speaks.")
@@ -256,7 +256,7 @@ def _supervision(
     try:
         start, seconds, length = (_number(told) for told in (entry["start"], entry["duration"], recording["duration"]))
     except (TypeError, ValueError):
-        raise UserError(f"{manifest} has a supervision {entry['id']!r} whose times are no numbers.") from None
+        raise UserError(f"{manifest} has a supervision {entry['id']!r} whose times are not numbers.") from None
     whole = start == 0 and seconds >= length - SLACK and seconds <= length + SLACK
     channels = source.get("channels", [0])
     one = channels.index(channel) + 1 if isinstance(channel, int) and len(channels) > 1 else None
@@ -301,15 +301,15 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _number(told: Any) -> float:
-    """Raises TypeError or ValueError for what is none, NaN and infinity among it."""
+    """Raises TypeError or ValueError for anything that is not a finite number."""
     if not math.isfinite(number := float(told)):
         raise ValueError(told)
     return number
 
 
 def _absolute(path: str, folder: Path) -> str:
-    """Relative paths are those of whoever ran the toolkit: from the manifest's folder if it is there, else from
-    here."""
+    """Relative paths are relative to wherever the toolkit was run: to the manifest's folder if the file exists there,
+    otherwise to the current folder."""
     beside = os.path.join(folder, path)
     return os.path.abspath(beside if os.path.exists(beside) else path)
 

@@ -1,13 +1,13 @@
-"""MAV-Celeb (Nawaz et al. 2021), of the FAME challenges: voices and faces of people who speak two languages.
+"""MAV-Celeb (Nawaz et al. 2021), from the FAME challenges: voices and faces of people who speak two languages.
 
 | | path |
 | --- | --- |
 | training | v1/voices/id0001/English/YTID/00000.wav, v1/faces/id0001/English/YTID/0010125.jpg |
-| test | v1/voices/English/00000.wav, v1/faces/English/00000.jpg: nobody is told who it is |
+| test | v1/voices/English/00000.wav, v1/faces/English/00000.jpg: people are not identified |
 
-Version v1 is English and Urdu, v2 English and Hindi, v3 English and German. Each counts its people from id0001 anew, so
-a person is v1/id0001; where no folder says the version, people are those of the folder that holds voices and faces.
-Source https://mavceleb.github.io/dataset/ and github.com/mavceleb/mavceleb_baseline; research use.
+Version v1 is English and Urdu, v2 English and Hindi, v3 English and German. Each numbers its people from id0001, so a
+person is v1/id0001; if no folder names the version, people are local to the folder that holds voices and faces.
+Source: https://mavceleb.github.io/dataset/ and github.com/mavceleb/mavceleb_baseline; research use.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""Side files of corpora: who somebody is and how they look, where that stands beside the files and not in their names.
+"""Side files of corpora: identities and attributes that are stored next to the files rather than in their names.
 
-| file | corpus | says |
+| file | corpus | content |
 | --- | --- | --- |
-| vox1_meta.csv | VoxCeleb1 | name (of VGGFace), gender and nationality of a number |
-| vox2_meta.csv | VoxCeleb2 | number in VGGFace2, and gender, of a number |
-| full_vox2_meta.csv | HQ-VoxCeleb | name, number in VGGFace2 and gender of a number of VoxCeleb2 |
-| identity_meta.csv | VGGFace2 | name and gender of a number |
-| identity_CelebA.txt (or .csv) | CelebA | the person of a picture |
-| list_attr_celeba.txt (or .csv) | CelebA | gender of a picture, and whether it looks young |
+| vox1_meta.csv | VoxCeleb1 | name (as in VGGFace), gender and nationality for a number |
+| vox2_meta.csv | VoxCeleb2 | number in VGGFace2, and gender, for a number |
+| full_vox2_meta.csv | HQ-VoxCeleb | name, number in VGGFace2 and gender for a number of VoxCeleb2 |
+| identity_meta.csv | VGGFace2 | name and gender for a number |
+| identity_CelebA.txt (or .csv) | CelebA | the person in a picture |
+| list_attr_celeba.txt (or .csv) | CelebA | gender in a picture, and whether the person looks young |
 | SPEAKERS.TXT | LibriSpeech | gender of a speaker |
 
-They are looked for in the ingested root and below it, up to LEVELS folders above, and in folders called Anno there. One
-that is not understood is a warning and costs nothing else. The copies that are about differ: header with blanks and
-without, tabs or commas, a blank behind every value, a byte order mark, line ends of Windows.
+They are looked for in the ingested root and below it, up to LEVELS folders above it, and in folders called Anno there.
+One that cannot be parsed causes a warning and nothing else. Copies in circulation vary: headers with or without spaces,
+tabs or commas, a space after every value, a byte order mark, Windows line endings.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from ds2f.corpora.tables import Alias, PeopleTable, Unreadable, read_rows
 
 LEVELS = 3
 GENDERS = {"m": "male", "f": "female", "male": "male", "female": "female"}
-NAMED = ("voxceleb", "vggface", "hqvoxceleb")  # corpora that call people as VGGFace does
+NAMED = ("voxceleb", "vggface", "hqvoxceleb")  # corpora that name people as VGGFace does
 Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass
 class SideFiles:
     """What was read. people: labels by (corpus, person); files, looks: the person and the labels of a picture, by
-    (corpus, stem); tables: who is who in several corpora; read: a few words on each; warnings: sentences; seen: the
-    paths of all."""
+    (corpus, stem); tables: which identities in several corpora are one person; read: a short description of each;
+    warnings: sentences; seen: paths of all side files."""
 
     people: dict[tuple[str, str], Labels] = field(default_factory=dict)
     files: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -47,13 +47,13 @@ class SideFiles:
     seen: set[str] = field(default_factory=set)
 
     def look_above(self, root: Path) -> None:
-        """Read what lies above an ingested folder, or beside an ingested tar. What is nearer counts more."""
+        """Read side files above an ingested folder, or next to an ingested tar. Nearer ones take precedence."""
         for folder in reversed([f for f in root.absolute().parents][:LEVELS]):
             for place in (folder, folder / "Anno"):
                 try:
                     self.look_at(str(place), os.listdir(place))
                 except OSError:
-                    continue  # not ours to read
+                    continue  # no permission to read it
 
     def look_at(self, folder: str, names: Sequence[str]) -> None:
         """Read the side files among the files of a folder."""
@@ -71,19 +71,19 @@ class SideFiles:
                 self.warnings.append(f"{path} {error}; it was left aside.")
 
     def complete(self, corpus: str, place: Place, found: Recognised) -> Recognised:
-        """What a layout recognised, with what the side files add."""
+        """What a layout recognised, completed from the side files."""
         if not self.people and not self.files and not self.looks:
             return found
         person = self.files.get((corpus, place.stem), found.identity)
         more = self.people.get((corpus, person), ()) + self.looks.get((corpus, place.stem), ())
         if person == found.identity and not more:
             return found
-        labels = dict(more) | dict(found.labels)  # a name of a file says more of it than a table
+        labels = dict(more) | dict(found.labels)  # a file's own name takes precedence over a table
         return Recognised(person, tuple(labels.items()), found.whole, found.within)
 
 
 def _voxceleb(side: SideFiles, path: Path) -> str:
-    """VoxCeleb's and HQ-VoxCeleb's tables, and VGGFace2's own."""
+    """The tables of VoxCeleb, HQ-VoxCeleb and VGGFace2."""
     rows = read_rows(path)
     header = [re.sub(r"[\s_]", "", cell).lower() for cell in next(rows, [])]
     columns: dict[str, tuple[str, ...]] = {
@@ -99,7 +99,7 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
     gender = next((i for i, name in enumerate(header) if name in ("gender", "genderx")), None)
     nationality = header.index("nationality") if "nationality" in header else None
     if not ids or gender is None:
-        raise Unreadable("is no table of people: its first line names no ID and Gender")
+        raise Unreadable("is not a table of people: its first line does not name ID and Gender")
     table, unread = PeopleTable(str(path)), set[str]()
     stated: dict[Alias, list[tuple[str, str]]] = {}
     for row in rows:
@@ -113,7 +113,7 @@ def _voxceleb(side: SideFiles, path: Path) -> str:
             labels.append(("nationality", row[nationality]))
         names: list[Alias] = [(corpus, row[i]) for i, corpora in ids if row[i] for corpus in corpora]
         for alias in names:
-            # Where several rows have a name, it has what all of them say.
+            # If several rows share a name, it gets only the labels that they agree on.
             stated[alias] = [label for label in stated.get(alias, labels) if label in labels]
         table.add(names)
     if not table.rows:
@@ -159,7 +159,7 @@ def _celeba_looks(side: SideFiles, path: Path) -> str:
 
 
 def _librispeech(side: SideFiles, path: Path) -> str:
-    """Lines of `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`; remarks begin with a semicolon."""
+    """Lines such as `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`; comments begin with a semicolon."""
     found = 0
     for row in read_rows(path, delimiter="|"):
         if len(row) >= 3 and row[0].isdecimal() and row[1].lower() in GENDERS:

@@ -1,4 +1,4 @@
-"""Walk a folder tree, or the index of an uncompressed tar, and describe every file that could be ours."""
+"""Walk a folder tree, or the index of an uncompressed tar, and describe every file that may be usable."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ EXAMPLES = 3
 
 @dataclass
 class Scan:
-    """One root to be read, and what was found while reading it.
+    """One root to read, and what was found in it.
 
-    kind: "video", "sound" or "still"; None: videos, and of the corpora that hold voices and faces in one tree all.
-    person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` says.
-    recognised: {(corpus, kind): files}; not_whole: {corpus: names not understood to their end}; alone:
-    files of no known layout that are each a person of their own; left_out: {kind, "link" or
-    "other": files}; side: what stands beside the files; warnings: sentences for the user.
+    kind: "video", "sound" or "still"; None: videos, and everything from corpora that hold voices and faces in one tree.
+    person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` decides.
+    recognised: {(corpus, kind): files}; not_whole: {corpus: names that could not be parsed completely}; alone: files of
+    no known layout that each count as a person; left_out: {kind, "link" or "other": files}; side: the side files;
+    warnings: sentences for the user.
     """
 
     root: Path
@@ -52,7 +52,7 @@ class Scan:
     def items(self) -> Iterator[CorpusItem]:
         """Files in a fixed order.
 
-        Raises UserError if the root is missing, unreadable, or a compressed tar (members cannot be found again).
+        Raises UserError if the root is missing, unreadable, or a compressed tar (which allows no random access).
         """
         root = self.root
         if root.is_dir():
@@ -72,14 +72,14 @@ class Scan:
             raise UserError(f"There is no folder {root}; check the path.")
 
     def _folder(self) -> Iterator[CorpusItem]:
-        pending = [(str(self.root), "")]  # strings and not Paths: a million files are walked in seconds
+        pending = [(str(self.root), "")]  # strings, not Paths: a million files are walked in seconds
         entered: set[tuple[int, int]] = set()
         while pending:
             folder, inside = pending.pop()
             try:
                 status = os.stat(folder)
                 if (status.st_dev, status.st_ino) in entered:
-                    continue  # a link back into the tree: each folder is read once
+                    continue  # a link back into the tree; every folder is read once
                 entered.add((status.st_dev, status.st_ino))
                 with os.scandir(folder) as listing:
                     entries = sorted(listing, key=lambda e: e.name)
@@ -88,22 +88,22 @@ class Scan:
                     f"The folder {folder} cannot be read (permission denied); change its permissions, or give another."
                 ) from None
             except FileNotFoundError:
-                continue  # it was removed while the others were read
+                continue  # removed while the others were read
             shown = [e for e in entries if not e.name.startswith(".")]
             pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if _holds(e.is_dir))
-            self.side.look_at(folder, [e.name for e in shown])  # before the folders below, whom they may speak of
+            self.side.look_at(folder, [e.name for e in shown])  # before its subfolders, which they may describe
             folders = (self.root.name, *inside.split("/")[:-1])
             for entry in shown:
                 place = _place(folders, entry.name)
                 if not _holds(entry.is_file):
                     if entry.is_symlink() and not _holds(entry.is_dir):
-                        self._leave_out("other", inside + entry.name)  # it leads to nothing, or in a circle
+                        self._leave_out("other", inside + entry.name)  # a broken or circular link
                     continue
                 if entry.is_symlink() and self._again(entry.path):
                     self._leave_out("link", inside + entry.name)
                     continue
                 if entry.path in self.side.seen:
-                    continue  # it is told by itself
+                    continue  # has been reported already
                 if kind := self._kind(place, inside + entry.name):
                     try:
                         status = entry.stat()
@@ -112,8 +112,8 @@ class Scan:
                     yield self._item(kind, place, inside + entry.name, status.st_size, status.st_mtime_ns)
 
     def _again(self, link: str) -> bool:
-        """Whether a link leads to a file that is met in this tree anyway. What lies in a hidden folder, as those of DVC
-        and git-annex do, is met only by its link."""
+        """Whether a link points to a file that is found in this tree anyway. Files in hidden folders, such as those of
+        DVC and git-annex, are found only through their links."""
         target = Path(os.path.realpath(link))
         root = Path(os.path.realpath(self.root))
         if target.suffix.lower() not in KIND_OF or not target.is_relative_to(root):
@@ -125,14 +125,14 @@ class Scan:
         try:
             mtime_ns = root.stat().st_mtime_ns
             with tarfile.open(root, "r:") as archive:
-                members = {member.name: member for member in archive if member.isfile()}  # the last of a name counts
+                members = {member.name: member for member in archive if member.isfile()}  # of equal names, the last
         except FileNotFoundError:
             raise UserError(f"There is no file {root}; check the path.") from None
         except (tarfile.ReadError, OSError) as error:
             raise UserError(f"{root} is not a readable uncompressed tar ({error}).") from None
         for path, member in members.items():
             if any(part.startswith(".") for part in path.removeprefix("./").split("/")):
-                continue  # as in folders; macOS lays ._a.jpg beside each a.jpg
+                continue  # as in folders; macOS puts ._a.jpg next to each a.jpg
             if member.issparse():
                 self._leave_out("other", path)
                 continue
@@ -141,12 +141,12 @@ class Scan:
                 yield self._item(kind, place, path, member.size, mtime_ns, member.offset_data)
 
     def _kind(self, place: Place, path: str) -> str | None:
-        """The kind of a file that is wanted; None for one that is not."""
+        """The kind of a requested file, None for any other."""
         kind = KIND_OF.get(os.path.splitext(place.name)[1].lower())
         wanted = kind == (self.kind or "video") or (self.kind is None and kind and mavceleb.recognise(place))
         if wanted and _is_text(path):
             return kind
-        self._leave_out("other" if wanted or kind is None else kind, path)  # wanted, but in no known encoding
+        self._leave_out("other" if wanted or kind is None else kind, path)  # requested, but in no known encoding
         return None
 
     def _leave_out(self, what: str, path: str) -> None:
@@ -162,7 +162,7 @@ class Scan:
             found = (plain.by_folder if self.person == "folder" else plain.by_file)(place)
         if corpus == "folder":
             self.alone += found == plain.by_file(place)
-        if not found.identity.isascii():  # macOS takes letters and their accents apart
+        if not found.identity.isascii():  # macOS stores letters and their accents separately
             found = replace(found, identity=unicodedata.normalize("NFC", found.identity))
         found = self.side.complete(corpus, place, found)
         self.recognised[corpus, kind] += 1
@@ -179,7 +179,7 @@ class Scan:
 
 
 def scan(root: Path, kind: str | None = "video") -> Iterator[CorpusItem]:
-    """Files of a root, see `Scan.items`."""
+    """Files of a root; see `Scan.items`."""
     return Scan(root, kind).items()
 
 
@@ -189,7 +189,7 @@ def _place(folders: tuple[str, ...], name: str) -> Place:
 
 
 def _holds(question: Callable[[], bool]) -> bool:
-    """The answer of an entry of a folder; no where it cannot be had, as of a link in a circle."""
+    """The answer of a directory entry, False if it cannot be determined, for example for a circular link."""
     try:
         return question()
     except OSError:

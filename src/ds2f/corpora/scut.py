@@ -1,7 +1,7 @@
 """SCUT-FBP5500 (Liang et al., ICPR 2018): AF12.jpg, AM12.jpg, CF12.jpg, CM12.jpg: Asian or Caucasian, female or male.
-People are unknown, so every picture is an identity of its own.
+People are not identified, so every picture is an identity of its own.
 
-Source https://github.com/HCIILAB/SCUT-FBP5500-Database-Release; non-commercial research use.
+Source: https://github.com/HCIILAB/SCUT-FBP5500-Database-Release; non-commercial research use.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Tables that name people: lines of cells as they come out of spreadsheets, and who is one person in several
-corpora."""
+"""Tables of people: reads rows as spreadsheets save them, and which identities in several corpora are one person."""
 
 from __future__ import annotations
 
@@ -18,19 +17,19 @@ ALSO_CALLED = {
     **{"voxceleb1": "voxceleb", "voxceleb2": "voxceleb", "vggface1": "vggface"},
     **{"casiawebface": "casia", "scutfbp5500": "scut"},
 }
-LOCAL = ("folder", "kaldi", "lhotse", "mavceleb")  # whose people are those of a folder
+LOCAL = ("folder", "kaldi", "lhotse", "mavceleb")  # their people are local to a folder
 Alias = tuple[str, str]
 """(corpus, name of a person in it)."""
 
 
 class Unreadable(Exception):
-    """Says what a file is not, as the end of a sentence that begins with its path."""
+    """Why a file cannot be read, as the end of a sentence that begins with its path."""
 
 
 @dataclass
 class PeopleTable:
-    """Who is one person in several corpora. source: the file; rows: the names of a person each, in two or more corpora
-    or one; folders: columns that are no corpora, so that they must be ingested folders."""
+    """Which identities in several corpora are one person. source: the file; rows: the names of one person each, in at
+    least one corpus; folders: columns that are not corpora and so must be ingested folders."""
 
     source: str
     rows: list[tuple[Alias, ...]] = field(default_factory=list)
@@ -41,12 +40,12 @@ class PeopleTable:
             self.rows.append(tuple(dict.fromkeys(names)))
 
     def ambiguous(self) -> set[Alias]:
-        """Names of more than one row."""
+        """Names that occur in several rows."""
         counts = Counter(alias for row in dict.fromkeys(self.rows) for alias in row)
         return {alias for alias, count in counts.items() if count > 1}
 
     def drop_ambiguous(self) -> set[Alias]:
-        """Take names of more than one row out of all of them, and return these."""
+        """Remove names that occur in several rows from all of them, and return them."""
         twice = self.ambiguous()
         rows = (tuple(alias for alias in row if alias not in twice) for row in dict.fromkeys(self.rows))
         self.rows = [row for row in rows if row]
@@ -54,10 +53,10 @@ class PeopleTable:
 
 
 def read_people(path: Path) -> PeopleTable:
-    """A user's own table: a header that names corpora, or ingested folders by their names; one row a person, empty
-    where a corpus does not have them.
+    """A user's own table: a header that names corpora, or ingested folders, and one row per person, with empty cells
+    for corpora that do not have them.
 
-    Raises UserError if it cannot be read, names one corpus only, or has a person in two rows.
+    Raises UserError if it cannot be read, names only one corpus, or has a person in two rows.
     """
     try:
         lines = list(read_rows(path))
@@ -93,7 +92,7 @@ def read_people(path: Path) -> PeopleTable:
 
 
 def _corpus(column: str) -> str:
-    """The corpus that a column is called for, "" if none is: `VoxCeleb2 ID` means voxceleb."""
+    """The corpus that a column is named after, "" if none: `VoxCeleb2 ID` means voxceleb."""
     from ds2f.corpora import BY_NAME
 
     name = re.sub(r"[^a-z0-9]", "", column.lower()).removesuffix("id")
@@ -102,10 +101,10 @@ def _corpus(column: str) -> str:
 
 
 def read_rows(path: Path, delimiter: str | None = None, blanks: bool = False) -> Iterator[list[str]]:
-    """Rows of a table without blanks round their cells, empty ones left out; whatever spreadsheet has saved it.
+    """Rows of a table, with whitespace around cells stripped and empty rows left out, whichever spreadsheet saved it.
 
-    delimiter: None for whichever of tab, semicolon and comma the first line has; blanks: without a comma, blanks
-    separate. Raises Unreadable.
+    delimiter: None for whichever of tab, semicolon and comma occurs in the first line; blanks: without a comma, split
+    at whitespace. Raises Unreadable.
     """
     try:
         data = path.read_bytes()

@@ -1,8 +1,10 @@
-"""UTKFace (Zhang et al., CVPR 2017): AGE_GENDER_RACE_STAMP.ext states age, gender and ethnicity; people are unknown,
-so every picture is an identity of its own. Source https://susanqq.github.io/UTKFace/; non-commercial research use.
+"""UTKFace (Zhang et al., CVPR 2017): AGE_GENDER_RACE_STAMP.ext states age, gender and ethnicity; people are not
+identified, so every picture is an identity of its own. Source: https://susanqq.github.io/UTKFace/; non-commercial
+research use.
 
-A few names of the published archives lack a field, its number, or the dot before jpg, or end in a blank
-(github.com/aicip/UTKFace, issues 1 and 2). Without a field the others cannot be told apart, so only the age is certain.
+A few names in the published archives lack a field, its number, or the dot before jpg, or end in a space
+(github.com/aicip/UTKFace, issues 1 and 2). If a field is missing, the others cannot be told apart, so only the age is
+certain.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from ds2f.types import ETHNICITIES, GENDERS
 
 _NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<stamp>\d+)", re.ASCII)
 _LACKING = re.compile(r"(?P<age>\d{1,3})(_[0-4]?){1,2}_(?P<stamp>\d{14,17})", re.ASCII)
-_OLDEST = 116  # of the corpus
+_OLDEST = 116  # in the corpus
 
 
 def recognise(place: Place) -> Recognised | None:

@@ -1,8 +1,8 @@
-"""VGGFace (Parkhi et al., BMVC 2015): a folder a person, A.J._Buckley/00000012.jpg; identity = the name.
+"""VGGFace (Parkhi et al., BMVC 2015): one folder per person, A.J._Buckley/00000012.jpg; identity = the name.
 
-It is published as lists of addresses, one file a person, and loaders write numbered pictures: so only a folder called
-for the corpus (vgg_face_dataset, VGGFace, vgg1) tells it from other pictures by name.
-Source https://www.robots.ox.ac.uk/~vgg/data/vgg_face/; CC BY-NC 4.0 lists, pictures their owners'.
+It is published as lists of URLs, one file per person, and loaders write numbered pictures, so it can be distinguished
+from other pictures by name only if a folder is named after the corpus (vgg_face_dataset, VGGFace, vgg1).
+Source: https://www.robots.ox.ac.uk/~vgg/data/vgg_face/; lists CC BY-NC 4.0, pictures belong to their owners.
 """
 
 from __future__ import annotations

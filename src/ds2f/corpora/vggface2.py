@@ -1,7 +1,7 @@
 """VGGFace2 (Cao et al., FG 2018): n000001/0001_01.jpg; identity = the person.
 
-Source https://www.robots.ox.ac.uk/~vgg/data/vgg_face2/ (no longer served there); non-commercial research use. Names and
-genders stand in identity_meta.csv, see `corpora.metadata`.
+Source: https://www.robots.ox.ac.uk/~vgg/data/vgg_face2/ (no longer distributed there); non-commercial research use.
+Names and genders are in identity_meta.csv, see `corpora.metadata`.
 """
 
 from __future__ import annotations

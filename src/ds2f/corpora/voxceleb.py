@@ -1,17 +1,17 @@
-"""VoxCeleb1 and 2 (Nagrani et al. 2017; Chung et al. 2018); identity = the person, by number or, where the corpus goes
-by names, by name.
+"""VoxCeleb1 and 2 (Nagrani et al. 2017; Chung et al. 2018); identity = the person, by number, or by name where the
+corpus uses names.
 
 | | path |
 | --- | --- |
 | VoxCeleb1, sound | wav/id10001/YTID/00001.wav |
 | VoxCeleb2, sound and video | dev/aac/id00012/YTID/00001.m4a, dev/mp4/id00012/YTID/00001.mp4 |
 | VoxCeleb1, frames of faces | unzippedFaces/A.J._Buckley/1.6/YTID/0000025.jpg |
-| cut anew from YouTube | id10280#YTID#001093#001192.mp4 (github.com/AliaksandrSiarohin/video-preprocessing) |
-| all in one folder | id10001-YTID-00001.wav, as utterances are called in Kaldi's recipes; also with _ or # |
+| cut again from YouTube | id10280#YTID#001093#001192.mp4 (github.com/AliaksandrSiarohin/video-preprocessing) |
+| all in one folder | id10001-YTID-00001.wav, as Kaldi's recipes name utterances; also with _ or # |
 
-Numbers of VoxCeleb1 run from id10001, those of VoxCeleb2 from id00012, so that no two people share one. Names and
-numbers are joined by `corpora.metadata`. Source https://www.robots.ox.ac.uk/~vgg/data/voxceleb/; metadata CC BY 4.0,
-research use of the clips.
+Numbers of VoxCeleb1 start at id10001, those of VoxCeleb2 at id00012, so no two people share one. Names and numbers are
+joined by `corpora.metadata`. Source: https://www.robots.ox.ac.uk/~vgg/data/voxceleb/; metadata CC BY 4.0, clips for
+research use.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ds2f.corpora.base import EVERY_KIND, Corpus, Place, Recognised
 _YOUTUBE_ID = re.compile(r"[\w-]{11}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,7}", re.ASCII)
 _CLIP = re.compile(r"\d{5,7}", re.ASCII)
-_SCALE = re.compile(r"\d\.\d")  # how much wider than the face the frames were cut
+_SCALE = re.compile(r"\d\.\d")  # how much wider than the face the frames were cropped
 _ANEW = re.compile(r"(?P<person>id\d{5})(?P<mark>[#_-])(?P<video>[\w-]{11})((?P=mark)\d+)*", re.ASCII)
-_NAME = re.compile(r"[A-Z][a-z]+_[A-Z][a-z]+")  # Emma_Watson has eleven letters, as an id of YouTube has
+_NAME = re.compile(r"[A-Z][a-z]+_[A-Z][a-z]+")  # Emma_Watson has eleven characters, like a YouTube id
 _NUMBERED = re.compile(r"id\d+", re.ASCII)
 _SPLITS = frozenset({"train", "trainval", "pretrain", "test", "dev", "val", "main"})
 
@@ -42,7 +42,7 @@ def recognise(place: Place) -> Recognised | None:
 
 
 def _is_name(folder: str, video: str) -> bool:
-    """Whether the folder above that of a video is called for a person, and not for a split or a format."""
+    """Whether the folder above that of a video is named after a person, not after a split or a format."""
     return folder[:1] != folder[:1].lower() and folder.lower() not in _SPLITS and not _NAME.fullmatch(video)
 
 
@@ -54,7 +54,7 @@ def recording(place: Place) -> str | None:
 
 
 def clip(path: str) -> str:
-    """What a clip is called in whatever form it lies there: PERSON/YTID/NNNNN. path: with forward slashes."""
+    """The name of a clip in whatever form it is stored: PERSON/YTID/NNNNN. path: with forward slashes."""
     return path.rsplit(".", 1)[0].split("/", max(0, path.count("/") - 2))[-1]
 
 

@@ -1,4 +1,5 @@
-"""The dataset: one SQLite file. `schema` says what is in it, `queries` asks it; no other room speaks SQL."""
+"""The dataset: one SQLite file. `schema` defines its tables, `queries` reads and changes it; no other package speaks
+SQL."""
 
 from ds2f.dataset.queries import Dataset
 

@@ -1,4 +1,5 @@
-"""What evaluation asks the dataset besides pairs: facts of clips, all faces of people, and what would leak."""
+"""What evaluation needs from the dataset besides pairs: facts about clips, all faces of each person, and leaks from
+train."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ _FULL_NAME = re.compile(r"^[^\W\d_]{2,}(?:[\s_.-]+[^\W\d_]+)+\.?$")  # Grace_Hop
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """labels: {attribute: value} as the corpus states them; language: ISO 639-1, "" if not known; recording: clips with
-    the same one were cut from one video."""
+    """labels: {attribute: value} as stated by the corpus; language: ISO 639-1, "" if unknown; recording: equal for
+    clips cut from the same video."""
 
     labels: dict[str, str]
     language: str
@@ -29,7 +30,7 @@ class ClipFacts:
 
 
 def clip_facts(dataset: Dataset, split: str) -> dict[int, ClipFacts]:
-    """{video id: facts} of the recordings of a split."""
+    """{video id: facts} for the recordings of a split."""
     rows = dataset.connection.execute(
         "SELECT v.id, v.path, r.path AS root, i.corpus, (SELECT json_group_object(attribute, value) FROM labels l WHERE"
         " l.video_id = v.id) AS labels, (SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY"
@@ -46,13 +47,13 @@ def clip_facts(dataset: Dataset, split: str) -> dict[int, ClipFacts]:
 
 
 def stated(dataset: Dataset, files: Iterable[int]) -> list[dict[str, str]]:
-    """{attribute: value} that the corpus states of each file, in their order."""
+    """{attribute: value} that the corpus states for each file, in the order given."""
     query = "SELECT attribute, value FROM labels WHERE video_id = ?"
     return [dict(map(tuple, dataset.connection.execute(query, (file,)))) for file in files]
 
 
 def estimates(dataset: Dataset, files: Iterable[int], model: str) -> list[Attributes | None]:
-    """What an attribute model thinks of the face in each file, None where it saw none."""
+    """What an attribute model estimates for the face in each file, None where it saw none."""
     query = (
         "SELECT json_group_object(attribute, json_array(value, json(distribution))) FROM face_attributes"
         " WHERE video_id = ? AND model = ?"
@@ -61,14 +62,14 @@ def estimates(dataset: Dataset, files: Iterable[int], model: str) -> list[Attrib
 
 
 def recording_of(corpus: str, path: str, root: str = "") -> str:
-    """A name for the video or session that a file was cut from, its YouTube id where the layout or the file's name
-    holds one; else the file itself. root: that `path` is relative to."""
+    """A name for the video or session that a file was cut from: its YouTube id where the layout or the file name
+    contains one, otherwise the file itself. root: what `path` is relative to."""
     return video_of(corpus, path) or f"{root or corpus}/{path}"
 
 
 def faces_of_people(dataset: Dataset, split: str, encoder: str) -> dict[str, np.ndarray]:
-    """{person: (k, d) identity vectors of all their faces, in videos and pictures of all corpora} of a split's people
-    with voices."""
+    """{person: (k, d) identity vectors of all their faces, from videos and pictures of all corpora}, for the people of
+    a split who have a voice."""
     rows = dataset.connection.execute(
         f"WITH heard AS (SELECT DISTINCT {PERSON} AS id FROM identities i WHERE i.split = ? AND EXISTS"
         " (SELECT 1 FROM videos r WHERE r.identity_id = i.id AND r.kind <> 'still'))"
@@ -84,7 +85,7 @@ def faces_of_people(dataset: Dataset, split: str, encoder: str) -> dict[str, np.
 
 
 def crops_of_people(dataset: Dataset, split: str) -> dict[str, list[bytes]]:
-    """{person: canonical crops, WebP, of all their faces, in videos and pictures of all corpora}, of a split."""
+    """{person: canonical crops, WebP, of all their faces, from videos and pictures of all corpora}, for a split."""
     rows = dataset.connection.execute(
         f"SELECT p.corpus || '/' || p.name AS person, c.webp FROM identities i JOIN identities p ON p.id = {PERSON}"
         " JOIN videos v ON v.identity_id = i.id JOIN crops c ON c.video_id = v.id AND c.kind ="
@@ -98,7 +99,7 @@ def crops_of_people(dataset: Dataset, split: str) -> dict[str, list[bytes]]:
 
 
 def face_encoders(dataset: Dataset) -> list[str]:
-    """Names of the face encoders that the dataset holds vectors of, the most frequent first."""
+    """Names of the face encoders whose vectors the dataset holds, most frequent first."""
     rows = dataset.connection.execute(
         "SELECT encoder FROM face_embeddings GROUP BY encoder ORDER BY count(*) DESC, encoder = 'dlib' DESC, encoder"
     )
@@ -106,11 +107,11 @@ def face_encoders(dataset: Dataset) -> list[str]:
 
 
 def leaks(dataset: Dataset, split: str) -> list[str]:
-    """What the measured split shares with train, a sentence for each kind; none if it is train itself.
+    """What the evaluated split shares with train, one sentence per kind; empty if the split is train itself.
 
-    People: those whom a table of people joins, and the same full name in two corpora (numbered people are only
-    comparable within one, where a split never tears them apart). Videos: the same YouTube id. Files: the same size and,
-    to the last bit, the same voice or face vector.
+    People: those joined by a table of people, and those with the same full name in two corpora (numbered people can
+    only be compared within one corpus, where nobody is divided between splits). Videos: the same YouTube id. Files:
+    the same size and a bit-identical voice or face vector.
     """
     if split == "train":
         return []
@@ -155,8 +156,8 @@ def _videos(dataset: Dataset, split: str) -> list[str]:
 
 
 def _files(dataset: Dataset, split: str) -> list[str]:
-    """Extracted files of equal size whose vectors are equal. Each vector is read once, and what is kept of those of
-    `split` is a hash: files of one size are compared in time that grows as they do, not as their pairs."""
+    """Extracted files of equal size whose vectors are equal. Each vector is read once and only a hash of those of
+    `split` is kept, so the time grows with the number of files of a size, not with the number of their pairs."""
     found: set[tuple[str, str]] = set()
     for table, model in (("face_embeddings", "e.encoder"), ("voice_embeddings", "e.encoder || ' ' || e.seconds")):
         query = (

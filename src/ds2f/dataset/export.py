@@ -1,9 +1,9 @@
-"""The dataset in files that other tools read: WebDataset shards for training loops, Parquet tables for questions.
+"""Exports the dataset to files that other tools read: WebDataset shards for training loops, Parquet tables for queries.
 
 FOLDER/README.json                what it is: dataset, fingerprint, models, columns, counts, shards
 FOLDER/train-pairs-000000.tar     recordings with a voice and a face
 FOLDER/train-faces-000000.tar     faces alone
-FOLDER/train-voices-000000.tar    sounds, whose faces are other files: `person` is who they share
+FOLDER/train-voices-000000.tar    sounds whose faces are in other files; both have the same `person`
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ MADE_BY = "ds2f export"
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote, what an earlier one had left included. bytes: of all shards; left_out: recordings with a
-    voice and a face that lack some vector, where only whole pairs were wanted."""
+    """What an export wrote, including what an earlier, interrupted one had left. bytes: of all shards; left_out:
+    recordings with a voice and a face that lack some vector, if only complete pairs were requested."""
 
     records: int
     shards: int
@@ -55,16 +55,16 @@ def export(
 ) -> Exported:
     """Write every file that has a face, and every sound that has a voice, into shards under `folder`.
 
-    The shards are written beside `folder` and moved there at the end; stopped, the next call goes on after the last
-    whole shard. An earlier export in `folder` is replaced.
+    The shards are written next to `folder` and moved there at the end; after an interruption, the next call resumes
+    after the last complete shard. An earlier export in `folder` is replaced.
 
-    dataset: whose files.
+    dataset: to export.
     form: "webdataset" or "parquet".
     folder: for the shards and README.json.
-    splits: of train, val and test.
-    encoders: of voices and faces, whose vectors are wanted; none means all.
+    splits: any of train, val and test.
+    encoders: voice and face encoders whose vectors to export; none means all.
     shard_mb: size of a shard, in 10^6 bytes.
-    progress: called with (records done, in all).
+    progress: called with (records done, total).
     pairs: only recordings that have a voice, a face and every vector.
     Raises UserError for an unknown encoder, a missing package, nothing to export, or a folder that holds other things.
     """
@@ -73,7 +73,7 @@ def export(
     folder = folder.absolute()
     _check(folder)
     outputs.remember(dataset, "export", folder)
-    dataset.connection.execute("BEGIN")  # one moment of the dataset, whatever an extraction stores meanwhile
+    dataset.connection.execute("BEGIN")  # a consistent snapshot, even while an extraction is writing
     try:
         records = Records(dataset, encoders, FORMATS[form].sound)
         parts = {
@@ -104,13 +104,14 @@ def export(
 def export_manifest(
     dataset: Dataset, form: str, folder: Path, splits: Sequence[str] = SPLITS, progress: Progress | None = None
 ) -> tuple[int, int]:
-    """Write what `manifests.write` writes, and returns the same; forgetting a person takes them out of it.
+    """Write a manifest as `manifests.write` does, with the same return value, and remember it so that forgetting a
+    person also removes them from it.
 
-    dataset: whose recordings.
+    dataset: whose recordings to list.
     form: "lhotse" or "kaldi".
-    folder: for the manifest; what it holds of an earlier one is replaced.
-    splits: of train, val and test.
-    progress: called with (recordings looked at, in all).
+    folder: for the manifest; an earlier one in it is replaced.
+    splits: any of train, val and test.
+    progress: called with (recordings checked, total).
     Raises UserError as `manifests.write` does.
     """
     folder = folder.absolute()
@@ -121,7 +122,7 @@ def export_manifest(
 def _header(
     dataset: Dataset, form: str, records: Records, counts: dict[str, int], shard_mb: int, pairs: bool
 ) -> dict[str, Any]:
-    """What README.json says beside the list of shards. Two exports with the same header write the same shards."""
+    """What README.json states besides the list of shards. Two exports with the same header write the same shards."""
     return {
         "made_by": MADE_BY,
         "version": __version__,
@@ -141,7 +142,7 @@ def _header(
 def _write(
     aside: Path, header: dict[str, Any], records: Records, parts: dict[str, list[int]], progress: Progress | None
 ) -> list[dict[str, Any]]:
-    """Write all shards into `aside`, going on after those that README.json there lists. Returns what it then lists."""
+    """Write all shards into `aside`, resuming after those listed in its README.json. Returns the complete list."""
     shards: list[dict[str, Any]] = []
     left = read_header(aside)
     if left is not None and {k: v for k, v in left.items() if k != "shards"} == header:
@@ -158,7 +159,7 @@ def _write(
     tick(0)
     for part, ids in parts.items():
         if header["format"] == "webdataset":
-            random.Random(part).shuffle(ids)  # tars are read from end to end: neighbours should be strangers
+            random.Random(part).shuffle(ids)  # tars are read sequentially: neighbours should be unrelated
         finished = [shard for shard in shards if part_of(shard["file"]) == part]
         number, start = len(finished), sum(shard["records"] for shard in finished)
         while start < len(ids):
@@ -188,7 +189,7 @@ def _write_shard(
 
 
 def _check(folder: Path) -> None:
-    """Raises UserError unless `folder` is free, empty, or an earlier export."""
+    """Raises UserError unless `folder` does not exist, is empty, or holds an earlier export."""
     try:
         if not folder.exists() or (not any(folder.iterdir())):
             return
@@ -204,12 +205,12 @@ def _move(aside: Path, folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     aside.rename(folder)
-    if old.exists():  # also one that a killed run has left
+    if old.exists():  # possibly left by a killed run
         shutil.rmtree(old)
 
 
 def read_header(folder: Path) -> dict[str, Any] | None:
-    """README.json of an export, None if there is none that is ours."""
+    """README.json of an export, or None if there is none or it is not ours."""
     try:
         found = json.loads((folder / README).read_text("utf-8"))
     except (OSError, ValueError):

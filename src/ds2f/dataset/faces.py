@@ -1,5 +1,5 @@
-"""Faces of a split with all that is known of them, a block at a time: however many there are, memory holds one block,
-and a number or two for every still picture."""
+"""Faces of a split with everything known about them, one block at a time: memory holds one block, and a number or two
+per still picture, however many faces there are."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ _CHOSEN = "(SELECT value FROM json_each(?))"
 
 @dataclass(frozen=True)
 class KnownFace:
-    """face: as `Dataset.faces` has it; heard: {speaker encoder or "acoustics": (d,) float32} of the voice that goes
-    with it, a video's own, and with a still picture one of its person's; language: ISO 639-1, "" if not known."""
+    """face: as returned by `Dataset.faces`; heard: {speaker encoder or "acoustics": (d,) float32} for the voice that
+    belongs to it: a video's own, or for a still picture one of its person's voices; language: ISO 639-1, "" if
+    unknown."""
 
     face: FaceRow
     heard: dict[str, np.ndarray]
@@ -37,11 +38,11 @@ def known_faces(
 ) -> Iterator[list[KnownFace]]:
     """Blocks of a split's faces, in the order of ingest.
 
-    dataset: that holds them.
+    dataset: to read from.
     split: train, val or test.
-    voices: speaker encoders, and "acoustics", by which the voices are described.
+    voices: speaker encoders (or "acoustics") whose vectors to read.
     seconds: length of the clips behind the voices.
-    block: faces in each.
+    block: faces per block.
     """
     partners = _voices_of_stills(dataset, split)
     faces = dataset.faces(split)
@@ -55,7 +56,7 @@ def known_faces(
 
 
 def count_faces(dataset: Dataset, split: str, encoder: str = "dlib") -> int:
-    """How many `Dataset.faces` gives."""
+    """How many faces `Dataset.faces` returns."""
     row = dataset.connection.execute(
         "SELECT count(*) FROM faces f JOIN videos v ON v.id = f.video_id JOIN identities i ON i.id = v.identity_id"
         " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"
@@ -66,7 +67,7 @@ def count_faces(dataset: Dataset, split: str, encoder: str = "dlib") -> int:
 
 
 def lengths_of_voices(dataset: Dataset, voices: Sequence[str], seconds: float) -> dict[str, int]:
-    """{speaker encoder or "acoustics": numbers in its vectors}, of those that have any of this clip length."""
+    """{speaker encoder or "acoustics": dimension of its vectors}, for those that have any for this clip length."""
     query = "SELECT length(vector) / 4 FROM voice_embeddings WHERE encoder = ? AND seconds = ? LIMIT 1"
     rows = {name: dataset.connection.execute(query, (name, seconds)).fetchone() for name in voices}
     of_encoders = {name: int(row[0]) for name, row in rows.items() if row is not None}
@@ -74,7 +75,7 @@ def lengths_of_voices(dataset: Dataset, voices: Sequence[str], seconds: float) -
 
 
 def has_voices(dataset: Dataset, split: str) -> bool:
-    """Whether anything is stored of the voice of anybody in a split."""
+    """Whether any voice is stored for anybody in a split."""
     row = dataset.connection.execute(
         "SELECT EXISTS (SELECT 1 FROM identities i JOIN videos v ON v.identity_id = i.id AND v.kind <> 'still'"
         " JOIN voice_embeddings e ON e.video_id = v.id WHERE i.split = ?)",
@@ -84,7 +85,7 @@ def has_voices(dataset: Dataset, split: str) -> bool:
 
 
 def spoken_languages(dataset: Dataset, split: str) -> list[str]:
-    """ISO codes of what is spoken in a split, in alphabetical order."""
+    """ISO codes of the languages spoken in a split, in alphabetical order."""
     rows = dataset.connection.execute(
         f"SELECT DISTINCT {_LANGUAGE} FROM videos v JOIN identities i ON i.id = v.identity_id"
         " WHERE i.split = ? AND v.kind <> 'still'",
@@ -94,7 +95,8 @@ def spoken_languages(dataset: Dataset, split: str) -> list[str]:
 
 
 def _voices_of_stills(dataset: Dataset, split: str) -> dict[int, int]:
-    """{still: file of one of its person's voices}, one after the other in a circle, as their paths are in order."""
+    """{still: file of one of its person's voices}; each person's voices are used in turn, in the order of their
+    paths."""
     sql, people = dataset.connection, f"{PERSON} AS person FROM videos v JOIN identities i ON i.id = v.identity_id"
     stills = sql.execute(
         f"SELECT v.id, {people} JOIN face_embeddings e ON e.video_id = v.id AND e.encoder = 'dlib' WHERE i.split = ?"

@@ -1,9 +1,9 @@
-"""Forgetting a person: their rows, their recordings and pictures, and what was written about them: faces drawn for
-them, their records in exports, reports that show them.
+"""Forgetting a person: removes their rows, their recordings and pictures, and what was derived from them: generated
+faces, records in exports, and reports that show them.
 
-Files go first, then rows in shards that lie beside the database, then all rows in one transaction; then the database is
-rewritten, so that nothing stays in free pages or in the log. A run that is cut short is finished by the next one. What
-remains is a hash, by which a later ingest leaves the person out.
+Files are deleted first, then the rows in shards next to the database, then all rows in one transaction. Finally the
+database is rewritten, so that nothing remains in free pages or in the log. The next run finishes one that was
+interrupted. What remains is a hash, so that later ingests leave the person out.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ds2f.errors import UserError
 from ds2f.types import Part
 
 UNWIPED = "unwiped"
-"""Key in `meta`: rows were removed, and the file has not been rewritten since."""
+"""Key in `meta`: rows were removed, but the file has not been rewritten since."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in the dataset. corpus, name: as they were asked for; keys: of all entries; files: (root, path) of
-    recordings and pictures, in all corpora; inside: (tar, member) of those that lie in a tar, and (recording, part) of
-    those that others are in, too; also: (corpus, name) in which others know them."""
+    """A person in the dataset. corpus, name: as requested; keys: of all entries; files: (root, path) of recordings and
+    pictures, in all corpora; inside: (tar, member) of files in a tar, and (recording, part) of recordings that others
+    are in too; also: (corpus, name) under which other corpora know them."""
 
     corpus: str
     name: str
@@ -41,26 +41,26 @@ class Person:
 
     @property
     def identities(self) -> tuple[tuple[str, str], ...]:
-        """(corpus, name) of all that they are here."""
+        """(corpus, name) of all their identities in this dataset."""
         return ((self.corpus, self.name), *self.also)
 
     @property
     def traces(self) -> list[outputs.Traces]:
-        """By what they are known in what was written, by each of their names."""
+        """What identifies them in outputs, one entry per name."""
         return [outputs.Traces(corpus, name, frozenset(self.keys)) for corpus, name in self.identities]
 
     @property
     def linked(self) -> list[Path]:
-        """Files outside of what was ingested that symbolic links in there lead to; they are deleted too."""
+        """Files outside the ingested folders that symbolic links in them point to; they are deleted too."""
         ends = {root / path: _names(root / path)[-1] for root, path in self.files}
         return sorted(end for file, end in ends.items() if end != file)
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """rows: {table: rows removed}, in shards beside the database too; files: originals deleted; faces: generated
-    pictures deleted; records: taken out of exports; reports: files of reports deleted; hard_links: {original deleted:
-    other names under which the same bytes are still on the disk}."""
+    """rows: {table: rows removed}, including shards next to the database; files: originals deleted; faces: generated
+    pictures deleted; records: removed from exports; reports: report files deleted; hard_links: {deleted original:
+    number of other names under which the same bytes are still on disk}."""
 
     rows: dict[str, int]
     files: int
@@ -71,7 +71,8 @@ class Forgotten:
 
 
 def find(dataset: Dataset, identity: str) -> Person | None:
-    """identity: "corpus/name", or the name alone where only one corpus has it; None if they are forgotten already.
+    """identity: "corpus/name", or the name alone if only one corpus has it. Returns None if they have already been
+    forgotten.
 
     Raises UserError if there is no such person, or more than one.
     """
@@ -104,8 +105,8 @@ def find(dataset: Dataset, identity: str) -> Person | None:
 def _entries(
     sql: sqlite3.Connection, identities: list[int]
 ) -> tuple[tuple[FileKey, ...], tuple[tuple[Path, str], ...], tuple[tuple[Path, str], ...]]:
-    """Keys, files and what lies inside of others, see `Person`. A recording of which only parts are theirs goes, unless
-    somebody else is in it too."""
+    """Keys, files, and what lies inside other files; see `Person`. A recording of which only parts are theirs is
+    deleted too, unless somebody else is in it."""
     marks = ", ".join("?" * len(identities))
     query = "SELECT r.path AS root, v.* FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.identity_id"
     found = sql.execute(f"{query} IN ({marks}) ORDER BY v.id", identities).fetchall()
@@ -128,8 +129,8 @@ def _entries(
 
 
 def _sound_of(root: Path, path: str) -> list[tuple[Path, str]]:
-    """The sound that VoxCeleb2 publishes of a clip beside its video, aac/PERSON/YTID/N.m4a of mp4/PERSON/YTID/N.mp4, if
-    it is there. Of the two only the video is entered."""
+    """The sound that VoxCeleb2 publishes for a clip besides its video, aac/PERSON/YTID/N.m4a for mp4/PERSON/YTID/N.mp4,
+    if it exists. Of the two, only the video is entered."""
     video = root / path
     if len(video.parts) < 5 or video.parents[2].name != "mp4":
         return []
@@ -139,16 +140,16 @@ def _sound_of(root: Path, path: str) -> list[tuple[Path, str]]:
 
 
 def _part(row: sqlite3.Row) -> str:
-    """What the path of a part of a recording ends in, "" for a whole one."""
+    """The suffix of the path of a part of a recording, "" for a whole one."""
     part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
     return "" if part == Part() else part.fragment
 
 
 def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = False) -> Forgotten:
-    """Remove a person. faces: a folder of generated faces, besides those that the dataset knows of; keep_files: leave
-    the originals where they are. `wipe` comes after it.
+    """Remove a person. faces: a folder of generated faces, in addition to those that the dataset has recorded;
+    keep_files: do not delete the originals. Call `wipe` afterwards.
 
-    Raises UserError if a file cannot be deleted, or a shard is in use; then no row of the dataset has been touched.
+    Raises UserError if a file cannot be deleted, or a shard is in use; no row of the dataset has then been touched.
     """
     traces = person.traces
     folders = {*outputs.remembered(dataset, "faces"), Path(os.path.abspath(faces))}
@@ -168,14 +169,14 @@ def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = Fal
 
 
 def _forget_rows(dataset: Dataset, person: Person) -> dict[str, int]:
-    """{table: rows removed}. One transaction."""
+    """{table: rows removed}, in one transaction."""
     sql = dataset.connection
     sql.execute("PRAGMA secure_delete = ON")
     rows: dict[str, int] = {}
     with dataset.transaction():
         for who in person.identities:
             _add(rows, _forget_identity(sql, who))
-        # What is left of them in names of folders, and in tables of who is who.
+        # Traces that may remain in folder names and in tables of people.
         named = "EXISTS (SELECT 1 FROM identities WHERE substr(name, 1, length(roots.name) + 1) = roots.name || '/')"
         sql.execute(f"DELETE FROM roots WHERE id NOT IN (SELECT root_id FROM videos) AND coalesce({named}, 0) = 0")
         sql.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (UNWIPED,))
@@ -183,8 +184,8 @@ def _forget_rows(dataset: Dataset, person: Person) -> dict[str, int]:
 
 
 def _forget_identity(sql: sqlite3.Connection, who: tuple[str, str]) -> dict[str, int]:
-    """{table: rows removed} for one (corpus, name), which is remembered, and so are the names that other corpora have
-    for the same person."""
+    """{table: rows removed} for one (corpus, name). It is remembered as forgotten, as are the names that other corpora
+    use for the same person."""
     whose = "SELECT v.id FROM videos v JOIN identities i ON i.id = v.identity_id WHERE i.corpus = ? AND i.name = ?"
     rows = {
         table: sql.execute(f"SELECT count(*) FROM {table} WHERE video_id IN ({whose})", who).fetchone()[0]
@@ -206,15 +207,15 @@ def _add(total: dict[str, int], rows: dict[str, int]) -> None:
 
 
 def finish(dataset: Dataset) -> None:
-    """Do what a forgetting that was cut short has left to do. Raises UserError as `wipe`."""
+    """Complete a forgetting that was interrupted. Raises UserError as `wipe` does."""
     if dataset.connection.execute("SELECT 1 FROM meta WHERE key = ?", (UNWIPED,)).fetchone():
         wipe(dataset)
 
 
 def wipe(dataset: Dataset) -> None:
-    """Rewrite the file, so that it holds what its tables hold and nothing else, and empty its log.
+    """Rewrite the database so that it holds only what its tables hold, and empty its log.
 
-    Raises UserError if another process keeps the database open; sqlite3.OperationalError if the disk is full.
+    Raises UserError if another process keeps the database open, and sqlite3.OperationalError if the disk is full.
     """
     busy = False
     try:
@@ -234,7 +235,7 @@ def wipe(dataset: Dataset) -> None:
 
 
 def _tables(sql: sqlite3.Connection) -> list[str]:
-    """Those that hang on a file."""
+    """Tables with a video_id."""
     names = [row[0] for row in sql.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
     return [name for name in names if any(r[1] == "video_id" for r in sql.execute(f"PRAGMA table_info({name})"))]
 
@@ -243,9 +244,10 @@ def _tables(sql: sqlite3.Connection) -> list[str]:
 
 
 def _delete_originals(person: Person) -> tuple[int, dict[Path, int]]:
-    """Delete recordings and pictures, and what symbolic links lead to: who asks to be forgotten means the recording.
+    """Delete recordings and pictures, and the targets of symbolic links: a request to be forgotten covers the recording
+    itself.
 
-    Returns how many were there, and {file: names left} of those whose bytes have other names, by hard links.
+    Returns how many existed, and {file: names left} for those whose bytes have other names through hard links.
     """
     count = 0
     names_left: dict[tuple[int, int], tuple[Path, int]] = {}
@@ -265,8 +267,8 @@ def _delete_originals(person: Person) -> tuple[int, dict[Path, int]]:
 
 
 def _names(file: Path) -> list[Path]:
-    """A file, and where it is a symbolic link all that it leads to, the last being no link."""
+    """A file and, if it is a symbolic link, everything along the chain of links; the last is not a link."""
     names = [file]
-    while names[-1].is_symlink() and len(names) < 40:  # as many as Linux follows
+    while names[-1].is_symlink() and len(names) < 40:  # Linux's limit
         names.append(Path(os.path.normpath(names[-1].parent.resolve() / os.readlink(names[-1]))))
     return names

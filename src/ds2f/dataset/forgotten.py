@@ -1,17 +1,17 @@
-"""Who was forgotten: hashes of names in the table `meta`, salted with the name of the dataset, so that they tell
-nothing to somebody who does not know the name already, and are of no use in another dataset."""
+"""Who was forgotten: hashes of names in the table `meta`, salted with the dataset's name, so that they reveal nothing
+to anyone who does not already know the name, and cannot be compared across datasets."""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
 
-PREFIX = "forgotten/"  # before the hash of corpus/name: ingest leaves them out
-NAME_ALONE = "forgotten-name/"  # before the hash of the name: who asks again by it is told so
+PREFIX = "forgotten/"  # followed by the hash of corpus/name: ingest leaves these out
+NAME_ALONE = "forgotten-name/"  # followed by the hash of the name alone, to recognise repeated requests
 
 
 def remember(sql: sqlite3.Connection, corpus: str, name: str) -> None:
-    """From now on ingest leaves this person out. Within the caller's transaction."""
+    """Make ingest leave this person out from now on. Runs within the caller's transaction."""
     salt = _salt(sql)
     keys = [(PREFIX + _hash(salt, f"{corpus}/{name}"),), (NAME_ALONE + _hash(salt, name),)]
     sql.executemany("INSERT OR IGNORE INTO meta VALUES (?, '')", keys)
@@ -25,7 +25,7 @@ def is_forgotten(sql: sqlite3.Connection, identity: str) -> bool:
 
 
 class Forgotten:
-    """Whom ingest leaves out: `(corpus, name) in Forgotten(sql)`."""
+    """Who is left out by ingest: `(corpus, name) in Forgotten(sql)`."""
 
     def __init__(self, sql: sqlite3.Connection) -> None:
         self._salt = _salt(sql)

@@ -1,4 +1,4 @@
-"""The files that `ds2f export` writes: WebDataset tars and Parquet tables."""
+"""The file formats of `ds2f export`: WebDataset tars and Parquet tables."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ds2f.io.speech import kind_of
 if TYPE_CHECKING:
     import pyarrow
 
-ROW_GROUP = 512  # records, about 5 MB: what is held in memory
+ROW_GROUP = 512  # records, about 5 MB held in memory
 
 
 class ShardFile(ABC):
-    """One file of an export, open for writing. `close` without `finish` leaves a torso behind."""
+    """One file of an export, open for writing. `close` without `finish` leaves an incomplete file."""
 
     suffix: ClassVar[str]
-    sound: ClassVar[bool] = True  # whether it takes the speech of a record
+    sound: ClassVar[bool] = True  # whether it stores the speech of a record
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
         self._file = path.open("wb")
@@ -36,13 +36,13 @@ class ShardFile(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """Write what makes the file whole."""
+        """Write whatever completes the file."""
 
     @staticmethod
     @abstractmethod
     def without(path: Path, corpus: str, identity: str) -> tuple[int, int]:
-        """Write a finished file anew if it holds records of somebody, without them. Returns how many there were of
-        them, and how many there are of others."""
+        """Rewrite a finished file without somebody's records, if it has any. Returns how many of theirs there were, and
+        how many others there are."""
 
     def size(self) -> int:
         """Bytes written so far."""
@@ -53,9 +53,9 @@ class ShardFile(ABC):
 
 
 class TarFile(ShardFile):
-    """WebDataset: files of one sample stand together and share the part of their names before the first dot.
+    """WebDataset: the files of one sample are adjacent and share the part of their names before the first dot.
 
-    KEY.json, KEY.webp (where there is a face), KEY.flac or KEY.opus (where there is speech) and KEY.COLUMN.npy for each
+    KEY.json, KEY.webp (if there is a face), KEY.flac or KEY.opus (if there is speech) and KEY.COLUMN.npy for each
     vector.
     """
 
@@ -77,7 +77,7 @@ class TarFile(ShardFile):
             self._add(f"{record.key}.{column}.npy", buffer.getvalue())
 
     def _add(self, name: str, data: bytes) -> None:
-        member = tarfile.TarInfo(name)  # no time, no owner: the same dataset gives the same bytes
+        member = tarfile.TarInfo(name)  # no time or owner, so that the same dataset gives the same bytes
         member.size = len(data)
         self._tar.addfile(member, io.BytesIO(data))
 
@@ -109,9 +109,10 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 class ParquetFile(ShardFile):
-    """A table with a row per record: the columns of `records.Records`, vectors as fixed-size lists, then the crop.
+    """A table with one row per record: the columns of `records.Records`, with vectors as fixed-size lists, then the
+    crop.
 
-    The speech itself is left out: a table is for asking and joining, and sound would be nine tenths of it.
+    Speech is left out: tables are for queries and joins, and sound would make up nine tenths of the file.
     """
 
     suffix = ".parquet"
@@ -177,5 +178,5 @@ FORMATS: dict[str, type[ShardFile]] = {"webdataset": TarFile, "parquet": Parquet
 
 
 def part_of(shard: str) -> str:
-    """train-pairs-000000.tar to train-pairs."""
+    """train-pairs-000000.tar -> train-pairs."""
     return shard.rpartition("-")[0]

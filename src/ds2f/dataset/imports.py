@@ -1,6 +1,6 @@
-"""Exported shards back into a database: what training on a machine of its own learns from, made there from a copy of
-the shards. Everything that models learn from is in it, under the numbers that it has in the dataset itself, so that
-rows come in the same order; sound, recipes and failures are not."""
+"""Turns exported shards back into a database, so that a machine that only has a copy of the shards can train on them.
+The database holds everything that models learn from, with the row numbers of the original dataset, so that rows come in
+the same order; it does not hold sound, recipes or failures."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from ds2f.errors import UserError
 from ds2f.io.files import alone, make_folder
 from ds2f.types import Progress
 
-BATCH = 512  # records in a transaction, and of a Parquet table in memory
+BATCH = 512  # records per transaction, and of a Parquet table in memory
 Header = Mapping[str, Any]
 
 
 def local_copy(exports: Sequence[Path], folder: Path, progress: Progress | None = None) -> Path:
-    """The database of some exports of one dataset, made below `folder` unless it is there. Of several processes one
-    makes it, and the others wait.
+    """The database for some exports of one dataset, created in `folder` unless it exists. If several processes ask for
+    it, one creates it and the others wait.
 
-    progress: called with (records read, in all).
-    Raises UserError for a folder that is no export in shards, or of another dataset than the first.
+    progress: called with (records read, total).
+    Raises UserError for a folder that is not an export in shards, or for exports of different datasets.
     """
     headers = [_header(export) for export in exports]
     if len({header["dataset"] for header in headers}) > 1:
-        raise UserError(f"{', '.join(map(str, exports))} are exports of several datasets; learn from one at a time.")
+        raise UserError(f"{', '.join(map(str, exports))} are exports of different datasets; use one at a time.")
     told = json.dumps([{**header, "shards": sorted(s["file"] for s in header["shards"])} for header in headers])
     path = folder / f"shards-{hashlib.sha256(told.encode()).hexdigest()[:12]}.db"
     if not path.exists():
@@ -74,7 +74,7 @@ def _make(path: Path, exports: Sequence[tuple[Path, Header]], progress: Progress
                             columns.enter(sql, record)
                         except sqlite3.IntegrityError as error:
                             raise UserError(
-                                f"The record {record.key} of {export} fits no dataset ({error}); export again."
+                                f"The record {record.key} of {export} does not fit a dataset ({error}); export again."
                             ) from None
                 done += len(records)
                 if progress:
@@ -136,7 +136,7 @@ READERS = {"webdataset": _read_tar, "parquet": _read_table}
 
 
 class _Columns:
-    """Which column of an export goes into which table."""
+    """Maps the columns of an export to tables."""
 
     def __init__(self, header: Header) -> None:
         of_models = [column for column in header["columns"] if column.get("source")]
@@ -150,7 +150,7 @@ class _Columns:
         self.languages = [(c["name"], c["source"]) for c in by_role.get("language", ())]
 
     def enter(self, sql: sqlite3.Connection, record: Record) -> None:
-        """All rows of one file."""
+        """Insert all rows of one file."""
         values, file = record.values, record.values["video_id"]
         _enter_file(sql, values)
         for attribute, value in (values["labels"] or {}).items():
@@ -205,7 +205,8 @@ LOOKS = ("age", "gender", "ethnicity")
 
 
 def _enter_file(sql: sqlite3.Connection, values: Mapping[str, Any]) -> None:
-    """The file and its person. Exports do not say which root a path is of: of two equal ones each has a root."""
+    """Insert the file and its person. Exports do not say which root a path belongs to, so equal paths get different
+    roots."""
     corpus, _, name = values["person"].partition("/")
     own = _identity(sql, values["corpus"], values["identity"], values["split"])
     person = _identity(sql, corpus, name, values["split"])

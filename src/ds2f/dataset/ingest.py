@@ -1,7 +1,7 @@
-"""Files into the dataset: those that are new, changed, or better known than before.
+"""Enters files into the dataset: new and changed ones, and those about which more is known than before.
 
-Files are laid in a temporary table as they are found, and then entered by a few statements: millions cost seconds, and
-memory does not grow with them.
+Files are collected in a temporary table as they are found, then entered by a few statements: millions take seconds, and
+memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ds2f.dataset.splits import SplitRule
 from ds2f.types import CorpusItem, Part
 
 if TYPE_CHECKING:
-    from ds2f.dataset.queries import Dataset  # which enters files by this file
+    from ds2f.dataset.queries import Dataset  # which itself uses this module
 
 _SEEN = """
 CREATE TEMP TABLE seen (
@@ -38,9 +38,9 @@ _SAME_CLIP = "i.corpus = 'voxceleb' AND i.name || '/' || clip(v.path)"
 
 @dataclass(frozen=True)
 class Entered:
-    """files: that were found, `forgotten` included; added, changed: of these new, and ingested before with another size
-    or time; renamed: of another person or with other labels than before; doubled: sounds whose video is there, too;
-    elsewhere: files that an ingest of a folder above, or below, has entered; forgotten: files of people who were
+    """files: found, including `forgotten`; added: new files; changed: files ingested before with another size or time;
+    renamed: files that now belong to another person or have other labels; doubled: sounds whose video is also there;
+    elsewhere: files already entered by an ingest of a folder above or below; forgotten: files of people who were
     forgotten; joined: people of several corpora."""
 
     files: int
@@ -62,16 +62,16 @@ def enter(
     tables: Iterable[PeopleTable] = (),
     side: SideFiles | None = None,
 ) -> Entered:
-    """Enter files under `root`. A changed one (size or time) becomes `new` again and loses its old rows; those of
+    """Enter files under `root`. A changed file (size or time) becomes `new` again and loses its old rows; files of
     people who were forgotten are left out.
 
-    dataset: that they go into.
-    root: folder or tar, absolute, that the items' paths are relative to.
-    kind: "video", "sound" or "still", of items that do not say theirs.
-    items: the files, as a scan finds them.
-    rule: how identities are split; the first ingest into a database sets it, the same for ever after.
-    tables: who is one person in several corpora.
-    side: what the scan of `root` read beside its files, complete once `items` is at its end.
+    dataset: to enter them into.
+    root: folder or tar, absolute; the items' paths are relative to it.
+    kind: "video", "sound" or "still", for items that do not state theirs.
+    items: the files, as found by a scan.
+    rule: how identities are split; the first ingest into a database fixes it for good.
+    tables: state which identities in several corpora are one person.
+    side: side files that the scan of `root` read, complete once `items` is exhausted.
     """
     sql = dataset.connection
     scopes = _Scopes(sql)
@@ -108,13 +108,13 @@ def enter(
 
 
 def root_names(dataset: Dataset) -> set[str]:
-    """What tables of people call the ingested folders: as much of the end of their paths as no other has."""
+    """What tables of people call the ingested folders: the shortest end of each path that no other folder shares."""
     return {row[0] for row in dataset.connection.execute("SELECT name FROM roots WHERE name IS NOT NULL")}
 
 
 def people_by_kind(dataset: Dataset) -> dict[str, int]:
-    """{"both": people with files of a voice and files of a face, "voice": of a voice only, "face": of a face only}, as
-    they were ingested, whatever extraction makes of them."""
+    """{"both": people with voice files and face files, "voice": with voice files only, "face": with face files only},
+    as ingested, regardless of what extraction makes of them."""
     voice, face = "max(v.kind <> 'still')", "max(v.kind <> 'sound')"
     row = dataset.connection.execute(
         "SELECT sum(voice AND face), sum(voice AND NOT face), sum(face AND NOT voice) FROM (SELECT max(voice) AS voice,"
@@ -125,8 +125,8 @@ def people_by_kind(dataset: Dataset) -> dict[str, int]:
 
 
 def _drop_forgotten(sql: sqlite3.Connection, gone: Forgotten, paths: list[str]) -> None:
-    """Leave out who was forgotten while the files were found, which takes minutes. gone: who was before; paths: theirs
-    are added to it."""
+    """Leave out people who were forgotten during the scan, which can take minutes. gone: people who had been forgotten
+    before it; paths: the files left out are appended to it."""
     if (now := Forgotten(sql)) == gone:
         return
     for who in sql.execute("SELECT DISTINCT corpus, name FROM temp.seen").fetchall():
@@ -151,12 +151,13 @@ def _rows(
 
 @cache
 def _labels(labels: tuple[tuple[str, str], ...]) -> str:
-    """As SQLite writes the same, so that what is unchanged can be told."""
+    """Serialised exactly as SQLite does, so that unchanged labels can be recognised."""
     return json.dumps(dict(sorted(labels)), ensure_ascii=False, separators=(",", ":"))
 
 
 class _Scopes:
-    """Names for the folders within which alone an identity is unique: the end of the path, as much as no other has."""
+    """Names for the folders within which an identity is unique: the shortest end of each path that no other folder
+    shares."""
 
     def __init__(self, sql: sqlite3.Connection) -> None:
         self._sql = sql
@@ -206,8 +207,8 @@ def _drop_changed(sql: sqlite3.Connection, root: int) -> int:
 
 
 def _rename(sql: sqlite3.Connection, root: int) -> int:
-    """Files that are known to be of somebody else, or of whom more is known, than at the last ingest: side files come
-    later, and are mended."""
+    """Update files that are now known to belong to somebody else, or about which more is known than at the last ingest:
+    side files are added and corrected later."""
     of_others = (
         f"SELECT v.id, i.id AS identity FROM temp.seen s JOIN {_SAME_FILE} JOIN identities i ON i.corpus = s.corpus"
         " AND i.name = s.name WHERE v.identity_id <> i.id"
@@ -255,9 +256,9 @@ def _label(sql: sqlite3.Connection, root: int, chosen: str) -> None:
 
 
 def _drop_elsewhere(sql: sqlite3.Connection, root: Path, root_id: int) -> tuple[int, int]:
-    """A file is entered once, though it lies in two ingested folders, one inside the other: as two files it would be
-    two people where the corpus does not say who it is, in two splits perhaps. Returns how many were left out, and how
-    many have changed since the other folder was ingested, and are entered anew."""
+    """Enter a file only once, even if it lies in two ingested folders, one inside the other: as two files it would
+    count as two people where the corpus does not name them, possibly in two splits. Returns how many were left out, and
+    how many have changed since the other folder was ingested and are therefore entered again."""
     dropped = changed = 0
     for other_id, path in sql.execute("SELECT id, path FROM roots WHERE id <> ?", (root_id,)).fetchall():
         if root.is_relative_to(path):
@@ -285,8 +286,8 @@ def _drop_elsewhere(sql: sqlite3.Connection, root: Path, root_id: int) -> tuple[
 
 
 def _drop_doubled(sql: sqlite3.Connection) -> int:
-    """VoxCeleb2 comes as sound and as video: of a clip whose video is there, and has sound, the other is not
-    entered."""
+    """VoxCeleb2 is published as sound and as video: the sound of a clip is not entered if its video is there and has
+    sound."""
     sql.create_function("clip", 1, _clip, deterministic=True)
     if not _both(sql, "video", "sound"):
         return 0
@@ -299,7 +300,7 @@ def _drop_doubled(sql: sqlite3.Connection) -> int:
 
 
 def _drop_sounds_of_videos(sql: sqlite3.Connection) -> int:
-    """The same where the video comes later."""
+    """The same for videos that are added later."""
     if not _both(sql, "sound", "video"):
         return 0
     return sql.execute(
@@ -319,12 +320,13 @@ def _both(sql: sqlite3.Connection, stored: str, seen: str) -> bool:
 
 
 def _clip(path: str) -> str:
-    """YTID/NNNNN of PERSON/YTID/NNNNN.m4a."""
+    """YTID/NNNNN for PERSON/YTID/NNNNN.m4a."""
     return "/".join(path.rsplit(".", 1)[0].rsplit("/", 2)[-2:])
 
 
 def _with_folders(sql: sqlite3.Connection, table: PeopleTable, root: str) -> PeopleTable:
-    """A corpus's own table speaks of folders in the ingested root, too, where these are called as it calls people."""
+    """A corpus's own table also applies to folders in the ingested root whose names are the names that it gives to
+    people."""
     start = f"{root}/"
     query = "SELECT name FROM identities WHERE corpus = 'folder' AND substr(name, 1, ?) = ?"
     there = {row[0].removeprefix(start) for row in sql.execute(query, (len(start), start))}

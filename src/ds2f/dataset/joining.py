@@ -1,7 +1,8 @@
-"""One person across corpora: which identities a table of people joins, and what becomes of their split.
+"""One person across corpora: which identities a table of people joins, and what happens to their split.
 
-A table is kept whole in `known_as`, so that whoever is ingested later finds the others. Names are compared as the
-corpora write them and never guessed alike. A person keeps the split of whichever of their identities came first.
+A table is stored whole in `known_as`, so that identities ingested later are joined too. Names are compared exactly as
+the corpora write them, never by similarity. A person keeps the split of whichever of their identities was ingested
+first.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from ds2f.dataset.forgotten import Forgotten
 
 @dataclass(frozen=True)
 class Joined:
-    """people: who have two or more identities here; moved: {(split, other split): identities that were moved to that of
-    their person}; tables: what became of each table."""
+    """people: with two or more identities here; moved: {(split, other split): identities moved to the split of their
+    person}; tables: how each table was used."""
 
     people: int
     moved: dict[tuple[str, str], int]
@@ -26,8 +27,8 @@ class Joined:
 
 @dataclass(frozen=True)
 class TableUse:
-    """Rows of a table of people. corpora: how many of those that it names are here; joined: rows of people with two or
-    more identities here; single: with one; absent: with none."""
+    """Rows of a table of people. corpora: how many of the corpora that it names are here; joined: rows with two or more
+    identities here; single: with one; absent: with none."""
 
     source: str
     corpora: int
@@ -37,7 +38,7 @@ class TableUse:
 
 
 def keep_tables(sql: sqlite3.Connection, tables: Iterable[PeopleTable]) -> None:
-    """Store tables in place of what was read from the same files before, without those who were forgotten."""
+    """Store tables in place of earlier versions read from the same files, without people who were forgotten."""
     gone = Forgotten(sql)
     for table in tables:
         sql.execute("DELETE FROM known_as WHERE source = ?", (table.source,))
@@ -53,8 +54,8 @@ def keep_tables(sql: sqlite3.Connection, tables: Iterable[PeopleTable]) -> None:
 
 
 def join(sql: sqlite3.Connection, known: int) -> Joined:
-    """Make one person of all identities that stand in one row of a table, directly or by way of other rows. Within the
-    caller's transaction. known: the last identity of earlier ingests; none behind it has been in a split before."""
+    """Make all identities that share a row of a table one person, directly or through other rows. Runs within the
+    caller's transaction. known: the last identity of earlier ingests; those after it have not been in a split yet."""
     first: dict[int, int] = {}
 
     def find(identity: int) -> int:

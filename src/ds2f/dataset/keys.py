@@ -1,5 +1,5 @@
-"""What a file is known by, and what the pictures of a clip are called: the same in generation, evaluation, comparison
-and forgetting."""
+"""How files are identified and how the pictures of a clip are named, for generation, evaluation, comparison and
+forgetting alike."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class FileKey(NamedTuple):
 
 
 def picture_stems(files: Iterable[FileKey]) -> dict[FileKey, str]:
-    """{file: path of its pictures without number and ending}, all different. For `a/b.mp4` that is `a/b`, and where
-    several files share it the first of these that tells them apart: `a/b.mp4`, `ROOT/a/b`, `ROOT/a/b.mp4`.
+    """{file: path of its pictures without number and extension}, all distinct. For `a/b.mp4` that is `a/b`; if several
+    files share it, the first of these that distinguishes them: `a/b.mp4`, `ROOT/a/b`, `ROOT/a/b.mp4`.
 
-    ROOT is as much of the end of a root's path as tells the roots apart. Every system takes the names, see
-    `io.files.portable`; those that differ by that alone, or by capitals, are numbered: `a/b~2`.
+    ROOT is the shortest end of a root's path that distinguishes the roots. The names are valid on every system, see
+    `io.files.portable`; those that differ only in what that changes, or in case, are numbered: `a/b~2`.
     """
     keys = list(dict.fromkeys(files))
     names = _root_names({key.root for key in keys})
@@ -40,7 +40,7 @@ def picture_stems(files: Iterable[FileKey]) -> dict[FileKey, str]:
     for group in sharing.values():
         form = next(form for form in forms if len({form(key) for key in group}) == len(group))
         stems |= {key: form(key) for key in group}
-    if len(set(stems.values())) < len(keys):  # a folder is called as a root is
+    if len(set(stems.values())) < len(keys):  # a folder has the same name as a root
         stems = {key: forms[-1](key) for key in keys}
     return _portable(stems)
 

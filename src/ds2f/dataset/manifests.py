@@ -1,11 +1,11 @@
-"""The voices of a dataset as manifests of other toolkits: lists of the recordings where they lie, and of who speaks.
+"""Writes the voices of a dataset as manifests for other toolkits: lists of the recordings in place, and of who speaks.
 
 | | files |
 | --- | --- |
 | lhotse | recordings.jsonl.gz, supervisions.jsonl.gz |
-| kaldi | wav.scp, utt2spk, spk2utt, reco2dur, and where known segments, spk2gender, utt2lang |
+| kaldi | wav.scp, utt2spk, spk2utt, reco2dur, and if known segments, spk2gender, utt2lang |
 
-`corpora.manifests` reads them back. Sources https://lhotse.readthedocs.io/en/latest/corpus.html and
+`corpora.manifests` reads them. Sources: https://lhotse.readthedocs.io/en/latest/corpus.html and
 https://kaldi-asr.org/doc/data_prep.html.
 """
 
@@ -39,7 +39,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Voice:
-    """A recording with usable speech. speaker: "corpus/name" of the person; rate: Hz; samples: of one channel."""
+    """A recording with usable speech. speaker: "corpus/name" of the person; rate: Hz; samples: per channel."""
 
     key: str
     path: Path
@@ -59,16 +59,16 @@ class Voice:
 def write(
     dataset: Dataset, form: str, folder: Path, splits: Sequence[str] = SPLITS, progress: Progress | None = None
 ) -> tuple[int, int]:
-    """Write the manifest of all recordings with usable speech; one that `folder` holds is replaced.
+    """Write the manifest of all recordings with usable speech, replacing an earlier one in `folder`.
 
-    Recordings that have vanished since, or lie in a tar, cannot be listed. Returns (recordings listed, left out).
+    Recordings that no longer exist, or that are in a tar, cannot be listed. Returns (recordings listed, left out).
 
-    dataset: whose recordings.
+    dataset: whose recordings to list.
     form: "lhotse" or "kaldi".
-    folder: for the manifest; made if it is not there.
-    splits: of train, val and test.
-    progress: called with (recordings looked at, in all).
-    Raises UserError if there is none, or `folder` holds other things.
+    folder: for the manifest; created if missing.
+    splits: any of train, val and test.
+    progress: called with (recordings checked, total).
+    Raises UserError if there are none, or `folder` holds other things.
     """
     names = {*(name for names in FILES.values() for name in names), README}
     strange = sorted(path.name for path in folder.glob("*") if path.name not in names)
@@ -87,7 +87,7 @@ def write(
 
 
 def without(folder: Path, form: str, speaker: str) -> int:
-    """Take a person out of a manifest that `write` wrote. Returns how many recordings went."""
+    """Remove a person from a manifest written by `write`. Returns how many recordings were removed."""
     if form == "lhotse":
         recordings, supervisions = FILES["lhotse"]
         spoken = [json.loads(line) for line in _read_gz(folder / supervisions)]
@@ -132,7 +132,7 @@ def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progre
 
 
 def _header(path: Path) -> tuple[int, int, int] | None:
-    """(Hz, samples of one channel, channels) as a file says; None if it does not, or is not there."""
+    """(Hz, samples per channel, channels) as stated by a file; None if it does not state them or does not exist."""
     try:
         with av.open(str(path), "r", metadata_errors="replace") as container:
             stream = next(iter(container.streams.audio), None)
@@ -146,12 +146,12 @@ def _header(path: Path) -> tuple[int, int, int] | None:
 
 
 def _word(text: str) -> str:
-    """As a name that Kaldi takes, and its scripts make files of."""
+    """As a name that Kaldi accepts and that its scripts can use as a file name."""
     return re.sub(r"[\s/]+", "-", text)
 
 
 def _utterance(voice: Voice) -> str:
-    """The speaker comes first, so that a sort by utterance is one by speaker, as Kaldi wants it."""
+    """The speaker comes first, so that sorting by utterance also sorts by speaker, as Kaldi requires."""
     return f"{_word(voice.speaker)}-{voice.key}"
 
 
@@ -185,7 +185,7 @@ def _write_lhotse(folder: Path, voices: Sequence[Voice]) -> None:
 
 
 def _write_kaldi(folder: Path, voices: Sequence[Voice]) -> None:
-    """wav.scp has a command for what Kaldi does not read by itself, and for one channel of several."""
+    """wav.scp contains a command for what Kaldi cannot read itself, and for one channel of several."""
     names = [_utterance(voice) for voice in voices]
     speakers: dict[str, list[str]] = {}
     for voice, name in zip(voices, names, strict=True):

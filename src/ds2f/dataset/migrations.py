@@ -1,8 +1,8 @@
-"""Databases of earlier versions become today's when they are opened: what was extracted is never asked for again.
+"""Upgrades databases of earlier versions when they are opened, so that nothing has to be extracted again.
 
-A migration is SQL from one version to the next. It runs in one transaction, so a file is of the old version or of the
-new one and never between. Where a table has to be made anew, as for a constraint that ALTER TABLE cannot add: make
-NEW, copy, drop the old one, rename, and make its indices again (sqlite.org/lang_altertable.html, section 7).
+A migration is SQL from one version to the next. It runs in one transaction, so a file is always of either the old or
+the new version. If a table has to be rebuilt, for example for a constraint that ALTER TABLE cannot add: create NEW,
+copy, drop the old one, rename, and create its indices again (sqlite.org/lang_altertable.html, section 7).
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ DROP TABLE outputs;
 ALTER TABLE new_outputs RENAME TO outputs;
     """,
 }
-"""{version: SQL that makes it the next one}."""
+"""{version: SQL that upgrades it to the next}."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring an open database up to today's version. Raises sqlite3.Error, and then it is as it was."""
-    connection.execute("PRAGMA foreign_keys = OFF")  # while a table is made anew; has no effect inside a transaction
+    """Upgrade an open database to the current version. If it raises sqlite3.Error, the database is unchanged."""
+    connection.execute("PRAGMA foreign_keys = OFF")  # while tables are rebuilt; has no effect inside a transaction
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
+            version = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have migrated it
             while version in MIGRATIONS:
                 for statement in _statements(MIGRATIONS[version]):
                     connection.execute(statement)
@@ -86,7 +86,7 @@ def migrate(connection: sqlite3.Connection) -> None:
                 raise sqlite3.IntegrityError(f"a row of {broken[0]} would belong to nothing in {broken[2]}")
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:  # a full disk has ended it already
+            if connection.in_transaction:  # a full disk has already ended it
                 connection.execute("ROLLBACK")
             raise
     finally:
@@ -94,7 +94,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    """Its single statements: sqlite3's executescript would commit first."""
+    """The single statements of a script: sqlite3's executescript would commit first."""
     found, rest = [], ""
     for line in script.splitlines(keepends=True):
         rest += line

@@ -1,5 +1,5 @@
-"""What was written from a dataset: generated faces, exports, reports. Their folders are remembered in the table
-`outputs`, so that a person who is forgotten can be taken out of them too."""
+"""What was written from a dataset: generated faces, exports, reports. Their folders are recorded in the table
+`outputs`, so that a person who is forgotten can be removed from them too."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Kind = Literal["faces", "export", "report", "training"]
 
 @dataclass(frozen=True)
 class Traces:
-    """By what a person is known in what was written. files: recordings and pictures, those inside of a tar too."""
+    """What identifies a person in outputs. files: recordings and pictures, including those inside a tar."""
 
     corpus: str
     name: str
@@ -33,24 +33,25 @@ class Traces:
 
 
 def remember(dataset: Dataset, kind: Kind, folder: Path) -> None:
-    """Called before the first file is written to `folder`: what is written by a run that is killed counts too."""
+    """Record an output folder. Called before the first file is written to it, so that the output of a killed run is
+    covered too."""
     with dataset.transaction(counts=False):
         dataset.connection.execute("INSERT OR IGNORE INTO outputs VALUES (?, ?)", (os.path.abspath(folder), kind))
 
 
 def remembered(dataset: Dataset, kind: Kind) -> list[Path]:
-    """Folders of a kind, some of which may be gone."""
+    """Folders of a kind, some of which may no longer exist."""
     rows = dataset.connection.execute("SELECT path FROM outputs WHERE kind = ? ORDER BY path", (kind,))
     return [Path(row[0]) for row in rows]
 
 
 def beside(folder: Path) -> Path:
-    """Where an export is written before it is whole."""
+    """Where an export is written until it is complete."""
     return folder.with_name(f".{folder.name}.ds2f-export")
 
 
 def replaced(folder: Path) -> Path:
-    """Where an earlier export is while a new one takes its place."""
+    """Where an earlier export is kept while a new one takes its place."""
     return folder.with_name(f".{folder.name}.ds2f-old")
 
 
@@ -58,10 +59,10 @@ def replaced(folder: Path) -> Path:
 
 
 def take_out_of_faces(folder: Path, person: Traces) -> int:
-    """Delete the pictures drawn for the person, their identity vectors and their lines in generation.json: those that
-    it names, and others of ours that bear the name of a clip, as an earlier or a killed run leaves them.
+    """Delete the pictures drawn for the person, their identity vectors and their entries in generation.json: pictures
+    that it lists, and others of ours that are named after a clip, as an earlier or killed run leaves them.
 
-    Returns how many pictures went.
+    Returns how many pictures were deleted.
     """
     record = _read(folder / "generation.json")
     entries = [entry for entry in record.get("faces", []) if isinstance(entry, dict)]
@@ -78,8 +79,8 @@ def take_out_of_faces(folder: Path, person: Traces) -> int:
 
 
 def _is_theirs(entry: dict[str, Any], person: Traces) -> bool:
-    """Whether a line of generation.json is of the person: by root and path, by path alone in records of before, and by
-    the place of the file where it was drawn without a dataset."""
+    """Whether an entry of generation.json belongs to the person: by root and path, by path alone in records of earlier
+    versions, and by the location of the file if it was drawn without a dataset."""
     path = str(entry.get("input", ""))
     if "root" in entry:
         return FileKey(str(entry["root"]), path) in person.files
@@ -87,13 +88,13 @@ def _is_theirs(entry: dict[str, Any], person: Traces) -> bool:
 
 
 def _called_like(folder: Path, files: Iterable[FileKey]) -> Iterator[str]:
-    """Pictures of ours in `folder` that bear a name that a clip's pictures may have, see `keys.picture_stems`."""
+    """Pictures of ours in `folder` with a name that a clip's pictures may have; see `keys.picture_stems`."""
     for key in files:
         above = PurePosixPath(key.root).parts
         ends = [PurePosixPath(*above[-length:]) for length in range(1, len(above))]
         for path in (PurePosixPath(key.path).with_suffix(""), PurePosixPath(key.path)):
             plain = {path, *(end / path for end in ends)}
-            for stem in plain | {PurePosixPath(portable(str(one))) for one in plain}:  # names of before, and of now
+            for stem in plain | {PurePosixPath(portable(str(one))) for one in plain}:  # old and new names
                 place = folder / stem.parent
                 for file in place.iterdir() if place.is_dir() else ():
                     numbered = re.fullmatch(re.escape(stem.name) + r"(~\d+)?(-\d+)?\.(png|webp|jpe?g)", file.name)
@@ -108,15 +109,15 @@ def _drop_vectors(path: Path, names: set[str]) -> None:
     if not vectors.keys().isdisjoint(names):
         with replacing(path) as aside:
             save_file({name: vector for name, vector in vectors.items() if name not in names}, aside)
-            aside.chmod(0o644)  # safetensors writes files that nobody else may read
+            aside.chmod(0o644)  # safetensors creates files that only the owner may read
 
 
 # ── exports ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def take_out_of_export(folder: Path, person: Traces) -> int:
-    """Write shards that hold the person anew, without them. Returns how many records went."""
-    for torso in (beside(folder), replaced(folder)):  # of an export that was stopped: the next one starts again
+    """Rewrite shards that contain the person, without them. Returns how many records were removed."""
+    for torso in (beside(folder), replaced(folder)):  # left by an interrupted export; the next one starts afresh
         if torso.is_dir():
             shutil.rmtree(torso)
     record = _read(folder / "README.json")
@@ -134,7 +135,7 @@ def take_out_of_export(folder: Path, person: Traces) -> int:
             continue
         gone, left = FORMATS[record["format"]].without(path, person.corpus, person.name)
         total += gone
-        if shard["records"] != left:  # also where an earlier run was killed between the shard and this line
+        if shard["records"] != left:  # also if an earlier run was killed before it reached this line
             shard |= {"records": left, "bytes": path.stat().st_size}
             counts = {part: 0 for part in record["records"]}
             for other in record["shards"]:
@@ -148,7 +149,7 @@ def take_out_of_export(folder: Path, person: Traces) -> int:
 
 def take_out_of_report(folder: Path, person: Traces) -> int:
     """Delete a report that shows or names the person, and the pictures of its guided mode: the next `ds2f evaluate`
-    makes it anew, without them. Returns how many files went."""
+    recreates it without them. Returns how many files were deleted."""
     metrics = folder / "metrics.json"
     named = {f"{person.corpus}/{person.name}", *(key.path for key in person.files)}
     shown = any(
@@ -169,22 +170,25 @@ def take_out_of_report(folder: Path, person: Traces) -> int:
 
 
 def take_out_of_training(folder: Path) -> None:
-    """Delete the faces that are packed for training, whoever is in them: the next training packs those that are left.
+    """Delete the faces that are packed for training, whoever they show: the next training packs those that remain.
     Raises UserError if they cannot be deleted."""
     try:
         for record in folder.glob("*/packed.json"):
             shutil.rmtree(record.parent)
     except OSError as error:
-        raise UserError(f"{error.filename} cannot be deleted ({error.strerror}); mend that and run it again.") from None
+        raise UserError(
+            f"{error.filename} cannot be deleted ({error.strerror}); fix that and run this command again."
+        ) from None
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def delete(root: Path, path: str) -> bool:
-    """Delete a file, and the folders above it, up to `root`, that held nothing else: they may bear the name.
+    """Delete a file, and the folders above it, up to `root`, that held nothing else, since their names may identify the
+    person.
 
-    Returns whether it was there. Raises UserError if it cannot be deleted.
+    Returns whether it existed. Raises UserError if it cannot be deleted.
     """
     file = root / path
     there = os.path.lexists(file)
@@ -199,16 +203,16 @@ def delete(root: Path, path: str) -> bool:
             else:
                 folder.rmdir()
     except OSError as error:
-        raise UserError(f"{file} cannot be deleted ({error.strerror}); mend that and run this command again.") from None
+        raise UserError(f"{file} cannot be deleted ({error.strerror}); fix that and run this command again.") from None
     return there
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON file, {} where there is none. Raises UserError for one that is broken: it may name the person."""
+    """A JSON file, {} if it does not exist. Raises UserError for one that is broken, because it may name the person."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); mend or remove it, and run this command again.") from None
+        raise UserError(f"{path} cannot be read ({error}); repair or remove it, and run this command again.") from None
     return found if isinstance(found, dict) else {}

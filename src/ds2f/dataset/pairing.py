@@ -1,7 +1,7 @@
-"""Which face goes with a voice, where the two need not come from one file.
+"""Which face belongs to a voice, where the two need not come from the same file.
 
-A video pairs its own voice and face. A sound pairs with a face of its person, of a still picture or of a video, and is
-a clip as much as a video is. Voices are never multiplied by faces: there are as many pairs as there are voices.
+A video pairs its own voice and face. A sound is paired with a face of the same person from a still picture or a video,
+and counts as a clip just as a video does. Voices are never multiplied by faces: there are as many pairs as voices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ds2f.dataset.schema import PERSON
 
 @dataclass(frozen=True)
 class Shown:
-    """A face of somebody. file: its number; path: relative to its root; recording: that it was cut from."""
+    """A face of a person. file: its number; path: relative to its root; recording: what it was cut from."""
 
     file: int
     path: str
@@ -33,14 +33,14 @@ def paired(
     faces: Sequence[str] = ("dlib",),
     seconds: float | None = None,
 ) -> list[Pair]:
-    """Every voice of a split with a face of its person, in the fixed order of the voices' paths: `Dataset.pairs`, and
-    sounds. A sound has a face from another recording where its person has one; one after the other in a circle, so that
-    the faces of a person serve about equally often.
+    """Every voice of a split with a face of the same person, in the fixed order of the voices' paths: the rows of
+    `Dataset.pairs`, plus sounds. A sound gets a face from another recording if its person has one; a person's faces are
+    used in turn, so that all are used about equally often.
 
-    dataset: whose voices and faces.
+    dataset: to read from.
     split: train, val or test; None for all.
-    voice: the speaker encoder whose vectors a voice must have; None for `Dataset.voice_encoder`.
-    faces: encoders that a face must have vectors of, at least one; a pair's identity is by the first.
+    voice: the speaker encoder whose vector a voice must have; None for `Dataset.voice_encoder`.
+    faces: encoders whose vectors a face must have, at least one; the first provides a pair's identity.
     seconds: length of the clips behind the voices; None for `Dataset.clip_seconds`.
     """
     voice = dataset.voice_encoder() if voice is None else voice
@@ -68,8 +68,8 @@ def paired(
 
 @dataclass(frozen=True)
 class Clip:
-    """A voice to draw a face for: file, root and path as of `Pair.video_id`, `Pair.root` and `Pair.path`; picture: as
-    there."""
+    """A voice to draw a face for. file, root, path and picture: as `video_id`, `root`, `path` and `picture` of
+    `Pair`."""
 
     file: int
     root: str
@@ -78,8 +78,9 @@ class Clip:
 
 
 def clips(dataset: Dataset, split: str | None, voice: str, seconds: float) -> list[Clip]:
-    """Voices of a split, in the fixed order of their paths: of videos that show a face, and all sounds, whether their
-    person's face is known or not. voice, seconds: speaker encoder and clip length that they must be stored by."""
+    """Voices of a split, in the fixed order of their paths: those of videos that show a face, and all sounds, whether
+    or not a face of their person is known. voice, seconds: speaker encoder and clip length for which they must be
+    stored."""
     pairs = dataset.pairs(split, voice, seconds=seconds)
     found = [Clip(pair.video_id, pair.root, pair.path, pair.picture) for pair in pairs]
     if sounds := _sounds(dataset, split, voice, seconds):
@@ -100,8 +101,8 @@ def _sounds(dataset: Dataset, split: str | None, voice: str, seconds: float) -> 
 
 
 def faces_by_person(dataset: Dataset, split: str | None, encoders: Sequence[str]) -> dict[str, list[Shown]]:
-    """{person: faces that have vectors of all `encoders`} of a split's people who have a voice, in the order of paths:
-    still pictures, and videos with a voice of their own."""
+    """{person: faces that have vectors of all `encoders`}, for people of a split who have a voice, in the order of
+    paths: still pictures, and videos with a voice of their own."""
     marks = ", ".join("?" * len(encoders))
     rows = dataset.connection.execute(
         "SELECT v.id, r.path AS root, v.path, i.corpus, p.corpus || '/' || p.name AS person FROM videos v"
@@ -121,8 +122,8 @@ def faces_by_person(dataset: Dataset, split: str | None, encoders: Sequence[str]
 
 
 def next_face(faces: Sequence[Shown], after: int, recording: str) -> int:
-    """Place of the next face behind place `after`, in a circle, that is not of `recording`; of the very next where all
-    are. So voice and face share no channel, background or day."""
+    """Index of the next face after `after`, cyclically, that is not from `recording`, or simply the next if all are.
+    This keeps voice and face from sharing a channel, background or day."""
     around = [(after + step) % len(faces) for step in range(1, len(faces) + 1)]
     return next((place for place in around if faces[place].recording != recording), around[0])
 

@@ -1,8 +1,8 @@
-"""People with all their voices and all their faces, from whatever corpora they come.
+"""People with all their voices and all their faces, from all corpora.
 
 An identity is a person as one corpus knows them; `identities.person_id` says which identities are one person. A voice
-and a face of a person need not come from one file. They are kept as two lists beside one another and never as their
-product: a million voices with fifty faces a person stay as many rows as there are voices and faces.
+and a face of a person need not come from the same file. They are kept as two separate lists, never as their product: a
+million voices and fifty faces per person take as many rows as there are voices and faces.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ BY_KIND = ("both", "voice", "face")
 
 @dataclass(frozen=True)
 class Rows:
-    """Voices or faces, one of each file. person: (n,) int64 places in `People.names`, ascending; file: (n,) int64
-    `videos.id`, ascending within a person; recording: (n,) int64, the same where two were cut from one video, over
-    voices and faces alike."""
+    """Voices or faces, one per file. person: (n,) int64 indices into `People.names`, ascending; file: (n,) int64
+    `videos.id`, ascending within a person; recording: (n,) int64, equal for files cut from the same video, across
+    voices and faces."""
 
     person: np.ndarray
     file: np.ndarray
@@ -44,21 +44,21 @@ class People:
     faces: Rows
 
     def voices_of(self, person: int) -> range:
-        """Places in `voices` of one person, given by their place in `names`."""
+        """Indices into `voices` for one person, given by their index in `names`."""
         return _of(self.voices, person)
 
     def faces_of(self, person: int) -> range:
-        """Places in `faces` of one person, given by their place in `names`."""
+        """Indices into `faces` for one person, given by their index in `names`."""
         return _of(self.faces, person)
 
     def both(self) -> People:
-        """Only those who have a voice and a face."""
+        """Only those who have both a voice and a face."""
         has = np.zeros((2, len(self.names)), bool)
         has[0, self.voices.person] = has[1, self.faces.person] = True
         return self.chosen(np.flatnonzero(has.all(0)))
 
     def chosen(self, people: Sequence[int] | np.ndarray) -> People:
-        """Only these, in the order given. people: places in `names`."""
+        """Only these people, in the order given. people: indices into `names`."""
         place = np.full(len(self.names), -1, np.int64)
         place[np.asarray(people, np.int64)] = np.arange(len(people))
         return People(tuple(self.names[k] for k in people), _chosen(self.voices, place), _chosen(self.faces, place))
@@ -71,12 +71,12 @@ def read_people(
     face: str = "dlib",
     seconds: float | None = None,
 ) -> People:
-    """Everybody of a split who has a voice or a face; `People.both` leaves those who have one of each.
+    """Everybody in a split who has a voice or a face; `People.both` keeps those who have both.
 
-    dataset: whose people.
+    dataset: to read from.
     split: train, val or test; None for all.
-    voice: the speaker encoder whose vectors a voice must have; None for `Dataset.voice_encoder`.
-    face: the face encoder whose vectors a face must have.
+    voice: the speaker encoder whose vector a voice must have; None for `Dataset.voice_encoder`.
+    face: the face encoder whose vector a face must have.
     seconds: length of the clips behind the voices; None for `Dataset.clip_seconds`.
     """
     voice = dataset.voice_encoder() if voice is None else voice
@@ -91,7 +91,7 @@ def read_people(
 
 
 def voice_vectors(dataset: Dataset, files: Sequence[int] | np.ndarray, encoder: str, seconds: float) -> np.ndarray:
-    """(n, d) float32, in the order given, repetitions too. Raises UserError for a file without such a vector."""
+    """(n, d) float32, in the order given, including repetitions. Raises UserError for a file without such a vector."""
     query = "SELECT vector FROM voice_embeddings WHERE video_id = ? AND encoder = ? AND seconds = ?"
     return _vectors(dataset.connection, query, files, (encoder, seconds))
 
@@ -105,7 +105,7 @@ def face_vectors(dataset: Dataset, files: Sequence[int] | np.ndarray, encoder: s
 def count_people(dataset: Dataset) -> dict[str, dict[str, int]]:
     """{split: {"both": people with a voice and a face, "voice": with a voice only, "face": with a face only}}.
 
-    A look at one file of each kind is enough for a person, so this takes no longer with more files of them.
+    One file of each kind decides, so this takes no longer if people have more files.
     """
     has = (
         "EXISTS (SELECT 1 FROM videos v JOIN {table} t ON t.video_id = v.id WHERE v.identity_id = i.id"

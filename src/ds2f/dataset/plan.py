@@ -1,4 +1,4 @@
-"""What the dataset still lacks: a plan of what every file shall have, and jobs for the files that do not have it."""
+"""What the dataset still lacks: a plan of what every file must have, and jobs for the files that lack some of it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ds2f.types import DLIB, DetectedFace, Part, Source, StoredSpeech
 
 @dataclass(frozen=True)
 class Needs:
-    """What one file is asked for. voices: (clip seconds, encoder); the others are names of models.
+    """What to compute for one file. voices: (clip seconds, encoder); the other tuples are names of models.
 
-    speech, face: extract it anew from the file; the rest can be made from what is stored.
+    speech, face: extract it again from the file; everything else can be computed from what is stored.
     """
 
     speech: bool = False
@@ -31,7 +31,7 @@ class Needs:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """Stages at which a file asked for this can fail: old failures there are replaced by new ones."""
+        """Stages at which such a job can fail; new failures there replace old ones."""
         stages = ["open", "worker"]
         stages += ["audio", "speech"] if self.speech else []
         stages += ["face"] if self.face else []
@@ -44,8 +44,8 @@ class Needs:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every file shall have. speech, face: the settings behind them, as JSON; another text, another extraction;
-    weights: (stage of a model, hash of its weights), of those whose weights are files."""
+    """What every file must have. speech, face: the settings behind them, as JSON; different text means extracting
+    again; weights: (stage of a model, hash of its weights), for models whose weights are files."""
 
     speech: str
     face: str
@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def everything(self) -> Needs:
-        """What a file is asked for that has nothing yet."""
+        """What a file needs that has nothing yet."""
         models = self.identities, self.attributes, self.languages
         return Needs(True, True, self.voices, *models, self.acoustics)
 
@@ -73,7 +73,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Stored:
-    """What earlier runs have stored of a file and this one builds on. face: without its crop's pixels."""
+    """What earlier runs have stored for a file and this one builds on. face: without the pixels of its crop."""
 
     speech: StoredSpeech | None = None
     found: DetectedFace | None = None
@@ -83,8 +83,8 @@ class Stored:
 
 @dataclass(frozen=True)
 class Job:
-    """One file to extract from. shown: its path as a person should see it in messages; size, mtime_ns: as it was when
-    it was ingested."""
+    """One file to extract from. shown: its path as shown in messages; size, mtime_ns: as they were when it was
+    ingested."""
 
     video_id: int
     source: Source
@@ -106,7 +106,7 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """ "2/8" to the second of eight shards. Raises UserError if it is not that."""
+    """ "2/8" is the second of eight shards. Raises UserError for anything else."""
     try:
         index, count = (int(part) for part in text.split("/"))
     except ValueError:
@@ -117,14 +117,14 @@ def parse_shard(text: str) -> Shard:
 
 
 def recipe_key(settings: str) -> str:
-    """Short name of the settings behind a part."""
+    """Short name for the settings behind a part."""
     return hashlib.sha256(settings.encode()).hexdigest()[:12]
 
 
 def waiting(dataset: Dataset, plan: Plan, shard: Shard = Shard()) -> list[int]:
-    """Ids of the files that lack something of the plan, in the order of ingest.
+    """Ids of the files that lack something in the plan, in the order of ingest.
 
-    A model that failed on a file is not asked again, and neither is a file that killed its worker: see `retry`.
+    Neither a model that failed on a file nor a file that killed its worker is tried again; see `retry`.
     """
     sql = dataset.connection
     ids = {
@@ -148,7 +148,7 @@ def waiting(dataset: Dataset, plan: Plan, shard: Shard = Shard()) -> list[int]:
 
 
 def _missing_models(plan: Plan) -> list[tuple[str, str, tuple[Any, ...]]]:
-    """(query for the files that lack it, stage at which it may have failed, parameters) for each model's rows."""
+    """For each model: (query for the files that lack its rows, stage at which it may have failed, parameters)."""
     missing: list[tuple[str, str, tuple[Any, ...]]] = []
     lacks = "SELECT p.video_id FROM {part} p WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.video_id = p.video_id"
     for seconds, encoder in plan.voices:
@@ -169,7 +169,8 @@ def _missing_models(plan: Plan) -> list[tuple[str, str, tuple[Any, ...]]]:
 
 
 def job(dataset: Dataset, video_id: int, plan: Plan) -> Job | None:
-    """What one waiting file needs, with what is already stored of it; None if it was forgotten or changed meanwhile."""
+    """What one waiting file needs, with what is already stored for it; None if it has since been forgotten or
+    changed."""
     sql = dataset.connection
     row = sql.execute(
         "SELECT v.*, r.path AS root FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.id = ?", (video_id,)
@@ -252,8 +253,8 @@ def _stored(dataset: Dataset, video_id: int, needs: Needs) -> Stored:
 
 
 def retry(dataset: Dataset, plan: Plan) -> None:
-    """Forget the failures of what is planned: their files wait again for what failed. A failure of a model that nobody
-    plans any more stays, as nothing would ask that model again."""
+    """Forget the failures of what is planned, so that their files wait again for what failed. A failure of a model that
+    is no longer planned stays, because nothing would run that model again."""
     with dataset.transaction():
         dataset.connection.execute(
             "UPDATE videos SET speech_recipe = NULL WHERE id IN"

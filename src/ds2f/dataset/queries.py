@@ -1,4 +1,4 @@
-"""Every question the other rooms ask the dataset, and every change they make to it."""
+"""All queries of other packages to the dataset, and all changes they make to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ds2f.errors import UserError
 from ds2f.types import VOICE, Attributes, CorpusItem
 
 ATTRIBUTES = "ds2f-attributes"
-FINGERPRINT = "fingerprint"  # in the table meta, of a dataset that was made from exported shards: that of the whole
+FINGERPRINT = "fingerprint"  # key in meta of a dataset made from exported shards: the original's fingerprint
 
 FILES = f"""
 WITH people AS (SELECT {schema.PERSON} AS id, min(i.corpus || '/' || i.name) AS name FROM identities i GROUP BY 1)
@@ -33,14 +33,14 @@ SELECT v.path, v.size, v.state, i.split, people.name, v.speech_recipe, v.face_re
 FROM videos v JOIN identities i ON i.id = v.identity_id JOIN people ON people.id = {schema.PERSON}
 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
 """
-"""What a fingerprint is of, whatever the order in which files were entered."""
+"""What a fingerprint covers, regardless of the order in which files were entered."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A voice and a face of one person, of one file or (see `pairing.paired`) of two. voice, identity: float32 vectors;
-    crop: WebP bytes; root: that the voice's file was ingested from; picture: path of its generated pictures without
-    number and ending, see `keys.picture_stems`; face_id: the face's file, where it is not the voice's."""
+    """A voice and a face of one person, from one file or (see `pairing.paired`) from two. voice, identity: float32
+    vectors; crop: WebP bytes; root: what the voice's file was ingested from; picture: path of its generated pictures
+    without number and extension, see `keys.picture_stems`; face_id: the face's file, if it is not the voice's."""
 
     video_id: int
     path: str  # relative to the ingested root
@@ -62,8 +62,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class FaceRow:
-    """A face to learn the decoder from. identity: float32 vector; crop: WebP bytes; coverage in [0, 1]; person: unique
-    over all corpora; attributes: a model's estimate; landmarks: (5, 2), pixels of the file, (0, 2): not known."""
+    """A face for training the decoder. identity: float32 vector; crop: WebP bytes; coverage in [0, 1]; person: unique
+    across all corpora; attributes: a model's estimate; landmarks: (5, 2), pixels of the file, (0, 2) if unknown."""
 
     video_id: int
     identity: np.ndarray
@@ -76,10 +76,10 @@ class FaceRow:
 
 
 class Dataset:
-    """dataset.db, opened. Use as a context manager, or call close()."""
+    """An open dataset.db. Use it as a context manager, or call close()."""
 
     def __init__(self, path: Path, create: bool = False) -> None:
-        """Raises UserError if the file is not there (unless `create`), not ours, or of a later schema version."""
+        """Raises UserError if the file does not exist (unless `create`), is not ours, or has a later schema version."""
         self.path = path
         self.connection = schema.create(path) if create else schema.connect(path)
 
@@ -94,7 +94,7 @@ class Dataset:
 
     @contextmanager
     def transaction(self, counts: bool = True) -> Iterator[None]:
-        """All or nothing, also under ctrl-C and kill -9. counts: among `changes`."""
+        """All or nothing, even after Ctrl-C or kill -9. counts: whether it counts in `changes`."""
         try:
             self.connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -111,13 +111,13 @@ class Dataset:
                 )
             self.connection.execute("COMMIT")
         except BaseException:
-            if self.connection.in_transaction:  # a full disk has ended it already
+            if self.connection.in_transaction:  # a full disk has already ended it
                 self.connection.execute("ROLLBACK")
             raise
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """One moment of the dataset, whatever an extraction stores meanwhile; nothing is written."""
+        """A consistent, read-only view of the dataset, even while an extraction is writing."""
         self.connection.execute("BEGIN")
         try:
             yield
@@ -125,22 +125,22 @@ class Dataset:
             self.connection.execute("ROLLBACK")
 
     def name(self) -> str:
-        """A name that no other dataset has; shards remember it."""
+        """A name that no other dataset has; shards store it."""
         return str(self.connection.execute("SELECT value FROM meta WHERE key = 'name'").fetchone()[0])
 
     def changes(self) -> int:
-        """How many transactions have changed it: of two equal numbers of one dataset, both saw the same rows."""
+        """How many transactions have changed the dataset: if it is equal at two times, the rows were the same."""
         row = self.connection.execute("SELECT value FROM meta WHERE key = 'changes'").fetchone()
         return 0 if row is None else int(row[0])
 
     # ── ingest ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def add_items(self, root: Path, kind: str, items: Iterable[CorpusItem], rule: SplitRule) -> tuple[int, int]:
-        """Enter files under `root`; a changed file (size or time) becomes `new` again and loses its old rows;
-        those of people who were forgotten are left out.
+        """Enter files under `root`; a changed file (size or time) becomes `new` again and loses its old rows; files of
+        people who were forgotten are left out.
 
-        rule: how identities are split; the first ingest into a database sets it, the same for ever after.
-        Returns (new files, changed files); see `ingest.enter` for all that happens.
+        rule: how identities are split; the first ingest into a database fixes it for good.
+        Returns (new files, changed files); see `ingest.enter` for the details.
         """
         from ds2f.dataset.ingest import enter
 
@@ -150,7 +150,7 @@ class Dataset:
     # ── what training, generation and evaluation read ─────────────────────────────────────────────────────────
 
     def voice_encoder(self) -> str:
-        """The speaker encoder to measure by where none is named: types.VOICE, or what the dataset has most rows of."""
+        """The default speaker encoder for measurements: types.VOICE, or else the one with the most rows."""
         row = self.connection.execute(
             "SELECT encoder FROM voice_embeddings GROUP BY encoder ORDER BY encoder = ? DESC, count(*) DESC LIMIT 1",
             (VOICE,),
@@ -158,7 +158,7 @@ class Dataset:
         return VOICE if row is None else str(row[0])
 
     def attribute_model(self) -> str:
-        """The model whose word on age, gender and ethnicity is taken: ours, or what the dataset has most rows of."""
+        """The model used for age, gender and ethnicity: ours, or else the one with the most rows."""
         row = self.connection.execute(
             "SELECT model FROM face_attributes GROUP BY model ORDER BY model = ? DESC, count(*) DESC, model LIMIT 1",
             (ATTRIBUTES,),
@@ -166,7 +166,7 @@ class Dataset:
         return ATTRIBUTES if row is None else str(row[0])
 
     def clip_seconds(self, encoder: str) -> float:
-        """The clip length that most recordings have an embedding of; of several, the one nearest to six seconds."""
+        """The clip length for which most recordings have an embedding; of several, the one nearest to six seconds."""
         row = self.connection.execute(
             "SELECT seconds FROM voice_embeddings WHERE encoder = ? GROUP BY seconds"
             " ORDER BY count(*) DESC, abs(seconds - 6) LIMIT 1",
@@ -213,7 +213,7 @@ class Dataset:
         ]
 
     def picture_stems(self) -> dict[FileKey, str]:
-        """{recording: path of its generated pictures without number and ending}, of all splits."""
+        """{recording: path of its generated pictures without number and extension}, for all splits."""
         rows = self.connection.execute(
             "SELECT r.path, v.path FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.kind <> 'still'"
         )
@@ -225,8 +225,8 @@ class Dataset:
         encoder: str = "dlib",
         attributes: str | None = None,
     ) -> Iterator[FaceRow]:
-        """All faces with an identity vector, of recordings and stills, in the order of ingest; with what the model
-        `attributes` thinks of them, None for `attribute_model`, where it was asked."""
+        """All faces with an identity vector, from recordings and stills, in the order of ingest, with the estimates of
+        the model `attributes` (None for `attribute_model`) where there are any."""
         rows = self.connection.execute(
             f"SELECT v.id, fe.vector, c.webp, f.coverage, f.landmarks, i.corpus, {schema.PERSON} AS person,"
             " (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
@@ -251,7 +251,7 @@ class Dataset:
             )
 
     def labelled_faces(self, split: str, encoder: str = "dlib") -> Iterator[tuple[np.ndarray, dict[str, str]]]:
-        """(identity vector, {attribute: value}) of the faces whose corpus states age, gender or ethnicity."""
+        """(identity vector, {attribute: value}) for the faces whose corpus states age, gender or ethnicity."""
         rows = self.connection.execute(
             "SELECT fe.vector, json_group_object(l.attribute, l.value) AS labels FROM labels l"
             " JOIN videos v ON v.id = l.video_id JOIN identities i ON i.id = v.identity_id AND i.split = ?"
@@ -272,7 +272,7 @@ class Dataset:
         return result
 
     def corpora(self) -> Sequence[tuple[str, int, int]]:
-        """(corpus, identities, files) of every corpus."""
+        """(corpus, identities, files) for every corpus."""
         return [
             tuple(r)
             for r in self.connection.execute(
@@ -295,7 +295,7 @@ class Dataset:
 
     def failure_counts(self) -> Sequence[tuple[str, str, int]]:
         """(stage, reason, files), most frequent first; reasons that differ only in their first number count as one;
-        figures of a name, as in MP3, are none."""
+        digits within a name, as in MP3, are not numbers."""
         counts = Counter(
             (row[0], re.sub(r"(?<![\w.])\d+(\.\d+)?", "…", row[1], count=1))
             for row in self.connection.execute("SELECT stage, reason FROM failures")
@@ -307,7 +307,7 @@ class Dataset:
         return dict(self.connection.execute("SELECT stage, reason FROM failures WHERE video_id = ?", (video_id,)))
 
     def models(self) -> Sequence[tuple[str, str, int]]:
-        """(table, model, rows) for every model that has made rows: what the dataset holds beside files."""
+        """(table, model, rows) for every model that has rows: what the dataset holds besides files."""
         found = []
         for table, name in (
             ("voice_embeddings", "encoder || ', ' || seconds || ' s'"),
@@ -322,8 +322,9 @@ class Dataset:
         return found
 
     def fingerprint(self) -> str:
-        """Short hash of all files: whose they are, in which split, how they were extracted, what the corpus states of
-        them. Two reports with the same one speak of the same data, whichever models have looked at it since."""
+        """Short hash over all files: who they show, their split, how they were extracted, and what the corpus states
+        about them. Two reports with the same fingerprint are about the same data, whichever models have been run on it
+        since."""
         row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (FINGERPRINT,)).fetchone()
         if row is not None:
             return str(row[0])
@@ -343,7 +344,7 @@ def parse_attributes(text: str | None) -> Attributes | None:
 
 
 def to_blob(vector: np.ndarray) -> bytes:
-    """A vector as it lies in the database: float32."""
+    """A vector as stored in the database: float32."""
     return np.ascontiguousarray(vector, np.float32).tobytes()
 
 

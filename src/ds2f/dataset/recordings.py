@@ -1,4 +1,4 @@
-"""Recordings with all that is known of their speaker: what the models between voice and face learn from."""
+"""Recordings with everything known about their speaker: the training data of the models between voice and face."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ACOUSTICS = "acoustics"
 class Spoken:
     """A file with at least one voice embedding.
 
-    person: unique over all corpora; voices: {(encoder, clip seconds): (d,) float32}; acoustics: one float32 per
-    `voice.acoustics.FEATURES`, NaN where not measurable, None where not measured at all.
+    person: unique across all corpora; voices: {(encoder, clip seconds): (d,) float32}; acoustics: one float32 per
+    `voice.acoustics.FEATURES`, NaN where not measurable; None if not measured at all.
     """
 
     video_id: int
@@ -30,21 +30,21 @@ class Spoken:
     acoustics: np.ndarray | None
 
     def heard(self, name: str, seconds: float) -> np.ndarray | None:
-        """The voice as encoder `name` (or "acoustics") describes it; None where that is not stored."""
+        """The voice as encoder `name` (or "acoustics") describes it; None if that is not stored."""
         return self.acoustics if name == ACOUSTICS else self.voices.get((name, seconds))
 
 
 @dataclass(frozen=True)
 class Recording(Spoken):
-    """With a face as well. identity: (d,) float32; attributes: what a model thinks of the face."""
+    """A recording that also has a face. identity: (d,) float32; attributes: a model's estimate for the face."""
 
     identity: np.ndarray
     attributes: Attributes | None = None
 
 
 def spoken(dataset: Dataset, split: str | None = None, kind: str | None = None) -> list[Spoken]:
-    """All voices of a split (None: of all), with a face beside them or without, in the fixed order of their paths.
-    kind: of files, such as sound; None for all."""
+    """All voices of a split (None: of all splits), with or without a face, in the fixed order of their paths. kind: of
+    files, such as sound; None for all."""
     voices: dict[int, dict[tuple[str, float], np.ndarray]] = {}
     for r in dataset.connection.execute(
         "SELECT v.id, e.encoder, e.seconds, e.vector FROM videos v JOIN identities i ON i.id = v.identity_id"
@@ -65,8 +65,8 @@ def spoken(dataset: Dataset, split: str | None = None, kind: str | None = None) 
 def recordings(
     dataset: Dataset, split: str | None = None, face: str = "dlib", attributes: str | None = None
 ) -> list[Recording]:
-    """Files of a split (None: of all) with a voice and a face, in the fixed order of their paths. face, attributes:
-    whose vectors and estimates to read, None for `Dataset.attribute_model`."""
+    """Files of a split (None: of all splits) with a voice and a face, in the fixed order of their paths. face,
+    attributes: models whose vectors and estimates to read, None for `Dataset.attribute_model`."""
     shown = {
         r["id"]: (to_vector(r["vector"]), parse_attributes(r["attributes"]))
         for r in dataset.connection.execute(
@@ -86,7 +86,7 @@ def recordings(
 
 @dataclass(frozen=True)
 class Portrait:
-    """A still picture of somebody. Fields as of `Recording`."""
+    """A still picture of a person. Fields as in `Recording`."""
 
     video_id: int
     person: str
@@ -95,7 +95,7 @@ class Portrait:
 
 
 def portraits(dataset: Dataset, split: str | None = None, face: str = "dlib") -> Iterator[Portrait]:
-    """Stills of a split's people who have a voice, in the fixed order of their paths."""
+    """Stills of the people of a split who have a voice, in the fixed order of their paths."""
     rows = dataset.connection.execute(
         "SELECT v.id, p.corpus || '/' || p.name AS person, e.vector, (SELECT json_group_object(attribute,"
         " json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
@@ -110,7 +110,8 @@ def portraits(dataset: Dataset, split: str | None = None, face: str = "dlib") ->
 
 
 def acoustics_of(dataset: Dataset, split: str | None = None) -> dict[int, np.ndarray]:
-    """{video id: one float32 per `voice.acoustics.FEATURES`, NaN where not measurable} of a split, None: of all."""
+    """{video id: one float32 per `voice.acoustics.FEATURES`, NaN where not measurable} for a split, or for all if
+    None."""
     rows = dataset.connection.execute(
         "SELECT a.* FROM acoustics a JOIN videos v ON v.id = a.video_id"
         " JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)",
@@ -120,13 +121,13 @@ def acoustics_of(dataset: Dataset, split: str | None = None) -> dict[int, np.nda
 
 
 def features_of(row: sqlite3.Row) -> np.ndarray:
-    """(features,) float32 of a row of the table acoustics, NaN where not measurable; files of an earlier version lack
-    later features."""
+    """(features,) float32 for a row of the table acoustics, NaN where not measurable; files of an earlier version lack
+    newer features."""
     return np.array([row[f.name] if f.name in row.keys() else None for f in FEATURES], np.float32)  # noqa: SIM118
 
 
 def stored_voices(dataset: Dataset) -> list[str]:
-    """Names that `Recording.heard` may be asked for: encoders with rows, and "acoustics" if any are measured."""
+    """Names that `Recording.heard` accepts: encoders with rows, and "acoustics" if any are stored."""
     sql = dataset.connection
     encoders = [r[0] for r in sql.execute("SELECT DISTINCT encoder FROM voice_embeddings ORDER BY 1")]
     measured = sql.execute("SELECT EXISTS (SELECT 1 FROM acoustics)").fetchone()[0]

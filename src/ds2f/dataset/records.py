@@ -1,7 +1,7 @@
-"""The dataset as flat records, one for every file with a face and every sound with a voice, as `ds2f export` writes
-them.
+"""The dataset as flat records, as written by `ds2f export`: one for every file with a face and every sound with a
+voice.
 
-What is a column depends on what the dataset holds: one more for every encoder, attribute model and clip length.
+The columns depend on what the dataset holds: there are more for every encoder, attribute model and clip length.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ds2f.errors import UserError
 
 @dataclass(frozen=True)
 class Column:
-    """kind: text, integer, real, json, or vector, then with its length in `dimension`; source: the name of the model
-    behind it, empty for what needs none; role: what that model says, empty without one: voice (of `seconds` of speech),
+    """kind: text, integer, real, json, or vector, which has its length in `dimension`; source: the name of the model
+    behind it, empty if there is none; role: what that model outputs, empty without one: voice (of `seconds` of speech),
     face, age, gender, ethnicity, language, acoustics, or the probabilities of one of these; rows: how many files of the
     dataset have it."""
 
@@ -37,9 +37,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Record:
-    """One file. values: {column: value}, None or absent where there is none; vectors: {column: (d,) float32};
-    crop: WebP of the canonical crop, None for sounds; sound: 16 kHz mono speech, FLAC or Opus, None for
-    stills, and where there is no usable speech or it is not wanted."""
+    """One file. values: {column: value}, None or absent if there is none; vectors: {column: (d,) float32}; crop: WebP
+    of the canonical crop, None for sounds; sound: 16 kHz mono speech, FLAC or Opus; None for stills, if there is no
+    usable speech, or if it was not requested."""
 
     key: str
     values: dict[str, Any]
@@ -86,17 +86,17 @@ PARTS = {
     "faces": "f.video_id IS NOT NULL AND s.video_id IS NULL",
     "voices": "f.video_id IS NULL AND s.video_id IS NOT NULL AND v.kind = 'sound'",
 }
-"""{part of an export: which files are in it}"""
+"""{part of an export: condition for the files in it}"""
 
 
 class Records:
-    """Reads records. columns: all there are, in the order in which they are written."""
+    """Reads records. columns: all of them, in the order in which they are written."""
 
     def __init__(self, dataset: Dataset, encoders: Sequence[str] = (), sound: bool = True) -> None:
-        """encoders: names of the voice and face encoders whose vectors are wanted, none means all; sound: whether the
-        speech is.
+        """encoders: names of the voice and face encoders whose vectors to read, none means all; sound: whether to read
+        speech.
 
-        Raises UserError for an encoder that has made no rows, or two names that make the same column.
+        Raises UserError for an encoder that has no rows, or two names that give the same column.
         """
         self._sql, self._sound = dataset.connection, sound
         self.columns = (*FIXED, *self._vector_columns(encoders), *self._model_columns(), *self._acoustic_columns())
@@ -108,7 +108,8 @@ class Records:
         self._json = frozenset(column.name for column in self.columns if column.kind == "json")
 
     def ids(self, split: str, part: str, complete: bool = False) -> list[int]:
-        """Files of a split in the order of ingest. part: of PARTS; complete: only those that have every vector."""
+        """Files of a split in the order of ingest. part: a key of PARTS; complete: only files that have every
+        vector."""
         having = ""
         names: list[Any] = []
         for column in self.columns if complete else ():
@@ -223,5 +224,5 @@ def _face_column(row: Any) -> str:
 
 
 def _name(*parts: str) -> str:
-    """A column name that SQL, Python and file names take as it is."""
+    """A column name that SQL, Python and file systems all accept."""
     return "_".join(re.sub(r"[^A-Za-z0-9_]+", "_", part) for part in parts)

@@ -1,14 +1,15 @@
-"""The tables of dataset.db, and opening it safely.
+"""The tables of dataset.db, and how to open it safely.
 
     roots ─< videos ─┬─ speech, speech_audio ─< clips ─< voice_embeddings
     identities ──┘   │        └─ languages, acoustics
                      ├─ faces ─< crops, face_embeddings, face_attributes
                      └─ labels, failures
 
-Everything hangs on `video_id`: one file, one speaker, one face. A new encoder is new rows in an embeddings table,
-never a rewrite. Rows and the new state of their file go in one transaction.
+Everything refers to `video_id`: one file, one speaker, one face. A new encoder adds rows to an embeddings table and
+rewrites nothing. A file's rows and its new state are written in one transaction.
 
-WITHOUT ROWID saves an index where rows are small. Vectors are not: there a row over 1,002 bytes takes a whole page.
+WITHOUT ROWID saves an index where rows are small. Rows with vectors are not: in such a table, a row over 1,002 bytes
+takes a whole page.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from ds2f.voice.acoustics import FEATURES
 PERSON = "coalesce(i.person_id, i.id)"
 """SQL for the identity that stands for a person, where `identities i` is one of theirs."""
 
-APPLICATION_ID = 0x64733266  # "ds2f", in the header of every SQLite file that is ours
-BUSY_SECONDS = 30.0  # that a process waits for another to write
+APPLICATION_ID = 0x64733266  # "ds2f", in the header of every SQLite file of ours
+BUSY_SECONDS = 30.0  # how long to wait while another process writes
 SCHEMA_VERSION = 4
-"""One more than the last published one, however much has changed since; what a file of an earlier version lacks stands
-in dataset/migrations.py."""
+"""One more than in the last release, however much has changed since; dataset/migrations.py adds what files of an
+earlier version lack."""
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -37,7 +38,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE roots (
     id   INTEGER PRIMARY KEY,
     path TEXT NOT NULL UNIQUE,                -- absolute path of a folder or of a .tar
-    name TEXT                                 -- the end of it, as much as no other root has; NULL: not needed yet
+    name TEXT                                 -- shortest end of it that no other root has; NULL: not needed yet
 );
 CREATE UNIQUE INDEX roots_by_name ON roots (name);
 
@@ -46,11 +47,11 @@ CREATE TABLE identities (
     corpus    TEXT NOT NULL,
     name      TEXT NOT NULL,
     split     TEXT NOT NULL CHECK (split IN ('train', 'val', 'test')),   -- the same for all identities of a person
-    person_id INTEGER REFERENCES identities (id) ON DELETE SET NULL,     -- whichever stands for the person; NULL: it
+    person_id INTEGER REFERENCES identities (id) ON DELETE SET NULL,     -- whichever represents the person; NULL: this
     UNIQUE (corpus, name)
 );
 
-CREATE TABLE known_as (                       -- tables of people: all names of one row are one person's
+CREATE TABLE known_as (                       -- tables of people: all names in one row belong to one person
     corpus TEXT NOT NULL,
     name   TEXT NOT NULL,
     source TEXT NOT NULL,                     -- the file
@@ -65,7 +66,7 @@ CREATE TABLE recipes (                        -- the settings under which speech
 );
 
 CREATE TABLE videos (                         -- one file: a video, a sound or a still picture; or a part of a sound
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,   -- never given again: a late answer must meet nobody else
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,   -- never reused: a late result must not hit another file
     root_id       INTEGER NOT NULL REFERENCES roots (id) ON DELETE CASCADE,
     path          TEXT NOT NULL,              -- relative to the root, forward slashes
     kind          TEXT NOT NULL CHECK (kind IN ('video', 'sound', 'still')),
@@ -83,7 +84,7 @@ CREATE TABLE videos (                         -- one file: a video, a sound or a
     part_start    REAL,                       -- seconds into the sound; NULL: all of it
     part_seconds  REAL,
     part_channel  INTEGER,                    -- counted from 1; NULL: all; see `types.Part`
-    stream        INTEGER,                    -- picture that was looked at, as FFmpeg counts; NULL: not known
+    stream        INTEGER,                    -- picture stream used, FFmpeg's index; NULL: unknown
     UNIQUE (root_id, path)
 );
 CREATE INDEX videos_by_state ON videos (kind, state, speech_recipe, face_recipe);
@@ -92,12 +93,12 @@ CREATE INDEX videos_by_identity ON videos (identity_id, state, kind);
 CREATE TABLE speech (
     video_id INTEGER PRIMARY KEY REFERENCES videos (id) ON DELETE CASCADE,
     start    REAL NOT NULL,                   -- seconds into the file of the first speech
-    seconds  REAL NOT NULL,                   -- real speech in the part of the file that was heard
-    stream   INTEGER,                         -- sound that was heard, as FFmpeg counts streams; NULL: not known
-    channels TEXT                             -- of it: "1 of 2", "mean of 2"
+    seconds  REAL NOT NULL,                   -- real speech in the part of the file that was analysed
+    stream   INTEGER,                         -- sound stream used, FFmpeg's index; NULL: unknown
+    channels TEXT                             -- of that stream: "1 of 2", "mean of 2"
 );
 
-CREATE TABLE speech_audio (                   -- the start of the speech, pauses cut out; clips are cut from it
+CREATE TABLE speech_audio (                   -- the start of the speech, without pauses; clips are cut from it
     video_id INTEGER PRIMARY KEY REFERENCES speech (video_id) ON DELETE CASCADE,
     sound    BLOB NOT NULL                    -- 16 kHz mono: FLAC of 16 bit, or Opus in Ogg
 );
@@ -106,7 +107,7 @@ CREATE TABLE clips (                          -- speech, cut or looped to one le
     video_id       INTEGER NOT NULL REFERENCES speech (video_id) ON DELETE CASCADE,
     seconds        REAL NOT NULL,             -- length of the clip
     speech_seconds REAL NOT NULL,             -- real speech in the clip
-    repeats        REAL NOT NULL,             -- 1 = trimmed; 2.5 = the speech was laid 2.5 times end to end
+    repeats        REAL NOT NULL,             -- 1 = trimmed; 2.5 = the speech was repeated 2.5 times
     PRIMARY KEY (video_id, seconds)
 ) WITHOUT ROWID;
 
@@ -154,7 +155,7 @@ CREATE TABLE face_embeddings (
 );
 CREATE INDEX face_embeddings_by_encoder ON face_embeddings (encoder);
 
-CREATE TABLE face_attributes (                -- what a model thinks; what the corpus states is in labels
+CREATE TABLE face_attributes (                -- a model's estimates; what the corpus states is in labels
     video_id     INTEGER NOT NULL REFERENCES faces (video_id) ON DELETE CASCADE,
     model        TEXT NOT NULL,
     attribute    TEXT NOT NULL CHECK (attribute IN ('age', 'gender', 'ethnicity')),
@@ -179,7 +180,7 @@ CREATE TABLE failures (
     PRIMARY KEY (video_id, stage)
 ) WITHOUT ROWID;
 
-CREATE TABLE outputs (                        -- folders that hold something of people in here: `ds2f forget` goes there
+CREATE TABLE outputs (                        -- output folders that `ds2f forget` has to clean up
     path TEXT PRIMARY KEY,                    -- absolute
     kind TEXT NOT NULL CHECK (kind IN ('faces', 'export', 'report', 'training'))
 ) WITHOUT ROWID;
@@ -187,18 +188,18 @@ CREATE TABLE outputs (                        -- folders that hold something of 
 
 
 def _acoustics_table() -> str:
-    """One column per feature, named with its unit; see `voice.acoustics` for what each means."""
+    """One column per feature, with its unit in the name; `voice.acoustics` explains each."""
     columns = "".join(f", {feature.name} REAL" for feature in FEATURES)
     return f"CREATE TABLE acoustics (video_id INTEGER PRIMARY KEY REFERENCES speech ON DELETE CASCADE{columns});"
 
 
 def create(path: Path) -> sqlite3.Connection:
-    """Open the database at `path`, making it if it is not there."""
+    """Open the database at `path`, creating it if it does not exist."""
     if path.exists() and path.stat().st_size > 0:
         return connect(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_open(path)) as connection:  # where this fails the file is left empty, and can be made later
+        with closing(_open(path)) as connection:  # if this fails, an empty file remains, which can be initialised later
             connection.executescript(
                 f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
                 f"PRAGMA user_version = {SCHEMA_VERSION}; {TABLES} {_acoustics_table()}"
@@ -212,7 +213,7 @@ def create(path: Path) -> sqlite3.Connection:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open an existing database. Raises UserError if it is missing, not ours, or of another version."""
+    """Open an existing database. Raises UserError if it does not exist, is not ours, or has another version."""
     if not path.is_file():
         raise UserError(f"There is no database at {path}; make it with: ds2f ingest FOLDER --database {path}")
     try:
@@ -238,7 +239,7 @@ def connect(path: Path) -> sqlite3.Connection:
             "use the matching ds2f, or ingest and extract into a new database."
         )
     try:
-        connection.execute("PRAGMA journal_mode = WAL")  # only now: a file that is not ours stays as it was
+        connection.execute("PRAGMA journal_mode = WAL")  # not before: a file that is not ours must stay unchanged
         if version != SCHEMA_VERSION:
             migrate(connection)
     except sqlite3.OperationalError as error:

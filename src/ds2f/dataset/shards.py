@@ -1,5 +1,6 @@
-"""Independent runs on one dataset, as batch queues want them: each works in a small database of its own, and the
-results are merged at the end. No two machines ever write one SQLite file: network storage does not survive that."""
+"""Independent runs on one dataset, for batch queues: each works in a small database of its own, and the results are
+merged at the end. Two machines never write to the same SQLite file, because SQLite's locking is not reliable on network
+storage."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from ds2f.dataset.queries import Dataset
 from ds2f.dataset.weights import KEY, settle
 from ds2f.errors import UserError
 
-# Everything that hangs on a file, in an order in which it can be inserted.
+# All tables with a video_id, in an order in which they can be inserted.
 OF_A_FILE = (
     "labels",
     "speech",
@@ -33,19 +34,19 @@ OF_A_FILE = (
 
 @dataclass(frozen=True)
 class Merged:
-    """files: taken over; changed: left out, because the file was ingested anew since the shard was made."""
+    """files: merged; changed: left out, because the file has been ingested again since the shard was made."""
 
     files: int
     changed: int
 
 
 def shard_path(database: Path, shard: Shard) -> Path:
-    """Where a shard of `database` lies: beside it."""
+    """Path of a shard of `database`: next to it."""
     return database.with_name(f"{database.stem}.shard-{shard.index}-of-{shard.count}.db")
 
 
 def shards_beside(dataset: Dataset) -> list[Path]:
-    """Shards of a dataset that lie beside it."""
+    """Shards of a dataset that lie next to it."""
     found = []
     for path in sorted(dataset.path.parent.glob("*.shard-*-of-*.db")):
         with closing(schema.connect(path)) as part:
@@ -56,10 +57,11 @@ def shards_beside(dataset: Dataset) -> list[Path]:
 
 
 def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = False) -> Path:
-    """Copy the files of a shard that lack something of the plan into the shard's own database; the whole is only read.
+    """Copy the files of a shard that lack something in the plan into the shard's own database; the whole dataset is
+    only read.
 
-    A shard that is there already keeps what it has done and gets what was ingested since. retry_failed: failed
-    files too. Returns the path of the shard.
+    An existing shard keeps its results and receives what has been ingested since. retry_failed: include failed files.
+    Returns the path of the shard.
     """
     path = shard_path(database, shard)
     with Dataset(database) as whole:
@@ -73,7 +75,7 @@ def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = Fal
         sql = part.connection
         sql.execute("ATTACH ? AS whole", (str(database),))
         with part.transaction():
-            # Who was forgotten since, and files that have changed.
+            # People forgotten since, and files that have changed.
             sql.execute("DELETE FROM main.videos WHERE id NOT IN (SELECT id FROM whole.videos)")
             people = "SELECT id, corpus, name FROM whole.identities"
             sql.execute(f"DELETE FROM main.identities WHERE (id, corpus, name) NOT IN ({people})")
@@ -89,7 +91,7 @@ def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = Fal
 
 
 def merge(database: Path, shards: Sequence[Path]) -> Merged:
-    """Take what shards have extracted into the whole, each shard in one transaction; merging twice changes nothing.
+    """Copy the results of shards into the whole dataset, each shard in one transaction; merging twice changes nothing.
 
     Raises UserError for a database that is not a shard of this one.
     """
@@ -119,7 +121,7 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                 changed += sql.execute("SELECT count(*) " + tried.format(same, "")).fetchone()[0]
                 sql.execute("INSERT OR IGNORE INTO main.recipes SELECT * FROM part.recipes")
                 sql.execute("INSERT OR IGNORE INTO main.meta SELECT * FROM part.meta WHERE key GLOB ?", (KEY + "*",))
-                for table in ("labels", "speech", "faces", "failures"):  # the others go with them
+                for table in ("labels", "speech", "faces", "failures"):  # the others are deleted by cascade
                     sql.execute(f"DELETE FROM main.{table} WHERE video_id IN (SELECT id FROM chosen)")
                 _copy(whole, "part", "main")
                 files += sql.execute(

@@ -1,8 +1,8 @@
-"""Whom a model has been trained on, as its JSON says it without naming anybody: short hashes of names.
+"""Whom a model was trained on, stored in its JSON without names: short hashes of them.
 
-A list of trials, or a split, that names any of them measures what the model has learnt by heart. Names of published
-corpora are their own; the name of a folder of somebody's own files, "24", may be another person elsewhere, so that it
-is a hint.
+Results on a trial list or a split that contains any of them measure memorisation. Names in published corpora are unique
+to them; the name of a folder of a user's own files, such as "24", may mean somebody else elsewhere, so it is only a
+hint.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ds2f.dataset.schema import PERSON
 
 
 def speaker_hash(corpus: str, name: str) -> str:
-    """12 hexadecimal digits that stand for somebody, "~" in front where their name is that of a folder alone.
+    """12 hexadecimal digits that stand for a person, prefixed with "~" if their name is only that of a folder.
 
-    corpus: of `corpora.BY_NAME`, or another that a manifest names; name: of an identity in it.
-    Whoever guesses the name can check the guess: the hash keeps it from being read, no more.
+    corpus: one of `corpora.BY_NAME`, or another that a manifest names; name: of an identity in it.
+    Anyone who guesses the name can check the guess; the hash only prevents it from being read.
     """
     local = corpus in LOCAL
     said = f"folder:{name.rpartition('/')[2]}" if local else f"{corpus}:{name}"
@@ -26,7 +26,7 @@ def speaker_hash(corpus: str, name: str) -> str:
 
 
 def speakers_of(dataset: Dataset, split: str) -> list[str]:
-    """`speaker_hash` of everybody of a split who has a voice, by all their names; sorted."""
+    """`speaker_hash` of everybody in a split who has a voice, under every name they have; sorted."""
     return sorted(set().union(*people_of(dataset, split).values()))
 
 

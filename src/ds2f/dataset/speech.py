@@ -1,4 +1,4 @@
-"""The stored speech itself, for whoever trains on sound."""
+"""The stored speech itself, for training on sound."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ds2f.dataset.queries import Dataset
 
 @dataclass(frozen=True)
 class SpeechFile:
-    """A recording's speech. file: its number; person: number of whoever speaks, of all corpora; size: bytes stored."""
+    """A recording's speech. file: its number; person: number of the speaker, unique across all corpora; size: bytes
+    stored."""
 
     file: int
     person: int
@@ -31,13 +32,13 @@ def spoken_files(dataset: Dataset, split: str) -> list[SpeechFile]:
 
 
 class Sounds:
-    """Reads it, as it is stored. Any thread may ask, each by a connection of its own."""
+    """Reads speech as it is stored. Any thread may use it; each has its own connection."""
 
     def __init__(self, database: Path) -> None:
         self.database, self._own = database, threading.local()
 
     def __getitem__(self, file: int) -> bytes:
-        """Raises KeyError for a file that has none, or has been forgotten meanwhile."""
+        """Raises KeyError for a file that has none, or that has since been forgotten."""
         if not hasattr(self._own, "connection"):
             self._own.connection = schema.connect(self.database)
         row = self._own.connection.execute("SELECT sound FROM speech_audio WHERE video_id = ?", (file,)).fetchone()

@@ -1,4 +1,4 @@
-"""Who is in which split."""
+"""Which split a person is in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class SplitRule(Split):
-    """Who goes where: a fixed function of seed and name, so that a corpus that grows never moves anybody. Its numbers
-    are those of [split] in ds2f.toml."""
+    """Assigns people to splits by a fixed function of seed and name, so that nobody moves when a corpus grows. Its
+    numbers are those of [split] in ds2f.toml."""
 
     def of(self, corpus: str, name: str) -> str:
         """train, val or test for an identity."""

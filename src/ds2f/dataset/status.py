@@ -1,4 +1,4 @@
-"""What is in the dataset."""
+"""A summary of the dataset's contents."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ds2f.dataset.queries import Dataset
 
 
 def names(path: Path) -> list[str]:
-    """Who is in the dataset, as "corpus/name", in order. Raises UserError if there is no dataset."""
+    """Everybody in the dataset as "corpus/name", sorted. Raises UserError if there is no dataset."""
     with Dataset(path) as dataset:
         return [row[0] for row in dataset.connection.execute("SELECT corpus || '/' || name FROM identities ORDER BY 1")]
 
 
 def status(path: Path, fingerprint: bool = True) -> dict[str, Any]:
-    """What `ds2f status --json` shows. fingerprint: whether to ask for it, which takes seconds for millions of files.
+    """What `ds2f status --json` prints. fingerprint: whether to compute it, which takes seconds for millions of files.
 
     Raises UserError if there is no dataset.
     """

@@ -1,4 +1,4 @@
-"""Where the results of extraction go: one transaction per file."""
+"""Stores the results of extraction, one transaction per file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CHANGED = Extracted(failures=(("open", "it is another file than the one that was
 
 
 def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
-    """Everything one job gave, rows and reasons, in one transaction; storing it twice changes nothing.
+    """Store everything a job produced, rows and failure reasons, in one transaction; storing it twice changes nothing.
 
-    Returns False, and stores nothing, if the entry that was asked for was forgotten or ingested anew meanwhile. If the
-    file itself has changed since it was ingested, that is the reason stored in place of what the new one gave. A file
-    that cannot be read keeps what it gave under other settings, and waits.
+    Returns False, and stores nothing, if the entry has since been forgotten or ingested again. If the file itself has
+    changed since it was ingested, that is stored as the reason instead of the new file's results. A file that cannot be
+    read keeps its results from other settings, and waits.
     """
     sql, needs, video_id = dataset.connection, job.needs, job.video_id
     if _changed(job):
@@ -40,7 +40,7 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
             (needs.face, "faces", "face_recipe", plan.face),
         ):
             if anew and unread and sql.execute(f"SELECT 1 FROM {table} WHERE video_id = ?", (video_id,)).fetchone():
-                continue  # what earlier settings gave is not given up for a file that is not there, as of a drive
+                continue  # keep earlier results of a file that is missing for now, for example on an unmounted drive
             if anew:
                 sql.execute(f"DELETE FROM {table} WHERE video_id = ?", (video_id,))
                 sql.execute("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (recipe_key(settings), settings))
@@ -69,11 +69,11 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
 
 
 def _changed(job: Job) -> bool:
-    """Whether the job read another file than the one that was ingested; where it cannot be seen from here, no. In a tar
-    that was written anew, somebody else's picture lies at the same place."""
+    """Whether the job read a different file from the one that was ingested; False if the file cannot be seen from here.
+    In a tar that was rewritten, somebody else's picture may be at the same offset."""
     needs = job.needs
     if not (needs.speech or needs.face or needs.identities or needs.attributes):
-        return False  # made from what is stored
+        return False  # computed from what is stored
     try:
         status = job.source.path.stat()
     except OSError:
@@ -124,7 +124,7 @@ def _store_models(dataset: Dataset, video_id: int, result: Extracted) -> None:
     if result.acoustics is not None:
         names = ", ".join(["video_id", *result.acoustics])
         marks = ", ".join("?" * (1 + len(result.acoustics)))
-        # NaN, which SQLite stores as NULL, says that a feature could not be measured.
+        # SQLite stores NaN as NULL, which means that a feature could not be measured.
         row = (video_id, *result.acoustics.values())
         sql.execute(f"INSERT OR REPLACE INTO acoustics ({names}) VALUES ({marks})", row)
 
@@ -139,7 +139,7 @@ def attribute_rows(attributes: Attributes) -> list[tuple[str, float | str, float
     if not math.isnan(attributes.age):
         rows.append(("age", round(attributes.age, 2), None, text(attributes.age_bins)))
     for name, distribution in (("gender", attributes.gender), ("ethnicity", attributes.ethnicity)):
-        if distribution:  # not every model says everything
+        if distribution:  # not every model predicts all attributes
             likeliest = max(distribution, key=lambda key: distribution[key])
             rows.append((name, likeliest, round(distribution[likeliest], 4), text(distribution)))
     return rows

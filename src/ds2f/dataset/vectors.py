@@ -1,4 +1,4 @@
-"""Voices and faces of many files as arrays: beside these, memory holds a block of rows at a time."""
+"""Voices and faces of many files as arrays, read one block of rows at a time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ds2f.dataset.schema import PERSON
 from ds2f.types import GENDERS, Attributes
 from ds2f.voice.acoustics import FEATURES
 
-BLOCK = 2048  # files that are asked for at a time
+BLOCK = 2048  # files per query
 Zeros = Callable[..., np.ndarray]
-"""Makes arrays as `numpy.zeros` does, of a shape and a type, wherever they lie."""
+"""Creates arrays like `numpy.zeros`, of a shape and a type, wherever they are stored."""
 _CHOSEN = "(SELECT value FROM json_each(?))"
 
 
 def voiced(dataset: Dataset, split: str, kind: str, encoder: str, seconds: float) -> np.ndarray:
-    """Files of a kind with such a voice, and of videos with a face, too: (n, 2) int64, file and person, in the fixed
+    """Files of a kind that have such a voice and, for videos, also a face: (n, 2) int64, file and person, in the fixed
     order of their paths.
 
-    dataset: that holds them.
+    dataset: to read from.
     split: train, val or test.
     kind: video or sound.
     encoder, seconds: of the voice.
@@ -39,7 +39,7 @@ def voiced(dataset: Dataset, split: str, kind: str, encoder: str, seconds: float
 
 
 def pictured(dataset: Dataset, split: str) -> np.ndarray:
-    """Still pictures with a face, of people who have a voice: (n, 2) int64 as of `voiced`."""
+    """Still pictures with a face, of people who have a voice: (n, 2) int64 as in `voiced`."""
     rows = dataset.connection.execute(
         f"SELECT v.id, {PERSON} AS person FROM videos v JOIN identities i ON i.id = v.identity_id WHERE i.split = ?"
         " AND v.kind = 'still' AND EXISTS (SELECT 1 FROM face_embeddings f WHERE f.video_id = v.id AND f.encoder ="
@@ -51,11 +51,11 @@ def pictured(dataset: Dataset, split: str) -> np.ndarray:
 
 
 def faceless(dataset: Dataset, split: str, encoder: str, seconds: float) -> np.ndarray:
-    """Sounds with such a voice whose speaker's gender is stated, of people of whom there is no face: (n, 2) int64, file
-    and place in types.GENDERS, in the fixed order of their paths. Videos are none of them: who speaks in one that shows
-    nobody, or several people, is not known.
+    """Sounds with such a voice whose speaker's gender is stated and who have no face in the dataset: (n, 2) int64, file
+    and index into types.GENDERS, in the fixed order of their paths. Videos are excluded: if one shows nobody, or
+    several people, it is unknown who speaks.
 
-    dataset: that holds them.
+    dataset: to read from.
     split: train, val or test.
     encoder, seconds: of the voice.
     """
@@ -77,13 +77,13 @@ def read_voices(
     seconds: float,
     zeros: Zeros = np.zeros,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{name: (n, d) float32 and whether each is there, (n,) bool}, zeros where it is not.
+    """{name: (n, d) float32, zeros where there is no vector, and (n,) bool, whether there is one}.
 
-    dataset: that holds them.
+    dataset: to read from.
     files: n of them.
     names: speaker encoders, and "acoustics".
     seconds: length of the clips behind the voices.
-    zeros: makes the arrays of vectors.
+    zeros: creates the arrays of vectors.
     """
     sql, found = dataset.connection, {}
     length = "SELECT length(vector) / 4 FROM voice_embeddings WHERE encoder = ? AND seconds = ? LIMIT 1"
@@ -106,7 +106,7 @@ def read_voices(
 def read_faces(
     dataset: Dataset, files: Sequence[int] | np.ndarray, encoder: str = "dlib"
 ) -> Iterator[tuple[int, np.ndarray, Attributes | None]]:
-    """(place in `files`, (d,) float32 identity, what a model thinks of the face) of each, in any order."""
+    """(index into `files`, (d,) float32 identity, a model's estimate for the face) of each, in any order."""
     query = (
         "SELECT f.video_id, f.vector, (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
         " FROM face_attributes a WHERE a.video_id = f.video_id AND a.model = ?) FROM face_embeddings f"
@@ -120,7 +120,7 @@ def read_faces(
 
 
 def _blocks(files: Sequence[int] | np.ndarray) -> Iterator[tuple[dict[int, list[int]], str]]:
-    """{file: its places} of a block, and its files for json_each."""
+    """For each block: {file: its indices}, and its files as JSON for json_each."""
     wanted = np.asarray(files, np.int64)
     for start in range(0, len(wanted), BLOCK):
         places: dict[int, list[int]] = {}

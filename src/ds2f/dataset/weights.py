@@ -1,11 +1,12 @@
-"""Which weights made a model's rows: another file under the same name makes them anew, in place of mixing the two."""
+"""Which weights a model's rows were computed with: if a file of the same name has other weights, the rows are
+recomputed rather than mixed."""
 
 from __future__ import annotations
 
 from ds2f.dataset.plan import Plan
 from ds2f.dataset.queries import Dataset
 
-KEY = "weights/"  # before the stage of a model, such as voice:NAME, in the table meta
+KEY = "weights/"  # followed by the stage of a model, such as voice:NAME, in the table meta
 ROWS = {
     "voice": ("voice_embeddings", "encoder"),
     "identity": ("face_embeddings", "encoder"),
@@ -15,9 +16,10 @@ ROWS = {
 
 
 def settle(dataset: Dataset, plan: Plan) -> list[str]:
-    """Remove the rows and failures of models whose weights are others than those that made them; note the new ones.
+    """Remove the rows and failures of models whose weights differ from those that produced them, and record the new
+    ones.
 
-    Returns the stages of these models. What was made before weights were noted is taken to be of those at hand.
+    Returns the stages of these models. Rows older than this record are assumed to come from the current weights.
     """
     sql = dataset.connection
     noted = {row[0]: row[1] for row in sql.execute("SELECT key, value FROM meta WHERE key GLOB ?", (KEY + "*",))}

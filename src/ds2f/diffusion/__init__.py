@@ -1,1 +1,1 @@
-"""Flow matching: the path, the loss, guidance and the samplers. Each equation stands above its code."""
+"""Flow matching: the path, the loss, guidance and the samplers. Each equation is given above its code."""

@@ -1,4 +1,4 @@
-"""What a denoiser is conditioned on, any subset of it: tensors by name, each given or not, row by row."""
+"""A denoiser's conditions, any subset of them: tensors by name, each given or not, row by row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Condition:
         return Condition(value, torch.ones(len(value), dtype=torch.bool, device=value.device))
 
     def dropped(self) -> Condition:
-        """The same condition, given nowhere: the unconditional side of guidance."""
+        """The same condition, given in no row: the unconditional side of guidance."""
         return Condition(self.value, torch.zeros_like(self.given))
 
 

@@ -40,7 +40,7 @@ def interpolate(x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
 
 
 def flow_error(predicted: Tensor, x: Tensor, z: Tensor, t: Tensor) -> Tensor:
-    """|v(x̂) − v(x)|², the mean over what a row holds. predicted: x̂; all (n, ...); t: (n,). Returns (n,)."""
+    """|v(x̂) − v(x)|², averaged over the elements of a row. predicted: x̂; all (n, ...); t: (n,). Returns (n,)."""
     error = velocity(predicted.float(), z, t) - velocity(x, z, t)
     return error.square().flatten(1).mean(1)
 

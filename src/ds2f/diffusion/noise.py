@@ -1,4 +1,4 @@
-"""Random numbers from a generator, wherever it lives: PyTorch draws them only there."""
+"""Random numbers from a generator on any device: PyTorch can draw them only where the generator is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ds2f.diffusion.plain import DIRECT, antithetic
 
 
 def uniform(generator: torch.Generator, *shape: int, to: torch.device | None = None) -> Tensor:
-    """Numbers in [0, 1), float32, of a shape, drawn where the generator lives; to: where they are wanted, if
-    elsewhere."""
+    """Numbers in [0, 1), float32, of a shape, drawn on the generator's device; to: the device to move them to, if
+    another."""
     return torch.rand(shape, generator=generator, device=generator.device).to(to or generator.device)
 
 
@@ -23,25 +23,25 @@ def normal(generator: torch.Generator, *shape: int, to: torch.device | None = No
 
 
 def whole(generator: torch.Generator, below: int, *shape: int, to: torch.device | None = None) -> Tensor:
-    """As `uniform`, whole numbers from 0 to below − 1, int64."""
+    """As `uniform`, integers from 0 to below − 1, int64."""
     return torch.randint(below, shape, generator=generator, device=generator.device).to(to or generator.device)
 
 
 def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.device) -> Tensor:
-    """Numbers from N(0, 1), (n, *shape) float32, each row from its own seed, any whole number: a row does not depend on
-    its neighbours. stream: 0 or 1, two kinds of noise of the same seeds. Drawn on the CPU, so that a seed means the
-    same on every device."""
+    """Numbers from N(0, 1), (n, *shape) float32, each row from its own seed, any integer: a row does not depend on its
+    neighbours. stream: 0 or 1, two kinds of noise for the same seeds. Drawn on the CPU, so that a seed means the same
+    on every device."""
     return torch.stack([_row(int(seed), shape, stream) for seed in seeds]).to(to)
 
 
 def antithetic_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.device) -> Tensor:
-    """As `normal_by_seed`, but the noises of seeds that are shown together sum to zero, see `plain.antithetic`."""
+    """As `normal_by_seed`, but the noises of seeds that are shown together sum to zero; see `plain.antithetic`."""
     return torch.stack([antithetic(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds]).to(to)
 
 
 def _row(seed: int, shape: tuple[int, ...], stream: int) -> Tensor:
     if seed in DIRECT:
         return torch.randn(shape, generator=torch.Generator().manual_seed(2 * seed + stream))
-    # Beyond them PyTorch would repeat itself every 2^32; NumPy hashes whole numbers of any length.
+    # Beyond them PyTorch would repeat itself every 2^32; NumPy hashes integers of any length.
     generator = np.random.default_rng([stream, int(seed < 0), abs(seed)])
     return torch.from_numpy(generator.standard_normal(shape, np.float32))

@@ -1,7 +1,7 @@
-"""What drawing by the fast decoder needs of this room, in NumPy: the same noise for a seed, and Euler's method.
+"""What the fast decoder needs from this package, in NumPy: the same noise for a seed, and Euler's method.
 
-Random numbers and steps are those of `noise`, `flow` and `samplers`, which have these constants; tests hold the two
-together.
+Random numbers and steps equal those of `noise`, `flow` and `samplers`, which share these constants; tests compare the
+two implementations.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ import numpy as np
 from ds2f.types import Progress
 
 DIRECT = range(2**31)
-"""Seeds that PyTorch's generator takes as they are, `stream` in their lowest bit: on a CPU it reads 32 bits."""
-WARP = 1.5  # of a sampler's times; measured by benchmarks/sampling.py
-MIN_DISTANCE = 0.05  # of 1 − t: below it the division by 1 − t would only amplify rounding
-BLOCK = 16  # numbers that PyTorch makes at a time
-COARSE = 4  # waves (k, l) with k + l below it are coarse: none is shorter than two thirds of a picture
-SET = 4  # seeds whose noises are balanced: as many faces as are shown of a recording by default
+"""Seeds that are passed to PyTorch's generator unchanged, with `stream` in their lowest bit: on a CPU it reads 32
+bits."""
+WARP = 1.5  # for a sampler's times; measured by benchmarks/sampling.py
+MIN_DISTANCE = 0.05  # lower limit for 1 − t, below which the division would only amplify rounding
+BLOCK = 16  # numbers that PyTorch generates at a time
+COARSE = 4  # waves (k, l) with k + l below this are coarse: none is shorter than two thirds of a picture
+SET = 4  # seeds whose noises are balanced: the default number of faces for a recording
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""As `flow.Predict`, of arrays."""
+"""`flow.Predict` for arrays."""
 
 
 def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
-    """As `noise.normal_by_seed`: (n, *shape) float32, at least 16 numbers a row, those of PyTorch to the last bits."""
+    """As `noise.normal_by_seed`: (n, *shape) float32, at least 16 numbers per row, equal to PyTorch's up to the last
+    bits."""
     return np.stack([_row(int(seed), shape, stream) for seed in seeds])
 
 
 def first_seeds(voices: int) -> range:
-    """For each of so many voices the first seed of a set of its own, so that no two of them share a noise."""
+    """For each of this many voices, the first seed of a set of its own, so that no two voices share noise."""
     return range(0, SET * voices, SET)
 
 
@@ -43,12 +45,12 @@ def antithetic_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.nda
 
 
 def antithetic(normal: Callable[[int], Any], seed: int) -> Any:
-    """The noise of a seed, balanced among the seeds 4k to 4k + 3, which sum to zero:
+    """The noise of a seed, balanced within the seeds 4k to 4k + 3, which sum to zero:
 
         ε_i = √(4 / 3) (z_i − z̄),   ⟨ε_i⟩ = 0, ⟨ε_i²⟩ = 1, ⟨ε_i ε_j⟩ = −1/3
 
-    Each alone is from N(0, 1). Together they are as far apart as four can be and their mean is what is common to all:
-    antithetic variates (Hammersley & Morton 1956, Proc. Camb. Phil. Soc. 52(3)) of four.
+    Each alone is from N(0, 1). Together they are as far apart as four can be, and their mean is what they have in
+    common: antithetic variates (Hammersley & Morton 1956, Proc. Camb. Phil. Soc. 52(3)) of four.
 
     normal: seed to its noise z from N(0, 1), an array of NumPy or PyTorch.
     """
@@ -60,16 +62,16 @@ def antithetic(normal: Callable[[int], Any], seed: int) -> Any:
 def damp_low_frequencies(noise: np.ndarray, light: float) -> np.ndarray:
     """Noise for pictures whose light and tint depend less on it: (n, c, size, size) float32.
 
-    What is coarsest in a picture is what noise hides last, so a decoder takes it from the noise: the mean of a colour,
-    not a hundredth of the noise, becomes the tint of skin and room. With the waves of the orthonormal DCT-II (Ahmed,
-    Natarajan & Rao, IEEE Trans. Computers C-23(1), 1974),
+    The coarsest structure of a picture is the last that noise hides, so a decoder takes it from the noise: the mean of
+    a colour, less than a hundredth of the noise, becomes the tint of skin and room. With the waves of the orthonormal
+    DCT-II (Ahmed, Natarajan & Rao, IEEE Trans. Computers C-23(1), 1974),
 
         d_k(i) = √((2 − [k = 0]) / size) cos(π k (i + ½) / size)
 
         ε − (1 − light) Σ_{k + l < COARSE} ⟨ε, d_k d_lᵀ⟩ d_k d_lᵀ
 
     noise: (n, c, size, size) float32 from N(0, 1).
-    light: scale of the coarse waves; 1 leaves the noise as it is.
+    light: scale of the coarse waves; 1 leaves the noise unchanged.
     """
     if light == 1:
         return noise
@@ -77,8 +79,8 @@ def damp_low_frequencies(noise: np.ndarray, light: float) -> np.ndarray:
 
 
 def _coarse(noise: np.ndarray) -> np.ndarray:
-    """The coarse waves of (c, size, size), as much, float64. Of one picture at a time and without BLAS, so that a face
-    is the same to the bit alone and among others."""
+    """The coarse component of (c, size, size), same shape, float64. Computed for one picture at a time and without
+    BLAS, so that a face is bit-identical alone and among others."""
     waves, order = _coarse_waves(noise.shape[-1]), np.arange(COARSE)
     share = np.einsum("ckx,lx->ckl", np.einsum("cyx,ky->ckx", noise, waves), waves)
     share *= np.add.outer(order, order) < COARSE
@@ -113,12 +115,12 @@ def _row(seed: int, shape: tuple[int, ...], stream: int) -> np.ndarray:
 
 
 def _as_pytorch(seed: int, count: int) -> np.ndarray:
-    """torch.randn on a CPU: Mersenne Twister, 24 bits of each of its words as u in [0, 1), and of 16 such numbers the
-    first eight u₁ with the other eight u₂ by Box and Muller (1958),
+    """torch.randn on a CPU: Mersenne Twister, 24 bits of each word as u in [0, 1), and for 16 such numbers the first
+    eight u₁ combined with the other eight u₂ by Box and Muller (1958),
 
         √(−2 log(1 − u₁)) cos(2π u₂)  and the same with sin
 
-    (ATen/native/cpu/DistributionTemplates.h, normal_fill). What is left over is made with new numbers.
+    (ATen/native/cpu/DistributionTemplates.h, normal_fill). The remainder is made from new numbers.
     """
     source = np.random.RandomState(seed)
 

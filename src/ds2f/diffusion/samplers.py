@@ -1,7 +1,7 @@
 """Samplers: plain functions that carry noise along dz/dt = v to an image.
 
-predict: (z, t) to the clean x (see `flow.Predict`); noise: (n, ...), where to start; steps: how many; progress is
-called with (steps done, in all) after each one. All return the sample, shaped as the noise.
+predict: (z, t) to the clean x (see `flow.Predict`); noise: (n, ...), the starting point; steps: their number; progress
+is called with (steps done, total) after each. All return the sample, shaped like the noise.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _velocity_at(predict: Predict, z: Tensor, t: float) -> Tensor:
 
 @torch.no_grad()
 def euler(predict: Predict, noise: Tensor, steps: int, progress: Progress | None = None) -> Tensor:
-    """z ← z + Δt v(z, t): one evaluation a step. The last step lands on the prediction itself."""
+    """z ← z + Δt v(z, t): one evaluation per step. The last step lands on the prediction itself."""
     z = noise
     for i, (s, t) in enumerate(itertools.pairwise(times(steps))):
         z = _predicted(predict, z, s) if i == steps - 1 else z + (t - s) * _velocity_at(predict, z, s)
@@ -46,8 +46,8 @@ def euler(predict: Predict, noise: Tensor, steps: int, progress: Progress | None
 
 @torch.no_grad()
 def heun(predict: Predict, noise: Tensor, steps: int, progress: Progress | None = None) -> Tensor:
-    """Heun's second-order method, z ← z + Δt (v₁ + v₂) / 2: two evaluations a step but for the last, which lands on
-    the prediction itself (Karras et al. 2022, arXiv:2206.00364, algorithm 1)."""
+    """Heun's second-order method, z ← z + Δt (v₁ + v₂) / 2: two evaluations per step except for the last, which lands
+    on the prediction itself (Karras et al. 2022, arXiv:2206.00364, algorithm 1)."""
     z = noise
     for i, (s, t) in enumerate(itertools.pairwise(times(steps))):
         if i == steps - 1:
@@ -63,10 +63,10 @@ def heun(predict: Predict, noise: Tensor, steps: int, progress: Progress | None 
 
 @torch.no_grad()
 def multistep(predict: Predict, noise: Tensor, steps: int, progress: Progress | None = None) -> Tensor:
-    """Second order at one evaluation a step: between two times the prediction is taken as the straight line through
-    this one and the last, see `Multistep`. An exponential Adams-Bashforth method, as DPM-Solver++(2M) is (Lu et al.
-    2022, arXiv:2211.01095, algorithm 2), but linear in t rather than in the log signal-to-noise ratio, which has no
-    start at t = 0."""
+    """Second order at one evaluation per step: between two times, the prediction is extrapolated linearly through the
+    current and the last one, see `Multistep`. An exponential Adams-Bashforth method, like DPM-Solver++(2M) (Lu et al.
+    2022, arXiv:2211.01095, algorithm 2), but linear in t rather than in the log signal-to-noise ratio, which is
+    infinite at t = 0."""
     z, step = noise, Multistep(predict)
     for i, (s, t) in enumerate(itertools.pairwise(times(steps))):
         z = step(z, s, t)
@@ -76,7 +76,7 @@ def multistep(predict: Predict, noise: Tensor, steps: int, progress: Progress | 
 
 
 class Multistep:
-    """One step of `multistep` after another. Remembers the last prediction, and takes the next as if it lay on the line
+    """Takes the steps of `multistep`. Remembers the last prediction, and assumes that the next lies on the line
 
     x̂(τ) = x̂ + (τ − s) x̂′,   for which dz/dτ = (x̂(τ) − z) / (1 − τ) has the exact solution
 
@@ -88,7 +88,7 @@ class Multistep:
         self.last: tuple[Tensor, float] | None = None
 
     def __call__(self, z: Tensor, s: float, t: float) -> Tensor:
-        """From z at time s to time t; at t = 1 that is the prediction itself."""
+        """From z at time s to time t; at t = 1, the result is the prediction itself."""
         x = _predicted(self.predict, z, s)
         slope = torch.zeros_like(x) if self.last is None else (x - self.last[0]) / (s - self.last[1])
         self.last = x, s

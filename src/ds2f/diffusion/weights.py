@@ -1,4 +1,4 @@
-"""How strongly guidance weighs each condition: what settings say, before anything is computed. No PyTorch."""
+"""How strongly guidance weights each condition, as data without computation. No PyTorch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Guidance:
-    """weights: {condition: weight}, "voice" for all encoders of a voice; those not named have `otherwise`; 1 = no
-    guidance. Guidance acts for times in [start, end] only, outside of it every weight is 1 (Kynkäänniemi et al. 2024,
+    """weights: {condition: weight}, "voice" for all encoders of a voice; conditions not named have `otherwise`; 1 = no
+    guidance. Guidance applies only to times in [start, end]; outside, every weight is 1 (Kynkäänniemi et al. 2024,
     arXiv:2404.07724)."""
 
     otherwise: float

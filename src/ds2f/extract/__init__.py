@@ -1,1 +1,2 @@
-"""Extraction: from files to voices, faces and identities. `item` does one file, `engine` many, `run` stores them."""
+"""Extraction: from files to voices, faces and identities. `item` processes one file, `engines` many, `run` stores the
+results."""

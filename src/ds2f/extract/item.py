@@ -42,19 +42,20 @@ from ds2f.voice.activity import cut
 from ds2f.voice.encode import VoiceEncoder
 from ds2f.voice.recording import further
 
-LOOK_AGAIN = 4  # times as many frames are looked at where the first show nobody
-MOST_PIXELS = 2**28  # of all these frames, so that they fit into memory
+LOOK_AGAIN = 4  # times as many frames are examined if the first show nobody
+MOST_PIXELS = 2**28  # in all these frames together, so that they fit into memory
 SAME_FRAME = 0.1  # seconds by which the stored time of a face may be off
-PART_SLACK = 0.1  # seconds that a part may end behind its sound: durations are rounded
+PART_SLACK = 0.1  # seconds by which a part may exceed its sound: durations are rounded
 
 Answer = TypeVar("Answer")
 
 
 @dataclass
 class _File:
-    """One file in hand: what it gave so far, and what models look at.
+    """A file being processed: results so far, and what the models receive.
 
-    speech: what is said in it; image, place, identity: the picture of its person, the face in there, and whose it is.
+    speech: the speech in it; image, place, identity: the picture of its person, the face in that picture, and its
+    embedding.
     """
 
     job: Job
@@ -66,7 +67,7 @@ class _File:
 
 
 class Extractor:
-    """All extraction models of one worker process, each loaded when it is first needed."""
+    """All extraction models of one worker process, each loaded when first needed."""
 
     def __init__(self, settings: ExtractSettings) -> None:
         cv2.setNumThreads(1)  # parallelism is over files
@@ -77,7 +78,7 @@ class Extractor:
         self._attributes: dict[str, AttributeModel] = {}
 
     def load(self) -> None:
-        """Load all models that the settings name. Raises UserError with the name of one that cannot be loaded."""
+        """Load all models named in the settings. Raises UserError with the name of one that cannot be loaded."""
         audio, faces = self.settings.audio, self.settings.faces
         steps: list[tuple[str, Callable[[], object]]] = [("silero-vad", lambda: self.voices.activity)]
         speakers, looks = by_name(audio.encoders, encoders.name_of), by_name(faces.encoders, face_models.name_of)
@@ -97,8 +98,8 @@ class Extractor:
                 raise UserError(f"The model {name} cannot be loaded ({reason}); no file is to blame.") from error
 
     def extract(self, jobs: Sequence[Job]) -> list[Extracted]:
-        """Do some files: each is read by itself, then the models see them together. A file that fails in part keeps
-        what it gave, and says in `failures` what it did not give."""
+        """Process some files: each is read separately, then the models process them together. A file that fails in part
+        keeps its results, and lists in `failures` what is missing."""
         files = [_File(job) for job in jobs]
         for file in files:
             self._try(file, "worker", partial(self._read, file))
@@ -117,20 +118,20 @@ class Extractor:
     # ── one file ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _try(self, file: _File, stage: str, part: Callable[[], None]) -> None:
-        """Do a part of a file; what goes wrong in it is a failure of that part. stage: of what nobody foresaw."""
+        """Process one part of a file; errors become failures of that part. stage: for unexpected errors."""
         try:
             part()
         except ItemError as error:
             for failed in self._stages(file, error.stage):
                 file.found.fail(failed, error.reason)
         except (UserError, ImportError):
-            raise  # a missing model is no fault of the file
-        except Exception as error:  # noqa: BLE001 - the reason is stored, and the rest of the file goes on
+            raise  # a missing model is not the file's fault
+        except Exception as error:  # noqa: BLE001 - the reason is stored, and the rest of the file is processed
             file.found.fail(stage, unexpected(error))
 
     def _stages(self, file: _File, stage: str) -> list[str]:
-        """Where a failure belongs: a face that was found once and is not found again fails the models that wanted to
-        see it."""
+        """The stages that a failure belongs to: if a face was found once and is not found again, the models that needed
+        it fail."""
         needs = file.job.needs
         seeing = [f"attributes:{name}" for name in needs.attributes if self._attribute(name).needs_picture]
         seeing += [f"identity:{name}" for name in needs.identities]
@@ -150,7 +151,7 @@ class Extractor:
             choice = Choice(video=self.settings.faces.stream)
             media = decode(file.job.source, [stored.time], stored.time + 1.0, sound=False, choice=choice)
             frame = next((f for f in media.frames if abs(f.time - stored.time) < SAME_FRAME), None)
-            if frame is None:  # damage, or a time by which an earlier version counted
+            if frame is None:  # damage, or a time measured by an earlier version
                 missing = f"the frame of its face, at {stored.time:.2f} s, is not there"
                 raise ItemError("face", media.troubles.get("face", missing))
             file.image, file.place = frame.image, stored.found
@@ -181,18 +182,18 @@ class Extractor:
         if end > media.duration + PART_SLACK and media.duration > 0:
             raise ItemError("audio", f"the part ends at {end:.1f} s and the sound at {media.duration:.1f} s")
         if start > 0 and not media.audio.size:
-            raise ItemError("audio", f"the part begins at {start:.1f} s, where there is no sound any more")
+            raise ItemError("audio", f"the part begins at {start:.1f} s, after the sound has ended")
         audio = self.settings.audio if part.channel is None else replace(self.settings.audio, channel=part.channel)
         speech = self.voices.search(further(file.job.source, media, seconds, audio, start, part.seconds))
         sound = encode_speech(speech.audio, audio.store)
         file.found.speech = StoredSpeech(
             sound, start + speech.start, speech.seconds, media.audio_stream, media.channels
         )
-        # What is stored is what is embedded; FLAC holds the very numbers.
+        # What is stored is what is embedded: FLAC is lossless.
         file.speech = speech if audio.store == "flac" else replace(speech, audio=decode_speech(sound))
 
     def _first(self, file: _File) -> tuple[float, float]:
-        """Where the sound begins that is listened to first, and how long that is; seconds."""
+        """Start and length, in seconds, of the sound that is decoded first."""
         part, most = file.job.part, self.settings.audio.max_seconds
         return part.start or 0.0, min(most, part.seconds or most)
 
@@ -202,7 +203,8 @@ class Extractor:
         self._keep_face(file, self.faces.encode_frames(media.frames, partial(self._further_frames, file, media)))
 
     def _further_frames(self, file: _File, media: Media) -> Sequence[Frame]:
-        """More frames of a recording whose first ones show nobody: of slides, say, whose speaker comes at the end."""
+        """More frames of a recording whose first ones show nobody, for example slides whose speaker appears only at the
+        end."""
         faces = self.settings.faces
         count = min(LOOK_AGAIN * faces.frames, MOST_PIXELS // (media.width * media.height))
         return decode(file.job.source, count, self._first(file)[1], False, choice=Choice(video=faces.stream)).frames
@@ -228,13 +230,13 @@ class Extractor:
         model: Callable[[Sequence[_File]], Sequence[Answer]],
         keep: Callable[[_File, Answer], None],
     ) -> None:
-        """Show files to a model together, and keep its answer to each. If that goes wrong, each file is shown alone;
-        one that goes wrong alone has a failure of `stage`, and keeps all else that it gave."""
+        """Pass files to a model together and keep its answer to each. If that fails, each file is passed alone; a file
+        that fails alone gets a failure of `stage`, and keeps its other results."""
         try:
             answers = [*zip(files, model(files), strict=True)] if files else []
         except (UserError, ImportError):
-            raise  # a missing model is no fault of the files
-        except Exception as error:  # noqa: BLE001 - one file must not cost the others anything, nor its own other rows
+            raise  # a missing model is not the files' fault
+        except Exception as error:  # noqa: BLE001 - one file must not affect others, nor its own other rows
             if len(files) == 1:
                 files[0].found.fail(stage, error.reason if isinstance(error, ItemError) else unexpected(error))
             else:
@@ -327,5 +329,5 @@ def _no_picture(media: Media) -> str:
 
 
 def _pictures(files: Sequence[_File]) -> tuple[list[np.ndarray], list[DetectedFace]]:
-    """The pictures of some files that have one, and where in each the face is."""
+    """The pictures of those files that have one, and the face in each."""
     return [f.image for f in files if f.image is not None], [f.place for f in files if f.place is not None]

@@ -1,4 +1,5 @@
-"""Extraction of all that is missing: jobs out of the dataset, through an engine, results back in by one writer."""
+"""Extracts everything that is missing: jobs from the dataset go through an engine, and a single writer stores the
+results."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ class ExtractSummary:
 
 
 def make_extract(settings: ExtractSettings) -> ExtractMany:
-    """Builds one worker's extract function (module level, so that it can travel to another process), all models loaded:
-    what dies or fails later does so on a file. Raises UserError for a model that cannot be loaded."""
+    """Build one worker's extract function (at module level, so that it can be sent to another process), with all models
+    loaded: whatever fails later is the fault of a file. Raises UserError for a model that cannot be loaded."""
     from ds2f.extract.item import Extractor
 
     extractor = Extractor(settings)
@@ -46,15 +47,15 @@ def extract_missing(
     retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> ExtractSummary:
-    """Extract whatever files lack. Interrupted, the next call goes on with what is left.
+    """Extract whatever files lack. After an interruption, the next call continues with what is left.
 
     database: an existing dataset.
-    settings: what every file shall have.
-    load: workers, files that each takes at once, seconds a file may take.
-    engine: `local_processes`, or what `engines.pick` gives.
-    retry_failed: failed files once more, as far as what failed is still planned.
-    progress: called with (files finished, in all, how many failed), first before any is.
-    Raises UserError if a model cannot be loaded or a worker dies while it loads: the files then wait as before.
+    settings: what every file must have.
+    load: workers, files per batch, and seconds allowed per file.
+    engine: `local_processes`, or the result of `engines.pick`.
+    retry_failed: retry failed files, if what failed is still planned.
+    progress: called with (files finished, total, how many failed), first before any is finished.
+    Raises UserError if a model cannot be loaded or a worker dies while loading; the files then wait as before.
     """
     plan = plan_of(settings)
     done = failed = 0
@@ -69,7 +70,7 @@ def extract_missing(
             return ExtractSummary(0, 0)
         for outcome in engine(_jobs(dataset, ids, plan), partial(make_extract, settings), _share(load, len(ids))):
             if not store(dataset, outcome.job, outcome.result, plan):
-                continue  # its entry is gone
+                continue  # its entry no longer exists
             done, failed = done + (not outcome.failed), failed + outcome.failed
             if progress:
                 progress(done + failed, len(ids), f"{failed:,} failed" if failed else "")
@@ -77,13 +78,13 @@ def extract_missing(
 
 
 def _jobs(dataset: Dataset, ids: Sequence[int], plan: Plan) -> Iterator[Job]:
-    """One job after the other, read from the dataset only when a worker is free for it: memory stays bounded."""
+    """Jobs, each read from the dataset only when a worker is free for it, which bounds memory."""
     for video_id in ids:
         if (found := job(dataset, video_id, plan)) is not None:
             yield found
 
 
 def _share(load: Load, files: int) -> Load:
-    """No more workers than files, and no batch so large that workers wait idle for the last one."""
+    """No more workers than files, and no batches so large that workers wait idle for the last one."""
     workers = max(1, min(load.workers, files))
     return Load(workers, max(1, min(load.batch, files // (4 * workers))), load.item_seconds)

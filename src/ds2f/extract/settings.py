@@ -1,4 +1,4 @@
-"""What extraction is told, and the plan that follows from it. Nothing is loaded here."""
+"""The settings of extraction, and the plan that follows from them. Nothing is loaded here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IN_THE_BOX = {
 @dataclass(frozen=True)
 class ExtractSettings:
     """The parts of the configuration that extraction needs. device: of the encoders; item_seconds: a file that takes
-    longer is a failure."""
+    longer fails."""
 
     audio: Audio
     faces: Faces
@@ -34,17 +34,17 @@ class ExtractSettings:
     item_seconds: float = 120.0
 
     def __post_init__(self) -> None:
-        Extract(item_seconds=self.item_seconds)  # refuses what ds2f.toml would be refused
+        Extract(item_seconds=self.item_seconds)  # refuses whatever ds2f.toml would refuse
 
     @staticmethod
     def of(config: Config) -> ExtractSettings:
-        """Raises UserError for a device that is not there."""
+        """Raises UserError for a device that does not exist."""
         extract: Extract = config.extract
         return ExtractSettings(config.audio, config.faces, str(pick_device(extract.device)), extract.item_seconds)
 
 
 def plan_of(settings: ExtractSettings) -> Plan:
-    """Which rows every file shall have. Raises UserError for an unknown model."""
+    """Which rows every file must have. Raises UserError for an unknown model."""
     audio, faces = settings.audio, settings.faces
     speech = {
         "activity": "silero-vad",
@@ -78,7 +78,7 @@ def plan_of(settings: ExtractSettings) -> Plan:
 
 
 def _weights(settings: ExtractSettings) -> tuple[tuple[str, str], ...]:
-    """(stage of a model, hash of its weights), of the models in the box and those in files of the user's own."""
+    """(stage of a model, hash of its weights), for bundled models and those in the user's files."""
     places: dict[str, tuple[Path, bool]] = {}
     for stage, specs, name_of in (
         ("voice", settings.audio.encoders, encoders.name_of),
@@ -92,18 +92,18 @@ def _weights(settings: ExtractSettings) -> tuple[tuple[str, str], ...]:
 
 
 def _place(spec: str) -> Path:
-    """Where the weights lie; a path at which nothing is, for those that a package of another brings or downloads."""
+    """Location of the weights; a path that does not exist for models that another package contains or downloads."""
     kind, _, source = spec.partition(":")
     if spec in _IN_THE_BOX:
         return _IN_THE_BOX[spec]
     place = Path(source or f"/no file of {kind}").expanduser().absolute()
     inside = {"ds2f-attributes": "attributes.safetensors", **dict.fromkeys(encoders.TRAINED, "voice.safetensors")}
-    return place / inside[kind] if kind in inside else place  # beside a voice lie the checkpoints of its training
+    return place / inside[kind] if kind in inside else place  # the folder of a voice also holds training checkpoints
 
 
 def _digest(place: Path, beside: bool) -> str:
-    """Of a folder, or of a file and the other part of an ncnn model beside it; beside: and of the JSON file there,
-    which says how faces go into a network of the user's own."""
+    """Hash of a folder, or of a file and, if present, the other part of an ncnn model; beside: also of the JSON file
+    next to it, which describes how the user's own network takes faces."""
     found = sorted(place.rglob("*")) if place.is_dir() else [place]
     digest = hashlib.sha256()
     for file in (*found, place.with_suffix(".bin"), *([place.with_suffix(".json")] if beside else [])):

@@ -1,4 +1,4 @@
-"""What happens inside one worker, of whatever engine: some jobs in, one result for each, whatever goes wrong."""
+"""What happens inside one worker of any engine: some jobs in, one result for each, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from ds2f.errors import ItemError, UserError
 from ds2f.types import Extracted
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-GRACE = 15.0  # seconds after which a worker that cannot even be interrupted is killed
+GRACE = 15.0  # seconds after which a worker that cannot be interrupted is killed
 
 ExtractMany = Callable[[Sequence[Job]], list[Extracted]]
 
 
 class OutOfTime(BaseException):
-    """Not an Exception: no library may take it for one of its own errors and go on."""
+    """Not an Exception, so that no library mistakes it for one of its own errors and carries on."""
 
 
 def failure(stage: str, reason: str) -> Extracted:
-    """The result of a file that gave nothing."""
+    """The result of a file that yielded nothing."""
     return Extracted(failures=((stage, reason),))
 
 
 def unexpected(error: Exception) -> str:
-    """The reason of a failure that nobody foresaw."""
+    """The failure reason for an unexpected error."""
     return f"unexpected {type(error).__name__}: {error}"
 
 
 def work(extract: ExtractMany, jobs: Sequence[Job], item_seconds: float) -> list[Extracted]:
-    """One result per job, in order. If a batch goes wrong as a whole, each of its files is tried alone.
+    """One result per job, in order. If a batch fails as a whole, each of its files is tried alone.
 
-    Raises UserError and ImportError: a model that cannot be loaded is no fault of the files, and would be missing for
+    Raises UserError and ImportError: a model that cannot be loaded is not the files' fault, and would be missing for
     all of them.
     """
     try:
@@ -60,10 +60,10 @@ def work(extract: ExtractMany, jobs: Sequence[Job], item_seconds: float) -> list
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise OutOfTime in here after `seconds`; end the process GRACE later if some C code never comes back.
+    """Raise OutOfTime here after `seconds`; end the process GRACE later if C code never returns.
 
-    The first needs the main thread of a process (where worker engines run their tasks) and a system with alarms, which
-    Windows is not; elsewhere only the second holds.
+    The former needs the main thread of a process (where worker engines run their tasks) and a system with alarm
+    signals, which Windows lacks; elsewhere only the latter applies.
     """
     alarm = _alarm if threading.current_thread() is threading.main_thread() else nullcontext
     with open(os.devnull, "w") as nowhere:
@@ -94,8 +94,8 @@ def _out_of_time(number: int, frame: FrameType | None) -> None:
 
 
 def prepare_process() -> None:
-    """One thread per worker: parallelism is over files, and on some processors the last bits of a vector depend on the
-    number of threads."""
+    """Use one thread per worker: parallelism is over files, and on some processors the last bits of a vector depend on
+    the number of threads."""
     os.environ |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}  # for those loaded later
     keep_freed_memory()
     import torch
@@ -106,8 +106,8 @@ def prepare_process() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next time, where it would give large blocks back to the kernel at once: to
-    have each page cleared again is a tenth of the time of a network whose layers are that large."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):  # other libraries have none
+    """Make glibc keep freed memory for reuse. By default it returns large blocks to the kernel at once, and having
+    their pages cleared again takes a tenth of the time of a network with layers of that size."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):  # other C libraries have none
         for name, size in ((M_TRIM_THRESHOLD, 2**28), (M_MMAP_THRESHOLD, 2**25)):
             libc.mallopt(name, size)

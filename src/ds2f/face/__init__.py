@@ -1,1 +1,1 @@
-"""Faces: find them, align them to one canonical crop, describe who it is."""
+"""Faces: find them, align them to one canonical crop, and describe who they show."""

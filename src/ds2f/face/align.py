@@ -1,7 +1,7 @@
 """One canonical crop for every face: a similarity transform puts the five landmarks in fixed places.
 
-The template is ArcFace's five points for a 112 px crop (Deng et al., CVPR 2019, arXiv:1801.07698), shrunk about
-the middle so that forehead and chin stay in the picture: the decoder draws whole heads, not masks.
+The template is ArcFace's five points for a 112 px crop (Deng et al., CVPR 2019, arXiv:1801.07698), shrunk about the
+centre so that forehead and chin stay in the picture: the decoder draws whole heads, not masks.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ _ARCFACE_112 = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
     np.float32,
 )
-SCALE = 0.80  # of ArcFace's tight crop
-CENTRE = (0.5, 0.56)  # where the nose comes to lie, as a share of the crop
-SOFTEST = -3.0  # what is softer than that is blurred alike
+SCALE = 0.80  # relative to ArcFace's tight crop
+CENTRE = (0.5, 0.56)  # where the nose is placed, as a share of the crop
+SOFTEST = -3.0  # anything softer looks equally blurred
 _NOSE = (0.5, 0.62)  # in ArcFace's crop
 
 
 def arcface_points(size: int) -> np.ndarray:
-    """Where the five landmarks lie in the crop of `size` pixels that recognisers are trained on: (5, 2) float32."""
+    """The five landmarks in the crop of `size` pixels that recognisers are trained on: (5, 2) float32."""
     return _ARCFACE_112 * (size / 112.0)
 
 
 def template(size: int) -> np.ndarray:
-    """Where the five landmarks lie in a canonical crop of `size` pixels: (5, 2) float32."""
+    """The five landmarks in a canonical crop of `size` pixels: (5, 2) float32."""
     points = _ARCFACE_112 / 112.0
     points = (points - _NOSE) * SCALE + CENTRE
     return (points * size).astype(np.float32)
 
 
 def arcface_square() -> tuple[tuple[float, float], float]:
-    """Where ArcFace's crop lies in a canonical one: its middle, (x, y), and its width, as shares of the larger."""
+    """ArcFace's crop within a canonical one: its centre, (x, y), and its width, as shares of the larger crop."""
     x, y = ((0.5 - nose) * SCALE + centre for nose, centre in zip(_NOSE, CENTRE, strict=True))
     return (x, y), SCALE
 
@@ -52,23 +52,23 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def middle_square(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """The largest square in the middle of (height, width, ...), and where it begins, (left, top)."""
+    """The largest central square of (height, width, ...), and its origin, (left, top)."""
     side = min(picture.shape[:2])
     top, left = ((extent - side) // 2 for extent in picture.shape[:2])
     return picture[top : top + side, left : left + side], (left, top)
 
 
 def canonical_crop(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
-    """Cut the face out of `image` (uint8 RGB) so that its (5, 2) landmarks meet the template: (size, size, 3) uint8.
+    """Cut the face out of `image` (uint8 RGB) so that its (5, 2) landmarks match the template: (size, size, 3) uint8.
 
-    What lies outside the picture repeats its border; `coverage` says how much that is.
+    Outside the picture, its border is repeated; `coverage` gives the share that lies inside.
     """
     return crop_to(image, landmarks, template(size), size)
 
 
 def crop_to(image: np.ndarray, landmarks: np.ndarray, points: np.ndarray, size: int) -> np.ndarray:
-    """As `canonical_crop`, with the landmarks at `points`, (5, 2) in pixels of the crop. A large face is first averaged
-    down, so that no detail is sampled away (aliasing)."""
+    """Like `canonical_crop`, with the landmarks at `points`, (5, 2) in pixels of the crop. A large face is first
+    averaged down to avoid aliasing."""
     points = points.astype(np.float64)
     matrix = similarity(landmarks.astype(np.float64), points)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
@@ -80,9 +80,9 @@ def crop_to(image: np.ndarray, landmarks: np.ndarray, points: np.ndarray, size: 
 
 
 def coverage(image: np.ndarray, landmarks: np.ndarray) -> float:
-    """Share in [0, 1] of the canonical crop that lies inside the picture; a tightly cut still face has ~0.4.
+    """Share in [0, 1] of the canonical crop that lies inside the picture; about 0.4 for a tightly cropped still.
 
-    It is a condition of the decoder, so that tight corpora teach it faces and not their missing surroundings.
+    It is a condition of the decoder, so that it learns faces from tight corpora, but not their missing surroundings.
     """
     return float(inside(image, landmarks, 32).mean())
 
@@ -94,12 +94,13 @@ def inside(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 def sharpness(landmarks: np.ndarray, size: int) -> float:
-    """How sharp a canonical crop of `size` pixels can be, of a face with (5, 2) landmarks in its picture:
+    """How sharp a canonical crop of `size` pixels can be, for a face with (5, 2) landmarks in its picture:
 
         log₂(pixels between the eyes in the picture / in the crop), from −3 to 0
 
-    0: at least as many pixels as the crop has, and more of them show no more; −1: half as many, so that every other
-    one is made up. It is a condition of the decoder, so that soft faces teach it who and sharp ones how.
+    0: at least as many pixels as in the crop, beyond which there is nothing to gain; −1: half as many, so that every
+    other one is interpolated. It is a condition of the decoder, so that it learns identities from soft faces and detail
+    from sharp ones.
     """
     there, here = (float(np.hypot(*(points[1] - points[0]))) for points in (landmarks, template(size)))
     return float(np.clip(np.log2(max(there, 1e-6) / here), SOFTEST, 0.0))
@@ -112,13 +113,13 @@ def box_crop(
     margin_width: float,
     size: int,
 ) -> np.ndarray:
-    """The detector's box with margins, squeezed to a square: (size, size, 3) uint8 RGB, border repeated outside.
+    """The detector's box with margins, resized to a square: (size, size, 3) uint8 RGB, with the border repeated
+    outside.
 
     image: (height, width, 3) uint8 RGB.
     box: (x, y, width, height) in pixels, see `DetectedFace`.
-    margin_height: added to the box in all, as a share of its height, half on either side; the research original
-        used 0.4.
-    margin_width: likewise of its width; 0.5.
+    margin_height: total margin as a share of the height, half on either side; the original research used 0.4.
+    margin_width: likewise for the width; 0.5.
     size: pixels of the square.
     """
     height, width = image.shape[:2]

@@ -1,8 +1,8 @@
 """The offline default for age, gender and ethnicity: our own small head on dlib's identity vector.
 
-It reads no pixels, so it costs nothing beside the embedding that extraction makes anyway, and it can judge an identity
-vector that the prior has drawn before there is any picture. Trained on UTKFace by `ds2f train attributes`; accuracy by
-group in weights/MODEL_CARD.md and, beside the weights, in attributes.json.
+It reads no pixels, so it costs almost nothing on top of the embedding that extraction computes anyway, and it can judge
+an identity vector sampled from the prior before there is any picture. Trained on UTKFace by `ds2f train attributes`;
+accuracy by group is in weights/MODEL_CARD.md and, next to the weights, in attributes.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ds2f.models.ages import MAX_AGE, decades
 from ds2f.models.attributes import AttributeHead
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, Attributes, DetectedFace
 
-_BATCH = 4096  # rows at once: bounds the memory
+_BATCH = 4096  # rows per pass; bounds memory
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Estimates:
 
 
 class IdentityAttributes:
-    """An AttributeModel that looks at the identity vectors only."""
+    """An AttributeModel that uses only identity vectors."""
 
     needs_picture = False
     licence = "weights: non-commercial research, as UTKFace; code: Apache-2.0"
 
     def __init__(self, folder: Path | None = None) -> None:
-        """folder: a model folder that `ds2f train attributes` wrote; None: the weights that ship with ds2f.
+        """folder: a model folder written by `ds2f train attributes`; None: the weights that ship with ds2f.
 
         Raises UserError if there are none, or if they do not fit.
         """
@@ -51,11 +51,11 @@ class IdentityAttributes:
     def predict(
         self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray
     ) -> list[Attributes]:
-        """See AttributeModel.predict; images and faces are not looked at."""
+        """See AttributeModel.predict; images and faces are ignored."""
         return self.predict_identities(identities)
 
     def predict_identities(self, identities: np.ndarray) -> list[Attributes]:
-        """identities: (n, 128) float32 by dlib. Raises UserError for vectors of another length."""
+        """identities: (n, 128) float32 from dlib. Raises UserError for vectors of another length."""
         found = self.estimate(identities)
         return [
             Attributes(
@@ -75,7 +75,8 @@ class IdentityAttributes:
 
     @torch.no_grad()
     def features(self, identities: np.ndarray) -> np.ndarray:
-        """(n, width) float32 that the head reads the attributes off: faces of like attributes lie near."""
+        """(n, width) float32 features from which the head predicts attributes; faces with similar attributes are close
+        together."""
         vectors = torch.as_tensor(identities, dtype=torch.float32)
         return torch.cat([self._head.features(batch) for batch in vectors.split(_BATCH)]).numpy()
 

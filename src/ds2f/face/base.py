@@ -1,4 +1,4 @@
-"""The interfaces that every face model stands behind. One file per model in this folder implements them."""
+"""The interfaces of all face models. Each file in this folder implements one model or family."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class FaceDetector(Protocol):
     licence: str
 
     def detect(self, image: np.ndarray) -> list[DetectedFace]:
-        """image: (height, width, 3) uint8 RGB. Returns all faces, best score first; empty if there is none."""
+        """image: (height, width, 3) uint8 RGB. Returns all faces, highest score first; empty if there are none."""
         ...
 
 
 class FaceEmbedder(Protocol):
-    """Turns faces into identity vectors: the nearer two vectors, the more alike the people."""
+    """Turns faces into identity vectors: the closer two vectors, the more alike the people."""
 
     name: str
     licence: str
@@ -34,7 +34,7 @@ class FaceEmbedder(Protocol):
 
 
 class AttributeModel(Protocol):
-    """Estimates age, gender and ethnicity of faces. needs_picture: False if the identity vectors are enough."""
+    """Estimates age, gender and ethnicity of faces. needs_picture: False if identity vectors are enough."""
 
     name: str
     licence: str
@@ -44,11 +44,11 @@ class AttributeModel(Protocol):
         self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray
     ) -> list[Attributes]:
         """images: uint8 RGB pictures; faces: one detected face in each; both empty if the model does not need the
-        picture. identities: (n, 128) float32 of the same faces by dlib."""
+        picture. identities: (n, 128) float32 from dlib for the same faces."""
         ...
 
 
 def one_decade(age: float) -> dict[str, float]:
-    """`Attributes.age_bins` of a model that names one age and no distribution: all of it in that decade."""
+    """`Attributes.age_bins` for a model that gives one age and no distribution: all probability in that decade."""
     decade = min(int(max(age, 0.0)) // 10, len(AGE_BINS) - 1)
     return {name: float(i == decade) for i, name in enumerate(AGE_BINS)}

@@ -1,8 +1,8 @@
-"""Embedders and attributes of `deepface` (MIT). Needs: pip install "ds2f[deepface]".
+"""Embedders and attribute models of `deepface` (MIT). Needs: pip install "ds2f[deepface]".
 
-deepface fetches a model's file at its first use and keeps it in ~/.deepface/weights (the environment variable
-DEEPFACE_HOME moves it). The weights have licences of their own. It is given our detected face, turned and cut as its
-own detectors do, so it looks for none.
+deepface downloads a model's file when first used and keeps it in ~/.deepface/weights (the environment variable
+DEEPFACE_HOME moves it). The weights have licences of their own. It receives the face that we detected, rotated and
+cropped as its own detectors would, so it does no detection.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EMBEDDERS = {
 
 
 class DeepFaceEmbedder:
-    """Identity vectors of length 1, so that their distance and their cosine order people alike."""
+    """Identity vectors of length 1, so that distance and cosine rank people alike."""
 
     def __init__(self, model: str) -> None:
         """model: a key of EMBEDDERS."""
@@ -90,7 +90,7 @@ class DeepFaceAttributes:
 
 
 def level_crop(image: np.ndarray, face: DetectedFace) -> np.ndarray:
-    """The box of a face, turned about its middle until the eyes are level: (h, w, 3) uint8."""
+    """The box of a face, rotated about its centre until the eyes are level: (h, w, 3) uint8."""
     x, y, w, h = face.box
     across, down = (float(v) for v in face.landmarks[1] - face.landmarks[0])
     matrix = cv2.getRotationMatrix2D((x + w / 2, y + h / 2), math.degrees(math.atan2(down, across)), 1.0)
@@ -117,11 +117,11 @@ def _fetch(library: Any, model: str, task: str) -> Any:
 
 
 def _bgr(image: np.ndarray) -> np.ndarray:
-    """deepface reads pictures in OpenCV's order."""
+    """deepface expects pictures in OpenCV's channel order."""
     return np.ascontiguousarray(image[..., ::-1])
 
 
 def _shares(percent: dict[str, float]) -> dict[str, float]:
-    """deepface gives percentages; ours are shares that sum to 1."""
+    """deepface returns percentages; ours are shares that sum to 1."""
     total = sum(percent.values())
     return {name: float(value) / total for name, value in percent.items()}

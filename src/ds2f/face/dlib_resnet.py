@@ -1,8 +1,8 @@
 """dlib's 128-d face descriptor (ResNet-29; Davis King, "High quality face recognition with deep metric learning").
 
-Weights from the package `face_recognition_models` (CC0); landmarks and chips by `dlib-bin` (Boost); the network runs in
-PyTorch, where it can see many faces at once and on any device (see `dlib_torch`), or by dlib's own code.
-Two photos of one person lie nearer than 0.6 (Euclidean) in the author's calibration.
+Weights from the package `face_recognition_models` (CC0); landmarks and chips from `dlib-bin` (Boost). The network runs
+in PyTorch, in batches and on any device (see `dlib_torch`), or in dlib's own code. Two photographs of one person are
+closer than 0.6 (Euclidean) according to the author's calibration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ SAME_PERSON_DISTANCE = 0.6
 
 
 def _model_file(name: str) -> str:
-    # The package's own __init__ needs pkg_resources, gone from new setuptools: find its files without importing it.
+    # The package's own __init__ needs pkg_resources, which new versions of setuptools lack: find its files without
+    # importing it.
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
         raise UserError("The package face_recognition_models is missing; run: pip install 'ds2f[faces]'")
@@ -36,7 +37,7 @@ def network_file() -> str:
 
 
 class DlibOwn:
-    """See FaceEmbedder. By dlib's own code: the numbers of `DlibResNet` without the import of PyTorch, which takes
+    """See FaceEmbedder. Uses dlib's own code: the same vectors as `DlibResNet` without importing PyTorch, which takes
     longer than a few faces do."""
 
     name = "dlib"
@@ -69,7 +70,7 @@ class DlibOwn:
 
 
 class DlibResNet(DlibOwn):
-    """See FaceEmbedder. By PyTorch."""
+    """See FaceEmbedder. Uses PyTorch."""
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class DlibResNet(DlibOwn):
 
         pixels = torch.from_numpy(chips).to(self._device).permute(0, 3, 1, 2)
         with torch.inference_mode():
-            # On a CPU one at a time costs little, and a vector's last bits do not depend on who else is in the batch.
+            # On a CPU, one at a time costs little, and a vector's last bits do not depend on the rest of the batch.
             batches = pixels.split(1 if self._device.type == "cpu" else 256)
             vectors = [self._network(faces.float() / 127.5 - 1) for faces in batches]
         found: np.ndarray = torch.cat(vectors).cpu().numpy()

@@ -1,8 +1,10 @@
-"""dlib's face descriptor as a PyTorch module: the same weights, read from dlib's own file, the same numbers, but
-differentiable, in batches and on any device. Training uses it to see whether a drawn face is the person it was given.
+"""dlib's face descriptor as a PyTorch module: the same weights, read from dlib's own file, and the same outputs, but
+differentiable, in batches and on any device. Training uses it to check whether a drawn face shows the person it was
+conditioned on.
 
-The network is `anet_type` of dlib's example `dnn_face_recognition_ex.cpp` (Davis King): ResNet-29 with affine layers in
-place of batch norm, the shortcut of a shrinking block averaged over 2×2 and filled up with zero channels.
+The network is `anet_type` in dlib's example `dnn_face_recognition_ex.cpp` (Davis King): ResNet-29 with affine layers
+instead of batch normalisation; in a downsampling block, the shortcut is averaged over 2×2 pixels and padded with zero
+channels.
 """
 
 from __future__ import annotations
@@ -17,18 +19,18 @@ from torch.nn import functional as F
 
 from ds2f.models.pixels import from_uint8, square_of
 
-CHIP = 150  # pixels of the square face picture that the network takes
-# Where dlib's 68 landmarks put that square in a canonical crop (see `align`): its middle and its width as shares of the
+CHIP = 150  # pixels of the square face picture that the network expects
+# Where dlib's 68 landmarks place that square in a canonical crop (see `align`): its centre and width as shares of the
 # crop; mean over 397 faces of AVSpeech, VoxCeleb, LFW and UTKFace, spread 0.023, 0.007 and 0.034.
 _CHIP_CENTRE, _CHIP_WIDTH = (0.4915, 0.5625), 0.7105
 _MEAN = (122.782, 117.001, 104.298)  # of red, green and blue; dlib's `input_rgb_image`
-_WIDTHS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)  # of the blocks; negative: it shrinks
-_BATCH = 16  # crops looked at at once; bounds memory
+_WIDTHS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)  # of the blocks; negative: downsampling
+_BATCH = 16  # crops per pass; bounds memory
 _LAYER = re.compile(rb"\x01.(con_4|affine_|fc_2)")
 
 
 class DlibTorch(nn.Module):
-    """(n, 3, 150, 150) RGB in [-1, 1], cut as `dlib.get_face_chip` does, to (n, 128) identity vectors."""
+    """(n, 3, 150, 150) RGB in [-1, 1], cropped like `dlib.get_face_chip`, to (n, 128) identity vectors."""
 
     mean: Tensor
 
@@ -48,22 +50,21 @@ class DlibTorch(nn.Module):
         return self.head(x.mean((2, 3)))
 
     def of_crops(self, crops: Tensor, shift: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
-        """Identity vectors, (n, 128), of canonical crops, (n, 3, size, size) in [-1, 1]; see `chip_of_crop`."""
+        """Identity vectors, (n, 128), for canonical crops, (n, 3, size, size) in [-1, 1]; see `chip_of_crop`."""
         chips = chip_of_crop(crops.float(), shift, scale).contiguous(memory_format=torch.channels_last)
         found: Tensor = self(chips)
         return found.float()
 
 
 def chip_of_crop(crops: Tensor, shift: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
-    """(n, 3, size, size) canonical crops to the (n, 3, 150, 150) pictures that `DlibTorch` takes, without looking for
-    landmarks: in a canonical crop they lie where they should. From crops of 64 px, 99 % of 600 faces are nearest to
-    their own identity vector, which was measured in the whole picture. shift, scale: see `square_of`.
-    """
+    """(n, 3, size, size) canonical crops to the (n, 3, 150, 150) pictures that `DlibTorch` expects, without detecting
+    landmarks, whose places are fixed in a canonical crop. From crops of 64 px, 99 % of 600 faces are nearest to their
+    own identity vector, which was computed from the whole picture. shift, scale: see `square_of`."""
     return square_of(crops, _CHIP_CENTRE, _CHIP_WIDTH, CHIP, shift, scale)
 
 
 class _Convolution(nn.Module):
-    """Convolution, then dlib's affine layer: a factor and an offset per channel."""
+    """Convolution, followed by dlib's affine layer: a factor and an offset per channel."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class _Convolution(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3×3 convolutions beside a shortcut; where the two differ in size, the smaller is filled up with zeros."""
+    """Two 3×3 convolutions with a shortcut; where the two differ in size, the smaller is padded with zeros."""
 
     def __init__(self, inputs: int, outputs: int, shrink: bool) -> None:
         super().__init__()
@@ -104,7 +105,7 @@ def _fill(x: Tensor, shape: list[int]) -> Tensor:
 
 
 def embed_crops(crops: np.ndarray, network: DlibTorch) -> np.ndarray:
-    """Whom canonical crops show: (n, size, size, 3) uint8 RGB to (n, 128) float32, see `chip_of_crop`."""
+    """Identity vectors of canonical crops: (n, size, size, 3) uint8 RGB to (n, 128) float32, see `chip_of_crop`."""
     device = network.head.weight.device
     with torch.no_grad():
         seen = [network.of_crops(part.to(device)).cpu() for part in from_uint8(crops).split(_BATCH)]
@@ -113,9 +114,10 @@ def embed_crops(crops: np.ndarray, network: DlibTorch) -> np.ndarray:
 
 
 def load_dlib(path: Path | str) -> DlibTorch:
-    """The network with the weights of `dlib_face_recognition_resnet_model_v1.dat`, frozen and ready to use.
+    """The network with the weights of `dlib_face_recognition_resnet_model_v1.dat`, frozen and in evaluation mode.
 
-    dlib writes a layer as its name, then a tensor of all its parameters: a version, four extents, float32 values.
+    dlib writes a layer as its name, followed by a tensor of all its parameters: a version, four extents, float32
+    values.
     Raises ValueError if the file holds another network.
     """
     data = Path(path).read_bytes()
@@ -123,7 +125,7 @@ def load_dlib(path: Path | str) -> DlibTorch:
     at = 0
     while (found := _LAYER.search(data, at)) is not None:
         at = found.end()
-        if found[1] == b"fc_2":  # which first writes how many outputs and inputs it has
+        if found[1] == b"fc_2":  # this layer first writes its numbers of outputs and inputs
             for _ in range(2):
                 _, at = _integer(data, at)
         values, at = _tensor(data, at)
@@ -141,7 +143,7 @@ def load_dlib(path: Path | str) -> DlibTorch:
 
 
 def _tensor(data: bytes, at: int) -> tuple[np.ndarray, int]:
-    """The float32 values of the tensor written at `at`, and where the next thing begins."""
+    """The float32 values of the tensor written at `at`, and the position after it."""
     extents = []
     for _ in range(5):  # version, then samples, channels, rows, columns
         value, at = _integer(data, at)
@@ -151,7 +153,7 @@ def _tensor(data: bytes, at: int) -> tuple[np.ndarray, int]:
 
 
 def _integer(data: bytes, at: int) -> tuple[int, int]:
-    """dlib's integer: a byte with the sign (bit 7) and the number of bytes that follow, lowest first."""
+    """dlib's integer: a byte with the sign (bit 7) and the number of bytes that follow, least significant first."""
     size = data[at] & 0x0F
     value = int.from_bytes(data[at + 1 : at + 1 + size], "little")
     return (-value if data[at] & 0x80 else value), at + 1 + size

@@ -1,15 +1,16 @@
-"""A model of age, gender or ethnicity in a file of one's own (see `file_network`), as a judge that nothing of ours was
-taught or steered by. The JSON file beside it says, besides channels, mean, std, size and licence,
+"""A model of age, gender or ethnicity in a file of the user's (see `file_network`), as a judge that none of our models
+were trained on or steered by. The JSON file next to it states, besides channels, mean, std, size and licence,
 
-- "age": {"output": "age"}: a number of years, "scale" years a unit; or, of several numbers, how probable each year is
-  that "years" lists (none listed: 0, 1, 2, ...);
-- "gender": {"output": "gender", "classes": ["female", "male"]}; one number is how probable the one class is;
-- "ethnicity": {"output": "race", "classes": ["White", "Black"]}: words of the model's own; those of
-  `types.ETHNICITIES` are held against what a corpus states.
+- "age": {"output": "age"}: a number of years, in units of "scale" years; or, for several numbers, the probability of
+  each year listed in "years" (by default 0, 1, 2, ...);
+- "gender": {"output": "gender", "classes": ["female", "male"]}; a single number is the probability of the single class;
+- "ethnicity": {"output": "race", "classes": ["White", "Black"]}: names of the model's own; those in `types.ETHNICITIES`
+  are compared with what a corpus states.
 
-What a model does not tell is left out. Where one output has several of them, "columns": [2] says which of its numbers;
-"logits": true, that they are still to be made probabilities. "cut": [left, top, side] is the square of the canonical
-crop that it looks at, as shares of the crop; where none is stated, what ArcFace's alignment shows.
+Attributes that a model does not predict are left out. If one output contains several of them, "columns": [2] says which
+of its numbers to use; "logits": true, that they have yet to be turned into probabilities. "cut": [left, top, side] is
+the square of the canonical crop that the model expects, as shares of the crop; by default, what ArcFace's alignment
+shows.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ds2f.types import AGE_BINS, Attributes, DetectedFace, decade_of
 
 Share = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 Place = Annotated[int, msgspec.Meta(ge=0)]
-_BATCH = 16  # pictures at once: bounds the memory
+_BATCH = 16  # pictures per pass; bounds memory
 
 
 def _arcface_cut() -> list[float]:
@@ -38,7 +39,8 @@ def _arcface_cut() -> list[float]:
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """output: its name in the file; columns: its numbers that are meant, none for all; logits: no probabilities yet."""
+    """output: its name in the file; columns: which of its numbers to use, empty for all; logits: not probabilities
+    yet."""
 
     output: str
     columns: list[Place] = []
@@ -59,7 +61,7 @@ class Ethnicity(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Told(Stated, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is said beside the file; see above."""
+    """The contents of the JSON file; see above."""
 
     cut: Annotated[list[Share], msgspec.Meta(min_length=3, max_length=3)] = msgspec.field(default_factory=_arcface_cut)
     age: Age | None = None
@@ -68,13 +70,14 @@ class Told(Stated, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class FileAttributes:
-    """An AttributeModel that looks at pictures. network: what it runs, for outputs that are none of the three."""
+    """An AttributeModel that uses pictures. network: the network it runs; it may have outputs besides these three
+    attributes."""
 
     needs_picture = True
 
     def __init__(self, spec: str) -> None:
-        """spec: KIND:FILE. Raises UserError if there is no such file, it holds no network of pictures, or what is said
-        of it beside does not fit."""
+        """spec: KIND:FILE. Raises UserError if there is no such file, it contains no network for pictures, or the JSON
+        file does not match it."""
         self.network = FileNetwork(spec, "attribute model", Told)
         told = self._told = self.network.stated
         self.name, self.licence = self.network.name, told.licence
@@ -93,7 +96,7 @@ class FileAttributes:
     def predict(
         self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray
     ) -> list[Attributes]:
-        """See AttributeModel.predict; identities are not looked at."""
+        """See AttributeModel.predict; identities are ignored."""
         found = self.estimate(self.crops(images, [face.landmarks for face in faces]))
         classes = self._told.ethnicity.classes if self._told.ethnicity else []
         return [
@@ -109,23 +112,23 @@ class FileAttributes:
         ]
 
     def crops(self, images: Sequence[np.ndarray], landmarks: Sequence[np.ndarray]) -> np.ndarray:
-        """What it looks at, (n, size, size, 3) uint8 RGB, of n faces with (5, 2) landmarks in their pictures."""
+        """Its input, (n, size, size, 3) uint8 RGB, for n faces with (5, 2) landmarks in their pictures."""
         size, (left, top, side) = self.network.size, self._told.cut
         points = (template(1) - np.array([left, top])) * (size / side)
         found = [crop_to(image, face, points, size) for image, face in zip(images, landmarks, strict=True)]
         return np.array(found, np.uint8).reshape(-1, size, size, 3)
 
     def estimate(self, crops: np.ndarray) -> Estimates:
-        """crops: as `crops` gives them. NaN, and no columns of ethnicity, where the model does not tell."""
+        """crops: as returned by `crops`. NaN, and no columns of ethnicity, for what the model does not predict."""
         return self.read(self.outputs(crops))
 
     def outputs(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """{name of an output: (n, d) float32} of crops as `crops` gives them."""
+        """{name of an output: (n, d) float32} for crops as returned by `crops`."""
         parts = [self.network(crops[i : i + _BATCH]) for i in range(0, max(1, len(crops)), _BATCH)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def read(self, outputs: dict[str, np.ndarray]) -> Estimates:
-        """What the outputs say of n faces."""
+        """Attributes of n faces from the outputs."""
         told, count = self._told, len(next(iter(outputs.values())))
         age, bins = _ages(told.age, outputs) if told.age else (np.full(count, np.nan), np.zeros((count, len(AGE_BINS))))
         return Estimates(
@@ -136,7 +139,8 @@ class FileAttributes:
         )
 
     def _check(self, part: Part, named: Sequence[object]) -> None:
-        """named: what its numbers stand for. Raises UserError for an output that is not there, or has others."""
+        """named: what its numbers stand for. Raises UserError for an output that does not exist, or whose numbers do
+        not match."""
         dims = self.network.dims
         if part.output not in dims:
             raise self._wrong(f"there is no output {part.output!r} but {', '.join(dims)}")
@@ -150,7 +154,7 @@ class FileAttributes:
 
     def _wrong(self, what: str) -> UserError:
         path = self.network.path
-        return UserError(f"{path.with_suffix('.json')} does not fit {path.name}: {what}; mend it.")
+        return UserError(f"{path.with_suffix('.json')} does not fit {path.name}: {what}; correct it.")
 
 
 def _numbers(part: Part, outputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -160,7 +164,7 @@ def _numbers(part: Part, outputs: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _probabilities(part: Part, outputs: dict[str, np.ndarray]) -> np.ndarray:
-    """(n, k) float32; a logit alone is one of a sigmoid, several of a softmax."""
+    """(n, k) float32; a single logit goes through a sigmoid, several through a softmax."""
     x = _numbers(part, outputs)
     if part.logits and x.shape[1] == 1:
         x = 1 / (1 + np.exp(-x))
@@ -175,7 +179,7 @@ def _female(part: Gender, outputs: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _ages(part: Age, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) expected years, and (n, 9) how probable each decade is; of one number, all of it in that decade."""
+    """(n,) expected years, and (n, 9) the probability of each decade; for a single number, all of it in that decade."""
     x = _numbers(part, outputs)
     if x.shape[1] == 1:
         age = x[:, 0] * part.scale

@@ -1,8 +1,8 @@
-"""A face recogniser in a file of one's own (see `file_network`), as a judge that training has never seen. Faces are
-aligned as ArcFace's are (Deng et al., CVPR 2019), which most recognisers since expect.
+"""A face recogniser in a file of the user's (see `file_network`), as a judge that training has never seen. Faces are
+aligned like ArcFace's (Deng et al., CVPR 2019), as most later recognisers expect.
 
-Its first output is the vector. The JSON file beside it may say {"channels": "RGB" or "BGR", "mean": 127.5,
-"std": 127.5, "size": 112, "licence": "..."}; what is not stated there is as here.
+Its first output is the vector. The JSON file next to it may contain {"channels": "RGB" or "BGR", "mean": 127.5, "std":
+127.5, "size": 112, "licence": "..."}; the numbers here are the defaults.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class FileEmbedder:
     """Identity vectors of length 1."""
 
     def __init__(self, spec: str) -> None:
-        """spec: KIND:FILE. Raises UserError if there is no such file, or it holds no face recogniser."""
+        """spec: KIND:FILE. Raises UserError if there is no such file, or it contains no face recogniser."""
         self._network = FileNetwork(spec, "face recogniser", Stated)
         self.name, self.licence = self._network.name, self._network.stated.licence
         self._output, self.dim = next(iter(self._network.dims.items()))

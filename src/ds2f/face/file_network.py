@@ -1,7 +1,7 @@
-"""A network of faces in a file that the user brings: `onnx:FILE`, `tflite:FILE` or `ncnn:FILE.param`.
+"""A network for faces in a file that the user provides: `onnx:FILE`, `tflite:FILE` or `ncnn:FILE.param`.
 
-How large its pictures are and in which order their numbers lie is read from the file. What no file says stands in a
-JSON file beside it, of the same name; see `Stated`, and those that add to it.
+The size and memory layout of its input are read from the file. What such files do not state is in a JSON file of the
+same name next to it; see `Stated` and its subclasses.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ds2f.io.extras import first_line, optional
 KINDS = ("onnx", "tflite", "ncnn")
 
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""(n, 3, size, size) or (n, size, size, 3) float32, as the file wants it, to {name of an output: (n, d)}, in order."""
+"""(n, 3, size, size) or (n, size, size, 3) float32, as the file requires, to {name of an output: (n, d)}, in order."""
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 OfThree = msgspec.Meta(min_length=3, max_length=3)
 
 
 class Stated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is said beside the file. mean, std: of pixels, 0 to 255, of all or of each of `channels`: a pixel p becomes
-    (p − mean) / std; size: pixels of its pictures, where the file leaves them open."""
+    """The contents of the JSON file. mean, std: of pixels, 0 to 255, for all or for each of `channels`: a pixel p
+    becomes (p − mean) / std; size: pixels of its pictures, if the file leaves them open."""
 
     channels: Literal["RGB", "BGR"] = "RGB"
     mean: float | Annotated[list[float], OfThree] = 127.5
@@ -49,13 +49,13 @@ class Opened:
 
 
 class FileNetwork(Generic[S]):
-    """name: of its rows in a dataset; stated: what the file beside says; size: pixels of a picture."""
+    """name: of its rows in a dataset; stated: the contents of the JSON file; size: pixels of a picture."""
 
     def __init__(self, spec: str, what: str, stated: type[S]) -> None:
         """spec: KIND:FILE.
-        what: the network shall be, in two words.
-        stated: what the JSON file beside may and must say.
-        Raises UserError if there is no such file, or it holds no such network.
+        what: what the network must be, in two words.
+        stated: what the JSON file may and must contain.
+        Raises UserError if there is no such file, or it contains no such network.
         """
         self.name = name_of(spec)
         kind = spec.partition(":")[0]
@@ -68,7 +68,7 @@ class FileNetwork(Generic[S]):
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises for a file that it cannot read
-            raise UserError(f"{self.path} is no {what} that can be read ({first_line(error)}).") from None
+            raise UserError(f"{self.path} is not a readable {what} ({first_line(error)}).") from None
 
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """crops: (n, size, size, 3) uint8 RGB, to {name of an output: (n, d) float32}."""
@@ -79,7 +79,7 @@ class FileNetwork(Generic[S]):
         return self._run((x - np.array(stated.mean, np.float32)) / np.array(stated.std, np.float32))
 
     def _run(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """In batches as large as the file wants them: published files state odd ones."""
+        """Runs in batches of the size that the file requires: published files fix odd ones."""
         shape = self._opened.shape
         if not len(x):
             return {name: np.zeros((0, dim), np.float32) for name, dim in self.dims.items()}
@@ -99,13 +99,13 @@ class FileNetwork(Generic[S]):
 
 
 def is_file(spec: str) -> bool:
-    """Whether a spec means a file, as in `onnx:FILE`."""
+    """Whether a spec names a file, as `onnx:FILE` does."""
     kind, _, place = spec.partition(":")
     return kind in KINDS and bool(place)
 
 
 def path_of(spec: str, what: str) -> Path:
-    """The file that a spec means. what: kind of model. Raises UserError if it is not there."""
+    """The file that a spec names. what: kind of model. Raises UserError if it does not exist."""
     path = Path(spec.partition(":")[2]).expanduser()
     if not path.is_file():
         raise UserError(f"There is no {what} {path}; check the path of {spec!r}.")
@@ -113,13 +113,13 @@ def path_of(spec: str, what: str) -> Path:
 
 
 def name_of(spec: str) -> str:
-    """The name of its rows in a dataset: kind and file name without the ending."""
+    """The name of its rows in a dataset: kind and file name without extension."""
     kind, _, place = spec.partition(":")
     return f"{kind}:{Path(place).stem}"
 
 
 def read_stated(path: Path, kind: type[S]) -> S:
-    """What stands beside a network's file. Raises UserError if that cannot be understood."""
+    """The JSON file next to a network's file. Raises UserError if it cannot be parsed."""
     beside = path.with_suffix(".json")
     try:
         return msgspec.json.decode(beside.read_bytes() if beside.exists() else b"{}", type=kind)
@@ -162,7 +162,7 @@ def _ncnn(path: Path, what: str, stated: Stated) -> Opened:
     network = runtime.Net()
     network.opt.num_threads = 1
     if network.load_param(str(path)) or network.load_model(str(path.with_suffix(".bin"))):
-        raise UserError(f"{path} and {path.with_suffix('.bin').name} beside it are no network that ncnn reads.")
+        raise UserError(f"{path} and {path.with_suffix('.bin').name} next to it are not a network that ncnn can read.")
     entry, leaves = network.input_names()[0], network.output_names()
 
     def run(x: np.ndarray) -> dict[str, np.ndarray]:

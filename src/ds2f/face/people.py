@@ -1,4 +1,5 @@
-"""Who is in the picture: from the faces seen in several frames to the one person who is kept, or a reason why not."""
+"""Who is in the picture: from the faces seen in several frames to the one person to keep, or a reason why there is
+none."""
 
 from __future__ import annotations
 
@@ -12,16 +13,16 @@ from ds2f.errors import ItemError
 from ds2f.face.dlib_resnet import SAME_PERSON_DISTANCE
 from ds2f.types import DetectedFace, Frame
 
-COMPARABLE_AREA = 0.4  # of the largest face; a smaller one is a passer-by
-LOOKS_ALIKE = 0.5  # correlation of two crops above which they need no embedding to be one person
-CLEAR_ENOUGH = 0.2  # quality under which a face proves nothing about who it is
-RIVAL = 0.5  # of the leader's time in the picture; somebody who is there that long may be the one who speaks
+COMPARABLE_AREA = 0.4  # of the largest face; smaller ones are passers-by
+LOOKS_ALIKE = 0.5  # correlation of two crops above which they are one person, without comparing embeddings
+CLEAR_ENOUGH = 0.2  # quality below which a face is no evidence of who it is
+RIVAL = 0.5  # share of the leader's time; anyone present that long may be the speaker
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """One face in one frame. crop: canonical, uint8 RGB; quality: see `face.quality`; weight: sampled frames that
-    looked like this one."""
+    """One face in one frame. crop: canonical, uint8 RGB; quality: see `face.quality`; weight: number of sampled frames
+    that looked like this one."""
 
     frame: Frame
     detected: DetectedFace
@@ -34,11 +35,11 @@ Embed = Callable[[Sequence[Sighting]], np.ndarray]
 
 
 def choose(sightings: Sequence[Sighting], embed: Embed) -> tuple[Sighting, np.ndarray, int]:
-    """The best sighting of the person who is there most of the time, their identity vector, (d,), and how many people
+    """The best sighting of the person who is present most of the time, their identity vector, (d,), and how many people
     were seen.
 
-    embed: sightings to (n, d) identity vectors, asked only where looks do not settle who it is.
-    Raises ItemError(stage="face") if nobody is there, or if a second person is there half as long.
+    embed: sightings to (n, d) identity vectors, called only if appearance does not settle who it is.
+    Raises ItemError(stage="face") if nobody is present, or if a second person is present for half as long.
     """
     if not sightings:
         raise ItemError("face", "no face found")
@@ -65,17 +66,17 @@ def choose(sightings: Sequence[Sighting], embed: Embed) -> tuple[Sighting, np.nd
 
 
 def cluster(vectors: np.ndarray, distance: float = SAME_PERSON_DISTANCE) -> list[int]:
-    """Group (n, d) identity vectors: two are one person if a chain of steps under `distance` joins them (single
-    linkage). Returns a group number for each row, 0 upwards in order of appearance."""
+    """Cluster (n, d) identity vectors by single linkage: two are one person if a chain of steps shorter than `distance`
+    connects them. Returns a group number for each row, from 0 upwards in order of appearance."""
     joined = np.linalg.norm(vectors[:, None] - vectors[None], axis=2) < distance
-    for middle in range(len(joined)):  # by chains over more and more of the others (Warshall, JACM 9(1), 1962)
+    for middle in range(len(joined)):  # transitive closure (Warshall, JACM 9(1), 1962)
         joined |= joined[:, middle, None] & joined[middle]
-    _, groups = np.unique(joined.argmax(1), return_inverse=True)  # a group is known by its first member
+    _, groups = np.unique(joined.argmax(1), return_inverse=True)  # a group is identified by its first member
     return [int(group) for group in groups]
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson correlation of two crops, seen as 32 px grey pictures; 0 if one of them is flat."""
+    """Pearson correlation of two crops as 32 px grey pictures; 0 if one of them is flat."""
     small = [cv2.resize(cv2.cvtColor(c, cv2.COLOR_RGB2GRAY), (32, 32)).astype(np.float32).ravel() for c in (a, b)]
     if min(s.std() for s in small) < 1e-3:
         return 0.0

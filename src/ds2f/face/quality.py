@@ -1,4 +1,4 @@
-"""How good a detected face is as a portrait: one number in [0, 1] by which the best frame is chosen."""
+"""How good a detected face is as a portrait: a number in [0, 1] by which the best frame is chosen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from ds2f.types import DetectedFace
 
-GOOD_EYE_DISTANCE = 40.0  # pixels; beyond this a larger face adds nothing to a 128 px crop
+GOOD_EYE_DISTANCE = 40.0  # pixels; beyond this, a larger face adds nothing to a 128 px crop
 
 
 def eye_distance(face: DetectedFace) -> float:
@@ -16,7 +16,7 @@ def eye_distance(face: DetectedFace) -> float:
 
 
 def frontality(face: DetectedFace) -> float:
-    """1 for a face straight ahead, 0 for a profile: how far the nose is from midway between the eyes."""
+    """1 for a frontal face, 0 for a profile: how far the nose is from midway between the eyes."""
     left, right, nose = face.landmarks[:3]
     axis = right - left
     along = float(np.dot(nose - left, axis) / max(float(np.dot(axis, axis)), 1e-6))  # 0 left eye, 1 right eye

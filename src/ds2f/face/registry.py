@@ -1,6 +1,6 @@
-"""Face models by the names that ds2f.toml gives them: "mtcnn", "dlib", "ds2f-attributes", "uniface:arcface", ...
+"""Face models by the names used in ds2f.toml: "mtcnn", "dlib", "ds2f-attributes", "uniface:arcface", ...
 
-A name says which model made a row of the dataset. Nothing is imported or loaded before a model is asked for.
+A name marks the dataset rows of its model. Nothing is imported or loaded before a model is requested.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ EMBEDDERS = (
 )
 ATTRIBUTES = ("ds2f-attributes", *(f"uniface:{name}" for name in uniface_models.ATTRIBUTES), "deepface")
 
-FILES = tuple(f"{kind}:FILE" for kind in file_network.KINDS)  # networks in files of one's own
+FILES = tuple(f"{kind}:FILE" for kind in file_network.KINDS)  # networks in the user's files
 
-_OWN = "ds2f-attributes:"  # a folder follows: a model of the user's own, made by `ds2f train attributes`
+_OWN = "ds2f-attributes:"  # followed by a folder: a model that the user trained with `ds2f train attributes`
 
 
 def name_of(spec: str) -> str:
-    """The `name` of the model that `spec` means, without loading it. Raises UserError for an unknown one."""
+    """The `name` of the model that `spec` denotes, without loading it. Raises UserError for an unknown one."""
     if file_network.is_file(spec):
         return file_network.name_of(spec)
     if not spec.startswith(_OWN):
@@ -34,9 +34,9 @@ def name_of(spec: str) -> str:
 
 
 def load_detector(spec: str, min_score: float | None = None) -> FaceDetector:
-    """min_score: under which a face does not count, on the detector's own scale; None: its default.
+    """min_score: below which a face does not count, on the detector's own scale; None: its default.
 
-    Raises UserError for an unknown name, a missing package, or weights that cannot be had.
+    Raises UserError for an unknown name, a missing package, or weights that are unavailable.
     """
     _check(spec, "face detector", DETECTORS)
     if spec != "mtcnn":
@@ -64,12 +64,12 @@ def load_embedder(spec: str, device: str = "cpu") -> FaceEmbedder:
 
 
 def reads_identities(spec: str) -> bool:
-    """Whether an attribute model looks at identity vectors alone, and at no picture."""
+    """Whether an attribute model uses identity vectors only, and no picture."""
     return spec == "ds2f-attributes" or spec.startswith(_OWN)
 
 
 def load_attributes(spec: str) -> AttributeModel:
-    """Raises UserError as `load_detector`. "ds2f-attributes:FOLDER" is a model that `ds2f train attributes` made."""
+    """Raises UserError as `load_detector` does. "ds2f-attributes:FOLDER" is a model made by `ds2f train attributes`."""
     if file_network.is_file(spec):
         from ds2f.face.file_attributes import FileAttributes
 

@@ -1,8 +1,9 @@
-"""Detectors, embedders and attribute models of `uniface` (MIT; ONNX): better than the offline defaults, for a machine
+"""Detectors, embedders and attribute models of `uniface` (MIT; ONNX): better than the offline defaults, for machines
 with a connection. Needs: pip install "ds2f[uniface]".
 
-uniface fetches a model's file at its first use, checks its SHA-256 and keeps it in ~/.uniface/models, or in the folder
-that UNIFACE_CACHE_DIR names: copy that folder to a machine without a connection. Weights have licences of their own.
+uniface downloads a model's file when first used, verifies its SHA-256 and keeps it in ~/.uniface/models, or in the
+folder given by UNIFACE_CACHE_DIR: copy that folder to a machine without a connection. Weights have licences of their
+own.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ ATTRIBUTES = {
 
 FAIRFACE_RACES = ("White", "Black", "Latino Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern")
 FAIRFACE_AGES = (1.0, 6.0, 14.5, 24.5, 34.5, 44.5, 54.5, 64.5, 75.0)
-"""Middle year of FairFace's nine classes: 0-2, 3-9, 10-19, 20-29, ..., 60-69, 70 and older."""
+"""Central year of FairFace's nine classes: 0-2, 3-9, 10-19, 20-29, ..., 60-69, 70 and older."""
 
 
 class UnifaceDetector:
@@ -70,7 +71,7 @@ class UnifaceDetector:
 
 
 class UnifaceEmbedder:
-    """Identity vectors of length 1, so that their distance and their cosine order people alike."""
+    """Identity vectors of length 1, so that distance and cosine rank people alike."""
 
     dim = 512
 
@@ -89,7 +90,7 @@ class UnifaceEmbedder:
 
 
 class FairFace:
-    """Kärkkäinen & Joo, WACV 2021. Its `predict` names only the likeliest class, so the logits are read here."""
+    """Kärkkäinen & Joo, WACV 2021. Its `predict` returns only the most probable class, so the logits are read here."""
 
     name = "uniface:fairface"
     needs_picture = True
@@ -101,7 +102,7 @@ class FairFace:
     def predict(
         self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray
     ) -> list[Attributes]:
-        """See AttributeModel.predict. FairFace knows only "70 and older": it all counts as 70-79."""
+        """See AttributeModel.predict. FairFace's last class is "70 and older", all of which counts as 70-79."""
         return [self._predict_one(image, face) for image, face in zip(images, faces, strict=True)]
 
     def _predict_one(self, image: np.ndarray, face: DetectedFace) -> Attributes:
@@ -118,7 +119,7 @@ class FairFace:
 
 
 class AgeGender:
-    """InsightFace's small model of age and gender. It gives one age and no ethnicity."""
+    """InsightFace's small model for age and gender. It gives a single age and no ethnicity."""
 
     name = "uniface:agegender"
     needs_picture = True
@@ -136,7 +137,7 @@ class AgeGender:
     def _predict_one(self, image: np.ndarray, face: DetectedFace) -> Attributes:
         model = self._model
         blob = model.preprocess(_bgr(image), _corners(face))
-        output = model.session.run(None, {model.input_name: blob})[0][0]  # logits of female and male, age / 100
+        output = model.session.run(None, {model.input_name: blob})[0][0]  # logits for female and male, age / 100
         female, male = _softmax(output[:2])
         age = float(np.clip(100 * output[2], 0, 100))
         return Attributes(age, one_decade(age), {"male": float(male), "female": float(female)}, {})
@@ -164,7 +165,7 @@ def _library() -> ModuleType:
 
 
 def _bgr(image: np.ndarray) -> np.ndarray:
-    """uniface reads pictures in OpenCV's order."""
+    """uniface expects pictures in OpenCV's channel order."""
     return np.ascontiguousarray(image[..., ::-1])
 
 

@@ -1,1 +1,1 @@
-"""What comes from files and goes into them: media, pictures, JSON, folders. Knows neither torch nor a model."""
+"""Reading and writing files: media, pictures, JSON, folders. Uses neither torch nor a model."""

@@ -1,4 +1,4 @@
-"""Certificates by which pictures are signed: one of the installation's own, and what a key signs by."""
+"""Certificates for signing pictures: creates one for the installation, and finds a key's signature algorithm."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 SELF_MADE = "ds2f, self-made"
-"""The organisation in a certificate of an installation."""
-YEARS = 10  # that it is valid
+"""The organisation in an installation's certificate."""
+YEARS = 10  # period of validity
 
 
 def make_certificate(organisation: str = SELF_MADE) -> bytes:
-    """PEM of a certificate that C2PA takes, of its issuer, and of its key, ECDSA on P-256.
+    """PEM of a certificate that C2PA accepts and of its issuer, and PEM of its key, ECDSA on P-256.
 
-    C2PA asks for an end certificate that a root has issued (self-signed ones are refused), with digitalSignature and
-    emailProtection. The root's key is thrown away: it issues this one and never another. No name, machine or place is
-    in it, only the organisation and a number by which pictures of one installation are known to be of one.
+    C2PA requires an end-entity certificate issued by a root (self-signed ones are refused), with digitalSignature and
+    emailProtection. The root's key is discarded: it issues this certificate and never another. The certificate contains
+    no name, machine or place, only the organisation and a number that links the pictures of one installation.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -69,7 +69,7 @@ def make_certificate(organisation: str = SELF_MADE) -> bytes:
 
 
 def algorithm_of(key: bytes) -> bytes:
-    """C2PA's name of how a key signs. Raises ValueError for a key that none of them takes."""
+    """C2PA's name for a key's signature algorithm. Raises ValueError for a key that no algorithm accepts."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

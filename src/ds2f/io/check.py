@@ -1,6 +1,6 @@
-"""Where a picture says that it comes from: the watermark of ds2f, and anybody's Content Credentials (C2PA) and XMP.
+"""Where a picture says it comes from: the watermark of ds2f, and Content Credentials (C2PA) and XMP of any tool.
 
-What is found is reported; that nothing is found says nothing. No answer here says that a picture is real.
+What is found is reported; finding nothing proves nothing. No answer here says that a picture is real.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ds2f.io.watermark_search import SURE, Trace, find
 
 NOTHING = "no mark found; this says nothing about where it comes from"
 GENERATED = (credentials.GENERATED, COMPOSITE, "algorithmicMedia")
-"""IPTC's digital source types that say that a picture, or a part of it, was generated."""
+"""IPTC's digital source types for pictures that were generated, entirely or in part."""
 _EXT = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 _XMP = "{http://ns.adobe.com/xap/1.0/}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -31,11 +31,11 @@ _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 
 @dataclass(frozen=True)
 class Metadata:
-    """What XMP says, which anybody can write and remove.
+    """The contents of XMP, which anybody can write and remove.
 
     source: IPTC's digital source type, such as "trainedAlgorithmicMedia"; empty if none is stated.
-    system: the AI system or the tool that is named; empty if none is.
-    details: for a picture of ds2f, how it was made: seed, model, settings.
+    system: the AI system or tool that is named; empty if none is.
+    details: for a picture by ds2f, how it was made: seed, model, settings.
     """
 
     source: str
@@ -45,12 +45,12 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a picture says of where it comes from.
+    """What a picture says about its origin.
 
-    watermark: of ds2f, how much there is, and how likely as much is by chance.
+    watermark: of ds2f: how strong it is, and how likely that is by chance.
     credentials: C2PA; None if there are none, or if they could not be looked for.
     credentials_looked_for: False without the extra `c2pa`.
-    metadata: XMP; None if it says nothing of that kind.
+    metadata: XMP; None if it states nothing of this kind.
     """
 
     watermark: Trace
@@ -60,7 +60,7 @@ class Checked:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Those of "watermark", "c2pa", "xmp" by which the picture is, or says that it is, one of ds2f."""
+        """Those of "watermark", "c2pa", "xmp" that identify the picture as one by ds2f, or claim it."""
         signed = self.credentials is not None and self.credentials.intact and _ours(self.credentials.tool)
         stated = self.metadata is not None and _ours(self.metadata.system)
         known = {"watermark": self.watermark.found, "c2pa": signed, "xmp": stated}
@@ -68,12 +68,12 @@ class Checked:
 
     @property
     def made_by_ds2f(self) -> bool:
-        """Whether any layer says so; how sure that is, the layers say."""
+        """Whether any layer says so; how certain that is depends on the layer."""
         return bool(self.layers)
 
     @property
     def generated(self) -> bool:
-        """Whether any layer says that the picture, or a part of it, was generated, by whomever."""
+        """Whether any layer says that the picture, or a part of it, was generated, by any tool."""
         return self.made_by_ds2f or not self._sources.isdisjoint(GENERATED)
 
     @property
@@ -95,7 +95,7 @@ class Checked:
         return NOTHING
 
     def sentences(self) -> tuple[str, ...]:
-        """What each layer says, one sentence each, without those that say nothing."""
+        """What each layer says, one sentence each; layers that say nothing are left out."""
         said = []
         if self.watermark.found:
             said.append(f"watermark: there; of pictures without it, fewer than one in {_one_in(self.watermark.chance)}")
@@ -125,10 +125,10 @@ class Checked:
 
 
 def check(data: bytes) -> Checked:
-    """What an encoded picture says of where it comes from. Nothing is fetched, and nothing kept.
+    """What an encoded picture says about its origin. Nothing is downloaded or stored.
 
-    data: the bytes of a file, of any format that `io.images.decode_image` reads.
-    Raises ItemError(stage="open") for what is no picture, is damaged or too large.
+    data: the bytes of a file, in any format that `io.images.decode_image` reads.
+    Raises ItemError(stage="open") for anything that is not a picture, is damaged or too large.
     """
     trace = find(decode_image(data))
     looked = credentials.available()
@@ -136,7 +136,7 @@ def check(data: bytes) -> Checked:
 
 
 def check_file(path: Path) -> Checked:
-    """As `check`, of a file. Raises ItemError(stage="open") if it cannot be read, too."""
+    """As `check`, for a file. Also raises ItemError(stage="open") if it cannot be read."""
     try:
         return check(path.read_bytes())
     except OSError as error:
@@ -144,7 +144,7 @@ def check_file(path: Path) -> Checked:
 
 
 def read_metadata(data: bytes) -> Metadata | None:
-    """What the XMP of an encoded picture says of its source; None if that is nothing."""
+    """What the XMP of an encoded picture states about its source; None if nothing."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
@@ -162,8 +162,8 @@ def read_metadata(data: bytes) -> Metadata | None:
 
 
 def _properties(packet: bytes) -> dict[str, str]:
-    """Of an XMP packet: {property in Clark's notation: text}, of attributes and of elements. Empty for what is no XML,
-    or has declarations of its own, by which a few bytes can become gigabytes."""
+    """{property in Clark notation: text} of an XMP packet, from attributes and elements. Empty for anything that is not
+    XML, or that contains declarations, by which a few bytes can expand to gigabytes."""
     text = packet.strip(b"\x00 \r\n\t")
     if b"<!" in text:
         return {}
@@ -193,7 +193,7 @@ def _ours(tool: str) -> bool:
 
 
 def _one_in(chance: float) -> str:
-    """Two figures of 1 / chance, rounded down, as 1,200,000."""
+    """1 / chance to two significant figures, rounded down, as 1,200,000."""
     text = f"{1 / max(chance, SURE):.15g}"
     whole = text.partition(".")[0]
     return f"{int(whole[:2] + '0' * (len(whole) - 2)):,}"

@@ -1,12 +1,12 @@
-"""Sound as it comes out of a telephone or a codec: what a voice goes through on its way to whoever hears it.
+"""Sound after a telephone or a codec: what a voice goes through on its way to a listener.
 
 | name | what it is |
 | --- | --- |
-| telephone | 8 kHz, 300 to 3,400 Hz, G.711 with the µ-law (ITU-T G.712 and G.711): a call by landline |
-| opusN | Opus for speech at N kb/s, 6 to 256 (RFC 6716): voice messages, calls over the internet |
+| telephone | 8 kHz, 300 to 3,400 Hz, G.711 µ-law (ITU-T G.712 and G.711): a landline call |
+| opusN | Opus for speech at N kb/s, 6 to 256 (RFC 6716): voice messages, internet calls |
 | aacN | AAC at N kb/s, 8 to 96 (ISO/IEC 14496-3): the sound of most videos |
 
-Mono, by the FFmpeg that PyAV brings, written and read back in memory; files are never touched.
+Mono, encoded and decoded in memory by PyAV's FFmpeg; no files are involved.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ds2f.types import SAMPLE_RATE
 
 TELEPHONE = "telephone"
 BAND = (300.0, 3400.0)  # Hz, of a telephone
-EDGE = 100.0  # Hz in which it fades out
+EDGE = 100.0  # Hz, width of the transition bands
 
 
 class _Kind(NamedTuple):
-    """encoder, container: as FFmpeg calls them; least, most: kb/s; options: of the encoder."""
+    """encoder, container: FFmpeg's names; least, most: kb/s; options: of the encoder."""
 
     encoder: str
     container: str
@@ -45,18 +45,18 @@ _NAME = re.compile(r"([a-z]+)(\d{1,3})")
 
 
 def check_codec(name: str) -> str:
-    """The name. Raises UserError for one that means no codec, or a rate that it does not take."""
+    """Returns the name. Raises UserError for one that denotes no codec, or a bit rate that it does not support."""
     if name != TELEPHONE:
         _rated(name)
     return name
 
 
 def through(audio: np.ndarray, codec: str) -> np.ndarray:
-    """What a codec leaves of a sound: as long, and in step with it.
+    """A sound after a codec, with its original length and alignment.
 
     audio: (samples,) float32 in [-1, 1] at SAMPLE_RATE.
-    codec: as the table above has it.
-    Raises UserError as `check_codec`.
+    codec: as in the table above.
+    Raises UserError as `check_codec` does.
     """
     heard = _telephone if check_codec(codec) == TELEPHONE else lambda sound: _coded(sound, *_rated(codec))
     if not audio.size:
@@ -76,7 +76,7 @@ def _rated(name: str) -> tuple[_Kind, int]:
 
 
 def _telephone(audio: np.ndarray) -> np.ndarray:
-    """Into the band, to half the rate, through the law, and back to the whole rate, all of it as a spectrum."""
+    """Band-limit, halve the rate, apply the µ-law, and return to the full rate, all in the frequency domain."""
     length = audio.size + audio.size % 2
     hertz = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
     low, high = BAND
@@ -88,7 +88,7 @@ def _telephone(audio: np.ndarray) -> np.ndarray:
 
 
 def _mu_law(audio: np.ndarray) -> np.ndarray:
-    """There and back: sgn(x) ln(1 + µ |x|) / ln(1 + µ), µ = 255, in steps of 8 bits (ITU-T G.711)."""
+    """Companding and back: sgn(x) ln(1 + µ |x|) / ln(1 + µ), µ = 255, quantised to 8 bits (ITU-T G.711)."""
     mu = 255.0
     pressed = np.sign(audio) * np.log1p(mu * np.abs(np.clip(audio, -1.0, 1.0))) / np.log1p(mu)
     steps = np.round(127.0 * pressed) / 127.0

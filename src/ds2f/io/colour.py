@@ -1,6 +1,6 @@
-"""High dynamic range and wide gamuts, brought to what screens and models expect: BT.709 primaries, a gamma of 2.4.
+"""Converts high dynamic range and wide gamuts to what screens and models expect: BT.709 primaries, a gamma of 2.4.
 
-FFmpeg's swscale can do it, too, but needs seconds for its table before the first frame.
+FFmpeg's swscale can do this too, but needs seconds for its lookup table before the first frame.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
 WHITE = 203.0  # cd/m²: reference white of HDR, ITU-R BT.2408, which becomes the white of SDR
-PEAK = 1000.0  # cd/m² of the display that HLG is shown on, ITU-R BT.2100
+PEAK = 1000.0  # cd/m², peak of the reference display for HLG, ITU-R BT.2100
 GAMMA = 2.4  # of SDR displays, ITU-R BT.1886
-STEPS = 4096  # of light between black and white, at its square root
+STEPS = 4096  # of light between black and white, spaced by its square root
 
-# To linear BT.709, by rows: from BT.2020 (ITU-R BT.2087) and from Display P3 (SMPTE EG 432-1).
+# To linear BT.709, row by row: from BT.2020 (ITU-R BT.2087) and from Display P3 (SMPTE EG 432-1).
 _BT2020 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
 _P3 = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]], np.float32)
 GAMUTS = {ColorPrimaries.BT2020: _BT2020, ColorPrimaries.SMPTE431: _P3, ColorPrimaries.SMPTE432: _P3}
@@ -24,25 +24,25 @@ _LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)  # of BT.2020
 
 
 def is_wide(transfer: int, primaries: int) -> bool:
-    """Whether colours so tagged are more than BT.709 can show."""
+    """Whether colours with these tags exceed what BT.709 can represent."""
     return transfer in HDR or primaries in GAMUTS
 
 
 def to_sdr(rgb: np.ndarray, transfer: int, primaries: int) -> np.ndarray:
-    """(h, w, 3) uint16 RGB, coded by `transfer` and `primaries` (ISO/IEC 23091-2), to (h, w, 3) uint8 as SDR.
+    """(h, w, 3) uint16 RGB, coded by `transfer` and `primaries` (ISO/IEC 23091-2), to (h, w, 3) uint8 SDR.
 
-    What is as bright as reference white becomes white, and so does what is brighter; faces lie below, and keep the
-    brightness that an SDR camera would have given them.
+    Reference white and anything brighter becomes white; faces are darker, and keep the brightness that an SDR camera
+    would have given them.
     """
     gamut = GAMUTS.get(ColorPrimaries(primaries) if primaries in GAMUTS else ColorPrimaries.BT2020)
     if primaries not in GAMUTS and transfer not in HDR:
         gamut = None
-    rows = max(1, 2**20 // rgb.shape[1])  # some at a time: a frame of 8K need not be in memory as floats
+    rows = max(1, 2**20 // rgb.shape[1])  # in blocks, so that an 8K frame is never in memory as floats
     return np.concatenate([_part(rgb[at : at + rows], transfer, gamut) for at in range(0, len(rgb), rows)])
 
 
 def _part(rgb: np.ndarray, transfer: int, gamut: np.ndarray | None) -> np.ndarray:
-    light = _light(transfer)[rgb]  # of white
+    light = _light(transfer)[rgb]  # relative to white
     if transfer == ColorTrc.ARIB_STD_B67:
         light *= np.maximum(light @ _LUMA, 1e-6)[..., None] ** 0.2 * np.float32(PEAK / WHITE)
     if gamut is not None:
@@ -52,7 +52,7 @@ def _part(rgb: np.ndarray, transfer: int, gamut: np.ndarray | None) -> np.ndarra
 
 @cache
 def _light(transfer: int) -> np.ndarray:
-    """Signal, 16 bit, to light: (65536,) float32, 1 = white; HLG: to light of the scene, before its system gamma."""
+    """16-bit signal to light: (65536,) float32, 1 = white; for HLG, to scene light, before its system gamma."""
     signal = np.arange(65536) / 65535
     if transfer == ColorTrc.SMPTE2084:
         # L = 10000 (max(N^(1/m2) - c1, 0) / (c2 - c3 N^(1/m2)))^(1/m1) cd/m²   (SMPTE ST 2084)

@@ -1,8 +1,9 @@
-"""Content Credentials (C2PA, specification 2.4): a signed statement in a picture of how it was made, by the official
-library c2pa-python, the extra `c2pa`. And reading those of others.
+"""Content Credentials (C2PA, specification 2.4): a signed statement in a picture about how it was made, written by the
+official library c2pa-python, the extra `c2pa`; also reads those of other tools.
 
-Who has no certificate signs with one of the installation, which is made once. Validators call such a signature valid
-and its signer unknown ("signingCredential.untrusted"): nothing was changed since, and nobody vouches for who signed.
+Without a certificate of their own, users sign with the installation's, which is created once. Validators report such a
+signature as valid and its signer as unknown ("signingCredential.untrusted"): nothing has been changed since, but nobody
+vouches for the signer.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from ds2f.io.files import config_folder, create_privately
 GENERATED = "trainedAlgorithmicMedia"
 SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-"""Formats of PIL that are signed."""
+"""The formats, as PIL names them, that are signed."""
 SETTINGS = {
-    # Nothing is fetched: neither manifests that lie elsewhere nor whether a certificate was revoked.
+    # Nothing is downloaded: neither manifests stored elsewhere nor revocation lists.
     "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
-    "builder": {"thumbnail": {"enabled": False}},  # a second picture, and of a guide somebody's face
+    "builder": {"thumbnail": {"enabled": False}},  # it would be a second picture, and for a guide somebody's face
 }
 UNTRUSTED = "signingCredential.untrusted"
 
@@ -40,9 +41,9 @@ UNTRUSTED = "signingCredential.untrusted"
 class Signing:
     """Whether pictures are signed, and by whom.
 
-    on: False leaves the signature out.
-    certificate: a file of PEM, the certificate and those between it and the root. None: the installation's own.
-    key: a file of PEM with its private key, without a password.
+    on: False switches signing off.
+    certificate: a PEM file with the certificate and any intermediates up to the root. None: the installation's own.
+    key: a PEM file with its private key, without a password.
     """
 
     on: bool = True
@@ -54,9 +55,9 @@ class Signer:
     """Signs pictures. Threads take turns."""
 
     def __init__(self, certificates: bytes, key: bytes, whose: str = "The certificate") -> None:
-        """certificates: PEM, the signing one first; key: PEM; whose: what they are called where they are refused.
+        """certificates: PEM, the signing one first; key: PEM; whose: what to call them in errors.
 
-        Raises UserError for a certificate that may not sign, or a key that is not its own.
+        Raises UserError for a certificate that may not sign, or a key that does not match it.
         """
         self._c2pa = optional("c2pa", "c2pa", "Signing pictures")
         self._turn = threading.Lock()
@@ -76,12 +77,12 @@ class Signer:
             raise UserError(f"{whose} cannot sign pictures ({codes}); {NEEDED}.")
 
     def sign(self, data: bytes, kind: str, details: Mapping[str, Any], source: str = GENERATED) -> bytes:
-        """An encoded picture with its Content Credentials; its pixels and other metadata stay as they are.
+        """An encoded picture with Content Credentials; its pixels and other metadata are unchanged.
 
         data: the bytes of a file.
-        kind: its format as PIL names it, of MIME.
-        details: seed, model, settings, ... as `io.images.marking` takes them.
-        source: a term of IPTC's digital source types.
+        kind: its format as PIL names it, from MIME.
+        details: seed, model, settings, ... as for `io.images.marking`.
+        source: a term from IPTC's digital source types.
         """
         signed = io.BytesIO()
         with self._turn, self._c2pa.Builder(_manifest(details, source), context=self._context) as builder:
@@ -96,7 +97,8 @@ NEEDED = (
 
 
 def signer_of(signing: Signing) -> Signer | None:
-    """Who signs; None if nobody: it is switched off, or the extra `c2pa` is not installed and no certificate was given.
+    """The signer; None if signing is switched off, or if the extra `c2pa` is not installed and no certificate was
+    given.
 
     Raises UserError for a certificate or key that cannot be read or used.
     """
@@ -123,8 +125,8 @@ def _read(path: Path) -> bytes:
 
 
 def _manifest(details: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The statement: created by a trained model, with which settings, and from a guide picture if there was one. Of it
-    there is the hash that `details` has, and not the picture; of the voice there is nothing."""
+    """The statement: created by a trained model, with which settings, and from a guide picture if there was one. The
+    guide is included only as the hash in `details`; nothing is included about the voice."""
     tool = {"name": "ds2f", "version": __version__}
     created = {"action": "c2pa.created", "digitalSourceType": SOURCES + source, "softwareAgent": tool}
     guides = []
@@ -151,8 +153,8 @@ def _context() -> Any:
 
 @lru_cache(1)
 def _own_signer() -> Signer:
-    """By the certificate in the user's folder of settings, which is made if it is not there. Where nothing can be
-    written, as in a container, one that this process alone has."""
+    """The signer for the certificate in the user's configuration folder, created if missing. If the folder is not
+    writable, as in a container, this process uses a certificate of its own."""
     path = config_folder() / "signing.pem"
     whose = f"The certificate of this installation, {path},"
     try:
@@ -173,13 +175,13 @@ def _own_signer() -> Signer:
 class Credentials:
     """What the Content Credentials of a picture say, and whether they hold.
 
-    state: "trusted" (intact, and somebody whom the library trusts vouches for the signer), "valid" (intact; nobody
-        does), or "invalid" (the picture or the statement was changed, or the signature is wrong).
-    tool: what made the statement, as "ds2f 0.1.0".
-    signer: whom the certificate names; empty if it names nobody.
-    self_made: whether that is the certificate of an installation of ds2f.
+    state: "trusted" (intact, and the signer is vouched for by somebody whom the library trusts), "valid" (intact, but
+    nobody vouches for the signer), or "invalid" (the picture or the statement was changed, or the signature is wrong).
+    tool: what made the statement, such as "ds2f 0.1.0".
+    signer: the name in the certificate; empty if there is none.
+    self_made: whether it is the certificate of a ds2f installation.
     sources: IPTC's digital source types of the actions, such as "trainedAlgorithmicMedia".
-    problems: C2PA's codes of what does not hold, but for the missing trust.
+    problems: C2PA's codes for what does not hold, except for missing trust.
     """
 
     state: str
@@ -191,14 +193,14 @@ class Credentials:
 
     @property
     def intact(self) -> bool:
-        """Whether nothing was changed since it was signed."""
+        """Whether nothing has been changed since it was signed."""
         return self.state != "invalid"
 
 
 def read(data: bytes) -> Credentials | None:
-    """The Content Credentials of an encoded picture; None if it has none, or has them elsewhere.
+    """The Content Credentials of an encoded picture; None if it has none, or if they are stored elsewhere.
 
-    Nothing is fetched. Raises UserError if the extra `c2pa` is not installed.
+    Nothing is downloaded. Raises UserError if the extra `c2pa` is not installed.
     """
     c2pa = optional("c2pa", "c2pa", "Reading Content Credentials")
     kind = _kind(data)
@@ -225,7 +227,7 @@ def read(data: bytes) -> Credentials | None:
 
 
 def _kind(data: bytes) -> str | None:
-    """The MIME type by which the library reads a picture; None if it reads no such."""
+    """The MIME type under which the library reads a picture; None if it does not support the format."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             kind = image.get_format_mimetype()

@@ -1,7 +1,7 @@
-"""Optional packages: imported when they are asked for, with a sentence that says how to get one that is missing.
+"""Optional packages: imported when needed, with a sentence that says how to install one that is missing.
 
-Hearing a voice and drawing a face needs none. Rooms that cannot do without one, such as `training`, import it plainly:
-the command line says by `lacking` what is to be installed, and another program sees Python's own ImportError.
+Hearing a voice and drawing a face needs none. Packages of ds2f that cannot work without one, such as `training`, import
+it directly: the command line uses `lacking` to say what to install, and other programs see Python's own ImportError.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MODULES = {
     "serve": ("prometheus_client", "python_multipart", "starlette", "uvicorn"),
     "download": ("requests",),
 }
-"""{extra: modules that rooms import plainly}; of those in several extras, the smallest."""
+"""{extra: modules that packages of ds2f import directly}; for those in several extras, the smallest."""
 COMMANDS = {
     "compare": "evaluate",
     "verify": "evaluate",
@@ -28,11 +28,12 @@ COMMANDS = {
     "extract": "faces",
 }
 COMMANDS |= {"evaluate": "evaluate", "train": "train", "run": "all"}
-"""{command: the extra that has all that it needs}."""
+"""{command: the extra that contains everything it needs}."""
 
 
 def lacking(error: ImportError, command: str) -> str | None:
-    """One sentence for a module of an extra that a command needs and that is not installed; None for any other."""
+    """One sentence about a module that a command needs and that belongs to an extra that is not installed; None for any
+    other."""
     module = (error.name or "").partition(".")[0]
     extra = next((extra for extra, modules in MODULES.items() if module in modules), None)
     if extra is None or installed(module):
@@ -52,7 +53,7 @@ def optional(module: str, extra: str, wanted_by: str) -> Any:
     except (
         ImportError,
         OSError,
-    ) as error:  # OSError: a compiled part made for another torch, as torchaudio's
+    ) as error:  # OSError: a compiled part built for another torch, such as torchaudio's
         package = module.partition(".")[0]
         missing = isinstance(error, ImportError) and error.name == package
         reason = "is not installed" if missing else f"cannot be imported ({first_line(error)})"
@@ -60,10 +61,10 @@ def optional(module: str, extra: str, wanted_by: str) -> Any:
 
 
 def installed(module: str) -> bool:
-    """Whether there is such a package; it is not imported."""
+    """Whether a package is installed, without importing it."""
     return importlib.util.find_spec(module) is not None
 
 
 def first_line(error: Exception) -> str:
-    """What a library said, short enough for one sentence of ours."""
+    """A library's message, short enough to be part of one of our sentences."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what is said when a disk will not take them."""
+"""Files that exist completely or not at all, and messages for disks that cannot be written to."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ds2f.errors import UserError
 Record = TypeVar("Record")
 
 
-LONGEST_NAME = 255  # bytes that file systems take
+LONGEST_NAME = 255  # bytes, the limit of common file systems
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Where to write what shall be at `path`: a file beside it, that takes its place at the end, or is removed if
-    anything goes wrong. A reader sees the old file or the new one, never half of it. Its name is always the same, so that
-    what a killed process has left is written over; a path has one writer at a time."""
+    """A path to write to instead of `path`: a file next to it that replaces it at the end, or is deleted if anything
+    goes wrong. Readers see either the old file or the new one, never a partial one. Its name is always the same, so
+    that the next run overwrites what a killed process left; a path has one writer at a time."""
     aside = path.with_name(path.name + ".part")
     if len(os.fsencode(aside.name)) > LONGEST_NAME:
         aside = path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + ".part")
@@ -45,14 +45,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def decode_text(data: bytes) -> str:
-    """A text that somebody has made: UTF-8 with or without a byte order mark, or UTF-16 with one, as PowerShell and
-    Excel write it. Raises UnicodeDecodeError for another."""
+    """A text written by a user: UTF-8 with or without a byte order mark, or UTF-16 with one, as PowerShell and Excel
+    write it. Raises UnicodeDecodeError for anything else."""
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return data.decode("utf-16" if wide else "utf-8-sig")
 
 
 def read_lines(path: Path, what: str) -> list[str]:
-    """The lines of a list, see `decode_text`, with any ends. what: "trial list", ...
+    """The lines of a list, see `decode_text`, with any line endings. what: "trial list", ...
 
     Raises UserError for a file that cannot be read.
     """
@@ -61,14 +61,14 @@ def read_lines(path: Path, what: str) -> list[str]:
     except OSError as error:
         raise UserError(f"The {what} {path} cannot be read ({error.strerror}); check the path.") from None
     except UnicodeDecodeError:
-        raise UserError(f"The {what} {path} is no text in UTF-8 or UTF-16; save it as UTF-8.") from None
+        raise UserError(f"The {what} {path} is not text in UTF-8 or UTF-16; save it as UTF-8.") from None
 
 
 def by_name(specs: Iterable[str], name_of: Callable[[str], str]) -> dict[str, str]:
-    """{name of a model's rows: how it is loaded} of models such as "onnx:FILE".
+    """{name of a model's rows: how to load it} for specs such as "onnx:FILE".
 
-    specs: as ds2f.toml has them; name_of: says how one is called by itself. Files of one name have as much of their
-    folders in it as tells them apart.
+    specs: as in ds2f.toml; name_of: returns the name for one spec alone. Names shared by several files are extended by
+    as much of their folders as distinguishes them.
     """
     alike: dict[str, list[str]] = {}
     for spec in specs:
@@ -85,39 +85,39 @@ def by_name(specs: Iterable[str], name_of: Callable[[str], str]) -> dict[str, st
 
 
 def from_json(kind: type[Record], data: dict[str, Any]) -> Record:
-    """What `dataclasses.asdict` has made of a record, through JSON, as that record again.
+    """Restores a record from the output of `dataclasses.asdict` after a round trip through JSON.
 
-    Raises ValueError for a key that it does not have, one that is missing, and a value of another type.
+    Raises ValueError for an unknown key, a missing one, or a value of the wrong type.
     """
     if unknown := set(data) - {field.name for field in fields(kind)}:  # type: ignore[arg-type]  # of dataclasses
         raise ValueError(f"there is no {min(unknown)!r} in {kind.__name__}")
-    return msgspec.convert(data, kind, str_keys=True)  # of a dict of numbers JSON makes one of strings
+    return msgspec.convert(data, kind, str_keys=True)  # JSON turns integer keys into strings
 
 
 UNFIT = re.compile(
     r'[<>:"|?*\\\x00-\x1f]|(?<=[^/])[. ](?=/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?=[./]|$)', re.IGNORECASE
 )
-"""What a name may not have on Windows: such characters, a full stop or blank at the end, the name of a device.
+"""What Windows does not allow in a name: certain characters, a full stop or space at the end, device names.
 https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file#naming-conventions"""
 
 
 def portable(path: str) -> str:
-    """A relative path with slashes, of names that every system takes: what Windows refuses is an underscore, or gets
-    one. Most paths are returned as they are; two that differ may be made one."""
+    """A relative path with slashes whose names are valid on every system: what Windows does not allow is replaced by an
+    underscore, or gets one. Most paths are returned unchanged; two that differ may become the same."""
     return UNFIT.sub(lambda found: f"{found[0]}_" if found[0][-1].isalnum() else "_", path)
 
 
 def make_folder(folder: Path) -> None:
-    """Make an output folder. Raises UserError if it cannot be made or written to."""
+    """Create an output folder. Raises UserError if it cannot be created or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # of no fixed name: other processes may be asking the same
+        tempfile.TemporaryFile(dir=folder).close()  # an unnamed file: other processes may be checking the same folder
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be written ({error.strerror}); give another one.") from None
 
 
 def config_folder() -> Path:
-    """Where the user's settings for ds2f lie on this system; it need not be there."""
+    """The user's configuration folder for ds2f on this system; it may not exist."""
     if sys.platform == "win32":
         return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "ds2f"
     if sys.platform == "darwin":
@@ -126,18 +126,18 @@ def config_folder() -> Path:
 
 
 def create_privately(path: Path, data: bytes) -> bytes:
-    """Write a file that only its owner may read, unless it is there already. Returns what is there in the end: of
-    several processes that do this at once, all get what the first one wrote. Raises OSError."""
+    """Write a file that only its owner may read, unless it exists. Returns its final contents: if several processes do
+    this at once, all get what the first one wrote. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     number, aside = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)
         try:
-            os.link(aside, path)  # which, other than renaming, never replaces
+            os.link(aside, path)  # unlike renaming, this never replaces a file
         except FileExistsError:
             pass
-        except OSError:  # a file system without such links
+        except OSError:  # a file system without hard links
             if not path.exists():
                 os.replace(aside, path)
     finally:
@@ -147,8 +147,8 @@ def create_privately(path: Path, data: bytes) -> bytes:
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """One process of a machine at a time; one that dies lets the next in."""
-    if sys.platform == "win32":  # where nobody launches several
+    """A lock between the processes of one machine; it is released if its holder dies."""
+    if sys.platform == "win32":  # where nobody launches several processes
         yield
         return
     import fcntl
@@ -159,14 +159,14 @@ def alone(lock: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write all of it or nothing, see `replacing`."""
+    """Write the complete file or nothing; see `replacing`."""
     with replacing(path) as aside:
         aside.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def disk_trouble(error: Exception) -> str | None:
-    """One sentence for a disk that is full, may not be written, or has damaged a database, whoever has noticed, and for
-    a database that others keep; None for any other error."""
+    """One sentence for a full disk, a disk that cannot be written, a database that it has damaged, or a locked
+    database, whichever library raised the error; None for any other error."""
     place = f" ({os.fsdecode(error.filename)})" if isinstance(error, OSError) and error.filename else ""
     number = _number(error)
     if number in (errno.ENOSPC, errno.EDQUOT):
@@ -184,9 +184,9 @@ def disk_trouble(error: Exception) -> str | None:
 
 
 def _number(error: Exception) -> int | None:
-    """The errno of an error, also where SQLite or safetensors has words of its own for it."""
+    """The errno of an error, including SQLite's and safetensors' own forms."""
     if isinstance(error, sqlite3.OperationalError):
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bytes say more exactly why
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bytes give more detail
         return {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}.get(code)
     if isinstance(error, SafetensorError):
         return errno.ENOSPC if f"(os error {errno.ENOSPC})" in str(error) else None

@@ -1,4 +1,4 @@
-"""Which files are taken for media, and what others are called when they are refused."""
+"""Which files count as media, and what others are called when they are refused."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ AUDIO_SUFFIXES = frozenset(
 
 CONTAINERS = ",".join(
     (
-        # What holds pictures, most often with sound.
+        # Containers of pictures, most often with sound.
         "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,dv,rm,mxf,gxf,wtv,nut,nsv,ivf",
         "h264,hevc,m4v,mjpeg,h261,h263,vc1,obu",
-        # Sound: of everyday life, of speech corpora, telephones and dictation, of broadcasting.
+        # Sound: everyday formats, those of speech corpora, telephones and dictation, of broadcasting.
         "wav,w64,flac,mp3,ogg,aac,ac3,eac3,aiff,caf,au,wv,tta,ape,tak,shn,mpc,mpc8,xwma,oma,dts,loas,iff,dsf,mlp,truehd",
         "nistsphere,voc,ircam,sox,paf,epaf,pvf,avr,hcom,wve,amr,amrnb,amrwb,gsm,ilbc,qcp,dss,g722,g723_1,codec2,siff,sds",
     )
 )
-"""FFmpeg's demuxers that a file may be given to. Playlists (concat, HLS, DASH, IMF, SDP) are not here: such a file
-would have other files, or addresses in the network, read in its name."""
+"""FFmpeg's demuxers that may be used on a file. Playlists (concat, HLS, DASH, IMF, SDP) are excluded, since through one
+a file could make us read other files or network addresses."""
 
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # (bytes from the start, what stands there, what that is)
+_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # (bytes from the start, signature, what it is)
     (0, b"#EXTM3U", "a playlist (M3U): give ds2f what it lists"),
     (0, b"ffconcat", "a playlist (of FFmpeg): give ds2f what it lists"),
     (0, b"v=0", "a description of a stream (SDP), with nothing of it inside"),
@@ -58,21 +58,21 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # (bytes from the start, wh
 
 
 def name_of(head: bytes, error: Exception | None = None) -> str | None:
-    """What a file that is not read is, by its first kilobyte, or by what FFmpeg took it for when it refused; None: that
-    nobody knows."""
+    """What a file that cannot be read is, from its first kilobyte or from what FFmpeg took it for when it refused; None
+    if unknown."""
     if head.startswith(b"NIST_1A"):
         coding = next((line.split()[-1].decode("latin1") for line in head.splitlines() if b"sample_coding" in line), "")
         if coding in ("pcm", "ulaw", "alaw", "mu-law"):
-            return None  # that is read: the file is damaged
+            return None  # a supported format: the file is damaged
         mend = ": unpack it with sph2pipe or w_decode" if "embedded" in coding else ""
-        return f"NIST SPHERE, coded as {coding or 'nothing that is said'}{mend}"
+        return f"NIST SPHERE, coded as {coding or 'something unstated'}{mend}"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "a web page: the download went wrong"
     if b"<svg" in text:
         return "a drawing (SVG): save it as PNG"
     if text.startswith(b"<?xml"):
-        return "XML (a playlist, a manifest or a page), and no recording"
+        return "XML (a playlist, a manifest or a page), not a recording"
     known = next((name for at, start, name in _SIGNATURES if head[at:].startswith(start)), None)
     _, format, message = getattr(error, "log", None) or (0, "", "")
     if known or "not on whitelist" not in message:

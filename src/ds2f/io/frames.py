@@ -20,19 +20,20 @@ from ds2f.io.images import MAX_PIXELS
 from ds2f.types import Frame
 
 UNTAGGED = 2  # ISO/IEC 23091-2: "unspecified", of matrices, primaries and transfers alike
-HD_WIDTH, SD_HEIGHT = 1280, 576  # what is larger and says nothing of its colours is BT.709 to players, the rest BT.601
-ASPECTS = (Fraction(1, 8), Fraction(8))  # of a pixel; any other is damage
+HD_WIDTH, SD_HEIGHT = 1280, 576  # players assume BT.709 for larger, untagged video, and BT.601 otherwise
+ASPECTS = (Fraction(1, 8), Fraction(8))  # of a pixel; anything else is damage
 SAME_TIME = 1e-6  # seconds
 ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
-"""Threads to convert a frame by: starting them takes longer than most frames do. Before PyAV 17 there was one."""
+"""Threads for converting a frame: starting them takes longer than converting most frames. Before PyAV 17 there was
+one."""
 
 
 class Picker:
-    """Keeps the first frame at or after each wanted time, and the last one seen if the file ends early."""
+    """Keeps the first frame at or after each requested time, or the last one seen if the file ends early."""
 
     def __init__(self, times: Sequence[float], aspect: Fraction | None = None, fps: float = 25.0) -> None:
-        """times: seconds, rising. aspect: of a pixel, width / height, None where the file does not say. fps: by which
-        frames without a time are counted."""
+        """times: seconds, ascending. aspect: of a pixel, width / height, None if the file does not state it. fps: for
+        counting frames without a timestamp."""
         self.times = list(times)
         self.aspect, self.fps = aspect, fps or 25.0
         self.kept: list[Frame] = []
@@ -65,13 +66,13 @@ class Picker:
 def picture(
     frame: av.VideoFrame, aspect: Fraction | None = None, reformatter: VideoReformatter | None = None
 ) -> np.ndarray:
-    """A decoded frame as (height, width, 3) uint8 RGB: one field of an interlaced one, its pixels made square, its
-    colours by its own matrix and range, HDR brought to SDR, turned and mirrored as the file says.
+    """A decoded frame as (height, width, 3) uint8 RGB: one field of an interlaced frame, with square pixels, colours
+    converted by its own matrix and range, HDR converted to SDR, rotated and mirrored as the file states.
 
     frame: as decoded.
     aspect: of a pixel, width / height.
-    reformatter: PyAV's, which is quicker where it had a frame of that kind before; None: a new one.
-    Raises ItemError(stage="face") if it would be too large, or its colours are coded in a way that is not read.
+    reformatter: PyAV's, which is faster if it has converted a frame of this kind before; None: a new one.
+    Raises ItemError(stage="face") if it would be too large, or its colour coding is not supported.
     """
     width, height = square(frame.width, frame.height, aspect)
     if width * height > MAX_PIXELS:
@@ -105,12 +106,13 @@ def _rgb(frame: av.VideoFrame, width: int, height: int, reformatter: VideoReform
             **ONE_THREAD,
         ).to_ndarray()
     except (av.error.FFmpegError, ValueError):
-        raise ItemError("face", "the colours of its pictures are coded in a way that is not read") from None
+        raise ItemError("face", "the colour coding of its pictures is not supported") from None
     return to_sdr(rgb, frame.color_trc, frame.color_primaries) if wide else rgb
 
 
 def _one_field(frame: av.VideoFrame) -> av.VideoFrame:
-    """The first field of an interlaced frame: its two are of different times, and a moving face in both has combs."""
+    """The first field of an interlaced frame: its two fields are from different times, and a moving face in both shows
+    combing."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 25)
@@ -126,7 +128,7 @@ def _one_field(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def display_matrix(frame: av.VideoFrame) -> np.ndarray:
-    """How stored axes lie on the screen: (2, 2) of -1, 0, 1; (column, row) on the screen = (column, row) @ it."""
+    """How stored axes map to the screen: (2, 2) of -1, 0, 1; (column, row) on the screen = (column, row) @ it."""
     data = next((d for d in cast(Iterable[SideData], frame.side_data) if d.type == SideType.DISPLAYMATRIX), None)
     if data is None:
         return np.eye(2, dtype=int)
@@ -137,7 +139,7 @@ def display_matrix(frame: av.VideoFrame) -> np.ndarray:
 
 
 def upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(height, width, 3), turned and mirrored by a `display_matrix`."""
+    """(height, width, 3), rotated and mirrored by a `display_matrix`."""
     if matrix[0, 0] == 0:
         image = image.transpose(1, 0, 2)
         flip_rows, flip_columns = matrix[0, 1] < 0, matrix[1, 0] < 0

@@ -1,8 +1,8 @@
 """One decoding pass over a recording: 16 kHz mono audio and a few frames spread over it (PyAV, bundled FFmpeg).
 
-Seeking to each frame was measured five times slower than reading the file once, whatever the library; so the file is
-read once, every packet is decoded, and only the wanted frames are converted to RGB. Only in recordings longer than
-`max_seconds` are frames sought: nobody decodes two hours for five of them.
+Seeking to each frame was measured to be five times slower than reading the file once, with any library. So the file is
+read once, every packet is decoded, and only the requested frames are converted to RGB. Only recordings longer than
+`max_seconds` are sought in: decoding two hours for five frames would be wasteful.
 
 All times are counted from the start of the presentation, as players show them.
 """
@@ -45,18 +45,18 @@ __all__ = [
     "sound_of",
 ]
 
-av.logging.set_level(av.logging.PANIC)  # FFmpeg's own chatter; what matters arrives as an exception
+av.logging.set_level(av.logging.PANIC)  # FFmpeg's own log; what matters is raised as an exception
 
-SEEK_FROM = 60.0  # seconds: single frames that lie later are sought
-OFF = 0.1  # seconds by which a stated length may be wrong before what was really found counts
-MOST_READ = 10_000  # frames that are all decoded where few are key frames, as in recordings of calls
-MOST_FPS = 240.0  # more is a time base and no rate, as browsers write it
+SEEK_FROM = 60.0  # seconds: single frames after this are sought
+OFF = 0.1  # seconds by which a stated length may be wrong before the measured one is used
+MOST_READ = 10_000  # frames that are all decoded where key frames are rare, as in recorded calls
+MOST_FPS = 240.0  # a higher rate is a time base, not a rate, as browsers write it
 ALL = Choice()
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is asked of a recording, see `decode`."""
+    """What is requested from a recording; see `decode`."""
 
     source: Stored
     frames: int | tuple[float, ...]
@@ -67,17 +67,17 @@ class _Wanted:
 
     @property
     def whole(self) -> bool:
-        """Whether it begins at the start and is spread over all there is, so that the length matters."""
+        """Whether it begins at the start and is spread over the whole recording, so that the length matters."""
         return isinstance(self.frames, int) and not self.start
 
     def times(self, length: float) -> list[float]:
-        """When the wanted frames are, in a recording of that length."""
+        """The times of the requested frames, in a recording of that length."""
         if isinstance(self.frames, int):
             return [(k + 0.5) / self.frames * length for k in range(self.frames)]
         return list(self.frames)
 
     def sought(self, length: float | None) -> bool:
-        """Whether the frames lie too far apart to decode all that is between them."""
+        """Whether the frames are too far apart to decode everything between them."""
         if isinstance(self.frames, int):
             return length is not None and length > self.seconds
         return bool(self.frames) and self.frames[-1] > SEEK_FROM
@@ -91,17 +91,17 @@ def decode(
     start: float = 0.0,
     choice: Choice = ALL,
 ) -> Media:
-    """Decode `max_seconds` of the sound of a recording, and frames of all of it.
+    """Decode `max_seconds` of the sound of a recording, and frames from all of it.
 
     source: a path, a member of a tar, or the bytes of a file.
-    frames: how many to keep, spread evenly over the recording, or the times in seconds of those wanted, ascending; 0 or
-        nothing leaves the picture undecoded.
+    frames: how many to keep, spread evenly over the recording, or the requested times in seconds, ascending; with 0 or
+    none, the picture is not decoded.
     max_seconds: of sound.
-    sound: whether it is wanted.
-    start: from where on, in seconds.
+    sound: whether to decode it.
+    start: where to start, in seconds.
     choice: of streams and channels.
-    Raises ItemError(stage="open") if the file is missing, empty, or not media; "audio" or "face" if what `choice` names
-    is not in it.
+    Raises ItemError(stage="open") if the file is missing, empty, or not media; "audio" or "face" if it does not contain
+    what `choice` names.
     """
     wanted = _Wanted(source, frames if isinstance(frames, int) else tuple(frames), max_seconds, sound, start, choice)
     try:
@@ -123,24 +123,24 @@ def decode(
 
 @contextmanager
 def _open(source: Stored) -> Iterator[InputContainer]:
-    with reading(source) as file:  # asks here, because FFmpeg refuses permission to damaged files, too
+    with reading(source) as file:  # checked here, because FFmpeg also reports missing permission for damaged files
         if not file.read(1):
             raise ItemError("open", "the file is empty (zero bytes)")
         file.seek(0)
         path = source.path if isinstance(source, Source) and source.offset is None else source
-        # Absolute, because FFmpeg takes "talk: part 1.wav" for an address of the protocol "talk".
+        # Absolute, because FFmpeg takes "talk: part 1.wav" for a URL with the protocol "talk".
         media = str(path.absolute()) if isinstance(path, Path) else file
         with av.open(media, "r", metadata_errors="replace", options={"format_whitelist": CONTAINERS}) as container:
             yield container
 
 
 def _decode(wanted: _Wanted, length: float | None = None) -> Media:
-    """length: seconds of the recording, None: as it says."""
+    """length: seconds of the recording, None: as stated."""
     again = length is not None
     with _open(wanted.source) as container:
         taken = take(container, wanted.choice)
         if taken.sound is None and taken.picture is None and len(container.streams) and not taken.troubles:
-            raise ValueError("nothing in it is in a codec that is read")
+            raise ValueError("it contains no supported codec")
         sound = taken.sound if wanted.sound else None
         view = taken.picture if wanted.frames else None
         length = length or stated_length(container)
@@ -153,17 +153,17 @@ def _decode(wanted: _Wanted, length: float | None = None) -> Media:
         picker = Picker(times, view.sample_aspect_ratio if view is not None else None, media.fps)
         found = read(container, sound, None if sought else view, track, picker)
     if not again and wanted.whole and not found.whole and length and found.sound_end > length + OFF:
-        with _open(wanted.source) as container:  # it goes on where it was said to end
+        with _open(wanted.source) as container:  # continues after its stated end
             return _decode(wanted, measured_length(container) or found.sound_end)
     if sought:
         found.trouble = _seek(wanted, picker) or found.trouble
         if wanted.whole and length and _missed(picker, length * media.fps):
-            with suppress(av.error.FFmpegError, ItemError):  # then what was found, and what went wrong, stand
+            with suppress(av.error.FFmpegError, ItemError):  # on failure, keep what was found, and its errors
                 picker.kept = [*_decode(replace(wanted, sound=False, seconds=length), length).frames]
     media = _filled(media, track, picker, found)
     nothing = not media.audio.size and not media.frames
     if nothing and found.trouble is not None and not (found.whole or media.troubles):
-        raise found.trouble  # it breaks off before anything is in it
+        raise found.trouble  # it breaks off before anything could be read
     if sound is not None and is_silent(media.audio):
         media = _with_other_sound(wanted, media, taken.more_sounds)
     if view is not None and not sought and found.pictures <= 1:
@@ -175,7 +175,7 @@ def _decode(wanted: _Wanted, length: float | None = None) -> Media:
 
 
 def _media_of(container: InputContainer, taken: Taken, length: float) -> Media:
-    """What is known of a recording before anything of it is decoded."""
+    """What is known about a recording before any of it is decoded."""
     picture = taken.picture
     if picture is not None and picture.width * picture.height > MAX_PIXELS:
         raise ItemError("open", f"the picture is {picture.width}x{picture.height}, too large to be a video")
@@ -195,7 +195,7 @@ def _media_of(container: InputContainer, taken: Taken, length: float) -> Media:
 
 
 def _filled(media: Media, track: Track, picker: Picker, found: Pass) -> Media:
-    """With what was decoded."""
+    """Adds what was decoded."""
     troubles = dict(media.troubles)
     audio = media.audio
     try:
@@ -229,7 +229,7 @@ def _filled(media: Media, track: Track, picker: Picker, found: Pass) -> Media:
 
 
 def _ill_spread(times: Sequence[float], picker: Picker, found: Pass) -> bool:
-    """Whether the picture is so much shorter or longer than the file says that the frames lie wrong in it."""
+    """Whether the picture is so much shorter or longer than stated that the frames are spread wrongly."""
     if not found.whole or found.pictures <= len(times):
         return False
     step = times[0] * 2
@@ -237,14 +237,14 @@ def _ill_spread(times: Sequence[float], picker: Picker, found: Pass) -> bool:
 
 
 def _missed(picker: Picker, frames: float) -> bool:
-    """Whether what was sought all over a recording of so many frames must be read instead: nothing can be sought in it,
-    or key frames lie so far apart that one was found for several times."""
+    """Whether a recording with so many frames must be read instead of sought in: seeking fails, or key frames are so
+    far apart that one was found for several times."""
     times = [frame.time for frame in picker.kept]
     return not times or (len(set(times)) < len(times) and frames < MOST_READ)
 
 
 def _with_other_sound(wanted: _Wanted, media: Media, numbers: Sequence[int]) -> Media:
-    """With the first of some other sound tracks in which there is any, in place of one without."""
+    """Replaces an empty sound track by the first of some others that contains sound."""
     for number in numbers:
         try:
             other = _decode(replace(wanted, frames=0, choice=replace(wanted.choice, audio=number)))
@@ -256,7 +256,7 @@ def _with_other_sound(wanted: _Wanted, media: Media, numbers: Sequence[int]) -> 
 
 
 def _with_other_picture(wanted: _Wanted, media: Media, taken: Taken) -> Media:
-    """With the first of some other picture tracks that moves, in place of a single picture; or without any, if that is
+    """Replaces a single picture by the first of some other picture tracks that moves; or removes the picture if it is
     the cover of a sound."""
     for number in taken.more_pictures:
         try:
@@ -272,7 +272,7 @@ def _with_other_picture(wanted: _Wanted, media: Media, taken: Taken) -> Media:
 
 
 def _seek(wanted: _Wanted, picker: Picker) -> Exception | None:
-    """Give `picker` frames from all over a long recording. Returns what went wrong."""
+    """Give `picker` frames from the whole of a long recording. Returns the error, if any."""
     with _open(wanted.source) as container:
         view = take(container, wanted.choice).picture
         assert view is not None
@@ -280,7 +280,7 @@ def _seek(wanted: _Wanted, picker: Picker) -> Exception | None:
 
 
 def _decode_chain(wanted: _Wanted, parts: Sequence[Stored]) -> Media:
-    """Ogg files laid end to end: the sound of one after the other, the frames of the first that has any."""
+    """Concatenated Ogg files: the sound of all, one after the other, and the frames of the first that has any."""
     media: Media | None = None
     at, pieces = 0.0, []
     for part in parts:
@@ -293,7 +293,7 @@ def _decode_chain(wanted: _Wanted, parts: Sequence[Stored]) -> Media:
         except (av.error.FFmpegError, ItemError):
             if media is None:
                 raise
-            break  # what comes before the damage is kept
+            break  # keep what precedes the damage
         to_the_end = 0 < found.audio.size < round(seconds * SAMPLE_RATE)
         at += start + found.audio.size / SAMPLE_RATE if to_the_end else found.duration
         pieces.append(found.audio)

@@ -1,17 +1,17 @@
-"""Ogg files laid end to end, as voice messages are joined: the format allows it (RFC 3533, section 4, "chaining"), but
-FFmpeg reads on only where every one of them has the same channels and rate."""
+"""Concatenated Ogg files, as voice messages are joined: the format allows it (RFC 3533, section 4, "chaining"), but
+FFmpeg continues reading only if all of them have the same channels and rate."""
 
 from __future__ import annotations
 
 from ds2f.io.parts import Stored, part_of, reading
 
-_HEADER = 27  # bytes of a page before its table of segments
-_FIRST = 0x02  # flag of the page with which a stream begins
-MOST = 1_000  # files in one; what comes after belongs to the last
+_HEADER = 27  # bytes of a page before its segment table
+_FIRST = 0x02  # flag of the first page of a stream
+MOST = 1_000  # files in one; anything after that belongs to the last
 
 
 def links(stored: Stored) -> list[Stored]:
-    """The files that lie end to end in one, in their order; what is no Ogg, or just one, by itself. Raises OSError."""
+    """The concatenated files in one, in order; anything that is not Ogg, or just one, as it is. Raises OSError."""
     starts, place, began = [0], 0, True
     with reading(stored) as file:
         if file.read(4) != b"OggS":
@@ -21,7 +21,7 @@ def links(stored: Stored) -> list[Stored]:
             file.seek(place)
             page = file.read(_HEADER + 255)
             if len(page) < _HEADER or not page.startswith(b"OggS"):
-                break  # the end, or damage, which is the decoder's to judge
+                break  # the end, or damage, which is left to the decoder
             begins = bool(page[5] & _FIRST)
             if begins and not began:
                 starts.append(place)

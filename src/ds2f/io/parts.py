@@ -1,4 +1,5 @@
-"""Where recordings lie: a file, a part of one as in an uncompressed tar, or bytes; and reading each in the same way."""
+"""Where recordings are stored: a file, a part of one (as in an uncompressed tar), or bytes; all are read in the same
+way."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from ds2f.types import Source
 
 
 class Part(io.RawIOBase):
-    """A part of a file, such as a member of an uncompressed tar, as a file of its own; for reading."""
+    """A part of a file, such as a member of an uncompressed tar, as a read-only file of its own."""
 
     def __init__(self, path: Path, offset: int, size: int) -> None:
         self._file = path.open("rb")
@@ -44,11 +45,11 @@ class Part(io.RawIOBase):
 
 
 Stored: TypeAlias = Path | Source | bytes
-"""Where a recording lies: a file, a part of one as in an uncompressed tar, or its bytes."""
+"""Where a recording is stored: a file, a part of one (as in an uncompressed tar), or its bytes."""
 
 
 def reading(stored: Stored) -> BinaryIO:
-    """What is stored, as a file to read. Raises OSError."""
+    """The stored data as a file to read. Raises OSError."""
     if isinstance(stored, bytes):
         return io.BytesIO(stored)
     if isinstance(stored, Source) and stored.offset is not None:
@@ -57,7 +58,7 @@ def reading(stored: Stored) -> BinaryIO:
 
 
 def part_of(stored: Stored, start: int, end: int) -> Stored:
-    """The bytes from `start` to `end` of what is stored."""
+    """The bytes from `start` to `end` of the stored data."""
     if isinstance(stored, bytes):
         return stored[start:end]
     path, offset = (stored, 0) if isinstance(stored, Path) else (stored.path, stored.offset or 0)

@@ -1,4 +1,5 @@
-"""The packets of one open recording, from its start or from a place in it, to sound and frames; and its time line."""
+"""Reads the packets of an open recording, from its start or from a position in it, into sound and frames; and its
+timeline."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ from ds2f.errors import ItemError
 from ds2f.io.frames import SAME_TIME, Picker
 from ds2f.io.sound import Track
 
-RUN_UP = 1.0  # seconds decoded before a place that was sought: decoders need it to come into step
-RUN_ON = 600  # frames decoded after a key frame at most, to get nearer to a time that need not be met exactly
-JUMP = (-0.1, 10.0)  # seconds between packets: beyond these the clock of a broadcast was set anew, to FFmpeg too
-TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: formats in which stamps may jump
+RUN_UP = 1.0  # seconds decoded before a position that was sought: decoders need them to settle
+RUN_ON = 600  # frames decoded after a key frame at most, to get nearer to a time that need not be exact
+JUMP = (-0.1, 10.0)  # seconds between packets: outside these, FFmpeg also assumes a clock reset
+TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: formats in which timestamps may jump
 STAMPED = frozenset(
     [
         "mov",
@@ -42,22 +43,20 @@ STAMPED = frozenset(
         "ivf",
     ]
 )
-"""Formats that say of each packet when it is to be heard. In others FFmpeg counts, at the rate of the first packet."""
-LEAST_RATE = 8_000  # bits a second: with less in it a broadcast is not as long as it seems
+"""Formats that store a timestamp for each packet. In others FFmpeg counts at the rate of the first packet."""
+LEAST_RATE = 8_000  # bits per second: with less data, a broadcast is shorter than it seems
 GUESSED = frozenset({"aac", "loas", "mp3", "ac3", "eac3", "dts"})
-"""Formats of bare frames: FFmpeg guesses the length by the rate of the first."""
-LATE_START = (
-    1.0  # seconds on the clock of a Matroska file, from which on its length may be counted from 0 or from there
-)
-LONGEST = 1e7  # seconds, four months; whoever states more is damaged
+"""Formats of bare frames: FFmpeg estimates the length from the rate of the first."""
+LATE_START = 1.0  # seconds: from this start time on, a Matroska file's length may count from 0 or from the start
+LONGEST = 1e7  # seconds, four months; a longer stated length is damage
 
 
 @dataclass
 class Pass:
     """What one pass has found.
 
-    sound_end, picture_end: seconds, 0: there was none; sounds, pictures: how many packets; whole: whether it came to
-    the end of the file; trouble: the last thing that went wrong, what came before is kept.
+    sound_end, picture_end: seconds, 0: there was none; sounds, pictures: number of packets; whole: whether it reached
+    the end of the file; trouble: the last error; everything before it is kept.
     """
 
     sound_end: float = 0.0
@@ -74,14 +73,14 @@ def origin(container: InputContainer) -> float:
 
 
 def stated_length(container: InputContainer) -> float | None:
-    """Seconds, as the file says or as its size suggests; None where it says nothing."""
+    """Seconds, as stated by the file or estimated from its size; None if unknown."""
     length = (container.duration or 0) / av.time_base
     return length if 0 < length < LONGEST else None
 
 
 def doubtful(container: InputContainer, length: float | None, short: float) -> bool:
-    """Whether a stated length is not to be believed: there is none, as browsers record; a clock that was set back half
-    way has made an age of it; nobody knows where it counts from; or it is guessed, and over `short`, in seconds."""
+    """Whether a stated length is unreliable: it is missing, as in browser recordings; a clock that was set back
+    half-way has made it enormous; its origin is unknown; or it is estimated and longer than `short`, in seconds."""
     names, size = set(container.format.name.split(",")), container.size * 8
     if length is None or ("matroska" in names and origin(container) > LATE_START):
         return True
@@ -93,8 +92,8 @@ def doubtful(container: InputContainer, length: float | None, short: float) -> b
 def measured_length(container: InputContainer) -> float | None:
     """Seconds to the end of the last packet. Nothing is decoded, but the whole file is read."""
     end = start = origin(container)
-    counted = dict.fromkeys(range(len(container.streams)), start)  # of bare frames that carry no time
-    with suppress(av.error.FFmpegError):  # what is there before the damage is as long as it is
+    counted = dict.fromkeys(range(len(container.streams)), start)  # of bare frames without timestamps
+    with suppress(av.error.FFmpegError):  # what precedes damage still counts
         for packet in _packets(container, list(container.streams)):
             if packet.time_base and packet.size:
                 at = counted[packet.stream_index] if packet.pts is None else float(packet.pts * packet.time_base)
@@ -106,12 +105,12 @@ def measured_length(container: InputContainer) -> float | None:
 def read(
     container: InputContainer, sound: AudioStream | None, view: VideoStream | None, track: Track, picker: Picker
 ) -> Pass:
-    """Read until `track` and `picker` have what they want, or to the end. What is wrong with a packet is in the result.
+    """Read until `track` and `picker` have what they need, or to the end. Errors in packets are part of the result.
 
     container: opened, not read yet.
-    sound, view: streams of it; None: not wanted.
-    track: takes the sound, and says from where on and how much.
-    picker: takes the frames, and says which.
+    sound, view: streams of it; None: not requested.
+    track: receives the sound, and determines from where on and how much.
+    picker: receives the frames, and determines which.
     """
     found = Pass()
     wanted = [stream for stream in (sound, view) if stream is not None]
@@ -119,9 +118,9 @@ def read(
         return found
     for stream in container.streams:
         if stream not in wanted:
-            stream.discard = Discard.all  # the demuxer steps over it
+            stream.discard = Discard.all  # the demuxer skips it
     if view is not None:
-        view.thread_type = "NONE"  # parallelism is over files, not inside one
+        view.thread_type = "NONE"  # parallelism is over files, not within one
     start = origin(container)
     if track.start > RUN_UP and view is None:
         _seek(container, track.start - RUN_UP + start)
@@ -144,7 +143,7 @@ def read(
                 found.sounds += bool(packet.size)
                 _take_sound(packet, track, start)
         except (av.error.FFmpegError, ItemError) as error:
-            found.trouble = error  # one damaged packet; whether enough is left is judged at the end
+            found.trouble = error  # one damaged packet; whether enough is left is decided at the end
         if (sound is None or track.full) and (view is None or picker.done):
             break
     found.sound_end = track.now
@@ -152,7 +151,7 @@ def read(
 
 
 def _drain(sound: AudioStream | None, view: VideoStream | None, track: Track, picker: Picker, start: float) -> None:
-    """What the decoders still hold when a file breaks off."""
+    """Take what the decoders still hold when a file breaks off."""
     with suppress(av.error.FFmpegError):  # a decoder that fails here holds nothing more
         for heard in sound.decode(None) if sound is not None else ():
             track.add(heard, None if heard.time is None else heard.time - start)
@@ -167,14 +166,14 @@ def _take_picture(packet: Packet[VideoStream], picker: Picker, found: Pass, star
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             found.picture_end = max(found.picture_end, end - start)
     if picker.done:
-        return  # that it goes on is all that is to be known
+        return  # all we need to know is that it continues
     for frame in packet.decode():
         picker.offer(frame, None if frame.time is None else frame.time - start)
 
 
 def _take_sound(packet: Packet[AudioStream], track: Track, start: float) -> None:
     if packet.pts is not None and float(packet.pts * packet.time_base) - start < track.start - 2 * RUN_UP:
-        return  # in a file in which nothing can be sought
+        return  # a file that cannot be sought in
     for frame in packet.decode():
         track.add(frame, None if frame.time is None else frame.time - start)
 
@@ -183,7 +182,7 @@ def seek_frames(
     container: InputContainer, view: VideoStream, picker: Picker, exact: bool
 ) -> Exception | None:  # fmt: skip
     """Offer `picker` a frame for each of its times, until one is not found. exact: the first frame at or after it;
-    else the nearest that costs little. Returns what went wrong, if anything did."""
+    otherwise the nearest that is cheap to reach. Returns the error, if any."""
     start = origin(container)
     spacing = min((b - a for a, b in zip(picker.times, picker.times[1:], strict=False)), default=0.0)
     trouble: Exception | None = None
@@ -191,7 +190,7 @@ def seek_frames(
         if stream is not view:
             stream.discard = Discard.all
     for time in picker.times:
-        for back in (0.0, 10.0, time):  # a place may be found too late
+        for back in (0.0, 10.0, time):  # seeking may land too late
             try:
                 container.seek(round((max(0.0, time - back) + start) * av.time_base))
                 found, late = _first(container, view, time, start, 0.0 if exact else spacing / 4)
@@ -209,7 +208,7 @@ def _first(
     container: InputContainer, view: VideoStream, time: float, start: float, slack: float
 ) -> tuple[tuple[av.VideoFrame, float] | None, bool]:
     """The first frame at or after `time` - `slack`, or the last one of the next RUN_ON if `slack` allows any; and
-    whether already the first one came too late."""
+    whether even the first one came too late."""
     count, last = 0, None
     for packet in _packets(container, [view]):
         try:
@@ -227,19 +226,19 @@ def _first(
 
 
 def _seek(container: InputContainer, seconds: float) -> None:
-    with suppress(av.error.FFmpegError):  # then it is read from the start
+    with suppress(av.error.FFmpegError):  # it is then read from the start
         container.seek(round(seconds * av.time_base))
 
 
 def _packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator[Packet]:
     packets = container.demux(streams)
-    # Where further streams have come up on the way, PyAV stumbles over them at the end of the file.
+    # If further streams appeared on the way, PyAV fails on them at the end of the file.
     with suppress(IndexError):
         yield from _steady(packets) if container.format.flags & TS_DISCONT else packets
 
 
 def _steady(packets: Iterable[Packet]) -> Iterator[Packet]:
-    """Packets of a broadcast, whose clock may be set anew at any time, by one clock that runs on.
+    """Packets of a broadcast, whose clock may be reset at any time, on one continuous clock.
 
     The rule of FFmpeg's own program (ffmpeg -dts_delta_threshold).
     """

@@ -1,7 +1,7 @@
-"""Sound on its way to 16 kHz mono: channels, rates, times, full scale.
+"""Converts sound to 16 kHz mono: channels, rates, timestamps, full scale.
 
-Files and arrays go the same way: channels are mixed at their own rate, then resampled once, then scaled if they are
-louder than full scale.
+Files and arrays take the same path: channels are mixed at their own rate, the mix is resampled once, and scaled down if
+it exceeds full scale.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import numpy as np
 from ds2f.errors import ItemError
 from ds2f.types import SAMPLE_RATE
 
-MAX_CHANNELS = 16  # that are looked at: third-order ambisonics; an array with more is the wrong way round
-RATES = (1_000, 768_000)  # Hz; any other is damage
-GAP = 0.02  # seconds that are missing between two frames before silence is laid between them
-PLANES = 7  # PyAV makes arrays of planar frames of no more channels, and of none of 64-bit whole numbers
-BLOCK = 60.0  # seconds that are mixed and resampled at a time, so that long sound needs little memory
-CANCELLED = 0.3  # of the strongest channel's power: with less than this left, the mix is not the sound
-LOUDEST = 2.0**31  # whole numbers of 32 bits stored as floats; anything louder is damage
+MAX_CHANNELS = 16  # accepted, third-order ambisonics; an array with more is probably transposed
+RATES = (1_000, 768_000)  # Hz; anything else is damage
+GAP = 0.02  # seconds missing between two frames above which silence is inserted
+PLANES = 7  # PyAV converts planar frames with at most this many channels to arrays, and none of 64-bit integers
+BLOCK = 60.0  # seconds mixed and resampled at a time, which bounds memory
+CANCELLED = 0.3  # share of the strongest channel's power; with less than this left, the mix is not the sound
+LOUDEST = 2.0**31  # 32-bit integers stored as floats; anything louder is damage
 SILENT = 1e-4  # of full scale
 
-# How much of each loudspeaker goes into the mix: those of FFmpeg's own (ITU-R BS.775: 1/sqrt(2) for the sides of the
-# front, half for the back, none of the bass), but as shares of one, so that equal channels are as loud as one.
+# How much of each loudspeaker goes into the mix: FFmpeg's weights (ITU-R BS.775: 1/sqrt(2) for the front sides, half
+# for the back, no bass), but as shares of one, so that equal channels are as loud as a single one.
 _SHARES = {"FC": 1.0, "FL": 2**-0.5, "FR": 2**-0.5, "FLC": 2**-0.5, "FRC": 2**-0.5, "LFE": 0.0, "LFE2": 0.0}
 _SHARES |= dict.fromkeys(("BL", "BR", "BC", "SL", "SR", "TFL", "TFR", "TFC", "TBL", "TBR", "TBC", "WL", "WR"), 0.5)
 
@@ -34,9 +34,9 @@ _SHARES |= dict.fromkeys(("BL", "BR", "BC", "SL", "SR", "TFL", "TFR", "TFC", "TB
 def resample(samples: np.ndarray, rate: int, channel: int = 0) -> np.ndarray:
     """Sound of any rate in Hz to (samples,) float32 mono at SAMPLE_RATE, in [-1, 1].
 
-    samples: (n,) or (n, channels), floats or whole numbers of the full range of their type; floats beyond ±1 are
-        scaled, not clipped.
-    channel: the only one to hear, counted from 1; 0: all, see `mix`.
+    samples: (n,) or (n, channels), floats, or integers using the full range of their type; floats beyond ±1 are scaled,
+    not clipped.
+    channel: the only one to use, counted from 1; 0: all, see `mix`.
     Raises ItemError(stage="audio") for anything else.
     """
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real):
@@ -49,27 +49,28 @@ def resample(samples: np.ndarray, rate: int, channel: int = 0) -> np.ndarray:
         )
     if not RATES[0] <= rate <= RATES[1]:
         raise ItemError("audio", f"a sampling rate of {rate} Hz cannot be right; {RATES[0]} to {RATES[1]} Hz can")
-    if samples.dtype.kind in "iu" and samples.dtype.itemsize > 4:  # as a list becomes: what is full scale in it?
+    if samples.dtype.kind in "iu" and samples.dtype.itemsize > 4:  # such as a list becomes: its full scale is unknown
         raise ItemError("audio", f"sound in {samples.dtype} has no known full scale; give int16, int32 or floats")
     mono, _ = mix(to_float(columns.T), (), channel)
     return scaled(to_sample_rate(mono, rate))
 
 
 def to_float(samples: np.ndarray) -> np.ndarray:
-    """Numbers of any kind to float32, whole ones by the range of their type; what is no number becomes silence."""
+    """Numbers of any type to float32, integers scaled by the range of their type; NaN and absurd values become
+    silence."""
     if samples.dtype.kind in "iu":
         middle = (np.iinfo(samples.dtype).max + 1.0) / (2 if samples.dtype.kind == "u" else 1)
         samples = samples / middle - (samples.dtype.kind == "u")
     samples = samples.astype(np.float32)
-    return np.where(np.abs(samples) <= LOUDEST, samples, np.float32(0))  # false for NaN, too
+    return np.where(np.abs(samples) <= LOUDEST, samples, np.float32(0))  # also false for NaN
 
 
 def mix(channels: np.ndarray, names: Sequence[str] = (), channel: int = 0) -> tuple[np.ndarray, str]:
     """(channels, n) float32 to (n,) float32, and how: "mean of 2", "1 of 2".
 
-    names: of the loudspeakers, as FFmpeg calls them, where they are known. channel: the only one to take, counted
-    from 1; 0: their mean, and where the channels cancel each other (a cable wired the wrong way) or most are empty,
-    the strongest. Raises ItemError(stage="audio") if there is no such channel.
+    names: of the loudspeakers, FFmpeg's, where known. channel: the only one to use, counted from 1; 0: their mean or,
+    if the channels cancel each other (from wrong wiring) or most are empty, the strongest. Raises
+    ItemError(stage="audio") if there is no such channel.
     """
     count = len(channels)
     if channel > count:
@@ -94,11 +95,11 @@ def to_sample_rate(mono: np.ndarray, rate: int) -> np.ndarray:
     frame.sample_rate = int(rate)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     pieces = [f.to_ndarray()[0] for f in (*resampler.resample(frame), *resampler.resample(None))]
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)  # what is shorter than its filter is lost
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)  # anything shorter than the filter is lost
 
 
 def scaled(audio: np.ndarray) -> np.ndarray:
-    """Sound beyond full scale, as float files and decoders of loud music have it, made softer as a whole."""
+    """Sound beyond full scale, as in float files and decoded loud music, scaled down as a whole."""
     peak = float(np.abs(audio).max(initial=0.0))
     return audio / np.float32(peak) if peak > 1.0 else audio
 
@@ -109,7 +110,7 @@ def is_silent(audio: np.ndarray) -> bool:
 
 @dataclass
 class _Run:
-    """Frames that follow each other without a break, all of one kind. start: seconds; kind: (rate, channels, type)."""
+    """Consecutive frames without a gap, all of one kind. start: seconds; kind: (rate, channels, type)."""
 
     start: float
     kind: tuple[int, tuple[str, ...], str]
@@ -122,13 +123,13 @@ class _Run:
 
 
 class Track:
-    """Collects decoded frames of sound by their times; what is missing between them is silence, so that sound and
-    picture stay in step. A stream may change its rate, its channels or its format on the way."""
+    """Collects decoded sound frames by their timestamps; gaps become silence, so that sound and picture stay in sync. A
+    stream may change its rate, channels or format on the way."""
 
     def __init__(self, start: float, seconds: float, channel: int = 0) -> None:
-        """Only what lies in `seconds` from `start` on is kept. channel: see `mix`."""
+        """Only `seconds` from `start` on are kept. channel: see `mix`."""
         self.start, self.end, self.channel = start, start + seconds, channel
-        self.stamped = True  # whether the times of single frames mean anything
+        self.stamped = True  # whether the timestamps of single frames are meaningful
         self.now = 0.0  # seconds: where the last frame ended
         self.how = ""
         self._run: _Run | None = None
@@ -139,13 +140,13 @@ class Track:
         return self.now >= self.end
 
     def add(self, frame: av.AudioFrame, time: float | None) -> None:
-        """time: seconds of its first sample, None where the file does not say."""
+        """time: seconds of its first sample, None if the file does not state it."""
         rate = frame.sample_rate
         if not RATES[0] <= rate <= RATES[1]:
-            raise ItemError("audio", f"the file says that its sound has {rate} samples a second: damaged")
+            raise ItemError("audio", f"the file says that its sound has {rate} samples a second, so it is damaged")
         first = self._run is None and not self._done
         if time is None or (not first and (time - self.now < GAP or not self.stamped)):
-            time = self.now  # a stamp that is a little off, or goes back, moves nothing
+            time = self.now  # a timestamp that is slightly off, or goes back, is ignored
         self.now = time + frame.samples / rate
         if self.now <= self.start or time >= self.end:
             return
@@ -179,7 +180,7 @@ class Track:
 
 
 def _samples(frame: av.AudioFrame) -> np.ndarray:
-    """(channels, n), in the frame's own kind of numbers."""
+    """(channels, n), in the frame's own data type."""
     kind = frame.format
     if kind.name.startswith("s64") or (kind.is_planar and frame.layout.nb_channels > PLANES):
         packed = "dbl" if kind.name.startswith("s64") else kind.packed.name

@@ -1,8 +1,8 @@
-"""Speech as a dataset stores it: FLAC of 16 bit, which loses nothing, or Opus in Ogg, which takes half as much.
+"""Speech as stored in a dataset: 16-bit FLAC, which is lossless, or Opus in Ogg, which takes half the space.
 
-What is decoded again is what is embedded, so an encoder added later gets what one present from the start got: of FLAC
-the same bits anywhere, of Opus the same bits by the same build of its decoder (RFC 6716, section 6, lets decoders
-differ in the last of them).
+What is embedded is always the decoded sound, so an encoder added later receives what one present from the start
+received: for FLAC the same bits everywhere, for Opus the same bits from the same build of its decoder (RFC 6716,
+section 6, lets decoders differ in the last bits).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 
 from ds2f.types import SAMPLE_RATE
 
-OPUS_RATE = 80_000  # bits a second: docs/experiments/pipeline.md says what vectors make of it and of others
-OPUS_PACKET = 60  # ms; shorter ones take longer to encode, and are no better
+OPUS_RATE = 80_000  # bits per second; docs/experiments/pipeline.md compares the vectors at this and other rates
+OPUS_PACKET = 60  # ms; shorter ones take longer to encode and are no better
 KINDS = {b"fLaC": "flac", b"OggS": "opus"}
-"""{first bytes: ending of such a file}."""
+"""{first bytes: extension of such a file}."""
 
 
 def kind_of(data: bytes) -> str:
@@ -31,10 +31,10 @@ def encode(audio: np.ndarray, kind: str) -> bytes:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """(samples,) float32 at SAMPLE_RATE, as many as were encoded: of FLAC what went in, rounded to steps of 1/32768."""
+    """(samples,) float32 at SAMPLE_RATE, as many as were encoded: for FLAC the input rounded to steps of 1/32768."""
     import soundfile
 
-    audio, _ = soundfile.read(io.BytesIO(data), dtype="float32")  # Opus at the rate that went in, not at 48 kHz
+    audio, _ = soundfile.read(io.BytesIO(data), dtype="float32")  # Opus at its input rate, not at 48 kHz
     return audio
 
 
@@ -49,9 +49,9 @@ def encode_flac(audio: np.ndarray) -> bytes:
 
 
 def encode_opus(audio: np.ndarray, rate: int = OPUS_RATE) -> bytes:
-    """(samples,) float32 at SAMPLE_RATE to Opus in Ogg; the same sound gives the same bytes. rate: bits a second.
+    """(samples,) float32 at SAMPLE_RATE to Opus in Ogg; the same sound gives the same bytes. rate: bits per second.
 
-    By FFmpeg and not by libsndfile, which gives every stream a random number and takes three times as long.
+    Uses FFmpeg rather than libsndfile, which gives every stream a random number and takes three times as long.
     """
     import av
 

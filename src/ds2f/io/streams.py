@@ -1,4 +1,4 @@
-"""Which of the streams in a file are taken: those that a player would show and play, unless somebody chooses."""
+"""Which streams of a file are used: those that a player would show and play, unless the user chooses others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 Stream = TypeVar("Stream", AudioStream, VideoStream)
 
-# Sound beside the recording itself: commentaries, descriptions for the blind, music to sing to, effects alone.
+# Sound that accompanies the recording: commentaries, audio description, karaoke, effects alone.
 ASIDE = (
     Disposition.comment
     | Disposition.lyrics
@@ -25,16 +25,16 @@ ASIDE = (
     | Disposition.descriptions
     | Disposition.dependent
 )
-ASIDE_TITLES = ("commentary", "audio description", "descriptive", "karaoke")  # where nobody has set the flag
+ASIDE_TITLES = ("commentary", "audio description", "descriptive", "karaoke")  # if the flag is not set
 STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 STILL_CODECS = frozenset({"mjpeg", "png", "gif", "bmp", "webp", "tiff", "jpeg2000", "jpegls", "ppm", "targa"})
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to take from recordings, each counted from 1; 0: as a player would, and of the channels all.
+    """What to use from recordings, each counted from 1; 0: as a player would, and all channels.
 
-    audio, video: which of the sounds and of the pictures of a file; channel: which channel of its sound.
+    audio, video: which of a file's sound and picture streams; channel: which channel of its sound.
     """
 
     audio: int = 0
@@ -44,12 +44,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Taken:
-    """sound, picture: the streams that are taken, None: there is none that can be.
+    """sound, picture: the streams used, None if there is none that can be.
 
-    more_sounds, more_pictures: numbers, as in `Choice`, of those to try where the taken one is empty; a commentary does
-        not stand in for silence.
-    still: whether the picture is in a codec of stills, as a cover is that nobody has flagged.
-    troubles: {stage: reason} where what was chosen is not there.
+    more_sounds, more_pictures: numbers, as in `Choice`, of those to try if the chosen one is empty; a commentary does
+    not replace silence.
+    still: whether the picture is in a still-picture codec, like a cover without a flag.
+    troubles: {stage: reason} if what was chosen does not exist.
     """
 
     sound: AudioStream | None
@@ -61,19 +61,19 @@ class Taken:
 
 
 def take(container: InputContainer, choice: Choice) -> Taken:
-    """The sound and the picture that a player would take, or that are chosen.
+    """The sound and the picture that a player would use, or that were chosen.
 
-    Sound: flagged default before others, commentaries and descriptions last, as the flag or the title says. Pictures:
-    moving ones before stills, then flagged default before others; covers and thumbnails never.
+    Sound: streams flagged default first, commentaries and descriptions last, going by flag or title. Pictures: moving
+    ones before stills, then those flagged default; never covers and thumbnails.
     """
     all_sounds, all_pictures = container.streams.audio, container.streams.video
     troubles: dict[str, str] = {}
-    # A damaged stream may be in a codec that nobody knows; PyAV gives such a one no codec_context.
+    # A damaged stream may have an unknown codec; PyAV then provides no codec_context.
     sounds = [(n, s) for n, s in enumerate(all_sounds, 1) if s.codec_context]
     pictures = [(n, s) for n, s in enumerate(all_pictures, 1) if s.codec_context and not _is(s, STILL)]
     sounds.sort(key=lambda s: (aside(s[1]), not _is(s[1], Disposition.default), _is(s[1], Disposition.dub)))
     pictures.sort(key=lambda s: (s[1].frames == 1, maybe_still(s[1]), not _is(s[1], Disposition.default)))
-    if sounds:  # a picture that stands beside sound is its cover
+    if sounds:  # a still next to sound is its cover
         pictures = [(n, s) for n, s in pictures if not (s.frames == 1 and maybe_still(s))]
     if choice.audio:
         sounds = _chosen(all_sounds, choice.audio, "audio", "sound track", troubles)
@@ -90,13 +90,13 @@ def take(container: InputContainer, choice: Choice) -> Taken:
 
 
 def aside(stream: AudioStream) -> bool:
-    """Whether it goes beside the recording rather than being it: a commentary, a description, ..."""
+    """Whether it accompanies the recording rather than being it: a commentary, a description, ..."""
     title = stream.metadata.get("title", stream.metadata.get("handler_name", "")).lower()
     return _is(stream, ASIDE) or any(word in title for word in ASIDE_TITLES)
 
 
 def maybe_still(stream: VideoStream) -> bool:
-    """Whether it is in a codec of still pictures, as a cover is that nobody has flagged."""
+    """Whether it is in a still-picture codec, like a cover without a flag."""
     return stream.codec_context.name in STILL_CODECS
 
 

@@ -1,20 +1,20 @@
-"""A watermark that one does not see: whether a picture was drawn by ds2f, still known after JPEG, scaling and cutting.
+"""An invisible watermark that says whether a picture was drawn by ds2f; it survives JPEG, scaling and cropping.
 
-It says one thing, "drawn by ds2f", and names neither voice nor person nor installation (a zero-bit mark). A fixed field
-of noise w between LOW and HIGH cycles per picture is added to all three colours, more of it where a picture has texture
-(spread spectrum with a perceptual mask; Cox et al. 1997, doi:10.1109/83.650120). As it is tied to the picture and not
-to its pixels, it scales with it. How much of it there is, a picture shows when it is freed of what all pictures have,
-coarse light and texture of its own:
+It says only "drawn by ds2f", and identifies no voice, person or installation (a zero-bit mark). A fixed noise field w
+between LOW and HIGH cycles per picture is added to all three colours, more strongly where a picture has texture (spread
+spectrum with a perceptual mask; Cox et al. 1997, doi:10.1109/83.650120). It is tied to the picture rather than to its
+pixels, so it scales with it. To measure how much of it a picture contains, what all pictures have in common, coarse
+light and texture of their own, is removed first:
 
     l = 4 h - the four neighbours of h                       h: grey values; faces have amplitudes of about 1 / f^2
     y = l / ((mean of sqrt |l| nearby)^2 + FLOOR), from -1 to 1
     similarity = <y, w> / (|y| |w|)
 
-All that makes y reaches no further than a few pixels and bounds what it gives, so that an edge, as that of a picture on
-a page, spoils little beside it. `watermark_search` looks for it at all sizes and places.
+Everything in y depends on only a few neighbouring pixels and is bounded, so that an edge, such as that of a picture on
+a page, spoils little next to it. `watermark_search` looks for the mark at all sizes and places.
 
-The embedder knows the picture that it marks (Miller et al. 2004, doi:10.1109/TIP.2003.821551): it chooses for each the
-least strength with which the similarity, after rounding to 8 bits, is one of TARGETS.
+The embedder knows the picture that it marks (Miller et al. 2004, doi:10.1109/TIP.2003.821551): for each picture it
+chooses the smallest strength at which the similarity, after rounding to 8 bits, is one of TARGETS.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from PIL import Image
 
 LOW, HIGH = 12.0, 28.0  # cycles per side of a marked picture
 KEY = 20261129
-FLOOR = 1.2  # of 255: so that even areas count for little
+FLOOR = 1.2  # of 255: so that flat areas count for little
 NEARBY = 2  # pixels of GRID
-GRID = 64  # pixels of a marked picture where it is looked for: a little more than twice HIGH
-TARGETS = (0.36, 0.42)  # similarity of a marked picture; the second below SMALL pixels, where JPEG takes more of it
+GRID = 64  # pixels of a marked picture at detection: slightly more than twice HIGH
+TARGETS = (0.36, 0.42)  # similarity of a marked picture; the second below SMALL pixels, where JPEG removes more
 SMALL = 96
-STRENGTHS = (0.5, 2.4)  # of 255, rms over the picture; the least is chosen that reaches the target
-FACE = (0.54, 0.36, 0.30)  # middle from above, half height and half width of the oval in which a drawn face lies
-INNER = 0.2  # of what is beside it: a quarter of the cost, by judges that training never saw, and found as often
-MIN_SIDE = 48  # pixels; what is smaller cannot hold it and stays unmarked
-LARGE = 324  # pixels: longer arrays are not remembered
+STRENGTHS = (0.5, 2.4)  # of 255, rms over the picture; the smallest that reaches the target is used
+FACE = (0.54, 0.36, 0.30)  # centre from the top, half height and half width of a drawn face's oval
+INNER = 0.2  # of the strength around it: a quarter of the cost, by unseen judges, and found as often
+MIN_SIDE = 48  # pixels; smaller pictures cannot hold it and stay unmarked
+LARGE = 324  # pixels: longer arrays are not cached
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def mark(picture: np.ndarray) -> np.ndarray:
-    """The picture with the watermark in it, (height, width, 3) uint8 RGB as it came. One that has it already, or that
-    is smaller than MIN_SIDE, comes back as it is."""
+    """The picture with the watermark, (height, width, 3) uint8 RGB, as given. One that already has it, or that is
+    smaller than MIN_SIDE, is returned unchanged."""
     side = max(picture.shape[:2])
     target = TARGETS[side < SMALL]
     if min(picture.shape[:2]) < MIN_SIDE or similarity_in_place(picture) >= target:
         return picture
     added = _mask(grey_of(picture), side) * _middle(field_of(side, side), *picture.shape[:2])
     weakest, strongest = STRENGTHS
-    for _ in range(6):  # halves: to 0.025 of 255
+    for _ in range(6):  # bisection, to 0.025 of 255
         strength = (weakest + strongest) / 2
         if similarity_in_place(_add(picture, strength * added)) >= target:
             strongest = strength
@@ -60,19 +60,19 @@ def mark(picture: np.ndarray) -> np.ndarray:
 
 
 def mark_all(pictures: np.ndarray) -> np.ndarray:
-    """As `mark`, of (n, height, width, 3) uint8 RGB."""
+    """As `mark`, for (n, height, width, 3) uint8 RGB."""
     return np.stack([mark(picture) for picture in pictures])
 
 
 def similarity_in_place(picture: np.ndarray) -> float:
-    """How much of the mark there is in a picture that is whole, in [-1, 1]. picture: (height, width, 3) uint8 RGB."""
+    """How much of the mark an uncropped picture contains, in [-1, 1]. picture: (height, width, 3) uint8 RGB."""
     small = resized(grey_of(picture), *sides_of(picture.shape[0], picture.shape[1], GRID))
     flat, field = flattened(small), _middle(field_of(GRID, GRID), *small.shape)
     return float((flat * field).sum() / (GRID * math.sqrt(float((flat * flat).sum()) + 1e-9)))
 
 
 def remembered(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """Keeps results for small pictures; those for large ones are large themselves, and seldom the same."""
+    """Caches results for small pictures; those for large ones are large themselves, and rarely repeat."""
     kept = lru_cache(128)(function)
     return lambda *sides: (kept if max(sides) <= LARGE else function)(*sides)
 
@@ -88,8 +88,8 @@ def sides_of(height: int, width: int, longer: float) -> Size:
 
 @remembered
 def field_of(high: float, wide: float) -> np.ndarray:
-    """w, `high` times `wide` pixels: float32, rms 1, as many as there are whole ones. The same waves at every size, as
-    far as the pixels carry them: each with one amplitude and a phase of its own, taken at the centres of the pixels."""
+    """w for a picture of `high` by `wide` pixels, rounded to whole ones: float32, rms 1. The waves are the same at
+    every size that can carry them: each has an amplitude and a phase of its own, and is sampled at pixel centres."""
     most = math.ceil(HIGH)
     phases = np.random.Generator(np.random.PCG64(KEY)).uniform(0, 2 * np.pi, (2 * most + 1, most + 1))
     down, right = np.mgrid[-most : most + 1, 0 : most + 1]
@@ -102,13 +102,13 @@ def field_of(high: float, wide: float) -> np.ndarray:
 
 
 def _middle(field: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Of a picture that is no square."""
+    """The part for a picture that is not square."""
     top, left = (field.shape[0] - height) // 2, (field.shape[1] - width) // 2
     return field[top : top + height, left : left + width]
 
 
 def flattened(grey: np.ndarray) -> np.ndarray:
-    """y: fine texture alone, of like strength everywhere. grey: (h, w), a mark in it about GRID wide."""
+    """y: fine texture alone, of similar strength everywhere. grey: (h, w), with a mark about GRID wide."""
     height, width = grey.shape
     around = grey.take(_mirrored(height, 1, height + 2), 0).take(_mirrored(width, 1, width + 2), 1)
     fine = 4 * grey - around[:-2, 1:-1] - around[2:, 1:-1] - around[1:-1, :-2] - around[1:-1, 2:]
@@ -118,8 +118,8 @@ def flattened(grey: np.ndarray) -> np.ndarray:
 
 
 def _mask(grey: np.ndarray, side: int) -> np.ndarray:
-    """Where a picture hides noise and how much of it, rms 1: in hair more than on a cheek, and little where eyes, nose
-    and mouth are, by which people and recognisers tell who it is."""
+    """Where a picture hides noise and how much, rms 1: more in hair than on a cheek, and little at the eyes, nose and
+    mouth, by which people and recognisers identify a face."""
     texture = _texture(_band(grey, side), side)
     shares = np.clip((texture + 2) / np.sqrt(np.mean((texture + 2) ** 2)), 0.3, 2.5) * _beside_the_face(*grey.shape)
     return np.asarray(shares / np.sqrt(np.mean(shares**2)), np.float32)
@@ -127,7 +127,8 @@ def _mask(grey: np.ndarray, side: int) -> np.ndarray:
 
 @remembered
 def _beside_the_face(height: int, width: int) -> np.ndarray:
-    """(height, width): 1 around the face, INNER on it, with a soft edge; drawn faces lie alike (`face.align`)."""
+    """(height, width): 1 around the face, INNER on it, with a soft edge; drawn faces are all in the same place
+    (`face.align`)."""
     down, right = ((np.arange(length) + 0.5) / length for length in (height, width))
     distance = np.hypot((down[:, None] - FACE[0]) / FACE[1], (right - 0.5) / FACE[2])
     return INNER + (1 - INNER) / (1 + np.exp(8 * (1 - distance)))
@@ -157,7 +158,7 @@ def _gain(rows: int, columns: int, side: int) -> np.ndarray:
 
 
 def _texture(band: np.ndarray, side: int) -> np.ndarray:
-    """The rms of a band nearby: within a tenth of a picture, and mirrored at the borders."""
+    """The local rms of a band: within a tenth of a picture, mirrored at the borders."""
     near = min(round(side / 12), band.shape[0] // 2 - 1, band.shape[1] // 2 - 1)
     means = _nearby(band.shape[0], near) @ (band * band) @ _nearby(band.shape[1], near).T
     return np.asarray(np.sqrt(means), np.float32)
@@ -165,7 +166,8 @@ def _texture(band: np.ndarray, side: int) -> np.ndarray:
 
 @remembered
 def _nearby(length: int, near: int) -> np.ndarray:
-    """(length, length) float32: for each pixel the weights of those nearby, two means over 2 near + 1 in sequence."""
+    """(length, length) float32: for each pixel the weights of its neighbours, two successive means over 2 near + 1
+    pixels."""
     window = np.ones(2 * near + 1) / (2 * near + 1)
     weights = np.convolve(window, window)
     whose = _mirrored(length, 2 * near, length + 4 * near)
@@ -185,14 +187,14 @@ def _add(picture: np.ndarray, grey: np.ndarray) -> np.ndarray:
 
 
 def resized(grey: np.ndarray, height: float, width: float) -> np.ndarray:
-    """(h, w) float32 at that scale exactly: what is left of a pixel at the right and below is cut off."""
+    """(h, w) float32 at exactly that scale: partial pixels at the right and bottom are cut off."""
     rows, columns = max(1, int(height + 1e-6)), max(1, int(width + 1e-6))
     box = (0, 0, min(columns / width, 1) * grey.shape[1], min(rows / height, 1) * grey.shape[0])
     return np.asarray(Image.fromarray(grey).resize((columns, rows), Image.Resampling.BICUBIC, box))
 
 
 def fast(length: int) -> int:
-    """The next length whose only factors are 2, 3 and 5: such transforms are quick."""
+    """The next length with only the factors 2, 3 and 5, for which transforms are fast."""
     while True:
         rest = length
         for factor in (2, 3, 5):

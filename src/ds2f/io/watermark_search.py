@@ -1,5 +1,5 @@
-"""Whether a picture, or a part of it, has the watermark: its y, see `watermark`, is held against w at all sizes and
-places at which w may lie, and of the largest similarity it is said how likely as much is by chance."""
+"""Whether a picture, or a part of it, has the watermark: its y, see `watermark`, is correlated with w at all sizes and
+places where w may be, and for the largest similarity the probability of reaching it by chance is computed."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from PIL import Image
 
 from ds2f.io.watermark import GRID, MIN_SIDE, Size, fast, field_of, flattened, grey_of, remembered, resized, sides_of
 
-LEAST = 0.1 * GRID * GRID  # an even area has no texture to compare with
-CUT = range(56, 73)  # pixels of the longer side where GRID is the mark: of a picture cut by up to 13 %, or with an edge
-STRETCHED = (58, 60, 62, 64)  # sides of a picture that was cut at one side and made square again
-UNEQUAL = ((0.984, 1.0), (1.0, 0.984), (1.0, 1.016), (1.016, 1.0))  # as BETWEEN, of those: a pixel more or less
-WIDEST = 270  # as CUT, of a screenshot: the mark is no narrower than a quarter of it, nor than MIN_SIDE pixels
-STEP = 1.02  # from one size of a screenshot to the next
+LEAST = 0.1 * GRID * GRID  # a flat area has no texture to compare
+CUT = range(56, 73)  # pixels of the longer side if GRID is the mark: pictures cropped by up to 13 %, or with an edge
+STRETCHED = (58, 60, 62, 64)  # sides of a picture that was cropped on one side and resized to a square
+UNEQUAL = ((0.984, 1.0), (1.0, 0.984), (1.0, 1.016), (1.016, 1.0))  # as BETWEEN, for those: one pixel more or less
+WIDEST = 270  # as CUT, for a screenshot: the mark is at least a quarter as wide, and MIN_SIDE pixels
+STEP = 1.02  # ratio of successive sizes of a screenshot
 SHOWN = (128, 144, 160, 192, 256, 320, 384, 512)  # pixels: sides of faces on sheets, and on pages of 1, 1.25, 1.5, 2
-PAGE = 2048  # pixels: of a larger page or sheet so much is looked at, from its corner on
-ALIKE = 1.08  # sizes: the picture is brought to one of them, and w to the others
-BETWEEN = (0.99, 0.995, 1.0, 1.005, 1.01)  # times the likeliest sizes: one that is off by 1 % blurs the mark
+PAGE = 2048  # pixels: of a larger page or sheet, only this much from its corner is searched
+ALIKE = 1.08  # ratio of sizes: the picture is resized to one of them, and w to the others
+BETWEEN = (0.99, 0.995, 1.0, 1.005, 1.01)  # factors for the likeliest sizes: an error of 1 % blurs the mark
 LOOKED_AT_AGAIN = 4
-WORTH_IT = 0.8  # of the similarity that says that there is a mark: who has less is not looked at again
-HALVES = (0.0, 0.5)  # pixels of GRID: as is a place that is off by half a pixel
-OUTSIDE = 9  # pixels of GRID by which the mark may be cut off at a side
-MISTAKEN = 1e-4  # of pictures without the mark that may be said to have it
+WORTH_IT = 0.8  # share of the similarity that counts as a mark, below which refining is skipped
+HALVES = (0.0, 0.5)  # pixels of GRID: shifts, so that a place is off by at most half a pixel
+OUTSIDE = 9  # pixels of GRID by which the mark may be cropped on each side
+MISTAKEN = 1e-4  # share of pictures without the mark that may be reported as marked
 
 
 @dataclass(frozen=True)
 class Trace:
     """What a picture shows of the watermark.
 
-    similarity: in [0, 1], the best over all sizes and places; at least one of
-        TARGETS in a picture as it was drawn, as a rule.
-    chance: the probability of as much in a picture without the mark; the search is counted in, see `chance_of`.
+    similarity: in [0, 1], the best over all sizes and places; normally at least one of TARGETS in a picture as it was
+    drawn.
+    chance: the probability of as much in a picture without the mark, taking the search into account; see `chance_of`.
     """
 
     similarity: float
@@ -45,14 +45,14 @@ class Trace:
 
     @property
     def found(self) -> bool:
-        """Whether there is a mark, with at most one wrong answer in 10,000 pictures."""
+        """Whether there is a mark, with at most one false positive in 10,000 pictures."""
         return self.chance <= MISTAKEN
 
 
 def find(picture: np.ndarray) -> Trace:
     """Look for the watermark. picture: (height, width, 3) uint8 RGB, of any size; a marked picture may be a part of it,
-    cut by up to OUTSIDE / GRID at each side and scaled; mirrored, if it is nearly all; or, in a screenshot, no narrower
-    than a quarter of the longer side, or of one of the sides SHOWN."""
+    cropped by up to OUTSIDE / GRID on each side and scaled; mirrored, if it fills nearly all of it; or, in a
+    screenshot, no narrower than a quarter of the longer side, or one of the sides SHOWN."""
     most, chance = 0.0, 1.0
     for null, similarity in searched(picture):
         most, chance = max(most, similarity), min(chance, chance_of(similarity, null))
@@ -62,7 +62,7 @@ def find(picture: np.ndarray) -> Trace:
 
 
 def searched(picture: np.ndarray) -> Iterator[tuple[Null, float]]:
-    """(null, the largest similarity) of one search after the other, as `chance_of` takes them. picture: see `find`."""
+    """(null, the largest similarity) for one search after the other, as `chance_of` takes them. picture: see `find`."""
     for search in _searches(picture):
         grey = search.grey
         found: dict[Size, float] = {}
@@ -78,19 +78,21 @@ def searched(picture: np.ndarray) -> Iterator[tuple[Null, float]]:
 
 
 SURE = 1e-9
-"""Nobody has measured rarer mistakes: `chance_of` says no less."""
+"""Lower error rates have not been measured, so `chance_of` returns nothing smaller."""
 Null = tuple[float, float]
 NULLS: tuple[Null, ...] = ((0.019, 40.0), (0.0215, 4e3), (0.019, 8e4), (0.019, 2e6))
-"""Of each search, (s, n) as `chance_of` takes them."""
+"""(s, n) for each search, as `chance_of` takes them."""
 
 
 def chance_of(similarity: float, null: Null) -> float:
-    """The probability that a picture without the mark shows as much in one of the searches, all four counted in:
+    """The probability that a picture without the mark shows as much in one of the searches, taking all four into
+    account:
 
         min(1, 4 n Q(similarity / s))
 
-    Q is the upper tail of the normal distribution. s, the spread, and n, as many independent places, are a little above
-    what fits the largest similarities in real faces, and in sheets of them for the fourth (benchmarks/watermark.py).
+    Q is the upper tail of the normal distribution. s, the spread, and n, the number of independent places, are slightly
+    above what fits the largest similarities in real faces, and for the fourth in sheets of them
+    (benchmarks/watermark.py).
     """
     spread, places = null
     tail = 0.5 * math.erfc(similarity / spread / math.sqrt(2))
@@ -99,12 +101,12 @@ def chance_of(similarity: float, null: Null) -> float:
 
 @lru_cache(8)
 def needed(null: Null) -> float:
-    """The least similarity that is no chance, see `Trace.found`."""
+    """The smallest similarity that counts as a mark; see `Trace.found`."""
     return next(x for x in np.linspace(0, 1, 1001).tolist() if chance_of(x, null) <= MISTAKEN)
 
 
 def _alike(sizes: list[Size]) -> list[list[Size]]:
-    """Those of which neither height nor width is more than ALIKE times that of the first."""
+    """Those whose height and width are both at most ALIKE times those of the first."""
     groups: list[list[Size]] = []
     for size in sizes:
         for group in groups:
@@ -119,9 +121,9 @@ def _alike(sizes: list[Size]) -> list[list[Size]]:
 def _similarities(
     grey: np.ndarray, at: Size, sizes: list[Size], search: Search, steps: tuple[float, ...] = (0.0,)
 ) -> dict[Size, float]:
-    """For each size to which a picture is brought the largest similarity over all shifts; 0 where the mark has no room.
-    at: the one to which it is brought in truth, w being brought to the others; steps: parts of a pixel by which it is
-    shifted besides."""
+    """The largest similarity over all shifts, for each size to which a picture is resized; 0 if the mark does not fit.
+    at: the size to which it is actually resized, w being resized to match the others; steps: additional shifts by
+    fractions of a pixel."""
     outside = search.outside
     flat = flattened(resized(grey, *at))
     marks = {size: (GRID * at[0] / size[0], GRID * at[1] / size[1]) for size in sizes}
@@ -162,8 +164,9 @@ def _products(spectrum: np.ndarray, padded: tuple[int, int], steps: tuple[float,
 
 @dataclass(frozen=True)
 class Search:
-    """null: see `chance_of`; grey: where; outside: pixels of GRID by which the mark may lie outside; mirrored: whether
-    it may be; sizes: to which `grey` is brought; stretched: times the likeliest of them, as BETWEEN."""
+    """null: see `chance_of`; grey: what is searched; outside: pixels of GRID by which the mark may extend beyond it;
+    mirrored: whether it may be; sizes: to which `grey` is resized; stretched: factors for the likeliest of them, as
+    BETWEEN."""
 
     null: Null
     grey: np.ndarray
@@ -174,8 +177,8 @@ class Search:
 
 
 def _searches(picture: np.ndarray) -> Iterator[Search]:
-    """As it is; cut, with an edge, or stretched; in a screenshot; one of many. What is likelier is looked for in fewer
-    places, where less is told from chance."""
+    """As it is; cropped, with an edge, or stretched; in a screenshot; one of many. Likelier cases are searched in fewer
+    places, where chance produces less."""
     larger = max(picture.shape[:2]) // (4 * WIDEST)
     grey = grey_of(np.asarray(Image.fromarray(picture).reduce(larger)) if larger > 1 else picture)
     height, width = grey.shape
@@ -196,8 +199,8 @@ def _searches(picture: np.ndarray) -> Iterator[Search]:
 
 @remembered
 def _spectrum(height: int, width: int, outside: int, high: float, wide: float) -> np.ndarray:
-    """By which a spectrum is multiplied so that its inverse holds, from its corner on, the products with w that begins
-    `outside` pixels before the picture, and so on; what begins before it comes round from the far end, which is 0."""
+    """The factor for a spectrum so that its inverse holds, from its corner on, the products with w that start `outside`
+    pixels before the picture, and so on; those that start before it wrap around from the far end, which is 0."""
     field, padded = field_of(high, wide), np.zeros((height, width), np.float32)
     padded[: field.shape[0], : field.shape[1]] = field
     return np.asarray(np.conj(np.fft.rfft2(np.roll(padded, (-outside, -outside), (0, 1)))), np.complex64)
@@ -205,19 +208,19 @@ def _spectrum(height: int, width: int, outside: int, high: float, wide: float) -
 
 @remembered
 def _shifts(height: int, width: int, y: float, x: float) -> np.ndarray:
-    """By which a spectrum is multiplied to move a picture up and to the left by parts of a pixel."""
+    """The factor for a spectrum that shifts a picture up and left by fractions of a pixel."""
     down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     return np.exp(2j * np.pi * (y * down + x * right)).astype(np.complex64)
 
 
 @remembered
 def _under(length: int, outside: int) -> np.ndarray:
-    """(places, length) float32: 1 for each pixel that lies under GRID pixels of w, at each place."""
+    """(places, length) float32: 1 for each pixel covered by GRID pixels of w, at each place."""
     before = np.arange(length)[None] - (np.arange(length + 2 * outside - GRID + 1) - outside)[:, None]
     return ((before >= 0) & (before < GRID)).astype(np.float32)
 
 
 @remembered
 def _middles(places: int, known: int) -> np.ndarray:
-    """Of places for a w that is a little smaller or larger than GRID, those for GRID with about the same middle."""
+    """For places of a w slightly smaller or larger than GRID, those of GRID with about the same centre."""
     return np.clip(np.arange(places) - (places - known) // 2, 0, known - 1)

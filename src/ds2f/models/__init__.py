@@ -1,1 +1,1 @@
-"""The models: torch modules and their files, no training code."""
+"""The trained models as torch modules and files, without training code."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from ds2f.types import AGE_BINS
 
-MAX_AGE = 100  # years; whoever is older counts as this old
+MAX_AGE = 100  # years; anyone older counts as this age
 
 
 def decades(years: np.ndarray) -> np.ndarray:

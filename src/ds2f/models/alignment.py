@@ -1,4 +1,4 @@
-"""Does this face fit this voice? Two small encoders into one space, and how sure their nearness is.
+"""Does this face fit this voice? Two small encoders into one space, and a calibration of their similarity.
 
 CLIP's form (Radford et al. 2021, arXiv:2103.00020) for a few hundred pairs: the encoders are linear maps of whitened
 vectors onto a sphere of a few dimensions, and a voice and a face score by their cosine over a learned temperature.
@@ -19,9 +19,9 @@ from ds2f.types import VOICE
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """voices: {encoder or "acoustics": length} that the model hears; dim: of the common space; slope, intercept: of the
-    calibration, see `Alignment.log_odds`; clip_seconds: of the voice clips it was trained on; folded: whether the maps
-    have taken the whitening in, see `Alignment.fold`."""
+    """voices: {encoder or "acoustics": length} of the model's input; dim: of the shared space; slope, intercept: of the
+    calibration, see `Alignment.log_odds`; clip_seconds: of the voice clips it was trained on; folded: whether the
+    whitening has been merged into the maps, see `Alignment.fold`."""
 
     voices: dict[str, int] = field(default_factory=lambda: {VOICE: 512})
     identity_dim: int = 128
@@ -62,12 +62,12 @@ class Alignment(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(5.0)))  # of 1 / temperature
 
     def forward(self, voice: Tensor, identity: Tensor) -> Tensor:
-        """Scores of every voice with every face: (n, m). Only differences mean something, see `log_odds`."""
+        """Scores of every voice with every face: (n, m). Only differences are meaningful; see `log_odds`."""
         return self.log_scale.exp() * self.voice(voice) @ self.face(identity).T
 
     @torch.no_grad()
     def fold(self) -> Alignment:
-        """The same scores with whitening and map as one matrix: training needs the two, answering does not."""
+        """The same scores with whitening and map merged into one matrix: only training needs the two."""
         result = Alignment(replace(self.config, folded=True))
         state = self.state_dict()
         for tower in ("voice", "face") if not self.config.folded else ():
@@ -76,16 +76,16 @@ class Alignment(nn.Module):
         return result.eval()
 
     def log_odds(self, voice: Tensor, identity: Tensor) -> Tensor:
-        """log p(same person) / p(two people drawn at random), if both were equally likely before: (n, m).
+        """log p(same person) / p(two people drawn at random), with equal prior probabilities: (n, m).
 
             slope · score + intercept       (Platt 1999, "Probabilistic outputs for support vector machines")
 
-        sigmoid of it answers "do they belong together, or was the face drawn at random?"; softmax over several faces
-        of which one is right answers "which of them?".
+        Its sigmoid answers "do they belong together, or was the face drawn at random?"; a softmax over several faces,
+        one of which is right, answers "which of them?".
         """
         return self.config.slope * self(voice, identity) + self.config.intercept
 
     @property
     def even_cosine(self) -> float:
-        """The cosine of a voice and a face, on their sphere, at which the log-odds are 0, or the nearest to it."""
+        """The cosine of a voice and a face, on the sphere, at which the log-odds are 0, or the nearest possible."""
         return min(1.0, max(-1.0, -self.config.intercept / (self.config.slope * float(self.log_scale.exp()))))

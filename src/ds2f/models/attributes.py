@@ -1,6 +1,6 @@
-"""The attribute head: p(age), p(gender) and p(ethnicity) of a face, read off its identity vector.
+"""The attribute head: p(age), p(gender) and p(ethnicity) of a face, predicted from its identity vector.
 
-Age is a distribution over whole years, so that one softmax answers both "how old" and "how sure".
+Age is a distribution over whole years, so that one softmax gives both the age and its uncertainty.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ds2f.models.ages import MAX_AGE
 from ds2f.models.looks import ROWS
 from ds2f.types import ETHNICITIES, GENDERS, Wish
 
-WISHED_AGE_SPREAD = 4.0  # years; nobody looks an age to the year
+WISHED_AGE_SPREAD = 4.0  # years; an apparent age is never exact to the year
 CLASSES = {"age": MAX_AGE + 1, "gender": len(GENDERS), "ethnicity": len(ETHNICITIES)}
 
 Distributions = dict[str, Tensor]
@@ -24,8 +24,8 @@ Distributions = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class AttributesConfig:
-    """identity_dim: of the vectors of face_encoder, the only ones that the head understands; looks: whether it also
-    holds what people of an age, a gender or an ethnicity look like on average, see `models.looks`."""
+    """identity_dim: of the vectors of face_encoder, the only ones that the head accepts; looks: whether it also holds
+    the mean appearance of people of an age, a gender or an ethnicity, see `models.looks`."""
 
     identity_dim: int = 128
     width: int = 256
@@ -56,7 +56,7 @@ class AttributeHead(nn.Module):
         self.leave = nn.ModuleDict({name: nn.Linear(config.width, count) for name, count in CLASSES.items()})
 
     def features(self, identity: Tensor) -> Tensor:
-        """(n, width) what age, gender and ethnicity are read off."""
+        """(n, width) features from which age, gender and ethnicity are predicted."""
         x = self.enter((identity - self.mean) / self.std)
         for block in self.blocks:
             x = block(x)
@@ -72,8 +72,8 @@ class AttributeHead(nn.Module):
         return {name: F.softmax(logits[name] / t, dim=1) for name, t in zip(CLASSES, self.temperature, strict=True)}
 
     def log_likelihood(self, identity: Tensor, wish: Wish) -> Tensor:
-        """log p(wish | identity): (n, identity_dim) to (n,). An age is met by years around it, as a Gaussian of
-        WISHED_AGE_SPREAD weighs them."""
+        """log p(wish | identity): (n, identity_dim) to (n,). An age is matched by the years around it, weighted by a
+        Gaussian with a standard deviation of WISHED_AGE_SPREAD."""
         probability = self.probabilities(identity)
         total = identity.new_zeros(len(identity))
         if wish.age is not None:

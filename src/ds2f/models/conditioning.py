@@ -1,4 +1,4 @@
-"""Time and any subset of conditions, to the one vector that modulates a network."""
+"""Maps time and any subset of conditions to the one vector that modulates a network."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def timestep_embedding(t: Tensor, width: int) -> Tensor:
 class Conditioning(nn.Module):
     """Time and conditions to one vector per row: (n,), {name: Condition} to (n, width).
 
-    Every condition is standardised by the mean and spread of the training data, projected, and replaced by a
-    learned vector of its own where it is not given; the sum goes through a small MLP.
+    Every condition is standardised by the mean and spread of the training data and projected, or replaced by a learned
+    vector of its own if it is not given; the sum goes through a small MLP.
     """
 
     def __init__(self, dims: dict[str, int], width: int) -> None:
@@ -42,12 +42,13 @@ class Conditioning(nn.Module):
             self.register_buffer(f"{name}_std", torch.ones(dim))
 
     def set_statistics(self, name: str, values: Tensor) -> None:
-        """Take mean and standard deviation of a condition from its training values, (n, d); of none, keep 0 and 1."""
+        """Set mean and standard deviation of a condition from its training values, (n, d); without any, keep 0 and
+        1."""
         if len(values):
             self.set_moments(name, values.mean(0), values.std(0, unbiased=False))
 
     def set_moments(self, name: str, mean: Tensor, std: Tensor) -> None:
-        """Take mean and standard deviation of a condition, (d,) each."""
+        """Set mean and standard deviation of a condition, (d,) each."""
         getattr(self, f"{name}_mean").copy_(mean)
         getattr(self, f"{name}_std").copy_(std.clamp_min(1e-4))
 

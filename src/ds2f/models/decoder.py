@@ -1,10 +1,10 @@
 """The decoder p(image | any subset of conditions): a vision transformer on pixel patches that predicts the clean image.
 
-After "Back to Basics: Let Denoising Generative Models Denoise" (JiT; Li & He 2025, arXiv:2511.13720): no latent
-space, large patches, prediction of x rather than of noise or velocity. Departures, for a small budget: pixels are
-differences from the mean face; a ridge map from identity to pixels, the *linear face*, carries what is known before
-anything is seen, so that the network only learns what differs from it; and two small convolutions at the end remove the
-seams between patches. A guide image enters beside the noisy one, patch by patch.
+After "Back to Basics: Let Denoising Generative Models Denoise" (JiT; Li & He 2025, arXiv:2511.13720): no latent space,
+large patches, prediction of x rather than of noise or velocity. Departures, for a small budget: pixels are differences
+from the mean face; a ridge map from identity to pixels, the *linear face*, provides what is known before sampling, so
+that the network only learns the difference from it; and two small convolutions at the end remove the seams between
+patches. A guide image is concatenated to the noisy one, patch by patch.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ds2f.models.conditioning import Conditioning, Conditions
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """size: pixels; patch: pixels, divides size; width: channels; heads divides width; conditions: the vectors that
-    the decoder knows as conditions, and their lengths; guide: whether a guide image is one; few_steps: in how many of
-    Euler's steps, without guidance, it was taught to draw (`training.distillation`), 0 = in any sampler's; languages:
-    ISO codes, what the numbers of the condition "language" stand for; noise: spread of the noise that pictures are
-    mixed with, see `noise_for`; linear_size: pixels of the linear face, 0 = size."""
+    """size: pixels; patch: pixels, divides size; width: channels; heads divides width; conditions: the vector
+    conditions of the decoder, and their lengths; guide: whether a guide image is one; few_steps: number of Euler steps
+    without guidance that it was distilled for (`training.distillation`), 0 = any number and sampler; languages: ISO
+    codes, in the order of the condition "language"; noise: standard deviation of the noise mixed with pictures, see
+    `noise_for`; linear_size: pixels of the linear face, 0 = size."""
 
     size: int = 64
     patch: int = 8
@@ -44,45 +44,48 @@ class DecoderConfig:
 ALL_CONDITIONS = {
     "identity": 128,
     "coverage": 1,  # share of the crop inside its picture, see `face.align.coverage`
-    "sharpness": 1,  # of the picture for pictures of the decoder's size, see `face.align.sharpness`
-    "voice": 256,  # by Resemblyzer
+    "sharpness": 1,  # relative to the decoder's size, see `face.align.sharpness`
+    "voice": 256,  # from Resemblyzer
     "age": 1,  # years
     "gender": 1,  # probability of "female"
     "ethnicity": 5,  # probabilities, in the order of types.ETHNICITIES
 }
-"""And "voice:NAME" for every other speaker encoder, of its length, and "language", one number for each."""
+"""In addition, "voice:NAME" for every other speaker encoder, with its length, and "language", one number per
+language."""
 
 
 ASKED = {"coverage": 1.0, "sharpness": 0.0}
-"""What every picture is asked to be, by a decoder that knows it: whole, and as sharp as its pixels can show."""
+"""What every picture is asked to be, if the decoder knows these conditions: complete, and as sharp as its pixels
+allow."""
 
 
 def asked(config: DecoderConfig) -> dict[str, float]:
-    """Of `ASKED` what a decoder knows. Its scale is that of the values themselves, whatever faces it has learnt from:
-    what is asked may lie far from all of them."""
+    """Those of `ASKED` that a decoder knows. Their scale is that of the values themselves, not of the training faces:
+    the value asked for may be far from all of them."""
     return {name: value for name, value in ASKED.items() if name in config.conditions}
 
 
-LINEAR_SIZE = 64  # pixels, at most: what a line can tell of a face is soft, and a larger map only takes space
+LINEAR_SIZE = 64  # pixels, at most: a linear map can only predict soft faces, so a larger one would only take space
 
 
 def noise_for(size: int) -> float:
-    """The spread of the noise for pictures of a size: 1 at 64 px, 2 at 128.
+    """The standard deviation of the noise for pictures of a size: 1 at 64 px, 2 at 128.
 
-    Through the same noise a picture twice as wide shows twice as much, as four pixels say together what one said. Noise
-    that grows with the picture hides as much of it at every time t, so times, steps and guidance stay what they are at
-    64 px (Hoogeboom et al. 2023, arXiv:2301.11093, section 3.1; Li & He 2025, arXiv:2511.13720, do likewise).
+    Through the same noise, a picture twice as wide shows twice as much, because four pixels together carry what one
+    did. If the noise grows with the picture, it hides as much of it at every time t, so times, steps and guidance
+    remain as at 64 px (Hoogeboom et al. 2023, arXiv:2301.11093, section 3.1; Li & He 2025, arXiv:2511.13720, do
+    likewise).
     """
     return max(1.0, size / 64)
 
 
 def voice_condition(name: str) -> str:
-    """The name of a decoder's condition: what a speaker encoder, or "acoustics", says of a voice."""
+    """The name of the decoder condition for the output of a speaker encoder, or for "acoustics"."""
     return "voice" if name == "resemblyzer" else f"voice:{name.replace('.', '_')}"  # no dots in names of parameters
 
 
 def one_hot(languages: Sequence[str], code: str) -> list[float]:
-    """The condition "language" for a decoder that knows these."""
+    """The condition "language" for a decoder with these languages."""
     return [float(language == code) for language in languages]
 
 
@@ -143,7 +146,7 @@ class Decoder(nn.Module):
         return x if linear is None else x + linear_share(t, self.config.noise)[:, None, None, None] * linear
 
     def linear(self, conditions: Conditions) -> Tensor | None:
-        """The linear face of each row, (n, 3, size, size) in normalised pixels, 0 where no identity is given."""
+        """The linear face of each row, (n, 3, size, size) in normalised pixels, 0 if no identity is given."""
         if "identity" not in conditions:
             return None
         identity = conditions["identity"]
@@ -154,7 +157,7 @@ class Decoder(nn.Module):
         return F.interpolate(face, self.config.size, mode="bilinear", align_corners=False)
 
     def normalise(self, image: Tensor) -> Tensor:
-        """Pixels in [-1, 1] to what the model works on: difference from the mean face, unit spread."""
+        """Pixels in [-1, 1] to the model's scale: difference from the mean face, unit spread."""
         return (image - self.image_mean) / self.image_std
 
     def denormalise(self, x: Tensor) -> Tensor:
@@ -187,8 +190,8 @@ def norm(x: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """Attention with normalised queries and keys, then SwiGLU; both modulated by the condition (adaLN-zero; Peebles
-    & Xie 2023, arXiv:2212.09748), the modulation shared by all blocks as in PixArt-α (arXiv:2310.00426)."""
+    """Attention with normalised queries and keys, then SwiGLU; both modulated by the condition (adaLN-zero; Peebles &
+    Xie 2023, arXiv:2212.09748), with the modulation shared by all blocks as in PixArt-α (arXiv:2310.00426)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()

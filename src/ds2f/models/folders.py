@@ -1,10 +1,10 @@
-"""A model's folder: what lies in it, and of which weights. No PyTorch; `models.store` reads the weights themselves.
+"""The contents of a model folder, and which weights they belong to. Without PyTorch; `models.store` reads the weights.
 
 decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, super-resolution, attributes,
 alignment, voice
 
-Super-resolution makes the pictures of the decoder beside it twice as large. Decoders of further sizes, each with the
-fast one that it taught, lie in folders named by their pixels: 64/decoder.json
+Super-resolution doubles the size of the pictures of the decoder in the same folder. Decoders of further sizes, each
+with the fast decoder distilled from it, are in folders named by their pixels: 64/decoder.json
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ import numpy as np
 from ds2f.errors import UserError
 
 FORMAT = 1
-SHARED = "linear_face"  # of a fast decoder it may be left out, where that of the decoder beside it is the same
+SHARED = "linear_face"  # a fast decoder may omit it if it equals that of the decoder in the same folder
 SUPER_RESOLUTION = "super-resolution"
-FACTOR = 2  # times: what it does
-SCALE = ".scale"  # behind the name of a tensor of whole numbers: what its rows are to be multiplied by
+FACTOR = 2  # factor of enlargement
+SCALE = ".scale"  # appended to the name of an integer tensor: the factors for its rows
 
 logger = logging.getLogger(__name__)
 
 
 def shipped() -> Path:
-    """The folder of the model that comes with the package."""
+    """The folder of the bundled model."""
     return Path(str(files("ds2f") / "weights"))
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """Who draws pictures of a size. size: pixels; folder: of the decoder; super_resolution: whether that follows."""
+    """Which networks draw pictures of a size. size: pixels; folder: of the decoder; super_resolution: whether it
+    follows."""
 
     size: int
     folder: Path
@@ -52,13 +53,13 @@ def decoders(folder: Path) -> dict[int, Path]:
 
 
 def own_size(folder: Path) -> int:
-    """Pixels that a model's own decoder draws, before super-resolution. Raises UserError as `decoders`."""
+    """Pixels of a model's own decoder, before super-resolution. Raises UserError as `decoders` does."""
     return next(iter(decoders(folder)))
 
 
 def drawings(folder: Path) -> list[Drawing]:
-    """The sizes that a model draws, that of its own decoder, as large as it gets, first. Super-resolution of pictures
-    that the decoder beside it does not draw is left out. Raises UserError as `decoders`."""
+    """The sizes that a model draws, starting with the largest from its own decoder. A super-resolution network for
+    pictures of another size than those of the decoder in its folder is ignored. Raises UserError as `decoders` does."""
     found = []
     for size, place in decoders(folder).items():
         if (place / f"{SUPER_RESOLUTION}.json").exists():
@@ -75,7 +76,7 @@ def drawings(folder: Path) -> list[Drawing]:
 
 
 def drawing_of_size(folder: Path, size: int | None = None) -> Drawing:
-    """Who draws pictures of a size; None = as the model does by default. Raises UserError if nobody does."""
+    """Which networks draw pictures of a size; None = the model's default. Raises UserError if none do."""
     found = drawings(folder)
     if size is None:
         return found[0]
@@ -88,7 +89,8 @@ def drawing_of_size(folder: Path, size: int | None = None) -> Drawing:
 
 
 def description(folder: Path, kind: str) -> dict[str, Any]:
-    """The JSON beside the weights of `kind`: "decoder", "fast-decoder", "prior", "attributes", "alignment", "voice"."""
+    """The JSON file next to the weights of `kind`: "decoder", "fast-decoder", "prior", "attributes", "alignment",
+    "voice"."""
     path = folder / f"{kind}.json"
     if not folder.is_dir():
         raise UserError(f"There is no model folder {folder}; give another --model, or none for the shipped one.")
@@ -104,14 +106,14 @@ def description(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def judges(folder: Path) -> list[str]:
-    """The face encoders by which the decoders of a model were taught likeness, as far as they say it."""
+    """The face encoders used in the likeness loss of a model's decoders, as far as they state them."""
     described = sorted(path for at in (folder, *folder.glob("[0-9]*")) for path in at.glob("*decoder.json"))
     told = [description(path.parent, path.stem)["card"].get("judges", []) for path in described]
     return list(dict.fromkeys(name for names in told for name in names))
 
 
 def tensors(weights: Path, *names: str) -> list[np.ndarray]:
-    """Some tensors of a file of weights, widened to float32 as `models.packing.unpacked` does."""
+    """Some tensors of a weights file, converted to float32 as `models.packing.unpacked` does."""
     from safetensors import safe_open
 
     with safe_open(weights, "numpy") as file:
@@ -122,8 +124,8 @@ def tensors(weights: Path, *names: str) -> list[np.ndarray]:
 
 
 def fingerprint(folder: Path, drawing: Drawing | None = None) -> str:
-    """Short hash of all weights that draw: two pictures with the same one come from the same model. drawing: who draws;
-    None = as by default."""
+    """Short hash of all weights used in drawing: two pictures with the same hash come from the same model. drawing:
+    which networks draw; None = the default."""
     drawing = drawing or drawing_of_size(folder)
     decoder = drawing.folder
     files = [decoder / "decoder", folder / "prior", decoder / "fast-decoder", folder / "attributes"]

@@ -1,15 +1,17 @@
-"""Torch modules as ONNX graphs that point into the safetensors file of their weights.
+"""Exports torch modules as ONNX graphs that refer to the safetensors file of their weights.
 
-ONNX lets a tensor lie in another file, at an offset; safetensors is a header and then the bare tensors. So a graph
-needs no copy of the weights: it is some hundred kB of structure, its tensors are those of `models.packing`, and
+In ONNX, a tensor can be stored in another file, at an offset; safetensors is a header followed by raw tensors. So a
+graph needs no copy of the weights: it is some hundred kB of structure, its tensors are those of `models.packing`, and
 
-    W ≈ s Q  (8-bit whole numbers and a scale for each row)
+    W ≈ s Q  (8-bit integers and a scale for each row)
 
-is computed when the graph is loaded, or not at all: the product with a matrix of 8-bit numbers is one of whole numbers,
+is computed when the graph is loaded, or not at all, since a product with a matrix of 8-bit integers can be computed in
+integers,
 
     x Wᵀ ≈ sₓ s (q − z) Qᵀ,   q = round(x / sₓ) + z
 
-with sₓ and z from the range of x (ONNX's DynamicQuantizeLinear). Needs the package onnx; running a graph does not.
+with sₓ and z from the range of x (ONNX's DynamicQuantizeLinear). Exporting needs the package onnx; running a graph does
+not.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from ds2f.models.graphs import MARK, header_of
 from ds2f.models.packing import SCALE
 
 OPSET = 17
-EPSILON = torch.finfo(torch.float32).eps  # PyTorch's own, of a norm that is told none
+EPSILON = torch.finfo(torch.float32).eps  # PyTorch's default for norms
 
 
 def write_graph(
@@ -42,23 +44,23 @@ def write_graph(
     grows: dict[str, dict[int, str]],
     whole: bool,
 ) -> None:
-    """Write a module as a graph beside the file of its weights.
+    """Write a module as a graph next to the file of its weights.
 
     path: of the .onnx file, in the folder of `weights`.
-    module: whose parameters have in their names, from some dot on, the names of tensors in `weights`.
+    module: its parameters' names contain, after some dot, the names of tensors in `weights`.
     given: an example of each argument, by its name.
-    made: names of what comes out.
-    weights: the safetensors file, and any beside it that holds what that one leaves out.
-    mark: of `models.graphs.mark_of`.
-    grows: {argument or output: {axis: name}} of the axes that may have any length.
-    whole: multiply by matrices of 8 bits in whole numbers; False: in float32, to the sixth digit as PyTorch does.
+    made: names of the outputs.
+    weights: the safetensors file, and others next to it that hold what it omits.
+    mark: from `models.graphs.mark_of`.
+    grows: {argument or output: {axis: name}} for axes of variable length.
+    whole: multiply by 8-bit matrices in integers; False: in float32, agreeing with PyTorch to six digits.
     Raises UserError without the package onnx.
     """
     onnx = optional("onnx", "export", "Exporting ONNX graphs")
     _describe_rms_norm()
     with replacing(path) as aside:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of shapes that a trace fixes: those that may grow are tested
+            warnings.simplefilter("ignore")  # about shapes that a trace fixes; the variable ones are tested
             torch.onnx.export(
                 module.eval(), tuple(given.values()), str(aside), dynamo=False, opset_version=OPSET,
                 do_constant_folding=False, input_names=list(given), output_names=list(made), dynamic_axes=grows,
@@ -71,7 +73,7 @@ def write_graph(
 
 
 def _describe_rms_norm() -> None:
-    """Tell the exporter what F.rms_norm is: x / √(mean(x²) + ε), over the last axis and without weights."""
+    """Define F.rms_norm for the exporter: x / √(mean(x²) + ε), over the last axis and without weights."""
 
     def symbolic(g: Any, x: Any, shape: Any, weight: Any, eps: Any) -> Any:
         square = g.op("ReduceMean", g.op("Mul", x, x), axes_i=[-1], keepdims_i=1)
@@ -82,7 +84,7 @@ def _describe_rms_norm() -> None:
 
 
 def _point(onnx: Any, model: Any, weights: Sequence[Path], whole: bool) -> None:
-    """Replace the numbers of a graph by where they lie in safetensors files, in the first one that has them."""
+    """Replace the numbers in a graph by references into safetensors files, to the first one that contains them."""
     places: dict[str, Any] = {}
     for file in reversed(weights):
         header, start = header_of(file)
@@ -93,7 +95,7 @@ def _point(onnx: Any, model: Any, weights: Sequence[Path], whole: bool) -> None:
     kinds = {"F32": onnx.TensorProto.FLOAT, "F16": onnx.TensorProto.FLOAT16, "I8": onnx.TensorProto.INT8}
 
     def pointed(name: str) -> str:
-        """A tensor of the file, as it is stored."""
+        """A reference to a tensor of the file, as stored."""
         place, alias = places[name], f"stored:{name}"
         tensor = onnx.TensorProto(name=alias, data_type=kinds[place["dtype"]], dims=place["shape"])
         first, end = place["data_offsets"]
@@ -125,14 +127,14 @@ def _point(onnx: Any, model: Any, weights: Sequence[Path], whole: bool) -> None:
 
 
 def _stored_name(name: str, places: dict[str, Any]) -> str | None:
-    """The tensor that a parameter of a wrapped module has in the file."""
+    """The name in the file of a parameter of a wrapped module."""
     while name not in places and "." in name:
         name = name.partition(".")[2]
     return name if name in places else None
 
 
 def _matrices(graph: Any) -> dict[str, tuple[Any, Any]]:
-    """{parameter W: (the node of Wᵀ, the node of x Wᵀ)} of those that are used so and nowhere else."""
+    """{parameter W: (the node of Wᵀ, the node of x Wᵀ)} for those used in this way and nowhere else."""
     used = Counter(name for node in graph.node for name in node.input)
     by_input = {name: node for node in graph.node for name in node.input}
     found = {}
@@ -147,7 +149,7 @@ def _matrices(graph: Any) -> dict[str, tuple[Any, Any]]:
 
 
 class _Quantised:
-    """The nodes of x Wᵀ in whole numbers."""
+    """The nodes of x Wᵀ in integers."""
 
     def __init__(self, helper: Any, name: str, matrix: str, scale: str) -> None:
         """matrix: Q, (out, in), 8-bit; scale: s, (out, 1): names of tensors."""

@@ -1,8 +1,8 @@
-"""Guide images: what is left of a face after blurring, pixelating or shrinking it, for the decoder to complete.
+"""Guide images: faces degraded by blurring, pixelating or shrinking, for the decoder to complete.
 
-The kinds and their ranges are those of the research original at 128 px (pixelated to 8-24 px, box blur of radius 4-14,
-Gaussian blur of 4-8 px), scaled with the size of the picture. `level` in [0, 1] says how strong: 0 the mildest of
-its kind, 1 the strongest.
+The kinds and their ranges are those of the original research at 128 px (pixelated to 8-24 px, box blur of radius 4-14,
+Gaussian blur of 4-8 px), scaled with the size of the picture. `level` in [0, 1] is the strength: 0 the mildest of its
+kind, 1 the strongest.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from torch.nn import functional as F
 
 from ds2f.diffusion.noise import normal, uniform, whole
 
-MAX_NOISE = 0.3  # spread of the noise laid over guides in training (Ho et al. 2022, arXiv:2106.15282), of the pixels'
+MAX_NOISE = 0.3  # spread of the noise added to guides in training (Ho et al. 2022, arXiv:2106.15282), of the pixels'
 
 
 def pixelate(image: Tensor, level: float) -> Tensor:
-    """(n, 3, s, s) to blocks: 24 of them across at level 0, 8 at level 1 (at any size)."""
+    """(n, 3, s, s) to blocks: 24 across at level 0, 8 at level 1 (at any size)."""
     small = F.interpolate(image, _across(level), mode="area")
     return F.interpolate(small, image.shape[-1], mode="nearest")
 
 
 def shrink(image: Tensor, level: float) -> Tensor:
-    """(n, 3, s, s) shrunk to 24 px at level 0, 8 px at level 1, and smoothly enlarged again."""
+    """(n, 3, s, s) shrunk to 24 px at level 0, 8 px at level 1, then smoothly enlarged again."""
     small = F.interpolate(image, _across(level), mode="area")
     return F.interpolate(small, image.shape[-1], mode="bicubic", align_corners=False)
 
 
 def box_blur(image: Tensor, level: float) -> Tensor:
-    """(n, 3, s, s) averaged over squares of radius 4 px at level 0, 14 px at level 1, of a 128 px picture."""
+    """(n, 3, s, s) averaged over squares of radius 4 px at level 0, 14 px at level 1, for a 128 px picture."""
     radius = max(1, round((4 + 10 * level) * image.shape[-1] / 128))
     padded = F.pad(image, (radius,) * 4, mode="replicate")
     return F.avg_pool2d(padded, 2 * radius + 1, stride=1)
 
 
 def gaussian_blur(image: Tensor, level: float) -> Tensor:
-    """(n, 3, s, s) blurred by a Gaussian of 4 px at level 0, 8 px at level 1, of a 128 px picture."""
+    """(n, 3, s, s) blurred by a Gaussian of 4 px at level 0, 8 px at level 1, for a 128 px picture."""
     sigma = (4 + 4 * level) * image.shape[-1] / 128
     radius = math.ceil(3 * sigma)
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
@@ -63,7 +63,7 @@ DEGRADATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
 
 
 def named(kind: str, level: float) -> str:
-    """A degradation in words, pixels being those of a 128 px picture."""
+    """A degradation in words, in pixels of a 128 px picture."""
     if kind == "pixelate":
         return f"pixelated, {_across(level)} blocks"
     if kind == "shrink":
@@ -74,10 +74,10 @@ def named(kind: str, level: float) -> str:
 
 
 def random_guides(x: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor:
-    """Degrade normalised training pictures, (n, 3, s, s), each group of a quarter of the batch in its own way.
+    """Degrade normalised training pictures, (n, 3, s, s), each quarter of the batch in a different way.
 
-    mean: (3, s, s), the mean face that was taken off them, in the same units. It is spoilt along with the picture, as
-    it is in every picture that somebody brings.
+    mean: (3, s, s), the mean face that was subtracted from them, in the same units. It is degraded along with the
+    picture, as it is in pictures that users provide.
     """
     pieces = []
     names = list(DEGRADATIONS)

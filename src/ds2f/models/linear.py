@@ -4,7 +4,7 @@ With voices X (n, dv) and identities Y (n, di), both centred by their means over
 
     W = argmin |X W − Y|² + α |W|²  =  (XᵀX + α I)⁻¹ Xᵀ Y        (Hoerl & Kennard, Technometrics 12(1), 1970)
 
-The intercept is not penalised, which is what the centring does. No iteration and no seed: the same pairs
+The intercept is not penalised, which is what centring achieves. There is no iteration and no seed: the same pairs
 always give the same map.
 """
 
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 People = Sequence[object] | np.ndarray
-"""Whose each row is: n names or numbers."""
+"""Which person each row belongs to: n names or numbers."""
 ALPHAS = tuple(float(a) for a in np.geomspace(1e-3, 1e3, 25))
-"""Strengths that `choose_alpha` tries; wide enough for unit-length voices and a hundred to many pairs."""
-BLOCK = 8192  # pairs that are worked on at a time, wherever they lie
-CHOSEN_ON = 50_000  # pairs, at most, of whole people, on which `choose_alpha` tries; more change it little
-RANKED = 4000  # pairs, at most, among which `choose_alpha` ranks
+"""Values that `choose_alpha` tries; a wide enough range for unit-length voices and from a hundred to many pairs."""
+BLOCK = 8192  # pairs processed at a time, wherever they are stored
+CHOSEN_ON = 50_000  # pairs, at most, of whole people, that `choose_alpha` uses; more make little difference
+RANKED = 4000  # pairs, at most, that `choose_alpha` ranks
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class LinearPrior:
 
     @classmethod
     def fit_to_people(cls, voice: np.ndarray, identity: np.ndarray, people: People) -> LinearPrior:
-        """With the alpha that is best for people left out, see `choose_alpha`."""
+        """With the alpha that is best for people left out; see `choose_alpha`."""
         return cls.fit(voice, identity, choose_alpha(voice, identity, people))
 
     def predict(self, voice: np.ndarray) -> np.ndarray:
@@ -50,15 +50,16 @@ class LinearPrior:
         return (voice.astype(np.float32) - self.voice_mean) @ self.weight + self.identity_mean
 
     def similarity(self, voice: np.ndarray, identity: np.ndarray) -> np.ndarray:
-        """(n, m) cosines of what n voices, (n, dv), let one expect and m faces, (m, di), both from the mean face."""
+        """(n, m) cosines between the identities predicted for n voices, (n, dv), and m faces, (m, di), both relative to
+        the mean face."""
         expected, true = self.predict(voice) - self.identity_mean, identity - self.identity_mean
         return np.asarray(directions(expected) @ directions(true).T)
 
 
 @dataclass(frozen=True)
 class Products:
-    """What the map needs of n pairs, however many they are: sums of x, y, xᵀx and xᵀy, with x and y from `origin`.
-    Those of some of the pairs are subtracted from those of all to fit the map without them.
+    """The sufficient statistics of n pairs for the map, whatever n is: sums of x, y, xᵀx and xᵀy, with x and y relative
+    to `origin`. To fit the map without some of the pairs, their statistics are subtracted from those of all.
 
     count: n; x: (dv,); y: (di,); xx: (dv, dv); xy: (dv, di); origin: (dv,) and (di,); all float64.
     """
@@ -81,7 +82,7 @@ class Products:
         """voice: (n, dv).
         identity: (n, di).
         origin: None for the means.
-        rows: (k,) int, the only ones; None for all.
+        rows: (k,) int, to use only these; None for all.
         """
         rows = np.arange(len(voice)) if rows is None else rows
         if origin is None:
@@ -95,7 +96,7 @@ class Products:
         return cls(len(rows), x_sum, y_sum, xx, xy, origin)
 
     def __sub__(self, some: Products) -> Products:
-        """Of the pairs without some of them. some: from the same origin."""
+        """Of the pairs without some of them. some: with the same origin."""
         sums = (self.x - some.x, self.y - some.y, self.xx - some.xx, self.xy - some.xy)
         return Products(self.count - some.count, *sums, self.origin)
 
@@ -105,7 +106,7 @@ class Products:
         return self.origin[0] + self.x / self.count, self.origin[1] + self.y / self.count
 
     def about(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of xᵀx and xᵀy, (dv, dv) and (dv, di), with x and y from another place, (dv,) and (di,)."""
+        """Sums of xᵀx and xᵀy, (dv, dv) and (dv, di), with x and y relative to another origin, (dv,) and (di,)."""
         x, y = x - self.origin[0], y - self.origin[1]
         square = self.xx - np.outer(x, self.x) - np.outer(self.x, x) + self.count * np.outer(x, x)
         cross = self.xy - np.outer(x, self.y) - np.outer(self.x, y) + self.count * np.outer(x, y)
@@ -120,11 +121,12 @@ class Products:
 
 
 def left_out(voice: np.ndarray, identity: np.ndarray, people: People, alphas: Sequence[float]) -> Iterator[np.ndarray]:
-    """For each alpha what the map fitted on all others says of each left-out person: (n, di) float64, from the mean.
+    """For each alpha, the predictions for each left-out person of a map fitted on all others: (n, di) float64, relative
+    to the mean.
 
-    people: whose row it is, n names or numbers. Other clips of a person give away the answer, so all of them are left
-    out together. For a linear smoother Ŷ = H Y no refit is needed (Allen's PRESS,
-    Technometrics 16(1), 1974; by blocks: Cook & Weisberg 1982, Residuals and Influence in Regression):
+    people: which person each row belongs to, n names or numbers. Other clips of a person would give away the answer, so
+    all of them are left out together. For a linear smoother Ŷ = H Y no refit is needed (Allen's PRESS, Technometrics
+    16(1), 1974; by blocks: Cook & Weisberg 1982, Residuals and Influence in Regression):
 
         y_g − ŷ₍₋g₎ = (I − H_gg)⁻¹ (y_g − ŷ_g),   H = 1/n + X (XᵀX + α I)⁻¹ Xᵀ = 1/n + U diag(s² / (s² + α)) Uᵀ
 
@@ -138,18 +140,20 @@ def left_out(voice: np.ndarray, identity: np.ndarray, people: People, alphas: Se
     for alpha in alphas:
         shrink = s**2 / (s**2 + alpha)
         residual = y - u @ (shrink[:, None] * projected)
-        for rows in clips:  # (people, clips of each), all with as many clips
+        for rows in clips:  # (people, clips of each), all with the same number of clips
             hat = 1.0 / len(x) + (u[rows] * shrink) @ u[rows].swapaxes(1, 2)
             residual[rows] = np.linalg.solve(np.eye(rows.shape[1]) - hat, residual[rows])
         yield y - residual
 
 
 def choose_alpha(voice: np.ndarray, identity: np.ndarray, people: People, alphas: Sequence[float] = ALPHAS) -> float:
-    """The alpha under which left-out people are found best: by the mean place of their true face among those of others,
-    nearest in direction from the mean face to what `left_out` says. voice: (n, dv), identity: (n, di), people: n names
-    or numbers; without knowing whose clip it is, the others of a person would tell that hardly any is needed.
+    """The alpha with which left-out people are retrieved best: by the mean rank of their true face among those of
+    others, by cosine, relative to the mean face, to the predictions of `left_out`. voice: (n, dv), identity: (n, di),
+    people: n names or numbers; without knowing which clips share a person, a person's other clips would suggest that
+    hardly any shrinkage is needed.
 
-    Finding wants less shrinkage than the squared error does, which most of a face, unheard in any voice, decides.
+    Retrieval favours less shrinkage than squared error does, which is dominated by everything about a face that no
+    voice reveals.
     """
     person = _numbered(people)
     if len(person) > CHOSEN_ON:
@@ -172,7 +176,7 @@ def choose_alpha(voice: np.ndarray, identity: np.ndarray, people: People, alphas
 
 
 def directions(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1, (n, d); one of zeros, which points nowhere, stays."""
+    """Rows normalised to length 1, (n, d); a row of zeros, which has no direction, is unchanged."""
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12))
 
 
@@ -182,7 +186,7 @@ def _numbered(people: People) -> np.ndarray:
 
 
 def _clips_of(people: np.ndarray) -> list[np.ndarray]:
-    """Row numbers of people with one clip, with two, ...: (people, clips) each. people: (n,) int."""
+    """Row numbers of people with one clip, with two, ...: each (people, clips). people: (n,) int."""
     order = np.argsort(people, kind="stable")
     each = np.split(order, np.flatnonzero(np.diff(people[order])) + 1)
     return [np.stack([rows for rows in each if len(rows) == size]) for size in sorted({len(rows) for rows in each})]

@@ -1,6 +1,6 @@
-"""What people of an age, a gender or an ethnicity look like on average: departures of identities from the mean person.
+"""The mean appearance of people of an age, a gender or an ethnicity: departures of identities from the mean person.
 
-An additive model, so that none stands for another (old people in a corpus may be men more often):
+An additive model, so that no attribute stands in for another (in a corpus, old people may more often be men):
 
     identity ≈ mean + f(age) + g(gender) + h(ethnicity),   f linear between AGES
 
@@ -17,15 +17,15 @@ from torch import Tensor
 from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Wish
 
 AGES = (0, 5, 12, 20, 30, 42, 55, 70, 90)
-"""Years between which looks change evenly: closer together where faces change fast."""
+"""Years between which appearance changes linearly: closer together where faces change fast."""
 ROWS = len(AGES) + len(GENDERS) + len(ETHNICITIES)
 _GENDER, _ETHNICITY = len(AGES), len(AGES) + len(GENDERS)
-_AGE_DIRECTIONS = 3  # in which faces age; the further ones of the nine are noise
-_FACES = 3.0  # of mean looks, added to each class: the strength of the ridge
+_AGE_DIRECTIONS = 3  # in which faces age; the others of the nine are noise
+_FACES = 3.0  # of average appearance, added to each class: the strength of the ridge penalty
 
 
 def fit_looks(identity: np.ndarray, labels: FaceLabels) -> Tensor:
-    """identity: (n, d); labels: of the same n faces, what is not stated counts as average. Returns (ROWS, d) float32:
+    """identity: (n, d); labels: of the same n faces; unknown ones count as average. Returns (ROWS, d) float32:
     departures by age, gender and ethnicity, in the order of AGES, GENDERS and ETHNICITIES."""
     classes = np.zeros((len(identity), ROWS))
     aged = ~np.isnan(labels.age)
@@ -50,7 +50,7 @@ def fit_looks(identity: np.ndarray, labels: FaceLabels) -> Tensor:
 
 
 def departure(looks: Tensor, wish: Wish) -> Tensor:
-    """(d,) how people whom a wish fits differ from the mean person, on average. looks: (ROWS, d) of `fit_looks`."""
+    """(d,) mean difference from the mean person of people who match a wish. looks: (ROWS, d) from `fit_looks`."""
     weights = np.zeros(ROWS)
     if wish.age is not None:
         weights[:_GENDER] = _between_ages(np.array([wish.age]))[0]
@@ -62,8 +62,8 @@ def departure(looks: Tensor, wish: Wish) -> Tensor:
 
 
 def directions(looks: Tensor, wish: Wish) -> Tensor:
-    """(r, d) the directions in which people differ by what a wish names: one of gender, four of ethnicity, three of
-    age."""
+    """(r, d) the directions in which people differ by the attributes that a wish names: one for gender, four for
+    ethnicity, three for age."""
     named = ((wish.age, 0, _AGE_DIRECTIONS), (wish.gender, 1, 1), (wish.ethnicity, 2, len(ETHNICITIES) - 1))
     found = []
     for wished, place, count in named:
@@ -74,13 +74,13 @@ def directions(looks: Tensor, wish: Wish) -> Tensor:
 
 
 def project_out(push: Tensor, within: Tensor, basis: Tensor) -> Tensor:
-    """A departure from the mean person without what it says of the looks that span `basis`: (n, d) to (n, d).
+    """A departure from the mean person without the part that concerns the looks that span `basis`: (n, d) to (n, d).
 
         x P,   P = I − Σ⁻¹ Bᵀ (B Σ⁻¹ Bᵀ)⁻¹ B
 
-    Among people who differ within groups by Σ, x Σ⁻¹ Bᵀ is all that tells the groups apart (Fisher 1936, "The use of
-    multiple measurements in taxonomic problems"); of x P it is 0, and nothing else is changed than along B.
-    push: x. within: (d, d), Σ. basis: (r, d), B, see `directions`.
+    If people within groups differ by Σ, x Σ⁻¹ Bᵀ is all that distinguishes the groups (Fisher 1936, "The use of
+    multiple measurements in taxonomic problems"); for x P it is 0, and only the component along B has changed. push: x.
+    within: (d, d), Σ. basis: (r, d), B, see `directions`.
     """
     b = basis.double()
     told = torch.linalg.solve(within.double(), b.T)  # Σ⁻¹ Bᵀ, (d, r)
@@ -92,6 +92,6 @@ _PARTS = (slice(0, _GENDER), slice(_GENDER, _ETHNICITY), slice(_ETHNICITY, ROWS)
 
 
 def _between_ages(years: np.ndarray) -> np.ndarray:
-    """(n,) to (n, len(AGES)): weights of the two nearest, summing to 1."""
+    """(n,) to (n, len(AGES)): weights of the two nearest ages, summing to 1."""
     within = np.clip(years, AGES[0], AGES[-1])
     return np.stack([np.interp(within, AGES, row) for row in np.eye(len(AGES))], 1)

@@ -1,5 +1,5 @@
-"""Kaldi's windows and bands (Povey et al., ASRU 2011; `compute-fbank-feats`), in NumPy: encoders that only hear, and
-those that are trained, look at sound through the same."""
+"""Kaldi's windows and mel bands (Povey et al., ASRU 2011; `compute-fbank-feats`), in NumPy, shared by encoders at
+inference and in training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ds2f.types import SAMPLE_RATE
 
-LENGTH, STEP, POINTS = 400, 160, 512  # samples of a window (25 ms), between windows (10 ms), of the transform
+LENGTH, STEP, POINTS = 400, 160, 512  # samples in a window (25 ms), between windows (10 ms), in the transform
 LOWEST = 20.0  # Hz, of the bands
 
 
@@ -19,7 +19,7 @@ def window(name: str) -> np.ndarray:
 
 
 def bank(bins: int) -> np.ndarray:
-    """(POINTS / 2, bins) float32: triangles on the scale 1127 ln(1 + f / 700), straight on that scale."""
+    """(POINTS / 2, bins) float32: triangles on the scale 1127 ln(1 + f / 700), linear on that scale."""
     low, high = (1127 * math.log1p(f / 700) for f in (LOWEST, SAMPLE_RATE / 2))
     edges = np.linspace(low, high, bins + 2)
     at = 1127 * np.log1p(np.arange(POINTS // 2) * (SAMPLE_RATE / POINTS) / 700)
@@ -29,7 +29,7 @@ def bank(bins: int) -> np.ndarray:
 def triangles(at: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Each rises from one edge to the next and falls to the one after: (places, edges - 2) float32.
 
-    at: (places,), where they are asked.
+    at: (places,), where to evaluate them.
     edges: ascending.
     """
     left, middle, right = edges[:-2], edges[1:-1], edges[2:]

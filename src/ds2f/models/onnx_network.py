@@ -1,6 +1,6 @@
 """A network in an ONNX file as a PyTorch module: differentiable, in batches and on any device.
 
-Which operators it may have: `onnx_operators`.
+`onnx_operators` lists the supported operators.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from ds2f.models.onnx_operators import OPERATORS, Attributes, Operator, operator
 @dataclass(frozen=True)
 class _Node:
     operator: Operator
-    inputs: tuple[str, ...]  # "" where an optional one is left out
+    inputs: tuple[str, ...]  # "" for an omitted optional input
     output: str
     attributes: Attributes
 
 
 class OnnxNetwork(nn.Module):
-    """Pictures, as the file wants them, to (n, d) float32, its first output. Frozen: gradients go to pictures alone.
+    """Pictures, in the file's format, to (n, d) float32, its first output. Frozen: only pictures receive gradients.
 
     shape: of its input, without the batch; 0 where the file leaves it open.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises UserError for a file that is no ONNX network, or has an operator that is not known here."""
+        """Raises UserError for a file that is not an ONNX network, or that has an unsupported operator."""
         super().__init__()
         onnx = optional("onnx", "judges", f"The network {path}")
         try:
             model = onnx.load(str(path))
-        except Exception as error:  # noqa: BLE001 - whatever protobuf says of a file that it cannot read
-            raise UserError(f"{path} is no ONNX network ({first_line(error)}).") from None
+        except Exception as error:  # noqa: BLE001 - whatever protobuf raises for an unreadable file
+            raise UserError(f"{path} is not an ONNX network ({first_line(error)}).") from None
         graph, opset = (
             model.graph,
             max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=1),
         )
-        self._floats: list[str] = []  # names of what the buffers hold
-        self._others: dict[str, Tensor] = {}  # whole numbers are shapes and axes, which stay on the CPU
+        self._floats: list[str] = []  # names of the tensors in the buffers
+        self._others: dict[str, Tensor] = {}  # integers are shapes and axes, which stay on the CPU
         self._nodes: list[_Node] = []
         for tensor in graph.initializer:
             self._keep(tensor.name, onnx.numpy_helper.to_array(tensor))
@@ -58,10 +58,10 @@ class OnnxNetwork(nn.Module):
                 self._nodes.append(_Node(operator, tuple(node.input), node.output[0], attributes))
             else:
                 raise UserError(
-                    f"The network {path} has the operator {node.op_type}, which cannot be followed here; known are "
+                    f"The network {path} has the operator {node.op_type}, which is not supported; supported are "
                     f"{', '.join(sorted(OPERATORS))}."
                 )
-        known = {tensor.name for tensor in graph.initializer}  # which older files list among the inputs
+        known = {tensor.name for tensor in graph.initializer}  # older files list these among the inputs
         entry = next(value for value in graph.input if value.name not in known)
         self._entry, self._exit = entry.name, graph.output[0].name
         batch, *shape = [int(d.dim_value) for d in entry.type.tensor_type.shape.dim]
@@ -72,7 +72,7 @@ class OnnxNetwork(nn.Module):
             self._batch = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (n, ...) float32, for any n, also where the file states a batch."""
+        """x: (n, ...) float32, for any n, even if the file states a batch size."""
         if not self._batch or len(x) == self._batch:
             return self._run(x)
         lacking = -len(x) % self._batch
@@ -86,12 +86,12 @@ class OnnxNetwork(nn.Module):
         for node in self._nodes:
             inputs = [values[name] if name else None for name in node.inputs]
             values[node.output] = node.operator(node.attributes, inputs)
-            for name in self._last_asked[node.output]:  # else all of them would be in memory at the end
+            for name in self._last_asked[node.output]:  # otherwise all would be in memory at the end
                 values.pop(name, None)
         return values[self._exit]
 
     def _last_asked_by(self) -> dict[str, list[str]]:
-        """{output of a node: what no later node asks for}."""
+        """{output of a node: tensors that no later node needs}."""
         last = {name: node.output for node in self._nodes for name in node.inputs if name not in ("", self._exit)}
         found: dict[str, list[str]] = {node.output: [] for node in self._nodes}
         for name, node in last.items():
@@ -99,11 +99,11 @@ class OnnxNetwork(nn.Module):
         return found
 
     def _takes_any_batch(self) -> bool:
-        """Whether the batch that the file states is none of the network's: most are only written down so."""
+        """Whether the network works with any batch size, whatever the file states: most files merely record one."""
         some = torch.randn(self._batch + 1, *self.shape, generator=torch.Generator().manual_seed(0))
         try:
             found, apart = self._run(some), self(some)
-        except (RuntimeError, ValueError):  # such as a shape that has the batch written into it
+        except (RuntimeError, ValueError):  # for example a shape that includes the batch
             return False
         return found.shape == apart.shape and torch.allclose(found, apart, atol=1e-4, rtol=1e-4)
 

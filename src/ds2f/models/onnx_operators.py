@@ -1,9 +1,9 @@
-"""ONNX's operators in PyTorch, those of published face recognisers (ArcFace, CosFace, MobileFaceNet, SFace and their
-kin): convolutions, their normalisation and activations, pooling, dense layers, and the arithmetic of shapes that
+"""ONNX operators in PyTorch, as used by published face recognisers (ArcFace, CosFace, MobileFaceNet, SFace and
+similar): convolutions, their normalisation and activations, pooling, dense layers, and the shape arithmetic that
 exporters leave between them.
 
-Semantics: https://onnx.ai/onnx/operators. Of operators that have changed both forms are understood: axes and limits as
-attributes, as older files have them, and as inputs.
+Semantics: https://onnx.ai/onnx/operators. Operators that have changed are supported in both forms: axes and limits as
+attributes, as in older files, and as inputs.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from torch.nn import functional as F
 
 Attributes = dict[str, Any]
 Inputs = Sequence[Tensor | None]
-"""None: an optional input that is left out."""
+"""None: an omitted optional input."""
 Operator = Callable[[Attributes, Any], Tensor]
 TYPES = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool, 10: torch.float32, 11: torch.float32}
-"""Of `Cast`, by ONNX's number; all floats are float32 here."""
+"""For `Cast`, by ONNX's number; all floats are float32 here."""
 
 
 def _conv(a: Attributes, inputs: Inputs) -> Tensor:
@@ -46,7 +46,7 @@ def _max_pool(a: Attributes, inputs: Any) -> Tensor:
 
 
 def _average_pool(a: Attributes, inputs: Any) -> Tensor:
-    """Sums over windows by how many of their places count: all, or those inside the picture."""
+    """Window sums divided by the number of positions that count: all, or those inside the picture."""
     kernel, x = list(a["kernel_shape"]), inputs[0]
     strides, ceil = tuple(a.get("strides", (1, 1))), bool(a.get("ceil_mode", 0))
     counts, _ = _padded(a, torch.ones_like(x[:1, :1]), kernel, float(a.get("count_include_pad", 0)), all_of_it=True)
@@ -57,8 +57,8 @@ def _average_pool(a: Attributes, inputs: Any) -> Tensor:
 def _padded(
     a: Attributes, x: Tensor, kernel: list[int], value: float, all_of_it: bool = False
 ) -> tuple[Tensor, tuple[int, int]]:
-    """A picture with what an operator wants around it, and how much of that is left for PyTorch's own padding: all, if
-    opposite sides are alike, unless `all_of_it`."""
+    """A picture with the padding that an operator needs, and how much of it is left to PyTorch's own padding: all, if
+    opposite sides are equal, unless `all_of_it`."""
     auto = a.get("auto_pad", b"NOTSET")
     pads = list(a.get("pads", (0, 0, 0, 0))) if auto in (b"NOTSET", b"VALID") else _same(a, x, kernel, auto)
     top, left, bottom, right = pads
@@ -68,7 +68,7 @@ def _padded(
 
 
 def _same(a: Attributes, x: Tensor, kernel: list[int], auto: bytes) -> list[int]:
-    """SAME_UPPER and SAME_LOWER: as much as makes ⌈extent / stride⌉ of it, the odd one below or above."""
+    """SAME_UPPER and SAME_LOWER: padding to an output of ⌈extent / stride⌉, with the odd pixel after or before."""
     before, after = [], []
     strides, dilations = a.get("strides", (1, 1)), a.get("dilations", (1, 1))
     for extent, k, stride, dilation in zip(x.shape[2:], kernel, strides, dilations, strict=True):
@@ -161,13 +161,13 @@ def _axes(a: Attributes, inputs: Inputs) -> list[int] | None:
 
 
 def _quotient(a: Attributes, inputs: Any) -> Tensor:
-    """Of whole numbers a whole number, cut towards nought."""
+    """For integers an integer, truncated towards zero."""
     x, y = inputs
     return x / y if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
 
 
 def _softmax_of_all_behind(a: Attributes, inputs: Any) -> Tensor:
-    """Before opset 13: over the axis and all behind it at once."""
+    """Before opset 13: over the axis and all following axes at once."""
     x = inputs[0]
     axis = a.get("axis", 1) % x.dim()
     return x.flatten(axis).softmax(-1).reshape(x.shape)
@@ -213,7 +213,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceL2": _reduced(lambda x, axes, keepdim: x.square().sum(axes, keepdim=keepdim).sqrt()),
     "LpNormalization": _norm_along,
     "Identity": lambda a, i: i[0],
-    "Dropout": lambda a, i: i[0],  # a network that is asked, not trained
+    "Dropout": lambda a, i: i[0],  # for inference only
     "Cast": lambda a, i: i[0].to(TYPES[a["to"]]),
     "Pad": _pad,
     "Reshape": _reshape,
@@ -227,12 +227,12 @@ OPERATORS: dict[str, Operator] = {
     "Shape": lambda a, i: torch.tensor(i[0].shape),
     "Expand": lambda a, i: i[0].expand(torch.broadcast_shapes(i[0].shape, tuple(i[1].tolist()))),
 }
-"""By name; what makes a tensor of the attributes of a node and its inputs."""
+"""By name; each builds a function of tensors from the attributes of a node and its inputs."""
 BEFORE: dict[str, tuple[int, Operator]] = {"Softmax": (13, _softmax_of_all_behind)}
-"""{name: (opset, what it was before that one)} of those that mean something else by the same attributes."""
+"""{name: (opset, its earlier definition)} for operators whose attributes changed meaning at that opset."""
 
 
 def operator_of(name: str, opset: int) -> Operator:
-    """name: of OPERATORS; opset: version of ONNX's own operators that a file states."""
+    """name: in OPERATORS; opset: the version of ONNX's own operators that a file states."""
     changed, before = BEFORE.get(name, (0, OPERATORS[name]))
     return before if opset < changed else OPERATORS[name]

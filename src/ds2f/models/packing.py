@@ -1,4 +1,4 @@
-"""Weights as they lie in a file: float32, float16, or whole numbers of 8 bits with a scale for each row."""
+"""Weights as stored in a file: float32, float16, or 8-bit integers with a scale for each row."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Precision = Literal["float32", "float16", "int8"]
 
 
 def packed(state: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
-    """Tensors as they are stored. int8: a matrix W becomes whole numbers from -127 to 127 and a scale for each row,
+    """Tensors as stored. int8: a matrix W becomes integers from -127 to 127 and a scale for each row,
 
         s_i = max_j |W_ij| / 127,   Q_ij = round(W_ij / s_i),   W_ij ≈ s_i Q_ij
 
-    under its own name and `name.scale`; half the size of float16. The kernel of a convolution is such a matrix, a row
-    for each of its outputs. What has no rows stays float16, and a count stays whole.
+    under its own name and `name.scale`; half the size of float16. A convolution kernel counts as such a matrix, with a
+    row for each output. Tensors without rows stay float16, and counts stay integers.
     """
     result: dict[str, Tensor] = {}
     for name, value in state.items():

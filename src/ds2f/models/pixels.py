@@ -1,4 +1,4 @@
-"""Between pictures of bytes and pictures as a model takes them, and parts cut out of those."""
+"""Conversion between byte pictures and model pictures, and square regions of the latter."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 
 def from_uint8(pictures: np.ndarray) -> Tensor:
-    """Pictures, (n, h, w, 3) uint8 RGB, as a model takes them: (n, 3, h, w) float32 in [-1, 1]."""
+    """Pictures, (n, h, w, 3) uint8 RGB, as models expect them: (n, 3, h, w) float32 in [-1, 1]."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_uint8(pixels: Tensor) -> np.ndarray:
-    """What a model draws, (n, 3, h, w) in [-1, 1], as pictures: (n, h, w, 3) uint8 RGB."""
+    """A model's output, (n, 3, h, w) in [-1, 1], as pictures: (n, h, w, 3) uint8 RGB."""
     pictures: np.ndarray = ((pixels.float().cpu().permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255).byte().numpy()
     return pictures
 
@@ -27,14 +27,14 @@ def square_of(
     shift: Tensor | None = None,
     scale: Tensor | None = None,
 ) -> Tensor:
-    """A square part of pictures, differentiable: (n, c, h, w) to (n, c, size, size). The border is repeated outside.
+    """A square region of pictures, differentiable: (n, c, h, w) to (n, c, size, size). The border is repeated outside.
 
     pictures: floats.
-    centre: of the part, (x, y), as shares of the picture.
-    width: of the part, as a share of the picture.
-    size: pixels of what comes out.
-    shift: (n, 2), how far beside that place to look instead, right and down, as shares of the picture.
-    scale: (n,), how much wider the part is in each.
+    centre: of the region, (x, y), as shares of the picture.
+    width: of the region, as a share of the picture.
+    size: pixels of the result.
+    shift: (n, 2), offset of the region, right and down, as shares of the picture.
+    scale: (n,), factor for the width of the region in each.
     """
     place = [[width, 0.0, 2 * centre[0] - 1], [0.0, width, 2 * centre[1] - 1]]
     matrix = torch.tensor(place, device=pictures.device).repeat(len(pictures), 1, 1)

@@ -1,8 +1,8 @@
-"""The prior p(identity | voice): a linear map to the likely identity, and a flow over how people differ from it.
+"""The prior p(identity | voice): a linear map to the expected identity, and a flow over how people differ from it.
 
-One voice fits many faces. The ridge map says what the voice determines; a small flow-matching network draws the
-rest, as a residual in whitened coordinates. With few pairs the residual is what the map gets wrong on people it has
-not seen, so it is fitted on leave-one-person-out errors, never on training errors.
+One voice fits many faces. The ridge map gives what the voice determines; a small flow-matching network samples the
+rest, as a residual in whitened coordinates. With few pairs, the residual is the map's error on people it has not seen,
+so it is fitted on leave-one-person-out errors, never on training errors.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ds2f.types import VOICE
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """voices: {speaker encoder or "acoustics": length} that the model hears; identity_dim: of the vectors
-    of face_encoder; clip_seconds: of the voice clips it was trained on."""
+    """voices: {speaker encoder or "acoustics": length} of the model's input; identity_dim: of the vectors of
+    face_encoder; clip_seconds: of the voice clips it was trained on."""
 
     voices: dict[str, int] = field(default_factory=lambda: {VOICE: 512})
     identity_dim: int = 128
@@ -37,8 +37,8 @@ class Prior(nn.Module):
 
     z: (n, identity_dim) noisy residual; t: (n,) in [0, 1]; mean: the linear prediction for the voice.
 
-    In these coordinates people of one voice have the covariance I, or less where they hardly differ at all, and what
-    voices let one expect has diag(spread).
+    In these coordinates, the residuals of people with one voice have covariance I, or less in directions in which they
+    hardly differ, and the linear predictions have covariance diag(spread).
     """
 
     voice_mean: Tensor
@@ -71,21 +71,21 @@ class Prior(nn.Module):
         x = self.enter(z)
         for block in self.blocks:
             x = block(x, cond)
-        # If residuals were exactly N(0, I), E[x | z] = t z / (t² + (1 − t)²); the network learns what they are not.
+        # If residuals were exactly N(0, I), E[x | z] = t z / (t² + (1 − t)²); the network learns the difference.
         gaussian = (t / (t**2 + (1 - t) ** 2))[:, None] * z
         return gaussian + self.leave(F.silu(x))
 
     def predict_mean(self, voice: Tensor) -> Tensor:
-        """The linear prediction: (n, d) voices as `inputs` gives them to (n, identity_dim)."""
+        """The linear prediction: (n, d) voices from `inputs` to (n, identity_dim)."""
         return (voice - self.voice_mean) @ self.linear + self.identity_mean
 
     def left_open(self, guidance: float | Tensor) -> Tensor:
-        """How much of the residual to draw, (identity_dim,), once expectations are carried on to w times their way.
+        """How much of the residual to draw, (identity_dim,), when linear predictions are scaled by w = guidance.
 
-        People vary by 1 + λ along a whitened coordinate, λ = spread: by 1 around what their voices let one expect, and
-        by λ with it, if the two do not go together. Carried on, the expectations alone vary by w² λ. Drawn people as a
-        whole are spread as real ones if the residual has the rest; where the expectations are wider apart than people
-        it has none, and people stay too wide apart:
+        Along a whitened coordinate, people have variance 1 + λ, λ = spread: 1 around their linear predictions, plus λ
+        of the predictions themselves, if the two are independent. Scaled by w, the predictions alone have variance w²
+        λ. Sampled people spread as widely as real ones if the residual has the remaining variance; where the
+        predictions alone already spread more widely, the residual has none, and people spread too widely:
 
             s² = max(0, 1 + λ − w² λ),   w = guidance; 1 for w = 1
         """

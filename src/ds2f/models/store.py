@@ -1,4 +1,5 @@
-"""Model files: safetensors for the numbers, JSON for the rest, never pickle. See `models.folders` for how they lie."""
+"""Model files: safetensors for tensors, JSON for everything else, never pickle. `models.folders` describes the
+layout."""
 
 from __future__ import annotations
 
@@ -42,10 +43,10 @@ logger = logging.getLogger(__name__)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """All of them or nothing, as `io.files.write_json`."""
+    """Writes the complete file or nothing, like `io.files.write_json`."""
     with replacing(path) as aside:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, aside)
-        aside.chmod(0o644)  # safetensors writes files that nobody else may read
+        aside.chmod(0o644)  # safetensors creates files that only the owner may read
 
 
 def save(
@@ -57,11 +58,11 @@ def save(
 ) -> None:
     """Write one model.
 
-    folder: made if it is not there.
+    folder: created if missing.
     module: the model.
-    card: what a reader should know (data, images seen, date, licence).
-    precision: how weights are stored, see `packed`; loading widens them again.
-    beside: what is left out where it would be stored the same, see `shared`.
+    card: facts for readers (data, images seen, date, licence).
+    precision: how weights are stored, see `packed`; loading converts them back.
+    beside: tensors to omit if they would be stored identically, see `shared`.
     Raises UserError for numbers that are not finite.
     """
     kind = _kind(module)
@@ -85,7 +86,8 @@ def load_decoder(folder: Path) -> Decoder:
 
 
 def load_fast_decoder(folder: Path) -> Decoder | None:
-    """None if the folder has no fast decoder, or one that another decoder taught. Raises UserError if it is broken."""
+    """None if the folder has no fast decoder, or one distilled from another decoder. Raises UserError if it is
+    broken."""
     if not (folder / "fast-decoder.json").exists():
         return None
     if description(folder, "fast-decoder")["card"].get("teacher") != digest(folder, "decoder"):
@@ -95,7 +97,7 @@ def load_fast_decoder(folder: Path) -> Decoder | None:
 
 
 def shared(folder: Path) -> dict[str, Tensor]:
-    """What a fast decoder may leave to the decoder beside it, as it is stored: {name: tensor}."""
+    """What a fast decoder may omit because the decoder in the same folder has it, as stored: {name: tensor}."""
     with safetensors.safe_open(folder / "decoder.safetensors", "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys() if name.startswith(SHARED)}  # noqa: SIM118
 
@@ -128,10 +130,10 @@ def load_voice(folder: Path) -> VoiceNetwork:
 
 
 def _of_before(config: dict[str, Any]) -> dict[str, Any]:
-    """A prior's configuration, also from when a prior heard one encoder."""
+    """A prior's configuration, including that of older priors with a single encoder."""
     now = {key: value for key, value in config.items() if key not in ("looks", "voice_encoder", "voice_dim")}
     if config.get("looks"):
-        raise ValueError("it was taught looks, which a prior no longer is; train it anew")
+        raise ValueError("it was trained with looks, which priors no longer support; train it again")
     return now | ({"voices": {config["voice_encoder"]: config["voice_dim"]}} if "voice_dim" in config else {})
 
 
@@ -149,7 +151,7 @@ def _kind(module: Model) -> str:
 
 
 def _load(folder: Path, kind: str, build: Any, since: Sequence[str] = ()) -> Any:
-    """since: tensors that older files lack; as a new module has them, they are without effect."""
+    """since: tensors that older files lack; a new module's values for them have no effect."""
     config = description(folder, kind)["config"]
     path = folder / f"{kind}.safetensors"
     try:
@@ -170,7 +172,7 @@ def _load(folder: Path, kind: str, build: Any, since: Sequence[str] = ()) -> Any
 
 
 def pick_device(wanted: str) -> torch.device:
-    """auto: CUDA or ROCm if there is one, then Apple's MPS, else the CPU. Raises UserError for an unknown one."""
+    """auto: CUDA or ROCm if available, then Apple's MPS, else the CPU. Raises UserError for an unknown device."""
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -1,8 +1,8 @@
 """Super-resolution p(picture of twice the size | picture): the last stage of a cascade, after the decoder.
 
-A decoder draws whom a face shows, and knows little of what single pixels look like; the stages of a cascade share the
-work (Ho et al. 2022, arXiv:2106.15282). This one is a U-Net over the drawn picture and noise that adds what is finer
-than its pixels, in one pass, and was taught by a discriminator to look like photographs (`training.super_resolution`).
+The decoder determines who a face shows but is poor at single pixels; the stages of a cascade share the work (Ho et al.
+2022, arXiv:2106.15282). This stage is a U-Net on the drawn picture and noise that adds detail finer than its pixels, in
+one pass, and was trained by a discriminator to look like photographs (`training.super_resolution`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ds2f.models.folders import FACTOR as FACTOR
 
 @dataclass(frozen=True)
 class SuperResolutionConfig:
-    """size: pixels of the pictures that come in; widths: channels at that size, at half of it, and so on; depths:
-    residual blocks at each of them, on the way down and again on the way up."""
+    """size: pixels of the input pictures; widths: channels at that size, at half of it, and so on; depths: residual
+    blocks at each of these, on the way down and again on the way up."""
 
     size: int = 128
     widths: tuple[int, ...] = (48, 64, 128)
@@ -30,8 +30,8 @@ class SuperResolutionConfig:
 class SuperResolution(nn.Module):
     """(picture, noise) to a picture of twice the size.
 
-    picture: (n, 3, size, size) in [-1, 1]; noise: (n, 1, 2 size, 2 size), normal. Returns (n, 3, 2 size, 2 size), about
-    in [-1, 1]: the enlarged picture and what the network adds to it.
+    picture: (n, 3, size, size) in [-1, 1]; noise: (n, 1, 2 size, 2 size), normal. Returns (n, 3, 2 size, 2 size),
+    roughly in [-1, 1]: the enlarged picture plus what the network adds.
     """
 
     def __init__(self, config: SuperResolutionConfig) -> None:
@@ -63,7 +63,7 @@ class SuperResolution(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual, without normalisation (as in EDSR; Lim et al. 2017, arXiv:1707.02921); begins as the identity."""
+    """Residual, without normalisation (as in EDSR; Lim et al. 2017, arXiv:1707.02921); initialised as the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Block(nn.Module):
 
 
 def conv(near: int, far: int) -> nn.Conv2d:
-    """3 by 3, from `near` channels to `far`; keeps how large numbers are (He et al. 2015, arXiv:1502.01852)."""
+    """3 by 3, from `near` channels to `far`; preserves the scale of activations (He et al. 2015, arXiv:1502.01852)."""
     layer = nn.Conv2d(near, far, 3, padding=1)
     nn.init.kaiming_normal_(layer.weight)
     assert layer.bias is not None

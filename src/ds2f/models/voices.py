@@ -1,8 +1,7 @@
-"""What a model hears: one or several descriptions of a voice, side by side in one vector.
+"""A model's voice input: one or several descriptions of a voice, concatenated.
 
-Speaker encoders and acoustic features differ in length, unit and spread. Each is moved to zero mean and scaled to a
-total variance of one, so that none drowns the others; what is missing is 0 (the mean), and a flag says so. A single
-encoder stays as it is.
+Speaker encoders and acoustic features differ in length, unit and spread. Each is centred and scaled to a total variance
+of one, so that none dominates; a missing one is 0 (the mean), and a flag says so. A single encoder is used unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ds2f.models.linear import BLOCK
 
 
 def given(vectors: Sequence[np.ndarray | None]) -> Condition:
-    """One description of n voices, (d,) each, None where it is missing; at least one is there."""
+    """One description of n voices, (d,) each, None where it is missing; at least one is present."""
     some = next(v for v in vectors if v is not None)
     filled = np.stack([np.zeros_like(some) if v is None else v for v in vectors])
     return Condition(torch.from_numpy(filled), torch.tensor([v is not None for v in vectors]))
@@ -37,17 +36,17 @@ class VoiceInputs(nn.Module):
             self.register_buffer(f"scale_{i}", torch.ones(dim))
 
     def fit(self, voices: Mapping[str, Condition]) -> None:
-        """Take the statistics from training data: {name: (n, d) values, NaN for a number that is missing}."""
+        """Compute the statistics from training data: {name: (n, d) values, NaN for a number that is missing}."""
         for i, name in enumerate(self.dims if self.several else ()):
             mean = _mean(voices[name], torch.zeros(()), 1)
             variance = _mean(voices[name], mean, 2)
-            # The numbers of an embedding share a unit, and their spreads mean something; those of acoustics do not.
+            # An embedding's numbers share a unit, so their spreads are meaningful; those of acoustics do not.
             each = variance.mean().expand_as(variance) if name != "acoustics" else variance
             getattr(self, f"mean_{i}").copy_(mean)
             getattr(self, f"scale_{i}").copy_((each * len(each)).sqrt().clamp_min(1e-6))
 
     def split(self, voices: Tensor) -> dict[str, Condition]:
-        """What `forward` put side by side, (n, dim), to {name: (n, d)}; what was missing is not given, its mean."""
+        """The inverse of `forward`: (n, dim) to {name: (n, d)}; what was missing is not given, and has its mean."""
         if not self.several:
             return {name: Condition.of(voices) for name in self.dims}
         *parts, flags = voices.split([*self.dims.values(), len(self.dims)], dim=1)
@@ -57,7 +56,8 @@ class VoiceInputs(nn.Module):
         }
 
     def forward(self, voices: Mapping[str, Condition]) -> Tensor:
-        """voices: what is known; a name left out is missing in all rows. Raises KeyError if nothing is known."""
+        """voices: those available; a name that is left out is missing in all rows. Raises KeyError if none is
+        available."""
         if not self.several:
             return voices[next(iter(self.dims))].value
         some = next(iter(voices.values()))
@@ -74,7 +74,7 @@ class VoiceInputs(nn.Module):
 
 
 def _mean(voices: Condition, origin: Tensor, power: int) -> Tensor:
-    """(d,) means of (voices − origin) ^ power over what is known, by sums over blocks."""
+    """(d,) means of (voices − origin) ^ power over known values, by sums over blocks."""
     total = count = torch.zeros(voices.value.shape[1], dtype=torch.float64)
     for value, given in zip(voices.value.split(BLOCK), voices.given.split(BLOCK), strict=True):
         known = (value[given].double() - origin) ** power

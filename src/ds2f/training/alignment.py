@@ -1,9 +1,8 @@
-"""What the alignment of voices and faces learns from: pairs, and other people's faces that do not belong; its task; its
-job.
+"""The alignment's training: its data (pairs, and other people's faces as negatives), its task and its job.
 
-With a few hundred pairs, encoders that start at random learn them by heart. So they start from the closed form, the
-main axes of the cross-covariance of whitened voices and faces, towards which InfoNCE moves first anyway; folds of the
-training people say how many axes, how much shrinkage and how few steps from there are best.
+With a few hundred pairs, randomly initialised encoders memorise them. So they start from a closed form, the principal
+axes of the cross-covariance of whitened voices and faces, towards which InfoNCE moves first anyway; cross-validation
+over the training people selects the number of axes, the shrinkage and the small number of steps from there.
 """
 
 from __future__ import annotations
@@ -34,17 +33,17 @@ from ds2f.training.start import Card, Job, make_options, refuse_launcher
 from ds2f.types import Progress
 
 FOLDS = 5
-WITHIN_GENDER = 0.5  # of the voices and faces of a batch are only told from their own gender
+WITHIN_GENDER = 0.5  # share of a batch's voices and faces that are contrasted only with their own gender
 DIMS = (8, 16, 32, 64)
 SHRINKAGES = (0.3, 0.5, 0.7, 1.0, 1.5)
 STEPS = (10, 30, 100)
-MOST = 5000  # voices, at most, that are compared with one another's faces to measure a fit
+MOST = 5000  # voices, at most, that are compared with each other's faces to evaluate a fit
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the folds found best. dim: of the common space; shrinkage: see `whiten`; steps: from the closed form;
-    score: mean of the areas under the curve overall and within gender, on people held out."""
+    """The result of cross-validation. dim: of the shared space; shrinkage: see `whiten`; steps: from the closed form;
+    score: mean of the areas under the ROC curve, overall and within gender, on held-out people."""
 
     dim: int
     shrinkage: float
@@ -53,15 +52,15 @@ class Choice:
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. Folds of the train split choose size and steps; after training the validation split
-    calibrates, and measures the model beside the ridge map.
+    """See `jobs.make_job`. Cross-validation on the train split selects size and steps; after training, the model is
+    calibrated on the validation split, and compared there with the ridge map.
 
-    database: whose pairs of voices and faces are learnt from.
+    database: whose pairs of voices and faces to learn from.
     runs: its alignment/ is for checkpoints.
     settings: the voices, [train] people, seed and alignment_….
-    sample: the folds are left out, and the most steps planned.
-    progress: called by the folds with (done, in all).
-    Raises UserError for what cannot work.
+    sample: skip cross-validation and plan the largest number of steps.
+    progress: called during cross-validation with (done, total).
+    Raises UserError for whatever prevents training.
     """
     refuse_launcher("alignment")
     with Dataset(database) as dataset:
@@ -123,7 +122,7 @@ class AlignmentTask:
         return float(self.validation.loss(ema, torch.zeros(2, len(self.validation.person), dtype=torch.bool)))
 
     def preview(self, ema: nn.Module, path: Path) -> None:
-        """Scores have no picture."""
+        """Scores cannot be shown as a picture."""
 
 
 @dataclass
@@ -144,7 +143,8 @@ class _Batch:
         return _Batch(self.voice[rows], self.identity[rows], self.person[rows], self.gender[rows])
 
     def loss(self, model: Alignment, only_own: Tensor) -> Tensor:
-        """Mean of voice to face and face to voice. only_own: (2, n) rows that are told from their own gender alone."""
+        """Mean of voice to face and face to voice. only_own: (2, n) rows that are contrasted only with their own
+        gender."""
         score = model(self.voice, self.identity)
         same = self.person[:, None] == self.person
         own = self.gender[:, None] == self.gender
@@ -158,7 +158,7 @@ class _Batch:
 
 
 def info_nce(score: Tensor, right: Tensor, told_from: Tensor) -> Tensor:
-    """Mean over rows of the loss with several positives (Khosla et al. 2020, arXiv:2004.11362, eq. 2):
+    """The loss with several positives (Khosla et al. 2020, arXiv:2004.11362, eq. 2), averaged over rows:
 
         −1/|P_i| Σ_{j ∈ P_i} log( exp s_ij / Σ_{k ∈ A_i} exp s_ik )
 
@@ -174,11 +174,11 @@ def start(model: Alignment, data: PairData, shrinkage: float) -> None:
 
         Xᵀ Y / n = U S Vᵀ,   voice map  U √S,   face map  V √S   (the leading `dim` columns)
 
-    Canonical correlation analysis (Hotelling 1936, Biometrika 28) but for the shrinkage. The gradient of InfoNCE at
-    small scores is this matrix, so it is where training from nothing would go first.
+    Canonical correlation analysis (Hotelling 1936, Biometrika 28) except for the shrinkage. The gradient of InfoNCE at
+    small scores is this matrix, so training from scratch would move there first.
     """
     voice, face = model.inputs(data.voices), torch.from_numpy(data.identity)
-    shown = torch.from_numpy(data.sample().identity)  # spread as faces are, and not as the means of people's faces
+    shown = torch.from_numpy(data.sample().identity)  # with the spread of faces, not of the means of people's faces
     white = []
     for tower, spread, values in ((model.voice, voice, voice), (model.face, shown, face)):
         tower.mean.copy_(spread.mean(0))
@@ -189,13 +189,13 @@ def start(model: Alignment, data: PairData, shrinkage: float) -> None:
     dim = model.config.dim
     for tower, axes in ((model.voice, u), (model.face, v.T)):
         mapped = (axes * s.sqrt())[:, :dim].T
-        tower.map.weight.copy_(mapped / mapped.std())  # the loss does not see the scale, the learning rate does
+        tower.map.weight.copy_(mapped / mapped.std())  # the loss is invariant to scale, the learning rate is not
 
 
 def whiten(values: Tensor, shrinkage: float) -> Tensor:
-    """Principal axes over their standard deviations σ, the small ones raised: (n, d) to (d, d).
+    """Principal axes divided by their standard deviations σ, with small ones raised: (n, d) to (d, d).
 
-    V / √(σ² + (shrinkage · σ_max)²): 0 whitens, much over 1 only rotates.
+    V / √(σ² + (shrinkage · σ_max)²): 0 whitens; values well above 1 only rotate.
     """
     variance, axes = torch.linalg.eigh(torch.cov(values.T.double()))
     variance = variance.clamp_min(0)
@@ -203,11 +203,11 @@ def whiten(values: Tensor, shrinkage: float) -> Tensor:
 
 
 def choose(config: AlignmentConfig, data: PairData, settings: Options, progress: Progress | None) -> Choice:
-    """Dimensions and shrinkage by the closed form, then the number of steps, of which there may be none, all on people
-    that a fold holds out.
+    """Choose dimensions and shrinkage by the closed form, then the number of steps, possibly none, all by
+    cross-validation over people.
 
-    progress: called with (fits done, in all, a word).
-    Raises UserError for fewer than four people: of two folds, each must have a voice and the face of somebody else.
+    progress: called with (fits done, total, a word).
+    Raises UserError for fewer than four people: each of two folds must have a voice and somebody else's face.
     """
     people = len(np.unique(data.person))
     count = min(FOLDS, people // 2)
@@ -265,9 +265,9 @@ def fit_score(model: Alignment, held_out: PairData) -> float:
 
 
 def calibrated(model: Alignment, held_out: PairData) -> Alignment:
-    """The model with slope and intercept of `Alignment.log_odds`, fitted to people whom training did not see.
+    """The model with slope and intercept of `Alignment.log_odds` fitted to people not seen in training.
 
-    Right and wrong pairs weigh the same in all, so that log-odds of 0 mean "no evidence".
+    Right and wrong pairs have equal total weight, so that log-odds of 0 mean "no evidence".
     """
     found = scores(model, held_out)
     wrong = found[held_out.person[:, None] != held_out.person]
@@ -282,6 +282,6 @@ def calibrated(model: Alignment, held_out: PairData) -> Alignment:
 
 
 def linear_scores(data: PairData, held_out: PairData, voices: Sequence[str]) -> np.ndarray:
-    """What must be beaten: the cosine of the ridge map's prediction with a face, both from the mean face: (n, n)."""
+    """The baseline: the cosine of the ridge map's prediction with a face, both relative to the mean face: (n, n)."""
     known, heard = (d.voices[voices[0]].value.numpy() for d in (data, held_out))
     return LinearPrior.fit_to_people(known, data.identity, data.person).similarity(heard, held_out.identity)

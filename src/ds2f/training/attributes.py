@@ -1,7 +1,7 @@
-"""What the attribute head learns from: faces whose corpus states age, gender or ethnicity, such as UTKFace; its task;
-its job.
+"""The attribute head's training: its data (faces whose corpus states age, gender or ethnicity, such as UTKFace), its
+task and its job.
 
-Any of the three may be missing in a row; what is not stated costs nothing.
+Any of the three may be missing in a row; missing ones do not contribute to the loss.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ds2f.models.looks import fit_looks
 from ds2f.training.start import Card, Job, make_options, refuse_launcher
 from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress, decade_of, years_of
 
-AGE_SPREAD = 2.5  # years: a face of 40 looks like 38 or 42 too
-NOISE = 0.3  # of the spread of the identity vectors, added in training: other photos of a person lie that far apart
+AGE_SPREAD = 2.5  # years: a face of 40 may also look like 38 or 42
+NOISE = 0.3  # relative to the spread of the identity vectors; other photographs of a person differ by about as much
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,18 @@ def _index(labels: Mapping[str, str], attribute: str, names: Sequence[str]) -> i
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. The head learns from the identities of the train split; those of val choose the
-    temperatures. The measures are of val and test together, but for the calibration error, which the temperatures
-    would flatter: that is of test alone.
+    """See `jobs.make_job`. The head learns from the identities of the train split, and the temperatures are chosen on
+    val. Measures are on val and test together, except for the calibration error, which is on test alone because val
+    would flatter it.
 
-    database: whose faces of stated age, gender or ethnicity are learnt from.
+    database: whose faces with stated age, gender or ethnicity to learn from.
     runs: its attributes/ is for checkpoints.
     settings: seed and attributes_….
-    sample, progress: make no difference, as vectors are small.
-    Raises UserError for what cannot work, such as a split without such faces.
+    sample, progress: ignored, because vectors are small.
+    Raises UserError for whatever prevents training, such as a split without such faces.
     """
     refuse_launcher("attributes")
-    device = torch.device("cpu")  # a step takes a millisecond there; a GPU would wait for its next launch
+    device = torch.device("cpu")  # a step takes a millisecond there; on a GPU, launching it would take longer
     batch, total = settings.attributes_batch, settings.attributes_faces
     options = make_options(runs / "attributes", settings, device, batch, total, settings.attributes_lr)
     options = replace(options, bf16=False, muon=False, weight_decay=0.05, accumulate=1)
@@ -127,20 +127,22 @@ class AttributesTask:
         return float(cross_entropy(logits, {name: t.to(self.device) for name, t in target.items()}))
 
     def preview(self, ema: nn.Module, path: Path) -> None:
-        """Attributes have no picture."""
+        """Attributes cannot be shown as a picture."""
 
 
 def cross_entropy(logits: Distributions, target: Distributions) -> Tensor:
-    """Sum over the attributes of  −Σ_k q_k log p_k, averaged over the rows; a row of zeros in q says "not stated"."""
+    """Sum over the attributes of  −Σ_k q_k log p_k, averaged over rows; a row of zeros in q means "not stated"."""
     losses = [-(target[name] * F.log_softmax(logits[name], dim=1)).sum(1).mean() for name in CLASSES]
     return torch.stack(losses).sum()
 
 
 def age_distribution(age: Tensor, spread: float = AGE_SPREAD) -> Tensor:
-    """The distribution that the softmax over years is taught: (n,) years to (n, MAX_AGE + 1).
+    """The target distribution for the softmax over years: (n,) years to (n, MAX_AGE + 1).
 
-    q_k ∝ exp(−(k − age)² / 2σ²)   (label distribution learning; Geng, Yin & Zhou, IEEE TPAMI 35(10), 2013;
-    with a softmax: Gao et al. 2017, arXiv:1611.01731). Rows of zeros where the age is NaN.
+        q_k ∝ exp(−(k − age)² / 2σ²)
+
+    (label distribution learning; Geng, Yin & Zhou, IEEE TPAMI 35(10), 2013; with a softmax: Gao et al. 2017,
+    arXiv:1611.01731). Rows of zeros where the age is NaN.
     """
     years = torch.arange(MAX_AGE + 1, dtype=torch.float32)
     weight = torch.exp(-0.5 * ((years - age.clamp(0, MAX_AGE)[:, None]) / spread) ** 2)
@@ -148,10 +150,10 @@ def age_distribution(age: Tensor, spread: float = AGE_SPREAD) -> Tensor:
 
 
 def calibrate(head: AttributeHead, held_out: LabelledFaces) -> None:
-    """Choose the temperatures with the least cross-entropy on faces that training did not see.
+    """Choose the temperatures with the lowest cross-entropy on faces not seen in training.
 
-    One number per attribute, found on a grid: it moves confidence and (for gender and ethnicity) no decision. Ages are
-    judged by decade, because labels lean to round years. Guo et al. 2017, arXiv:1706.04599.
+    One number per attribute, found on a grid: it changes confidence but (for gender and ethnicity) no decision. Ages
+    are evaluated by decade, because labels favour round years. Guo et al. 2017, arXiv:1706.04599.
     """
     truth = held_out.labels
     grid = torch.exp(torch.linspace(-1.2, 1.2, 97))

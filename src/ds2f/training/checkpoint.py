@@ -1,4 +1,5 @@
-"""Checkpoints of a run: written aside and renamed, safetensors and JSON only, resumed bit for bit on a CPU.
+"""Checkpoints of a run: written to a temporary folder and renamed, safetensors and JSON only, resumed bit for bit on a
+CPU.
 
 runs/decoder/checkpoint-000012800/  weights.safetensors  ema.safetensors  optimizers.safetensors  state.json
 """
@@ -21,12 +22,12 @@ from ds2f.errors import UserError
 from ds2f.io.files import write_json
 from ds2f.models.store import write_tensors
 
-KEEP = 2  # checkpoints: the newest, and one before it in case the disk fails under the newest
+KEEP = 2  # checkpoints: the newest, and one before it in case the disk fails while writing the newest
 
 
 @contextmanager
 def writing(run: Path) -> Iterator[None]:
-    """Turns a disk that is full or refuses into a sentence. Raises UserError."""
+    """Turns a full or unwritable disk into one sentence. Raises UserError."""
     try:
         yield
     except (OSError, safetensors.SafetensorError) as error:
@@ -41,20 +42,20 @@ def writing(run: Path) -> Iterator[None]:
 def save(
     run: Path, step: int, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer], state: dict[str, Any]
 ) -> Path:
-    """Write checkpoint-<step>; older ones but for the last are removed after it is whole.
+    """Write checkpoint-<step>; once it is complete, all but the one before it are deleted.
 
-    Raises UserError if the disk is full; then the older ones stay as they were.
+    Raises UserError if the disk is full; older checkpoints are then unchanged.
 
     run: folder of the run.
     step: steps done.
-    model: whose weights are kept.
-    ema: the averaged one.
-    optimizers: whose state is kept.
-    state: what else `resume` shall give back.
+    model: whose weights to store.
+    ema: the averaged model.
+    optimizers: whose state to store.
+    state: whatever else `resume` must return.
     """
     final = run / f"checkpoint-{step:09d}"
     if (final / "state.json").exists():
-        return final  # a run that was stopped just after it saved
+        return final  # a run that was stopped just after saving
     aside = final.with_name(final.name + ".part")
     with writing(run):
         try:
@@ -69,12 +70,13 @@ def save(
             shutil.rmtree(aside, ignore_errors=True)
             raise
     for old in checkpoints(run)[:-KEEP]:
-        shutil.rmtree(old.rename(old.with_name(old.name + ".part")))  # half of it is not taken for all
+        shutil.rmtree(old.rename(old.with_name(old.name + ".part")))  # so a partial one is not taken for whole
     return final
 
 
 def tidy(run: Path) -> None:
-    """Remove what a killed run has left: half a checkpoint, and pictures of steps that no checkpoint has reached."""
+    """Delete what a killed run has left: an incomplete checkpoint, and pictures from steps after the last
+    checkpoint."""
     whole = checkpoints(run)
     for torso in set(run.glob("checkpoint-*")) - set(whole):
         shutil.rmtree(torso)
@@ -85,14 +87,14 @@ def tidy(run: Path) -> None:
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """Whole checkpoints of a run, oldest first."""
+    """Complete checkpoints of a run, oldest first."""
     return sorted(p for p in run.glob("checkpoint-*") if p.suffix != ".part" and (p / "state.json").exists())
 
 
 def resume(run: Path, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer]) -> dict[str, Any] | None:
     """Load the newest checkpoint into the given objects; returns its state, or None if there is none.
 
-    Raises UserError if it does not fit the model of the configuration.
+    Raises UserError if it does not fit the configured model.
     """
     found = checkpoints(run)
     if not found:

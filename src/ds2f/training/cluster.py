@@ -1,5 +1,5 @@
-"""One training on the workers of a Ray cluster, such as the one that extracted: Ray Train starts the processes, joins
-them and starts them again when one is lost; the loop inside is `loop.train`, and goes on from its own checkpoints."""
+"""One training on the workers of a Ray cluster, such as the one used for extraction: Ray Train starts and joins the
+processes, and restarts them if one is lost; the loop inside is `loop.train`, which resumes from its own checkpoints."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ds2f.extract.engines.ray import joined
 from ds2f.models.store import pick_device
 from ds2f.training.jobs import JOBS
 
-ALONE = ("attributes", "alignment")  # which refuse a launcher, too
-RESTARTS = 3  # after workers that died, or nodes that were lost
-REFUSED = "ds2f.errors.UserError: "  # before a sentence of ours in what Ray says of a failure
+ALONE = ("attributes", "alignment")  # these also refuse a launcher
+RESTARTS = 3  # after dead workers or lost nodes
+REFUSED = "ds2f.errors.UserError: "  # precedes our own sentence in Ray's report of a failure
 
 
 def train_on_ray(model: str, database: Path, runs: Path, settings: Train, workers: int, address: str = "") -> Path:
-    """Train a model, or go on training it, with as many processes as `workers`. Returns the model folder.
+    """Train a model, or resume its training, with as many processes as `workers`. Returns the model folder.
 
-    model: of `jobs.JOBS`.
-    database: the dataset, under the same path on every node; with [train] shards not looked at.
-    runs: folder of checkpoints, which every node sees; the first process writes it.
+    model: in `jobs.JOBS`.
+    database: the dataset, under the same path on every node; ignored with [train] shards.
+    runs: folder of checkpoints, visible to every node; the first process writes it.
     settings: [train] of ds2f.toml.
-    workers: processes, each with a GPU of its own if `settings.device` is one.
-    address: of a running cluster ("auto" finds it); empty starts one here.
-    Raises UserError for what cannot work, and for workers that died more often than RESTARTS.
+    workers: processes, each with its own GPU if `settings.device` is one.
+    address: of a running cluster ("auto" finds it); if empty, one is started here.
+    Raises UserError for whatever prevents training, and for workers that died more often than RESTARTS.
     """
     if model in ALONE:
         raise UserError(f"The {model} takes seconds to train; run `ds2f train {model}` without Ray.")
@@ -58,14 +58,14 @@ def train_on_ray(model: str, database: Path, runs: Path, settings: Train, worker
         except RuntimeError as error:
             raise UserError(_sentence(error, workers)) from None
         finally:
-            shutil.rmtree(place, ignore_errors=True)  # Ray's own notes; the checkpoints are ours
+            shutil.rmtree(place, ignore_errors=True)  # Ray's own records; the checkpoints are ours
     return runs / JOBS[model].folder
 
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """What a ctrl-C does afterwards is what it did before: Ray Train leaves its own handler behind."""
-    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody set one
+    """Restores the previous Ctrl-C handler afterwards: Ray Train leaves its own behind."""
+    if threading.current_thread() is not threading.main_thread():  # Python does not allow setting one elsewhere
         yield
         return
     before = signal.getsignal(signal.SIGINT)
@@ -83,7 +83,7 @@ def _work(told: dict[str, Any]) -> None:
 
 
 def _sentence(error: Exception, workers: int) -> str:
-    """Ours, where a worker ended with one; else what Ray says first."""
+    """Our sentence, if a worker ended with one; otherwise the first one of Ray's."""
     _, refused, said = str(error).partition(REFUSED)
     if refused:
         return said.splitlines()[0]

@@ -1,5 +1,5 @@
-"""What the decoder learns: to draw every face of the dataset from any of what is known of it; its task; its job. Its
-data: `faces`."""
+"""The decoder's training: its task (to draw every face of the dataset from any subset of what is known about it) and
+its job. Its data is in `faces`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ds2f.training.start import Job, make_options, place_of
 from ds2f.training.warm_start import extended, warm_start
 from ds2f.types import Progress
 
-DROP = {  # of the rows, each by itself (every encoder of a voice, too): any subset must work at sampling
+DROP = {  # share of rows, independently for each condition and voice encoder: any subset must work when sampling
     "identity": 0.2,
     "coverage": 0.05,
     "sharpness": 0.05,
@@ -42,20 +42,20 @@ DROP = {  # of the rows, each by itself (every encoder of a voice, too): any sub
     "language": 0.3,
     "guide": 0.5,
 }
-DROP_ALL = 0.1  # of the rows: everything but what kind of picture it is
-JUDGED = 256  # faces whose mean is what a judge in a file measures likeness from
-WHOLE = 0.85  # coverage above which a crop hardly shows the border of its picture
+DROP_ALL = 0.1  # share of rows without any condition except for the kind of picture
+JUDGED = 256  # faces whose mean is the reference point of a judge in a file
+WHOLE = 0.85  # coverage above which a crop hardly shows its picture's border
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. A decoder to start from (`decoder_from`) gives its weights, and its languages come first.
+    """See `jobs.make_job`. A decoder to start from (`decoder_from`) provides weights, and its languages come first.
 
-    database: whose faces are learnt from.
-    runs: its decoder/ is for checkpoints; the prior in its model/ says of which clips voices are.
+    database: whose faces to learn from.
+    runs: its decoder/ is for checkpoints; the prior in its model/ determines which clips voices are from.
     settings: the voices, device, compile, seed and decoder_….
-    sample: with the faces of the validation split alone, not compiled.
+    sample: use only the faces of the validation split, without compiling.
     progress: called while faces are packed.
-    Raises UserError for sizes that do not fit, splits without faces, another shape of decoder to start from.
+    Raises UserError for sizes that do not fit, splits without faces, or an incompatible decoder to start from.
     """
     device = own_device(store.pick_device(settings.device))
     batch, total = settings.decoder_batch, settings.decoder_images
@@ -86,10 +86,10 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
 
 def decoder_config(settings: Train, conditions: dict[str, int], languages: Sequence[str] = ()) -> DecoderConfig:
-    """The decoder that a configuration means, with `conditions`."""
+    """The decoder that a configuration describes, with `conditions`."""
     return DecoderConfig(
         size=settings.decoder_size,
-        patch=settings.decoder_patch or settings.decoder_size // 8,  # 64 patches at any size cost nearly the same
+        patch=settings.decoder_patch or settings.decoder_size // 8,  # 64 patches cost nearly the same at any size
         width=settings.decoder_width,
         depth=settings.decoder_depth,
         heads=settings.decoder_width // 64,
@@ -102,10 +102,10 @@ def decoder_config(settings: Train, conditions: dict[str, int], languages: Seque
 
 
 def fit_linear_face(faces: Iterable[tuple[Tensor, Tensor]], ridge: float = 0.02) -> Tensor:
-    """Ridge map from identities to pixels, (d, 3 h w), of faces that come in parts: (n, d) standardised identities,
-    (n, 3, h, w) normalised pixels.
+    """Ridge map from identities to pixels, (d, 3 h w), from faces in blocks: (n, d) standardised identities, (n, 3, h,
+    w) normalised pixels.
 
-    W = (AᵀA + λ n I)⁻¹ Aᵀ X   (Hoerl & Kennard 1970, as in `models.linear`)
+        W = (AᵀA + λ n I)⁻¹ Aᵀ X   (Hoerl & Kennard 1970, as in `models.linear`)
     """
     sums = [(identity.T @ identity, identity.T @ x.flatten(1), len(identity)) for identity, x in faces]
     gram, product, count = (sum(column) for column in zip(*sums, strict=True))
@@ -113,7 +113,7 @@ def fit_linear_face(faces: Iterable[tuple[Tensor, Tensor]], ridge: float = 0.02)
 
 
 class DecoderTask:
-    """See `loop.Task`: to predict the clean picture, whatever is known of it."""
+    """See `loop.Task`: predict the clean picture from any subset of conditions."""
 
     def __init__(
         self,
@@ -126,13 +126,13 @@ class DecoderTask:
         judges: Sequence[str] = (),
         views: Sequence[str] = MOVED,
     ) -> None:
-        """model: that learns.
+        """model: to train.
         train, validation: faces of the two splits.
-        device: where the model lives; for the faces see `near`.
+        device: of the model; for the faces see `near`.
         likeness: weight of the loss 1 − cosine between the given identity and that of the predicted face, see
-            `likeness.Likeness`; 0: without.
-        measure: take mean face and statistics from `train`; False keeps those that the model has.
-        judges, views: recognisers to ask besides dlib, and how all see faces, see `likeness.Likeness`.
+        `likeness.Likeness`; 0: off.
+        measure: compute mean face and statistics from `train`; False keeps those of the model.
+        judges, views: recognisers in addition to dlib's, and how all of them see faces, see `likeness.Likeness`.
         """
         self.model = model.to(device)
         self.data, self.validation, self.device = near(train, device), near(validation, device), device
@@ -147,20 +147,21 @@ class DecoderTask:
                 self.likeness.centre(pixels_of(self.data, self._whole_faces()[:JUDGED], device))
 
     def judged_by(self, before: Path | None) -> list[str]:
-        """The face encoders that teach the model, or taught the decoder in a folder that it goes on from."""
+        """The face encoders whose likeness loss the model, or the decoder that it started from, was trained with."""
         names = (store.judges(before) if before else []) + (self.likeness.names if self.likeness else [])
         return list(dict.fromkeys(names))
 
     def _whole_faces(self) -> Tensor:
-        """Up to 10,000 faces of the train split that lie wholly inside their pictures (of all, if hardly any does)."""
+        """Up to 10,000 faces of the train split that lie entirely inside their pictures (or any faces, if hardly any
+        do)."""
         whole = above(self.data, {"coverage": WHOLE})
         whole = whole if len(whole) > 1000 else torch.arange(self.size)
         return whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:10_000]]
 
     def _measure(self) -> None:
-        """Mean face, pixel spread, condition statistics and linear face, see `_whole_faces`."""
+        """Compute mean face, pixel spread, condition statistics and linear face; see `_whole_faces`."""
         some = self._whole_faces()
-        parts = some.split(1000)  # all of them at once as floats would be gigabytes at 128 px
+        parts = some.split(1000)  # all of them at once as floats would take gigabytes at 128 px
         count = len(some)
         pixels = lambda part: pixels_of(self.data, part, self.device)  # noqa: E731
         mean = torch.stack([pixels(part).sum(0) for part in parts]).sum(0) / count
@@ -184,10 +185,11 @@ class DecoderTask:
         return self.data.known(rows)["identity"].value.to(self.device)
 
     def _batch(self, data: Faces, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Conditions]:
-        """Normalised pixels and their conditions. generator: for training; without it all are given but a guide."""
+        """Normalised pixels and their conditions. generator: for training; without it, all conditions except the guide
+        are given."""
         pixels, n = pixels_of(data, rows, self.device), len(rows)
         if generator is not None:
-            # The identity vector hardly knows left from right.
+            # The identity vector hardly distinguishes left from right.
             flip = uniform(generator, n, 1, 1, 1, to=self.device) < 0.5
             pixels = torch.where(flip, pixels.flip(3), pixels)
         x = self.model.normalise(pixels)
@@ -203,7 +205,7 @@ class DecoderTask:
         return x, conditions if generator is None else drop(conditions, n, generator)
 
     def _asked(self, n: int) -> Conditions:
-        """Whole and sharp, as pictures are always asked for."""
+        """Complete and sharp, as all pictures are asked to be."""
         return {
             name: Condition.of(torch.full((n, 1), value, device=self.device))
             for name, value in asked(self.model.config).items()
@@ -220,7 +222,8 @@ class DecoderTask:
             who = torch.nonzero(identity.given)[:, 0]
             faces = predicted[who] * self.model.image_std + self.model.image_mean
             real = x[who] * self.model.image_std + self.model.image_mean
-            # Near pure noise the prediction is a mean of many faces, and need not look like one of them: hence t.
+            # Near pure noise, the prediction is a mean of many faces and need not resemble one of them; hence the
+            # factor t.
             unlike = t[who] * (1 - self.likeness(faces, identity.value[who], noise, real))
             loss = loss.index_add(0, who, self.likeness_weight * unlike)
         return loss
@@ -236,8 +239,9 @@ class DecoderTask:
         return float(self._losses(ema, self.validation, rows, torch.Generator().manual_seed(1), augment=False).mean())
 
     def preview(self, ema: nn.Module, path: Path) -> None:
-        """Eight validation faces, and below each what the decoder makes of its identity, from two seeds; then nothing
-        given but whole and sharp; then, if the decoder knows them, its guide image and what it makes of that alone."""
+        """Eight validation faces, and below each what the decoder draws for its identity, with two seeds; then with
+        nothing given except complete and sharp; then, if the decoder supports guides, the guide and what it draws from
+        that alone."""
         assert isinstance(ema, Decoder)
         rows = torch.arange(min(8, len(self.validation)))
         x, known = self._batch(self.validation, rows, None)
@@ -258,7 +262,7 @@ class DecoderTask:
 
 
 def drop(conditions: Conditions, n: int, generator: torch.Generator) -> Conditions:
-    """Hide conditions at random, row by row: each by itself with its share of DROP, and at times all of them."""
+    """Drop conditions at random, row by row: each independently with its share in DROP, and sometimes all of them."""
     device = conditions["coverage"].given.device
     nothing = uniform(generator, n, to=device) < DROP_ALL
     kept: dict[str, Tensor] = {}

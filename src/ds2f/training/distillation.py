@@ -1,9 +1,9 @@
-"""What the fast decoder learns from: the decoder itself, as it draws; its task; its job.
+"""The fast decoder's training: distillation from the decoder; its task and its job.
 
-The guided decoder, the teacher, carries noise along its path to a picture; the student, which starts as its copy,
-learns to leap from each of few times straight to the next, so that four evaluations draw what took fifteen:
-progressive distillation (Salimans & Ho 2022, arXiv:2202.00512) in one round, with guidance folded in (Meng et al. 2023,
-arXiv:2210.03142). A path is deterministic, so the squared error asks for a picture, not for the mean of many.
+The guided decoder, the teacher, carries noise along its path to a picture. The student, initialised as its copy, learns
+to jump from each of a few times straight to the next, so that four evaluations draw what took fifteen: progressive
+distillation (Salimans & Ho 2022, arXiv:2202.00512) in one round, with guidance included (Meng et al. 2023,
+arXiv:2210.03142). A path is deterministic, so the squared error leads to one picture, not to the mean of many.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
 
-TEACHER_STEPS = 8  # at least; they end as near to the converged picture as 19 evaluations of Heun's method
-NOISE = (0.7, 1.0)  # scales of the noise that pictures start from, around `SamplingSettings.noise`
+TEACHER_STEPS = 8  # at least; the result is as close to the converged picture as 19 evaluations of Heun's method
+NOISE = (0.7, 1.0)  # scales of the initial noise, around `SamplingSettings.noise`
 VALIDATED = 64  # faces
-MOST_HEARD = 20_000  # voices of which a prior says who they may be, each with every weight and temperature
+MOST_HEARD = 20_000  # voices whose identities a prior samples, each with every weight and temperature
 HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.5, 1.0)  # around the defaults of `SamplingSettings`
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. The decoder in runs/model teaches; its shape is the student's.
+    """See `jobs.make_job`. The decoder in runs/model is the teacher; the student has the same architecture.
 
-    database: whose faces, and voices, are drawn.
-    runs: its fast-decoder/ is for checkpoints; its model/ holds the teacher, and the prior if there is one.
+    database: whose faces, and voices, to draw.
+    runs: its fast-decoder/ is for checkpoints; its model/ contains the teacher, and the prior if there is one.
     settings: the voices, device, compile, seed and fast_….
-    sample: with the faces of the validation split alone, not compiled.
+    sample: use only the faces of the validation split, without compiling.
     progress: called while faces are packed.
-    Raises UserError for what cannot work, such as no decoder to learn from.
+    Raises UserError for whatever prevents training, such as a missing teacher.
     """
     device, folder = own_device(store.pick_device(settings.device)), runs / "model"
     batch, total = settings.fast_batch, settings.fast_faces
@@ -89,7 +89,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
 
 class DistillationTask(DecoderTask):
-    """See `loop.Task`: to land in few steps where the teacher does in many."""
+    """See `loop.Task`: reach in few steps what the teacher reaches in many."""
 
     def __init__(
         self,
@@ -103,15 +103,15 @@ class DistillationTask(DecoderTask):
         judges: Sequence[str] = (),
         views: Sequence[str] = MOVED,
     ) -> None:
-        """teacher: the decoder, which stays as it is.
+        """teacher: the decoder, which does not change.
         train, validation: faces of the two splits, of the teacher's size.
-        device: where both models live.
+        device: of both models.
         steps: of the student.
-        likeness: weight of the loss 1 − cosine between the given identity and that of the finished face; 0: without.
-        heard: (m, identity_dim) identities as a prior draws them from voices, which a student mostly draws in use;
-            None: there are none.
-        judges, views: see `likeness.Likeness`. Judges besides dlib hold the finished face against the one that the
-            teacher makes of the same: of an identity that a prior heard there is no photograph.
+        likeness: weight of the loss 1 − cosine between the given identity and that of the finished face; 0: off.
+        heard: (m, identity_dim) identities that a prior samples for voices, as a student mostly receives in use; None
+        if there are none.
+        judges, views: see `likeness.Likeness`. Judges besides dlib compare the finished face with the teacher's for the
+        same identity: there are no photographs of identities sampled from a prior.
         """
         student = Decoder(replace(teacher.config, few_steps=steps))
         student.load_state_dict(teacher.state_dict())
@@ -135,7 +135,7 @@ class DistillationTask(DecoderTask):
 
     @torch.no_grad()
     def preview(self, ema: nn.Module, path: Path) -> None:
-        """Eight validation identities, from two seeds: what the teacher draws, and below it the student."""
+        """Eight validation identities, with two seeds: what the teacher draws, and below it the student's."""
         assert isinstance(ema, Decoder)
         conditions = self._identities(torch.arange(min(8, len(self.validation))))
         grid = []
@@ -149,13 +149,13 @@ class DistillationTask(DecoderTask):
     def _landing(
         self, student: Decoder, conditions: Conditions, noise: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """The loss of each row, (n,). Euler's step from s to t with a prediction x̂ of the clean picture lands on
-        z_s + (t − s) (x̂ − z_s) / (1 − s). To land on the z_t that the teacher reaches from the same z_s it must predict
+        """The loss of each row, (n,). Euler's step from s to t with a prediction x̂ of the clean picture lands on z_s +
+        (t − s) (x̂ − z_s) / (1 − s). To land on the z_t that the teacher reaches from the same z_s, it must predict
 
             x* = z_s + (1 − s) / (t − s) (z_t − z_s),        weighted by (t − s) / (1 − s)
 
-        half-way between an even error in x̂ and an even error in where the step lands. The next step begins where the
-        student landed, so that it learns to go on from its own errors.
+        which is half-way between weighting errors in x̂ equally and weighting errors in the landing point equally. The
+        next step starts where the student landed, so that it learns to correct its own errors.
         """
         teacher, z, loss = Multistep(self._teach(conditions)), noise, torch.zeros(len(noise), device=noise.device)
         for leap in range(len(self.times) - 1):
@@ -182,9 +182,9 @@ class DistillationTask(DecoderTask):
         return guided(self.teacher, conditions, guidance_of(DEFAULT))
 
     def _conditions(self, data: Faces, rows: Tensor, generator: torch.Generator) -> Conditions:
-        """The conditions of the decoder's training, or every other time the identity alone, as it mostly is; identities
-        of half of the rows lie between two people; half of all are what a prior heard in a voice, if there is one.
-        Other conditions, such as a guide, are as often given without an identity."""
+        """The conditions of the decoder's training or, half of the time, the identity alone, as is most common in use;
+        half of the rows have identities between two people, and half of all identities are sampled for voices, if there
+        is a prior. Other conditions, such as a guide, are given without an identity equally often."""
         conditions = self._batch(data, rows, generator)[1]
         n = len(rows)
         identity = conditions["identity"]
@@ -211,8 +211,8 @@ class DistillationTask(DecoderTask):
 
 
 def heard_identities(dataset: Dataset, folder: Path) -> Tensor | None:
-    """(m, d): whom the model in a folder hears in the voices of the train split, from hardly to clearly. None without a
-    prior, or without the voices that it hears by."""
+    """(m, d): identities that the prior in a folder samples for the voices of the train split, from weakly to strongly
+    guided. None without a prior, or without the voices that it needs."""
     if not (folder / "prior.json").exists():
         return None
     model = Speech2Face.from_pretrained(folder, device="cpu")

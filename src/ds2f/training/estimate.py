@@ -1,4 +1,5 @@
-"""What a training will need, before it starts: `ds2f train MODEL --dry-run`. Measured on a few rows, and scaled up."""
+"""Estimates what a training will need before it starts: `ds2f train MODEL --dry-run`. Measured on a few rows and
+extrapolated."""
 
 from __future__ import annotations
 
@@ -15,17 +16,17 @@ from ds2f.training.log import pace
 from ds2f.training.loop import Options, Task, make_optimizers
 from ds2f.training.processes import launched
 
-ROWS = 8  # measured at once on a CPU
-SECONDS = 3.0  # of measuring
+ROWS = 8  # rows measured at once on a CPU
+SECONDS = 3.0  # seconds of measurement
 EMA_BYTES, GRADIENT_BYTES = 4, 4  # per parameter, float32
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """parameters: numbers that are learnt; steps; flops: floating-point operations of one row, forward and backward,
+    """parameters: number of trained parameters; steps; flops: floating-point operations per row, forward and backward,
     as PyTorch counts them; state_bytes: weights, their average, gradients and optimisers; activation_bytes: what one
-    part of a batch keeps for its backward pass; row_seconds: measured here; hours: of the whole training on as many
-    processes as were launched, if each had a device like this one to itself."""
+    part of a batch keeps for its backward pass; row_seconds: measured here; hours: of the whole training on all
+    launched processes, assuming each has a device like this one to itself."""
 
     parameters: int
     steps: int
@@ -37,12 +38,12 @@ class Estimate:
 
     @property
     def bytes(self) -> int:
-        """Memory of one process on its device, without the caches of its libraries."""
+        """Memory of one process on its device, without its libraries' caches."""
         return self.state_bytes + self.activation_bytes
 
 
 def estimate(task: Task, options: Options) -> Estimate:
-    """Runs the task's loss forward and backward on a few rows; the model's weights stay as they are."""
+    """Run the task's loss forward and backward on a few rows; the model's weights do not change."""
     model = task.model.train()
     device = next(model.parameters()).device
     part = math.ceil(options.batch / max(options.accumulate, launched()))
@@ -77,7 +78,7 @@ def estimate(task: Task, options: Options) -> Estimate:
 
 
 class _Kept:
-    """Counts what autograd keeps, each piece of memory once and the weights not at all."""
+    """Counts the memory that autograd keeps, each piece once and without the weights."""
 
     def __init__(self, known: set[int]) -> None:
         self.seen, self.bytes = known, 0

@@ -1,5 +1,5 @@
-"""Faces with all that is known of them, as the decoders learn from them: recordings and stills of a dataset, in memory
-or, where they are many, in a file (`packed`)."""
+"""Faces with everything known about them, the decoders' training data: recordings and stills of a dataset, in memory
+or, if there are many, in a file (`packed`)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ds2f.training.packed import FaceFile, Place, pack
 from ds2f.training.reading import GIVEN, NUMBERS, FaceReader
 from ds2f.types import VOICE
 
-LOOKED_AT = 16_384  # faces whose conditions are in memory while statistics are taken
-VALIDATED = 256  # faces of the validation split that are looked at
-SAMPLE = 1_000  # faces of it that a dry run learns from
+LOOKED_AT = 16_384  # faces whose conditions are in memory while statistics are computed
+VALIDATED = 256  # faces of the validation split that are used
+SAMPLE = 1_000  # faces of it that a dry run uses
 
 
 class Faces(Protocol):
-    """n faces that a decoder learns from, wherever they lie. dims: {condition: numbers in it}, of what is known."""
+    """n faces to train a decoder on, wherever they are stored. dims: {condition: its length}, for known conditions."""
 
     @property
     def dims(self) -> dict[str, int]: ...
@@ -38,14 +38,14 @@ class Faces(Protocol):
         ...
 
     def known(self, rows: Tensor) -> Conditions:
-        """What is known of (k,) int64 rows."""
+        """The conditions of (k,) int64 rows."""
         ...
 
 
 @dataclass(frozen=True)
 class FaceData:
-    """Faces in memory. image: (n, 3, size, size) uint8; conditions: what is known of each face, by the names of
-    `models.decoder.ALL_CONDITIONS`; identity and coverage are always among them."""
+    """Faces in memory. image: (n, 3, size, size) uint8; conditions: what is known about each face, by the names in
+    `models.decoder.ALL_CONDITIONS`; always includes identity and coverage."""
 
     image: Tensor
     conditions: dict[str, Condition]
@@ -70,7 +70,7 @@ class FaceData:
 
 
 class PackedFaces:
-    """Faces in a file, see `packed`: a row is read when it is asked for, and no process holds more than a batch."""
+    """Faces in a file, see `packed`: rows are read on demand, and no process holds more than a batch."""
 
     def __init__(self, file: FaceFile) -> None:
         self._file = file
@@ -106,15 +106,15 @@ def load_faces(
     seconds: float | None = None,
     most: int | None = None,
 ) -> FaceData:
-    """Faces of a split, in memory. Raises UserError if there are none, none so large, or no such voices.
+    """Faces of a split, in memory. Raises UserError if there are none, none of this size, or no such voices.
 
-    dataset: that holds them.
+    dataset: to read from.
     split: train, val or test.
     size: pixels.
-    voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any.
-    languages: ISO codes that it shall know.
+    voices: speaker encoders (and "acoustics") that the decoder gets as conditions, where stored.
+    languages: ISO codes that it distinguishes.
     seconds: length of the clips behind the voices; None for the dataset's most common.
-    most: faces, the first in the order of ingest; None for all.
+    most: number of faces, the first in the order of ingest; None for all.
     """
     with dataset.snapshot():
         reader = FaceReader(dataset, split, size, voices, languages, seconds)
@@ -143,14 +143,14 @@ def pack_faces(
     seconds: float | None,
     place: Place,
 ) -> PackedFaces:
-    """The same faces in a file, which is made unless another process, or an earlier run, has made it of the same data.
-    Raises UserError as `load_faces` does, and where the folder cannot be written.
+    """The same faces in a file, created unless another process or an earlier run has created it from the same data.
+    Raises UserError as `load_faces` does, and if the folder cannot be written.
 
-    dataset: that holds them.
+    dataset: to read from.
     split: train, val or test.
     size: pixels.
-    voices: speaker encoders, and "acoustics", whose word the decoder shall hear, where there is any.
-    languages: ISO codes that it shall know.
+    voices: speaker encoders (and "acoustics") that the decoder gets as conditions, where stored.
+    languages: ISO codes that it distinguishes.
     seconds: length of the clips behind the voices; None for the dataset's most common.
     place: of the file.
     """
@@ -171,15 +171,15 @@ def load_splits(
     place: Place,
     sample: bool = False,
 ) -> tuple[FaceData, Faces]:
-    """Of the validation split the first faces, and of train all, see `load_faces`.
+    """The first faces of the validation split and all of train; see `load_faces`.
 
-    dataset: that holds them.
-    model: folder where the decoder will lie. Voices are learnt as the prior there hears them, and will be drawn by.
+    dataset: to read from.
+    model: folder for the decoder. Voices are from clips of the length that the prior there uses, as in drawing.
     size: pixels.
-    voices: speaker encoders, and "acoustics", that the decoder shall hear.
-    languages: ISO codes that it shall know.
-    place: where those of train lie.
-    sample: of the validation split alone, twice.
+    voices: speaker encoders (and "acoustics") that the decoder gets as conditions.
+    languages: ISO codes that it distinguishes.
+    place: for those of train.
+    sample: use the validation split for both.
     """
     seconds = store.load_prior(model).config.clip_seconds if (model / "prior.json").exists() else None
     if sample:
@@ -193,13 +193,13 @@ def load_splits(
 
 
 def pixels_of(data: Faces, rows: Tensor, device: torch.device) -> Tensor:
-    """(n, 3, size, size) float32 in [-1, 1], on a device; bytes travel, not floats."""
+    """(n, 3, size, size) float32 in [-1, 1], on a device; bytes are transferred, not floats."""
     return data.images(rows).to(device).float() / 127.5 - 1
 
 
 def near(data: Faces, device: torch.device) -> Faces:
-    """The faces on a GPU, if a third of its free memory holds them: picked, flipped and spoilt there, they keep up with
-    it. On a CPU, and where there are too many, as they are."""
+    """The faces on a GPU, if they fit into a third of its free memory: selected, flipped and degraded there, they keep
+    up with it. On a CPU, or if there are too many, unchanged."""
     if device.type != "cuda":
         return data
     first = data.images(torch.arange(1))
@@ -221,7 +221,7 @@ def near(data: Faces, device: torch.device) -> Faces:
 
 
 def statistics(data: Faces) -> dict[str, tuple[Tensor, Tensor]]:
-    """{condition: mean and standard deviation, (d,) float32, of where it is known}, by sums over blocks."""
+    """{condition: mean and standard deviation, (d,) float32, over its known values}, by sums over blocks."""
     sums = {name: torch.zeros(3, d, dtype=torch.float64) for name, d in data.dims.items()}
     for rows in torch.arange(len(data)).split(LOOKED_AT):
         for name, known in data.known(rows).items():
@@ -235,7 +235,7 @@ def statistics(data: Faces) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def above(data: Faces, least: Mapping[str, float]) -> Tensor:
-    """(m,) int64: faces of which every one of some conditions is known, and more than `least` says of it."""
+    """(m,) int64: faces for which all of some conditions are known and exceed `least`."""
     blocks = torch.arange(len(data)).split(LOOKED_AT)
     return torch.cat([rows[_above(data.known(rows), least, len(rows))] for rows in blocks])
 

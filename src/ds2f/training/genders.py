@@ -1,7 +1,7 @@
-"""What a voice says of gender, learnt also from speakers whose gender is stated and whose face nobody has seen.
+"""What a voice tells about gender, learnt additionally from speakers with a stated gender and no known face.
 
-Pairs of a voice and a face are few, and of one kind of recording; speech with its speaker's gender is plentiful, and of
-every kind. What it cannot teach, it leaves alone: it changes the map in one direction of identities, that in which the
+Pairs of a voice and a face are few, and from one kind of recording; speech with its speaker's gender is plentiful, and
+of every kind. It only changes what it can teach: the map in a single direction of identity space, that in which the
 faces of women and men differ.
 """
 
@@ -19,27 +19,27 @@ from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior, Products
 from ds2f.types import GENDERS
 
-MIN_FACES, MAX_FACES = 20, 50_000  # of women, and of men, from which their difference is learnt; more change it little
-SHRINKAGE = 0.01  # of the covariance, towards as much in every direction
-PAIRS, OTHERS = 0.5, 2.0  # voices of a gender count for so many, at most, times the pairs and the voices of the other
+MIN_FACES, MAX_FACES = 20, 50_000  # per gender, to learn their difference from; more change it little
+SHRINKAGE = 0.01  # of the covariance, towards an isotropic one
+PAIRS, OTHERS = 0.5, 2.0  # total weight of a gender's voices relative to the pairs and the other's, at most
 
 
 @dataclass(frozen=True)
 class Speakers:
-    """k voices of people whose face is not known. voices: as of `pairs.PairData`; gender: (k,) int, as stated, places
-    in types.GENDERS."""
+    """k voices of people without a known face. voices: as in `pairs.PairData`; gender: (k,) int, as stated, indices
+    into types.GENDERS."""
 
     voices: dict[str, Condition]
     gender: np.ndarray
 
 
 def load_speakers(dataset: Dataset, split: str, voices: Sequence[str], zeros: Zeros = np.zeros) -> Speakers:
-    """Voices of a split whose speaker's gender the corpus states, and of whom the dataset has no face.
+    """Voices of a split whose speaker's gender is stated by the corpus, and who have no face in the dataset.
 
-    dataset: that holds them.
+    dataset: to read from.
     split: train, val or test.
-    voices: speaker encoders, and "acoustics"; those that the first describes, as of `pairs.load_pairs`.
-    zeros: makes the arrays of vectors.
+    voices: speaker encoders, and "acoustics"; only voices stored for the first, as in `pairs.load_pairs`.
+    zeros: creates the arrays of vectors.
     """
     seconds = dataset.clip_seconds(voices[0])
     files, gender = faceless(dataset, split, voices[0], seconds).T
@@ -50,15 +50,15 @@ def load_speakers(dataset: Dataset, split: str, voices: Sequence[str], zeros: Ze
 
 @dataclass(frozen=True)
 class GenderAxis:
-    """The direction in which faces of women and men differ, and what speakers of known gender say of it.
+    """The direction in which faces of women and men differ, and what speakers of known gender contribute to it.
 
     With the means μ of the identities of men and women and their covariance S within a gender, Fisher's discriminant
     (Annals of Eugenics 7(2), 1936) is the score y · u of an identity y:
 
         δ = μ_women − μ_men,   u = S⁻¹ δ / (δᵀ S⁻¹ δ),   so that u · δ = 1
 
-    axis: δ, (di,); score: u, (di,); speakers: of men and of women, products of k voices, (k, dv), and the mean score of
-    their gender, (k, 1).
+    axis: δ, (di,); score: u, (di,); speakers: for men and for women, products of k voices, (k, dv), and the mean score
+    of their gender, (k, 1).
     """
 
     axis: np.ndarray
@@ -73,10 +73,10 @@ class GenderAxis:
         voice: np.ndarray,
         gender: np.ndarray,
     ) -> GenderAxis | None:
-        """None where there are not speakers of both genders, or too few faces of known gender.
+        """None unless there are speakers of both genders, and enough faces of known gender.
 
         identity: (n, di), faces.
-        looks: (n,) int, their gender as a model sees it, -1 where it is not known.
+        looks: (n,) int, their gender according to a model, -1 where unknown.
         voice: (k, dv), of the speakers.
         gender: (k,) int, as stated.
         """
@@ -96,19 +96,19 @@ class GenderAxis:
         return cls(axis, score, (of_men, of_women))
 
     def shares(self, pairs: int) -> list[float]:
-        """What a voice of a man and of a woman counts for, beside one of so many pairs. If speakers were many, the
-        pairs would no longer say who looks the more like the other gender; if all of a corpus were men, it would seem
-        that men sound as it does."""
+        """The weights of a male and a female speaker's voice relative to one of this many pairs. With too many
+        speakers, the pairs would no longer determine who looks more like the other gender; and if a corpus contained
+        only men, it would seem that its recording conditions are what men sound like."""
         counts = [voices.count for voices in self.speakers]
         return [min(1.0, PAIRS * pairs / n, OTHERS * m / n) for n, m in zip(counts, counts[::-1], strict=True)]
 
     def fit(self, pairs: Products, alpha: float) -> LinearPrior:
-        """The map W of the pairs, whose score is learnt from the speakers as well; means stay those of the pairs:
+        """The map W of the pairs, with its score learnt from the speakers as well; means remain those of the pairs:
 
             w = argmin |X w − Y u|² + Σ_g c_g |X_g w − s_g|² + α |w|²,   W + (w − W u) δᵀ
 
-        X, Y: voices and faces of the pairs; X_g, s_g, c_g: voices of the speakers of a gender, its mean score and what
-        each counts for, see `shares`; all from the means of the pairs.
+        X, Y: voices and faces of the pairs; X_g, s_g, c_g: voices of the speakers of a gender, its mean score and their
+        weight, see `shares`; all relative to the means of the pairs.
 
         pairs: products of X and Y.
         alpha: > 0.
@@ -126,5 +126,5 @@ class GenderAxis:
 
 
 def fit_map(pairs: Products, alpha: float, axis: GenderAxis | None) -> LinearPrior:
-    """The map of the pairs, and of what speakers say along the axis where there is one. alpha: > 0."""
+    """The map of the pairs, with the contribution of speakers along the axis if there is one. alpha: > 0."""
     return pairs.fit(alpha) if axis is None else axis.fit(pairs, alpha)

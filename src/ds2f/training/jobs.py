@@ -1,7 +1,7 @@
-"""What can be trained: one table, which `ds2f train`, its dry run and `ds2f run` read, and one file a model.
+"""What can be trained: one table, which `ds2f train`, its dry run and `ds2f run` use, and one file per model.
 
-Such a file says what the model learns from (its data), what its loss is (its task), and how a configuration and a
-dataset become a training (`job`). Nothing heavy is imported before a job is asked for.
+Such a file contains the model's data, its loss (the task), and the construction of a training from a configuration and
+a dataset (`job`). Nothing heavy is imported before a job is requested.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """file: of this room, with a function `job`; learns: what the model says or does, for people; folder: of the runs,
-    where the model lies."""
+    """file: in this package, with a function `job`; learns: what the model does, for users; folder: of the runs, where
+    the model is stored."""
 
     file: str
     learns: str
@@ -46,14 +46,14 @@ def make_job(
     sample: bool = False,
     progress: Progress | None = None,
 ) -> Job:
-    """A training ready to start, or to go on. Raises UserError for what cannot work, before anything is written.
+    """A training ready to start or resume. Raises UserError for whatever prevents it, before anything is written.
 
-    model: of JOBS.
-    database: the dataset; that of [train] shards goes before it.
-    runs: folder of checkpoints, and of runs/model, where the models lie and this one will.
+    model: in JOBS.
+    database: the dataset; that of [train] shards takes precedence.
+    runs: folder of checkpoints, and of runs/model, which contains the models.
     settings: [train] of ds2f.toml.
-    sample: with as little data as tells what a step needs, for a dry run.
-    progress: called with what is to be done before the first step, where that takes long.
+    sample: with as little data as is needed to measure a step, for a dry run.
+    progress: called during lengthy preparation before the first step.
     """
     if settings.shards:
         from ds2f.dataset.imports import local_copy
@@ -65,13 +65,13 @@ def make_job(
 
 
 def train(model: str, database: Path, runs: Path, settings: Train, progress: Progress | None = None) -> Path:
-    """Train a model, or go on training it. Returns its folder, runs/model, or runs/voice of a speaker encoder, which is
-    named like any other. Raises UserError as `make_job` does.
+    """Train a model, or resume its training. Returns its folder: runs/model, or runs/voice for a speaker encoder, which
+    is referred to like any other. Raises UserError as `make_job` does.
 
-    model: of JOBS.
+    model: in JOBS.
     database: the dataset.
     runs: folder of checkpoints, and of runs/model.
     settings: [train] of ds2f.toml.
-    progress: called with (rows seen, in all, a note).
+    progress: called with (rows seen, total, a note).
     """
     return make_job(model, database, runs, settings, progress=progress).run(runs / JOBS[model].folder, progress)

@@ -1,13 +1,13 @@
-"""Does a drawn face look like the person whose identity was given? A loss that asks face recognisers themselves.
+"""The likeness loss: does a drawn face look like the person it was conditioned on, according to face recognisers?
 
-A decoder that is only taught to predict pixels learns who somebody is last, as identity is few of the pixels. Judging
-its prediction by a face recognition network teaches it directly (as SF2F, Bai et al. 2022, arXiv:2006.05888, and PuLID,
-Guo et al. 2024, arXiv:2404.16022, do with networks of their own). The price: the space of that network is then one that
-training has seen, and a report that measures in it has to say so.
+Identity affects few of the pixels, so a decoder trained only to predict pixels learns it last. Judging its prediction
+by a face recognition network teaches it directly (as SF2F, Bai et al. 2022, arXiv:2006.05888, and PuLID, Guo et al.
+2024, arXiv:2404.16022, do with networks of their own). The price: training has then seen the space of that network, and
+reports that measure in it must say so.
 
-A network that always sees the same pixels in the same place is pleased by a faint pattern there, and gets it drawn. So
-it sees each face otherwise every time (`View`), and further networks (`judges`), whose weak spots are others, may be
-asked beside dlib's.
+A network that always sees the same pixels in the same place can be satisfied by a faint pattern there, which the
+decoder then learns to draw. So it sees each face differently every time (`View`), and further networks (`judges`) with
+other weaknesses may be used besides dlib's.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ds2f.face.dlib_torch import load_dlib
 from ds2f.training.judges import FileJudge
 from ds2f.types import DLIB
 
-SHIFT = 0.05  # of the crop, either way: 3 of 64 pixels, as wide as the strides of the layers that see fine patterns
-SCALE = 0.1  # nearer or farther: a pattern that is as fine as the pixels fits no stride
-NOISE = 0.06  # spread, at most, where pixels are in [-1, 1]: 8 of 255; what is as faint as that is drowned
+SHIFT = 0.05  # of the crop, either way: 3 of 64 pixels, as wide as the strides of layers that see fine patterns
+SCALE = 0.1  # relative size: a pattern as fine as the pixels then fits no stride
+NOISE = 0.06  # maximum standard deviation for pixels in [-1, 1]: 8 of 255; it drowns fainter patterns
 MOVED = ("shift", "mirror")
 VIEWS = (*MOVED, "scale", "noise")
 
@@ -36,8 +36,8 @@ VIEWS = (*MOVED, "scale", "noise")
 @dataclass(frozen=True)
 class View:
     """How a judge sees n faces. mirrored: (n, 1, 1, 1) bool; noise: added to the pixels, (n, 3, size, size); shift: (n,
-    2), how far beside its place it looks, right and down, as shares of the crop; scale: (n,), of what it sees. None: as
-    the face is."""
+    2), offset of the region it sees, right and down, as shares of the crop; scale: (n,), relative size of that region.
+    None: unchanged."""
 
     mirrored: Tensor | None = None
     noise: Tensor | None = None
@@ -46,7 +46,7 @@ class View:
 
     @classmethod
     def drawn(cls, faces: Tensor, kinds: Sequence[str], generator: torch.Generator) -> View:
-        """Another one for each of (n, 3, size, size) faces. kinds: of VIEWS."""
+        """A new one for each of (n, 3, size, size) faces. kinds: from VIEWS."""
         n, device = len(faces), faces.device
         shift = mirrored = scale = noise = None
         if "shift" in kinds:
@@ -70,13 +70,14 @@ AS_IT_IS = View()
 
 
 class Likeness(nn.Module):
-    """mean: (128,) identity vector of the mean person, which cosines are measured from."""
+    """mean: (128,) identity vector of the mean person, the origin for cosines."""
 
     mean: Tensor
 
     def __init__(self, mean: Tensor, judges: Sequence[str] = (), views: Sequence[str] = MOVED) -> None:
-        """mean: of the training's identities. judges: recognisers in files besides dlib's network, see `FileJudge`;
-        views: how faces are seen in training, of VIEWS. Raises UserError for what is no such recogniser."""
+        """mean: of the training identities. judges: recognisers in files, in addition to dlib's network, see
+        `FileJudge`; views: how faces are seen in training, from VIEWS. Raises UserError for anything that is not such a
+        recogniser."""
         super().__init__()
         self.network = load_dlib(network_file())
         self.register_buffer("mean", mean.clone())
@@ -85,7 +86,7 @@ class Likeness(nn.Module):
 
     @property
     def names(self) -> list[str]:
-        """Of the face encoders whose spaces a training by this has seen."""
+        """The face encoders whose spaces a training with this loss has seen."""
         return [DLIB, *(judge.name for judge in self._asked)]
 
     @property
@@ -93,7 +94,7 @@ class Likeness(nn.Module):
         return [cast(FileJudge, judge) for judge in self.judges]
 
     def centre(self, faces: Tensor) -> None:
-        """Tell the judges whom cosines are measured from: the mean of what each says of (n, 3, size, size) faces."""
+        """Set each judge's origin for cosines: the mean of its vectors for (n, 3, size, size) faces."""
         for judge in self._asked:
             judge.centre(faces)
 
@@ -108,12 +109,12 @@ class Likeness(nn.Module):
         generator: torch.Generator | None = None,
         real: Tensor | None = None,
     ) -> Tensor:
-        """How alike drawn and given people are, (n,): the centred cosine, mean over the judges.
+        """Likeness of drawn and given people, (n,): the centred cosine, averaged over the judges.
 
         faces: canonical crops, (n, 3, size, size) in [-1, 1].
-        identity: (n, 128), whom they shall show, by dlib.
+        identity: (n, 128), the people they should show, from dlib.
         generator: for training: each judge sees each face in another `View`.
-        real: pictures of the same people, like `faces`: what the judges besides dlib hold them against.
+        real: pictures of the same people, like `faces`, with which judges other than dlib compare them.
         """
         view = self._view(faces, generator)
         found = [F.cosine_similarity(self.vectors(faces, view) - self.mean, identity - self.mean)]

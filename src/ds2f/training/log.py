@@ -1,4 +1,4 @@
-"""What a training says of itself: log.jsonl always, TensorBoard if wanted."""
+"""A training's log: always log.jsonl, and TensorBoard on request."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ds2f.io.files import replacing
 
 
 def pace(rate: float) -> str:
-    """Rows a second, for people: those of a large model on a CPU are few."""
+    """Rows per second, for display: for a large model on a CPU they are few."""
     return f"{rate:,.0f} rows/s" if rate >= 10 else f"{rate:.2g} rows/s"
 
 
 class Log:
-    """What goes on after a checkpoint. Raises UserError if TensorBoard is wanted and not installed."""
+    """A log that continues from a checkpoint. Raises UserError if TensorBoard is requested and not installed."""
 
     def __init__(self, run: Path, tensorboard: bool, seen: int = 0, writes: bool = True) -> None:
-        """run: its folder; seen: rows at the checkpoint, later lines are of steps that will be done again; writes:
-        whether this process is the one that does."""
+        """run: its folder; seen: rows at the checkpoint, after which lines are dropped because their steps will be
+        repeated; writes: whether this process writes the log."""
         self.path = run / "log.jsonl"
         if writes:
             self._cut(seen)
@@ -33,7 +33,7 @@ class Log:
             self.writer = SummaryWriter(run / "tensorboard")
 
     def _cut(self, seen: int) -> None:
-        """Leave out lines after `seen`, and one that a killed run has not finished."""
+        """Drop lines after `seen`, and a line that a killed run left incomplete."""
         lines = self.path.read_text("utf-8").splitlines(keepends=True) if self.path.exists() else []
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["seen"] <= seen]
         if len(kept) < len(lines):
@@ -44,7 +44,7 @@ class Log:
         """Add a line to the log.
 
         seen: rows.
-        loss: smoothed, of training.
+        loss: smoothed training loss.
         validation: of the averaged model.
         rate: rows per second.
         picture: of samples, if there is one.
@@ -52,7 +52,7 @@ class Log:
         line = {
             "seen": seen,
             "loss": round(loss, 5),
-            "validation": round(validation, 5) if math.isfinite(validation) else None,  # nothing to measure by
+            "validation": round(validation, 5) if math.isfinite(validation) else None,  # no validation data
             "rows_per_second": round(rate, 1),
         }
         with self.path.open("a") as file:

@@ -1,9 +1,9 @@
-"""The training loop, top to bottom, for all models, on one processor or many machines. Progress is counted in rows
-seen, so that it means the same at any batch size. Run it again and it goes on where it was.
+"""The training loop, readable from top to bottom, for all models, on one processor or many machines. Progress is
+counted in rows seen, so that it means the same at any batch size. If run again, it resumes.
 
-A step's rows are split into `accumulate` parts. Each part has noise of its own, from (seed, step, part) alone, and each
-process computes its share of the parts; gradients are added up. So the same parts give the same training on any number
-of processes, up to the order in which numbers are added.
+A step's rows are split into `accumulate` parts. Each part has its own noise, which depends only on (seed, step, part),
+and each process computes its share of the parts; gradients are summed. So the same parts give the same training on any
+number of processes, up to the order of summation.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from ds2f.training.processes import accelerator_for, add_gradients, same_start, 
 from ds2f.training.relative import RelativeAdamW
 from ds2f.types import Progress
 
-SAME = ("batch", "seed", "teacher")  # from begin to end of a run: steps are counted in batches and drawn by the seed
+SAME = ("batch", "seed", "teacher")  # must not change within a run: steps are counted in batches and drawn by the seed
 SEED_STRIDE = 1_000_003
-PART_STRIDE = 0x9E3779B9  # 2³² over the golden ratio: parts lie far apart modulo 2³², all that a CPU's generator keeps
-OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # of CUDA, ROCm and MPS; of CPUs
+PART_STRIDE = 0x9E3779B9  # 2³² / golden ratio: keeps parts far apart modulo 2³², all that a CPU's generator uses
+OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # CUDA, ROCm and MPS; CPUs
 
 
 class Task(Protocol):
-    """What the loop needs to know of a model's training. size: rows of training data."""
+    """What the loop needs to know about a model's training. size: rows of training data."""
 
     @property
     def model(self) -> nn.Module: ...
@@ -48,8 +48,8 @@ class Task(Protocol):
     def size(self) -> int: ...
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean loss of the model on training rows `rows` (int64 indices), all randomness from `generator`, which lives
-        where the model does."""
+        """Mean loss of the model on training rows `rows` (int64 indices), with all randomness from `generator`, which
+        is on the model's device."""
         ...
 
     def validate(self, ema: nn.Module) -> float:
@@ -57,18 +57,18 @@ class Task(Protocol):
         ...
 
     def preview(self, ema: nn.Module, path: Path) -> None:
-        """Draw what the averaged model makes, as a picture at `path`; models without pictures draw nothing."""
+        """Save a picture of the averaged model's output to `path`; models without pictures do nothing."""
         ...
 
 
 @dataclass(frozen=True)
 class Options:
-    """run: folder of checkpoints and logs; batch: rows a step; total: rows in all; lr: peak learning rate;
-    ema: share of the run over which weights are averaged; save_seconds: between checkpoints; accumulate: parts of a
-    batch, computed one after the other or by several processes; tensorboard: log there too; data: fingerprint of the
-    dataset, teacher: hash of the model that teaches this one; "" where there is none; relative: lr is a share of how
-    large the weights are, see `make_optimizers`; rates: {part of the model: multiple of lr} of those that learn at
-    another, not of matrices that Muon has, nor where lr is relative; betas: AdamW's."""
+    """run: folder of checkpoints and logs; batch: rows per step; total: rows in all; lr: peak learning rate; ema: share
+    of the run over which weights are averaged; save_seconds: between checkpoints; accumulate: parts of a batch,
+    computed one after the other or by several processes; tensorboard: log there too; data: fingerprint of the dataset,
+    teacher: hash of the teacher model, "" if there is none; relative: lr is relative to the size of the weights, see
+    `make_optimizers`; rates: {part of the model: multiple of lr} for parts with a different rate, not for matrices
+    trained by Muon, nor if lr is relative; betas: AdamW's."""
 
     run: Path
     batch: int
@@ -92,9 +92,9 @@ class Options:
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
     """Train to the end, from scratch or from the newest checkpoint. Returns the averaged model.
 
-    progress: called with (rows seen, in all, smoothed loss and rows per second). Raises UserError if the loss or its
-    gradient is no longer a number, memory runs out or the disk is full (the last good checkpoint stays). Ctrl-C saves a
-    checkpoint before it passes on.
+    progress: called with (rows seen, total, smoothed loss and rows per second). Raises UserError if the loss or its
+    gradient is no longer finite, memory runs out or the disk is full (the last good checkpoint is kept). Ctrl-C saves a
+    checkpoint before it is passed on.
     """
     model = task.model
     device = next(model.parameters()).device
@@ -131,13 +131,13 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
             with out_of_memory_advice(options):
                 loss = accumulate(task, options, step, processes)
                 norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                with uninterrupted():  # half a step would be saved under the number of the one before
+                with uninterrupted():  # otherwise half a step would be saved under the previous number
                     for optimizer in optimizers:
                         optimizer.step()
                         optimizer.zero_grad(set_to_none=True)
                     update_ema(ema, model, step * options.batch, options.batch, options.ema * options.total)
-                    step += 1  # before the wait: whoever stops the run there has all of the step
-                value = float(loss)  # only now: on a GPU this waits until all of the step is done
+                    step += 1  # before waiting: if the run is stopped there, the step is complete
+                value = float(loss)  # not earlier: on a GPU this waits for the whole step
             if not finite(loss, norm):
                 raise UserError(
                     f"The loss or its gradient is no longer a number at step {step - 1}; the last checkpoint in "
@@ -157,24 +157,24 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
                 with checkpoint.writing(options.run):
                     task.preview(ema, picture)
                     log.write(step * options.batch, smooth, validation, rate, picture)
-                save()  # after its line: what has no checkpoint is said again, and nothing twice
+                save()  # after its line: lines without a checkpoint are written again, and none twice
                 last_save = time.monotonic()
     except KeyboardInterrupt:
         if step > 0 and finite(loss, norm):
             save()
         raise
-    processes.wait_for_everyone()  # the last checkpoint is there before anybody builds on it
+    processes.wait_for_everyone()  # the last checkpoint exists before anyone uses it
     return ema
 
 
 def finite(*values: Tensor) -> bool:
-    """Whether none of some scalars is infinite or no number at all."""
+    """Whether all of some scalars are finite."""
     return all(math.isfinite(float(value)) for value in values)
 
 
 def _refuse_others(state: dict[str, Any], options: Options, finished: bool) -> None:
-    """Raises UserError for a run that was begun otherwise, see SAME; and for one that has ended, of other data, whose
-    model would be taken for one of these."""
+    """Raises UserError for a run that was started with other settings, see SAME; and for one that has finished on other
+    data, whose model would be mistaken for one trained on these."""
     anew = f"to train anew remove {options.run}, or give another paths.runs."
     for name in SAME:
         if state.get(name, now := getattr(options, name)) != now:
@@ -190,8 +190,8 @@ def _refuse_others(state: dict[str, Any], options: Options, finished: bool) -> N
 def accumulate(task: Task, options: Options, step: int, processes: Accelerator) -> Tensor:
     """Gradients of the mean loss over the rows of a step, left in the parameters; returns that loss, a scalar.
 
-    With more processes than parts, every process gets one. Order, noise and dropping depend on (seed, step, part)
-    alone: a resumed run repeats what an unbroken one does.
+    With more processes than parts, every process gets one. Order, noise and dropping depend only on (seed, step, part):
+    a resumed run repeats what an uninterrupted one does.
     """
     parameters = [p for p in task.model.parameters() if p.requires_grad]
     device = parameters[0].device
@@ -201,7 +201,7 @@ def accumulate(task: Task, options: Options, step: int, processes: Accelerator) 
     for part in range(processes.process_index, len(parts), processes.num_processes):
         seed = options.seed * SEED_STRIDE + step + part * PART_STRIDE
         generator = torch.Generator(device).manual_seed(seed)
-        torch.manual_seed(seed)  # dropout knows only the global generator
+        torch.manual_seed(seed)  # dropout uses only the global generator
         with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
             loss = task.loss(parts[part], generator) * (len(parts[part]) / len(rows))
         loss.backward()
@@ -222,9 +222,9 @@ def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
     return torch.cat(rows)
 
 
-@lru_cache(maxsize=2)  # this epoch's, and the next one's where a step reaches into it
+@lru_cache(maxsize=2)  # this epoch's, and the next one's if a step extends into it
 def _epoch(size: int, seed: int) -> Tensor:
-    """A shuffled epoch, (size,) int64: made once, not at every step; 8 MB for a million rows."""
+    """A shuffled epoch, (size,) int64: computed once, not at every step; 8 MB for a million rows."""
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
 
 
@@ -241,7 +241,7 @@ def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_lif
 
         θ̄ ← θ + (θ̄ − θ) β,  β = 0.5^(batch / min(half-life, 0.1 · rows seen))
 
-    ema: θ̄, changed.
+    ema: θ̄, updated in place.
     model: θ.
     seen: rows before this step.
     batch: rows of this step.
@@ -251,7 +251,7 @@ def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_lif
     torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - beta)  # all at once
     for kept, buffer in zip(ema.buffers(), model.buffers(), strict=True):
         if buffer.is_floating_point():
-            kept.lerp_(buffer, 1 - beta)  # statistics of batches; what is constant stays what it is
+            kept.lerp_(buffer, 1 - beta)  # batch statistics; constant buffers do not change
         else:
             kept.copy_(buffer)
 
@@ -259,7 +259,7 @@ def update_ema(ema: nn.Module, model: nn.Module, seen: int, batch: int, half_lif
 def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for everything else.
 
-    By `options.relative` AdamW's rate is a share of the size of what it moves, see `RelativeAdamW`.
+    With `options.relative`, AdamW's rate is relative to the size of the weights, see `RelativeAdamW`.
     """
     rates = {p: rate for part, rate in options.rates.items() for p in model.get_submodule(part).parameters()}
     matrices = [p for n, p in model.named_parameters() if options.muon and n.startswith("blocks.") and p.dim() == 2]
@@ -270,7 +270,7 @@ def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Opti
         for rate in dict.fromkeys([1.0, *options.rates.values()])
     ]
     optimizers: list[torch.optim.Optimizer] = [
-        RelativeAdamW(others, lr=options.lr, betas=(0.9, 0.99))  # small batches, small steps: a longer memory
+        RelativeAdamW(others, lr=options.lr, betas=(0.9, 0.99))  # small batches and small steps need a longer memory
         if options.relative
         else torch.optim.AdamW(groups, lr=options.lr, betas=options.betas, weight_decay=options.weight_decay)
     ]
@@ -283,7 +283,7 @@ def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Opti
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until what is inside is done. In other threads than the main one it never arrives."""
+    """Ctrl-C waits until the block is done. In threads other than the main one it never arrives."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
@@ -300,7 +300,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def out_of_memory_advice(options: Options) -> Iterator[None]:
-    """Turns running out of memory into a sentence. Raises UserError."""
+    """Turns running out of memory into one sentence. Raises UserError."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -1,12 +1,12 @@
-"""Rows laid out once in files that all training processes of a machine read, row by row, as they need them. The
-operating system keeps in memory what is read often, once for all processes; no process holds the corpus.
+"""Rows written once to files that all training processes of a machine read on demand. The operating system caches what
+is read often, once for all processes; no process holds the whole corpus.
 
 FOLDER/NAME-KEY/image.npy    (n, 3, size, size) uint8
 FOLDER/NAME-KEY/known.npy    (n,) records: the conditions, and whether each is given
-FOLDER/NAME-KEY/packed.json  which conditions are known of any row; written last
+FOLDER/NAME-KEY/packed.json  which conditions are known for any row; written last
 
-Plain NumPy files: `numpy.load(file, mmap_mode="r")` shows them. What is soon read again, such as pairs of
-vectors, is not kept: `FileZeros` makes arrays that lie in files without a name.
+These are plain NumPy files: `numpy.load(file, mmap_mode="r")` opens them. Data that is quickly read again, such as
+pairs of vectors, is not kept: `FileZeros` creates arrays in unnamed files.
 """
 
 from __future__ import annotations
@@ -29,15 +29,14 @@ from ds2f.errors import UserError
 from ds2f.io.files import alone, make_folder, write_json
 from ds2f.types import Progress
 
-FORM = 2  # of the files; another number, another file
+FORM = 2  # of the files; another number means another file
 DONE = "packed.json"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where faces and pairs lie while training reads them. folder: for the file in which they are packed; most_bytes:
-    of pixels and conditions, or of vectors, that a process holds in memory, beyond which they are packed; progress:
-    called while they are."""
+    """Where faces and pairs are stored during training. folder: for packed files; most_bytes: of pixels and conditions,
+    or of vectors, that a process keeps in memory; beyond it, they are packed; progress: called while packing."""
 
     folder: Path
     most_bytes: float
@@ -45,22 +44,22 @@ class Place:
 
 
 class FileZeros:
-    """`numpy.zeros` whose arrays are in memory until they take `place.most_bytes` together; later ones are mapped from
-    files in `place.folder` without a name. The operating system writes them out where memory is short. A file is gone
-    with its array, and with the process however that ends: nothing of anybody is left for `ds2f forget`."""
+    """Like `numpy.zeros`; arrays are in memory until they take `place.most_bytes` together, and later ones are mapped
+    from unnamed files in `place.folder`, which the operating system writes out when memory is short. A file disappears
+    with its array, and with the process however that ends, so no personal data is left for `ds2f forget`."""
 
     def __init__(self, place: Place) -> None:
         self._folder, self._left = place.folder, place.most_bytes
 
     def __call__(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        """Raises UserError if the folder cannot be written, or its disk does not hold the array."""
+        """Raises UserError if the folder cannot be written, or its disk is too small for the array."""
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         self._left -= size
         if self._left >= 0 or size == 0:
             return np.zeros(shape, dtype)
         make_folder(self._folder)
         with tempfile.TemporaryFile(dir=self._folder) as file:
-            if hasattr(os, "posix_fallocate"):  # a mapped page that finds no space on the disk would kill the process
+            if hasattr(os, "posix_fallocate"):  # a mapped page without space on the disk would kill the process
                 try:
                     os.posix_fallocate(file.fileno(), 0, size)
                 except OSError as error:
@@ -70,25 +69,25 @@ class FileZeros:
 
 
 class Source(Protocol):
-    """What rows come from. dtype: of a record of `known.npy`."""
+    """Where rows come from. dtype: of a record of `known.npy`."""
 
     dtype: np.dtype
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Pictures, (k, ...) uint8, and records, (k,), of all rows in their order."""
+        """Pictures, (k, ...) uint8, and records, (k,), of all rows in order."""
         ...
 
     def finish(self) -> list[str]:
-        """After the last block: the conditions that are known of any row."""
+        """After the last block: the conditions that are known for any row."""
         ...
 
     def fill(self, known: np.ndarray) -> bool:
-        """After the last block: mend records in place; returns whether any was."""
+        """After the last block: correct records in place; returns whether any were changed."""
         ...
 
 
 class RowFile:
-    """A .npy file of n rows, of which some are read at a time. dtype, shape: of the whole array."""
+    """A .npy file of n rows, some of which are read at a time. dtype, shape: of the whole array."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
@@ -97,17 +96,17 @@ class RowFile:
         self.shape, _, self.dtype = read(self._file)
         self._start = self._file.tell()
         self._each = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
-        if sys.platform == "linux":  # rows are far apart: what lies between them is not wanted
+        if sys.platform == "linux":  # rows are far apart, so reading ahead is useless
             os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
 
     def __len__(self) -> int:
         return int(self.shape[0])
 
     def rows(self, rows: np.ndarray) -> np.ndarray:
-        """(k,) int to (k, ...) of `dtype`, in the order asked for. Raises UserError if the file has been cut short."""
+        """(k,) int to (k, ...) of `dtype`, in the order given. Raises UserError if the file has been truncated."""
         found = np.empty((len(rows), self._each), np.uint8)
         places = (self._start + np.asarray(rows, np.int64) * self._each).tolist()
-        if sys.platform == "linux":  # the disk is asked for all of them before the first is waited for
+        if sys.platform == "linux":  # request all of them from the disk before waiting for the first
             for place in places:
                 os.posix_fadvise(self._file.fileno(), place, self._each, os.POSIX_FADV_WILLNEED)
         for k, place in enumerate(places):
@@ -119,7 +118,7 @@ class RowFile:
 
 @dataclass(frozen=True)
 class FaceFile:
-    """Packed faces, open. given: names of the conditions that are known of any."""
+    """Packed faces, opened. given: names of the conditions that are known for any face."""
 
     image: RowFile
     known: RowFile
@@ -129,14 +128,14 @@ class FaceFile:
 def pack(
     folder: Path, name: str, facts: Sequence[object], count: int, shape: tuple[int, ...], source: Source
 ) -> FaceFile:
-    """Open the file of these rows, and make it first where it is not there: one process makes it, others wait.
+    """Open the file of these rows, creating it if missing: one process creates it, others wait.
 
-    folder: for all such files; older ones of the same `name` are removed once the new one is whole.
+    folder: for all such files; older ones of the same `name` are deleted once the new one is complete.
     name: of the rows, such as train-128.
-    facts: what else tells them from others, for JSON.
+    facts: what else distinguishes them from others, for JSON.
     count: of rows.
     shape: of a picture.
-    source: of the rows; read only where the file is not there.
+    source: of the rows; read only if the file does not exist.
     Raises UserError if the folder cannot be written.
     """
     told = json.dumps([FORM, name, count, *facts])
@@ -148,13 +147,13 @@ def pack(
                 _write(place, count, shape, source)
                 for old in folder.glob(f"{name}-*"):
                     if old != place:
-                        shutil.rmtree(old)  # who reads it now reads on
+                        shutil.rmtree(old)  # processes that have it open can continue to read it
     given = json.loads((place / DONE).read_text("utf-8"))["given"]
     return FaceFile(RowFile(place / "image.npy"), RowFile(place / "known.npy"), tuple(given))
 
 
 def _write(place: Path, count: int, shape: tuple[int, ...], source: Source) -> None:
-    shutil.rmtree(place, ignore_errors=True)  # half of it, of a run that was killed
+    shutil.rmtree(place, ignore_errors=True)  # an incomplete one from a killed run
     place.mkdir()
     with (place / "image.npy").open("wb") as images, (place / "known.npy").open("w+b") as known:
         _header(images, np.dtype(np.uint8), (count, *shape))

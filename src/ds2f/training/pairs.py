@@ -1,4 +1,4 @@
-"""Pairs of a voice and a face of one person, as the prior and the alignment learn from them."""
+"""Pairs of a voice and a face of one person, the training data of the prior and the alignment."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MIN_PAIRS = 20
 
 @dataclass(frozen=True)
 class Looks:
-    """What a model reads off n faces. age: (n,) years; female: (n,) and ethnicity: (n, 5) probabilities; NaN where none
-    did."""
+    """A model's estimates for n faces. age: (n,) years; female: (n,) and ethnicity: (n, 5) probabilities; NaN where
+    missing."""
 
     age: np.ndarray
     female: np.ndarray
@@ -32,7 +32,7 @@ class Looks:
 
     @classmethod
     def unknown(cls, count: int) -> Looks:
-        """Of as many faces, of which nothing is known."""
+        """For this many faces, of which nothing is known."""
         return cls(*(np.full((count, *shape), np.nan, np.float32) for shape in ((), (), (len(ETHNICITIES),))))
 
     @classmethod
@@ -47,7 +47,7 @@ class Looks:
 
     @property
     def genders(self) -> np.ndarray:
-        """(n,) int: places in types.GENDERS, -1 where not known."""
+        """(n,) int: indices into types.GENDERS, -1 where unknown."""
         return np.where(np.isnan(self.female), -1, self.female > 0.5).astype(int)
 
     def rows(self, rows: np.ndarray) -> Looks:
@@ -64,26 +64,27 @@ class Looks:
 
 @dataclass(frozen=True)
 class Faces:
-    """m faces of people of whom any voice goes with any face. identity: (m, di) float32; person: (m,) int, ascending;
-    looks: of the m."""
+    """m faces of people whose voices and faces may be paired freely. identity: (m, di) float32; person: (m,) int,
+    ascending; looks: of the m."""
 
     identity: np.ndarray
     person: np.ndarray
     looks: Looks
 
     def places(self, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) people to the first row of each, and how many rows they have, 0 for others."""
+        """(n,) people to the index of each person's first row and the number of their rows, 0 for people without
+        any."""
         first = np.searchsorted(self.person, person)
         return first, np.searchsorted(self.person, person, "right") - first
 
 
 @dataclass(frozen=True)
 class PairData:
-    """n rows, one per voice. voices: {encoder or "acoustics": (n, d)}; identity: (n, di) float32, of the face that is
-    in the same file, or else the mean of the person's faces; person: (n,) int; looks: of these faces, not known of a
-    mean one; faces: of people of whom any voice goes with any face, None where every voice keeps the face of its own
-    file. The pairs of such a person are drawn, see `draw` and `sample`, and never laid out. zeros: makes arrays of n
-    vectors, in memory or, see `packed.FileZeros`, in a file."""
+    """n rows, one per voice. voices: {encoder or "acoustics": (n, d)}; identity: (n, di) float32, of the face in the
+    same file, or else the mean of the person's faces; person: (n,) int; looks: of these faces, unknown for a mean;
+    faces: of people whose voices and faces may be paired freely, None if every voice keeps the face of its own file.
+    Pairs of such a person are drawn, see `draw` and `sample`, and never enumerated. zeros: creates arrays of n vectors,
+    in memory or, see `packed.FileZeros`, in a file."""
 
     voices: dict[str, Condition]
     identity: np.ndarray
@@ -117,11 +118,11 @@ class PairData:
         return found
 
     def heard(self, inputs: VoiceInputs) -> np.ndarray:
-        """(n, d) float32: the voices as a model hears them."""
+        """(n, d) float32: the voices as a model's input."""
         return heard(self.voices, inputs, self.zeros)
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """(k,) rows to (k,) int64 places in `faces`: any of the person's, -1 for the face of the same file."""
+        """(k,) rows to (k,) int64 indices into `faces`: any of the person's, -1 for the face of the same file."""
         if self.faces is None:
             return torch.full_like(rows, -1)
         first, count = (torch.from_numpy(place) for place in self.faces.places(self.person[rows.numpy()]))
@@ -129,7 +130,7 @@ class PairData:
         return torch.where(count > 0, picked, -1)
 
     def sample(self, seed: int = 0, most: int | None = None) -> PairData:
-        """With one face for every voice, drawn by `seed`; of more than `most` rows, as many are drawn."""
+        """With one face for every voice, drawn with `seed`; if there are more than `most` rows, that many are drawn."""
         data = self
         if most is not None and len(self) > most:
             data = self.rows(np.sort(np.random.default_rng(seed).permutation(len(self))[:most]))
@@ -144,8 +145,8 @@ class PairData:
         return PairData(data.voices, identity, data.person, looks, zeros=self.zeros)
 
     def alike(self, seed: int = 0) -> PairData:
-        """Every person with as many rows as people have voices on average, rounded up: those with fewer are repeated,
-        of those with more as many are drawn."""
+        """Every person with the mean number of rows per person, rounded up: rows are repeated for people with fewer,
+        and drawn for people with more."""
         each = -(-len(self) // len(np.unique(self.person)))
         order = np.random.default_rng(seed).permutation(len(self))
         ends = np.cumsum(np.unique(self.person, return_counts=True)[1])
@@ -154,11 +155,11 @@ class PairData:
 
 
 def heard(voices: dict[str, Condition], inputs: VoiceInputs, zeros: Zeros = np.zeros) -> np.ndarray:
-    """(n, d) float32: voices as a model hears them.
+    """(n, d) float32: voices as a model's input.
 
     voices: {encoder or "acoustics": (n, d)}.
     inputs: the model's.
-    zeros: makes the array.
+    zeros: creates the array.
     """
     if not inputs.several:
         return inputs(voices).numpy()
@@ -170,13 +171,13 @@ def heard(voices: dict[str, Condition], inputs: VoiceInputs, zeros: Zeros = np.z
 
 
 def folds(person: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """(n,) int: in which of `count` parts each row lies; a person lies in one. person: (n,) int."""
+    """(n,) int: which of `count` folds each row is in; a person is in one. person: (n,) int."""
     parts: np.ndarray = np.random.default_rng(seed).permutation(int(person.max()) + 1) % count
     return parts[person]
 
 
 def blocks(count: int) -> Iterator[slice]:
-    """Of BLOCK rows each, one after the other."""
+    """Successive ranges of BLOCK rows each."""
     return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
 
 
@@ -187,16 +188,16 @@ def load_pairs(
     at_least: int = MIN_PAIRS,
     zeros: Zeros = np.zeros,
 ) -> PairData:
-    """Voices of a split, stored as the first of `voices` describes them (the others may be missing), with faces of the
-    same people. A video's voice goes with its own face; but where a person has sounds or still pictures as well, any of
-    their voices goes with any of their faces.
+    """Voices of a split that are stored for the first of `voices` (the others may be missing), with faces of the same
+    people. A video's voice is paired with its own face; but if a person also has sounds or still pictures, any of their
+    voices may be paired with any of their faces.
 
-    dataset: that holds them.
+    dataset: to read from.
     split: train, val or test.
     voices: speaker encoders, and "acoustics".
-    at_least: voices that there must be.
-    zeros: makes the arrays of vectors.
-    Raises UserError for a description that nothing is stored of, and for fewer than `at_least` voices.
+    at_least: minimum number of voices.
+    zeros: creates the arrays of vectors.
+    Raises UserError for a name in `voices` without stored rows, and for fewer than `at_least` voices.
     """
     check_voices(dataset, voices)
     seconds = dataset.clip_seconds(voices[0])
@@ -210,7 +211,7 @@ def load_pairs(
             "needed; run `ds2f extract` first, or ingest more videos, or sounds and pictures of the same people."
         )
     everybody, first, person = np.unique(rows[:, 1], return_index=True, return_inverse=True)
-    person = np.argsort(np.argsort(first))[person]  # people are numbered as they come
+    person = np.argsort(np.argsort(first))[person]  # people are numbered in order of appearance
     of = dict(zip(rows[first, 1].tolist(), np.argsort(np.argsort(first)).tolist(), strict=True))
     several = np.union1d(sounds[:, 1], stills[:, 1])
     any_face = shown[np.isin(shown[:, 1], several) & np.isin(shown[:, 1], everybody)]
@@ -224,7 +225,7 @@ def load_pairs(
 
 
 def _free(dataset: Dataset, files: np.ndarray, person: np.ndarray, zeros: Zeros) -> Faces | None:
-    """Faces that go with any voice of their person, people in ascending order."""
+    """Faces that may be paired with any voice of their person, people in ascending order."""
     if not len(files):
         return None
     order = np.argsort(person, kind="stable")
@@ -240,24 +241,24 @@ def _own(
     person: np.ndarray,
     zeros: Zeros,
 ) -> tuple[np.ndarray, Looks]:
-    """The face of each row: of its own file, or where any goes, the mean of the person's.
+    """The face of each row: that of its own file, or if any may be used, the mean of the person's.
 
-    That is what the linear maps learn from: for a fixed voice, the squared error over all of a person's faces differs
-    from that to their mean by a constant, so these n rows stand for all pairs.
+    The linear maps learn from this: for a fixed voice, the squared error over all of a person's faces differs from that
+    for their mean by a constant, so these n rows represent all pairs.
 
-    dataset: that holds them.
+    dataset: to read from.
     files: (n,) int64.
-    own: (n,) bool, whether it is the face in the file.
-    free: faces of people of whom any goes.
+    own: (n,) bool, whether the face is the file's own.
+    free: faces of people whose faces may be paired freely.
     person: (n,) int64.
-    zeros: makes the arrays.
+    zeros: creates the arrays.
     """
     seen, looks_of = _read(dataset, files[own], zeros)
     if free is None:
         return seen, looks_of
     length = seen.shape[1] if len(seen) else free.identity.shape[1]
     identity, looks = zeros((len(files), length), np.float32), Looks.unknown(len(files))
-    identity[own] = seen.reshape(-1, length)  # of no file at all, (0, 0)
+    identity[own] = seen.reshape(-1, length)  # shape (0, 0) if there are no files
     looks.age[own], looks.female[own], looks.ethnicity[own] = looks_of.age, looks_of.female, looks_of.ethnicity
     chosen, starts = np.unique(free.person, return_index=True)
     mean = np.stack([part.mean(0) for part in np.split(free.identity, starts[1:])])
@@ -268,7 +269,7 @@ def _own(
 
 
 def _read(dataset: Dataset, files: np.ndarray, zeros: Zeros) -> tuple[np.ndarray, Looks]:
-    """(n, d) float32 identities, and what a model reads off the same faces."""
+    """(n, d) float32 identities, and a model's estimates for the same faces."""
     identity, looks = np.zeros((0, 0), np.float32), Looks.unknown(len(files))
     for place, vector, attributes in read_faces(dataset, files):
         if not len(identity):
@@ -281,7 +282,7 @@ def _read(dataset: Dataset, files: np.ndarray, zeros: Zeros) -> tuple[np.ndarray
 
 
 def check_voices(dataset: Dataset, voices: Sequence[str]) -> None:
-    """Raises UserError unless every name of `voices` has rows in the dataset, the first one of a speaker encoder."""
+    """Raises UserError unless every name in `voices` has rows in the dataset, and the first is a speaker encoder."""
     if not voices or voices[0] == ACOUSTICS or len(set(voices)) < len(voices):
         raise UserError("[train] voices must name a speaker encoder first, and none twice; acoustics may follow.")
     stored = stored_voices(dataset)

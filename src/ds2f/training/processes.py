@@ -1,4 +1,4 @@
-"""Several processes that train one model: on the processors of one machine, or on many (HF Accelerate).
+"""Several processes that train one model, on the processors of one machine or on several machines (HF Accelerate).
 
 accelerate launch -m ds2f train decoder          torchrun --nproc-per-node 8 -m ds2f train decoder
 ds2f train decoder --engine ray --ray-address auto --workers 8                                     see `cluster`
@@ -19,29 +19,29 @@ from ds2f.errors import UserError
 
 
 def launched() -> int:
-    """Processes that a launcher has started for this training; 1 without one."""
+    """Number of processes that a launcher has started for this training; 1 without one."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_main() -> bool:
-    """Whether this is the process that writes files and speaks to the user."""
+    """Whether this is the process that writes files and reports to the user."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def own_device(device: torch.device) -> torch.device:
-    """The device of this process: of several GPUs, the one that the launcher means."""
+    """The device of this process: if there are several GPUs, the one assigned by the launcher."""
     if device.type != "cuda" or launched() == 1:
         return device
-    if given := os.environ.get("ACCELERATE_TORCH_DEVICE"):  # Ray lets a worker see its own GPUs alone
+    if given := os.environ.get("ACCELERATE_TORCH_DEVICE"):  # Ray shows each worker only its own GPUs
         return torch.device(given)
     torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cuda", torch.cuda.current_device())
 
 
 def accelerator_for(device: torch.device) -> Accelerator:
-    """The processes of this training; precision and placement stay with the loop.
+    """The processes of this training; precision and placement are left to the loop.
 
-    Raises UserError if they cannot meet.
+    Raises UserError if they cannot connect.
     """
     atexit.register(_part)
     try:
@@ -54,20 +54,20 @@ def accelerator_for(device: torch.device) -> Accelerator:
 
 
 def _part() -> None:
-    """Leave the group before the process ends: threads of gloo that are still at work then would end it by an abort."""
+    """Leave the group before the process ends: otherwise gloo threads that are still running would abort it."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
 
 def same_start(model: nn.Module, processes: Accelerator) -> None:
-    """Every process begins with the weights of the first, also on machines that round differently."""
+    """Every process starts with the weights of the first, even if machines round differently."""
     if processes.num_processes > 1:
         for value in (*model.parameters(), *model.buffers()):
             broadcast(value.detach())
 
 
 def add_gradients(parameters: Sequence[nn.Parameter], processes: Accelerator) -> None:
-    """Every process gets the sum of the gradients of all. One message for all parameters."""
+    """Every process gets the sum of everyone's gradients, in one message for all parameters."""
     if processes.num_processes == 1:
         return
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
@@ -77,7 +77,7 @@ def add_gradients(parameters: Sequence[nn.Parameter], processes: Accelerator) ->
 
 
 def share_statistics(model: nn.Module, processes: Accelerator) -> None:
-    """Every process has normalised parts of its own; what it noted of them becomes the mean of what all have."""
+    """Each process has normalised its own parts; their batch statistics become the mean over all processes."""
     if processes.num_processes == 1:
         return
     for module in model.modules():

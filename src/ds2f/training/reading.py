@@ -1,4 +1,4 @@
-"""The faces of a split as arrays, a block at a time: crops decoded, and what is known of them as records."""
+"""The faces of a split as arrays, one block at a time: decoded crops, and what is known about them as records."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ds2f.types import ETHNICITIES, Attributes, Progress
 
 logger = logging.getLogger(__name__)
 
-BLOCK = 512  # faces that are read and decoded at a time
-GIVEN = "given:"  # before the name of a condition: whether it is known
+BLOCK = 512  # faces read and decoded at a time
+GIVEN = "given:"  # precedes the name of a condition: whether it is known
 NUMBERS = np.dtype("<f4")
 
 
@@ -41,8 +41,8 @@ class FaceReader:
         seconds: float | None,
         progress: Progress | None = None,
     ) -> None:
-        """dataset, split, size, voices, languages, seconds: as of `faces.load_faces`.
-        progress: called with (faces read, in all, a word)."""
+        """dataset, split, size, voices, languages, seconds: as in `faces.load_faces`.
+        progress: called with (faces read, total, a word)."""
         self.progress = progress
         if stored_voices(dataset):
             check_voices(dataset, voices)
@@ -71,7 +71,7 @@ class FaceReader:
     def blocks(self, most: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(k, 3, size, size) uint8 and (k,) of `dtype`, until there are `most`."""
         left = self.count if most is None else most
-        with ThreadPoolExecutor() as threads:  # OpenCV works outside of Python's lock
+        with ThreadPoolExecutor() as threads:  # OpenCV releases the GIL
             for found in known_faces(self.dataset, self.split, self.voices, self.seconds, min(BLOCK, left)):
                 chosen = list(islice(found, left))
                 left -= len(chosen)
@@ -82,7 +82,7 @@ class FaceReader:
                     return
 
     def finish(self) -> list[str]:
-        """The conditions that are known of any face. Raises UserError where voices of this length are known of none."""
+        """The conditions that are known for any face. Raises UserError if no voices of this length are known."""
         heard = voice_condition(self.voices[0])
         if not self._given.get(heard) and has_voices(self.dataset, self.split):
             raise UserError(
@@ -97,7 +97,7 @@ class FaceReader:
         return [name for name in self.names if self._given[name]]
 
     def fill(self, known: np.ndarray) -> bool:
-        """What could not be measured, NaN, becomes what it is on average, in place. Returns whether there was any."""
+        """Replace values that could not be measured, NaN, by their mean, in place. Returns whether there were any."""
         found = False
         for name, (total, count) in self._sums.items():
             missing = np.isnan(known[name])
@@ -141,7 +141,7 @@ class FaceReader:
 
 
 def _ethnicity(looks: Attributes | None) -> list[float] | None:
-    """In the classes of ETHNICITIES; None of a model that has others."""
+    """In the classes of ETHNICITIES; None for a model with other classes."""
     if looks is None or not looks.ethnicity.keys() >= set(ETHNICITIES):
         return None
     return [looks.ethnicity[name] for name in ETHNICITIES]

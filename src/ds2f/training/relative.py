@@ -1,4 +1,4 @@
-"""AdamW whose learning rate is a share of how large a weight is, for networks whose weights differ in size."""
+"""AdamW whose learning rate is relative to the size of a weight, for networks whose weights differ widely in size."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-LEAST = 0.1  # of a tensor's root mean square: no row counts as smaller
-SMALLEST = 1e-4  # what a tensor of noughts counts as
+LEAST = 0.1  # of a tensor's root mean square: a lower bound for rows
+SMALLEST = 1e-4  # the size assumed for a tensor of zeros
 
 
 class RelativeAdamW(torch.optim.AdamW):
-    """AdamW moves every weight by about the learning rate. A network with its normalisation folded in has layers, and
-    channels within a layer, whose weights differ in size a thousandfold; what barely moves one shatters another. Here
+    """AdamW moves every weight by about the learning rate. A network with folded normalisation has layers, and channels
+    within a layer, whose weights differ in size a thousandfold; what barely moves one destroys another. Here
 
-        w ← w + r Δ      Δ: AdamW's step,   r: the root mean square of the weight's row as training began
+        w ← w + r Δ      Δ: AdamW's step,   r: the root mean square of the weight's row at the start of training
 
-    A row is what makes one output channel; of scales and shifts every number is one. Much as LAMB (You et al. 2020,
-    arXiv:1904.00962), by the row instead of the layer, and by the size at the start, so that r is a constant: the same
-    as learning w = w₀ + r v by AdamW, from v = 0. Weights do not decay: what was learnt is not drawn to nought.
+    A row produces one output channel; in scales and shifts every number is a row. Similar to LAMB (You et al. 2020,
+    arXiv:1904.00962), but by row instead of layer, and by initial size, so that r is constant: equivalent to training w
+    = w₀ + r v with AdamW from v = 0. There is no weight decay, so that what was learnt before is not pulled towards
+    zero.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float]) -> None:
-        """lr: a share of a weight's size; betas: see AdamW."""
+        """lr: relative to a weight's size; betas: see AdamW."""
         super().__init__(parameters, lr=lr, betas=betas, weight_decay=0.0)
         self.sizes = {p: _rows(p.detach()) for group in self.param_groups for p in group["params"]}
 
@@ -41,7 +42,7 @@ class RelativeAdamW(torch.optim.AdamW):
 
 
 def _rows(weight: Tensor) -> Tensor:
-    """The size of every row, in the shape of a column that multiplies them."""
+    """The size of every row, shaped as a column that can be multiplied with it."""
     size = weight.abs() if weight.dim() < 2 else weight.flatten(1).square().mean(1).sqrt()
     least = max(SMALLEST, LEAST * float(weight.square().mean().sqrt()))
     return size.clamp_min(least).view(-1, *[1] * (weight.dim() - 1)) if weight.dim() else size.clamp_min(least)

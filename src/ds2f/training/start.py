@@ -26,8 +26,8 @@ Card = dict[str, Any]
 
 @dataclass(frozen=True)
 class Job:
-    """A training ready to start. dataset: fingerprint of what it learns from; finish: from the averaged model to the
-    one that is saved, and what its card says besides; precision: of its numbers, as they are saved."""
+    """A training ready to start. dataset: fingerprint of its data; finish: turns the averaged model into the one to
+    save, and returns additions to its card; precision: of the saved numbers."""
 
     task: Task
     options: Options
@@ -52,18 +52,18 @@ class Job:
 
 
 def place_of(settings: Train, runs: Path, progress: Progress | None = None) -> Place:
-    """Where the faces or pairs of a training lie. settings: [train] of ds2f.toml; runs: folder of checkpoints;
+    """Where the faces or pairs of a training are stored. settings: [train] of ds2f.toml; runs: folder of checkpoints;
     progress: called while they are packed."""
     return Place(Path(settings.packed) if settings.packed else runs / "packed", settings.memory_gb * 1e9, progress)
 
 
 def make_options(run: Path, settings: Train, device: torch.device, batch: int, total: int, lr: float) -> Options:
-    """The loop's options by [train]. Raises UserError for what cannot work.
+    """The loop's options from [train]. Raises UserError for whatever prevents training.
 
     run: folder of checkpoints and logs.
     settings: [train] of ds2f.toml.
-    device: where the model lives.
-    batch: rows a step.
+    device: of the model.
+    batch: rows per step.
     total: rows in all.
     lr: peak learning rate.
     """

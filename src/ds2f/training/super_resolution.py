@@ -1,8 +1,10 @@
-"""What super-resolution learns from: photographs, each beside what the decoder makes of it; its task; its job.
+"""The super-resolution network's training: its data (photographs, each with the decoder's rendering of it), its task
+and its job.
 
-A photograph reduced to the decoder's size is no drawn picture: it is sharper, and has no strokes. So it is made as soft
-as drawn pictures are, hidden in noise up to the decoder's last step, and drawn from there (SDEdit; Meng et al. 2022,
-arXiv:2108.01073): pixel by pixel the same face, in the decoder's hand. From that the photograph is to be had back.
+A photograph reduced to the decoder's size does not look like a drawn picture: it is sharper and lacks the decoder's
+style. So it is softened as much as drawn pictures are, noise is added up to the level of the decoder's last step, and
+it is drawn from there (SDEdit; Meng et al. 2022, arXiv:2108.01073): pixel by pixel the same face, in the decoder's
+style. From that, the network learns to restore the photograph.
 """
 
 from __future__ import annotations
@@ -36,30 +38,31 @@ from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
 from ds2f.types import Progress
 
-STEPS = 4  # of a decoder that was not taught how many
-SOFT = (0.5, 1.7)  # standard deviation of the blur, pixels of 128: as soft as drawn ones
-RATES = {"discriminator": 3.0}  # it must know more than whom it judges (Heusel et al. 2017, arXiv:1706.08500)
-BETAS = (0.5, 0.95)  # what a network learns against is another soon
-WHOLE, SHARP = 0.97, -0.5  # coverage and sharpness that a photograph has at least: of its pixels nothing is made up
+STEPS = 4  # of a decoder that was not distilled
+SOFT = (0.5, 1.7)  # standard deviation of the blur, in pixels of 128: as soft as drawn pictures
+RATES = {"discriminator": 3.0}  # it must know more than the network it judges (Heusel et al. 2017, arXiv:1706.08500)
+BETAS = (0.5, 0.95)  # a network's adversary soon changes
+WHOLE, SHARP = 0.97, -0.5  # minimum coverage and sharpness of a photograph, so that no pixels are invented
 SHOWN, VALIDATED = 6, 64  # faces
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
-    """See `jobs.make_job`. It learns to go on from the decoder in runs/model, from the fast one if there is one.
+    """See `jobs.make_job`. It is trained on the output of the decoder in runs/model, or of the fast decoder if there is
+    one.
 
-    database: whose photographs are learnt from; their crops are twice as large as the decoder's pictures.
-    runs: its super-resolution/ is for checkpoints; its model/ holds the decoder.
+    database: whose photographs to learn from; their crops are twice as large as the decoder's pictures.
+    runs: its super-resolution/ is for checkpoints; its model/ contains the decoder.
     settings: device, compile, seed and sr_….
-    sample: with the faces of the validation split alone, not compiled.
+    sample: use only the faces of the validation split, without compiling.
     progress: called while faces are packed.
-    Raises UserError for what cannot work, such as no decoder, or no photographs that are sharp enough.
+    Raises UserError for whatever prevents training, such as no decoder, or no sufficiently sharp photographs.
     """
     device, folder = own_device(store.pick_device(settings.device)), runs / "model"
     options = make_options(
         runs / "super-resolution", settings, device, settings.sr_batch, settings.sr_faces, settings.sr_lr
     )
     if not (folder / "decoder.json").exists():
-        raise UserError(f"There is no decoder in {folder} to go on from; run `ds2f train decoder` first.")
+        raise UserError(f"There is no decoder in {folder} to train on; run `ds2f train decoder` first.")
     fast = store.load_fast_decoder(folder)
     decoder, kind = (fast, "fast-decoder") if fast else (store.load_decoder(folder), "decoder")
     size = FACTOR * decoder.config.size
@@ -81,7 +84,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
 
 class Adversaries(nn.Module):
-    """Both that learn: generator, which stays, and discriminator."""
+    """Both trained networks: generator, which is kept, and discriminator."""
 
     def __init__(self, generator: SuperResolution, discriminator: Discriminator) -> None:
         super().__init__()
@@ -89,7 +92,7 @@ class Adversaries(nn.Module):
 
 
 class SuperResolutionTask:
-    """See `loop.Task`: photographs back from drawn pictures, so that a discriminator cannot tell them apart."""
+    """See `loop.Task`: restore photographs from drawn pictures, so that a discriminator cannot tell them apart."""
 
     def __init__(
         self,
@@ -100,12 +103,12 @@ class SuperResolutionTask:
         adversarial: float,
         features: float,
     ) -> None:
-        """decoder: that draws; stays as it is.
+        """decoder: that draws; it does not change.
         train, validation: faces of the two splits, twice as large as it draws them.
-        device: where all of them live.
-        adversarial, features: weights of the two losses of `adversarial.generator_losses` beside |G − x|, mean over
-            pixels in [-1, 1].
-        Raises UserError if no face of a split is whole and sharp.
+        device: of all networks.
+        adversarial, features: weights of the two losses of `adversarial.generator_losses` relative to |G − x|, averaged
+        over pixels in [-1, 1].
+        Raises UserError if no face of a split is complete and sharp.
         """
         config = SuperResolutionConfig(decoder.config.size)
         self.model = Adversaries(SuperResolution(config), Discriminator()).to(device)
@@ -139,13 +142,13 @@ class SuperResolutionTask:
 
     @torch.no_grad()
     def preview(self, ema: nn.Module, path: Path) -> None:
-        """Six photographs of the validation split: as drawn and plainly enlarged, as made here, as they are."""
+        """Six photographs of the validation split: as drawn and plainly enlarged, as restored, and the originals."""
         drawn, real, made = self._held_out_pairs(ema, SHOWN)
         plain = F.interpolate(drawn, scale_factor=FACTOR, mode="bicubic", align_corners=False)
         write_grid(path, [to_uint8(row) for row in (plain, made, real)], scale=1)
 
     def _held_out_pairs(self, ema: nn.Module, most: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Drawn pictures, their photographs, and what is made of them."""
+        """Drawn pictures, their photographs, and the restored ones."""
         assert isinstance(ema, Adversaries)
         generator, parts = torch.Generator().manual_seed(1), []
         for rows in self._held_out[:most].split(8):
@@ -156,7 +159,7 @@ class SuperResolutionTask:
 
     @torch.no_grad()
     def _pairs(self, data: Faces, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Photographs, (n, 3, 2 size, 2 size) in [-1, 1], and as the decoder draws them, (n, 3, size, size)."""
+        """Photographs, (n, 3, 2 size, 2 size) in [-1, 1], and the decoder's renderings, (n, 3, size, size)."""
         real = pixels_of(data, rows, self.device)
         given = {"identity": data.known(rows)["identity"].value.to(self.device)}
         given |= {k: torch.full((len(rows), 1), v, device=self.device) for k, v in asked(self.decoder.config).items()}
@@ -165,7 +168,8 @@ class SuperResolutionTask:
         spread = (low + (high - low) * uniform(generator, len(rows), to=self.device)) * self.decoder.config.size / 128
         x = self.decoder.normalise(softened(F.avg_pool2d(real, FACTOR), spread))
         last = self.times[-2]
-        # In use its coarsest waves count half (`plain.damp_low_frequencies`); at the last step they are long settled.
+        # In use, the coarsest waves of the noise are halved (`plain.damp_low_frequencies`); by the last step they no
+        # longer matter.
         start = DEFAULT.noise * self.decoder.config.noise * normal(generator, *x.shape, to=self.device)
         t = torch.full((len(x),), last, device=self.device)
         predicted = self.decoder(interpolate(x, t, start), t, conditions).float()
@@ -178,8 +182,8 @@ class SuperResolutionTask:
 
 
 def added_by(network: SuperResolution, share: float) -> SuperResolution:
-    """A network that adds a share, at least 0, of what this one adds to the enlarged picture: between sure and sharp
-    (Wang et al. 2018, arXiv:1809.00219, section 3.4, who interpolate all weights; here the last layer's are enough)."""
+    """A network that adds a share, at least 0, of what this one adds to the enlarged picture: between safe and sharp
+    (Wang et al. 2018, arXiv:1809.00219, section 3.4, who interpolate all weights; here the last layer's suffice)."""
     calmer = copy.deepcopy(network)
     with torch.no_grad():
         for parameter in calmer.leave.parameters():
@@ -188,8 +192,8 @@ def added_by(network: SuperResolution, share: float) -> SuperResolution:
 
 
 def softened(pictures: Tensor, spread: Tensor) -> Tensor:
-    """Pictures, (n, c, h, w), through a Gaussian of a standard deviation of their own each, (n,) pixels, cut off at
-    three times the largest of them."""
+    """Pictures, (n, c, h, w), blurred by Gaussians with individual standard deviations, (n,) pixels, truncated at three
+    times the largest."""
     reach = math.ceil(3 * float(spread.max()))
     along = torch.arange(-reach, reach + 1, device=pictures.device)
     kernel = torch.exp(-0.5 * (along / spread[:, None]) ** 2)
@@ -201,7 +205,8 @@ def softened(pictures: Tensor, spread: Tensor) -> Tensor:
 
 
 def photographs(data: Faces) -> Tensor:
-    """(m,) int64: the faces that lie wholly inside their pictures and were not enlarged. Raises UserError for none."""
+    """(m,) int64: the faces that lie entirely inside their pictures and were not enlarged. Raises UserError if there
+    are none."""
     chosen = above(data, {"coverage": WHOLE, "sharpness": SHARP})
     if not len(chosen):
         raise UserError(

@@ -1,9 +1,10 @@
-"""What a speaker encoder learns from: the stored speech of the train split, in any recording; its task; its job.
+"""A speaker encoder's training: its data (the stored speech of the train split, from any recording), its task and its
+job.
 
-A row of the training is a turn of a speaker: `voice_each` of their recordings, of each a crop. A run by [train]
-`voice_from` goes on from an encoder that there is, the one in the box or a model's folder; with `voice_keep` what is
-said of a voice in a poor recording is held against what that encoder, or `voice_teacher`, says of the clean one, so
-that vectors stay where whoever learnt from them expects them.
+A training row is one speaker's turn: `voice_each` of their recordings, with a crop of each. With [train] `voice_from`,
+a run starts from an existing encoder, the bundled one or a model folder; with `voice_keep`, the embedding of a degraded
+recording is compared with that of the clean one by that encoder, or by `voice_teacher`, so that vectors stay where
+models trained on them expect them.
 """
 
 from __future__ import annotations
@@ -46,18 +47,18 @@ IN_THE_BOX = "campplus"
 WEIGHT_DECAY = 0.05
 SEEDS = 2**62
 VALIDATED = 2_000  # recordings of the val split, at most
-BEGUN_WITH = 4  # recordings of a speaker whose mean their centre begins at, at most
+BEGUN_WITH = 4  # recordings of a speaker whose mean initialises their centre, at most
 
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
     """See `jobs.make_job`.
 
-    database: whose speech is learnt from.
+    database: whose speech to learn from.
     runs: its voice/ is for checkpoints, and for the model.
     settings: [train] seed, device, people and voice_….
     sample: leave the speech in the database.
-    progress: called with (recordings decoded, in all, "").
-    Raises UserError for what cannot work, such as too few speakers.
+    progress: called with (recordings decoded, total, "").
+    Raises UserError for whatever prevents training, such as too few speakers.
     """
     device = own_device(pick_device(settings.device))
     memory = 0.0 if sample else settings.voice_memory * 1e9
@@ -94,22 +95,22 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
 
 
 def moving(options: Options, settings: Train) -> Options:
-    """How the weights of a speaker encoder move. Those that were learnt already are not drawn to nought, and each by a
-    share of its size."""
+    """How a speaker encoder's weights are updated. Pretrained ones have no weight decay, and steps relative to their
+    size."""
     if settings.voice_from:
         return replace(options, muon=False, relative=True)
     return replace(options, muon=False, weight_decay=WEIGHT_DECAY)
 
 
 def begin(settings: Train) -> VoiceNetwork:
-    """The encoder as it is before training. Raises UserError where `voice_from` and the other keys do not fit."""
+    """The encoder before training. Raises UserError if `voice_from` and the other keys contradict each other."""
     network, start = settings.voice_network, settings.voice_from
     if not start:
         wide = {"width": settings.voice_width} if settings.voice_width else {}
         if wide and network == "campplus":
             raise UserError("[train] voice_width: CAM++ has one width; leave it 0, or choose another voice_network.")
         if wide and network == "ecapa-tdnn":
-            wide["last"] = min(1536, 3 * settings.voice_width)  # 1536 with 512 and with 1,024, as published
+            wide["last"] = min(1536, 3 * settings.voice_width)  # 1536 for 512 and for 1,024, as published
         return VoiceNetwork(VoiceConfig.usual(network, **wide))
     if start == IN_THE_BOX:
         encoder = VoiceNetwork(VoiceConfig.usual("campplus", normed=False))
@@ -120,21 +121,21 @@ def begin(settings: Train) -> VoiceNetwork:
     other = settings.voice_network not in (usual.voice_network, encoder.config.network)
     if other or settings.voice_width not in (0, encoder.config.options.get("width", 0)):
         raise UserError(
-            f"{start} is a {encoder.config.network}; going on from it, its network and features stay: leave out "
+            f"{start} is a {encoder.config.network}, whose network and features cannot be changed: leave out "
             "voice_network and voice_width, or voice_from."
         )
     return encoder
 
 
 def learnt_before(settings: Train) -> Learnt:
-    """Whom the encoder that is gone on from learnt from, as far as it says."""
+    """Whose speech the initial encoder was trained on, as far as it states that."""
     if settings.voice_from == IN_THE_BOX:
         return Learnt(heard=heard_without_names())
     return Learnt.of(description(Path(settings.voice_from), "voice")["card"]) if settings.voice_from else Learnt()
 
 
 def _teacher(encoder: VoiceNetwork, settings: Train) -> VoiceNetwork:
-    """Whose clean vectors the encoder keeps to. Raises UserError for one whose vectors have another length."""
+    """The encoder whose clean vectors are the target. Raises UserError for one with vectors of another length."""
     if not settings.voice_teacher:
         return copy.deepcopy(encoder)
     teacher = begin(replace(settings, voice_from=settings.voice_teacher))
@@ -148,7 +149,7 @@ def _teacher(encoder: VoiceNetwork, settings: Train) -> VoiceNetwork:
 
 
 def _frozen(encoder: VoiceNetwork, settings: Train) -> list[nn.Module]:
-    """The parts of the network that stay as they are, statistics included. Raises UserError for one that it has not."""
+    """The frozen parts of the network, including their statistics. Raises UserError for a part that does not exist."""
     network: nn.Module = encoder.network
     parts = dict(network.named_modules())
     for name in settings.voice_frozen:
@@ -163,7 +164,7 @@ def _frozen(encoder: VoiceNetwork, settings: Train) -> list[nn.Module]:
 
 
 class Voiced(nn.Module):
-    """What is trained: the encoder, and what its loss learns beside it."""
+    """What is trained: the encoder, and the parameters of its loss."""
 
     def __init__(self, encoder: VoiceNetwork, head: Head) -> None:
         super().__init__()
@@ -176,11 +177,11 @@ class VoiceTask:
     def __init__(
         self, encoder: VoiceNetwork, train: Voices, validation: Voices, settings: Train, device: torch.device
     ) -> None:
-        """encoder: to go on from.
-        train: what it learns from.
-        validation: by whose equal error rate it is watched.
+        """encoder: to start from.
+        train: training data.
+        validation: data for monitoring its equal error rate.
         settings: [train] voice_… and people.
-        device: where it is trained.
+        device: to train on.
         """
         self.train, self.validation, self.settings, self.device = train, validation, settings, device
         self.recordings = train.by_person()
@@ -215,7 +216,7 @@ class VoiceTask:
         made = list(self._threads.map(self._turn, turns, speed, seeds))
         speaker = torch.from_numpy(turns + self.train.people * speed).to(self.device)
         heard = torch.from_numpy(np.concatenate([heard for _, heard in made])).to(self.device)
-        for part in self.frozen:  # the loop has put all into training
+        for part in self.frozen:  # the loop has set everything to training mode
             part.eval()
         found, frames = self.model.encoder.both(heard)
         loss = self.settings.voice_share * self.model.head(found.view(len(rows), -1, found.shape[1]), speaker)
@@ -227,7 +228,7 @@ class VoiceTask:
         return loss + self.settings.voice_keep * (departure(found, wanted[0]) + departure(frames, wanted[1]))
 
     def _turn(self, person: int, speed: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """A speaker's crops, as they were recorded and as they might have been: (each, samples) float32 both."""
+        """A speaker's crops, as recorded and as augmented: (each, samples) float32 both."""
         rng = np.random.default_rng(seed)
         own = self.recordings[person]
         chosen = np.resize(rng.permutation(own), self.settings.voice_each)
@@ -238,7 +239,7 @@ class VoiceTask:
 
     @torch.no_grad()
     def _means(self, encoder: VoiceNetwork) -> Tensor:
-        """What it says of every speaker at every speed, on average: (people · speeds, dim)."""
+        """Its mean embedding of every speaker at every speed: (people · speeds, dim)."""
         encoder.eval()
         found = []
         for pace in self.speeds:
@@ -250,17 +251,18 @@ class VoiceTask:
 
     @torch.no_grad()
     def validate(self, ema: nn.Module) -> float:
-        """Equal error rate of all pairs of recordings of the validation split, clean, by cosine; NaN without pairs."""
+        """Equal error rate over all pairs of recordings of the validation split, clean, by cosine; NaN without
+        pairs."""
         encoder: Any = ema.eval().encoder
         return equal_error_rate_of(lambda audio: encoder(audio), self.validation, self.samples, self.device)
 
     def preview(self, ema: nn.Module, path: Path) -> None:
-        """Voices have no picture."""
+        """Voices cannot be shown as a picture."""
 
 
 def _turns(recordings: list[np.ndarray], settings: Train) -> np.ndarray:
-    """(turns,) int: whose turn it is. A speaker has as many as fill all their recordings, or, where people weigh alike,
-    as everybody has on average."""
+    """(turns,) int: whose turn it is. A speaker gets as many as cover all their recordings or, if people are weighted
+    equally, the average number."""
     each = settings.voice_each
     count = np.array([-(-len(own) // each) for own in recordings])
     if settings.people == "alike":
@@ -269,8 +271,8 @@ def _turns(recordings: list[np.ndarray], settings: Train) -> np.ndarray:
 
 
 def equal_error_rate_of(embed: Callable[[Tensor], Tensor], voices: Voices, samples: int, device: torch.device) -> float:
-    """In [0, 1], over all pairs of recordings, of each its first `samples`; NaN where no speaker has two, or there is
-    only one speaker."""
+    """In [0, 1], over all pairs of recordings, using the first `samples` of each; NaN if no speaker has two, or there
+    is only one speaker."""
     count = min(len(voices), VALIDATED)
     person = voices.person[:count]
     same = person[:, None] == person

@@ -1,4 +1,4 @@
-"""A decoder that goes on from an older one, and learns more conditions than that, or larger pictures."""
+"""Starts a decoder from an older one, to learn further conditions or larger pictures."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ds2f.models.decoder import Decoder, DecoderConfig
 
 
 def extended(config: DecoderConfig, old: DecoderConfig) -> DecoderConfig:
-    """The configuration with all conditions of the older decoder, in its order: what the data says nothing of is
-    not forgotten. The languages of the older one must be the first. Its noise and linear face stay what they were; for
+    """The configuration with all conditions of the older decoder, in its order, so that conditions missing from the
+    data are not forgotten. The languages of the older one must come first. Its noise and linear face do not change; for
     larger pictures the noise grows with them, see `models.decoder.noise_for`."""
     return replace(
         config,
@@ -27,15 +27,15 @@ def extended(config: DecoderConfig, old: DecoderConfig) -> DecoderConfig:
 
 @torch.no_grad()
 def warm_start(model: Decoder, old: Decoder) -> None:
-    """Take over the weights, mean face and statistics of an older decoder that `model` is an extension of.
+    """Copy the weights, mean face and statistics of an older decoder that `model` extends.
 
-    What is new starts without effect: until it learns, the decoder draws as the old one did, whatever its new
-    conditions are. For pictures k times as wide, in patches k times as wide, see `enlarged`. Raises UserError if the
-    two have another shape.
+    New parts are initialised to have no effect: until they learn, the decoder draws as the old one did, whatever its
+    new conditions are. For pictures k times as wide, in patches k times as wide, see `enlarged`. Raises UserError if
+    the shapes are otherwise incompatible.
     """
     known = old.config.conditions
     for name, project in model.conditioning.project.items():
-        if name not in known or name == "language":  # of which only new ones are left at zero
+        if name not in known or name == "language":  # for this, only new weights remain at zero
             for parameter in project.parameters():
                 parameter.zero_()
     mine, times = model.state_dict(), model.config.size / old.config.size
@@ -56,13 +56,14 @@ def warm_start(model: Decoder, old: Decoder) -> None:
 
 
 def enlarged(name: str, value: Tensor, patch: int, times: int) -> Tensor:
-    """A weight of a decoder, for pictures and patches `times` as wide: what goes in is averaged over the new pixels of
-    an old one, and all of them get what comes out for it.
+    """A decoder weight for pictures and patches `times` as wide: inputs are averaged over the new pixels of an old one,
+    and each of these receives the old output.
 
         E′[·, c, i, j] = E[·, c, ⌊i/k⌋, ⌊j/k⌋] / k²,   U′[c, i, j, ·] = U[c, ⌊i/k⌋, ⌊j/k⌋, ·]
 
-    With noise k times as strong the average of a pixel's noise is as strong as before, so the network sees at every
-    time what it has learnt to see, and draws the old picture enlarged. The last convolutions are taken as they are.
+    With noise k times as strong, the averaged noise of an old pixel has the same strength as before, so at every time
+    the network sees what it was trained on, and draws the old picture enlarged. The last convolutions are copied
+    unchanged.
 
     name: in `Decoder.state_dict`. value: of the old decoder. patch: pixels of its patches. times: k.
     """
@@ -80,5 +81,5 @@ def _repeated(value: Tensor, times: int, axis: int) -> Tensor:
 
 
 def _of_languages(name: str) -> bool:
-    """Whether the last dimension of a tensor counts the languages."""
+    """Whether the last dimension of a tensor is the number of languages."""
     return name.startswith("conditioning.language_") or name == "conditioning.project.language.weight"

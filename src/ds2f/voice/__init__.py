@@ -1,1 +1,1 @@
-"""Voices: where there is speech, and whose it is."""
+"""Voices: where there is speech, and who speaks."""

@@ -1,7 +1,8 @@
-"""Acoustic features of speech, by Praat (Boersma & Weenink) through praat-parselmouth: the reference of phonetics.
+"""Acoustic features of speech by Praat (Boersma & Weenink), the reference software of phonetics, through
+praat-parselmouth.
 
-The extra `acoustics`; it is GPL-3, so it is optional and never imported unless features are asked for. librosa, which
-Resemblyzer brings along, has pitch (pYIN, 20 times slower) and spectra, but neither formants nor voice quality.
+The extra `acoustics` is GPL-3, so it is optional and only imported if features are requested. librosa, which
+Resemblyzer depends on, computes pitch (pYIN, 20 times slower) and spectra, but neither formants nor voice quality.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import numpy as np
 from ds2f.io.extras import optional
 from ds2f.types import SAMPLE_RATE
 
-FLOOR, CEILING = 60.0, 500.0  # Hz: the search range of the pitch of adults and children
-FORMANT_CEILING = 5500.0  # Hz, Praat's for women; a compromise where the sex is not known
-SHORTEST = 0.2  # seconds: Praat's longest window, that of the intensity, and a little more
-SYLLABLE_DIP = 2.0  # dB that the loudness must fall between two syllables (de Jong & Wempe 2009)
-SYLLABLE_FLOOR = 25.0  # dB under the loudest moment, below which there is no syllable
+FLOOR, CEILING = 60.0, 500.0  # Hz: pitch search range for adults and children
+FORMANT_CEILING = 5500.0  # Hz, Praat's value for women; a compromise if the sex is unknown
+SHORTEST = 0.2  # seconds: Praat's longest window, that of intensity, and a little more
+SYLLABLE_DIP = 2.0  # dB by which the intensity must fall between two syllables (de Jong & Wempe 2009)
+SYLLABLE_FLOOR = 25.0  # dB below the loudest moment, under which there is no syllable
 MFCCS = 12
 
 
@@ -58,7 +59,7 @@ def praat() -> Any:
 
 
 def measure(audio: np.ndarray) -> dict[str, float]:
-    """(samples,) float32 16 kHz speech to {feature name: value} for all FEATURES, NaN where it cannot be measured.
+    """(samples,) float32 16 kHz speech to {feature name: value} for all FEATURES, NaN where not measurable.
 
     Raises UserError if praat-parselmouth is not installed.
     """
@@ -129,9 +130,9 @@ def _spectrum(sound: Any) -> dict[str, float]:
 
 def _voice_quality(parselmouth: Any, sound: Any, pitch: Any) -> dict[str, float]:
     harmonicity = sound.to_harmonicity_cc(time_step=0.01, minimum_pitch=FLOOR).values
-    voiced = harmonicity[harmonicity > -200]  # Praat's mark for a frame without a pitch
+    voiced = harmonicity[harmonicity > -200]  # Praat's value for a frame without pitch
     pulses = parselmouth.praat.call([sound, pitch], "To PointProcess (cc)")
-    periods = (0, 0, 0.0001, 0.02, 1.3)  # all of it; periods of 0.1 to 20 ms, at most 1.3 times their neighbour
+    periods = (0, 0, 0.0001, 0.02, 1.3)  # all of it; periods of 0.1 to 20 ms, at most 1.3 times their neighbours
     return {
         "harmonicity_db": voiced.mean() if voiced.size else np.nan,
         "jitter_share": parselmouth.praat.call(pulses, "Get jitter (local)", *periods),
@@ -140,7 +141,7 @@ def _voice_quality(parselmouth: Any, sound: Any, pitch: Any) -> dict[str, float]
 
 
 def syllables(sound: Any, pitch: Any) -> list[float]:
-    """Times in seconds of syllable nuclei: voiced peaks of the intensity with a dip before them.
+    """Times in seconds of syllable nuclei: voiced intensity peaks preceded by a dip.
 
     After de Jong & Wempe, "Praat script to detect syllable nuclei and measure speech rate automatically", Behavior
     Research Methods 41(2), 2009.
@@ -154,13 +155,13 @@ def syllables(sound: Any, pitch: Any) -> list[float]:
     for peak in peaks:
         if nuclei and decibels[nuclei[-1] : peak + 1].min() > decibels[peak] - SYLLABLE_DIP:
             if decibels[peak] > decibels[nuclei[-1]]:
-                nuclei[-1] = int(peak)  # no dip between: one syllable, and this is its louder moment
+                nuclei[-1] = int(peak)  # no dip between them: one syllable, whose louder moment this is
         else:
             nuclei.append(int(peak))
     return [float(times[i]) for i in nuclei if pitch.get_value_at_time(times[i]) > 0]
 
 
 def _mfcc(sound: Any) -> dict[str, float]:
-    coefficients = sound.to_mfcc(number_of_coefficients=MFCCS).to_array()[1:]  # the first is the loudness
+    coefficients = sound.to_mfcc(number_of_coefficients=MFCCS).to_array()[1:]  # the first coefficient is loudness
     means = {f"mfcc{k}_mean": row.mean() for k, row in enumerate(coefficients, 1)}
     return means | {f"mfcc{k}_spread": row.std() for k, row in enumerate(coefficients, 1)}

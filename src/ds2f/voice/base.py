@@ -1,4 +1,4 @@
-"""The interface that every speaker encoder stands behind. One file per encoder in this folder implements it."""
+"""The interface of all speaker encoders. Each file in this folder implements one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class SpeakerEncoder(Protocol):
-    """Turns speech into vectors of the speaker. `name` marks its rows in the database."""
+    """Turns speech into speaker embeddings. `name` marks its rows in the database."""
 
     name: str
     licence: str
@@ -17,15 +17,15 @@ class SpeakerEncoder(Protocol):
     def embed(self, clips: np.ndarray) -> np.ndarray:
         """clips: (n, samples) float32 in [-1, 1], 16 kHz mono, speech. Returns (n, dim) float32 of length 1.
 
-        A row of NaN says that the encoder found no speech in that clip.
+        A row of NaN means that the encoder found no speech in that clip.
         """
         ...
 
 
 def unit_rows(vectors: np.ndarray, clips: np.ndarray) -> np.ndarray:
-    """What a network said of each clip, (n, dim), as SpeakerEncoder.embed returns it: (n, dim) float32 of length 1.
+    """A network's output for each clip, (n, dim), as SpeakerEncoder.embed returns it: (n, dim) float32 of length 1.
 
-    Networks without a voice detector answer to everything; a clip of digital silence gets its row of NaN here.
+    Networks without voice activity detection answer to any input; here, a clip of digital silence gets its row of NaN.
     """
     vectors = np.asarray(vectors, np.float32)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)

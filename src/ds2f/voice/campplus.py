@@ -1,12 +1,12 @@
 """CAM++: a densely connected time-delay network with context-aware masking (Wang et al., Interspeech 2023,
 arXiv:2303.00332), trained on 200,000 speakers of Chinese and English by 3D-Speaker (arXiv:2306.15354).
 
-Weights: https://modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced, Apache-2.0; here taught further
-to hear a voice through telephones and codecs (recipes voice-robust and voice-robust-long), and as whole numbers of 8
-bits, batch normalisation folded in (scripts/pack_campplus.py). Of one pass there are two things to have:
+Weights: https://modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced, Apache-2.0; fine-tuned here for
+telephone speech and codecs (recipes voice-robust and voice-robust-long), and stored as 8-bit integers with batch
+normalisation folded in (scripts/pack_campplus.py). One forward pass gives two outputs:
 
-campplus         192-d, the speaker embedding: what tells speakers apart
-campplus-frames  512-d, the last layer over time, averaged: it still holds what the embedding is trained to forget, and
+campplus         192-d, the speaker embedding, which tells speakers apart
+campplus-frames  512-d, the last layer averaged over time, which retains what the embedding is trained to discard, and
                  says more about a face (docs/experiments/prior-and-matching.md)
 """
 
@@ -29,8 +29,8 @@ from ds2f.voice.campplus_graph import heard_without_names
 from ds2f.voice.fbank import MEL_BINS, fbank
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
-GROWTH = 32  # channels that a dense layer adds
-SEGMENT = 100  # frames, of 20 ms, over which a mask looks around
+GROWTH = 32  # channels added by a dense layer
+SEGMENT = 100  # frames, of 20 ms, that a mask takes into account
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers, dilation
 
 
@@ -40,7 +40,7 @@ class CAMPlusPlus:
     licence = "Apache-2.0; taught further for non-commercial research"
 
     def __init__(self, device: str = "cpu", frames: bool = False, precision: Numbers = "auto") -> None:
-        """frames: the average over frames, not the embedding; precision: see `[audio] precision` of ds2f.toml."""
+        """frames: the average over frames instead of the embedding; precision: see `[audio] precision` of ds2f.toml."""
         self.frames, self.device = frames, torch.device(device)
         self.name, self.dim = ("campplus-frames", 512) if frames else ("campplus", 192)
         self.heard_without_names = heard_without_names()
@@ -51,9 +51,10 @@ class CAMPlusPlus:
 
     @torch.no_grad()
     def embed(self, clips: np.ndarray) -> np.ndarray:
-        """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips of under 25 ms."""
+        """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips shorter than 25 ms."""
         features = torch.from_numpy(np.stack([fbank(clip) for clip in clips]))
-        # A CPU is no faster with many at once, and alone the last bits of a vector do not depend on its neighbours.
+        # A CPU is no faster with large batches, and one at a time the last bits of a vector do not depend on the
+        # others.
         parts = features.split(1 if self.device.type == "cpu" else len(features))
         found = torch.cat([self._describe(part.to(self.device)).cpu() for part in parts])
         return unit_rows(found.numpy(), clips)
@@ -73,8 +74,8 @@ def load_network() -> Network:
 class Network(nn.Module):
     """(n, frames, 80) log mel energies to the last layer over time, (n, frames / 2, 512) float32.
 
-    Channels lie together in memory, in the planes of the head as in the frames after it, so that a convolution over
-    time is a matrix product: a third faster than PyTorch's own on short and narrow ones such as these.
+    Channels are contiguous in memory, both in the planes of the head and in the frames after it, so that a convolution
+    over time is a matrix product: a third faster than PyTorch's own for convolutions as short and narrow as these.
     """
 
     def __init__(self) -> None:
@@ -99,7 +100,8 @@ class Network(nn.Module):
         self.leave = nn.Linear(2 * width, 192)
 
     def in_bfloat16(self) -> Network:
-        """The products with large matrices in bfloat16. All else stays in float32: it is as fast or faster there."""
+        """Run the products with large matrices in bfloat16. Everything else stays in float32, which is as fast or
+        faster there."""
         for part in (self.head, self.enter):
             part.to(torch.bfloat16)
         for transit in self.transits:
@@ -122,12 +124,12 @@ class Network(nn.Module):
         return self.last(x).relu_()
 
     def embedding(self, x: Tensor) -> Tensor:
-        """Mean and standard deviation over time of what `forward` gives, to (n, 192)."""
+        """Mean and standard deviation over time of the output of `forward`, mapped to (n, 192)."""
         return self.leave(torch.cat([x.mean(1), x.std(1)], 1))
 
 
 class Residual(nn.Module):
-    """Two convolutions over frequency and time, beside a short cut; the stride is over frequency."""
+    """Two convolutions over frequency and time, with a shortcut; the stride is over frequency."""
 
     def __init__(self, width: int, stride: int) -> None:
         super().__init__()
@@ -140,13 +142,14 @@ class Residual(nn.Module):
 
 
 class OverTime(nn.Conv1d):
-    """A convolution over time of (n, frames, channels), centred: the frames that it looks at side by side, times one
-    matrix, in the numbers that its weights are. Takes what `nn.Conv1d` takes, an odd kernel; its padding is its own."""
+    """A convolution over time of (n, frames, channels), centred: the frames in its receptive field side by side, times
+    one matrix, in the data type of its weights. Takes the arguments of `nn.Conv1d`, with an odd kernel; it does its own
+    padding."""
 
     def __init__(self, *shape: Any, **more: Any) -> None:
         super().__init__(*shape, **more)
-        self.weight.data = self.weight.data.transpose(1, 2).contiguous().transpose(1, 2)  # as the product takes it
-        self.reach = (self.kernel_size[0] - 1) * self.dilation[0]  # frames from the first to the last that it looks at
+        self.weight.data = self.weight.data.transpose(1, 2).contiguous().transpose(1, 2)  # layout for the product
+        self.reach = (self.kernel_size[0] - 1) * self.dilation[0]  # frames, from the first to the last one used
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != self.weight.dtype:
@@ -154,14 +157,14 @@ class OverTime(nn.Conv1d):
         if self.reach == 0:
             return F.linear(x, self.weight[:, :, 0], self.bias)
         (stride,), (dilation,), around = self.stride, self.dilation, self.reach // 2
-        if torch.onnx.is_in_onnx_export():  # ONNX Runtime knows better ways of its own
+        if torch.onnx.is_in_onnx_export():  # ONNX Runtime has faster ways of its own
             return F.conv1d(x.transpose(1, 2), self.weight, self.bias, stride, around, dilation).transpose(1, 2)
         seen = F.pad(x, (0, 0, around, around)).unfold(1, self.reach + 1, stride)[..., ::dilation].transpose(2, 3)
         return F.linear(seen.flatten(2), self.weight.transpose(1, 2).flatten(1), self.bias)
 
 
 class Dense(nn.Module):
-    """(n, frames, width) to (n, frames, width + GROWTH): new channels beside the old, masked by what is around them."""
+    """(n, frames, width) to (n, frames, width + GROWTH): appends new channels, masked according to their context."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -178,22 +181,22 @@ class Dense(nn.Module):
 
 
 class Segments(NamedTuple):
-    """member: (frames, segments), 1 where a frame is in a segment; around: (segments, frames), what averages frames
-    over a segment, which may be short at the end, and over all of time, and adds the two."""
+    """member: (frames, segments), 1 where a frame is in a segment; around: (segments, frames), which averages frames
+    over a segment (possibly a short one at the end) and over all of time, and adds the two."""
 
     member: Tensor
     around: Tensor
 
     @staticmethod
     def of(x: Tensor) -> Segments:
-        """Those of (n, frames, channels)."""
+        """The segments of (n, frames, channels)."""
         frame = torch.arange(x.shape[1], device=x.device)
         member = (frame[:, None] // SEGMENT == frame[::SEGMENT] // SEGMENT).float()
         return Segments(member, (member / member.sum(0)).T + 1 / x.shape[1])
 
 
 class Scale(nn.Module):
-    """What is left of a batch normalisation once it is trained: a scale and a shift of each channel."""
+    """What remains of batch normalisation after training: a scale and a shift per channel."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""CAM++ as an ONNX graph over the same weights (`voice.campplus`): no PyTorch, and on a processor without bfloat16 two
-thirds of its time."""
+"""CAM++ as an ONNX graph over the same weights (`voice.campplus`): needs no PyTorch, and takes two thirds of its time
+on processors without bfloat16."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ GRAPH = WEIGHTS.with_suffix(".onnx")
 
 @cache
 def heard_without_names() -> frozenset[str]:
-    """Hashes of the people whose recordings the weights have heard without being told who speaks, see
+    """Hashes of the people whose recordings the weights were trained on without speaker labels; see
     `dataset.speakers`."""
     return frozenset(json.loads(WEIGHTS.with_suffix(".json").read_text("utf-8")).get("heard", ()))
 
 
 @cache
 def usable() -> bool:
-    """Whether the graph is there, fits the weights, and has a runtime."""
+    """Whether the graph exists, fits the weights, and ONNX Runtime is available."""
     return installed("onnxruntime") and fits(GRAPH, mark_of(WEIGHTS))
 
 
@@ -37,13 +37,13 @@ class CAMPlusPlusGraph:
     licence = "Apache-2.0; taught further for non-commercial research"
 
     def __init__(self, frames: bool = False) -> None:
-        """frames: the average over frames, not the embedding."""
+        """frames: the average over frames instead of the embedding."""
         self.frames = frames
         self.name, self.dim = ("campplus-frames", 512) if frames else ("campplus", 192)
         self.heard_without_names = heard_without_names()
         self._graph = Graph(GRAPH)
 
     def embed(self, clips: np.ndarray) -> np.ndarray:
-        """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips of under 25 ms."""
+        """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips shorter than 25 ms."""
         found = [self._graph(features=fbank(clip)[None])[0 if self.frames else 1] for clip in clips]
         return unit_rows(np.concatenate(found), clips)

@@ -1,8 +1,8 @@
-"""The one way from a recording to its speaker's vectors; extraction, drawing, verification and the page all go it:
+"""The only path from a recording to its speaker's vectors, shared by extraction, drawing, verification and the page:
 
     recording ─ sound_in → sound ─ VoiceEncoder.search → speech without pauses ─ cut → clip ─ SpeakerEncoder → vector
 
-The same lengths and the same rounding for all of them, so what is embedded now and what a dataset holds are the same.
+Lengths and rounding are the same for all of them, so what is embedded now equals what a dataset holds.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ ACOUSTICS = "acoustics"
 
 @dataclass(frozen=True)
 class EncodedVoice:
-    """speech: pauses cut out; voices: {speaker encoder or "acoustics": (d,) float32}, of a clip of it."""
+    """speech: without pauses; voices: {speaker encoder or "acoustics": (d,) float32}, for a clip of it."""
 
     speech: Speech
     voices: dict[str, np.ndarray]
 
 
 def kept_seconds(audio: Audio, longest: float) -> float:
-    """Seconds of speech that are kept: what the settings say, and never less than the longest clip, which would be
-    looped although there was more to hear."""
+    """Seconds of speech to keep: as in the settings, but at least the longest clip, which would otherwise be looped
+    although there was more speech."""
     return max(audio.keep_seconds, longest)
 
 
 @old_methods
 class VoiceEncoder:
-    """Finds speech and describes its speaker. Any thread may call it; they take turns, as the models carry state."""
+    """Finds speech and describes its speaker. Any thread may call it; calls are serialised, because the models carry
+    state."""
 
     def __init__(
         self,
@@ -55,12 +56,12 @@ class VoiceEncoder:
         device: str = "cpu",
         loaded: Mapping[str, SpeakerEncoder] | None = None,
     ) -> None:
-        """audio: what counts as enough speech, and where encoders lie.
+        """audio: what counts as enough speech, and where encoders are.
         clip_seconds: length of the clips that `encode` embeds; speech is cut or looped to it. None: the first of
-            `audio.clip_seconds`.
-        names: what `encode` gives: speaker encoders, as their rows in a database have them, and "acoustics".
+        `audio.clip_seconds`.
+        names: outputs of `encode`: speaker encoders, named as in a database, and "acoustics".
         device: of the speaker encoders, as PyTorch names it.
-        loaded: {name: speaker encoder} of those that are loaded already.
+        loaded: {name: speaker encoder} of those already loaded.
         """
         self.audio, self.names, self.device = audio, tuple(names), device
         self.clip_seconds = audio.clip_seconds[0] if clip_seconds is None else clip_seconds
@@ -70,15 +71,15 @@ class VoiceEncoder:
 
     @cached_property
     def known(self) -> dict[str, str]:
-        """{speaker encoder: how it is loaded}: those in the box, and what `audio.encoders` says."""
+        """{speaker encoder: spec to load it by}: the bundled ones and those in `audio.encoders`."""
         known = {name: name for name in encoders.INCLUDED}
         known |= by_name(self.audio.encoders, encoders.name_of)
         return known | {name: name for name in self._encoders if name not in known}
 
     def check(self, names: Sequence[str] | None = None) -> None:
-        """Raises UserError for a name, None: of its own, of which nothing says how it is loaded.
+        """Raises UserError for a name that nothing says how to load; None: checks its own names.
 
-        Not asked for before something is encoded: voices that a database holds need no encoder.
+        Not called until something has to be encoded: voices that a database holds need no encoder.
         """
         for name in self.names if names is None else names:
             if name not in self.known and name != ACOUSTICS:
@@ -87,8 +88,8 @@ class VoiceEncoder:
     def encode(self, recording: Recording, names: Sequence[str] | None = None) -> EncodedVoice:
         """The speech in a recording and its speaker.
 
-        names: what to describe it by, None: its own. Raises ItemError(stage="open", "audio" or "speech") if the
-        recording is missing, damaged, silent, or holds too little speech; UserError as `check` does.
+        names: encoders to describe it by, None: its own. Raises ItemError(stage="open", "audio" or "speech") if the
+        recording is missing, damaged, silent, or contains too little speech; UserError as `check` does.
         """
         names = self.names if names is None else names
         self.check(names)
@@ -97,12 +98,12 @@ class VoiceEncoder:
             return EncodedVoice(speech, {name: self._describe(speech, name) for name in names})
         except ItemError as error:
             if isinstance(recording, str | os.PathLike):
-                error.add_note(f"The recording is {recording}.")  # Python shows it; the command line names files itself
+                error.add_note(f"The recording is {recording}.")  # shown by Python; the command line names files itself
             raise
 
     def search(self, sound: Sound) -> Speech:
-        """What is said in a recording: at its start, or, where that is too little for a clip, in that part of those
-        that lie further on which says most. Raises ItemError(stage="audio" or "speech")."""
+        """The speech in a recording: at its start or, if that is too little for a clip, in whichever later part
+        contains most. Raises ItemError(stage="audio" or "speech")."""
         enough = max(self.clip_seconds, *self.audio.clip_seconds)
         found: list[Speech] = []
         refused: list[ItemError] = []
@@ -124,7 +125,7 @@ class VoiceEncoder:
         raise ItemError(nearest.stage, f"{nearest.reason} ({heard})")
 
     def speech(self, sound: np.ndarray) -> Speech:
-        """What is said in sound, (samples,) float32 at 16 kHz. Raises ItemError(stage="audio" or "speech")."""
+        """The speech in sound, (samples,) float32 at 16 kHz. Raises ItemError(stage="audio" or "speech")."""
         if sound.size == 0:
             raise ItemError("audio", "the sound track is empty")
         with self._turn:
@@ -132,25 +133,26 @@ class VoiceEncoder:
         return find_speech(sound, probability, self.audio.min_speech, self.kept_seconds)
 
     def embed(self, name: str, speeches: Sequence[Speech], seconds: float) -> tuple[list[VoiceClip], np.ndarray]:
-        """The clip of `seconds` of each of n speeches, and (n, d) float32: its vector by the speaker encoder `name`.
+        """The clips of `seconds` of n speeches, and (n, d) float32: their vectors by the speaker encoder `name`.
 
-        A row of NaN says that the encoder found no speech in that clip. Raises UserError if it cannot be loaded.
+        A row of NaN means that the encoder found no speech in that clip. Raises UserError if the encoder cannot be
+        loaded.
         """
         clips = [cut(speech, seconds) for speech in speeches]
         with self._turn:
             return clips, self.encoder(name).embed(np.stack([clip.audio for clip in clips]))
 
     def acoustics(self, speech: Speech) -> dict[str, float]:
-        """Pitch, formants, rate and more of the first `audio.keep_seconds` of speech, see `voice.acoustics.measure`."""
+        """Pitch, formants, rate and more of the first `audio.keep_seconds` of speech; see `voice.acoustics.measure`."""
         return acoustics.measure(speech.audio[: round(self.audio.keep_seconds * SAMPLE_RATE)])
 
     @cached_property
     def activity(self) -> VoiceActivity:
-        """The voice detector, loaded when it is first asked for."""
+        """The voice activity detector, loaded when first needed."""
         return VoiceActivity()
 
     def encoder(self, name: str) -> SpeakerEncoder:
-        """Loaded when it is first asked for. Raises UserError for one that cannot be loaded."""
+        """A speaker encoder, loaded when first needed. Raises UserError for one that cannot be loaded."""
         with self._turn:
             if name not in self._encoders:
                 self.check([name])

@@ -1,13 +1,13 @@
-"""Speaker encoders by the names that ds2f.toml gives them: "campplus", "wespeaker:FILE.onnx", ...
+"""Speaker encoders by the names used in ds2f.toml: "campplus", "wespeaker:FILE.onnx", ...
 
-A name says which encoder made a row of the dataset. Nothing is imported or loaded before an encoder is asked for.
+A name marks the dataset rows of its encoder. Nothing is imported or loaded before an encoder is requested.
 
 | spec | encoder | dimension | size | licence |
 | --- | --- | --- | --- | --- |
-| campplus-frames | CAM++'s last layer over time: what faces are heard by | 512 | 7 MB, in the box | Apache-2.0 |
+| campplus-frames | CAM++'s last layer over time, from which faces are predicted | 512 | 7 MB, bundled | Apache-2.0 |
 | campplus | CAM++'s speaker embedding | 192 | the same | Apache-2.0 |
 | resemblyzer | GE2E LSTM | 256 | 17 MB, in its package, an extra | Apache-2.0 |
-| ds2f:FOLDER | what `ds2f train voice` made | 192-512 | 6-33 MB | of who trained it |
+| ds2f:FOLDER | trained by `ds2f train voice` | 192-512 | 6-33 MB | its trainer's |
 | ds2f-frames:FOLDER | its last layer over time, averaged | 128-2,048 | the same | the same |
 | wespeaker:FILE.onnx | WeSpeaker ResNet, CAM++, ECAPA | 192-512 | 25-90 MB | Apache-2.0; VoxCeleb weights CC BY 4.0 |
 | speechbrain:SOURCE | ECAPA-TDNN | 192 | 83 MB | Apache-2.0 |
@@ -42,16 +42,17 @@ KINDS = (
 def name_of(spec: str) -> str:
     """The name that marks rows of this encoder: its kind and the last part of its source. Loads nothing.
 
-    Raises UserError for a spec that means no encoder.
+    Raises UserError for a spec that matches no encoder.
     """
     kind, source = _split(spec)
     return f"{kind}/{Path(source).absolute().name.removesuffix('.onnx').removesuffix('.nemo')}" if source else kind
 
 
 def load(spec: str, device: str = "cpu", precision: Numbers = "auto") -> SpeakerEncoder:
-    """precision: of CAM++ and what was trained here, see `[audio] precision`; the others have their own.
+    """precision: of CAM++ and of encoders trained here, see `[audio] precision`; the others have their own.
 
-    Raises UserError for a spec that means no encoder, a missing package, or weights that cannot be had."""
+    Raises UserError for a spec that matches no encoder, a missing package, or weights that are unavailable.
+    """
     kind, source = _split(spec)
     if kind in TRAINED:
         from ds2f.voice.trained import TrainedEncoder
@@ -85,11 +86,11 @@ def load(spec: str, device: str = "cpu", precision: Numbers = "auto") -> Speaker
 
 
 def _split(spec: str) -> tuple[str, str]:
-    """Kind and source. A folder by itself, such as runs/voice, is one that `ds2f train voice` made."""
+    """Kind and source. A bare folder, such as runs/voice, is an encoder trained by `ds2f train voice`."""
     kind, colon, source = spec.partition(":")
     if kind not in INCLUDED and not colon and (Path(spec).expanduser() / "voice.json").is_file():
         kind, colon, source = TRAINED[0], ":", spec
     known = [k.partition(":")[0] for k in KINDS]
     if kind not in known or (kind in INCLUDED) == bool(colon) or bool(colon) != bool(source):
         raise UserError(f"There is no speaker encoder {spec!r}; choose one of {', '.join(KINDS)}.")
-    return kind, os.path.expanduser(source)  # no shell does it behind the colon
+    return kind, os.path.expanduser(source)  # no shell expands ~ after a colon

@@ -1,11 +1,11 @@
-"""Log mel energies as Kaldi computes them: what most speaker encoders since x-vectors read.
+"""Log mel energies as computed by Kaldi, the input of most speaker encoders since x-vectors.
 
 Of a window x of 25 ms,
 
     y = log max(B |F (w ∘ E (x − x̄))|², ε),   (E x)ᵢ = xᵢ − 0.97 xᵢ₋₁,  x₋₁ = x₀
 
-with the window function w, the Fourier transform F and triangular bands B (Povey et al., ASRU 2011). All that is done
-before the square is linear, so it is one matrix: half of the time of NumPy's transforms of windows so short.
+with the window function w, the Fourier transform F and triangular bands B (Povey et al., ASRU 2011). Everything before
+the square is linear, so it is one matrix, which takes half the time of NumPy's transforms for such short windows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PREEMPHASIS = 0.97
 
 
 def fbank(clip: np.ndarray, window: str = "povey") -> np.ndarray:
-    """Windows of 25 ms each 10 ms, their mean over the clip taken off: (frames, 80) float32.
+    """Windows of 25 ms every 10 ms, with their mean over the clip subtracted: (frames, 80) float32.
 
     clip: (samples,) float32, 16 kHz, in the range that the encoder was trained with; window: "povey" or "hamming".
     Raises ValueError for less than 25 ms.
@@ -38,7 +38,8 @@ def fbank(clip: np.ndarray, window: str = "povey") -> np.ndarray:
 
 @cache
 def _spectrum(window: str) -> np.ndarray:
-    """(LENGTH, POINTS) float32: from samples to the real parts of half of the spectrum, and the imaginary ones."""
+    """(LENGTH, POINTS) float32: from samples to the real parts of half of the spectrum, followed by the imaginary
+    parts."""
     centre = np.eye(mel.LENGTH) - 1 / mel.LENGTH
     emphasis = np.eye(mel.LENGTH) - PREEMPHASIS * np.eye(mel.LENGTH, k=-1)
     emphasis[0, 0] -= PREEMPHASIS

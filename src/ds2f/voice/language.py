@@ -1,4 +1,4 @@
-"""Which language is spoken, with how much confidence. Models by the names that ds2f.toml gives them:
+"""Which language is spoken, and how confidently. Models by the names used in ds2f.toml:
 
 | spec | model | languages | size | licence |
 | --- | --- | --- | --- | --- |
@@ -6,7 +6,7 @@
 | speechbrain:speechbrain/lang-id-commonlanguage_ecapa | ECAPA-TDNN on CommonLanguage | 45 | 85 MB | Apache-2.0 |
 | whisper:SOURCE | Whisper through faster-whisper: tiny, small, ... or a folder | 99 | 75 MB up | MIT |
 
-There is no offline default: no model of this kind comes inside a package.
+There is no offline default, because no package contains such a model.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class LanguageModel(Protocol):
 
 
 def name_of(spec: str) -> str:
-    """The name that marks rows of this model. Loads nothing. Raises UserError for a spec that means no model."""
+    """The name that marks rows of this model. Loads nothing. Raises UserError for a spec that matches no model."""
     kind, source = _split(spec)
     return f"{kind}/{Path(source).absolute().name}"
 
 
 def load(spec: str, device: str = "cpu") -> LanguageModel:
-    """Raises UserError for a spec that means no model, a missing package, or weights that cannot be had."""
+    """Raises UserError for a spec that matches no model, a missing package, or weights that are unavailable."""
     kind, source = _split(spec)
     return SpeechBrainLanguage(source, device) if kind == "speechbrain" else WhisperLanguage(source, device)
 
@@ -52,7 +52,7 @@ def _split(spec: str) -> tuple[str, str]:
     kind, _, source = spec.partition(":")
     if kind not in ("speechbrain", "whisper") or not source:
         raise UserError(f"There is no language model {spec!r}; choose one of {', '.join(KINDS)}.")
-    return kind, os.path.expanduser(source)  # no shell does it behind the colon
+    return kind, os.path.expanduser(source)  # no shell expands ~ after a colon
 
 
 class SpeechBrainLanguage:
@@ -68,7 +68,7 @@ class SpeechBrainLanguage:
 
     @torch.no_grad()
     def predict(self, clips: np.ndarray) -> list[Language]:
-        """See LanguageModel.predict. VoxLingua's labels are "th: Thai", CommonLanguage's are names alone."""
+        """See LanguageModel.predict. VoxLingua's labels look like "th: Thai", CommonLanguage's are names only."""
         scores, _, _, labels = self._classifier.classify_batch(torch.from_numpy(np.asarray(clips, np.float32)))
         probability = _posterior(scores.float()).amax(1)
         return [Language(_code(label), float(p)) for label, p in zip(labels, probability, strict=True)]
@@ -80,7 +80,7 @@ class WhisperLanguage:
     licence = "MIT"
 
     def __init__(self, source: str, device: str = "cpu") -> None:
-        """source: the name of a size, or a folder of a converted model. Raises UserError if it cannot be had."""
+        """source: the name of a size, or a folder with a converted model. Raises UserError if it is unavailable."""
         whisper = optional("faster_whisper", "whisper", "The language model whisper")
         self.name = name_of(f"whisper:{source}")
         kind, _, index = device.partition(":")
@@ -102,10 +102,10 @@ class WhisperLanguage:
 
 
 def _posterior(scores: torch.Tensor) -> torch.Tensor:
-    """What SpeechBrain's classifiers give, (n, languages), to probabilities.
+    """The output of SpeechBrain's classifiers, (n, languages), as probabilities.
 
-    Xvector.Classifier (VoxLingua107) gives log p; softmax leaves it as it is. ECAPA_TDNN.Classifier (CommonLanguage)
-    gives cosines, whatever classify_batch's documentation says (speechbrain issue 1294); it was trained so that
+    Xvector.Classifier (VoxLingua107) returns log p, which softmax turns into p. ECAPA_TDNN.Classifier (CommonLanguage)
+    returns cosines, despite the documentation of classify_batch (speechbrain issue 1294); it was trained so that
     p = softmax(s cos θ), s = 30   (additive angular margin, Deng et al., CVPR 2019, arXiv:1801.07698)
     """
     is_log = torch.allclose(scores.exp().sum(1), scores.new_ones(len(scores)), atol=1e-2)
@@ -113,16 +113,16 @@ def _posterior(scores: torch.Tensor) -> torch.Tensor:
 
 
 def _code(label: str) -> str:
-    """ISO 639-1 of "th: Thai" or "Thai"; without one, the model's own code, or the name in small letters."""
+    """ISO 639-1 for "th: Thai" or "Thai"; if there is none, the model's own code, or the name in lower case."""
     code, colon, _ = label.strip().lower().partition(":")
     name = code.replace("_", " ")
     return WITHDRAWN.get(code, code) if colon else ISO_639_1.get(name, name)
 
 
-MARGIN_SCALE = 30.0  # of SpeechBrain's recipe for CommonLanguage
+MARGIN_SCALE = 30.0  # from SpeechBrain's recipe for CommonLanguage
 WITHDRAWN = {"iw": "he", "jw": "jv", "in": "id", "ji": "yi"}  # codes of 1988 that models still use
 
-# The languages of CommonLanguage that have a code; it misspells Mongolian and Ukrainian.
+# The languages of CommonLanguage that have a code; Mongolian and Ukrainian are misspelt there.
 ISO_639_1 = {
     "arabic": "ar", "basque": "eu", "breton": "br", "catalan": "ca", "chinese china": "zh", "chinese hongkong": "zh",
     "chinese taiwan": "zh", "chuvash": "cv", "czech": "cs", "dhivehi": "dv", "dutch": "nl", "english": "en",

@@ -1,7 +1,7 @@
 """Speaker embeddings of pyannote.audio (Bredin, Interspeech 2023).
 
-Source https://huggingface.co/pyannote/wespeaker-voxceleb-resnet34-LM; code MIT, weights CC BY 4.0; 27 MB, 256-d.
-Extra: pyannote (which needs torchaudio and torchcodec). SOURCE is a Hub id (some want a token: `hf auth login`), a
+Source: https://huggingface.co/pyannote/wespeaker-voxceleb-resnet34-LM; code MIT, weights CC BY 4.0; 27 MB, 256-d.
+Extra: pyannote (which needs torchaudio and torchcodec). SOURCE is a Hub id (some need a token: `hf auth login`), a
 checkpoint file or its folder. A checkpoint is a pickle, which can run code: use only sources you trust.
 """
 
@@ -23,8 +23,8 @@ class PyannoteEncoder:
     licence = "MIT code; weights CC BY 4.0"
 
     def __init__(self, source: str, name: str, device: str = "cpu") -> None:
-        """Raises UserError if the model cannot be had: pyannote returns None where the Hub wants a token."""
-        os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "false")  # else it tells its makers which model is loaded
+        """Raises UserError if the model is unavailable: pyannote returns None if the Hub requires a token."""
+        os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "false")  # or it reports which model is loaded
         audio = optional("pyannote.audio", "pyannote", "The encoder pyannote")
         try:
             model = audio.Model.from_pretrained(source)

@@ -1,7 +1,7 @@
-"""How well a recording lets one hear its speaker: what a score between two voices can be trusted by.
+"""How well a recording represents its speaker, and so how far a score between two voices can be trusted.
 
-Measures of the sound alone, as the quality measure functions of speaker verification take them (Thienpondt et al.,
-ICASSP 2021, arXiv:2010.11255); seconds of speech are those of `activity.find_speech`.
+Measured on the sound alone, like the quality measure functions of speaker verification (Thienpondt et al., ICASSP 2021,
+arXiv:2010.11255); seconds of speech are those of `activity.find_speech`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import numpy as np
 from ds2f.types import SAMPLE_RATE
 
 WINDOW = 512  # samples, 32 ms
-QUIET = 0.1  # share of the windows that are taken to be pauses
-SNR_RANGE = (-10.0, 60.0)  # dB; digital silence between the words would be without end
-AUDIBLE = 1e-5  # of the loudest part of the spectrum: 50 dB below it
+QUIET = 0.1  # share of the windows assumed to be pauses
+SNR_RANGE = (-10.0, 60.0)  # dB; digital silence between words would give infinity
+AUDIBLE = 1e-5  # relative to the loudest part of the spectrum: 50 dB below
 
 
 def signal_to_noise(audio: np.ndarray) -> float:
-    """Power of all windows over that of the quietest tenth, less one, in dB within SNR_RANGE.
+    """Power of all windows over that of the quietest tenth, minus one, in dB within SNR_RANGE.
 
-    audio: (samples,) float32 at SAMPLE_RATE, pauses and all. An estimate: somebody who never pauses sounds noisy.
+    audio: (samples,) float32 at SAMPLE_RATE, including pauses. An estimate: somebody who never pauses seems noisy.
     """
     if audio.size < WINDOW:
         return SNR_RANGE[0]
@@ -30,9 +30,10 @@ def signal_to_noise(audio: np.ndarray) -> float:
 
 
 def bandwidth(audio: np.ndarray) -> float:
-    """Up to which frequency there is any sound, in kHz, from 0 to 8: 3.4 of a telephone, 8 of a good microphone.
+    """The highest frequency at which there is sound, in kHz, from 0 to 8: 3.4 for a telephone, 8 for a good microphone.
 
-    audio: (samples,) float32 at SAMPLE_RATE. The long-term spectrum (Welch, Hann windows of 32 ms) down to AUDIBLE.
+    audio: (samples,) float32 at SAMPLE_RATE. From the long-term spectrum (Welch, Hann windows of 32 ms) down to
+    AUDIBLE.
     """
     if audio.size < WINDOW:
         return 0.0

@@ -1,4 +1,4 @@
-"""The sound of a recording, as much of it as is heard at a time: its start first, and then what lies further on."""
+"""The sound of a recording, read in parts as needed: first its start, then later parts."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from ds2f.types import SAMPLE_RATE, Media
 Recording: TypeAlias = str | Path | bytes | bytearray | tuple[np.ndarray, int]
 """A path, the bytes of a file, or (samples, rate in Hz) as `media.resample` takes them."""
 
-LATER = 8  # parts of a long recording that are heard besides its start
+LATER = 8  # parts of a long recording that are searched besides its start
 
 
 @dataclass(frozen=True)
 class Sound:
-    """part: sound from a time on, in seconds, `seconds` of it or what there is: (samples,) float32 at SAMPLE_RATE;
-    length: seconds of it all."""
+    """part: function from a start time in seconds to `seconds` of sound, or as much as there is: (samples,) float32 at
+    SAMPLE_RATE; length: total seconds."""
 
     part: Callable[[float], np.ndarray]
     length: float
     seconds: float
 
     def starts(self) -> list[float]:
-        """Where the parts begin that are heard one after the other until there is enough speech: all of a recording
-        that is no longer than LATER + 1 parts, of a longer one its start and LATER others, spread over the rest."""
+        """Where the parts begin that are searched one after the other until there is enough speech: for a recording of
+        at most LATER + 1 parts all of it, for a longer one its start and LATER others, spread over the rest."""
         rest = self.length - self.seconds
-        if rest < 0.5:  # too little to say anything, and lengths are rounded
+        if rest < 0.5:  # too short to contain much, and lengths are rounded
             return [0.0]
         count = min(LATER, math.ceil(rest / self.seconds))
         step = self.seconds if count * self.seconds >= rest else (rest - self.seconds) / (count - 1)
@@ -47,7 +47,7 @@ class Sound:
 
 
 def choice_of(audio: Audio) -> Choice:
-    """The track and the channel that the settings name."""
+    """The track and the channel chosen in the settings."""
     return Choice(audio=audio.stream, channel=audio.channel)
 
 
@@ -76,14 +76,14 @@ def further(
     start: float = 0.0,
     length: float | None = None,
 ) -> Sound:
-    """The sound of a file, some of which has been decoded.
+    """The sound of a file that has been partly decoded.
 
     source: the file, as `media.decode` takes it.
     media: what was decoded first.
-    seconds: of a part; `media` holds as much, from `start` on.
+    seconds: length of a part; `media` holds as much, from `start` on.
     audio: the track and the channel.
     start: seconds into the file.
-    length: seconds from `start` on that are to be heard, None: all.
+    length: seconds to read from `start` on, None: all.
     Raises ItemError(stage="audio") if there is none.
     """
     first, choice = sound_of(media), choice_of(audio)

@@ -20,14 +20,14 @@ class Resemblyzer:
     dim = 256
 
     def __init__(self, device: str = "cpu") -> None:
-        with warnings.catch_warnings():  # webrtcvad and an old scipy path announce their own old age
+        with warnings.catch_warnings():  # webrtcvad and an old scipy path cause deprecation warnings
             warnings.simplefilter("ignore")
             library = optional("resemblyzer", "resemblyzer", "The speaker encoder resemblyzer")
         self._preprocess = library.preprocess_wav
         self._encoder = library.VoiceEncoder(device, verbose=False)
 
     def embed(self, clips: np.ndarray) -> np.ndarray:
-        """See SpeakerEncoder.embed: (n, 256) float32. It trims pauses by a voice detector of its own."""
+        """See SpeakerEncoder.embed: (n, 256) float32. It trims pauses with a voice activity detector of its own."""
         return np.stack([self._embed(clip) for clip in clips])
 
     def _embed(self, clip: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """ECAPA-TDNN (Desplanques et al., Interspeech 2020, arXiv:2005.07143) and other encoders of SpeechBrain.
 
-Source https://huggingface.co/speechbrain/spkrec-ecapa-voxceleb; Apache-2.0; 83 MB, 192-d. Extra: speechbrain (which
-needs torchaudio). SOURCE is a Hub id or a folder with hyperparams.yaml. SpeechBrain builds models from that file, code
-included: use only sources you trust.
+Source: https://huggingface.co/speechbrain/spkrec-ecapa-voxceleb; Apache-2.0; 83 MB, 192-d. Extra: speechbrain (which
+needs torchaudio). SOURCE is a Hub id or a folder with hyperparams.yaml. SpeechBrain builds models from that file, which
+can contain code: use only sources you trust.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ds2f.voice.base import unit_rows
 
 
 def load_classifier(source: str, device: str, wanted_by: str) -> Any:
-    """SpeechBrain's EncoderClassifier of `source`. Raises UserError if it cannot be had."""
+    """SpeechBrain's EncoderClassifier for `source`. Raises UserError if it is unavailable."""
     inference = optional("speechbrain.inference.classifiers", "speechbrain", wanted_by)
     try:
         return inference.EncoderClassifier.from_hparams(source=source, run_opts={"device": device})
@@ -32,7 +32,7 @@ class SpeechBrainEncoder:
     licence = "Apache-2.0"
 
     def __init__(self, source: str, name: str, device: str = "cpu") -> None:
-        """source: a Hub id, or a folder. Raises UserError if it cannot be had."""
+        """source: a Hub id, or a folder. Raises UserError if it is unavailable."""
         self._classifier = load_classifier(source, device, "The encoder speechbrain")
         self.name = name
         self.dim = self.embed(np.zeros((1, 16_000), np.float32)).shape[1]

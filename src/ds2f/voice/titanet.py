@@ -1,7 +1,7 @@
 """TitaNet (Koluguri et al., ICASSP 2022, arXiv:2110.04410) of NVIDIA NeMo.
 
-Source https://huggingface.co/nvidia/speakerverification_en_titanet_large; code Apache-2.0, weights
-CC BY 4.0; 97 MB, 192-d. Extra: titanet. SOURCE is a Hub id or a .nemo file.
+Source: https://huggingface.co/nvidia/speakerverification_en_titanet_large; code Apache-2.0, weights CC BY 4.0; 97 MB,
+192-d. Extra: titanet. SOURCE is a Hub id or a .nemo file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class TitaNet:
     licence = "Apache-2.0 code; weights CC BY 4.0"
 
     def __init__(self, source: str, name: str, device: str = "cpu") -> None:
-        """Raises UserError if the model cannot be had."""
+        """Raises UserError if the model is unavailable."""
         models = optional("nemo.collections.asr.models", "titanet", "The encoder titanet")
         kind = models.EncDecSpeakerLabelModel
         try:

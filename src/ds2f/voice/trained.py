@@ -1,6 +1,6 @@
-"""A speaker encoder that was trained here, `ds2f:FOLDER`, or that `models.store` has as one: voice.safetensors and
-voice.json, which says what it reads. `ds2f-frames:FOLDER` is its last layer over time, averaged: it holds what an
-embedding is trained to forget, and more of a face (docs/experiments/prior-and-matching.md)."""
+"""A speaker encoder that was trained here: `ds2f:FOLDER`, or one that `models.store` holds: voice.safetensors and
+voice.json, which describes its input. `ds2f-frames:FOLDER` is its last layer averaged over time, which retains what an
+embedding is trained to discard, and says more about a face (docs/experiments/prior-and-matching.md)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class TrainedEncoder:
 
         folder: of the model.
         name: of its vectors.
-        device: where it runs.
-        frames: the average over frames, not the embedding.
+        device: to run it on.
+        frames: the average over frames instead of the embedding.
         precision: see `[audio] precision` of ds2f.toml.
         """
         self.name, self.frames, self.device = name, frames, torch.device(device)
@@ -45,15 +45,17 @@ class TrainedEncoder:
 
     @torch.no_grad()
     def embed(self, clips: np.ndarray) -> np.ndarray:
-        """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips of under 25 ms."""
+        """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips shorter than 25 ms."""
         audio = torch.from_numpy(np.ascontiguousarray(clips, np.float32))
-        # A CPU is no faster with many at once, and alone the last bits of a vector do not depend on its neighbours.
+        # A CPU is no faster with large batches, and one at a time the last bits of a vector do not depend on the
+        # others.
         parts = audio.split(1 if self.device.type == "cpu" else len(audio))
         found = torch.cat([self._describe(part.to(self.device)).cpu() for part in parts])
         return unit_rows(found.numpy(), clips)
 
     def _describe(self, audio: torch.Tensor) -> torch.Tensor:
-        """As CAM++ in the box: the network in bfloat16, features before it and sums over time after it in float32."""
+        """As with the bundled CAM++: the network in bfloat16, the features before it and the sums over time after it in
+        float32."""
         features, network = self._network.features(audio), self._network.network
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             over_time = network(features)

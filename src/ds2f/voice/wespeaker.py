@@ -1,7 +1,7 @@
 """Speaker encoders of WeSpeaker (Wang et al., ICASSP 2023, arXiv:2210.17016) as ONNX files.
 
-Source https://github.com/wenet-e2e/wespeaker/blob/master/docs/pretrained.md; code Apache-2.0, VoxCeleb
-weights CC BY 4.0. ResNet34-LM: 26 MB, 256-d. Input `feats` (n, frames, 80), output `embs` (n, d). Extra: wespeaker.
+Source: https://github.com/wenet-e2e/wespeaker/blob/master/docs/pretrained.md; code Apache-2.0, VoxCeleb weights CC BY
+4.0. ResNet34-LM: 26 MB, 256-d. Input `feats` (n, frames, 80), output `embs` (n, d). Extra: wespeaker.
 """
 
 from __future__ import annotations
@@ -50,5 +50,5 @@ class WeSpeaker:
         return unit_rows(self._session.run(None, {self._input: features})[0], clips)
 
     def _features(self, clip: np.ndarray) -> np.ndarray:
-        """(frames, 80) float32, in Kaldi's scale: 16-bit integers."""
+        """(frames, 80) float32, in Kaldi's scale of 16-bit integers."""
         return fbank(clip * 32768.0, "hamming")

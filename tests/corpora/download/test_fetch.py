@@ -89,7 +89,7 @@ def test_a_login(tmp_path: Path) -> None:
     with serve(Site({"a.zip": BODY}, login="ada:secret")) as site:
         url = f"{site.address}/a.zip"
         for wrong in (None, Login("ada", "guess")):
-            with pytest.raises(UserError, match="wants a login that it accepts"):
+            with pytest.raises(UserError, match="requires a valid login"):
                 fetch(url, tmp_path / "a.zip", wrong)
         assert fetch(url, tmp_path / "a.zip", Login("ada", "secret")).read_bytes() == BODY
 
@@ -128,7 +128,7 @@ def test_a_page_in_place_of_the_file_is_not_kept(tmp_path: Path) -> None:
     """As a server gives it whose login has ended, with status 200."""
     page = Site({"vox2_partaa": b"<html>Please log in", "terms.html": b"<html>"}, kind="text/html; charset=utf-8")
     with serve(page) as site:
-        with pytest.raises(UserError, match="gives a web page"):
+        with pytest.raises(UserError, match="returned a web page"):
             fetch(f"{site.address}/vox2_partaa", tmp_path / "vox2_partaa")
         assert list(tmp_path.iterdir()) == []
         assert fetch(f"{site.address}/terms.html", tmp_path / "terms.html").exists()

@@ -190,8 +190,8 @@ def _other_bands(state: dict[str, Tensor]) -> dict[str, Tensor]:
     [
         (lambda s: {**s, "extra": Code()}, "holds code (setattr), which ds2f does not run"),
         (lambda s: {**s, "args": argparse.Namespace(lr=1)}, "holds code (argparse.Namespace), which ds2f does not run"),
-        (lambda s: [1, 2], "holds no state of a network"),
-        (lambda s: {"epoch": 3}, "holds no state of a network"),
+        (lambda s: [1, 2], "contains no network state"),
+        (lambda s: {"epoch": 3}, "contains no network state"),
         (_renamed, "fits no network of ds2f (its tensors: "),
         (_cut, "does not fit resnetse34l"),
         (_wide, "does not fit resnetse34l"),
@@ -214,7 +214,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("Dear Sir or Madam")
     (tmp_path / "text.safetensors").write_text("Dear Sir or Madam")
     for name in ("text.pt", "text.safetensors"):
-        with pytest.raises(UserError, match="is no checkpoint of torch or safetensors, or it is damaged"):
+        with pytest.raises(UserError, match="is not a torch or safetensors checkpoint, or it is damaged"):
             load_foreign(tmp_path / name)
     with pytest.raises(UserError, match="There is no checkpoint"):
         load_foreign(tmp_path / "none.pt")

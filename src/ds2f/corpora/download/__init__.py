@@ -1,1 +1,2 @@
-"""Getting corpora: resumable downloads, checked archives, segments of videos. What is there is never fetched again."""
+"""Downloads corpora: resumable downloads, verified archives, segments of videos. Existing files are never fetched
+again."""

@@ -1,4 +1,4 @@
-"""Parts and archives: checksums, joining, and unzipping that leaves nothing outside its folder."""
+"""Archives and their parts: checksums, joining, and safe unzipping that writes nothing outside its folder."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ds2f.io.files import disk_trouble, read_lines, replacing
 from ds2f.types import Progress
 
 CHUNK = 1 << 22  # bytes
-BOMB_RATIO = 200  # of a member's size to its compressed size; video and sound hardly shrink at all
-BOMB_SIZE = 1 << 30  # bytes of a member under which the ratio does not matter
+BOMB_RATIO = 200  # of a member's size to its compressed size; video and sound hardly compress at all
+BOMB_SIZE = 1 << 30  # bytes of a member below which the ratio does not matter
 
 
 class Damaged(UserError):
-    """An archive that is not whole, or not as it was packed."""
+    """An archive that is incomplete, or not as it was packed."""
 
 
 def md5(path: Path, progress: Progress | None = None) -> str:
@@ -39,8 +39,8 @@ def md5(path: Path, progress: Progress | None = None) -> str:
 
 
 def read_checksums(path: Path) -> dict[str, str]:
-    """{file name: md5} from lines of `md5 name`, in either order, or `MD5 (name) = md5`. Raises UserError for a line
-    that is none."""
+    """{file name: md5} from lines of `md5 name`, in either order, or `MD5 (name) = md5`. Raises UserError for any other
+    line."""
     found = {}
     for number, line in enumerate(read_lines(path, "list of checksums"), 1):
         words = re.sub(r"^MD5 \((.*)\) =", r"\1", line.strip()).replace("*", " ").split()
@@ -55,7 +55,7 @@ def read_checksums(path: Path) -> dict[str, str]:
 
 
 def join(parts: Sequence[Path], target: Path, progress: Progress | None = None) -> Path:
-    """Lay the parts end to end into `target`, written aside and renamed."""
+    """Concatenate the parts into `target`, written to a temporary file and renamed."""
     total, done = sum(part.stat().st_size for part in parts), 0
     _check_room(target.parent, total, "joining")
     with replacing(target) as aside, aside.open("wb") as out:
@@ -70,11 +70,11 @@ def join(parts: Sequence[Path], target: Path, progress: Progress | None = None) 
 
 
 def unzip(archive: Path, folder: Path, progress: Progress | None = None) -> int:
-    """Unpack into `folder`; files that are there in their full size are kept, so an interrupted call goes on.
+    """Unpack into `folder`; files that already exist in full size are kept, so an interrupted call can be resumed.
 
     Returns how many files were written. Raises UserError, before anything is written, for an archive without its end,
-    one with a member that would land outside of the folder, is a link, or grows beyond reason, and for a disk that is
-    too small; for a damaged member when its turn comes.
+    one with a member that would land outside the folder, is a link, or expands too much, and for a disk that is too
+    small; for a damaged member, when its turn comes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -89,7 +89,7 @@ def unzip(archive: Path, folder: Path, progress: Progress | None = None) -> int:
                     progress(done, len(members), target.name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with replacing(target) as aside:
-                    aside.unlink(missing_ok=True)  # what a killed run left there, or a link
+                    aside.unlink(missing_ok=True)  # left by a killed run, or a link
                     with opened.open(member) as source, aside.open("xb") as out:
                         shutil.copyfileobj(source, out, CHUNK)
             if progress:
@@ -97,12 +97,12 @@ def unzip(archive: Path, folder: Path, progress: Progress | None = None) -> int:
             return len(todo)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, struct.error) as error:
         raise Damaged(f"{archive} is not a whole zip archive ({error}); check it by its checksum.") from None
-    except RuntimeError as error:  # as zipfile says that a password is needed, or that it lacks a method
+    except RuntimeError as error:  # zipfile's error for a missing password or compression method
         raise UserError(f"{archive} cannot be unpacked ({error}).") from None
     except OSError as error:
         if disk_trouble(error) is not None:
             raise
-        if error.errno == errno.EINVAL:  # the index leads to before the beginning: bytes are missing in between
+        if error.errno == errno.EINVAL:  # the index points before the start: bytes are missing in between
             raise Damaged(
                 f"{archive} is not a whole zip archive (bytes are missing); check it by its checksum."
             ) from None
@@ -120,7 +120,7 @@ def _check_room(folder: Path, needed: int, what: str) -> None:
 
 
 def _check_places(archive: Path, targets: Sequence[Path]) -> None:
-    """Raises UserError for two members of one name, or one that is a file and another's folder."""
+    """Raises UserError for two members with one name, or one that is both a file and another's folder."""
     places = set(targets)
     if len(places) < len(targets) or any(not places.isdisjoint(target.parents) for target in targets):
         raise UserError(f"{archive} holds two members in the same place; nothing was unpacked.")
@@ -137,7 +137,7 @@ def _target(archive: Path, member: zipfile.ZipInfo, folder: Path) -> Path:
     if kind not in (0, stat.S_IFREG):
         raise UserError(f"{archive} holds {member.filename!r}, which is not a plain file; nothing was unpacked.")
     if member.file_size > BOMB_SIZE and member.file_size > BOMB_RATIO * max(1, member.compress_size):
-        raise UserError(f"{archive} holds {member.filename!r}, which grows beyond reason; nothing was unpacked.")
+        raise UserError(f"{archive} holds {member.filename!r}, which expands too much; nothing was unpacked.")
     target = folder / path
     if not target.parent.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{target.parent} leads out of {folder} by a link; nothing was unpacked.")

@@ -1,7 +1,7 @@
-"""AVSpeech: segments of YouTube videos by the published list, through yt-dlp (extra `download`) and ffmpeg.
+"""AVSpeech: segments of YouTube videos from the published list, through yt-dlp (extra `download`) and ffmpeg.
 
-Many of the 290,000 videos are gone by now: each that cannot be had is a line with its reason in downloads.jsonl beside
-the clips, and is not asked for again.
+Many of the 290,000 videos no longer exist: each that cannot be fetched is listed with the reason in downloads.jsonl
+next to the clips, and is not requested again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ them never agreed to be in a dataset. https://looking-to-listen.github.io/avspee
 """
 ADDRESS = "https://www.youtube.com/watch?v={id}"
 STATE = "downloads.jsonl"
-PARTIAL = ".partial"  # a folder in which ingest sees nothing
-NETWORK_FAILURES = 5  # in a row; then the network is down and not the videos
+PARTIAL = ".partial"  # a folder that ingest ignores
+NETWORK_FAILURES = 5  # consecutive; then the network is down, not the videos
 _TOO_MANY = re.compile(r"HTTP Error 429|not a bot|rate.?limit", re.IGNORECASE)
 _DISK = re.compile(r"No space left|Disk quota|Read-only file system|Permission denied", re.IGNORECASE)
 _NETWORK = re.compile(
@@ -51,13 +51,13 @@ class Segment:
 
     @property
     def name(self) -> str:
-        """As the layout `avspeech` knows it."""
+        """As the layout `avspeech` expects it."""
         return f"{self.video}_{self.start:010.6f}-{self.end:010.6f}"
 
 
 @dataclass(frozen=True)
 class Got:
-    """there: clips of an earlier run; fetched, failed: of this one; gone: known to be gone, not asked for."""
+    """there: clips from an earlier run; fetched, failed: in this one; gone: known to be unavailable, not requested."""
 
     there: int
     fetched: int
@@ -80,13 +80,14 @@ def read_list(path: Path) -> list[Segment]:
         except (IndexError, ValueError):
             raise UserError(f"{path}, line {number}: expected `id, start, end, x, y`, not {','.join(row)!r}.") from None
         if not re.fullmatch(r"[A-Za-z0-9_-]{11}", segment.video) or not 0 <= segment.start < segment.end < inf:
-            raise UserError(f"{path}, line {number}: {','.join(row)!r} is no segment of a YouTube video.")
+            raise UserError(f"{path}, line {number}: {','.join(row)!r} is not a segment of a YouTube video.")
         segments.append(segment)
     return segments
 
 
 Take = Callable[[Segment, Path], None]
-"""Fetches one segment to a path, and may leave other files beside it. Raises an exception whose text says why not."""
+"""Fetches one segment to a path, possibly leaving other files next to it. Raises an exception whose text gives the
+reason."""
 
 
 def download(
@@ -97,16 +98,16 @@ def download(
     retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> Got:
-    """Fetch the segments that are not there, one after the other.
+    """Fetch the segments that are missing, one after the other.
 
-    segments: what is wanted, see `read_list`.
-    out: folder for the clips, of STATE, which says what cannot be had, and of PARTIAL; made if it is not there.
-    take: how one segment is fetched, such as `youtube()`.
-    pause: seconds between two, drawn anew from [pause, 2 pause].
-    retry_failed: ask again for what STATE says cannot be had.
-    progress: called with (segments done, in all, the video that comes next).
-    Raises UserError when the site has had enough of us, when the network is down or the disk full; the next call goes
-    on.
+    segments: to fetch, see `read_list`.
+    out: folder for the clips, for STATE, which lists what is unavailable, and for PARTIAL; created if missing.
+    take: fetches one segment, for example `youtube()`.
+    pause: seconds between two, drawn each time from [pause, 2 pause].
+    retry_failed: retry what STATE lists as unavailable.
+    progress: called with (segments done, total, the next video).
+    Raises UserError when the site refuses further requests, the network is down or the disk is full; the next call
+    resumes.
     """
     out.mkdir(parents=True, exist_ok=True)
     partial = out / PARTIAL
@@ -124,7 +125,7 @@ def download(
             continue
         if fetched + failed:
             time.sleep(pause * (1 + random.random()))
-        shutil.rmtree(partial, ignore_errors=True)  # what a killed run, or the last segment, has left
+        shutil.rmtree(partial, ignore_errors=True)  # left by a killed run or the previous segment
         partial.mkdir()
         try:
             take(segment, partial / target.name)
@@ -138,7 +139,7 @@ def download(
                 in_a_row += 1
                 if in_a_row >= NETWORK_FAILURES:
                     raise UserError(f"The network seems to be down ({reason}); run the command again later.") from None
-                continue  # no fault of the video: the next run asks again
+                continue  # not the video's fault: the next run tries again
             failed, in_a_row = failed + 1, 0
             _note(out / STATE, segment, reason)
     shutil.rmtree(partial, ignore_errors=True)
@@ -148,7 +149,7 @@ def download(
 
 
 def _over(reason: str, out: Path, fetched: int) -> str | None:
-    """Why the next segment will not come either, and what to do; None: it may. fetched: clips of this run."""
+    """Why the next segment will fail too, and what to do; None if it may succeed. fetched: clips of this run."""
     if _DISK.search(reason):
         return f"{out} takes no more ({reason}); make room, and run the command again."
     if _TOO_MANY.search(reason):
@@ -160,9 +161,9 @@ def _over(reason: str, out: Path, fetched: int) -> str | None:
 
 
 def youtube(address: str = ADDRESS, height: int = 720) -> Take:
-    """A `Take` by yt-dlp that fetches nothing but the segment, in at most `height` lines.
+    """A `Take` through yt-dlp that fetches only the segment, with at most `height` lines.
 
-    Raises UserError if yt-dlp or ffmpeg, which cuts, is missing.
+    Raises UserError if yt-dlp, or ffmpeg, which does the cutting, is missing.
     """
     library = optional("yt_dlp", "download", "Downloading AVSpeech")
     if shutil.which("ffmpeg") is None:
@@ -178,11 +179,11 @@ def youtube(address: str = ADDRESS, height: int = 720) -> Take:
 
 
 def options(library: Any, segment: Segment, target: Path, height: int) -> dict[str, Any]:
-    """What yt-dlp is told; see its README, "Embedding yt-dlp"."""
+    """Options for yt-dlp; see its README, "Embedding yt-dlp"."""
     return {
         "format": f"bv*[height<={height}][ext=mp4]+ba[ext=m4a]/b[height<={height}]/bv*+ba/b",
         "download_ranges": library.utils.download_range_func(None, [(segment.start, segment.end)]),
-        "force_keyframes_at_cuts": True,  # cut at the second, not at the nearest keyframe
+        "force_keyframes_at_cuts": True,  # cut at the exact second, not at the nearest keyframe
         "merge_output_format": "mp4",
         "outtmpl": {"default": str(target).replace("%", "%%")},
         "overwrites": True,
@@ -209,10 +210,10 @@ def _gone(state: Path) -> set[str]:
 
 def _note(state: Path, segment: Segment, reason: str) -> None:
     line = {"clip": segment.name, "reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")}
-    with state.open("ab+") as file:  # writes at the end, wherever it reads
+    with state.open("ab+") as file:  # always appends, wherever it reads
         if file.tell():
             file.seek(-1, os.SEEK_END)
-            file.write(b"" if file.read() == b"\n" else b"\n")  # a run was killed while it wrote a line
+            file.write(b"" if file.read() == b"\n" else b"\n")  # a run was killed while writing a line
         file.write(json.dumps(line).encode() + b"\n")
 
 

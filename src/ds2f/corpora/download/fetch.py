@@ -1,4 +1,5 @@
-"""One file over HTTP, in as many attempts as it takes: a part that is there is gone on with, if still the same."""
+"""Downloads one file over HTTP in as many attempts as it takes, resuming a partial download if the file is still the
+same."""
 
 from __future__ import annotations
 
@@ -17,28 +18,28 @@ from ds2f.io.files import write_json
 from ds2f.types import Progress
 
 CHUNK = 1 << 20  # bytes
-TIMEOUT = (20.0, 60.0)  # seconds to connect, and between two pieces
-ATTEMPTS = 5  # in a row without a single byte
+TIMEOUT = (20.0, 60.0)  # seconds to connect, and between two chunks
+ATTEMPTS = 5  # consecutive attempts without a single byte
 LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait; beyond that, the user decides
 
 
 @dataclass(frozen=True)
 class Login:
-    """The user's own name and password for a server that wants them."""
+    """The user's name and password for a server that requires them."""
 
     user: str
     password: str
 
 
 def fetch(url: str, target: Path, login: Login | None = None, progress: Progress | None = None) -> Path:
-    """Download `url` to `target`, through target.part; a call that was interrupted is gone on with.
+    """Download `url` to `target`, through target.part; an interrupted call is resumed.
 
-    progress: called as (bytes there, bytes in all or 0, name). Raises UserError for what the user must mend: an address
-    that is not there, a login that is not accepted, a server that stays away.
+    progress: called with (bytes present, total bytes or 0, name). Raises UserError for what the user must fix: an
+    address that does not exist, a rejected login, a server that stays unreachable.
     """
     part, about = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.json")
     if target.exists():
-        about.unlink(missing_ok=True)  # of a run that was killed after the renaming
+        about.unlink(missing_ok=True)  # left by a run that was killed after renaming
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     failures = 0
@@ -55,7 +56,7 @@ def fetch(url: str, target: Path, login: Login | None = None, progress: Progress
                     f"{url} cannot be reached ({_short(error)}); what is there is kept: run the command again later."
                 ) from None
             time.sleep(min(2.0**failures, 30.0) if failures else 0.2)
-        except requests.RequestException as error:  # a redirection without end, an address of a strange form, ...
+        except requests.RequestException as error:  # endless redirects, malformed addresses, ...
             raise UserError(f"{url} cannot be fetched ({_short(error)}); check the address.") from None
     part.replace(target)
     about.unlink(missing_ok=True)
@@ -63,24 +64,24 @@ def fetch(url: str, target: Path, login: Login | None = None, progress: Progress
 
 
 def _attempt(url: str, part: Path, about: Path, login: Login | None, progress: Callable[[int, int], object]) -> None:
-    """One request, from where the part ends. Raises requests' errors for what another attempt may mend."""
+    """One request, from where the part ends. Raises requests' errors if another attempt may help."""
     there, known = (part.stat().st_size if part.exists() else 0), _read(about)
     headers = {"User-Agent": f"ds2f/{__version__}", "Accept-Encoding": "identity"}
     if there and known.get("version"):
-        # With If-Range a server that has another file by now sends the whole of it (RFC 9110, section 13.1.5).
+        # With If-Range, a server whose file has changed sends all of it (RFC 9110, section 13.1.5).
         headers |= {"Range": f"bytes={there}-", "If-Range": known["version"]}
     elif there:
-        there = 0  # nothing says which file the part is of
+        there = 0  # it is unknown which file the part belongs to
     auth = (login.user, login.password) if login else None
     with requests.get(url, headers=headers, auth=auth, stream=True, timeout=TIMEOUT) as answer:
         if answer.status_code == 416 and there == known.get("length"):
-            return  # it was whole already; only the renaming had been missed
+            return  # it was complete; only the renaming was missing
         if answer.status_code == 416:
-            part.unlink(missing_ok=True)  # longer than the file is
+            part.unlink(missing_ok=True)  # longer than the file
         _check(url, answer)
         if _is_page(answer) and not part.name.endswith((".html.part", ".htm.part")):
             raise UserError(
-                f"{url} gives a web page in place of the file; log in with --user, or ask for a new address."
+                f"{url} returned a web page instead of the file; log in with --user, or ask for a new address."
             )
         goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {there}-")
         there = there if goes_on else 0
@@ -108,7 +109,7 @@ def _check(url: str, answer: requests.Response) -> None:
         time.sleep(wait)
         raise requests.ConnectionError(f"the server asked for a pause (HTTP {answer.status_code})")
     if answer.status_code in (401, 403):
-        raise UserError(f"{url} wants a login that it accepts (HTTP {answer.status_code}); give --user and a password.")
+        raise UserError(f"{url} requires a valid login (HTTP {answer.status_code}); give --user and a password.")
     if answer.status_code in (404, 410):
         raise UserError(f"{url} is not there (HTTP {answer.status_code}); check the address.")
     if answer.status_code not in (200, 206):
@@ -120,7 +121,7 @@ def _is_page(answer: requests.Response) -> bool:
 
 
 def _length(answer: requests.Response, there: int) -> int:
-    """Bytes of the whole file, 0 where the server does not say. there: bytes that it will not send again."""
+    """Bytes of the whole file, 0 if the server does not say. there: bytes that it will not send again."""
     whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
     if whole.isdigit():
         return int(whole)

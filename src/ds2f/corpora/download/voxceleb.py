@@ -1,7 +1,7 @@
-"""VoxCeleb1 and 2: parts of archives that the authors hand out on request, as addresses or as a login.
+"""VoxCeleb1 and 2: parts of archives that the authors provide on request, as addresses or as a login.
 
-The form is at https://www.robots.ox.ac.uk/~vgg/data/voxceleb/; nothing is served to everybody any more, so ds2f has no
-addresses of its own: the user gives theirs.
+The form is at https://www.robots.ox.ac.uk/~vgg/data/voxceleb/. Nothing is public any more, so ds2f has no addresses of
+its own: users give theirs.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ https://www.robots.ox.ac.uk/~vgg/data/voxceleb/
 """
 _PART = re.compile(r"^(?P<archive>.+)_part(?P<letters>[a-z]{2})$")  # vox2_dev_mp4_partaa
 
-DONE = ".done"  # NAME.zip.done: it was unpacked
+DONE = ".done"  # NAME.zip.done: it has been unpacked
 
 Stages = Callable[[str], Progress]
-"""A stage, such as "unpack", to its progress."""
+"""Returns the progress callback for a stage such as "unpack"."""
 
 
 @dataclass(frozen=True)
 class Got:
-    """archives: unpacked ones; files: written by this run; missing: {archive: parts that its row of letters lacks};
-    metadata: files that were no archives."""
+    """archives: unpacked; files: written by this run; missing: {archive: parts missing from its sequence of letters};
+    metadata: files that are not archives."""
 
     archives: tuple[str, ...]
     files: int
@@ -50,17 +50,17 @@ def download(
     keep: bool = False,
     stages: Stages | None = None,
 ) -> Got:
-    """Fetch every address, check it, join the parts, unpack the archives into `out`, remove what was unpacked.
+    """Fetch every address, verify it, join the parts, unpack the archives into `out`, and delete what was unpacked.
 
-    What is there already is not fetched again, and an archive of which a part is missing is left for the next run.
+    Files that exist are not fetched again, and an archive with a missing part is left for the next run.
 
     urls: of archives, of parts of them, of metadata.
-    out: folder for what is unpacked, and for archives/, where the rest lies; made if it is not there.
-    login: at the server, None: none.
-    checksums: {file name: MD5 sum in hexadecimal}; other files are not compared.
-    keep: archives and parts stay.
-    stages: gives the progress of "download", "check" and "join", in bytes, and of "unpack", in files.
-    Raises UserError for a file that does not have its checksum: it is set aside as NAME.wrong.
+    out: folder for what is unpacked, and for archives/, which holds the rest; created if missing.
+    login: for the server; None: none.
+    checksums: {file name: MD5 sum in hexadecimal}; other files are not verified.
+    keep: keep archives and parts.
+    stages: gives the progress callbacks for "download", "check" and "join", in bytes, and "unpack", in files.
+    Raises UserError for a file whose checksum does not match; it is set aside as NAME.wrong.
     """
     store = out / "archives"
     store.mkdir(parents=True, exist_ok=True)
@@ -96,9 +96,9 @@ def download(
 def _join(
     whole: Path, parts: Sequence[str], wanted: str | None, report: Callable[[str], Progress | None]
 ) -> tuple[str, ...]:
-    """Make the whole archive of its parts, unless it is there. Returns the parts that are missing, () if none is."""
+    """Join the parts into the whole archive, unless it exists. Returns the parts that are missing, () if none."""
     store = whole.parent
-    if not whole.exists() or (parts and _is_cut(whole)):  # cut: joined when the last part was not there yet
+    if not whole.exists() or (parts and _is_cut(whole)):  # cut: joined before the last part was there
         if lacking := _lacking(parts):
             return lacking
         join([store / part for part in parts], whole, report("join"))
@@ -112,7 +112,7 @@ def _join(
 
 
 def _unpack(whole: Path, parts: Sequence[str], out: Path, report: Callable[[str], Progress | None]) -> int:
-    """Returns how many files were written. An archive that is damaged is joined again by the next run."""
+    """Returns how many files were written. The next run joins a damaged archive again."""
     try:
         return unzip(whole, out, report("unpack"))
     except Damaged as error:
@@ -123,7 +123,7 @@ def _unpack(whole: Path, parts: Sequence[str], out: Path, report: Callable[[str]
 
 
 def _advice(store: Path, parts: Sequence[str]) -> str:
-    """Which part is damaged, as far as can be seen: all but the last are of one size."""
+    """Which part is damaged, as far as sizes show: all but the last are of equal size."""
     sizes = [(store / part).stat().st_size for part in parts]
     common = max(set(sizes[:-1]), key=sizes[:-1].count) if sizes[:-1] else 0
     odd = [part for part, size in zip(parts[:-1], sizes, strict=False) if size != common]
@@ -132,12 +132,12 @@ def _advice(store: Path, parts: Sequence[str]) -> str:
 
 
 def _is_done(store: Path, archive: str) -> bool:
-    """Whether an archive was unpacked; a run may have been killed before it had removed the parts."""
+    """Whether an archive has been unpacked; a run may have been killed before it deleted the parts."""
     return (store / f"{archive}{DONE}").exists()
 
 
 def _by_name(urls: Sequence[str]) -> dict[str, str]:
-    """{file name: address}. Raises UserError for two addresses that would become one file."""
+    """{file name: address}. Raises UserError for two addresses that give the same file name."""
     found: dict[str, str] = {}
     for url in urls:
         name = file_name(url)
@@ -147,7 +147,8 @@ def _by_name(urls: Sequence[str]) -> dict[str, str]:
 
 
 def file_name(url: str) -> str:
-    """The last part of an address; some of the authors' name the file in a query. Raises UserError if there is none."""
+    """The last part of an address; some of the authors' addresses have the file name in a query. Raises UserError if
+    there is none."""
     split = urlsplit(url)
     found = re.search(r"(?:^|&)file=([^&]+)", split.query)
     name = unquote(found[1] if found else split.path).rpartition("/")[2]
@@ -162,7 +163,7 @@ def _archive_of(name: str) -> str:
 
 
 def _archives(store: Path) -> dict[str, list[str]]:
-    """{archive: its parts, in order} of what lies in the store; [] for one that came whole."""
+    """{archive: its parts, in order} in the store; [] for one that was downloaded whole."""
     names = sorted(path.name for path in store.iterdir())
     found: dict[str, list[str]] = {name: [] for name in names if name.endswith(".zip")}
     for name in names:
@@ -172,7 +173,7 @@ def _archives(store: Path) -> dict[str, list[str]]:
 
 
 def _lacking(parts: Sequence[str]) -> tuple[str, ...]:
-    """Parts that must be missing, because later ones are there; the last cannot be known."""
+    """Parts that must be missing because later ones exist; whether the last is missing cannot be known."""
     letters = [match["letters"] for part in parts if (match := _PART.match(part))]
     if not letters:
         return ()
@@ -182,7 +183,7 @@ def _lacking(parts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_cut(archive: Path) -> bool:
-    """Whether a zip archive lacks its end, where its index stands."""
+    """Whether a zip archive lacks its end, which holds the index."""
     return not zipfile.is_zipfile(archive)
 
 

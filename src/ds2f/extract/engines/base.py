@@ -1,4 +1,4 @@
-"""What engines have in common: what they are given, and what they give back."""
+"""The interface of engines: what they take and what they return."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ DIED_LOADING = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file."""
+    """The outcome for one file."""
 
     job: Job
     result: Extracted
 
     @property
     def failed(self) -> bool:
-        """Whether something that was asked for is missing."""
+        """Whether something that was requested is missing."""
         return bool(self.result.failures)
 
 
 @dataclass(frozen=True)
 class Load:
-    """How many workers there are, how many files each takes at once, and the limit per file in seconds."""
+    """The number of workers, how many files each takes at once, and the limit per file in seconds."""
 
     workers: int = 1
     batch: int = 1
@@ -39,7 +39,8 @@ class Load:
 
 
 Make = Callable[[], ExtractMany]
-"""Builds the extract function inside a worker, with all its models. Raises UserError for one that cannot be loaded."""
+"""Builds the extract function inside a worker, with all its models. Raises UserError for a model that cannot be
+loaded."""
 
 Engine = Callable[[Iterable[Job], Make, Load], Iterator[Outcome]]
 """Outcomes of all jobs in order of completion."""

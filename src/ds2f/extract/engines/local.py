@@ -1,4 +1,4 @@
-"""The local engine: worker processes that each load the models once, take files, hand back results."""
+"""The local engine: worker processes that load the models once, take files and return results."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ds2f.errors import UserError
 from ds2f.extract.engines.base import DIED_LOADING, IN_FLIGHT, Load, Make, Outcome
 from ds2f.extract.worker import ExtractMany, failure, prepare_process, work
 
-_extract: ExtractMany | None = None  # the worker's own, made by _start
-_load_error: Exception | None = None  # why there is none
+_extract: ExtractMany | None = None  # the worker's own, set by _start
+_load_error: Exception | None = None  # why it is None
 _all_loaded: Barrier  # of all workers of a pool
 
 
 def local_processes(jobs: Iterable[Job], make: Make, load: Load) -> Iterator[Outcome]:
     """Outcomes of all jobs in order of completion. make: builds the extract function inside each worker.
 
-    A worker that dies (a crash inside a decoder) takes down only its own file: the files in flight are then
-    tried one at a time, and the one that kills its process again is a failure of stage `worker`.
-    Raises whatever `make` raises, and UserError if a worker dies while it loads: that is no fault of the files.
+    A worker that dies (a crash inside a decoder) takes down only its own file: the files in flight are then tried one
+    at a time, and one that kills its process again becomes a failure of stage `worker`.
+    Raises whatever `make` raises, and UserError if a worker dies while loading, since that is not the files' fault.
     """
     batches = _batches(jobs, load.batch)
     while suspects := (yield from _run_pool(batches, make, load, load.workers, IN_FLIGHT * load.workers)):
@@ -49,7 +49,7 @@ def _run_pool(
 ) -> Generator[Outcome, None, list[Job]]:
     """Work through `batches`. Returns the jobs that were in flight when a worker died, [] if none did."""
     running: dict[Future[list[Outcome]], list[Job]] = {}
-    drawn = next(batches, [])  # from `batches`, not yet handed to the pool: handing over fails if a worker has died
+    drawn = next(batches, [])  # taken from `batches` but not submitted: submitting fails if a worker has died
     if not drawn:
         return []
     context = multiprocessing.get_context("spawn")
@@ -75,7 +75,7 @@ def _run_pool(
 
 
 def _wait_until_loaded(pool: ProcessPoolExecutor, all_loaded: Barrier) -> None:
-    """Files are handed out when all workers have loaded their models: one that dies before has none to blame."""
+    """Files are handed out only when all workers have loaded their models: if one dies earlier, no file is to blame."""
     try:
         with starting_workers():
             loading = [pool.submit(_loaded) for _ in range(all_loaded.parties)]
@@ -84,7 +84,7 @@ def _wait_until_loaded(pool: ProcessPoolExecutor, all_loaded: Barrier) -> None:
     except BrokenProcessPool:
         raise UserError(DIED_LOADING) from None
     except BaseException:
-        all_loaded.abort()  # nobody waits for one that is no longer wanted
+        all_loaded.abort()  # do not wait for workers that are no longer needed
         raise
 
 
@@ -94,7 +94,7 @@ def _start(make: Make, all_loaded: Barrier) -> None:
     try:
         become_worker()
         _extract = make()
-    except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _loaded
+    except Exception as error:  # noqa: BLE001 - if raised here, it would look like a crash; see _loaded
         _load_error = error
 
 
@@ -113,15 +113,14 @@ def starting_workers() -> Iterator[None]:
 
 
 def become_worker() -> None:
-    """What a process that works for another one does first: it leaves ctrl-C to that one, ends with it, and computes
-    on one thread."""
+    """Set up a worker process: it leaves Ctrl-C to its parent, ends with it, and computes on one thread."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     prepare_process()
 
 
 def _die_with_parent() -> None:
-    """A main process that is killed cannot tell its workers; they must not stay behind."""
+    """A main process that is killed cannot notify its workers, and they must not stay behind."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -129,7 +128,7 @@ def _die_with_parent() -> None:
 
 
 def _loaded() -> None:
-    """Each worker answers once, as it waits here for the others."""
+    """Each worker answers exactly once, because it waits here for the others."""
     _all_loaded.wait()
     if _load_error is not None:
         raise _load_error

@@ -1,5 +1,5 @@
-"""The Ray engine: the same work as the local one, by actors of a cluster. Files must be reachable from every node under
-the same path. Results come back to this process, which alone writes the database."""
+"""The Ray engine: the same work as the local one, done by actors of a cluster. Files must be reachable under the same
+path from every node. Results return to this process, which alone writes to the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ds2f.extract.engines.base import DIED_LOADING, IN_FLIGHT, Load, Make, Outco
 from ds2f.extract.worker import failure, prepare_process, work
 from ds2f.types import Extracted
 
-TRIES = 3  # deaths in a row, of actors with one file in hand or while they load: one may be a node that was lost
+TRIES = 3  # successive deaths of actors with a single file, or while loading: one may be due to a lost node
 DEATH = (RayActorError, OutOfMemoryError)
 
 
@@ -31,7 +31,7 @@ class _Worker:
     """One worker: loads the models once."""
 
     def load(self, make: Make) -> None:
-        """Load the models; raises what keeps them from loading."""
+        """Load the models; raises whatever prevents that."""
         prepare_process()
         self._extract = make()
 
@@ -40,11 +40,11 @@ class _Worker:
 
 
 def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -> Iterator[Outcome]:
-    """See `local.local_processes`. address: of a running cluster ("auto" finds it); empty starts one here.
+    """See `local.local_processes`. address: of a running cluster ("auto" finds it); if empty, one is started here.
 
-    An actor that dies, with its node or by a crash, is replaced; the files it had in hand are tried again, each alone
-    on an actor, and one that is there at three more deaths is a failure of stage `worker`. Raises whatever `make`
-    raises, and UserError if an actor and those that replace it die three times while they load.
+    An actor that dies, with its node or from a crash, is replaced. The files that it was processing are tried again,
+    each alone on an actor, and a file that is in flight at three more deaths becomes a failure of stage `worker`.
+    Raises whatever `make` raises, and UserError if an actor and its replacements die three times while loading.
     """
     with joined(address):
         crew = _ActorPool(make, load)
@@ -56,8 +56,8 @@ def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -
 
 @contextmanager
 def joined(address: str, processors: int | None = None) -> Iterator[None]:
-    """A cluster, unless this process has joined one already. address: of a running cluster ("auto" finds it); empty
-    starts one here, of as many `processors`, None: those that there are.
+    """A cluster, unless this process has joined one already. address: of a running cluster ("auto" finds it); if empty,
+    one is started here with `processors` processors, None: all there are.
 
     Raises UserError if it cannot be reached.
     """
@@ -66,7 +66,7 @@ def joined(address: str, processors: int | None = None) -> Iterator[None]:
         return
     _check_reachable(address)
     try:
-        # "local": without it Ray looks for a cluster that ran here, and waits minutes for one that was killed.
+        # "local": otherwise Ray looks for a cluster that ran here earlier, and waits minutes for one that was killed.
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         ray.init(address=address or "local", num_cpus=None if address else processors, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -78,7 +78,7 @@ def joined(address: str, processors: int | None = None) -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try for minutes."""
+    """Ray itself would retry for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         try:
@@ -88,8 +88,8 @@ def _check_reachable(address: str) -> None:
 
 
 class _ActorPool:
-    """The actors, and what each has in hand. An actor counts from when its models are loaded: one that finds no room in
-    the cluster, as after the loss of a node, is waited for without being given anything."""
+    """The actors and their files in flight. An actor counts once its models are loaded: one that finds no room in the
+    cluster, for example after the loss of a node, is waited for and given nothing."""
 
     def __init__(self, make: Make, load: Load) -> None:
         self.make, self.load = make, load
@@ -102,7 +102,7 @@ class _ActorPool:
             self._start_actor()
 
     def _start_actor(self, deaths: int = 0) -> None:
-        """deaths: of those before it in its place, while they loaded."""
+        """deaths: of its predecessors while loading."""
         actor = _Worker.options(num_cpus=1).remote()  # type: ignore[attr-defined]
         self.loading[actor.load.remote(self.make)] = (actor, deaths)
 
@@ -127,21 +127,22 @@ class _ActorPool:
                 yield from (Outcome(job, result) for job, result in zip(batch, results, strict=True))
 
     def _on_loaded(self, reference: ObjectRef) -> None:
-        """Raises what kept a model from loading: that is no fault of the files."""
+        """Raises whatever kept a model from loading, since that is not the files' fault."""
         actor, deaths = self.loading.pop(reference)
         try:
             ray.get(reference)
         except DEATH:
             if deaths + 1 == TRIES:
                 raise UserError(DIED_LOADING) from None
-            self._start_actor(deaths + 1)  # perhaps its node was lost
+            self._start_actor(deaths + 1)  # its node may have been lost
         except RayTaskError as error:
             raise error.cause from None
         else:
             self.actors.append(actor)
 
     def _submit_batches(self, pending: Iterator[Job]) -> None:
-        """New batches to all actors; while there are suspects only these, one to an actor that has nothing else."""
+        """Submit new batches to all actors; while there are suspects, only these, one to each actor that has nothing
+        else."""
         busy = Counter(actor for actor, _ in self.in_hand.values())
         for actor in self.actors:
             if self.suspects:
@@ -163,8 +164,8 @@ class _ActorPool:
         return batch[0].video_id in self.deaths
 
     def _on_death(self, actor: ActorHandle, batch: list[Job]) -> Iterator[Outcome]:
-        """Replace a dead actor and suspect what it had in hand."""
-        if actor in self.actors:  # several batches of one actor come back, each with the news of its death
+        """Replace a dead actor and suspect the files that it was processing."""
+        if actor in self.actors:  # each batch of an actor reports its death
             self.actors.remove(actor)
             self._start_actor()
         alone = self._is_suspect(batch)
@@ -180,4 +181,4 @@ class _ActorPool:
             try:
                 ray.kill(actor)
             except RayError:
-                continue  # it is gone already, and the cluster perhaps with it
+                continue  # it is gone already, and possibly the cluster with it

@@ -1,1 +1,1 @@
-"""Speaker encoders that can be trained here: log mel energies, one network a file, and what describes them."""
+"""Trainable speaker encoders: log mel energies, one network per file, and their configuration."""

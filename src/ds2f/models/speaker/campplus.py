@@ -1,7 +1,6 @@
-"""CAM++ to be trained (Wang et al., Interspeech 2023, arXiv:2303.00332): with batch normalisation from nothing, or
-without it from weights into which it was folded, as those in the box are. Their names are the same, so one loads as the
-other once it is folded.
-"""
+"""Trainable CAM++ (Wang et al., Interspeech 2023, arXiv:2303.00332): with batch normalisation from scratch, or without
+it from weights into which it has been folded, such as the bundled ones. Parameter names are the same, so one can be
+loaded as the other once it is folded."""
 
 from __future__ import annotations
 
@@ -11,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-GROWTH = 32  # channels that a dense layer adds
-SEGMENT = 100  # frames, of 20 ms, over which a mask looks around
+GROWTH = 32  # channels added by a dense layer
+SEGMENT = 100  # frames, of 20 ms, that a mask takes into account
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers, dilation
 PLANES = 32  # of the two-dimensional head
 EPSILON = 1e-5  # of the batch normalisation
 
 
 class Scale(nn.Module):
-    """What is left of a batch normalisation once it is folded: a scale and a shift of each channel."""
+    """What remains of batch normalisation after folding: a scale and a shift per channel."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -30,7 +29,7 @@ class Scale(nn.Module):
 
 
 class After(nn.Module):
-    """A convolution or a linear map, and its batch normalisation, if there is one, in `norm`."""
+    """A convolution or linear map, followed by batch normalisation in `norm`, if there is any."""
 
     def __init__(self, layer: nn.Module, norm: nn.Module | None) -> None:
         super().__init__()
@@ -42,7 +41,7 @@ class After(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two convolutions over frequency and time, beside a short cut; the stride is over frequency."""
+    """Two convolutions over frequency and time, with a shortcut; the stride is over frequency."""
 
     def __init__(self, stride: int, normed: bool) -> None:
         super().__init__()
@@ -55,7 +54,7 @@ class Residual(nn.Module):
 
 
 class Dense(nn.Module):
-    """(n, width, frames) to (n, width + GROWTH, frames): new channels beside the old, masked by what is around them."""
+    """(n, width, frames) to (n, width + GROWTH, frames): appends new channels, masked according to their context."""
 
     def __init__(self, width: int, dilation: int, normed: bool) -> None:
         super().__init__()
@@ -103,7 +102,7 @@ class CAMPlusPlus(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
-        for parameter in self.head.parameters():  # on a CPU, half the time of its forward and backward pass
+        for parameter in self.head.parameters():  # on a CPU, halves the time of its forward and backward pass
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
@@ -115,7 +114,7 @@ class CAMPlusPlus(nn.Module):
         return F.relu(self.last(x))
 
     def embedding(self, over_time: Tensor) -> Tensor:
-        """Mean and standard deviation over time of what `forward` gives, to (n, dim)."""
+        """Mean and standard deviation over time of the output of `forward`, mapped to (n, dim)."""
         return self.leave(torch.cat([over_time.mean(2), over_time.std(2)], 1))
 
 
@@ -125,11 +124,11 @@ def _planes(inside: int, kernel: int, stride: int, normed: bool) -> After:
 
 
 def folded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A network's state with its batch normalisation folded into what stands before it:
+    """A network's state with its batch normalisation folded into the preceding layer:
 
         γ (W x + b − μ) / √(σ² + ε) + β  =  (s W) x + (s (b − μ) + β),   s = γ / √(σ² + ε)
 
-    under the names of a network without, and of the one in the box.
+    under the names used by a network without it, and by the bundled one.
     """
     found = {name: value for name, value in state.items() if not name.endswith(_OF_NORMS) and ".norm." not in name}
     for name in (name.removesuffix(".running_mean") for name in state if name.endswith(".running_mean")):

@@ -1,8 +1,8 @@
-"""ECAPA-TDNN: a time-delay network with residual blocks of several scales, squeeze and excitation, and all its depths
-pooled together (Desplanques et al., Interspeech 2020, arXiv:2005.07143).
+"""ECAPA-TDNN: a time-delay network with multi-scale residual blocks, squeeze and excitation, and aggregation of all its
+depths (Desplanques et al., Interspeech 2020, arXiv:2005.07143).
 
-Layers, order and names are those of WeSpeaker's (https://github.com/wenet-e2e/wespeaker, Apache-2.0), so that its
-weights fit; Res2Net: Gao et al. 2019, arXiv:1904.01169.
+Layers, order and names are those of WeSpeaker (https://github.com/wenet-e2e/wespeaker, Apache-2.0), so that its weights
+can be loaded; Res2Net: Gao et al. 2019, arXiv:1904.01169.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ds2f.models.speaker.pooling import AttentiveStatistics
 
-SCALES = 8  # parts of the channels, of which each sees further than the one before
+SCALES = 8  # groups of channels, each with a larger receptive field than the one before
 DILATIONS = (2, 3, 4)  # of the three blocks
 
 
@@ -30,8 +30,8 @@ class ConvReluNorm(nn.Module):
 
 
 class Scaled(nn.Module):
-    """The channels in SCALES parts: the last stays as it is, each other one is convolved with what the one before it
-    became added to it."""
+    """The channels in SCALES groups: the last is unchanged; each of the others is convolved after adding the previous
+    group's output."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Scaled(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales every channel by what all of them are on average."""
+    """Scales each channel depending on the time average of all channels."""
 
     def __init__(self, width: int, narrow: int = 128) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Block(nn.Module):
-    """(n, width, t) to the same, beside a short cut."""
+    """(n, width, t) to the same shape, with a shortcut."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -78,13 +78,13 @@ class ECAPATDNN(nn.Module):
     def __init__(
         self, bins: int = 80, dim: int = 192, width: int = 512, last: int = 1536, context: bool = True
     ) -> None:
-        """As the paper has it; also with 1,024 channels.
+        """As in the paper, which also has a version with 1,024 channels.
 
         bins: bands of the features.
         dim: of the embedding.
         width: channels of the blocks.
-        last: channels of the layer over all of them.
-        context: see `AttentiveStatistics`; with it WeSpeaker's ECAPA_TDNN_GLOB.
+        last: channels of the layer that aggregates them.
+        context: see `AttentiveStatistics`; with it, WeSpeaker's ECAPA_TDNN_GLOB.
         """
         super().__init__()
         self.channels = last
@@ -101,5 +101,5 @@ class ECAPATDNN(nn.Module):
         return F.relu(self.conv(torch.cat([first, second, self.layer4(second)], 1)))
 
     def embedding(self, over_time: Tensor) -> Tensor:
-        """What `forward` gives, to (n, dim)."""
+        """The output of `forward`, mapped to (n, dim)."""
         return self.linear(self.bn(self.pool(over_time)))

@@ -1,4 +1,5 @@
-"""A speaker encoder that was or will be trained here: features and a network, as one model with its description."""
+"""A speaker encoder that has been or will be trained here: features and a network, as one model with its
+configuration."""
 
 from __future__ import annotations
 
@@ -30,13 +31,13 @@ USUAL: dict[str, tuple[int, Features]] = {
     "ecapa-tdnn": (192, Features("kaldi", 80, "hamming", 32768.0)),
     "campplus": (192, Features("kaldi", 80, "povey")),
 }
-"""{network: (length of the embedding, features)} as those who published it had them."""
+"""{network: (dimension of the embedding, features)} as published."""
 
 
 @dataclass(frozen=True)
 class VoiceConfig:
-    """network: of NETWORKS; features: what it reads; dim: of the embedding; options: what else its class takes, such as
-    {"width": 32}."""
+    """network: in NETWORKS; features: its input; dim: of the embedding; options: further arguments of its class, such
+    as {"width": 32}."""
 
     network: NetworkName = "campplus"
     features: Features = field(default_factory=Features)
@@ -45,7 +46,7 @@ class VoiceConfig:
 
     @staticmethod
     def usual(network: NetworkName, **options: Any) -> VoiceConfig:
-        """As it was published. options: of its class."""
+        """As published. options: of its class."""
         dim, features = USUAL[network]
         return VoiceConfig(network, features, dim, options)
 
@@ -54,7 +55,7 @@ class VoiceNetwork(nn.Module):
     """(n, samples) float32 in [-1, 1] at 16 kHz to (n, dim), not yet of length one."""
 
     def __init__(self, config: VoiceConfig) -> None:
-        """Raises ValueError for features that no network takes."""
+        """Raises ValueError for features that no network accepts."""
         super().__init__()
         if config.features.bins % 8:
             raise ValueError(f"{config.features.bins} bands cannot be halved three times")
@@ -81,20 +82,20 @@ class VoiceNetwork(nn.Module):
 
 
 class Learnt(NamedTuple):
-    """Whom an encoder learnt from, as hashes of names (`dataset.speakers`). told: who they are was part of its loss;
-    heard: it was only given their recordings, none of whom it was told apart from another."""
+    """Whose speech an encoder was trained on, as hashes of names (`dataset.speakers`). told: people whose identity was
+    part of its loss; heard: people whose recordings it received without being trained to distinguish them."""
 
     told: frozenset[str] = frozenset()
     heard: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, card: Mapping[str, Any]) -> Self:
-        """As the card of a voice model says it; an older one has one list and says by "names" which it is."""
+        """From the card of a voice model; older ones have one list, and "names" states which it is."""
         people, heard = frozenset(card.get("speakers", ())), frozenset(card.get("heard", ()))
         return cls(people, heard - people) if card.get("names", True) else cls(frozenset(), people | heard)
 
     def and_then(self, people: Collection[str], told: bool) -> Self:
-        """After a further training. told: whether it was by their names."""
+        """After further training. told: whether identities were used."""
         names = self.told | frozenset(people if told else ())
         return type(self)(names, (self.heard | frozenset(people)) - names)
 

@@ -1,10 +1,10 @@
-"""Log mel energies as the two families of speaker encoders read them, in torch: batched, and on whatever device.
+"""Log mel energies as the two families of speaker encoders compute them, in torch: batched, on any device.
 
-kaldi  Kaldi's `compute-fbank-feats` (Povey et al., ASRU 2011): what WeSpeaker, 3D-Speaker and x-vectors read
-stft   torchaudio's MelSpectrogram with HTK's scale: what voxceleb_trainer reads (Chung et al. 2020, arXiv:2003.11982)
+kaldi  Kaldi's `compute-fbank-feats` (Povey et al., ASRU 2011): for WeSpeaker, 3D-Speaker and x-vectors
+stft   torchaudio's MelSpectrogram with HTK's scale: for voxceleb_trainer (Chung et al. 2020, arXiv:2003.11982)
 
-A model's JSON says which, with how many bands, which window, which loudness and which normalisation, so that what it is
-given later is what it was trained on.
+A model's JSON states the family, bands, window, scale and normalisation, so that its input at inference equals that in
+training.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Features:
 
     bins: bands, from the lowest frequency to 8 kHz.
     window: povey is a Hann window to the power of 0.85.
-    scale: what samples in [-1, 1] are multiplied by first; Kaldi's own files hold whole numbers of 16 bits.
-    preemphasis: a, of x[i] − a x[i − 1]; in Kaldi within each window, else over the whole clip.
-    normalise: each band's mean over the clip is taken off, or its standard deviation made one as well ("instance").
+    scale: factor for samples in [-1, 1]; Kaldi's own files contain 16-bit integers.
+    preemphasis: a, in x[i] − a x[i − 1]; for Kaldi within each window, otherwise over the whole clip.
+    normalise: subtract each band's mean over the clip, and ("instance") also scale its standard deviation to one.
     """
 
     family: Literal["kaldi", "stft"] = "kaldi"
@@ -63,7 +63,7 @@ class LogMel(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         if audio.shape[1] < LENGTH:
             raise ValueError(f"a clip of {audio.shape[1]} samples is shorter than one window of {LENGTH}")
-        with torch.autocast(audio.device.type, enabled=False):  # energies span more than bfloat16 tells apart
+        with torch.autocast(audio.device.type, enabled=False):  # bfloat16 cannot resolve energies
             audio = audio.float() * self.features.scale
             power = self._kaldi_power(audio) if self.kaldi else self._stft_power(audio)
             energy = power @ self.bank
@@ -71,7 +71,8 @@ class LogMel(nn.Module):
             return _normalised(log, self.features.normalise)
 
     def _kaldi_power(self, audio: Tensor) -> Tensor:
-        """Whole windows only; each without its mean, and its first sample stands for the one before it."""
+        """Complete windows only; the mean is subtracted from each, and its first sample also stands for the one
+        before."""
         frames = audio.unfold(1, LENGTH, STEP)
         frames = frames - frames.mean(2, keepdim=True)
         before = torch.cat([frames[..., :1], frames[..., :-1]], 2)
@@ -79,7 +80,7 @@ class LogMel(nn.Module):
         return torch.fft.rfft(frames, POINTS).abs().square()[..., : POINTS // 2]
 
     def _stft_power(self, audio: Tensor) -> Tensor:
-        """Windows around every tenth millisecond, the clip mirrored at its ends."""
+        """Windows centred at every tenth millisecond, with the clip mirrored at its ends."""
         if self.features.preemphasis:
             before = torch.cat([audio[:, 1:2], audio[:, :-1]], 1)
             audio = audio - self.features.preemphasis * before
@@ -101,7 +102,7 @@ def _window(features: Features) -> Tensor:
 
 
 def _htk_bank(bins: int) -> np.ndarray:
-    """(257, bins): triangles between places on the scale 2595 log10(1 + f / 700), straight over the frequency."""
+    """(257, bins): triangles between points on the scale 2595 log10(1 + f / 700), linear in frequency."""
     top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, bins + 2) / 2595) - 1)
     return mel.triangles(np.linspace(0, SAMPLE_RATE / 2, POINTS // 2 + 1), edges)

@@ -1,4 +1,4 @@
-"""Weights that others trained, into the networks here: voxceleb_trainer's, WeSpeaker's and 3D-Speaker's.
+"""Loads weights trained by others into the networks here: voxceleb_trainer's, WeSpeaker's and 3D-Speaker's.
 
 | origin | file | networks |
 | --- | --- | --- |
@@ -6,8 +6,8 @@
 | wespeaker | `avg_model.pt`, `model_5.pt` | ResNet18 and 34, ECAPA-TDNN, CAM++ |
 | 3d-speaker | `campplus_*.pt`, `*.bin` | CAM++ |
 
-Which network it is, its widths and its bands are read off the names and shapes of its tensors. Pickles are read by
-torch's weights-only loader: tensors and plain containers, never code.
+The network, its widths and its bands are inferred from the names and shapes of its tensors. Pickles are read by torch's
+weights-only loader: tensors and plain containers, never code.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from ds2f.models.store import save
 
 TRAINER, WESPEAKER, THREE_D = "voxceleb_trainer", "wespeaker", "3d-speaker"
 ORIGINS = (TRAINER, WESPEAKER, THREE_D)
-_WRAPPED = ("model_state_dict", "state_dict", "model", "embedding_model")  # where trainers put a state beside more
+_WRAPPED = ("model_state_dict", "state_dict", "model", "embedding_model")  # keys under which trainers store the state
 _AROUND = re.compile(r"^(?:module\.)?(?:__S__\.|front\.)?(?:module\.)?")  # processes of torch; voxceleb_trainer's own
 _OTHER = re.compile(r"^(?:__L__|projection|instancenorm|torchfb)\.|num_batches_tracked$")  # losses, features, counts
-_CODE = re.compile(r"GLOBAL ([\w.]+)")  # torch's own sentence for what it will not make
-_ALIKE = 1e-4  # of a weight of a band; torchaudio and torch round differently
+_CODE = re.compile(r"GLOBAL ([\w.]+)")  # torch's message for a class that it refuses to load
+_ALIKE = 1e-4  # tolerance for band weights; torchaudio and torch round differently
 
 
 State = Mapping[str, Tensor]
@@ -108,7 +108,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
                 f"{path} holds code ({code[1]}), which ds2f does not run; save its tensors alone where it was made: "
                 "torch.save(model.state_dict(), FILE)."
             ) from None
-        raise UserError(f"{path} is no checkpoint of torch or safetensors, or it is damaged.") from None
+        raise UserError(f"{path} is not a torch or safetensors checkpoint, or it is damaged.") from None
     while isinstance(found, dict) and not any(isinstance(value, Tensor) for value in found.values()):
         inside = next((found[key] for key in _WRAPPED if key in found), None)
         if inside is None:
@@ -116,27 +116,27 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         found = inside
     tensors = {k: v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
     if not tensors:
-        raise UserError(f"{path} holds no state of a network: a dictionary of tensors by their names.")
+        raise UserError(f"{path} contains no network state (a dictionary of tensors by name).")
     return {_AROUND.sub("", name): value for name, value in tensors.items() if not name.startswith("__L__.")}
 
 
 def _loaded(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return load_file(path)
-    with warnings.catch_warnings():  # of pickles that torch did not write, which it then refuses
+    with warnings.catch_warnings():  # about pickles not written by torch, which it then refuses
         warnings.simplefilter("ignore")
         return torch.load(path, "cpu", weights_only=True)
 
 
 def convert(path: Path, folder: Path, origin: str | None = None, licence: str = "") -> tuple[VoiceNetwork, str]:
-    """Write somebody else's weights as a speaker encoder of ds2f, voice.safetensors and voice.json with the features
-    that it reads. Returns the network and its origin.
+    """Convert somebody else's weights to a speaker encoder of ds2f: voice.safetensors, and voice.json with its
+    features. Returns the network and its origin.
 
-    path: as of `load_foreign`.
-    folder: to write into; made if it is not there.
-    origin: as of `load_foreign`.
-    licence: of the weights, for whoever reads voice.json.
-    Raises UserError as `load_foreign`, and for a folder that holds a speaker encoder already.
+    path: as in `load_foreign`.
+    folder: to write to; created if missing.
+    origin: as in `load_foreign`.
+    licence: of the weights, recorded in voice.json.
+    Raises UserError as `load_foreign` does, and for a folder that already contains a speaker encoder.
     """
     if (folder / "voice.json").exists():
         raise UserError(f"{folder} holds a speaker encoder already; choose another --out.")
@@ -149,7 +149,7 @@ def convert(path: Path, folder: Path, origin: str | None = None, licence: str = 
 
 
 def _features(kind: _Kind, given: State, origin: str) -> Features:
-    """As the origin has them, with the bands and the pre-emphasis that the weights tell of."""
+    """The origin's features, with the bands and pre-emphasis that the weights imply."""
     usual = USUAL[kind.network][1]
     bins = kind.bins(given)
     if origin == TRAINER:
@@ -165,7 +165,7 @@ def _features(kind: _Kind, given: State, origin: str) -> Features:
 
 
 def _check_bands(path: Path, network: VoiceNetwork, given: State) -> None:
-    """voxceleb_trainer's files hold the bands that they were trained on, beside the weights."""
+    """voxceleb_trainer's files contain the mel bands they were trained on."""
     theirs = next((value for name, value in given.items() if name.endswith("mel_scale.fb")), None)
     if theirs is None:
         return
@@ -175,7 +175,7 @@ def _check_bands(path: Path, network: VoiceNetwork, given: State) -> None:
 
 
 def _counted(ours: State, state: State) -> dict[str, Tensor]:
-    """With the counts of batches, which nothing needs that is trained already."""
+    """Adds the batch counts, which a trained network does not need."""
     return {**{name: value for name, value in ours.items() if name.endswith("num_batches_tracked")}, **state}
 
 
@@ -184,7 +184,7 @@ def _mel_bands(given: State, usual: int) -> int:
 
 
 def _stage_bins(given: State, width: int, channels: int) -> int:
-    """Bands of which a network with three halvings makes so many channels."""
+    """The number of bands for which a network with three halvings has this many channels."""
     return 8 * channels // (8 * width)
 
 
@@ -256,8 +256,8 @@ _KINDS = (
 
 
 def _campplus(given: State) -> dict[str, Tensor]:
-    """WeSpeaker's and 3D-Speaker's names of CAM++ to those of `campplus.CAMPlusPlus`, whose convolutions that are
-    normalised have a bias, of nothing."""
+    """WeSpeaker's and 3D-Speaker's names for CAM++ to those of `campplus.CAMPlusPlus`, whose normalised convolutions
+    have a bias, which is zero."""
     found: dict[str, Tensor] = {}
 
     def norm(ours: str, theirs: str) -> None:

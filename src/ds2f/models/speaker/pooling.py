@@ -1,4 +1,4 @@
-"""From frames to one vector: statistics over time, weighted by how much each frame says."""
+"""From frames to one vector: statistics over time, with a weight for each frame."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 
 def statistics(x: Tensor, weight: Tensor, floor: float) -> Tensor:
-    """Weighted mean and standard deviation over time, side by side (Okabe et al., Interspeech 2018, arXiv:1803.10963).
+    """Weighted mean and standard deviation over time, concatenated (Okabe et al., Interspeech 2018, arXiv:1803.10963).
 
         μ = Σ_t w_t x_t,   σ = √(Σ_t w_t x_t² − μ²)
 
     x: (n, channels, t).
-    weight: (n, channels or 1, t), of sum one over time.
+    weight: (n, channels or 1, t), summing to one over time.
     floor: of the variance.
     """
     mean = (x * weight).sum(2)
@@ -22,9 +22,9 @@ def statistics(x: Tensor, weight: Tensor, floor: float) -> Tensor:
 
 
 class AttentiveStatistics(nn.Module):
-    """Attentive statistics pooling with a weight for each channel, (n, width, t) to (n, 2 width), as ECAPA-TDNN has it
-    (Desplanques et al., Interspeech 2020, arXiv:2005.07143). context: frames are weighed knowing the mean and spread of
-    the whole clip."""
+    """Attentive statistics pooling with a weight per channel, (n, width, t) to (n, 2 width), as in ECAPA-TDNN
+    (Desplanques et al., Interspeech 2020, arXiv:2005.07143). context: weights also depend on the mean and standard
+    deviation of the whole clip."""
 
     def __init__(self, width: int, context: bool = False, narrow: int = 128) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
-"""The two baselines of voxceleb_trainer: residual networks with squeeze and excitation over a spectrogram.
+"""The two baselines of voxceleb_trainer: residual networks with squeeze and excitation on a spectrogram.
 
 ResNetSE34L   a quarter of the channels, fast: Chung et al., "In defence of metric learning", Interspeech 2020
 ResNetSE34V2  half of the channels, accurate: Heo et al. 2020, arXiv:2009.14153; Kwon et al., ICASSP 2021
               (arXiv:2010.15809)
 
-Layers, order and names are those of https://github.com/clovaai/voxceleb_trainer (MIT), so that its weights fit;
-ResNet: He et al. 2016, arXiv:1512.03385; squeeze and excitation: Hu et al. 2018, arXiv:1709.01507.
+Layers, order and names are those of https://github.com/clovaai/voxceleb_trainer (MIT), so that its weights can be
+loaded; ResNet: He et al. 2016, arXiv:1512.03385; squeeze and excitation: Hu et al. 2018, arXiv:1709.01507.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch.nn import functional as F
 from ds2f.models.speaker.pooling import statistics
 
 BLOCKS = (3, 4, 6, 3)  # of each of the four stages
-REDUCTION = 8  # of the channels, within squeeze and excitation
-FLOOR = 1e-5  # of a variance over time
+REDUCTION = 8  # of the channels, in squeeze and excitation
+FLOOR = 1e-5  # of variances over time
 
 
 class SqueezeExcite(nn.Module):
-    """Scales every channel by what all of them are on average."""
+    """Scales each channel depending on the average of all channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -36,8 +36,8 @@ class SqueezeExcite(nn.Module):
 
 
 class Block(nn.Module):
-    """(n, inside, f, t) to (n, width, f / stride, t / stride). Normalisation follows the first rectifier, not the
-    convolution, as it does there."""
+    """(n, inside, f, t) to (n, width, f / stride, t / stride). As in the original, normalisation follows the first
+    ReLU, not the convolution."""
 
     def __init__(self, inside: int, width: int, stride: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Block(nn.Module):
 
 
 class ResNetSE(nn.Module):
-    """What both have in common: four stages, to (n, channels, f, t)."""
+    """The common part of both: four stages, to (n, channels, f, t)."""
 
     def __init__(self, widths: tuple[int, ...], strides: tuple[int, ...]) -> None:
         super().__init__()
@@ -72,15 +72,15 @@ class ResNetSE(nn.Module):
         return x
 
     def begin(self) -> None:
-        """Kernels drawn for rectifiers (He et al. 2015, arXiv:1502.01852)."""
+        """Initialise kernels for ReLUs (He et al. 2015, arXiv:1502.01852)."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 class ResNetSE34L(ResNetSE):
-    """(n, frames, bins) to (n, 8 width, frames / 4), frequencies averaged; one weight a frame (self-attentive pooling,
-    Cai et al., Odyssey 2018, arXiv:1804.05160), or mean and spread by it (`spread`)."""
+    """(n, frames, bins) to (n, 8 width, frames / 4), averaged over frequencies; one weight per frame (self-attentive
+    pooling, Cai et al., Odyssey 2018, arXiv:1804.05160), optionally also the standard deviation (`spread`)."""
 
     def __init__(self, bins: int = 40, dim: int = 512, width: int = 16, spread: bool = False) -> None:
         widths = (width, 2 * width, 4 * width, 8 * width)
@@ -98,7 +98,7 @@ class ResNetSE34L(ResNetSE):
         return self.stages(F.relu(self.bn1(self.conv1(x)))).mean(2)
 
     def embedding(self, over_time: Tensor) -> Tensor:
-        """What `forward` gives, to (n, dim)."""
+        """The output of `forward`, mapped to (n, dim)."""
         score = torch.tanh(self.sap_linear(over_time.transpose(1, 2))) @ self.attention
         weight = F.softmax(score, 1).transpose(1, 2)
         pooled = statistics(over_time, weight, FLOOR) if self.spread else (over_time * weight).sum(2)
@@ -106,8 +106,8 @@ class ResNetSE34L(ResNetSE):
 
 
 class ResNetSE34V2(ResNetSE):
-    """(n, frames, bins) to (n, width bins, frames / 8), frequencies side by side; a weight for each of these channels
-    and frames, and mean and spread by it (attentive statistics pooling), or the mean alone."""
+    """(n, frames, bins) to (n, width bins, frames / 8), frequencies concatenated; a weight for each of these channels
+    and frames, with mean and standard deviation (attentive statistics pooling), or the mean alone."""
 
     def __init__(self, bins: int = 64, dim: int = 512, width: int = 32, spread: bool = True) -> None:
         super().__init__((width, 2 * width, 4 * width, 8 * width), (1, 2, 2, 2))
@@ -129,7 +129,7 @@ class ResNetSE34V2(ResNetSE):
         return self.stages(self.bn1(F.relu(self.conv1(x)))).flatten(1, 2)
 
     def embedding(self, over_time: Tensor) -> Tensor:
-        """What `forward` gives, to (n, dim)."""
+        """The output of `forward`, mapped to (n, dim)."""
         weight = self.attention(over_time)
         pooled = statistics(over_time, weight, FLOOR) if self.spread else (over_time * weight).sum(2)
         return self.fc(pooled)

@@ -1,8 +1,9 @@
-"""ResNet34 as WeSpeaker has it (Wang et al., ICASSP 2023, arXiv:2210.17016): the "r-vector" of Zeinali et al. 2019
-(arXiv:1910.12592), a residual network over a spectrogram whose mean and spread over time become the embedding.
+"""WeSpeaker's ResNet34 (Wang et al., ICASSP 2023, arXiv:2210.17016): the "r-vector" of Zeinali et al. 2019
+(arXiv:1910.12592), a residual network on a spectrogram whose mean and standard deviation over time become the
+embedding.
 
-Layers, order and names are those of https://github.com/wenet-e2e/wespeaker (Apache-2.0), so that its weights fit;
-ResNet: He et al. 2016, arXiv:1512.03385.
+Layers, order and names are those of https://github.com/wenet-e2e/wespeaker (Apache-2.0), so that its weights can be
+loaded; ResNet: He et al. 2016, arXiv:1512.03385.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FLOOR = 1e-7  # added to a variance over time
+FLOOR = 1e-7  # added to variances over time
 
 
 class Block(nn.Module):
@@ -35,10 +36,10 @@ class Block(nn.Module):
 
 
 class ResNet34(nn.Module):
-    """(n, frames, bins) to (n, width bins, frames / 8), frequencies side by side."""
+    """(n, frames, bins) to (n, width bins, frames / 8), frequencies concatenated."""
 
     def __init__(self, bins: int = 80, dim: int = 256, width: int = 32, blocks: Sequence[int] = (3, 4, 6, 3)) -> None:
-        """bins: bands of the features; dim: of the embedding; width: channels of the first stage; blocks: of each of
+        """bins: bands of the features; dim: of the embedding; width: channels of the first stage; blocks: in each of
         the four stages, (2, 2, 2, 2) for ResNet18."""
         super().__init__()
         self.channels = 8 * width * (bins // 8)
@@ -59,5 +60,5 @@ class ResNet34(nn.Module):
         return x.flatten(1, 2)
 
     def embedding(self, over_time: Tensor) -> Tensor:
-        """Mean and standard deviation over time of what `forward` gives, to (n, dim)."""
+        """Mean and standard deviation over time of the output of `forward`, mapped to (n, dim)."""
         return self.seg_1(torch.cat([over_time.mean(2), (over_time.var(2) + FLOOR).sqrt()], 1))

@@ -1,1 +1,1 @@
-"""What speaker encoders are trained by: losses over classes (`classes`), over the utterances of a batch (`batches`)."""
+"""Training losses of speaker encoders: over classes (`classes`), and over the utterances of a batch (`batches`)."""

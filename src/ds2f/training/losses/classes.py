@@ -1,13 +1,13 @@
-"""Losses that know every training speaker: a classifier, whose cosines are given a margin.
+"""Losses that classify all training speakers, with a margin for their cosines.
 
-    L = −log  e^{z_y} / Σ_k e^{z_k}       z: the logits of one utterance, y: whose it is
+    L = −log  e^{z_y} / Σ_k e^{z_k}       z: the logits of one utterance, y: its speaker
 
 softmax      z_k = w_k · x + b_k
 AM-softmax   z_k = s (cos θ_k − m [k = y])        Wang et al. 2018, arXiv:1801.05599 (CosFace: arXiv:1801.09414)
 AAM-softmax  z_k = s cos(θ_k + m [k = y])         Deng et al., CVPR 2019, arXiv:1801.07698 (ArcFace)
 
-θ_k: the angle between the embedding x and the centre w_k; with C sub-centres a speaker is as near as the nearest of
-theirs, cos θ_k = max_c cos θ_kc (Deng et al., ECCV 2020), so that a mislabelled utterance finds one of its own.
+θ_k: the angle between the embedding x and the centre w_k; with C sub-centres, that of the nearest one, cos θ_k = max_c
+cos θ_kc (Deng et al., ECCV 2020), so that a mislabelled utterance can have one of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 def cosines(embedding: Tensor, centres: Tensor, each: int = 1) -> Tensor:
     """Cosine of every embedding with every speaker: (n, speakers).
 
-    embedding: (n, d); centres: (speakers · each, d), those of a speaker one after the other; each: sub-centres.
+    embedding: (n, d); centres: (speakers · each, d), grouped by speaker; each: number of sub-centres.
     """
     cosine = F.normalize(embedding, dim=1) @ F.normalize(centres, dim=1).T
     return cosine.view(len(embedding), -1, each).amax(2)
@@ -31,7 +31,7 @@ def cosines(embedding: Tensor, centres: Tensor, each: int = 1) -> Tensor:
 def softmax(embedding: Tensor, centres: Tensor, bias: Tensor, speaker: Tensor) -> Tensor:
     """Mean cross entropy of a linear classifier.
 
-    embedding: (n, d); centres: (speakers, d); bias: (speakers,); speaker: (n,) int64, whose utterances they are.
+    embedding: (n, d); centres: (speakers, d); bias: (speakers,); speaker: (n,) int64, of each utterance.
     """
     return F.cross_entropy(F.linear(embedding, centres, bias), speaker)
 
@@ -43,8 +43,8 @@ def am_softmax(cosine: Tensor, speaker: Tensor, margin: float = 0.2, scale: floa
 
 
 def aam_softmax(cosine: Tensor, speaker: Tensor, margin: float = 0.2, scale: float = 30.0) -> Tensor:
-    """Additive angular margin, m in radians. Where θ + m would pass π, cos θ − m sin m goes on falling in its place, as
-    in ArcFace's code. Arguments as of `am_softmax`."""
+    """Additive angular margin, m in radians. Where θ + m would exceed π, it is replaced by cos θ − m sin m, which
+    continues to decrease, as in ArcFace's code. Arguments as in `am_softmax`."""
     own = cosine.gather(1, speaker[:, None])
     sine = (1 - own.square()).clamp_min(1e-12).sqrt()
     moved = own * math.cos(margin) - sine * math.sin(margin)

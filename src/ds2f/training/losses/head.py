@@ -1,4 +1,4 @@
-"""What is learnt beside the encoder: the speakers' centres, or scale and shift of a cosine. By name, as a module."""
+"""What is learnt besides the encoder: the speakers' centres, or scale and shift of a cosine. By name, as a module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OVER_CLASSES = ("softmax", "am-softmax", "aam-softmax")
 
 @dataclass(frozen=True)
 class LossConfig:
-    """name: see `classes` and `batches`; margin, scale, centres: of those with a margin; centres: a speaker's."""
+    """name: see `classes` and `batches`; margin, scale: of losses with a margin; centres: per speaker."""
 
     name: LossName = "aam-softmax"
     margin: float = 0.2
@@ -40,7 +40,7 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def begin_at(self, means: Tensor) -> None:
-        """Let the centres be where the speakers are: means, (speakers, dim)."""
+        """Initialise the centres with the speakers' means: (speakers, dim)."""
         if self.config.name in OVER_CLASSES:
             each = len(self.centres) // len(means)
             apart = 0.01 * means.std() * torch.randn(len(self.centres), means.shape[1])

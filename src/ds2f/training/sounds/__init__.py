@@ -1,1 +1,1 @@
-"""What speaker encoders hear in training: stored speech (`speech`), and what a room, a noise or a codec makes of it."""
+"""Training audio of speaker encoders: stored speech (`speech`), and its augmentation by rooms, noise and codecs."""

@@ -1,5 +1,5 @@
-"""Speech as it might have been recorded elsewhere: in a room, beside noise, music or people, through a telephone or a
-codec. As Kaldi's recipe for VoxCeleb (Snyder et al., ICASSP 2018) has it, and codecs besides."""
+"""Augments speech as if it had been recorded elsewhere: in a room, with noise, music or other people, through a
+telephone or a codec. Follows Kaldi's recipe for VoxCeleb (Snyder et al., ICASSP 2018), with codecs in addition."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ds2f.io.sound import scaled
 from ds2f.training.sounds import folders, made_up
 from ds2f.training.sounds.speech import Speech
 
-SNR = {"noise": (0.0, 15.0), "music": (5.0, 15.0), "babble": (8.0, 20.0)}  # dB, from and to
-TALKERS = (3, 7)  # people who make a babble, from and to
-SPEEDS = (1.0, 0.9, 1.1)  # each another speaker, as pitch and tract change with it (Yamamoto et al., Interspeech 2019)
-CODECS = {"telephone": 0.4, "opus": 0.4, "aac": 0.2}  # how often each
-RATES = {"opus": (6, 24), "aac": (8, 32)}  # kb/s, from and to, as many from 6 to 12 as from 12 to 24
+SNR = {"noise": (0.0, 15.0), "music": (5.0, 15.0), "babble": (8.0, 20.0)}  # dB, minimum and maximum
+TALKERS = (3, 7)  # people in a babble, minimum and maximum
+SPEEDS = (1.0, 0.9, 1.1)  # each counts as another speaker: pitch and tract change (Yamamoto et al., Interspeech 2019)
+CODECS = {"telephone": 0.4, "opus": 0.4, "aac": 0.2}  # relative frequencies
+RATES = {"opus": (6, 24), "aac": (8, 32)}  # kb/s, minimum and maximum, 6 to 12 as often as 12 to 24
 
 
 class Augment:
-    """What happens to a piece of speech. Which, how loud and where follows from a generator; any thread may ask."""
+    """Augments pieces of speech. What is done, and how strongly, depends on a generator; any thread may call it."""
 
     def __init__(
         self,
@@ -33,21 +33,21 @@ class Augment:
         noises: str = "",
         rooms: str = "",
     ) -> None:
-        """Raises UserError for folders that hold no sounds.
+        """Raises UserError for folders that contain no sounds.
 
         share: of the pieces that get a room, noise, music or babble.
-        codecs: share that goes through a telephone or a codec, after that.
-        others: recordings that a babble is made of, where there is no MUSAN.
-        count: how many there are.
-        noises: folder of MUSAN, empty: made-up noise.
-        rooms: folder of RIRS_NOISES, empty: made-up rooms.
+        codecs: share that goes through a telephone or a codec afterwards.
+        others: recordings for babble, if there is no MUSAN.
+        count: number of these.
+        noises: folder of MUSAN, empty: synthetic noise.
+        rooms: folder of RIRS_NOISES, empty: synthetic rooms.
         """
         self.share, self.codecs, self.others, self.count = share, codecs, others, count
         self.recorded = folders.musan(Path(noises)) if noises else {}
         self.rooms = folders.rooms(Path(rooms)) if rooms else []
 
     def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """audio: (samples,) float32 at 16 kHz; returns the same, changed or not."""
+        """audio: (samples,) float32 at 16 kHz; returns the same, possibly augmented."""
         heard = audio
         if rng.random() < self.share:
             kind = rng.choice(["room", "noise", "music", "babble", "both"])
@@ -83,12 +83,13 @@ class Augment:
 
 
 def mixed(audio: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
-    """audio and noise, whose power is less by `snr` dB: (samples,) each."""
+    """audio plus noise whose power is lower by `snr` dB: (samples,) each."""
     return audio + noise * (audio.std() / (noise.std() + 1e-9) * 10 ** (-snr / 20))
 
 
 def faster(audio: np.ndarray, speed: float, samples: int) -> np.ndarray:
-    """audio at 0.9, 1 or 1.1 of its speed, pitch and all, `samples` of it; give `spoken(samples, speed)` of them."""
+    """audio at 0.9, 1 or 1.1 times its speed, including pitch, `samples` of it; pass `spoken(samples, speed)` of
+    them."""
     if speed == 1.0:
         return audio[:samples]
     played: np.ndarray = resample_poly(audio, 10, round(10 * speed))
@@ -101,7 +102,7 @@ def spoken(samples: int, speed: float) -> int:
 
 
 def _rate(codec: str, rng: np.random.Generator) -> str:
-    """kb/s, the logarithm uniform: the lower the rate, the more a step of it changes. Empty for a telephone."""
+    """kb/s, log-uniform: the lower the rate, the more a step matters. Empty for a telephone."""
     if codec not in RATES:
         return ""
     low, high = RATES[codec]

@@ -1,4 +1,4 @@
-"""Recorded noise and rooms, in the folders in which they are published.
+"""Recorded noise and rooms, in the folders as published.
 
 MUSAN       musan/noise, music, speech/.../*.wav                   Snyder et al. 2015, arXiv:1510.08484, openslr.org/17
 RIRS_NOISES simulated_rirs/..., real_rirs_isotropic_noises/*.wav   Ko et al., ICASSP 2017, openslr.org/28
@@ -16,11 +16,11 @@ from ds2f.io.sound import to_sample_rate
 
 MUSAN = ("noise", "music", "speech")
 ROOMS = ("simulated_rirs", "real_rirs_isotropic_noises")
-LONGEST = 1.0  # seconds of a response that are heard
+LONGEST = 1.0  # seconds of an impulse response that are used
 
 
 def musan(folder: Path) -> dict[str, list[Path]]:
-    """{noise, music, speech: its sounds}. Raises UserError for a folder without one of these."""
+    """{noise, music, speech: its sounds}. Raises UserError for a folder that lacks one of these."""
     found = {kind: sorted((folder / kind).rglob("*.wav")) for kind in MUSAN}
     missing = [kind for kind, files in found.items() if not files]
     if missing:
@@ -32,7 +32,7 @@ def musan(folder: Path) -> dict[str, list[Path]]:
 
 
 def rooms(folder: Path) -> list[Path]:
-    """The responses of rooms, without the noises among them. Raises UserError for a folder without any."""
+    """Room impulse responses, without the noises among them. Raises UserError for a folder without any."""
     found = sorted(file for part in ROOMS for file in (folder / part).rglob("*.wav") if "noise" not in file.name)
     if not found:
         raise UserError(
@@ -43,7 +43,7 @@ def rooms(folder: Path) -> list[Path]:
 
 
 def piece(file: Path, samples: int, rng: np.random.Generator) -> np.ndarray:
-    """(samples,) float32 from anywhere in a sound, looped where it is shorter; of several channels the first."""
+    """(samples,) float32 from a random position in a sound, looped if it is shorter; the first of several channels."""
     with _opened(file) as sound:
         wanted = -(-samples * sound.samplerate // 16_000)
         sound.seek(int(rng.random() * max(1, len(sound) - wanted + 1)))
@@ -52,7 +52,8 @@ def piece(file: Path, samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def response(file: Path, rng: np.random.Generator) -> np.ndarray:
-    """A room's, from the direct sound on, which is made one; of several microphones any."""
+    """A room impulse response, starting with the direct sound, which is scaled to one; from a random one of several
+    microphones."""
     with _opened(file) as sound:
         read = sound.read(dtype="float32", always_2d=True)
         heard = to_sample_rate(np.ascontiguousarray(read[:, rng.integers(read.shape[1])]), sound.samplerate)

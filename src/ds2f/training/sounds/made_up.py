@@ -1,4 +1,4 @@
-"""Noise, music and rooms made up offline, for those who have no recordings of them: (samples,), from a generator."""
+"""Synthetic noise, music and rooms, for users without recordings of them: (samples,), from a generator."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from ds2f.types import SAMPLE_RATE
 
-FADE = np.log(1000.0)  # of the amplitude: by 60 dB
+FADE = np.log(1000.0)  # of the amplitude: 60 dB
 
 
 def noise(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Coloured noise, from white to brown, that swells and dies down; now and then the hum of the mains."""
+    """Coloured noise, from white to brown, with varying loudness; sometimes with mains hum."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     colour = rng.uniform(0, 1)
     sound = np.fft.irfft(spectrum * (1 + np.arange(spectrum.size)) ** -colour, samples)
@@ -22,14 +22,14 @@ def noise(samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def hum(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """50 or 60 Hz and what is above them."""
+    """50 or 60 Hz and its harmonics."""
     time, base = np.arange(samples) / SAMPLE_RATE, rng.choice([50.0, 60.0])
     strength = rng.uniform(0, 1, 8) / np.arange(1, 9)
     return np.sum([a * np.sin(2 * np.pi * base * k * time + 6 * a) for k, a in enumerate(strength, 1)], axis=0)
 
 
 def music(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Chords of plucked strings, several a second, of one scale."""
+    """Chords of plucked strings, several a second, in one scale."""
     sound = np.zeros(samples)
     scale = 55 * 2 ** (rng.integers(0, 12) / 12 + np.array([0, 2, 4, 5, 7, 9, 11]) / 12)
     start = 0
@@ -43,9 +43,9 @@ def music(samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def room(rng: np.random.Generator) -> np.ndarray:
-    """A room's response: the direct sound, and behind it noise that dies away (Polack 1988; RT60 of 0.1 to 0.9 s):
+    """A room impulse response: the direct sound, followed by decaying noise (Polack 1988; RT60 of 0.1 to 0.9 s):
 
-    h(t) = δ(t) + g n(t) e^{−t ln 1000 / RT60},   n ~ N(0, 1),   g by the ratio of direct to other sound
+    h(t) = δ(t) + g n(t) e^{−t ln 1000 / RT60},   n ~ N(0, 1),   g from the ratio of direct to reverberant sound
     """
     fade = rng.uniform(0.1, 0.9)
     time = np.arange(1, round(SAMPLE_RATE * min(fade, 0.5))) / SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""The stored speech of a split: random crops of it, from memory, or from the database where it does not fit there."""
+"""The stored speech of a split: random crops, from memory, or from the database if it does not fit there."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from ds2f.errors import UserError
 from ds2f.io.speech import decode, kind_of
 from ds2f.types import Progress
 
-EXPANDS = {"flac": 2.0, "opus": 3.4}  # bytes of sound in a byte of what is stored, about
-FULL = 32768.0  # what 1.0 is in 16 bit
+EXPANDS = {"flac": 2.0, "opus": 3.4}  # bytes of sound per stored byte, approximately
+FULL = 32768.0  # full scale of 16 bits
 
 
 class Speech(Protocol):
     """Recordings, by number."""
 
     def crop(self, number: int, samples: int, place: float) -> np.ndarray:
-        """(samples,) float32 of a recording, looped where it is shorter. place: in [0, 1), of where it could begin."""
+        """(samples,) float32 of a recording, looped if it is shorter. place: in [0, 1), position within the possible
+        starts."""
         ...
 
 
@@ -42,7 +43,7 @@ class InMemory:
 
 
 class InFile:
-    """See Speech. Reads no more than the crop; any thread may ask."""
+    """See Speech. Reads only the crop; any thread may call it."""
 
     def __init__(self, database: Path, files: Sequence[int]) -> None:
         self.sounds, self.files = Sounds(database), files
@@ -55,7 +56,7 @@ class InFile:
 
 @dataclass(frozen=True)
 class Voices:
-    """Recordings of some speakers. speech: of n recordings; person: (n,) int from 0 on, whose they are."""
+    """Recordings of some speakers. speech: of n recordings; person: (n,) int from 0, the speaker of each."""
 
     speech: Speech
     person: np.ndarray
@@ -74,10 +75,10 @@ class Voices:
 
 
 def load_voices(dataset: Dataset, split: str, memory: float, progress: Progress | None = None) -> Voices:
-    """The speech of a split by person, of all corpora.
+    """The speech of a split by person, from all corpora.
 
-    memory: bytes that the decoded sound may take; beyond, every crop is read when it is heard; progress: called with
-    (recordings decoded, in all, "").
+    memory: bytes that the decoded sound may take; beyond that, crops are read on demand; progress: called with
+    (recordings decoded, total, "").
     """
     spoken, stored = spoken_files(dataset, split), Sounds(dataset.path)
     people = {person: number for number, person in enumerate(dict.fromkeys(row.person for row in spoken))}
@@ -94,8 +95,8 @@ def load_voices(dataset: Dataset, split: str, memory: float, progress: Progress 
 
 
 def check_speakers(voices: Voices, place: str) -> None:
-    """Raises UserError unless there are two speakers with two recordings each, so that something varies within a voice
-    and something between voices. place: where they were sought, for the sentence."""
+    """Raises UserError unless there are two speakers with two recordings each, so that there is variation both within
+    and between voices. place: where they were looked for, for the message."""
     several = int((np.bincount(voices.person, minlength=1) > 1).sum())
     if voices.people < 2:
         raise UserError(
