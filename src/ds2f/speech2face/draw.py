@@ -37,7 +37,7 @@ def heard_by(decoder: DecoderConfig, encoders: Iterable[str]) -> list[str]:
     if not found:
         raise UserError(
             f"The decoder cannot be conditioned on voices by {' or '.join(offered)}; it knows {_known(decoder)}. "
-            "Have its encoder in [audio] encoders of ds2f.toml, or leave `direct` out."
+            "Add its encoder to [audio] encoders of ds2f.toml, or leave out `direct`."
         )
     return found
 

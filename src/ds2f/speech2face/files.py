@@ -163,7 +163,7 @@ def from_dataset(
     pictures = [f"{stem}-{i}{ending}" if count > 1 else f"{stem}{ending}" for stem in stems for i in range(count)]
     inputs = [{"root": clip.root, "input": clip.path} for clip in chosen for _ in range(count)]
     if count > 1 and any((out / f"{stem}{ending}").exists() for stem in stems):
-        raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
+        raise UserError(f"{out} has one face per clip, which would hide {count} per clip; give another folder.")
     record, show = _record(model, asdict(settings), form), progress or (lambda *_: None)
     others, their_vectors = _of_earlier_runs(out, record, set(pictures))
     details = model.details(settings) | ({"upscale": form.upscale} if form.upscale > 1 else {})
@@ -218,12 +218,12 @@ def _refuse_voices(dataset: Dataset, split: str | None, name: str, seconds: floa
     if lengths and seconds not in lengths:
         stored = " and ".join(f"{length:g}" for length in lengths)
         raise UserError(
-            f"The model hears clips of {seconds:g} s; {dataset.path} has voices of {stored} s. "
+            f"The model takes clips of {seconds:g} s; {dataset.path} has voices of {stored} s. "
             f"Add {seconds:g} to [audio] clip_seconds, and run `ds2f extract` again."
         )
     raise UserError(
-        f"{dataset.path} has no rows of {name!r}, by which the model hears; "
-        "name it in [audio] encoders and run ds2f extract."
+        f"{dataset.path} has no voices by {name!r}, which the model takes; "
+        "add it to [audio] encoders and run ds2f extract."
     )
 
 
@@ -240,7 +240,7 @@ def voices_of(model: Speech2Face, dataset: Dataset, split: str | None, files: Se
     for file, voices in zip(files, encoded, strict=True):
         if all(vector is None for vector in voices.values()):
             raise UserError(
-                f"File {file} of {dataset.path} has no voice as the model hears it; run `ds2f extract` first."
+                f"File {file} of {dataset.path} has no voice that the model takes; run `ds2f extract` first."
             )
     return model.voice_inputs(encoded)
 
@@ -293,7 +293,7 @@ def _of_earlier_runs(
     same = (old["model"]["fingerprint"], old["settings"], old["size"])
     if same != (now["model"]["fingerprint"], now["settings"], now["size"]):
         raise UserError(
-            f"{out} holds {len(entries):,} other faces, of another model or drawn otherwise; give another folder."
+            f"{out} holds {len(entries):,} other faces, of another model or with other settings; give another folder."
         )
     vectors = load_file(out / IDENTITIES) if (out / IDENTITIES).is_file() else {}
     return entries, {e["image"]: vectors[e["image"]] for e in entries if e["image"] in vectors}

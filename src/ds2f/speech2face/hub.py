@@ -46,10 +46,10 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
         return Path(name)
     if not HUB_ID.fullmatch(str(name)):
         raise UserError(
-            f"There is no model folder {name}; give another one, an id of the Hub such as owner/name, "
+            f"There is no model folder {name}; give another one, an id on the Hub such as owner/name, "
             "or none for the model that ships with ds2f."
         )
-    library = optional("huggingface_hub", "hub", f"The model {name}, which is no folder here,")
+    library = optional("huggingface_hub", "hub", f"The model {name}, which is not a local folder,")
     files = [*NEEDED, *OPTIONAL, *WRITTEN, *(f"[0-9]*/{name}" for name in OF_A_SIZE)]
     wanted = {"repo_id": str(name), "revision": revision, "allow_patterns": files}
     cached = _cached(library, wanted)
@@ -108,7 +108,7 @@ def push(
     Raises UserError if the server cannot be reached, or refuses.
     """
     if not HUB_ID.fullmatch(repo):
-        raise UserError(f"{repo!r} is no id of the Hub; give owner/name.")
+        raise UserError(f"{repo!r} is not an id on the Hub; give owner/name.")
     library = optional("huggingface_hub", "hub", "Sending a model to the Hub")
     api = library.HfApi()
     with tempfile.TemporaryDirectory(prefix="ds2f-push-") as temporary:

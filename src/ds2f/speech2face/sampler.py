@@ -57,9 +57,9 @@ class FaceSampler:
         """
         if prior.config.identity_dim != decoder.config.conditions["identity"]:
             raise UserError(
-                f"In {folder} the prior speaks of {prior.config.identity_dim}-d identities, the decoder of "
-                f"{decoder.config.conditions['identity']}-d ones; they were not made for each other. "
-                "Train a prior on what the decoder learned from: ds2f train prior"
+                f"In {folder} the prior has {prior.config.identity_dim}-d identities, the decoder "
+                f"{decoder.config.conditions['identity']}-d ones; they don't belong together. "
+                "Train a prior on the decoder's data: ds2f train prior"
             )
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device

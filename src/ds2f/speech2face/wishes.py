@@ -35,7 +35,7 @@ def make_wish(
     Raises UserError for an age out of range, a name the models do not know, and a guide that is not a picture.
     """
     if age is not None and not 0 <= age <= 100:
-        raise UserError(f"The age {age:g} cannot be wished for; give years from 0 to 100.")
+        raise UserError(f"The age {age:g} is out of range; give years from 0 to 100.")
     for what, value, known in (("gender", gender, GENDERS), ("ethnicity", ethnicity, ETHNICITIES)):
         if value is not None and value not in known:
             raise UserError(f"The {what} {value!r} is not known; choose one of {', '.join(known)}.")
@@ -47,7 +47,7 @@ def seeds_from(first: int, count: int) -> list[int]:
     try:
         return [operator.index(first) + i for i in range(count)]
     except TypeError:
-        raise UserError(f"The seed {first!r} is no whole number; give one, such as 0.") from None
+        raise UserError(f"The seed {first!r} is not a whole number; give one, such as 0.") from None
 
 
 def as_json(wish: Wish) -> dict[str, Any]:
