@@ -58,7 +58,7 @@ def test_two_runs_compared(
         ("[]", "Expected `object`, got `array`"),
     ):
         (tmp_path / "old.json").write_text(text)
-        with pytest.raises(UserError, match=rf"version 2 \(.*{wrong}.*\); make it anew"):
+        with pytest.raises(UserError, match=rf"version 2 \(.*{wrong}.*\); make one with"):
             compare(tmp_path / "old.json", bad)
     evaluate(database, {}, "val", tmp_path / "val-out", quick(50))
     with pytest.raises(UserError, match="no clip in common"):
