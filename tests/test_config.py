@@ -170,7 +170,8 @@ def test_the_command_line_is_refused_what_a_file_is(tmp_path: Path, capsys: pyte
     generate = ["generate", "talk.wav", "--out", str(tmp_path / "faces")]
     for option, words in (
         (["--guidance", "nan"], "[generate] guidance = nan must be a number"),
-        (["--temperature", "-1"], "[generate] temperature = -1.0 must be at least 0"),
+        (["--temperature", "50"], "[generate] temperature = 50.0 must be from 0 to 1"),
+        (["--guidance", "1000"], "[generate] guidance = 1000.0 must be from 0 to 20"),
         (["--noise", "inf"], "[generate] noise = inf must be a number"),
     ):
         assert main([*generate, *option]) == 2

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,10 @@ def test_what_is_copied_is_there_and_nothing_else_is_sent() -> None:
     copied = {source for line in instructions("COPY") if "--from" not in line for source in line.split()[:-1]}
     assert sent == copied
     assert all((ROOT / source).exists() for source in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = [project["project"]["readme"], *project["project"]["license-files"]]
+    needed += project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert [file for file in needed if Path(file).parts[0] not in copied] == [], "without it no wheel can be built"
 
 
 def test_compose_gives_what_the_image_needs() -> None:

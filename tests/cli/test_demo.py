@@ -5,7 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
+
+from ds2f.cli import main
+from ds2f.dataset import Dataset
+from ds2f.dataset.queries import SplitRule
+from helpers import item
 
 
 def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
@@ -20,3 +26,12 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     assert ours["missing"] == 0
     assert len(metrics["clips"]) >= 6
     assert "<html" in (tmp_path / "out" / "report" / "report.html").read_text()
+
+
+def test_samples_that_lie_elsewhere_are_not_entered_a_second_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Dataset(tmp_path / "dataset.db", create=True) as data:
+        data.add_items(Path("/elsewhere/samples"), "video", [item("person-1.mp4")], SplitRule())
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert "is of the sample clips in /elsewhere/samples" in " ".join(capsys.readouterr().err.split())

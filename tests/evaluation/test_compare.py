@@ -60,6 +60,16 @@ def test_two_runs_compared(
         (tmp_path / "old.json").write_text(text)
         with pytest.raises(UserError, match=rf"version 2 \(.*{wrong}.*\); make one with"):
             compare(tmp_path / "old.json", bad)
+    smaller = json.loads((good / "metrics.json").read_text())
+    smaller["chance"]["retrieval"]["all"]["gallery"] -= 5
+    (tmp_path / "smaller.json").write_text(json.dumps(smaller))
+    capsys.readouterr()
+    unlike = compare(good, tmp_path / "smaller.json")
+    print_comparison(unlike)
+    assert "Ranks and recall are left out" in capsys.readouterr().err
+    assert {row.measure for row in unlike.differences} == {"cosine", "gender", "ethnicity", "age_error"} & set(
+        by_measure
+    )
     evaluate(database, {}, "val", tmp_path / "val-out", quick(50))
     with pytest.raises(UserError, match="no clip in common"):
         compare(good, tmp_path / "val-out")

@@ -68,9 +68,21 @@ def test_sound_of_other_rates_types_and_channels(model: Speech2Face) -> None:
     kinds += [((sound * 32767).astype(np.int16), SAMPLE_RATE), (((sound + 1) * 127.5).astype(np.uint8), SAMPLE_RATE)]
     for kind in kinds:
         assert float(model.embed_voice(kind) @ voice) > 0.9
-    for wrong in ((np.stack([sound, sound]), SAMPLE_RATE), (np.array(["a"]), SAMPLE_RATE), (sound, 0)):
-        with pytest.raises(ItemError, match="sound must be numbers"):
-            model.embed_voice(wrong)
+    for wrong, words in (
+        ((np.stack([sound, sound]), SAMPLE_RATE), "sound must be numbers"),
+        ((np.array(["a"]), SAMPLE_RATE), "sound must be numbers"),
+        ((sound, 0), "sampling rate of 0 Hz cannot be right"),
+        ((sound, "16k"), "a tuple is"),
+        (sound, "a recording is a path, the bytes of a file, or .*, not ndarray"),
+        (None, "not NoneType"),
+    ):
+        with pytest.raises(ItemError, match=words):
+            model.embed_voice(wrong)  # type: ignore[arg-type]
+    for asked, words in (({"age": "60"}, "The age '60' cannot"), ({"guide": 3}, "a picture is a path")):
+        with pytest.raises(UserError, match=words):
+            model(CLIPS[0], **asked)
+    with pytest.raises(UserError, match="no ending of a picture"):
+        model(CLIPS[0], count=1, steps=1)[0].save("face.gif")
 
 
 def test_a_batch_gives_each_voice_its_own_faces(model: Speech2Face) -> None:
@@ -126,7 +138,7 @@ def test_a_number_means_the_same_as_the_weights_it_stands_for(taught: Speech2Fac
         ({"count": 0}, "at least 1"),
         ({"steps": 0}, "at least 1"),
         ({"guidance": {"taste": 2.0}}, "no guidance of 'taste'"),
-        ({"guidance": -1.0}, "at least 0"),
+        ({"guidance": -1.0}, "from 0 to 20"),
         ({"settings": SamplingSettings(sampler="none")}, 'sampler must be one of .*heun.*, not "none"'),
     ],
 )

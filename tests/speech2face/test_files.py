@@ -50,6 +50,29 @@ def test_several_faces_of_a_clip_are_numbered_kept_and_found(dataset: Dataset, t
     assert single.with_suffix("").name == Path(pairs[0].path).stem
     with pytest.raises(UserError, match="one face per clip, which would hide 2 per clip"):
         from_dataset(model, dataset, split, tmp_path / "single", 2, 5, SamplingSettings())
+    with pytest.raises(UserError, match=r"holds more than 1 faces of some clips \(.*-0\.png\)"):
+        from_dataset(model, dataset, split, out, 1, 5, SamplingSettings())
+    Image.open(first[1]).save(out / f"{first[1].stem[:-1]}2.webp")
+    with pytest.raises(UserError, match=r"holds more than 2 faces of some clips \(.*-2\.webp\)"):
+        from_dataset(model, dataset, split, out, 2, 5, SamplingSettings())
+
+
+def test_pictures_that_an_earlier_run_drew_more_of_are_told(tmp_path: Path, tiny: Speech2Face) -> None:
+    clips = [samples() / "person-1.mp4"]
+    many = from_files(tiny, clips, tmp_path / "out", 3, 0, SamplingSettings(steps=1))
+    assert many.left_over == []
+    few = from_files(tiny, clips, tmp_path / "out", 1, 0, SamplingSettings(steps=1))
+    assert few.left_over == many.faces[1:]
+
+
+def test_what_gives_no_face_leaves_nothing(tmp_path: Path, tiny: Speech2Face) -> None:
+    (tmp_path / "text.wav").write_text("no sound")
+    written = from_files(tiny, [tmp_path / "text.wav"], tmp_path / "out", 1, 0, SamplingSettings(steps=1))
+    assert len(written.refused) == 1
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "there").mkdir()
+    from_files(tiny, [tmp_path / "text.wav"], tmp_path / "there", 1, 0, SamplingSettings(steps=1))
+    assert list((tmp_path / "there").iterdir()) == []
 
 
 def test_a_decoder_that_hears_for_itself_needs_its_own_rows_of_every_clip(dataset: Dataset, tmp_path: Path) -> None:

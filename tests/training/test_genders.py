@@ -12,6 +12,7 @@ import torch
 from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.speakers import speakers_of
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
@@ -203,6 +204,9 @@ def test_the_prior_of_a_dataset_hears_its_speakers(dataset: Dataset, tmp_path: P
         job = jobs.make_job("prior", dataset.path, tmp_path / str(turned), Train())
         assert isinstance(job.task, PriorTask)
         maps.append(job.task.model.linear)
+        _, card = job.finish(job.task.model)
+        assert card["voices_without_face"] == len(load_speakers(dataset, "train", Train().voices).gender) > 20
+        assert card["people"] == speakers_of(dataset, "train") != []
     changed = np.linalg.svd((maps[0] - maps[1]).numpy(), compute_uv=False)
     assert changed[0] > 1e-3
     assert changed[1] < 1e-4 * changed[0]

@@ -43,13 +43,16 @@ def run(options: argparse.Namespace) -> None:
 
 def print_comparison(found: Comparison) -> None:
     """One row per measure: both means, and the paired difference."""
-    from ds2f.cli.console import columns, interval, out
+    from ds2f.cli.console import columns, err, interval, out
 
     out.print(f"first:  {found.first}")
     out.print(f"second: {found.second}")
     left_out = found.only_first + found.only_second
     note = f"; {left_out} clips that only one has are left out" if left_out else ""
     out.print(f"{found.clips} clips of {found.people} people{note}. Differences: paired, 95 % interval over people")
+    if found.galleries:
+        first, second = found.galleries
+        err.print(f"Ranks and recall are left out: the galleries differ, {first:g} faces and {second:g}.")
     table = columns("measure", "first", "second", "second − first", "better", "clips", min_width=18)
     for row in found.differences:
         scale, digits = (100, 1) if row.measure in PERCENT else (1, 3 if row.measure in ("mrr", "cosine") else 1)

@@ -65,6 +65,21 @@ def _drawn(folder: Path) -> Path:
     return sheet_of_clips(clips, drawn, folder / "contact-sheet.png")
 
 
+def _refuse_others(database: Path, clips: Path) -> None:
+    """Raises UserError for a dataset of clips that lie elsewhere, beside which these would be the same people again."""
+    from ds2f.dataset import Dataset
+
+    if not database.exists():
+        return
+    with Dataset(database) as dataset:
+        roots = [row[0] for row in dataset.connection.execute("SELECT path FROM roots")]
+    if roots and str(clips.resolve()) not in roots:
+        raise UserError(
+            f"{database} is of the sample clips in {roots[0]}, not of this installation's; remove it, or give another "
+            "--out."
+        )
+
+
 def _whole_way(folder: Path, workers: int) -> tuple[Path, Path]:
     """Returns contact sheet and report."""
     from ds2f.config import Config, Split
@@ -73,6 +88,7 @@ def _whole_way(folder: Path, workers: int) -> tuple[Path, Path]:
 
     config = replace(Config(), split=Split(val=0.0, test=1.0))  # these people are only looked at, nobody learns
     database, faces, report = folder / "dataset.db", folder / "faces-of-clips", folder / "report"
+    _refuse_others(database, samples())
     ingest(database, [samples()], "video", config)
     extract(database, config, workers)
     generate_dataset(database, "test", faces, config, "auto", VARIANTS)

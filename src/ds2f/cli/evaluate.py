@@ -83,7 +83,7 @@ def evaluate(
     if not images and not guided:
         raise UserError("Nothing to measure; give --images [NAME=]FOLDER, or --guided.")
     must_open(database)
-    from ds2f.cli.console import bar, out
+    from ds2f.cli.console import bar, err, out
     from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
 
@@ -100,6 +100,8 @@ def evaluate(
             restorer=restorer, workers=workers,
         )  # fmt: skip
     print_summary(result)
+    if split == "train":
+        err.print("The models may have learnt from the train split: these numbers flatter.")
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
 
 

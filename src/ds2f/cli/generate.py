@@ -139,6 +139,9 @@ def generate_files(
         err.print(f"ds2f generate: {path}: {reason}")
     for path in written.faces:
         out.print(str(path))
+    if written.left_over:
+        count = len(written.left_over)
+        err.print(f"{folder} still holds {count} pictures that an earlier run drew of the same recordings.")
     if sheet:
         _write_sheet(written, folder, model.signer)
     if written.faces:

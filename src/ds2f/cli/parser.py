@@ -103,11 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(command_of(options.command).run(options) or 0)
     except KeyboardInterrupt:
-        kept = (
-            ""
-            if options.command in KEEPS_NOTHING
-            else f" What is done is kept; run `ds2f {options.command}` again to resume."
-        )
+        if options.command in KEEPS_NOTHING:
+            kept = ""
+        elif getattr(options, "recordings", None):  # of generate, which draws them again
+            kept = f" What is done is kept; `ds2f {options.command}` again begins from the start."
+        else:
+            kept = f" What is done is kept; run `ds2f {options.command}` again to resume."
         err.print(f"\nStopped.{kept}")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does

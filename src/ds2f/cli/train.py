@@ -145,7 +145,13 @@ def settings_of(config: Config) -> Train:
 
 def _print_measures(model: str, card: dict[str, Any]) -> None:
     """Of the models that measure themselves."""
-    if model == "attributes":
+    if model == "prior":
+        from ds2f.cli.console import out
+
+        alone = card["voices_without_face"]
+        gender = f", and gender also from {alone:,} voices without a face" if alone else ""
+        out.print(f"It learnt from {card['training_rows']:,} voices of people with a face{gender}.")
+    elif model == "attributes":
         from ds2f.evaluation.attributes import AttributeMeasures
         from ds2f.io.files import from_json
 

@@ -15,6 +15,8 @@ Name = Annotated[str, Meta(min_length=1)]
 Natural = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 AtLeast0 = Annotated[float, Meta(ge=0)]
+Weight = Annotated[float, Meta(ge=0, le=20)]
+"""Of guidance: far beyond what still gives faces."""
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["train", "val", "test"]
@@ -221,22 +223,22 @@ class Generate(Part):
         "multistep", "multistep, heun (two evaluations per step) or euler"
     )
     steps: Count = key(10, "sampler steps: more is finer and slower; 4 give a quick first look")
-    guidance: AtLeast0 = key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
-    guide_guidance: AtLeast0 = key(1.0, "how strictly it follows a guide picture")
+    guidance: Weight = key(2.0, "how strictly the face follows voice and wishes; 1 = no guidance")
+    guide_guidance: Weight = key(1.0, "how strictly it follows a guide picture")
     fast: bool = key(True, "draw with the fast decoder, unless steps, sampler or guidance are changed")
     precision: Numbers = key(
         "auto", "of drawing: auto = by the model's graph, if it has one, in 8 bits; float32 = by PyTorch"
     )
     direct: bool = key(False, "condition the decoder on the voice itself, bypassing the prior")
-    voice_guidance: AtLeast0 = key(2.0, "how far a face departs from the average towards the voice; 1 = barely")
-    temperature: AtLeast0 = key(
+    voice_guidance: Weight = key(2.0, "how far a face departs from the average towards the voice; 1 = barely")
+    temperature: Share = key(
         0.8, "0 = the most typical person for a voice, 1 = all variety that guidance leaves room for"
     )
     upscale: Literal[1, 2, 4] = key(
         1, "pictures 2 or 4 times as large, by Real-ESRGAN; needs: pip install ds2f[upscale]"
     )
     format: Literal["png", "webp", "jpeg"] = key("png", "format of the pictures: png, webp or jpeg")
-    noise: AtLeast0 = key(0.85, "scale of the noise that a picture starts from; below 1, pictures are calmer")
+    noise: Share = key(0.85, "scale of the noise that a picture starts from; below 1, pictures are calmer")
     light: Share = key(0.5, "how much light and tint vary from seed to seed; 1 = as much as in photographs")
     watermark: bool = key(True, "an invisible mark that `ds2f check` finds; false: unmarked pixels")
     sign: bool = key(True, "signed Content Credentials (C2PA); needs: pip install ds2f[c2pa]")

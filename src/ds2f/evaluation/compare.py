@@ -6,8 +6,9 @@ Every clip is measured in both, so differences are taken clip by clip and their 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,6 +29,7 @@ MEASURES = {
     "age_error": False,
 }
 """{measure of `per_clip`: whether larger is better}"""
+RANKED = ("r_at_1", "r_at_5", "r_at_10", "rank", "mrr")  # in a gallery
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Difference:
 @dataclass(frozen=True)
 class Comparison:
     """A comparison of two evaluations. first, second: FILE: METHOD; clips, people: measured by both evaluations;
-    only_first, only_second: clips measured by only one."""
+    only_first, only_second: clips measured by only one; galleries: median number of faces that a clip chose from in
+    each evaluation, if they differ; ranks and recall are then not compared, as both are better among fewer faces."""
 
     first: str
     second: str
@@ -55,6 +58,7 @@ class Comparison:
     only_first: int
     only_second: int
     differences: tuple[Difference, ...]
+    galleries: tuple[float, float] | None = None
 
 
 def compare(
@@ -83,7 +87,10 @@ def compare(
     people = [a.clips[i].person for i in rows_a]
     bootstrap = Bootstrap(people, draws, seed)
     differences = []
+    galleries = (a.gallery, b.gallery) if a.gallery and b.gallery and a.gallery != b.gallery else None
     for name, more in MEASURES.items():
+        if galleries and name in RANKED:
+            continue
         x, y = _values(own, name, rows_a), _values(other, name, rows_b)
         measured = bootstrap.mean(y - x)
         if measured is not None:
@@ -98,6 +105,7 @@ def compare(
         only_first=len(places_a) - len(shared),
         only_second=len(places_b) - len(shared),
         differences=tuple(differences),
+        galleries=galleries,
     )
 
 
@@ -124,6 +132,12 @@ class _Measured:
     spaces: list[str]
     clips: list[_Clip]
     methods: list[_Method]
+    chance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def gallery(self) -> float | None:
+        found = self.chance.get("retrieval", {}).get("all", {}).get("gallery")
+        return None if found is None else float(found)
 
 
 def _read(path: Path) -> _Measured:

@@ -22,7 +22,7 @@ from ds2f.errors import ItemError, UserError
 from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.inception import INCEPTION, Inception
 from ds2f.evaluation.judges import Judge
-from ds2f.extract.engines.local import become_worker
+from ds2f.extract.engines.local import become_worker, starting_workers
 from ds2f.face.registry import load_attributes
 from ds2f.io.files import portable
 from ds2f.io.images import decode_image, read_image
@@ -85,7 +85,9 @@ def embed_in_workers(files: Sequence[Path], make: Callable[[], Embed], workers: 
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, max(len(files), 1)), context, initializer=_start, initargs=(make,))
     try:
-        for file, seen in zip(files, pool.map(_look, files), strict=True):
+        with starting_workers():
+            looking = pool.map(_look, files)
+        for file, seen in zip(files, looking, strict=True):
             found[file] = seen
             tick()
     except BrokenProcessPool:

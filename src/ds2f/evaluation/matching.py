@@ -18,6 +18,7 @@ import torch
 from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import spoken
 from ds2f.evaluation.bootstrap import Bootstrap, interval
+from ds2f.evaluation.learnt import learnt_from
 from ds2f.evaluation.results import Matching, Measure
 from ds2f.evaluation.retrieval import Ranks, rank_similarity
 from ds2f.evaluation.subjects import FACE, Subjects
@@ -126,7 +127,13 @@ def measure_pairs(
 
 
 def match_split(
-    data: Dataset, split: str, subjects: Subjects, folder: Path, draws: int = 1000, seed: int = 0
+    data: Dataset,
+    split: str,
+    subjects: Subjects,
+    folder: Path,
+    draws: int = 1000,
+    seed: int = 0,
+    allow_leak: bool = False,
 ) -> tuple[dict[str, tuple[Matching, ...]], str]:
     """{"alignment" or "linear prior": measures}, and why the alignment is missing, "" if it is not.
 
@@ -136,11 +143,13 @@ def match_split(
     folder: of the model whose alignment is measured.
     draws: as for `measure_matching`.
     seed: as there, and of the subset of clips if there are very many.
+    allow_leak: whether to measure an alignment that was trained on people of the split.
     """
     some = np.sort(np.random.default_rng(seed).permutation(len(subjects.measured.pairs))[:MOST_CLIPS])
     people = [subjects.measured.people[i] for i in some]
     groups = {name: place[some] for name, place in _groups(subjects).items()}
-    scores = aligned(data, split, subjects, folder, some)
+    leak = "" if allow_leak else learnt_from(data, split, folder, "alignment")
+    scores = leak or aligned(data, split, subjects, folder, some)
     found = {"alignment": scores, "linear prior": linear(subjects, some)}
     measured = {
         name: tuple(measure_matching(one, people, groups, draws, seed))

@@ -29,6 +29,7 @@ from ds2f.evaluation.embed import Embed, embed_in_workers, embed_pictures, embed
 from ds2f.evaluation.guided import Guided, Restorer
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.judges import Judge, load_judges
+from ds2f.evaluation.learnt import learnt_from
 from ds2f.evaluation.matching import match_split
 from ds2f.evaluation.report import render_report
 from ds2f.evaluation.results import VERSION, AttributeJudge, Clip, Evaluation, Provenance
@@ -82,10 +83,12 @@ def evaluate(
     with Dataset(database) as data:
         judges = load_judges(data, settings.attributes or [model.name], settings.trained_attributes)
         subjects = measured_subjects.load(data, split, model, settings.spaces, settings.trained_spaces, judges)
-        _refuse(found := leaks(data, split), settings.allow_leak)
+        drawn_by = [*map(_drawn_by, images.values()), restorer.model.folder if restorer else None]
+        known = (learnt_from(data, split, place, "prior") for place in dict.fromkeys(drawn_by) if place)
+        _refuse(found := [*leaks(data, split), *filter(None, known)], settings.allow_leak)
         fingerprint = data.fingerprint()
         outputs.remember(data, "report", out)
-        matched, unmatched = match_split(data, split, subjects, folder, settings.bootstrap, seed)
+        matched, unmatched = match_split(data, split, subjects, folder, settings.bootstrap, seed, settings.allow_leak)
     pictures = _embed_all(images, subjects, embed, settings.inception, workers, progress)
     found += _copies(pictures, subjects)
     _refuse(found, settings.allow_leak)
@@ -277,6 +280,13 @@ def _generation(folder: Path) -> dict[str, Any]:
     if not isinstance(noted, dict):
         return {"generation": noted}
     return {name: value for name, value in noted.items() if name not in ("faces", "notice", "identity_vectors")}
+
+
+def _drawn_by(images: Path) -> Path | None:
+    """The folder of the model that drew some pictures, if they say so and it is there."""
+    model = _generation(images).get("model")
+    folder = Path(str(model.get("folder", ""))) if isinstance(model, dict) else Path()
+    return folder if folder != Path() and folder.is_dir() else None
 
 
 def _versions() -> dict[str, str]:

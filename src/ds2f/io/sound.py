@@ -43,12 +43,12 @@ def resample(samples: np.ndarray, rate: int, channel: int = 0) -> np.ndarray:
         raise ItemError("audio", "a tuple is (samples, rate in Hz); give several recordings as a list")
     samples = np.asarray(samples)
     columns = samples[:, None] if samples.ndim == 1 else samples
-    wrong = columns.ndim != 2 or not 0 < columns.shape[1] <= MAX_CHANNELS or samples.dtype.kind not in "fiu"
-    if wrong or not RATES[0] <= rate <= RATES[1]:
+    if columns.ndim != 2 or not 0 < columns.shape[1] <= MAX_CHANNELS or samples.dtype.kind not in "fiu":
         raise ItemError(
-            "audio", f"sound must be numbers, (samples,) or (samples, channels), not {samples.dtype} {samples.shape} "
-            f"at {rate} Hz"
-        )  # fmt: skip
+            "audio", f"sound must be numbers, (samples,) or (samples, channels), not {samples.dtype} {samples.shape}"
+        )
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ItemError("audio", f"a sampling rate of {rate} Hz cannot be right; {RATES[0]} to {RATES[1]} Hz can")
     if samples.dtype.kind in "iu" and samples.dtype.itemsize > 4:  # as a list becomes: what is full scale in it?
         raise ItemError("audio", f"sound in {samples.dtype} has no known full scale; give int16, int32 or floats")
     mono, _ = mix(to_float(columns.T), (), channel)

@@ -21,6 +21,7 @@ from ds2f.speech2face.wishes import make_wish
 from ds2f.types import Wish
 
 LARGEST_VALUE = 1e4  # in a voice, whichever encoders and features it consists of
+FILES = ("recording",)  # a guide may be a file or text
 FIELDS = ("voices", "count", "seed", "steps", "fast", "variety", "age", "gender", "guide")
 NO_VOICE = "A recording is needed, or one or two voices as /v1/voices gives them."
 
@@ -64,7 +65,9 @@ class Wanted:
         """
         asked, files = sent.fields, files_of(sent, recording=2, guide=1)
         if unknown := [name for name in asked if name not in FIELDS]:
-            raise Refused(422, f"There is no setting {unknown[0]!r}, only {', '.join(FIELDS)}.")
+            if unknown[0] in FILES:
+                raise Refused(422, f"The {unknown[0]} must be a file; with curl: -F {unknown[0]}=@FILE")
+            raise Refused(422, f"There is no field {unknown[0]!r}; there are {', '.join((*FILES, *FIELDS))}.")
         recordings = files["recording"]
         guide: bytes | None = next(iter(files["guide"]), None)
         if guide is None and asked.get("guide") is not None:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ds2f.errors import UserError
 from ds2f.io.credentials import Signer
-from ds2f.io.images import NOTICE, encode_face, write_face
+from ds2f.io.images import FACE_FORMATS, NOTICE, encode_face, write_face
 from ds2f.speech2face.upscale import larger
 
 
@@ -36,8 +37,11 @@ class GeneratedFace:
     def save(self, path: str | Path) -> None:
         """Write the picture, marked as generated and with how it was made; the identity vector is not included.
 
-        path: its suffix sets the format: .png, .webp, .jpg or .jpeg; any other gives PNG.
+        path: its suffix sets the format: .png, .webp, .jpg or .jpeg.
+        Raises UserError for any other suffix.
         """
+        if Path(path).suffix.lower() not in FACE_FORMATS:
+            raise UserError(f"{path} has no ending of a picture; give one of {', '.join(FACE_FORMATS)}.")
         write_face(Path(path), self.image, {"seed": self.seed, **self.details}, signer=self.signer)
 
     def __repr__(self) -> str:

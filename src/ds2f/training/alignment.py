@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
+from ds2f.dataset.speakers import speakers_of
 from ds2f.errors import UserError
 from ds2f.evaluation.matching import alone_where_unknown, measure_matching
 from ds2f.evaluation.verification import roc_auc
@@ -67,6 +68,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         pairs = load_pairs(dataset, "train", settings.voices)
         held_out = load_pairs(dataset, "val", settings.voices).sample(most=MOST)
         fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
+        learnt_from = speakers_of(dataset, "train")
     pairs = pairs.alike() if settings.people == "alike" else pairs
     config = AlignmentConfig(pairs.dims, pairs.identity.shape[1], clip_seconds=seconds)
     batch = min(settings.alignment_batch, len(pairs))
@@ -87,6 +89,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
             "choice": asdict(choice),
             "held_out_clips": len(held_out),
             "held_out_people": len(set(people)),
+            "people": learnt_from,
             "measures": {name: [asdict(one) for one in of] for name, of in measures.items()},
         }
 

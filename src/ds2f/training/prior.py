@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
+from ds2f.dataset.speakers import speakers_of
 from ds2f.dataset.vectors import Zeros
 from ds2f.diffusion.flow import flow_loss, sample_time
 from ds2f.diffusion.noise import normal, uniform
@@ -50,12 +51,17 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         held_out = load_pairs(dataset, "val", settings.voices, at_least=1, zeros=zeros).sample()
         speakers = load_speakers(dataset, "train", settings.voices, zeros)
         fingerprint, seconds = dataset.fingerprint(), dataset.clip_seconds(settings.voices[0])
+        people = speakers_of(dataset, "train")
     pairs = pairs.alike() if settings.people == "alike" else pairs
     torch.manual_seed(settings.seed)
     config = PriorConfig(
         pairs.dims, pairs.identity.shape[1], settings.prior_width, settings.prior_depth, clip_seconds=seconds
     )
-    return Job(PriorTask(Prior(config), pairs, held_out, device, speakers), options, fingerprint)
+    task = PriorTask(Prior(config), pairs, held_out, device, speakers)
+    heard_alone = len(speakers.gender) if task.axis is not None else 0
+    return Job(
+        task, options, fingerprint, lambda model: (model, {"voices_without_face": heard_alone, "people": people})
+    )
 
 
 class PriorTask:
@@ -69,7 +75,7 @@ class PriorTask:
         device: torch.device,
         speakers: Speakers | None = None,
     ) -> None:
-        """Fits the linear map and the whitening.
+        """Fits the linear map and the whitening. axis: what speakers of known gender added to them, None for nothing.
 
         model: a new one, whose buffers are filled.
         train, validation: pairs.
@@ -95,14 +101,15 @@ class PriorTask:
         """Fill the model's buffers; returns what the map predicts for people it has not seen, and the whitening."""
         model, faces = self.model, train.sample()
         model.inputs.fit(train.voices)
+        self.axis: GenderAxis | None = None
         voice = train.heard(model.inputs)
         alpha = choose_alpha(voice, train.identity, train.person)
-        pairs, axis = Products.of(voice, train.identity), None
+        pairs = Products.of(voice, train.identity)
         if speakers is not None:
             voices = heard(speakers.voices, model.inputs, train.zeros)
-            axis = GenderAxis.of(faces.identity, faces.looks.genders, voices, speakers.gender)
-        linear = fit_map(pairs, alpha, axis)
-        mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros, axis=axis)
+            self.axis = GenderAxis.of(faces.identity, faces.looks.genders, voices, speakers.gender)
+        linear = fit_map(pairs, alpha, self.axis)
+        mean = out_of_fold(voice, train.identity, train.person, alpha, zeros=train.zeros, axis=self.axis)
         residual = np.subtract(faces.identity, mean, out=train.zeros(mean.shape, np.float32))
         whitening, colouring, spread = whiten(residual, mean)
         tensors = {

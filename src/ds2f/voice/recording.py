@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ds2f.config import Audio
+from ds2f.errors import ItemError
 from ds2f.io.media import Choice, decode, resample, sound_of
 from ds2f.io.parts import Stored
 from ds2f.types import SAMPLE_RATE, Media
@@ -59,6 +60,10 @@ def sound_in(recording: Recording, audio: Audio) -> Sound:
             return whole[round(start * SAMPLE_RATE) :][:count]
 
         return Sound(cut, whole.size / SAMPLE_RATE, audio.max_seconds)
+    if not isinstance(recording, str | Path | bytes | bytearray):
+        raise ItemError(
+            "open", f"a recording is a path, the bytes of a file, or (samples, rate), not {type(recording).__name__}"
+        )
     source = bytes(recording) if isinstance(recording, bytes | bytearray) else Path(recording)
     return further(source, decode(source, 0, audio.max_seconds, choice=choice_of(audio)), audio.max_seconds, audio)
 

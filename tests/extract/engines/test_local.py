@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.queries import SplitRule
 from ds2f.errors import UserError
 from ds2f.extract.engines.base import Load, Outcome
-from ds2f.extract.engines.local import local_processes
+from ds2f.extract.engines.local import local_processes, starting_workers
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import ExtractSettings
 from ds2f.extract.worker import work
@@ -33,6 +36,15 @@ from helpers import (
 )
 
 SETTINGS = ExtractSettings.of(Config())
+
+
+def test_workers_leave_ctrl_c_alone_before_they_have_imported_anything() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with starting_workers():
+            seen = pool.submit(signal.getsignal, signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == before
+        assert seen.result(timeout=120) == signal.SIG_IGN
 
 
 def _outcomes(count: int, load: Load, **special: frozenset[int]) -> dict[int, Outcome]:

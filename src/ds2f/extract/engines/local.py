@@ -9,6 +9,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing.synchronize import Barrier
 
@@ -76,7 +77,9 @@ def _run_pool(
 def _wait_until_loaded(pool: ProcessPoolExecutor, all_loaded: Barrier) -> None:
     """Files are handed out when all workers have loaded their models: one that dies before has none to blame."""
     try:
-        for loaded in [pool.submit(_loaded) for _ in range(all_loaded.parties)]:
+        with starting_workers():
+            loading = [pool.submit(_loaded) for _ in range(all_loaded.parties)]
+        for loaded in loading:
             loaded.result()
     except BrokenProcessPool:
         raise UserError(DIED_LOADING) from None
@@ -93,6 +96,20 @@ def _start(make: Make, all_loaded: Barrier) -> None:
         _extract = make()
     except Exception as error:  # noqa: BLE001 - raised here it would look like a crash; see _loaded
         _load_error = error
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Processes started inside ignore ctrl-C from their first moment, as they inherit that; else one that comes while
+    they still import would be a traceback of each."""
+    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def become_worker() -> None:
