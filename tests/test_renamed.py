@@ -67,7 +67,7 @@ def test_a_method_that_was_renamed_calls_the_one_in_its_place(
 def test_a_script_of_before_draws_what_it_drew() -> None:
     model = Speech2Face.from_pretrained(device="cpu", size=64)
     voices = np.zeros((1, 512), np.float32)
-    with pytest.warns(DeprecationWarning, match="goes with the next release"):
+    with pytest.warns(DeprecationWarning, match="will be removed in the next release"):
         before = model.draw(model.identities(voices, [3], 0.4), [3], ds2f.Settings(steps=1))
     now = model.sample_images(model.sample_identities(voices, [3], 0.4), [3], SamplingSettings(steps=1))
     np.testing.assert_array_equal(before, now)

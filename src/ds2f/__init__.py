@@ -6,7 +6,8 @@
     for number, face in enumerate(model("talk.wav", count=4)):
         face.save(f"face-{number}.png")
 
-Importing the package is light on purpose: torch and the rest are imported with the first name that needs them.
+Importing the package is deliberately cheap: torch and other heavy dependencies are imported with the first name that
+needs them.
 """
 
 from __future__ import annotations
@@ -43,4 +44,4 @@ def __getattr__(name: str) -> Any:
     return old_names(__name__, above=4)(name)
 
 
-sys.meta_path.append(OldModules)  # finds what is imported by its name of before
+sys.meta_path.append(OldModules)  # resolves imports of renamed modules

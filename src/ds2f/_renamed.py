@@ -1,8 +1,8 @@
-"""Public names of before, for one release: each still works, and warns with its new name. CHANGELOG.md lists them.
+"""Deprecated public names, kept for one release: each still works and warns with its new name. CHANGELOG.md lists them.
 
-A module moved: a line in MODULES. A name inside a module changed: a line in NAMES, and at the end of that module
-`if not TYPE_CHECKING: __getattr__ = old_names(__name__)`. A method or a parameter of it changed: METHODS, PARAMETERS,
-and `@old_methods` above the class.
+For a module that moved, add a line to MODULES. For a renamed name inside a module, add a line to NAMES and end that
+module with `if not TYPE_CHECKING: __getattr__ = old_names(__name__)`. For a renamed method or parameter, add it to
+METHODS or PARAMETERS and decorate the class with `@old_methods`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MODULES = {
     "voice.trials": "evaluation.verification",
     "wishes": "speech2face.wishes",
 }
-"""{module: where it is now}, both below ds2f."""
+"""{old module: current module}, both relative to ds2f."""
 
 NAMES: dict[str, dict[str, str]] = {
     "ds2f": {"Settings": "speech2face.settings:SamplingSettings"},
@@ -56,7 +56,7 @@ NAMES: dict[str, dict[str, str]] = {
     "types": {"GeneratedFace": "speech2face.face:GeneratedFace"},
     "voice.encode": {"Listener": "VoiceEncoder", "Heard": "EncodedVoice"},
 }
-"""{module of now: {name: its name now, in the same module or "module:name" in another}}."""
+"""{current module: {old name: current name, in the same module, or "module:name" in another}}."""
 
 METHODS: dict[str, dict[str, str]] = {
     "VoiceEncoder": {"hear": "encode"},
@@ -72,20 +72,21 @@ METHODS: dict[str, dict[str, str]] = {
         "imagine": "sample_unconditional",
     },
 }
-"""{class: {method: its name now}}."""
+"""{class: {old method: current method}}."""
 
 PARAMETERS: dict[str, dict[str, str]] = {
     "draw": {"voices": "voice_conditions"},
     "generate": {"told": "voice_conditions"},
     "voices": {"heard": "encoded"},
 }
-"""{method of before: {parameter: its name now}}."""
+"""{old method: {old parameter: current parameter}}."""
 
 Kind = TypeVar("Kind", bound=type)
 
 
 def old_names(module: str, above: int = 3) -> Callable[[str], Any]:
-    """The `__getattr__` (PEP 562) of a module some of whose names changed. above: frames to the line that asks."""
+    """The `__getattr__` (PEP 562) of a module with renamed names. above: stack frames up to the line that uses the
+    name."""
 
     def found(name: str) -> Any:
         new = NAMES[module.removeprefix("ds2f.")].get(name)
@@ -99,7 +100,7 @@ def old_names(module: str, above: int = 3) -> Callable[[str], Any]:
 
 
 def old_methods(kind: Kind) -> Kind:
-    """A class decorator: the methods of METHODS, each calling the one that has its place."""
+    """A class decorator that adds the old method names in METHODS; each calls its replacement."""
     for old, new in METHODS[kind.__name__].items():
         setattr(kind, old, _method(kind.__name__, old, new))
     return kind
@@ -112,16 +113,16 @@ def _method(kind: str, old: str, new: str) -> Callable[..., Any]:
         _warn(f"{kind}.{old}", f"{kind}.{new}", above=3)
         return getattr(self, new)(*given, **{renamed.get(name, name): value for name, value in named.items()})
 
-    method.__name__, method.__doc__ = old, f"The name of before of `{new}`."
+    method.__name__, method.__doc__ = old, f"Deprecated name of `{new}`."
     return method
 
 
 def _warn(old: str, new: str, above: int) -> None:
-    warn(f"{old} is now {new}; the old name goes with the next release.", DeprecationWarning, stacklevel=above)
+    warn(f"{old} is now {new}; the old name will be removed in the next release.", DeprecationWarning, stacklevel=above)
 
 
 class OldModules:
-    """A finder on sys.meta_path, after all others: modules that moved are found where they are now."""
+    """A finder placed last on sys.meta_path, which resolves the old names of moved modules."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -132,16 +133,16 @@ class OldModules:
 
 
 class _Moved:
-    """A loader whose module is one that is there already."""
+    """A loader that returns an existing module."""
 
     def __init__(self, home: str) -> None:
         self.home = home
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        _warn(spec.name, self.home, above=3)  # warnings pass over importlib's own frames
+        _warn(spec.name, self.home, above=3)  # warnings skip importlib's own frames
         module = import_module(self.home)
         self.own = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self.own  # what importing it by its old name has overwritten
+        module.__spec__ = self.own  # importing by the old name overwrote it

@@ -1,4 +1,4 @@
-"""A progress bar for a script or a notebook that did not switch it off; the command line has bars of its own."""
+"""A progress bar for scripts and notebooks that have not switched it off; the command line has its own bars."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def shown(title: str, total: int | None, wanted: bool = True) -> Iterator[Callable[[], None]]:
-    """A bar on the error stream while the block runs. Gives what is to be called when one more is done.
+    """Show a bar on stderr while the block runs. Yields a function to call each time one more item is done.
 
-    title: what is counted.
-    total: how many there will be, None if nobody knows.
-    wanted: False, and nothing is shown; nor is it in a log file, where a bar would be noise.
+    title: what is being counted.
+    total: how many there will be; None if unknown.
+    wanted: False shows nothing. Nothing is shown in a log file either, where a bar would be noise.
     """
     notebook = "ipykernel" in sys.modules
     if not wanted or not (notebook or sys.stderr.isatty()):

@@ -1,14 +1,14 @@
-"""The two kinds of trouble: what a user can mend, and what is wrong with one item of a corpus."""
+"""The two kinds of error: what the user can fix, and what is wrong with one item of a corpus."""
 
 
 class UserError(Exception):
-    """Something the user can mend. The message says what, where and how; the CLI prints it and exits with 2."""
+    """Something the user can fix. The message says what, where and how; the CLI prints it and exits with status 2."""
 
 
 class ItemError(Exception):
-    """One file cannot be used. In bulk work it becomes a row of `failures`; alone it is shown to the user.
+    """One file that cannot be used. In bulk work it becomes a row of `failures`; otherwise it is shown to the user.
 
-    stage: the step that refused it (`open`, `audio`, `speech`, `face`), the column by which failures are counted.
+    stage: the step that rejected it (`open`, `audio`, `speech`, `face`), the column by which failures are counted.
     """
 
     def __init__(self, stage: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Frozen records that travel between the rooms. Units and ranges stand beside every field."""
+"""Frozen records shared by the packages. Units and ranges are stated beside every field."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 16_000
 """Hz. All audio in ds2f is mono float32 in [-1, 1] at this rate."""
 VOICE = "campplus-frames"
-"""The speaker encoder by which faces are heard unless another is named, see `voice.encoders`."""
+"""The default speaker encoder, see `voice.encoders`."""
 DLIB = "dlib"
-"""The face embedder that tells people apart: every stored face has its vector."""
+"""The face embedder that distinguishes people: every stored face has its vector."""
 
 
 class Progress(Protocol):
-    """How far something is: so many of so many are done, and perhaps a word to show beside them."""
+    """Reports progress: done out of total, and optionally a note to show beside it."""
 
     def __call__(self, done: int, total: int, note: str = "", /) -> None: ...
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes of one video or picture lie: a file, or a member inside an uncompressed tar."""
+    """Where the bytes of one video or picture are stored: a file, or a member of an uncompressed tar."""
 
     path: Path
     offset: int | None = None  # bytes from the start of the tar; None for a plain file
@@ -39,8 +39,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a sound that is one person's: start, seconds: where it begins and how long it is, None: all of it;
-    channel: counted from 1, None: all."""
+    """A part of a recording that belongs to one person. start, seconds: where it begins and how long it is, None: the
+    whole recording; channel: counted from 1, None: all channels."""
 
     start: float | None = None
     seconds: float | None = None
@@ -48,7 +48,7 @@ class Part:
 
     @property
     def fragment(self) -> str:
-        """What the path of such a part ends in: as W3C Media Fragments say it, and the channel likewise."""
+        """The suffix of such a part's path: a W3C Media Fragment for the time, and the channel in the same style."""
         ends = () if self.start is None or self.seconds is None else (self.start, self.start + self.seconds)
         time = ["t=" + ",".join(f"{end:.6f}".rstrip("0").rstrip(".") for end in ends)] if ends else []
         return "#" + "&".join([*time, *([f"channel={self.channel}"] if self.channel else [])])
@@ -58,16 +58,16 @@ class Part:
 class CorpusItem:
     """One file as a corpus layout describes it, before anything is decoded."""
 
-    path: str  # relative to the ingested root, with forward slashes; that of a part ends in `Part.fragment`
+    path: str  # relative to the ingested root, with forward slashes; for a part, ends in `Part.fragment`
     corpus: str  # name of the layout that recognised it, see `corpora`
     identity: str  # unique within the corpus and `scope`
     size: int  # bytes
-    mtime_ns: int  # of the file, or of the tar that holds it
+    mtime_ns: int  # of the file, or of the tar that contains it
     offset: int | None = None  # bytes, only inside a tar
-    labels: tuple[tuple[str, str], ...] = ()  # (attribute, value) pairs that the layout itself states
-    kind: str = ""  # video, sound or still; empty: what the whole ingest is
-    scope: str = ""  # absolute path of the folder or tar in which alone `identity` is unique; empty: the corpus
-    part: Part | None = None  # None: all of the file
+    labels: tuple[tuple[str, str], ...] = ()  # (attribute, value) pairs stated by the layout itself
+    kind: str = ""  # video, sound or still; empty: the kind of the whole ingest
+    scope: str = ""  # absolute path of the folder or tar within which `identity` is unique; empty: the corpus
+    part: Part | None = None  # None: the whole file
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Media:
-    """What one decoding pass yields. audio: (samples,) float32 at SAMPLE_RATE, empty if there is no sound; its first
-    sample is of the time that was asked for.
+    """The result of one decoding pass. audio: (samples,) float32 at SAMPLE_RATE, empty if there is no sound; its first
+    sample is at the requested time.
 
-    audio_stream, video_stream: what was taken, as FFmpeg counts the streams of a file; None: there is none. channels:
-    "1 of 2", "mean of 2"; empty: no sound was decoded. troubles: {stage: why that part is missing}.
+    audio_stream, video_stream: the streams used, numbered as FFmpeg does; None: there is none.
+    channels: "1 of 2", "mean of 2"; empty: no sound was decoded.
+    troubles: {stage: why that part is missing}.
     """
 
     audio: np.ndarray
@@ -103,10 +104,11 @@ class Media:
 
 @dataclass(frozen=True)
 class Speech:
-    """What one person says in a recording, pauses cut out.
+    """What one person says in a recording, with the pauses cut out.
 
-    audio: (samples,) float32; start: seconds into the file where the first speech begins; seconds: real speech found
-    in the whole file, of which `audio` may be only the start.
+    audio: (samples,) float32.
+    start: seconds into the file at which the first speech begins.
+    seconds: speech found in the whole file, of which `audio` may be only the beginning.
     """
 
     audio: np.ndarray
@@ -118,8 +120,9 @@ class Speech:
 class VoiceClip:
     """Speech cut or looped to a fixed length.
 
-    audio: (samples,) float32; speech_seconds: real speech in it; repeats: how often that was laid end to end to fill
-    the length, 1 if there was enough.
+    audio: (samples,) float32.
+    speech_seconds: actual speech in it.
+    repeats: how many times it was repeated to fill the length; 1 if there was enough.
     """
 
     audio: np.ndarray
@@ -137,8 +140,8 @@ class Language:
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """box: (x, y, width, height) pixels; landmarks: (5, 2) float32 pixels, left eye, right eye, nose, mouth
-    corners, as the viewer sees them; score: detector probability in [0, 1]."""
+    """A detected face. box: (x, y, width, height) in pixels; landmarks: (5, 2) float32 pixels: left eye, right eye,
+    nose and mouth corners, as the viewer sees them; score: detector probability in [0, 1]."""
 
     box: tuple[int, int, int, int]
     landmarks: np.ndarray
@@ -151,10 +154,12 @@ class DetectedFace:
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a model thinks of a face: distributions, not verdicts; each dictionary sums to 1.
+    """A model's estimates for a face: distributions, not verdicts. Each dictionary sums to 1.
 
-    age: expected age in years; age_bins: probability by decade, keys AGE_BINS; gender: keys GENDERS; ethnicity:
-    keys of the model, which for the offline default are ETHNICITIES; empty where the model does not say.
+    age: expected age in years.
+    age_bins: probability by decade, with the keys AGE_BINS.
+    gender: with the keys GENDERS.
+    ethnicity: with the model's keys, which are ETHNICITIES for the offline default; empty if the model gives none.
     """
 
     age: float
@@ -169,7 +174,7 @@ ETHNICITIES = ("White", "Black", "Asian", "Indian", "Others")
 
 
 def years_of(text: str) -> float:
-    """What a corpus states as an age, in years; NaN for "adult" and other words, and for what nobody can be."""
+    """An age as a corpus states it, in years; NaN for words such as "adult" and for impossible ages."""
     try:
         years = float(text)
     except ValueError:
@@ -178,28 +183,28 @@ def years_of(text: str) -> float:
 
 
 def decade_of(age: np.ndarray) -> np.ndarray:
-    """(n,) years to (n,) places in AGE_BINS, -1 for NaN."""
+    """(n,) ages in years to (n,) indices into AGE_BINS, -1 for NaN."""
     return np.clip(np.nan_to_num(age, nan=-10.0) // 10, -1, len(AGE_BINS) - 1).astype(int)
 
 
 @dataclass(frozen=True)
 class FaceLabels:
-    """What corpora state about n faces. age: (n,) float years, NaN where not stated; gender, ethnicity: (n,) int,
-    places in GENDERS and ETHNICITIES, -1 where not stated."""
+    """What corpora state about n faces. age: (n,) float years, NaN where not stated; gender, ethnicity: (n,) int
+    indices into GENDERS and ETHNICITIES, -1 where not stated."""
 
     age: np.ndarray
     gender: np.ndarray
     ethnicity: np.ndarray
 
     def of(self, rows: np.ndarray) -> FaceLabels:
-        """Of some of the faces: (m,) int."""
+        """The labels of some of the faces. rows: (m,) int."""
         return FaceLabels(self.age[rows], self.gender[rows], self.ethnicity[rows])
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file says of itself. duration: seconds; width, height: pixels; 0 where it does not say. stream: the
-    picture that was looked at, as FFmpeg counts the streams of a file."""
+    """What a file states about itself. duration: seconds; width, height: pixels; 0 where not stated. stream: the video
+    stream used, numbered as FFmpeg does."""
 
     duration: float = 0.0
     width: int = 0
@@ -210,8 +215,8 @@ class Facts:
 
 @dataclass(frozen=True)
 class StoredSpeech:
-    """A `Speech` as it travels from worker to database. sound: 16 kHz mono, see `io.speech`; start, seconds: as in
-    Speech; stream, channels: what was heard, as in Media."""
+    """A `Speech` as passed from worker to database. sound: 16 kHz mono, see `io.speech`; start, seconds: as in Speech;
+    stream, channels: what was decoded, as in Media."""
 
     sound: bytes
     start: float
@@ -222,10 +227,17 @@ class StoredSpeech:
 
 @dataclass(frozen=True)
 class Face:
-    """The face kept for one file. webp: the canonical crop, box_webp: the detector's box with margins, None if not
-    wanted, both square and encoded as WebP; identity: (128,) float32 by dlib; detected: in pixels of the file's
-    picture; time: seconds from the start; quality in [0, 1], see `face.quality`; coverage in [0, 1], see
-    `face.align.coverage`; people: how many were seen in the file."""
+    """The face kept for one file.
+
+    webp, box_webp: the canonical crop, and the detector's box with margins (None if not wanted); both are square and
+        encoded as WebP.
+    identity: (128,) float32, by dlib.
+    detected: in pixels of the file's picture.
+    time: seconds from the start.
+    quality: in [0, 1], see `face.quality`.
+    coverage: in [0, 1], see `face.align.coverage`.
+    people: how many were seen in the file.
+    """
 
     webp: bytes
     box_webp: bytes | None
@@ -239,12 +251,14 @@ class Face:
 
 @dataclass
 class Extracted:
-    """Everything one file gave, filled while it is worked on. What it was asked for and could not give is in
-    `failures`, as (stage, reason).
+    """Everything extracted from one file, filled in while it is processed. What was requested but could not be
+    extracted is in `failures`, as (stage, reason).
 
-    clips: {clip seconds: (seconds of real speech in it, repeats)}; voices: {(clip seconds, encoder): (d,) float32};
-    identities: {encoder: (d,) float32}, besides dlib's, which is the face's own; attributes, languages: {model:
-    estimate}; acoustics: {feature: value}.
+    clips: {clip seconds: (seconds of actual speech in it, repeats)}.
+    voices: {(clip seconds, encoder): (d,) float32}.
+    identities: {encoder: (d,) float32}, besides dlib's, which is part of the face.
+    attributes, languages: {model: estimate}.
+    acoustics: {feature: value}.
     """
 
     facts: Facts | None = None
@@ -259,17 +273,20 @@ class Extracted:
     failures: tuple[tuple[str, str], ...] = ()
 
     def fail(self, stage: str, reason: str) -> None:
-        """What is wanted of `stage` is not there, and why."""
+        """Record that what was requested of `stage` is missing, and why."""
         self.failures += ((stage, reason),)
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a face shall be besides fitting its voice; None = not said.
+    """What is asked of a face besides fitting its voice; None = not specified.
 
-    age: years; gender: one of GENDERS; ethnicity: one of ETHNICITIES, only ever somebody's explicit choice;
-    guide: (height, width, 3) uint8 RGB, a blurred, pixelated or small picture, aligned by the face that is found in it,
-    or else taken to be a canonical crop; language: ISO 639-1 code of what is spoken.
+    age: years.
+    gender: one of GENDERS.
+    ethnicity: one of ETHNICITIES, only ever an explicit choice.
+    guide: (height, width, 3) uint8 RGB, a blurred, pixelated or small picture, aligned by the face detected in it, or
+        else taken to be a canonical crop.
+    language: ISO 639-1 code of the language spoken.
     """
 
     age: float | None = None
@@ -280,12 +297,13 @@ class Wish:
 
     @property
     def looks(self) -> bool:
-        """Whether it says anything about the person."""
+        """Whether it specifies anything about the person's appearance."""
         return (self.age, self.gender, self.ethnicity) != (None, None, None)
 
     @property
     def anything(self) -> bool:
-        """Whether it says anything at all; a guide is an array, which does not compare as one."""
+        """Whether it specifies anything at all. (A guide is an array, which cannot be compared with `==` like the
+        rest.)"""
         return self.looks or self.guide is not None or self.language is not None
 
 

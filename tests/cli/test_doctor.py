@@ -36,7 +36,7 @@ def test_doctor_says_what_is_broken(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setattr(doctor, "_requirements", few)
     assert main(["doctor"]) == 1
     said = capsys.readouterr().out
-    assert "without a-package-that-nobody-has" in said
+    assert "missing a-package-that-nobody-has" in said
     assert "broken   a face      the weights are gone" in said
     assert "pip install --force-reinstall ds2f" in said
 

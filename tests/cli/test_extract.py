@@ -68,7 +68,7 @@ def test_ctrl_c_stops_extraction_and_the_next_run_goes_on(tmp_path: Path) -> Non
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    assert "run `ds2f extract` again to go on" in said
+    assert "run `ds2f extract` again to resume" in said
     assert "Traceback" not in said
     assert 1 <= _done(database) < count
     assert main(["extract", "--workers", "1", "--database", str(database)]) == 0

@@ -74,7 +74,7 @@ def test_sound_by_number_and_faces_by_name_are_one_person(work: Workplace) -> No
     said = work.ingest("--kind", "faces", hq)
     assert "2 pictures for hqvoxceleb" in said
     assert "vox1_meta.csv joins 1 people; left over: 0 with one name here, 1 with none." in said
-    assert "In all 3 people: 1 with voices and faces, 1 with voices only, 1 with faces only." in said
+    assert "In total 3 people: 1 with voices and faces, 1 with voices only, 1 with faces only." in said
     people = work.people()
     assert people["voxceleb/id10001"] == {"id10001/0a1B2c3D4e5/00001.wav", "masked_faces/A.J._Buckley/1.jpg"}
     assert people["hqvoxceleb/A.J_Buckley"] == {"origin_faces/A.J_Buckley/1.jpg"}, "nearly alike is not alike"
@@ -88,9 +88,9 @@ def test_voxceleb2_and_vggface2_by_their_table(work: Workplace) -> None:
     faces = tree(work.folder / "vggface2", "train/n000012/0001_01.jpg", "train/n000013/0001_01.jpg")
     work.ingest("--kind", "voices", work.folder / "vox2" / "dev" / "aac")
     said = work.ingest(work.folder / "vox2" / "dev" / "mp4")
-    assert "2 files, 2 new, 0 changed; 1 sounds left out whose videos are there" in said
+    assert "2 files, 2 new, 0 changed; 1 sounds left out because their videos are there" in said
     said = work.ingest("--kind", "faces", faces)
-    assert "In all 2 people: 1 with voices and faces, 0 with voices only, 1 with faces only." in said
+    assert "In total 2 people: 1 with voices and faces, 0 with voices only, 1 with faces only." in said
     files = {"id00012/21Uxsk56VDQ/00001.mp4", "id00012/21Uxsk56VDQ/00002.mp4", "train/n000012/0001_01.jpg"}
     assert work.people()["voxceleb/id00012"] == files
 
@@ -108,7 +108,7 @@ def test_mav_celeb_holds_both_kinds_in_one_tree(work: Workplace) -> None:
     said = work.ingest(root)
     assert "3 sounds for mavceleb, 2 pictures for mavceleb" in said
     assert "5 files, 5 new, 0 changed; 1 other files left out" in said
-    assert "In all 3 people: 1 with voices and faces, 1 with voices only, 1 with faces only." in said
+    assert "In total 3 people: 1 with voices and faces, 1 with voices only, 1 with faces only." in said
     assert work.labels()["voices/id0001/Urdu/u3rWfLEkFvg/00000.wav"] == {"language": "ur"}
     assert "mavceleb/mav-celeb/id0001" in work.people()
 
@@ -126,7 +126,7 @@ def test_voices_and_faces_of_one_tree_ingested_apart_are_one_person(work: Workpl
         root = tree(work.folder / place, f"voices/{inside}/00000.wav", f"faces/{inside}/0001.jpg")
         work.ingest("--kind", "voices", root / "voices")
         said = work.ingest("--kind", "faces", root / "faces")
-    assert "In all 2 people: 2 with voices and faces" in said
+    assert "In total 2 people: 2 with voices and faces" in said
     assert set(work.people()) == {"mavceleb/mav/id0001", "mavceleb/two/mav/id0001"}
 
 
@@ -138,7 +138,7 @@ def test_a_table_of_the_users_own(work: Workplace) -> None:
     work.ingest("--kind", "voices", voices)
     said = work.ingest("--kind", "faces", faces, "--people", table)
     assert f"{table} joins 2 people; left over: 0 with one name here, 0 with none." in said
-    assert "In all 2 people: 2 with voices and faces" in said
+    assert "In total 2 people: 2 with voices and faces" in said
     assert work.people()["folder/calls/ann"] == {"ann/1.wav", "ann/2.wav", "Ann_Example/1.jpg"}
 
 
@@ -152,7 +152,7 @@ def test_a_manifest_is_a_column_by_the_name_of_its_folder(work: Workplace) -> No
     table.write_text("call-center,badges\nagent7,0007\n")
     work.ingest(data)
     said = work.ingest("--kind", "faces", faces, "--people", table)
-    assert "is no corpus" not in said
+    assert "is not a corpus" not in said
     assert "joins 1 people; left over: 0 with one name here, 0 with none." in said
     assert work.people() == {"kaldi/call-center/agent7": {"1.wav", "0007.jpg"}}
 
@@ -164,8 +164,8 @@ def test_columns_are_called_as_corpora_are_and_others_are_told(work: Workplace) 
     table.write_text("VoxCeleb1 ID\tCASIA-WebFace\tpasports\nid10001\t0000045\tann\n")
     work.ingest("--kind", "voices", voices)
     said = work.ingest("--kind", "faces", faces, "--people", table)
-    assert f"{table}: 'pasports' is no corpus, and no folder of that name is ingested yet." in said
-    assert "In all 1 people: 1 with voices and faces" in said
+    assert f"{table}: 'pasports' is not a corpus, and no folder of that name is ingested yet." in said
+    assert "In total 1 people: 1 with voices and faces" in said
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_table_that_cannot_be_meant_is_refused_before_anything_is_entered(
 def test_who_is_in_an_unknown_folder_is_said_and_can_be_told(work: Workplace) -> None:
     faces = tree(work.folder / "faces", "summer/1.jpg", "summer/2.jpg", "Some_Person/1.jpg", "Some_Person/2.jpg")
     said = work.ingest("--kind", "faces", faces)
-    assert "4 pictures of no known layout, 2 of them each a person of their own (see --person)" in said
+    assert "4 pictures of no known layout, 2 of them each counted as a separate person (see --person)" in said
     assert len(work.people()) == 3
     work.ingest("--kind", "faces", faces, "--person", "folder")
     assert set(work.people()) == {"folder/faces/summer", "folder/faces/Some_Person"}
@@ -228,7 +228,7 @@ def test_a_file_in_two_ingested_folders_is_one_file_of_one_person(work: Workplac
     second = "all" if first == "all/calls" else "all/calls"
     work.ingest("--kind", "voices", work.folder / first)
     said = work.ingest("--kind", "voices", work.folder / second)
-    assert "2 left out that an ingest of another folder has entered" in said.replace("\n", " ")
+    assert "2 left out because they were entered from another folder" in said.replace("\n", " ")
     assert sum(map(len, work.people().values())) == len(work.people()) == 3
     assert "3 files, 0 new" in work.ingest("--kind", "voices", work.folder / first) or first == "all/calls"
     assert "1 new" in work.ingest("--kind", "voices", work.folder / "allied"), "a folder beside it is another"
@@ -244,7 +244,7 @@ def test_a_manifest_that_grew_to_another_folder_enters_what_is_new(work: Workpla
         file.write(f"u2 {work.folder}/sound/b/1.wav\n")
     said = work.ingest("--kind", "voices", data)
     assert "1 new" in said
-    assert "1 of them each a person of their own (no speaker is named)" in said.replace("\n", " ")
+    assert "1 of them each counted as a separate person (no speaker is named)" in said.replace("\n", " ")
     assert {person: len(files) for person, files in work.people().items()} == {
         "kaldi/data/ann": 1,
         "kaldi/data/u2": 1,

@@ -135,4 +135,4 @@ def test_what_a_stopped_command_says(
 
     monkeypatch.setattr(command_of(command), "run", stopped)
     assert main(["serve"] if command == "serve" else ["train", "prior"]) == 130
-    assert ("run `ds2f train` again to go on" in capsys.readouterr().err) is kept
+    assert ("run `ds2f train` again to resume" in capsys.readouterr().err) is kept

@@ -167,7 +167,7 @@ def test_ingest_says_whom_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["forget", f"folder/{name}", "--database", str(tmp_path / "d.db"), "--keep-files", "--yes"]) == 0
     capsys.readouterr()
     assert main(ingest) == 0
-    assert "2 files, 0 new, 0 changed; 1 of people who were forgotten left out" in capsys.readouterr().out
+    assert "2 files, 0 new, 0 changed; 1 of forgotten people left out" in capsys.readouterr().out
 
 
 def test_files_may_stay(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +189,7 @@ def test_it_asks_first_and_names_must_be_clear(
     whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert _forget(whole) == 2
-    assert "delete 3 files for good? Nobody is here to say so" in capsys.readouterr().err
+    assert "delete 3 files for good? Only a terminal can ask" in capsys.readouterr().err
     assert main(["forget", "Nemo", "--database", str(whole)]) == 2
     said = capsys.readouterr().err
     assert "Nobody in" in said

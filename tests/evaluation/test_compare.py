@@ -58,7 +58,7 @@ def test_two_runs_compared(
         ("[]", "Expected `object`, got `array`"),
     ):
         (tmp_path / "old.json").write_text(text)
-        with pytest.raises(UserError, match=rf"version 2 \(.*{wrong}.*\); make it anew"):
+        with pytest.raises(UserError, match=rf"version 2 \(.*{wrong}.*\); make one with"):
             compare(tmp_path / "old.json", bad)
     smaller = json.loads((good / "metrics.json").read_text())
     smaller["chance"]["retrieval"]["all"]["gallery"] -= 5

@@ -84,7 +84,7 @@ def test_end_to_end(database: Path, pairs: list[Pair], tmp_path: Path, capsys: p
     assert overall.auc.value > 0.8
     assert [found.within for found in within] == ["gender", "age", "ethnicity", "gender, age and ethnicity"]
     assert "alignment" not in result.matching
-    assert "hears campplus-frames in 512 numbers, the dataset has 8" in result.unmatched
+    assert "takes campplus-frames with 512 numbers, the dataset has 8" in result.unmatched
 
     _check_files(result.metrics_file, result.report_file, list(by_name), n)
     print_summary(result)
@@ -104,7 +104,7 @@ def _check_files(metrics: Path, report: Path, names: list[str], n: int) -> None:
     page = report.read_text()
     for shown in (*map(escape, names), "chance within gender", "step-4711", "steps 7", "Leak, allowed"):
         assert shown in page
-    for shown in ("imagined", "clips without", "identify nobody", "fewer than ten", "under 2,000"):
+    for shown in ("imagined", "clips without", "identify nobody", "fewer than ten", "below 2,000"):
         assert shown in page
     assert written["provenance"]["fingerprint"] in page
     own = re.sub(r"data:image/[^\"]*", "", page)
@@ -219,7 +219,7 @@ def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path, capsys
     assert "other space, centred" in capsys.readouterr().out
     print_summary(replace(result, spaces=("dlib",)))
     assert "dlib space, which training has seen" in capsys.readouterr().out.replace("\n", " ")
-    assert "results there are for models that learnt in it easier" in page
+    assert "results in it are easier to reach for models trained in it" in page
 
 
 def test_groups_have_counts_and_small_ones_are_marked(database: Path, pairs: list[Pair], tmp_path: Path) -> None:

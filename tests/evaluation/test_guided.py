@@ -99,7 +99,7 @@ def test_the_command_measures_every_degradation(
         assert -1 <= kept["likeness"]["value"] <= 1
         assert 0 <= kept["r_at_1"]["value"] <= kept["r_at_10"]["value"] <= 1
     page = (home / "report" / "report.html").read_text()
-    assert "Completing spoilt faces" in page
+    assert "Completing degraded faces" in page
     for kind in DEGRADATIONS:
         assert all(page.count(named(kind, level)) == 2 for level in guided.LEVELS)  # a row of pictures, one of numbers
     files = list((home / "report" / "guided").rglob("*.png"))
@@ -173,7 +173,7 @@ def test_spoilt_pictures_lose_more_the_higher_the_level(kind: str) -> None:
 
 def test_what_the_user_can_mend(home: Path, model: Speech2Face, tmp_path: Path) -> None:
     plain = Speech2Face(model.prior, tiny_decoder(), model.folder, torch.device("cpu"))
-    with pytest.raises(UserError, match="completes no pictures; leave --guided out"):
+    with pytest.raises(UserError, match="cannot complete pictures; leave out --guided"):
         Restorer(plain, SamplingSettings())
 
 

@@ -82,7 +82,7 @@ def test_a_picture_is_seen_as_a_stored_one_is(file: Path, tmp_path: Path) -> Non
 
 
 def test_what_is_no_inception_gets_a_sentence(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"There is no file .*; \[evaluate\] inception wants"):
+    with pytest.raises(UserError, match=r"There is no file .*; \[evaluate\] inception must be"):
         Inception(tmp_path / "nothing.pt")
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(UserError, match=r"text\.pt cannot be used"):

@@ -90,7 +90,7 @@ def test_each_picture_alone_and_those_of_a_voice_together(
 
     page = result.report_file.read_text("utf-8")
     assert f"Judged by {OWN}, which training has not seen" in page
-    assert f"as the corpus states it (4 clips) and as this model sees it in the true face ({n - 4} clips)" in page
+    assert f"as the corpus states it (4 clips) and as this model estimates from the true face ({n - 4} clips)" in page
     assert "Judged by ds2f-attributes, which training or steering has seen" in page
     written = json.loads(result.metrics_file.read_text("utf-8"))
     assert written["judges"][0]["name"] == OWN
@@ -110,5 +110,5 @@ def test_our_own_head_judges_by_identity_vectors_and_is_said_to_be_known(databas
 
 
 def test_one_that_has_not_seen_the_dataset_is_refused(database: Path) -> None:
-    with Dataset(database) as data, pytest.raises(UserError, match=r"'onnx:own' sees.*\[faces\] attributes"):
+    with Dataset(database) as data, pytest.raises(UserError, match=r"'onnx:own' for its faces.*\[faces\] attributes"):
         load_judges(data, [SPEC], [])

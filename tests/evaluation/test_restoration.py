@@ -47,7 +47,7 @@ def test_equal_and_opposite_pictures() -> None:
     assert float(psnr(black, white)) == 0
     assert ssim(black, white) < 0.001
     assert psnr(np.stack([black, white]), np.stack([white, white])).tolist() == [0, np.inf]
-    with pytest.raises(ValueError, match="one size"):
+    with pytest.raises(ValueError, match="the same size"):
         ssim(black, white[:12])
 
 

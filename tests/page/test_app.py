@@ -95,7 +95,7 @@ def test_what_cannot_be_heard_is_one_sentence(address: str, tmp_path: Path) -> N
         pytest.param('{"voices":' + "[" * 100_000, 400, "not JSON", id="deep"),
         ({"voices": []}, 422, "one or two voices"),
         ({"voices": ["!"]}, 422, "must be text in base64"),
-        ({"voices": ["AAAA"]}, 422, "This is no voice"),
+        ({"voices": ["AAAA"]}, 422, "This is not a voice"),
         ({"count": 99}, 422, "count must be a number from 1 to 8"),
         ({"count": 1.5}, 422, "count must be a whole number"),
         ({"cuont": 2}, 422, "no field 'cuont'; there are recording, voices, count"),
@@ -151,7 +151,7 @@ def test_what_cannot_be_sent_is_one_sentence(address: str, voice: str) -> None:
         return error(requests.post(f"{address}/v1/{path}", headers=headers, timeout=300, **sent), status)
 
     assert "no field 'file' for a file, only recording, guide" in refused(422, files={"file": clip})
-    assert "Of recording there may be 2" in refused(422, files=[("recording", clip)] * 3)
+    assert "Of recording, at most 2 may be sent" in refused(422, files=[("recording", clip)] * 3)
     assert "not both" in refused(422, files={"recording": clip}, data={"voices": voice})
     assert "A recording is needed" in refused(422, files={"guide": clip})
     assert "the field recording" in refused(422, "voices", files={"recording": None, "x": (None, "y")})
@@ -213,7 +213,7 @@ def test_a_guide_picture_reaches_a_model_that_knows_it(model: Speech2Face, voice
                 answer = requests.post(
                     f"{url}/v1/faces", data=json.dumps({"voices": [voice], "guide": guide}), timeout=300
                 )
-                assert "not taught to follow a guide" in error(answer, 422)
+                assert "not trained to follow a guide" in error(answer, 422)
 
 
 def test_the_configuration_says_how_faces_are_drawn_unless_somebody_asks(model: Speech2Face, voice: str) -> None:

@@ -186,7 +186,7 @@ def test_at_the_end_all_are_sent_away(model: Speech2Face, voice: str) -> None:
             last.start()
         waiting.join()
         last.join()
-    assert sum(line.get("status") == 503 and "is ending" in line["error"] for line in waited) == 2
+    assert sum(line.get("status") == 503 and "is shutting down" in line["error"] for line in waited) == 2
 
 
 def test_a_guide_is_decoded_beside_the_event_loop_and_has_a_place(

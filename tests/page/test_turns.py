@@ -118,9 +118,9 @@ def test_at_the_end_all_are_told() -> None:
         turns.close()
         assert await working, "the one at work is told that nobody waits"
         for late in (waiting, turns.do("c", until_gone)):
-            with pytest.raises(Refused, match="is ending"):
+            with pytest.raises(Refused, match="is shutting down"):
                 await late
 
     asyncio.run(ask())
-    with pytest.raises(Refused, match="is ending"), turns.place("d"):
+    with pytest.raises(Refused, match="is shutting down"), turns.place("d"):
         pass

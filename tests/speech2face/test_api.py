@@ -224,7 +224,7 @@ def test_any_whole_number_is_a_seed(taught: Speech2Face) -> None:
     assert pictures == [np.array(face.image).tobytes() for face in again]
     assert json.loads(json.dumps(first[-1].seed)) == 10**30
     for wrong in (1.5, "1", None):
-        with pytest.raises(UserError, match="is no whole number"):
+        with pytest.raises(UserError, match="is not a whole number"):
             taught(CLIPS[0], 1, wrong)  # type: ignore[call-overload]
 
 

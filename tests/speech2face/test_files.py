@@ -48,7 +48,7 @@ def test_several_faces_of_a_clip_are_numbered_kept_and_found(dataset: Dataset, t
     assert outputs.remembered(dataset, "faces") == [out], "forgetting goes there"
     (single,) = from_dataset(model, dataset, split, tmp_path / "single", 1, 5, SamplingSettings()).faces[:1]
     assert single.with_suffix("").name == Path(pairs[0].path).stem
-    with pytest.raises(UserError, match="one face per clip, which would hide 2"):
+    with pytest.raises(UserError, match="one face per clip, which would hide 2 per clip"):
         from_dataset(model, dataset, split, tmp_path / "single", 2, 5, SamplingSettings())
     with pytest.raises(UserError, match=r"holds more than 1 faces of some clips \(.*-0\.png\)"):
         from_dataset(model, dataset, split, out, 1, 5, SamplingSettings())
@@ -141,16 +141,16 @@ def test_voices_are_of_the_length_that_the_model_hears_whatever_is_commoner(
     heard = [clip.file for clip in heard_clips(tiny, dataset, "train")]
     assert heard == [pair.video_id for pair in pairs[1:]]
     np.testing.assert_array_equal(voices_of(tiny, dataset, "train", heard), [pair.voice for pair in pairs[1:]])
-    with pytest.raises(UserError, match="has no voice as the model hears it; run `ds2f extract`"):
+    with pytest.raises(UserError, match="has no voice that the model takes; run `ds2f extract`"):
         voices_of(tiny, dataset, "train", [pair.video_id for pair in pairs])
     sql.execute("DELETE FROM voice_embeddings WHERE seconds = 6")
-    sentence = r"hears clips of 6 s; .* has voices of 3 s\. Add 6 to \[audio\] clip_seconds"
+    sentence = r"takes clips of 6 s; .* has voices of 3 s\. Add 6 to \[audio\] clip_seconds"
     with pytest.raises(UserError, match=sentence):
         from_dataset(tiny, dataset, "train", tmp_path, 1, 0, QUICK)
     with pytest.raises(UserError, match=sentence):
         voices_of(tiny, dataset, "train", [pair.video_id for pair in dataset.pairs("train")])
     sql.execute("UPDATE voice_embeddings SET encoder = 'resemblyzer'")
-    with pytest.raises(UserError, match="no rows of 'campplus-frames', by which the model hears"):
+    with pytest.raises(UserError, match="no voices by 'campplus-frames', which the model takes"):
         from_dataset(tiny, dataset, "train", tmp_path, 1, 0, QUICK)
 
 
@@ -170,7 +170,7 @@ def test_two_splits_in_one_folder_are_both_recorded_and_two_ways_of_drawing_refu
     clips = {pair.path for split in splits for pair in dataset.pairs(split)}
     assert {entry["input"] for entry in record["faces"]} == clips
     assert set(load_file(out / "identities.safetensors")) == {entry["image"] for entry in record["faces"]}
-    with pytest.raises(UserError, match="other faces, of another model or drawn otherwise"):
+    with pytest.raises(UserError, match="other faces, of another model or with other settings"):
         from_dataset(tiny, dataset, splits[0], out, 1, 5, replace(QUICK, temperature=0.9))
     assert json.loads((out / "generation.json").read_text()) == record
 

@@ -179,13 +179,13 @@ CARD = {"errors": [{"message": '"license_name" must be a string'}, {"message": "
             400,
             CARD,
             {},
-            'take its card: Invalid metadata in README.md.; "license_name" must be a string; tags are w',
+            'rejects its card: Invalid metadata in README.md.; "license_name" must be a string; tags are w',
         ),
-        ("validate-yaml", 502, b"<html>", {"Content-Type": "text/html"}, "an answer that is none of its own"),
+        ("validate-yaml", 502, b"<html>", {"Content-Type": "text/html"}, "gave an invalid answer"),
         ("repos/create", 403, {"error": RIGHTS}, {"X-Error-Message": RIGHTS}, f"hf auth login; it says: {RIGHTS}."),
         ("repos/create", 401, {"error": "Invalid token."}, {}, "hf auth login; it says: Invalid token."),
         ("repos/create", 400, {"error": ["Name is bad.", "Too long."]}, {}, "it says: Name is bad. Too long."),
-        ("repos/create", 200, {"url": "http://x/a/b"}, {}, "the Hub's answer is not understood: "),
+        ("repos/create", 200, {"url": "http://x/a/b"}, {}, "the Hub's answer cannot be understood: "),
         ("/commit/", 409, {"error": "A commit happened since."}, {}, "409; the name is taken, or somebody else has"),
         ("/commit/", 403, {"error": "storage limit reached"}, {}, "storage limit reached."),
         ("/commit/", 422, {}, {}, "answered with status 422."),
@@ -306,4 +306,4 @@ def test_the_card_of_the_model_in_the_box_has_its_groups(tmp_path: Path) -> None
     Speech2Face.from_pretrained(device="cpu").save_pretrained(tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert "| 18 and older | 3817 | 97.9 % |" in text
-    assert "## Words of its maker" in text
+    assert "## Notes by its author" in text

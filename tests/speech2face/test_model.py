@@ -116,7 +116,7 @@ def test_silence_is_refused(model: Speech2Face, tmp_path: object) -> None:
 
 def test_a_prior_and_a_decoder_of_different_identities_are_refused(model: Speech2Face) -> None:
     prior = Prior(PriorConfig(identity_dim=64, width=16, depth=1))
-    with pytest.raises(UserError, match="not made for each other"):
+    with pytest.raises(UserError, match="don't belong together"):
         Speech2Face(prior, tiny_decoder(), model.folder, torch.device("cpu"))
 
 
@@ -173,7 +173,7 @@ def test_a_decoder_that_hears_by_another_encoder_than_the_prior_is_told_by_that(
     assert model.decoder_voices(model.voice_encoder.known) == ["resemblyzer"] != list(model.prior.config.voices)
     one, other = (_pixels(model(clip, count=1, settings=SamplingSettings(direct=True))[0]) for clip in clips)
     assert np.abs(one - other).mean() > 3
-    with pytest.raises(UserError, match=r"voices by campplus-frames; it knows .*leave `direct` out"):
+    with pytest.raises(UserError, match=r"voices by campplus-frames; it knows .*leave out `direct`"):
         model.sample_faces(model.embed_voice(clips[0])[None], [0], SamplingSettings(direct=True))
 
 

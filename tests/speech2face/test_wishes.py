@@ -94,7 +94,7 @@ def test_seeds_are_whole_numbers_of_any_size() -> None:
     assert seeds_from(-1, 3) == [-1, 0, 1]
     assert seeds_from(np.int64(10), 1) == [10]
     assert seeds_from(10**40, 2) == [10**40, 10**40 + 1]
-    with pytest.raises(UserError, match=r"The seed 0\.5 is no whole number"):
+    with pytest.raises(UserError, match=r"The seed 0\.5 is not a whole number"):
         seeds_from(0.5, 1)  # type: ignore[arg-type]
 
 

@@ -121,7 +121,7 @@ def test_a_recipe_wins_over_the_configuration_and_leaves_the_rest(tmp_path: Path
     own.write_text("[train]\ndecoder_depth = 2\n")
     assert with_recipe(found, str(own)).train.decoder_depth == 2
     own.write_text("[generate]\ncount = 2\n")
-    with pytest.raises(UserError, match=r"a recipe has \[train\] alone"):
+    with pytest.raises(UserError, match=r"a recipe may only have \[train\]"):
         with_recipe(found, str(own))
     with pytest.raises(
         UserError,

@@ -200,9 +200,9 @@ def test_too_few_speakers_or_recordings_are_refused(dataset: Dataset, tmp_path: 
     ("keys", "words"),
     [
         ({"voice_each": 1, "voice_loss": "ge2e"}, "voice_each must be at least 2"),
-        ({"voice_keep": 1.0}, "needs an encoder to keep to"),
-        ({"voice_teacher": "campplus"}, "teaches nothing: set voice_keep"),
-        ({"voice_frozen": ["head"]}, "knows nothing as it is: set voice_from"),
+        ({"voice_keep": 1.0}, "needs an encoder to match"),
+        ({"voice_teacher": "campplus"}, "has no effect: set voice_keep"),
+        ({"voice_frozen": ["head"]}, "freeze random weights: set voice_from"),
     ],
 )
 def test_keys_that_do_not_go_together(keys: dict[str, object], words: str) -> None:

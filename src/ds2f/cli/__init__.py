@@ -1,4 +1,4 @@
-"""The command line: arguments in, calls to the rooms, sentences out. Nothing outside this room prints."""
+"""The command line: arguments in, calls to the other packages, sentences out. No other package prints."""
 
 from ds2f.cli.parser import build_parser, main
 

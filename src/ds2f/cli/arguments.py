@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common: how they are shown, checked, and added to a command."""
+"""What the commands' arguments share: how they are shown, checked, and added to a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ EXIT_USER_ERROR = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """Says a mistake in one sentence, where argparse prints every option first, and leaves room for long options."""
+    """Reports a mistake in one sentence, where argparse would print all options first, and leaves room for long
+    options."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given, formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32))
@@ -26,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 def positive(text: str) -> int:
     value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
     return value
 
 
@@ -63,7 +64,8 @@ def database_of(options: argparse.Namespace, config: Config) -> Path:
 
 
 def must_open(database: Path) -> None:
-    """Say that a database cannot be used before torch is loaded, which takes seconds. Raises UserError."""
+    """Check that a database can be used before torch is imported, which takes seconds. Raises UserError if it
+    cannot."""
     from ds2f.dataset import Dataset
 
     with Dataset(database):

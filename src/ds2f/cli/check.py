@@ -1,4 +1,4 @@
-"""`ds2f check`: where pictures say that they come from."""
+"""`ds2f check`: what pictures say about their origin."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help="a picture, or a folder of them")
-    sub.add_argument("--json", action="store_true", help="the answers as JSON, one list of all pictures")
-    sub.epilog = "It never says that a picture is real: that nothing is found says nothing."
+    sub.add_argument("--json", action="store_true", help="print the answers as JSON, one list for all pictures")
+    sub.epilog = "It never says that a picture is real: finding nothing proves nothing."
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,9 +43,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def pictures_in(paths: Sequence[Path]) -> Iterator[Path]:
-    """Files as they are given; of folders the pictures in them and below, in the order of their names.
+    """Files as given; for folders, the pictures in them and their subfolders, sorted by name.
 
-    Raises UserError for a folder that holds none.
+    Raises UserError for a folder without any.
     """
     from ds2f.errors import UserError
     from ds2f.io.images import IMAGE_SUFFIXES

@@ -1,4 +1,4 @@
-"""`ds2f compare`: paired differences of two evaluations."""
+"""`ds2f compare`: paired differences between two evaluations."""
 
 from __future__ import annotations
 

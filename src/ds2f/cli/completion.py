@@ -1,5 +1,5 @@
-"""`ds2f completion`: what a shell needs to complete our words. Not to be confused with completing a face: that is
-`ds2f generate --guide`."""
+"""`ds2f completion`: the script with which a shell completes ds2f commands. (Completing a face is `ds2f generate
+--guide`.)"""
 
 from __future__ import annotations
 

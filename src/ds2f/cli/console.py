@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: tables; progress bars on a screen, a line now and then in a log file."""
+"""Terminal output: tables; progress bars on a terminal, and an occasional line in a log file."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from ds2f.evaluation.results import Measure
     from ds2f.types import Progress as Told
 
-# Names of files may hold what looks like markup, [/b], or like an emoji, :heart:.
+# File names may contain what looks like markup, [/b], or like an emoji, :heart:.
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
-LINE_SECONDS = 10.0  # between two lines where there is no screen
+LINE_SECONDS = 10.0  # between two lines where there is no terminal
 
 
 class Bar:
@@ -39,7 +39,7 @@ class Bar:
         self._begin(stage)
 
     def stage(self, name: str) -> Told:
-        """The progress of another stage, with a line and a speed of its own, that is shown once it is told of any."""
+        """The progress of another stage, with a line and a speed of its own, shown once it is first updated."""
 
         def update(done: int, total: int, note: str = "", /) -> None:
             if name != self.name:
@@ -56,8 +56,8 @@ class Bar:
             self.tasks[name] = self.progress.add_task(name, total=None, note="")
         self.started = time.monotonic()
         self.shown = 0.0
-        self.ended: tuple[int, str] | None = None  # what the last line said: an end is often told twice
-        self.before: int | None = None  # done by an earlier run: no measure of this one's speed
+        self.ended: tuple[int, str] | None = None  # what the last line said: the end is often reported twice
+        self.before: int | None = None  # done by an earlier run: does not count towards this one's speed
 
     def update(self, done: int, total: int, note: str = "") -> None:
         if self.before is None:
@@ -72,13 +72,13 @@ class Bar:
         passed = now - self.started
         fresh = done - self.before
         left = f", {_clock(passed / fresh * (total - done))} left" if fresh > 0 and done < total else ""
-        text = f"{self.name}: {done:,} of {total:,}, {_clock(passed)} passed{left}{'  ' + note if note else ''}"
+        text = f"{self.name}: {done:,} of {total:,}, {_clock(passed)} elapsed{left}{'  ' + note if note else ''}"
         err.print(text)
 
 
 @contextmanager
 def bar(stage: str) -> Iterator[Bar]:
-    """A progress bar named `stage`, on the error stream so that results can be piped."""
+    """A progress bar named `stage`, on stderr so that results can be piped."""
     if not err.is_terminal:
         yield Bar(stage, None)
         return
@@ -102,7 +102,8 @@ def _clock(seconds: float) -> str:
 
 
 def columns(first: str, *titles: str, left: Container[str] = (), min_width: int | None = None) -> Table:
-    """An empty table: `first` is a column of names, at least `min_width` wide; numbers stand right, but for `left`."""
+    """An empty table. `first` is a column of names, at least `min_width` wide; other columns are right-aligned,
+    except those in `left`."""
     table = Table(box=None, padding=(0, 3, 0, 0))
     table.add_column(first, min_width=min_width, overflow="fold")
     for title in titles:

@@ -1,4 +1,4 @@
-"""`ds2f convert-voice`: weights that others trained, as safetensors and JSON."""
+"""`ds2f convert-voice`: third-party weights as safetensors and JSON."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ ORIGINS = ("voxceleb_trainer", "wespeaker", "3d-speaker")
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("weights", type=Path, metavar="FILE", help="checkpoint of torch (never its code), or safetensors")
-    shown = "who trained them (default: told by the names of the tensors; CAM++: wespeaker)"
+    sub.add_argument(
+        "weights", type=Path, metavar="FILE", help="PyTorch checkpoint (its code is never run), or safetensors"
+    )
+    shown = "who trained them (default: recognised by the names of the tensors; CAM++: wespeaker)"
     sub.add_argument("--origin", choices=ORIGINS, help=shown)
-    sub.add_argument("--licence", default="", metavar="TEXT", help="of the weights, for the model's JSON")
-    add_out(sub, "of the speaker encoder, such as runs/voice")
+    sub.add_argument("--licence", default="", metavar="TEXT", help="licence of the weights, for the model's JSON")
+    add_out(sub, "folder for the speaker encoder, such as runs/voice")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -24,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
 
     network, origin = convert(options.weights, options.out, options.origin, options.licence)
     config, features = network.config, network.config.features
-    out.print(f"{config.network} of {origin}, {config.dim} numbers a voice, is in {options.out}.")
+    out.print(f"{config.network} of {origin}, {config.dim} numbers per voice, is in {options.out}.")
     kind = f"{features.bins} log mel bands ({'Kaldi' if features.family == 'kaldi' else 'torchaudio'}'s, "
     out.print(f"It reads {kind}{features.window} window), normalised by {features.normalise}.")
     out.print(f"Measure it: ds2f verify TRIALS --encoder {options.out}")

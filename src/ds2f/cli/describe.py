@@ -1,4 +1,4 @@
-"""`ds2f describe`: what a voice says of its speaker."""
+"""`ds2f describe`: what a voice says about its speaker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def _describer(config: Config, device: str) -> QuickDescriber | Speech2Face:
-    """The one of the two that is there sooner; they say the same."""
+    """Whichever of the two loads faster; their results are the same."""
     from ds2f.models import folders
     from ds2f.speech2face import quick
 

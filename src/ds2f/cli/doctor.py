@@ -1,4 +1,5 @@
-"""`ds2f doctor`: what is installed, what it runs on, whether it works, and the command that mends what is missing."""
+"""`ds2f doctor`: what is installed, what it runs on, whether it works, and the command that installs what is
+missing."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from ds2f.io.extras import first_line
 REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)(\[(?P<of>[^]]*)\])?\s*(?P<range>[^;]*)(;.*?extra == ['\"](?P<extra>[^'\"]+)['\"])?"
 )
-OURS = {"dev", "docs"}  # extras for those who work on ds2f
+OURS = {"dev", "docs"}  # extras for developers of ds2f
 FOR = {
     "all": "every command, with the encoders that are the default",
     "acoustics": "pitch, formants, speaking rate",
@@ -30,17 +31,17 @@ FOR = {
     "evaluate": "ds2f evaluate, verify, verify-faces, compare",
     "export": "ds2f export --format parquet",
     "faces": "faces in pictures: guides, ds2f extract, ds2f match",
-    "hub": "models of the Hugging Face Hub",
-    "judges": "recognisers in files that teach a decoder: [train] likeness_judges",
-    "ncnn": "models of faces in files: ncnn:FILE.param",
-    "onnx": "models of faces in files: onnx:FILE",
+    "hub": "models on the Hugging Face Hub",
+    "judges": "recognisers in files, to train a decoder with: [train] likeness_judges",
+    "ncnn": "face models in files: ncnn:FILE.param",
+    "onnx": "face models in files: onnx:FILE",
     "pyannote": "speaker encoder",
     "ray": "extraction on a cluster",
     "resemblyzer": "speaker encoder of older models; needs a C compiler",
     "serve": "the page: ds2f serve",
     "speechbrain": "speaker encoder ECAPA-TDNN, spoken language",
-    "tensorboard": "curves of a training",
-    "tflite": "models of faces in files: tflite:FILE",
+    "tensorboard": "training curves",
+    "tflite": "face models in files: tflite:FILE",
     "titanet": "speaker encoder TitaNet",
     "train": "ds2f train",
     "uniface": "ArcFace, AdaFace, RetinaFace, FairFace",
@@ -48,13 +49,14 @@ FOR = {
     "wespeaker": "speaker encoders in ONNX",
     "whisper": "spoken language",
 }
-NAMED = 4  # missing packages of an extra; who wants them all asks pip
+NAMED = 4  # missing packages shown per extra; pip lists them all
 MARKS = {"ok": "[green]ok[/]      ", "missing": "[yellow]missing[/] ", "broken": "[bold red]broken[/]  "}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line. state: "ok", "missing" (an optional part), or "broken"; mend: the command that helps, or empty."""
+    """One line of output. state: "ok", "missing" (an optional part), or "broken"; mend: the command that fixes it,
+    or empty."""
 
     part: str
     state: str
@@ -63,7 +65,7 @@ class Finding:
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--json", action="store_true", help="the same for programs: a list of part, state, text, mend")
+    sub.add_argument("--json", action="store_true", help="as JSON: a list of part, state, text, mend")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examine() -> Iterator[Finding]:
-    """Everything, line by line as it is found; the last one takes a few seconds."""
+    """All findings, one at a time; the last one takes a few seconds."""
     yield Finding("ds2f", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}")
     needs = _requirements()
     yield from _packages(needs.pop("", []))
@@ -95,7 +97,7 @@ def examine() -> Iterator[Finding]:
 
 
 def _requirements() -> dict[str, list[str]]:
-    """{extra: packages}, those of the core under ""."""
+    """{extra: packages}; those of the core under ""."""
     found: dict[str, list[tuple[str, str]]] = {}
     for line in metadata.requires("ds2f") or []:
         if parts := REQUIREMENT.match(line):
@@ -103,7 +105,7 @@ def _requirements() -> dict[str, list[str]]:
 
     def packages(extra: str) -> list[str]:
         names: dict[str, None] = {}
-        for name, of in found.get(extra, []):  # an extra may be made of others: ds2f[faces,serve]
+        for name, of in found.get(extra, []):  # an extra may consist of others: ds2f[faces,serve]
             parts = [name] if name != "ds2f" else [inner for part in of.split(",") for inner in packages(part)]
             names |= dict.fromkeys(parts)
         return list(names)
@@ -121,7 +123,7 @@ def _version(package: str) -> str | None:
 def _packages(names: list[str]) -> Iterator[Finding]:
     missing = [name for name in names if _version(name) is None]
     if missing:
-        yield Finding("packages", "broken", f"without {', '.join(missing)}", "pip install --force-reinstall ds2f")
+        yield Finding("packages", "broken", f"missing {', '.join(missing)}", "pip install --force-reinstall ds2f")
     else:
         yield Finding("packages", "ok", f"all {len(names)} that ds2f needs, torch {_version('torch')}")
 
@@ -139,7 +141,7 @@ def _devices() -> Iterator[Finding]:
     if torch.backends.mps.is_available():
         yield Finding("mps", "ok", "Apple GPU")
     if not torch.cuda.is_available() and not torch.backends.mps.is_available():
-        yield Finding("gpu", "missing", "none that torch can use; drawing works without, training is slow")
+        yield Finding("gpu", "missing", "none that torch can use; drawing works without one, training is slow")
 
 
 def _extras(needs: dict[str, list[str]]) -> Iterator[Finding]:
@@ -155,7 +157,7 @@ def _extras(needs: dict[str, list[str]]) -> Iterator[Finding]:
 
 
 def _trial() -> Finding:
-    """A face for a sample clip: decoder, voice detector, encoder, prior and decoder at once."""
+    """Draw a face for a sample clip, which tests decoding, voice detector, encoder, prior and decoder at once."""
     try:
         from ds2f.demo import samples
         from ds2f.speech2face.model import Speech2Face
@@ -166,4 +168,4 @@ def _trial() -> Finding:
     except (UserError, ItemError, ImportError, OSError) as error:
         return Finding("a face", "broken", first_line(error), "pip install --force-reinstall ds2f")
     seconds = time.perf_counter() - started
-    return Finding("a face", "ok", f"drawn in {seconds:.1f} s on {model.device} by the model {model.fingerprint}")
+    return Finding("a face", "ok", f"drawn in {seconds:.1f} s on {model.device} by model {model.fingerprint}")

@@ -1,4 +1,4 @@
-"""`ds2f download`: terms first, then the bytes, then a closing sentence."""
+"""`ds2f download`: shows the terms, downloads, and says what comes next."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ds2f.errors import UserError
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     sub.add_argument("corpus", choices=("voxceleb1", "voxceleb2", "avspeech"))
-    sub.add_argument("urls", nargs="*", metavar="URL", help="VoxCeleb: the addresses that its authors gave you")
-    sub.add_argument("--urls-from", type=Path, metavar="FILE", help="a file of addresses, one a line")
-    add_out(sub, "what is there is not fetched again")
+    sub.add_argument("urls", nargs="*", metavar="URL", help="VoxCeleb: the URLs that its authors gave you")
+    sub.add_argument("--urls-from", type=Path, metavar="FILE", help="a file of URLs, one per line")
+    add_out(sub, "output folder; existing files are not downloaded again")
     sub.add_argument(
         "--user", metavar="NAME", help="your name at the server; the password is asked for, or DS2F_PASSWORD"
     )
@@ -26,8 +26,10 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--keep", action="store_true", help="keep archives after unpacking")
     sub.add_argument("--csv", type=Path, metavar="FILE", help="AVSpeech: avspeech_train.csv or avspeech_test.csv")
     sub.add_argument("--limit", type=positive, metavar="N", help="AVSpeech: only the first N segments of the list")
-    sub.add_argument("--pause", type=float, default=3.0, metavar="SECONDS", help="AVSpeech: between two videos (3)")
-    sub.add_argument("--retry-failed", action="store_true", help="AVSpeech: ask again for videos that were gone")
+    sub.add_argument(
+        "--pause", type=float, default=3.0, metavar="SECONDS", help="AVSpeech: between two videos (default: 3)"
+    )
+    sub.add_argument("--retry-failed", action="store_true", help="AVSpeech: retry videos that were unavailable")
     sub.add_argument("--accept-terms", action="store_true", help="you have read and accept the corpus's terms")
 
 
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def accept_terms(corpus: str, accepted: bool) -> None:
-    """Show licence and terms before the first byte. Raises UserError unless they are accepted."""
+    """Show licence and terms before the first byte is downloaded. Raises UserError unless they are accepted."""
     from ds2f.cli.console import err
     from ds2f.corpora.download import avspeech, voxceleb
 
@@ -51,13 +53,13 @@ def accept_terms(corpus: str, accepted: bool) -> None:
     if accepted:
         return
     if not sys.stdin.isatty():
-        raise UserError("Nobody is here to accept these terms; if you do, add --accept-terms.")
+        raise UserError("The terms can only be accepted in a terminal; if you accept them, add --accept-terms.")
     if input("Do you accept these terms? [y/N] ").strip().lower() not in ("y", "yes"):
         raise UserError("The terms were not accepted; nothing was downloaded.")
 
 
 def read_addresses(path: Path | None) -> list[str]:
-    """Addresses in a file, one a line; none without a file."""
+    """The URLs in a file, one per line; none if path is None."""
     from ds2f.io.files import read_lines
 
     lines = [] if path is None else read_lines(path, "list of addresses")
@@ -65,14 +67,14 @@ def read_addresses(path: Path | None) -> list[str]:
 
 
 def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, checksums: Path | None, keep: bool) -> None:
-    """Fetch, check, join and unpack what the user has addresses for; says what is missing, and what comes next.
+    """Download, verify, join and unpack what the user has URLs for; report what is missing and what comes next.
 
-    urls: of archives, of parts of them, of metadata; none goes on with what `folder` holds.
-    folder: for the files; made if it is not there.
-    user: name at the server, whose password is asked for, or DS2F_PASSWORD; None: no login.
-    checksums: a file of MD5 sums and file names; None: nothing is compared.
-    keep: archives stay after they are unpacked.
-    Raises UserError for what the user can mend.
+    urls: of archives, parts of archives, or metadata; without any, continue with the files already in `folder`.
+    folder: for the files; created if missing.
+    user: name at the server; the password is asked for, or read from DS2F_PASSWORD; None: no login.
+    checksums: a file of MD5 sums and file names; None: no check.
+    keep: keep archives after unpacking.
+    Raises UserError for what the user can fix.
     """
     from ds2f.cli.console import bar, out
     from ds2f.corpora.download import voxceleb
@@ -88,20 +90,20 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
     with bar("download") as shown:
         got = voxceleb.download(urls, folder, login, sums, keep, shown.stage)
     for archive, parts in got.missing.items():
-        out.print(f"{archive} waits for {', '.join(parts)}.")
+        out.print(f"{archive} is incomplete; missing: {', '.join(parts)}.")
     out.print(f"Unpacked {len(got.archives):,} archives, {got.files:,} new files, into {folder}.")
     out.print(f"Next: ds2f ingest {folder}")
 
 
 def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, retry_failed: bool) -> None:
-    """Fetch the segments of a list that are still there; says how many, and what comes next.
+    """Download the segments of a list that are still available; report how many, and what comes next.
 
     csv: the corpus's list, see `avspeech.read_list`.
-    folder: for the clips, and the reasons of those that cannot be had.
-    limit: so many of the list's first segments; None: all.
-    pause: seconds, at least, between two of them; at most twice that.
-    retry_failed: ask again for what an earlier run could not have.
-    Raises UserError for what the user can mend.
+    folder: for the clips, and the reasons for those that are unavailable.
+    limit: download only this many of the first segments; None: all.
+    pause: minimum seconds between two downloads; at most twice that.
+    retry_failed: retry what an earlier run could not download.
+    Raises UserError for what the user can fix.
     """
     from ds2f.cli.console import bar, out
     from ds2f.corpora.download import avspeech
@@ -113,7 +115,7 @@ def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, 
     with bar("download") as shown:
         got = avspeech.download(segments, folder, take, pause, retry_failed, shown.update)
     out.print(
-        f"{got.fetched:,} clips fetched, {got.there:,} were there; {got.failed:,} cannot be had, {got.gone:,} were "
-        f"known to be gone; reasons: {folder / avspeech.STATE}"
+        f"{got.fetched:,} clips downloaded, {got.there:,} existed; {got.failed:,} unavailable, {got.gone:,} already "
+        f"known to be unavailable; reasons: {folder / avspeech.STATE}"
     )
     out.print(f"Next: ds2f ingest {folder}")

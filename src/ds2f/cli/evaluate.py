@@ -1,4 +1,4 @@
-"""`ds2f evaluate`: measures folders of faces, and shows the headline table."""
+"""`ds2f evaluate`: measures folders of faces, and prints the main table."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    shown = "generated faces; may be given again"
+    shown = "generated faces; repeat for several folders"
     sub.add_argument("--images", action="append", default=[], metavar="[NAME=]FOLDER", help=shown)
-    shown = "instead of the report: the table that SF2F and Vox2Face print"
+    shown = "instead of the report: the table of SF2F and Vox2Face"
     sub.add_argument("--protocol", choices=("sf2f",), help=shown)
-    sub.add_argument("--guided", action="store_true", help="measure how well spoilt faces are completed")
-    add_model(sub, "whose alignment, and with --guided whose pictures, are measured: ")
+    sub.add_argument("--guided", action="store_true", help="measure how well degraded faces are completed")
+    add_model(sub, "model whose alignment, and with --guided whose pictures, are measured: ")
     add_database(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), help="default: from the configuration, test")
-    sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and name it")
+    sub.add_argument("--allow-leak", action="store_true", help="measure although test and train overlap, and report it")
     add_workers(sub)
-    add_out(sub, "to write to")
+    add_out(sub, "output folder")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -42,13 +42,13 @@ def run(options: argparse.Namespace) -> None:
     config = with_model(config, options.model)
     if options.protocol:
         if options.guided:
-            raise UserError("--guided is of the report; leave it out with --protocol.")
+            raise UserError("--guided belongs to the report; it cannot be combined with --protocol.")
         return sf2f(database_of(options, config), images, split, options.out, config)
     evaluate(database_of(options, config), images, split, options.out, config, options.guided, options.workers)
 
 
 def named_folders(values: Sequence[str]) -> dict[str, Path]:
-    """NAME=FOLDER or FOLDER arguments to {name: folder}. Raises UserError for two of the same name."""
+    """NAME=FOLDER or FOLDER arguments to {name: folder}. Raises UserError if two have the same name."""
     found: dict[str, Path] = {}
     for value in values:
         name, _, folder = value.rpartition("=")
@@ -68,20 +68,20 @@ def evaluate(
     guided: bool = False,
     workers: int = 1,
 ) -> None:
-    """Measure folders of images against the true faces of a split, and print the headline table.
+    """Measure folders of images against the true faces of a split, and print the main table.
 
     database: the dataset.
     images: {name of the method: its folder}.
     split: train, val or test.
     folder: for metrics.json and report.html.
-    config: whose [evaluate] says how to measure (in the spaces of [faces] encoders, where it names none), and
-        [generate] by which model.
-    guided: measure also how well spoilt faces are completed.
-    workers: processes that look at pictures.
-    Raises UserError for what the user can mend.
+    config: its [evaluate] sets how to measure (in the spaces of [faces] encoders if it names none), and its [generate]
+        the model.
+    guided: also measure how well degraded faces are completed.
+    workers: processes that embed the pictures.
+    Raises UserError for what the user can fix.
     """
     if not images and not guided:
-        raise UserError("Give what shall be measured: --images [NAME=]FOLDER, or --guided.")
+        raise UserError("Nothing to measure; give --images [NAME=]FOLDER, or --guided.")
     must_open(database)
     from ds2f.cli.console import bar, err, out
     from ds2f.evaluation.guided import Restorer
@@ -112,11 +112,11 @@ def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, conf
     images: {name of the method: its folder}.
     split: train, val or test.
     folder: for sf2f.json.
-    config: whose [evaluate] says the spaces (dlib's, where it says none), the draws and the VGGFace network.
-    Raises UserError for what the user can mend.
+    config: its [evaluate] sets the spaces (dlib's if it names none), the bootstrap draws and the VGGFace network.
+    Raises UserError for what the user can fix.
     """
     if not images:
-        raise UserError("Give what shall be measured: --images [NAME=]FOLDER.")
+        raise UserError("Nothing to measure; give --images [NAME=]FOLDER.")
     must_open(database)
     from ds2f.cli.console import bar, out
     from ds2f.evaluation.protocols.sf2f import write_table
@@ -131,7 +131,7 @@ def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, conf
 
 
 def print_table(rows: Sequence[Row], split: str) -> None:
-    """What SF2F prints, of one space: a column for each method."""
+    """Print SF2F's table for one space: one column per method."""
     from ds2f.cli.console import columns, out
 
     some = rows[0]
@@ -150,12 +150,12 @@ def print_table(rows: Sequence[Row], split: str) -> None:
 
 
 def print_summary(evaluation: Evaluation) -> None:
-    """One row per method: retrieval of the true face by centred cosine, and how many pictures had a face."""
+    """One row per method: retrieval of the true face by centred cosine, and how many pictures show a face."""
     from ds2f.cli.console import columns, err, interval, out
 
     chance = evaluation.chance.retrieval["all"]
     out.print(
-        f"True face found again among {chance.gallery:g} ({evaluation.split} split, {len(evaluation.clips)} clips of "
+        f"Rank of the true face among {chance.gallery:g} ({evaluation.split} split, {len(evaluation.clips)} clips of "
         f"{evaluation.people} people, {_space(evaluation)}, centred cosine; 95 % interval)"
     )
     table = columns("method", "R@1", "R@10", "median rank", "gender right", "pictures", min_width=18)
@@ -180,13 +180,13 @@ def print_summary(evaluation: Evaluation) -> None:
 
 
 def _space(evaluation: Evaluation) -> str:
-    """The space that heads the table, and what to think of it."""
+    """The space of the main table, and whether training has seen it."""
     space = evaluation.spaces[0]
     return f"{space} space" + (", which training has seen" if space in evaluation.provenance.trained_spaces else "")
 
 
 def _print_judged(evaluation: Evaluation, judge: AttributeJudge) -> None:
-    """One row for each method with pictures: of each picture alone, and of the mean of a voice's pictures."""
+    """One row per method with pictures: for single pictures, and for the mean of a voice's pictures."""
     from ds2f.cli.console import columns, interval, out
 
     rows = [m for m in evaluation.methods if m.kind in ("images", "together") and judge.name in m.judged]
@@ -208,7 +208,7 @@ def _print_guided(found: Sequence[Restoration]) -> None:
     from ds2f.evaluation.results import SPOILT
 
     space = next(iter(found[0].spaces))
-    out.print(f"\nSpoilt faces completed ({found[0].clips} clips, {space} space)")
+    out.print(f"\nCompletion of degraded faces ({found[0].clips} clips, {space} space)")
     table = columns("degradation", "picture", "PSNR, dB", "SSIM", "likeness", "R@1", min_width=18)
     for r in found:
         kept = r.spaces[space]

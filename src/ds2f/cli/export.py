@@ -1,4 +1,4 @@
-"""`ds2f export`: the dataset, or a model, in formats that others read."""
+"""`ds2f export`: the dataset, or a model, in formats that other tools read."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--format",
         choices=("webdataset", "parquet", "lhotse", "kaldi", "onnx"),
         required=True,
-        help="lhotse, kaldi: manifests of the recordings where they lie; onnx: what draws a face, as graphs",
+        help="lhotse, kaldi: manifests of the recordings in place; onnx: the models that draw a face, as graphs",
     )
-    add_out(sub, "to write to")
-    sub.add_argument("--split", action="append", choices=("train", "val", "test"), help="only this; may be given again")
-    sub.add_argument("--encoder", action="append", metavar="NAME", help="only its vectors; may be given again")
+    add_out(sub, "output folder")
+    sub.add_argument(
+        "--split", action="append", choices=("train", "val", "test"), help="only this one; may be repeated"
+    )
+    sub.add_argument("--encoder", action="append", metavar="NAME", help="only this encoder's vectors; may be repeated")
     sub.add_argument("--pairs", action="store_true", help="only recordings with a voice, a face and every vector")
     sub.add_argument("--shard-mb", type=positive, default=256, metavar="MB", help="size of a shard (default: 256)")
     add_database(sub)
     add_model(sub, "for onnx: ")
-    sub.add_argument("--int8", action="store_true", help="for onnx: draw in whole numbers, faster and less exact")
+    sub.add_argument("--int8", action="store_true", help="for onnx: compute in 8-bit integers, faster and less exact")
     add_size(sub)
 
 
@@ -58,7 +60,7 @@ def _export_dataset(options: argparse.Namespace) -> None:
     if options.format in FILES:
         with Dataset(database) as dataset, bar("export") as shown:
             listed, left = export_manifest(dataset, options.format, options.out, splits, shown.update)
-        note = f"; {left:,} left out, which are gone or lie in a tar" if left else ""
+        note = f"; {left:,} left out because they are missing or inside a tar" if left else ""
         out.print(f"{listed:,} recordings in {', '.join(FILES[options.format][:2])} in {options.out}{note}.")
         return
     with Dataset(database) as dataset, bar("export") as shown:
@@ -70,4 +72,4 @@ def _export_dataset(options: argparse.Namespace) -> None:
         f"{written.records:,} records in {written.shards:,} shards ({megabytes}) in {options.out}; see README.json."
     )
     if written.left_out:
-        out.print(f"Left out {written.left_out:,} recordings that lack some vector; --encoder asks for fewer.")
+        out.print(f"Left out {written.left_out:,} recordings that lack a vector; select fewer with --encoder.")

@@ -1,4 +1,4 @@
-"""`ds2f extract`: out of what was ingested, voices, faces and identities."""
+"""`ds2f extract`: voices, faces and identities from the ingested files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     add_database(sub)
     add_workers(sub)
-    sub.add_argument("--retry-failed", action="store_true", help="try the failed files once more")
+    sub.add_argument("--retry-failed", action="store_true", help="retry the failed files")
     sub.add_argument(
         "--engine", choices=("local", "ray"), help="processes here, or a Ray cluster (default: configured)"
     )
     sub.add_argument("--ray-address", metavar="ADDRESS", help="of a running cluster, or auto (default: start one here)")
-    sub.add_argument("--shard", default="", metavar="I/N", help="do this part, in a database of its own: see merge")
+    sub.add_argument("--shard", default="", metavar="I/N", help="extract this part into its own database: see merge")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -33,14 +33,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def extract(database: Path, config: Config, workers: int, retry_failed: bool = False, shard: str = "") -> None:
-    """Extract what is missing; says how much that was, and what comes next.
+    """Extract what is missing; report how much that was, and what comes next.
 
     database: the dataset.
     config: what to extract, and by which engine.
-    workers: processes, at most.
-    retry_failed: try the failed files once more.
-    shard: "2/8" does the second eighth, into a database of its own beside this one; "" does all, into this one.
-    Raises UserError for what the user can mend.
+    workers: maximum number of processes.
+    retry_failed: retry the failed files.
+    shard: "2/8" extracts the second eighth into a separate database beside this one; "" extracts everything into this
+        one.
+    Raises UserError for what the user can fix.
     """
     must_open(database)
     from ds2f.cli.console import bar, out

@@ -1,4 +1,4 @@
-"""`ds2f forget`: asks, removes a person, and says what was removed and what is not within reach."""
+"""`ds2f forget`: asks, removes a person, and says what was removed and what cannot be reached."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
         entries = len(person.keys)
         question = f"Forget {person.corpus}/{person.name}: {entries:,} entries in {database}{files}"
         if not options.yes and not sys.stdin.isatty():
-            raise UserError(f"{question}? Nobody is here to say so; if you are sure, add --yes.")
+            raise UserError(f"{question}? Only a terminal can ask; if you are sure, add --yes.")
         if not options.yes and input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
             raise UserError("Nothing was removed.")
         gone = forget(dataset, person, options.faces or config.path(config.paths.faces), keep_files)

@@ -1,4 +1,4 @@
-"""`ds2f ingest`: files into the dataset."""
+"""`ds2f ingest`: enters files into the dataset."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--kind",
         choices=tuple(KINDS),
-        help="videos (default, and of a corpus that holds voices and faces in one tree all), faces: still pictures, "
+        help="videos (default; everything in a corpus that holds voices and faces in one tree), faces: still pictures, "
         "voices: sound",
     )
     sub.add_argument(
@@ -35,12 +35,12 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         default=[],
         type=Path,
         metavar="FILE",
-        help="who is who: a CSV file of one row a person, one column a corpus or an ingested folder",
+        help="who is who: a CSV file with one row per person, one column per corpus or ingested folder",
     )
     sub.add_argument(
         "--person",
         choices=("folder", "file"),
-        help="who is in files of no known layout: a folder a person, or a file a person",
+        help="for files of no known layout: one person per folder, or one per file",
     )
     add_database(sub)
 
@@ -62,15 +62,16 @@ def ingest(
     people: Sequence[Path] = (),
     person: str | None = None,
 ) -> None:
-    """Enter files into the database, made if it is not there, and say what they were taken for.
+    """Enter files into the database, created if missing, and report how they were recognised.
 
     database: the dataset.
-    folders: with the files; a tar of them, or a manifest, is one, too.
-    kind: "video", "sound" or "still"; None: videos, and all of corpora that hold voices and faces in one tree.
-    config: whose [split] says how people are split, where the database does not say so yet.
+    folders: with the files; a tar of them or a manifest also counts as one.
+    kind: "video", "sound" or "still"; None: videos, and everything in corpora that hold voices and faces in one tree.
+    config: its [split] sets how people are split, unless the database already fixes it.
     people: tables of who is who.
-    person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` says.
-    Raises UserError for what the user can mend.
+    person: "folder" or "file": which one names the person in files of no known layout; None: as `corpora.folder`
+        decides.
+    Raises UserError for what the user can fix.
     """
     from ds2f.cli.console import err
     from ds2f.corpora.tables import read_people
@@ -87,7 +88,7 @@ def ingest(
         for table in tables:
             for column in sorted(set(table.folders) - root_names(dataset)):
                 err.print(
-                    f"{table.source}: {column!r} is no corpus, and no folder of that name is ingested yet.",
+                    f"{table.source}: {column!r} is not a corpus, and no folder of that name is ingested yet.",
                     markup=False,
                 )
         _say_people(joined, people_by_kind(dataset), {table.source for table in tables})
@@ -120,10 +121,10 @@ def _ingest_one(
         for count, what in (
             (sum(scan.left_out.values()) - scan.left_out["link"], "other files left out"),
             (scan.left_out["link"], "links to files in it left out"),
-            (entered.renamed, "better known than before"),
-            (entered.doubled, "sounds left out whose videos are there"),
-            (entered.elsewhere, "left out that an ingest of another folder has entered"),
-            (entered.forgotten, "of people who were forgotten left out"),
+            (entered.renamed, "recognised better than before"),
+            (entered.doubled, "sounds left out because their videos are there"),
+            (entered.elsewhere, "left out because they were entered from another folder"),
+            (entered.forgotten, "of forgotten people left out"),
         )
         if count
     )
@@ -134,8 +135,8 @@ def _ingest_one(
     ]
     if scan.alone:
         see = "no speaker is named" if isinstance(scan, ManifestScan) else "see --person"
-        taken.append(f"{scan.alone:,} of them each a person of their own ({see})")
-    taken += [f"of {corpus} {count:,} names not understood to their end" for corpus, count in scan.not_whole.items()]
+        taken.append(f"{scan.alone:,} of them each counted as a separate person ({see})")
+    taken += [f"of {corpus} {count:,} names only partly understood" for corpus, count in scan.not_whole.items()]
     out.print(f"Taken: {', '.join(taken)}.")
     for read in scan.side.read:
         out.print(f"Read: {read}.")
@@ -143,7 +144,7 @@ def _ingest_one(
 
 
 def _nothing(folder: Path, scan: Scan) -> str:
-    """Why an ingest found no file."""
+    """Why an ingest found no files."""
     found = f" (only others, such as {scan.examples[0]})" if scan.examples else ""
     what = PLURAL[scan.kind or "video"]
     hints = {"sound": "voices", "still": "faces", "video": "videos"}
@@ -155,7 +156,7 @@ def _nothing(folder: Path, scan: Scan) -> str:
 
 
 def _say_people(joined: Joined, people: dict[str, int], given: set[str]) -> None:
-    """given: tables of the user's own; those of a corpus that stands alone are not worth a line."""
+    """given: the user's own tables; those of a single corpus are not worth a line."""
     from ds2f.cli.console import err, out
 
     for table in (t for t in joined.tables if t.corpora > 1 or t.source in given):
@@ -163,10 +164,10 @@ def _say_people(joined: Joined, people: dict[str, int], given: set[str]) -> None
         out.print(f"{table.source} joins {table.joined:,} people{left}.")
     for (old, new), count in sorted(joined.moved.items()):
         err.print(
-            f"{count:,} identities went from {old} to {new}, where their person was first; models that were trained "
+            f"{count:,} identities moved from {old} to {new}, to join their person; models trained "
             "before may have seen them."
         )
     out.print(
-        f"In all {sum(people.values()):,} people: {people['both']:,} with voices and faces, {people['voice']:,} with "
+        f"In total {sum(people.values()):,} people: {people['both']:,} with voices and faces, {people['voice']:,} with "
         f"voices only, {people['face']:,} with faces only."
     )

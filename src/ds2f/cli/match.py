@@ -1,4 +1,4 @@
-"""`ds2f match`: which of some faces fits a voice best."""
+"""`ds2f match`: which of several faces fits a voice best."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ds2f.errors import UserError
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("voice", type=Path, metavar="VOICE", help="sound or video of one speaker")
+    sub.add_argument("voice", type=Path, metavar="VOICE", help="audio or video of one speaker")
     sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
-    add_model(sub, "whose alignment is asked: ")
+    add_model(sub, "model whose alignment is used: ")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Returns 0, or 1 if some picture shows no usable face."""
+    """Returns 0, or 1 if a picture shows no usable face."""
     config = config_of(options)
     for path, what in ((options.voice, "recording"), *((face, "picture") for face in options.faces)):
-        if not path.exists():  # said now, and not after the models are loaded
+        if not path.exists():  # before the models are loaded
             raise UserError(f"There is no {what} {path}; check the path.")
     from ds2f.cli.console import columns, err, out
     from ds2f.evaluation.match import Matcher

@@ -1,4 +1,4 @@
-"""`ds2f merge`: shards back into the whole."""
+"""`ds2f merge`: merges shards back into the dataset."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def run(options: argparse.Namespace) -> None:
 
     database = database_of(options, config_of(options))
     merged = merge(database, options.shards)
-    left_out = f"; {merged.changed:,} left out, ingested anew since" if merged.changed else ""
+    left_out = f"; {merged.changed:,} left out because they have changed since" if merged.changed else ""
     out.print(f"Merged {merged.files:,} files into {database}{left_out}.")

@@ -1,4 +1,5 @@
-"""Which model a command uses, and how it is loaded: --model, else [generate] model, else the one in the box."""
+"""Which model a command uses, and how it is loaded: --model, else [generate] model, else the one that ships with
+ds2f."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def add_model(sub: argparse.ArgumentParser, what: str = "") -> None:
-    """what: of the model is used, where it is not all of it."""
-    shown = f"{what}folder, or id on the Hub (default: [generate] model of ds2f.toml, or what ships with ds2f)"
+    """what: the part of the model that is used, if not all of it."""
+    shown = f"{what}folder, or id on the Hub (default: [generate] model of ds2f.toml, or the one shipped)"
     sub.add_argument("--model", help=shown)
 
 
@@ -28,8 +29,8 @@ def add_device(sub: argparse.ArgumentParser) -> None:
 
 
 def with_model(config: Config, model: str | None) -> Config:
-    """The configuration with the model that --model names, if it names one. Its relative paths start here, and not at
-    ds2f.toml."""
+    """The configuration with the model that --model names, if any. Its relative paths start at the current folder,
+    not at ds2f.toml."""
     if not model:
         return config
     chosen = str(Path(model).absolute()) if Path(model).is_dir() else model
@@ -37,7 +38,7 @@ def with_model(config: Config, model: str | None) -> Config:
 
 
 def model_for(config: Config, device: str, wish: Wish) -> tuple[Speech2Face | QuickSpeech2Face, SamplingSettings]:
-    """As `load_model`, of the two that draw the same the one that is there sooner."""
+    """As `load_model`, but of the two implementations that draw the same, the one that loads faster."""
     from ds2f.models import folders
     from ds2f.speech2face import quick
     from ds2f.speech2face.settings import settings_of
@@ -53,7 +54,7 @@ def model_for(config: Config, device: str, wish: Wish) -> tuple[Speech2Face | Qu
 
 
 def load_model(config: Config, device: str) -> tuple[Speech2Face, SamplingSettings]:
-    """The model of the configuration and how to use it; refuses what cannot work before the model is used."""
+    """The model of the configuration and its sampling settings; rejects invalid settings before the model is used."""
     from ds2f.speech2face.model import Speech2Face
     from ds2f.speech2face.settings import settings_of
 
@@ -72,11 +73,11 @@ def load_model(config: Config, device: str) -> tuple[Speech2Face, SamplingSettin
 def _say_unsigned() -> None:
     from ds2f.cli.console import err
 
-    err.print("The pictures are marked, but not signed (C2PA); for that run: pip install 'ds2f[c2pa]'")
+    err.print("The pictures are marked, but not signed (C2PA); to sign them, run: pip install 'ds2f[c2pa]'")
 
 
 def signing_of(config: Config) -> Signing:
-    """Who signs pictures, as [generate] says."""
+    """Who signs pictures, according to [generate]."""
     from ds2f.io.credentials import Signing
 
     chosen = config.generate
@@ -85,7 +86,8 @@ def signing_of(config: Config) -> Signing:
 
 
 def model_folder(config: Config) -> Path | None:
-    """Of the configured model, fetched from the Hub if it is no folder; None for the one that ships with ds2f.
+    """Folder of the configured model, fetched from the Hub if it is not a folder; None for the one that ships with
+    ds2f.
 
     Raises UserError if there is none.
     """
@@ -98,7 +100,7 @@ def model_folder(config: Config) -> Path | None:
 
 
 def alignment_folder(config: Config, model: str | None) -> Path | None:
-    """Of the model whose alignment of voices and faces is asked, as --model says; else of the configured one if it has
-    an alignment, as a model that only draws has none; else None, the one that ships with ds2f."""
+    """Folder of the model whose alignment of voices and faces is used: the one of --model; else the configured one
+    if it has an alignment, since a model that only draws has none; else None, the one that ships with ds2f."""
     folder = model_folder(with_model(config, model))
     return folder if folder and (model or (folder / "alignment.json").is_file()) else None

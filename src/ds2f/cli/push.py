@@ -1,4 +1,4 @@
-"""`ds2f push`: a model to the Hugging Face Hub."""
+"""`ds2f push`: uploads a model to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("model", type=Path, metavar="FOLDER", help="as ds2f train writes it")
-    sub.add_argument("repo", metavar="OWNER/NAME", help="made if it is not there")
+    sub.add_argument("model", type=Path, metavar="FOLDER", help="model folder, as ds2f train writes it")
+    sub.add_argument("repo", metavar="OWNER/NAME", help="repository, created if missing")
     sub.add_argument("--metrics", type=Path, metavar="FILE", help="metrics.json of ds2f evaluate, for the card")
-    sub.add_argument("--revision", metavar="BRANCH", help="to commit to (default: main)")
+    sub.add_argument("--revision", metavar="BRANCH", help="branch to commit to (default: main)")
     sub.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
 
 

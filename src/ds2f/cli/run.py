@@ -1,4 +1,4 @@
-"""`ds2f run`: the whole way of the data, from ds2f.toml; each step does only what is missing."""
+"""`ds2f run`: the whole pipeline, from ds2f.toml; each step does only what is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def everything(config: Config, workers: int) -> None:
-    """Every arrow, from ds2f.toml; each does only what is missing."""
+    """Run all steps, as ds2f.toml configures them; each does only what is missing."""
     from ds2f.evaluation.run import refuse_leaks
 
     paths = config.paths
@@ -44,7 +44,7 @@ def everything(config: Config, workers: int) -> None:
             ingest(database, [config.path(p) for p in folders], kind, config, people)
     extract(database, config, workers)
     if not config.evaluate.allow_leak:
-        refuse_leaks(database, config.evaluate.split)  # now, and not after hours of training
+        refuse_leaks(database, config.evaluate.split)  # now, not after hours of training
     for name in config.train.models:
         folder = train(name, database, runs, config)
         if not config.generate.model:

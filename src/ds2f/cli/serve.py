@@ -11,14 +11,14 @@ from ds2f.cli.models import add_device, add_model, load_model, with_model
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
-    sub.add_argument("--port", type=int, default=7860, metavar="N", help="default: 7860; 0 = any that is free")
+    sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, only this machine")
+    sub.add_argument("--port", type=int, default=7860, metavar="N", help="default: 7860; 0 = any free port")
     sub.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="a name by which others call the server, such as that of the proxy in front; may be given again",
+        help="a host name under which clients reach the server, such as its reverse proxy's; may be repeated",
     )
     add_size(sub)
     add_model(sub)
@@ -32,11 +32,11 @@ def run(options: argparse.Namespace) -> None:
     def ready(address: str, own: bool) -> None:
         if not own:
             err.print(
-                "Whoever reaches this machine can use the page. Browsers record a microphone only over https: put a "
-                "server that speaks it, with a password, in front.",
+                "Anyone who can reach this machine can use the page. Browsers record only over HTTPS: put a reverse "
+                "proxy with HTTPS and a password in front.",
                 style="yellow",
             )
-        out.print(f"The page is at {address}  (ctrl-C ends it)")
+        out.print(f"The page is at {address}  (Ctrl-C stops it)")
 
     config = with_model(config_of(options), options.model)
     limits = replace(config.serve, hosts=list(dict.fromkeys([*config.serve.hosts, *options.allow_host])))

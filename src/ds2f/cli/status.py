@@ -1,4 +1,4 @@
-"""`ds2f status`: what is in the dataset, for a person and for a program."""
+"""`ds2f status`: what is in the dataset, as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ REASONS_SHOWN = 12
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     add_database(sub)
-    sub.add_argument("--json", action="store_true", help="for programs")
-    sub.add_argument("--names", action="store_true", help="only who is in it, as corpus/name, one a line")
+    sub.add_argument("--json", action="store_true", help="as JSON, for programs")
+    sub.add_argument("--names", action="store_true", help="only the people in it, as corpus/name, one per line")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def print_status(found: dict[str, Any]) -> None:
-    """Tables: files, corpora, splits, models, failures. found: as `dataset.status.status` returns it."""
+    """Print tables: files, corpora, splits, models, failures. found: as `dataset.status.status` returns it."""
     from ds2f.cli.console import columns, out
 
     out.print(str(found["database"]), style="bold")
@@ -67,7 +67,7 @@ def print_status(found: dict[str, Any]) -> None:
             out.print(f"... and {rarer} rarer reasons; all of them: ds2f status --json")
     waiting = sum(states["new"] for states in found["files"].values())
     if waiting:
-        out.print(f"{waiting:,} files wait. Next: ds2f extract")
+        out.print(f"{waiting:,} files waiting. Next: ds2f extract")
 
 
 def _numbers(*values: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""`ds2f verify`: speaker encoders on a list of trials."""
+"""`ds2f verify`: measures speaker encoders on a list of trials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REFUSED_SHOWN = 20  # recordings that could not be used
 SHOWN = 3  # speakers
 FOLDS = "folds"
-FEW = 50  # recordings, which are heard before PyTorch would be imported
+FEW = 50  # recordings, which are embedded faster than PyTorch is imported
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -29,26 +29,28 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "trials", type=Path, metavar="TRIALS", help="lines of `1 path path` (0: two speakers) or `path path target`"
     )
-    sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that the paths are relative to")
-    shown = "or a folder of ds2f train voice; again for more (default: of the configuration the first that tells"
+    sub.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="that paths are relative to")
+    shown = "speaker encoder, or folder of ds2f train voice; may be repeated (default: first configured one for telling"
     sub.add_argument(
         "--encoder", action="append", default=[], metavar="SPEC", help=f"{shown} speakers apart, else campplus)"
     )
-    shown = "of another program, `path path score`, to stand beside; again for more"
+    shown = "scores of another program, `path path score`, to compare with; may be repeated"
     sub.add_argument("--scores", action="append", type=Path, default=[], metavar="FILE", help=shown)
-    shown = "of a clip, such as 2,6 (default: clip_seconds of the configuration, 6; with --whole all there is)"
+    shown = "clip lengths, such as 2,6 (default: clip_seconds of the configuration, 6; with --whole everything)"
     sub.add_argument("--seconds", type=_seconds, metavar="S,...", help=shown)
-    shown = "of each recording; 10 with --seconds 4: as voxceleb_trainer scores"
+    shown = "crops per recording; 10 with --seconds 4 is voxceleb_trainer's scoring"
     sub.add_argument("--crops", type=positive, default=1, metavar="N", help=shown)
-    sub.add_argument("--whole", action="store_true", help="hear pauses, too, as most toolkits do")
-    shown = "also measure what they leave of the recordings: telephone, opus8, aac16, ..."
+    sub.add_argument("--whole", action="store_true", help="keep the pauses, as most toolkits do")
+    shown = "also measure recordings passed through these codecs: telephone, opus8, aac16, ..."
     sub.add_argument("--codec", type=_codecs, default=(), metavar="NAME,...", help=shown)
-    shown = "for adaptive s-norm: recordings of other speakers, one a line, or a dataset of ds2f (its train split)"
+    shown = "for adaptive s-norm: recordings of other speakers, one per line, or a ds2f dataset (its train split)"
     sub.add_argument("--cohort", type=Path, metavar="FILE", help=shown)
-    sub.add_argument("--top", type=positive, default=300, metavar="N", help="speakers of it that count (default: 300)")
-    shown = "to log-likelihood ratios, by the trials of LIST or of the other speakers of this list; fuses encoders"
+    sub.add_argument(
+        "--top", type=positive, default=300, metavar="N", help="closest speakers of it to use (default: 300)"
+    )
+    shown = "calibrate to log-likelihood ratios on LIST, or on the other speakers of this list; fuses encoders"
     sub.add_argument("--calibrate", nargs="?", const=FOLDS, default="", metavar="LIST", help=shown)
-    shown = "who speaks, where the folders do not say: a table with path, speaker, gender, or Kaldi's utt2spk"
+    shown = "who speaks, if the folders do not say: a table with path, speaker, gender, or Kaldi's utt2spk"
     sub.add_argument("--speakers", type=Path, metavar="FILE", help=shown)
     sub.add_argument("--out", type=Path, default=Path("verification"), metavar="FOLDER", help="default: verification")
     add_device(sub)
@@ -89,7 +91,7 @@ def _seconds(text: str) -> tuple[float, ...]:
     except ValueError:
         found = ()
     if not found or not all(0.1 <= seconds <= 3600 for seconds in found) or len(set(found)) < len(found):
-        raise argparse.ArgumentTypeError(f"must be seconds from 0.1 on, such as 6 or 2,4, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be seconds, at least 0.1, such as 6 or 2,4, not {text!r}")
     return found
 
 
@@ -105,7 +107,7 @@ def _codecs(text: str) -> tuple[str, ...]:
 def _others(files: Sequence[Path], trials: Sequence[Trial]) -> dict[str, Path]:
     named = {path.stem: path for path in files}
     if len(named) < len(files):
-        raise UserError("Two files of --scores have the same name; rename one, as they are called by it.")
+        raise UserError("Two files of --scores have the same name, which is their label; rename one.")
     return named
 
 
@@ -152,7 +154,8 @@ def _encoders(specs: Sequence[str], config: Config, device: str, trials: Sequenc
 
 
 def _stamp(spec: str) -> str:
-    """Changes when the file of an encoder does, or the newest of its folder; of those in the box with ds2f itself."""
+    """A value that changes with an encoder's file, or the newest file in its folder; with ds2f's version for
+    built-in ones."""
     from ds2f import __version__
 
     place = Path(spec.partition(":")[2]).expanduser()
@@ -162,24 +165,24 @@ def _stamp(spec: str) -> str:
 
 
 def print_verification(found: Verification, out_folder: Path) -> None:
-    """A table of systems, one of groups, and what a reader has to know of them."""
+    """Print a table of systems, one of groups, and what a reader needs to know about them."""
     from ds2f.cli.console import err, out
 
     for path, reason in list(found.refused.items())[:REFUSED_SHOWN]:
         err.print(f"ds2f verify: {path}: {reason}")
     if len(found.refused) > REFUSED_SHOWN:
-        err.print(f"ds2f verify: and {len(found.refused) - REFUSED_SHOWN:,} more, all named in verification.json")
+        err.print(f"ds2f verify: and {len(found.refused) - REFUSED_SHOWN:,} more, all listed in verification.json")
     for sure, by_encoder in (("was", found.trained_on), ("may have been", found.perhaps_trained_on)):
         for encoder, names in by_encoder.items():
             more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
             err.print(f"{encoder} {sure} trained on {len(names):,} of the speakers: {', '.join(names[:SHOWN])}{more}.")
-    people = {"layout": "", "folders": ", by their folders", "table": "", "list": ", as the list ties them"}
+    people = {"layout": "", "folders": ", by their folders", "table": "", "list": ", inferred from the list"}
     out.print(
         f"{found.trials:,} trials, {found.same:,} of one speaker; {found.speakers:,} speakers{people[found.told_by]}; "
         f"{found.left_out:,} left out. {found.scoring[:1].upper()}{found.scoring[1:]}."
     )
     if found.cohort:
-        met = f"; {len(found.cohort_left_out):,} who speak in the trials left out" if found.cohort_left_out else ""
+        met = f"; {len(found.cohort_left_out):,} who also speak in the trials left out" if found.cohort_left_out else ""
         out.print(f"Cohort: {found.cohort:,} speakers{met}.")
     _print_systems(found)
     _print_groups(found)
@@ -190,7 +193,7 @@ def print_verification(found: Verification, out_folder: Path) -> None:
 
 
 def _print_systems(found: Verification) -> None:
-    """By condition, where there are several."""
+    """By condition, if there are several."""
     from ds2f.cli.console import columns, out
 
     table = columns("system", "EER %", "minDCF .01", ".05", "Cllr (min)")
@@ -211,7 +214,7 @@ def _print_systems(found: Verification) -> None:
 
 
 def _print_groups(found: Verification) -> None:
-    """Of plain scores, and after s-norm, on recordings as they are; a calibration hardly changes their order."""
+    """For plain and s-normed scores, on unmodified recordings; calibration hardly changes their order."""
     from ds2f.cli.console import columns, out
 
     first = found.systems[0].condition

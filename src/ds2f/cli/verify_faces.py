@@ -19,23 +19,23 @@ REFUSED_SHOWN = 20  # files that could not be used
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("lists", nargs="+", type=Path, metavar="LIST", help="in the form of the protocol")
+    sub.add_argument("lists", nargs="+", type=Path, metavar="LIST", help="in the format of the protocol")
     sub.add_argument(
         "--protocol",
         choices=("pins", "fame", "matching"),
         required=True,
         help="pins: Learnable PINs' veriflist_test_*.txt; fame: `id voice face`; matching: `voice face face ...`",
     )
-    shown = "below which the listed files lie; may be given again (default: this folder)"
+    shown = "folder that the listed paths are relative to; may be repeated (default: this folder)"
     sub.add_argument("--root", action="append", type=Path, default=[], metavar="FOLDER", help=shown)
-    shown = "of FAME's lists: `id 1` for one person, `id 0` for two; may be given again"
+    shown = "labels of FAME's lists: `id 1` for one person, `id 0` for two; may be repeated"
     sub.add_argument("--labels", action="append", type=Path, default=[], metavar="FILE", help=shown)
-    add_model(sub, "whose alignment is asked: ")
-    shown = "FAME: the language that the model, or the one in FOLDER, was trained on; twice for the four cells"
+    add_model(sub, "model whose alignment is used: ")
+    shown = "FAME: the language that the model (or the one in FOLDER) was trained on; twice for all four cells"
     sub.add_argument("--heard", action="append", default=[], metavar="LANGUAGE[=FOLDER]", help=shown)
-    sub.add_argument("--allow-missing", action="store_true", help="score the rest if some files are not there")
+    sub.add_argument("--allow-missing", action="store_true", help="score the rest if some files are missing")
     add_workers(sub)
-    add_out(sub, "for scores and verification.json; run again, a stopped run goes on there")
+    add_out(sub, "folder for scores and verification.json; a stopped run resumes there")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,9 +63,9 @@ def run(options: argparse.Namespace) -> int:
         err.print(f"ds2f verify-faces: {path}: {reason}")
     if len(found.refused) > REFUSED_SHOWN:
         more = len(found.refused) - REFUSED_SHOWN
-        err.print(f"ds2f verify-faces: and {more:,} more, all named in verification.json")
+        err.print(f"ds2f verify-faces: and {more:,} more, all listed in verification.json")
     if found.missing:
-        err.print(f"{len(found.missing):,} listed files are not there; lines that name them were left out.")
+        err.print(f"{len(found.missing):,} listed files are missing; lines that name them were left out.")
     print_lists(found)
     out.print(f"Scores and verification.json: {options.out}")
     err.print("A voice says little about a face. This is a guess over many people and identifies nobody.")

@@ -1,7 +1,7 @@
-"""ds2f.toml: one file in parts, each a dataclass. What a key may be is declared once, by its type; the comments that
-`ds2f init` writes come from there too.
+"""ds2f.toml: one file in parts, each a dataclass. The type of a key defines its allowed values; the comments that `ds2f
+init` writes are declared beside it.
 
-A part that is wrong cannot be made, wherever its values come from: the file, the command line, or Python.
+An invalid part cannot be constructed, wherever its values come from: the file, the command line, or Python.
 """
 
 from ds2f.config.checking import Part

@@ -1,4 +1,4 @@
-"""A part of the configuration that checks itself: what a key may be is its type, by which msgspec judges a value."""
+"""A part of the configuration that validates itself: msgspec checks each value against the type of its key."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from ds2f.errors import UserError
 
 
 def key(default: Any, doc: str, path: bool = False) -> Any:
-    """A configuration key: its default, and the sentence that explains it in ds2f.toml. path: whether it is a path that
-    starts where ds2f.toml lies, or a list of them; "onnx:FILE" is one, too."""
+    """A configuration key: its default, and the sentence that explains it in ds2f.toml. path: whether it is a path
+    relative to the folder of ds2f.toml, or a list of such paths; "onnx:FILE" counts as one."""
     factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
     return field(**factory, metadata={"doc": doc, "path": path})
 
 
 class Part:
-    """A part of the configuration. Raises UserError for a value that its key cannot have: which, and what is wanted."""
+    """A part of the configuration. Raises UserError for an invalid value, naming the key and what it may be."""
 
     def __post_init__(self) -> None:
         for key, kind in get_type_hints(type(self), include_extras=True).items():
             value = getattr(self, key)
             self._refuse(_wrong(key, value, kind))
-            object.__setattr__(self, key, msgspec.convert(value, kind))  # where a float is wanted, 6 becomes 6.0
+            object.__setattr__(self, key, msgspec.convert(value, kind))  # where a float is expected, 6 becomes 6.0
         self._refuse(self._wrong_together())
 
     def _refuse(self, wrong: str) -> None:
         if wrong:
-            part = next(kind for kind in type(self).__mro__ if Part in kind.__bases__)  # who knows more is one still
+            part = next(kind for kind in type(self).__mro__ if Part in kind.__bases__)  # for subclasses, too
             raise UserError(f"[{part.__name__.lower()}] {wrong}.")
 
     def _wrong_together(self) -> str:
-        """What is wrong with keys of which each is right; empty if nothing is."""
+        """What is wrong with keys that are valid one by one; empty if nothing is."""
         return ""
 
 
 def _wrong(key: str, value: Any, kind: Any) -> str:
-    """What is wrong with a value, as a sentence without its end; empty if nothing is."""
+    """What is wrong with a value, as a sentence without its full stop; empty if nothing is."""
     several = value if isinstance(value, list) else []
     if any(isinstance(number, float) and not math.isfinite(number) for number in several or [value]):
         return f"{key} = {value} must be {'numbers' if several else 'a number'}"
@@ -59,7 +59,7 @@ def _wrong(key: str, value: Any, kind: Any) -> str:
 
 
 def _wanted(kind: Any) -> tuple[str, str]:
-    """What a type takes, and the range of its numbers, in words."""
+    """The values that a type accepts, and the range of its numbers, in words."""
     match kind:
         case inspect.ListType():
             word, limits = _wanted(kind.item_type)

@@ -1,4 +1,4 @@
-"""ds2f.toml, read and written; recipes."""
+"""Reads and writes ds2f.toml; recipes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def parts() -> list[Field[Any]]:
 
 
 def load(path: Path | None = None) -> Config:
-    """Read ds2f.toml; without a path, the one in this folder if there is one, else all defaults.
+    """Read ds2f.toml; without a path, the one in the current folder if there is one, else all defaults.
 
-    Raises UserError for unreadable TOML, an unknown part or key, or a value of the wrong kind.
+    Raises UserError for unreadable TOML, an unknown part or key, or an invalid value.
     """
     if path is None:
         path = Path(FILE_NAME)
@@ -51,9 +51,9 @@ def load(path: Path | None = None) -> Config:
 
 
 def with_recipe(config: Config, recipe: str) -> Config:
-    """The configuration with [train] as a recipe has it. recipe: one that ships with ds2f, or a TOML file.
+    """The configuration with the keys of [train] that a recipe sets. recipe: one that ships with ds2f, or a TOML file.
 
-    Raises UserError for a recipe that is not there, and for what `load` refuses.
+    Raises UserError for a recipe that does not exist, and for what `load` rejects.
     """
     shipped = {file.name.removesuffix(".toml"): file for file in sorted((files("ds2f") / "recipes").iterdir(), key=str)}
     path = Path(str(shipped.get(recipe, recipe)))
@@ -63,7 +63,7 @@ def with_recipe(config: Config, recipe: str) -> Config:
     usual = Config()
     others = [p.name for p in parts() if p.name != "train" and getattr(found, p.name) != getattr(usual, p.name)]
     if others:
-        raise UserError(f"{path}: a recipe has [train] alone, not [{others[0]}]; that part belongs into {FILE_NAME}.")
+        raise UserError(f"{path}: a recipe may only have [train], not [{others[0]}]; that part belongs in {FILE_NAME}.")
     stated = tomllib.loads(path.read_text("utf-8")).get("train", {})
     return replace(config, train=replace(config.train, **{key: getattr(found.train, key) for key in stated}))
 
@@ -80,7 +80,7 @@ def _read_part(path: Path, name: str, kind: type[Part], table: dict[str, Any]) -
 
 
 def write_default(path: Path) -> None:
-    """Write a commented ds2f.toml. Raises UserError if it is there already or cannot be written."""
+    """Write a commented ds2f.toml. Raises UserError if it exists or cannot be written."""
     if path.exists():
         raise UserError(f"{path} exists already; remove it first if you want a fresh one.")
     lines = ["# ds2f: every key with its default. Change what you need, delete what you do not."]

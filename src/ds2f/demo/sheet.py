@@ -1,4 +1,4 @@
-"""The sheet of true and drawn faces side by side."""
+"""The contact sheet of true and drawn faces side by side."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ds2f.types import Source
 
 
 def draw_sheet(database: Path, faces: Path, count: int, path: Path, limit: int = 12) -> Path:
-    """True face beside the generated ones, for clips of the test split. Returns `path`.
+    """Write the true face beside the generated ones, for clips of the test split. Returns `path`.
 
     database: the dataset.
-    faces: folder that `generate_dataset` filled.
-    count: faces that it drew for a clip.
+    faces: folder filled by `generate_dataset`.
+    count: faces drawn per clip.
     path: of the sheet.
-    limit: clips, at most.
+    limit: maximum number of clips.
     """
     with Dataset(database) as dataset:
         pairs = dataset.pairs("test")[:limit]
@@ -31,7 +31,7 @@ def draw_sheet(database: Path, faces: Path, count: int, path: Path, limit: int =
 
 
 def sheet_of_clips(clips: Sequence[Path], drawn: Sequence[Sequence[Path]], path: Path) -> Path:
-    """A frame of each clip beside the faces that were drawn for its voice, as many for each. Returns `path`."""
+    """A frame of each clip beside the faces drawn for its voice, the same number for each. Returns `path`."""
     rows = []
     for clip, faces in zip(clips, drawn, strict=True):
         frame = decode(clip, frames=1, sound=False).frames[0].image

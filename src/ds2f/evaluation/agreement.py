@@ -1,7 +1,7 @@
-"""Are gender, age and ethnicity of the generated face those of the true one, as one and the same model sees them?
+"""Do gender, age and ethnicity of the generated face agree with those of the true face, according to one model?
 
-The model looks at both, so its own errors count as disagreement: read the numbers next to those of another true photo
-of the same person, which is the ceiling.
+The model judges both, so its own errors count as disagreement: compare the numbers with those of another true photo of
+the same person, which is the ceiling.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
 
 
 def labels_of(found: Estimates) -> FaceLabels:
-    """The likeliest class of each attribute, and the expected age; -1 and NaN where the estimates are NaN."""
+    """The most likely class of each attribute, and the expected age; -1 and NaN where the estimates are NaN."""
     unseen = np.isnan(found.female)
 
     def likeliest(probabilities: np.ndarray) -> np.ndarray:
@@ -28,7 +28,7 @@ def labels_of(found: Estimates) -> FaceLabels:
 
 
 def agreement(true: FaceLabels, found: FaceLabels, clips: np.ndarray, bootstrap: Bootstrap) -> Agreement | None:
-    """true: of n clips; found: of m generated faces, of the clips of that number. None if there is no face."""
+    """true: of n clips; found: of m generated faces; clips: (m,) int, the clip of each. None if there is no face."""
     columns = {
         "gender": (GENDERS, true.gender[clips], found.gender),
         "ethnicity": (ETHNICITIES, true.ethnicity[clips], found.ethnicity),
@@ -45,13 +45,14 @@ def agreement(true: FaceLabels, found: FaceLabels, clips: np.ndarray, bootstrap:
 def measure_classes(
     names: Sequence[str], true: np.ndarray, found: np.ndarray, clips: np.ndarray, count: int, bootstrap: Bootstrap
 ) -> Classes | None:
-    """Every clip is a table of its own, summing to 1; those of a draw are added up, and the rates read off the sum.
+    """Accuracy and confusion of one attribute. Every clip gives a table that sums to 1; the tables of a bootstrap draw
+    are summed, and the rates computed from the sum.
 
     names: of the classes.
-    true: (m,) int, places in `names` of the true faces, -1 for unknown, which is left out.
-    found: (m,) int, of the generated ones.
-    clips: (m,) int, of which clip each is.
-    count: clips in all.
+    true: (m,) int, indices into `names` for the true faces; -1 for unknown, which is left out.
+    found: (m,) int, the same for the generated faces.
+    clips: (m,) int, the clip of each face.
+    count: total number of clips.
     bootstrap: over their people.
     """
     known = (true >= 0) & (found >= 0)
@@ -71,10 +72,10 @@ def measure_classes(
 
 
 def judge_rows(rows: np.ndarray, truth: FaceLabels, clips: np.ndarray, bootstrap: Bootstrap) -> Judged | None:
-    """What one attribute model thinks of m drawn faces, each alone; see `judges.Judge.row` for the rows.
+    """How one attribute model judges m drawn faces, each on its own; see `judges.Judge.rows` for the rows.
 
-    truth: of n clips, ethnicity in the model's own classes; clips: (m,) int, of which clip each face is. None if there
-    is no face.
+    truth: of n clips, ethnicity in the model's own classes; clips: (m,) int, the clip of each face. None if there is no
+        face.
     """
     seen, count = ~np.isnan(rows).all(1), len(truth.age)
     found, wanted = rows_to_labels(rows), truth.of(clips)
@@ -96,7 +97,7 @@ def judge_rows(rows: np.ndarray, truth: FaceLabels, clips: np.ndarray, bootstrap
 
 
 def rows_to_labels(rows: np.ndarray) -> FaceLabels:
-    """(n, 2 + k) rows of a judge to the expected age and the likeliest classes; NaN and -1 where it does not tell."""
+    """(n, 2 + k) rows of a judge to expected ages and the most likely classes; NaN and -1 where it gives none."""
     gender, ethnicity = rows[:, 1], rows[:, 2:]
     unsaid = np.isnan(ethnicity).any(1) if ethnicity.shape[1] else np.ones(len(rows), bool)
     likeliest = np.full(len(rows), -1)
@@ -105,7 +106,8 @@ def rows_to_labels(rows: np.ndarray) -> FaceLabels:
 
 
 def per_clip(values: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
-    """(count,) mean over the faces of each clip, NaN for one without. values: (m,), NaN for a face that has none."""
+    """(count,) mean over the faces of each clip, NaN for a clip without any. values: (m,), NaN for a face without a
+    value."""
     known = ~np.isnan(values)
     sums = np.bincount(clips[known], values[known], count)
     numbers = np.bincount(clips[known], minlength=count)
@@ -114,7 +116,7 @@ def per_clip(values: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
 
 
 def per_clip_rows(rows: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
-    """As `per_clip`, of (m, d): (count, d)."""
+    """As `per_clip`, for (m, d): (count, d)."""
     return np.stack([per_clip(column, clips, count) for column in rows.T], axis=1)
 
 
@@ -125,7 +127,7 @@ def _accuracy(tables: np.ndarray) -> np.ndarray:
 
 
 def _balanced(tables: np.ndarray) -> np.ndarray:
-    """(..., k, k) counts to (...) means of the recall over the classes that occur."""
+    """(..., k, k) counts to (...) mean recall over the classes that occur."""
     with np.errstate(invalid="ignore"):
         recall = np.diagonal(tables, axis1=-2, axis2=-1) / tables.sum(-1)
         return np.asarray(np.nansum(recall, -1) / (~np.isnan(recall)).sum(-1))

@@ -1,5 +1,5 @@
-"""How right a model of age, gender and ethnicity is on faces whose labels are known: overall, by group, and whether
-its probabilities mean what they say."""
+"""The accuracy of a model of age, gender and ethnicity on labelled faces: overall and by group, and how well its
+probabilities are calibrated."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 from ds2f.face.attributes import Estimates
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
 
-ADULT = 18  # years; the gender of small children is hardly seen in a face
+ADULT = 18  # years; the gender of small children can hardly be seen in a face
 
 
 @dataclass(frozen=True)
 class GroupMeasures:
-    """One group of faces. faces: how many; gender, ethnicity: share that is right, in [0, 1]; age_mae: mean absolute
-    error in years. None where no face of the group has that label."""
+    """One group of faces. faces: how many; gender, ethnicity: accuracy in [0, 1]; age_mae: mean absolute error in
+    years. None where no face of the group has that label."""
 
     group: str
     faces: int
@@ -29,9 +29,13 @@ class GroupMeasures:
 
 @dataclass(frozen=True)
 class AttributeMeasures:
-    """groups: all faces first. balanced_ethnicity: mean over the ethnicities of the share that is right; confusion:
-    (5, 5) counts, rows the truth, columns the estimate, both in the order of ETHNICITIES; calibration_error: of each
-    attribute, in [0, 1], see `expected_calibration_error`."""
+    """The measures of an attribute model.
+
+    groups: all faces first.
+    balanced_ethnicity: balanced accuracy, the mean recall over the ethnicities.
+    confusion: (5, 5) counts, rows the truth, columns the estimate, both in the order of ETHNICITIES.
+    calibration_error: per attribute, in [0, 1], see `expected_calibration_error`.
+    """
 
     groups: tuple[GroupMeasures, ...]
     balanced_ethnicity: float | None
@@ -59,7 +63,7 @@ def measure_attributes(found: Estimates, truth: FaceLabels) -> AttributeMeasures
 
 
 def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
-    """How far confidence and accuracy lie apart, in [0, 1]. probabilities: (n, classes); truth: (n,) int.
+    """The difference between confidence and accuracy, in [0, 1]. probabilities: (n, classes); truth: (n,) int.
 
     Σ_b (n_b / n) |accuracy_b − confidence_b|  over bins of equal width of the largest probability
     (Guo et al. 2017, arXiv:1706.04599, eq. 3).
@@ -87,7 +91,7 @@ def _groups(truth: FaceLabels) -> Iterator[tuple[str, np.ndarray]]:
 def _measure_group(name: str, members: np.ndarray, found: Estimates, truth: FaceLabels) -> GroupMeasures:
     gender, ethnicity, age = (truth.gender >= 0), (truth.ethnicity >= 0), ~np.isnan(truth.age)
     gender, ethnicity, age = gender & members, ethnicity & members, age & members
-    female = (found.female > 0.5).astype(int)  # 1 is the place of "female" in GENDERS
+    female = (found.female > 0.5).astype(int)  # 1 is the index of "female" in GENDERS
     return GroupMeasures(
         name,
         int(members.sum()),

@@ -1,4 +1,4 @@
-"""What must be beaten, and what cannot be: answers that need no diffusion, no picture, no voice, or the true person."""
+"""Baselines and ceilings: methods that use no diffusion, no picture or no voice, and the true person."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from ds2f.evaluation.subjects import Split, Subjects
 from ds2f.models.linear import LinearPrior, directions
 from ds2f.types import FaceLabels, decade_of
 
-_ENOUGH = 3  # train faces that make a mean of their attributes
+_ENOUGH = 3  # train faces needed for a mean over their attributes
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What one method says to the clips: m faces, several to a clip if it likes.
+    """The faces of one method: m faces, possibly several per clip.
 
-    kind: images, together, control or baseline; source: a folder, or a phrase for the report; clips: (m,) int, the clip
-    of each face; vectors: {space: (m, d) float64}, NaN for a clip without a face; real: whether they are photos or look
-    like some, so that realism can be measured; own: they show the true person, whose mean vector therefore knows them;
-    files: (m,) pictures, None where there is none; generation: what generation.json says.
+    kind: images, together, control or baseline.
+    source: a folder, or a phrase for the report.
+    clips: (m,) int, the clip of each face.
+    vectors: {space: (m, d) float64}, NaN for a clip without a face.
+    real: whether they are photos or look like photos, so that realism can be measured.
+    own: whether they show the true person, whose mean vector then contains them.
+    files: (m,) pictures, None where there is none.
+    generation: the contents of generation.json.
     """
 
     name: str
@@ -42,8 +46,8 @@ class Answers:
 
 
 def baselines(subjects: Subjects, seed: int = 0) -> list[Answers]:
-    """All that the data allows: those that learn from train need two people there, the last a person with two
-    videos."""
+    """All baselines that the data allows: those fitted on train need two people there, and the last needs a person
+    with two videos."""
     rng = np.random.default_rng(seed)
     found = []
     if subjects.train is not None:
@@ -59,7 +63,7 @@ def baselines(subjects: Subjects, seed: int = 0) -> list[Answers]:
 
 
 def mean_face(subjects: Subjects, train: Split) -> Answers:
-    """Judged by their attributes: whoever is as old as the people of train in the mean."""
+    """The mean train face; by attributes, a person as old as the average of train."""
 
     def of(space: str) -> np.ndarray:
         mean = per_clip_rows(train.of(space), np.zeros(len(train.pairs), int), 1)
@@ -78,7 +82,8 @@ def linear_prior(subjects: Subjects, train: Split) -> Answers:
 
 
 def nearest_voice(subjects: Subjects, train: Split) -> Answers:
-    """The face of the train clip whose voice is nearest by cosine. In the train split, of another person."""
+    """The face of the train clip with the nearest voice by cosine; when measuring the train split, of another
+    person."""
     similarity = directions(subjects.measured.voices) @ directions(train.voices).T  # (n, train)
     names = np.array(train.people)
     for i, person in enumerate(subjects.measured.people):
@@ -89,20 +94,20 @@ def nearest_voice(subjects: Subjects, train: Split) -> Answers:
 
 
 def attributes_only(subjects: Subjects, train: Split) -> Answers:
-    """The mean train face of the true face's gender, decade and ethnicity, or of as many as have enough faces: what one
-    gets who knows these three and nothing else."""
+    """The mean train face of the true face's gender, decade and ethnicity, or of as many of these as have enough
+    faces: what knowing these three and nothing else achieves."""
     chosen = [_alike(subjects.labels, i, train.labels) for i in range(len(subjects.measured.pairs))]
 
     def of(space: str) -> np.ndarray:
         return np.stack([train.identities[space][rows].mean(0) for rows in chosen])
 
-    text = "the mean train face of the true gender, decade and ethnicity, told and not heard"
+    text = "the mean train face of the true gender, decade and ethnicity, known and not heard"
     return _answers("attributes only", text, subjects, of)
 
 
 def random_face(subjects: Subjects, rng: np.random.Generator, gender: bool) -> Answers:
-    """A real face of somebody else: what a perfectly real picture without likeness is worth. Of the train split, where
-    there is one: a face out of the gallery would find itself."""
+    """A real face of somebody else: the value of a perfectly real picture without likeness. Taken from the train
+    split if there is one, because a face from the gallery would retrieve itself."""
     donors = subjects.train or subjects.measured
     names, genders = np.array(donors.people), donors.labels.gender
     chosen = []
@@ -116,7 +121,7 @@ def random_face(subjects: Subjects, rng: np.random.Generator, gender: bool) -> A
 
 
 def another_photo(subjects: Subjects) -> Answers:
-    """The ceiling: the face in the voice's own video, where the true face is taken from another one."""
+    """The ceiling: the face in the voice's own video, for clips whose true face is from another video."""
     own = np.array([pair.face_file for pair in subjects.measured.pairs])
     clips = np.flatnonzero(own != np.array(subjects.true.files))
     text = "another true photo of the same person, from another video: the ceiling"
@@ -125,9 +130,9 @@ def another_photo(subjects: Subjects) -> Answers:
 
 
 def together(answers: Answers) -> Answers | None:
-    """What the pictures of a voice have in common: the mean of their unit vectors, as SF2F takes a person's from all
-    their faces (Bai et al. 2022, arXiv:2006.05888), and of what the judges think of each. None where every clip has one
-    picture."""
+    """What the pictures of a voice have in common: the mean of their unit vectors, as SF2F computes a person's
+    vector from all their faces (Bai et al. 2022, arXiv:2006.05888), and the mean of the judges' estimates. None if
+    every clip has only one picture."""
     clips, place = np.unique(answers.clips, return_inverse=True)
     if len(clips) == len(answers.clips):
         return None
@@ -148,13 +153,13 @@ def together(answers: Answers) -> Answers | None:
 
 
 def shuffled(answers: Answers, subjects: Subjects, seed: int = 0) -> Answers:
-    """The same faces given to other people's clips: whatever they score, the voice has no part in it. (Somebody with
-    more than half of all clips gets some of their own.)"""
+    """The same faces assigned to other people's clips: their scores owe nothing to the voice. (Somebody with more
+    than half of all clips gets some of their own.)"""
     person = np.unique(np.asarray(subjects.measured.people), return_inverse=True)[1]
     places = np.random.default_rng(seed).permutation(person.max() + 1)
     order = np.argsort(places[person], kind="stable")  # a circle of people in random order, their clips side by side,
     given_to = np.empty_like(order)
-    given_to[order] = np.roll(order, np.bincount(person).max())  # turned so far that nobody meets themselves
+    given_to[order] = np.roll(order, np.bincount(person).max())  # rotated so far that nobody meets themselves
     given = replace(answers, name=f"{answers.name}, voices shuffled", kind="control", generation={})
     return replace(
         given, clips=given_to[answers.clips], source=f"the faces of {answers.name}, of other people's voices"
@@ -169,7 +174,7 @@ def _answers(
     real: bool = False,
     judged: bool = False,
 ) -> Answers:
-    """One vector for every clip. judged: and what the judges think of a face of which they have seen a picture."""
+    """One vector for every clip. judged: include the judges' estimates, for faces of which they have seen a picture."""
     vectors = {space: of(space) for space in (*subjects.spaces, *(subjects.judged if judged else ()))}
     return Answers(name, "baseline", text, np.arange(len(subjects.measured.pairs)), vectors, real)
 

@@ -1,8 +1,8 @@
-"""95 % intervals by resampling people, not clips: clips of one person are alike.
+"""95 % intervals by resampling people, not clips, because clips of one person are alike.
 
-Percentile bootstrap over clusters (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13;
-Davison & Hinkley 1997, ch. 3.8). Only the queries are drawn anew; the ranks come from the full gallery, whose
-size they need.
+Percentile bootstrap over clusters (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13; Davison &
+Hinkley 1997, ch. 3.8). Only the queries are resampled; the ranks come from the full gallery, because they depend on its
+size.
 
 A draw of P people with replacement is a row of P counts, multinomially distributed, and the mean over the clips of a
 draw is (counts · sums) / (counts · numbers): the means of all draws and all measures are two matrix products.
@@ -24,9 +24,9 @@ _CHUNK = 2**23  # numbers held at once where a statistic needs every clip of eve
 
 
 class Bootstrap:
-    """The draws, which all methods share, so as to be compared on the same people.
+    """The draws, shared by all methods so that they are compared on the same people.
 
-    person: (n,) int, whose clip each is; counts: (draws, people), how often each person was drawn.
+    person: (n,) int, the person of each clip; counts: (draws, people), how often each person was drawn.
     """
 
     def __init__(self, people: Sequence[str], draws: int, seed: int = 0) -> None:
@@ -36,7 +36,7 @@ class Bootstrap:
         self.counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), draws).astype(np.float64)
 
     def mean(self, values: np.ndarray) -> Measure | None:
-        """values: (n,), NaN for clips that do not take part; None if none does."""
+        """The mean and its interval. values: (n,), NaN for clips that are left out; None if all are."""
         if np.isnan(values).all():
             return None
         return Measure(float(np.nanmean(values)), *interval(self.means(values)))
@@ -54,8 +54,9 @@ class Bootstrap:
         return (self.counts @ flat).reshape(-1, *values.shape[1:])
 
     def median(self, values: np.ndarray) -> Measure | None:
-        """As `mean`, for the median: the values sorted once, each draw is a running sum of counts along them."""
-        order = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]  # NaN comes last
+        """As `mean`, for the median: the values are sorted once, and each draw is a running sum of counts along
+        them."""
+        order = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]  # NaN sorts last
         if not len(order):
             return None
         ordered, found = values[order], np.empty(len(self.counts))
@@ -66,12 +67,14 @@ class Bootstrap:
         return Measure(float(np.median(ordered)), *interval(found))
 
     def statistic(self, value: float, of_weights: Callable[[np.ndarray], float], most: int) -> Measure:
-        """Any other statistic: a function of the weights of the clips, (n,) float. most: draws at most, as it is dear.
+        """Any other statistic: a function of the weights of the clips, (n,) float. most: maximum number of draws, as it
+        is expensive.
 
-        Drawing with replacement makes copies, which distances between sets take for a smaller set: their draws lie
-        too high. So the draws are moved to have their mean at the value, and only their spread is used.
+        Drawing with replacement duplicates rows, which distances between sets take for a smaller set, so the statistics
+        of the draws are too high. The draws are therefore shifted to have their mean at the value, and only their
+        spread is used.
         """
-        # Many small problems: side by side, and not each by several threads that would wait for one another.
+        # Many small problems: run them in parallel, with one thread each, so that threads don't wait for one another.
         with threadpool_limits(1), ThreadPoolExecutor(default_threads()) as threads:
             found = np.array([*threads.map(lambda counts: of_weights(counts[self.person]), self.counts[:most])])
         low, high = interval(found - found.mean() + value)
@@ -79,13 +82,13 @@ class Bootstrap:
 
 
 def interval(draws: np.ndarray) -> tuple[float, float]:
-    """(2.5 %, 97.5 %) quantiles of (draws,) statistics; those that are NaN had nothing to measure."""
+    """(2.5 %, 97.5 %) quantiles of (draws,) statistics; draws that are NaN had nothing to measure."""
     low, high = np.nanquantile(draws, LEVEL)
     return float(low), float(high)
 
 
 def _weighted_median(ordered: np.ndarray, running: np.ndarray) -> np.ndarray:
-    """ordered: (n,) values; running: (draws, n) running sums of their counts. NaN for a draw of nothing."""
+    """ordered: (n,) values; running: (draws, n) running sums of their counts. NaN for an empty draw."""
     total = running[:, -1]
     lower = np.argmax(running >= (total / 2)[:, None], axis=1)
     upper = np.argmax(running > (total / 2)[:, None], axis=1)  # the next one, if half of the draw ends exactly here

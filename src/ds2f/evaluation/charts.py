@@ -1,4 +1,4 @@
-"""The drawings of the report: SVG, so that they are sharp on every screen."""
+"""The charts of the report, as SVG, so that they are sharp on every screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ds2f.evaluation.results import Evaluation, MethodResult
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Methods with pictures are bold; baselines are thin, and each has a colour and dashes of its own.
+# Methods with pictures are bold; baselines are thin, each with its own colour and dashes.
 COLOURS = ("#0b6e4f", "#c8553d", "#3d5a98", "#8a5a9e")
 BASELINES = ("#9a9a9a", "#222222", "#b07d2b", "#7a4fa3", "#6f6f6f", "#b23a6f", "#2b8a8a")
 STYLES = (":", "-", "--", "-", (0, (1, 2)), (0, (5, 2)), "-.")
@@ -43,7 +43,7 @@ def rank_curves(evaluation: Evaluation, curves: Mapping[str, np.ndarray]) -> byt
 
 
 def age_scatter(evaluation: Evaluation, method: MethodResult) -> bytes:
-    """Age of the generated face over that of the true one, a point per clip."""
+    """Age of the generated face against that of the true one, one point per clip."""
     figure = _figure(4.2, 4.0)
     axes = figure.add_subplot()
     true = np.array([clip.age for clip in evaluation.clips])
@@ -67,7 +67,7 @@ def _curve(axes: object, curve: np.ndarray, name: str, colour: str, width: float
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure  # not pyplot: it would look for a screen
+    from matplotlib.figure import Figure  # not pyplot, which would look for a display
 
     return Figure(figsize=(width, height), facecolor="white", layout="constrained")
 
@@ -78,5 +78,5 @@ def _svg(figure: Figure) -> bytes:
         axes.grid(color="#eeeeee", zorder=-1)
         axes.set_axisbelow(True)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None})  # the same numbers, the same file
+    figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None})  # the same numbers give the same file
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""Two evaluations of the same clips: is one better, or is it luck?
+"""Two evaluations of the same clips: is one better, or is it chance?
 
-Every clip is measured in both, so the differences are taken clip by clip and their mean is bootstrapped over people
-(paired; Efron & Tibshirani 1993, ch. 13): what makes a clip hard is in both and falls out.
+Every clip is measured in both, so differences are taken clip by clip and their mean is bootstrapped over people
+(paired; Efron & Tibshirani 1993, ch. 13): whatever makes a clip hard affects both and cancels.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MEASURES = {
     "ethnicity": True,
     "age_error": False,
 }
-"""{measure of `per_clip`: whether more is better}"""
+"""{measure of `per_clip`: whether larger is better}"""
 RANKED = ("r_at_1", "r_at_5", "r_at_10", "rank", "mrr")  # in a gallery
 
 
 @dataclass(frozen=True)
 class Difference:
-    """first, second: means over the clips that have both; difference: second − first; better: first or second where the
-    interval does not hold 0, else ""; clips: compared."""
+    """A paired difference. first, second: means over the clips that have both; difference: second − first; better:
+    "first" or "second" if the interval excludes 0, else ""; clips: number compared."""
 
     measure: str
     clips: int
@@ -47,9 +47,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """first, second: FILE: METHOD; clips, people: that both evaluations measured; only_first, only_second: clips that
-    only one did; galleries: faces that a clip chose from in either (median), where they differ, so that ranks and
-    recall are not compared: among fewer faces both are better."""
+    """A comparison of two evaluations. first, second: FILE: METHOD; clips, people: measured by both evaluations;
+    only_first, only_second: clips measured by only one; galleries: median number of faces that a clip chose from in
+    each evaluation, if they differ; ranks and recall are then not compared, as both are better among fewer faces."""
 
     first: str
     second: str
@@ -65,12 +65,12 @@ def compare(
     first: Path, second: Path, first_method: str | None = None, second_method: str | None = None,
     draws: int = 1000, seed: int = 0,
 ) -> Comparison:  # fmt: skip
-    """Raises UserError for files that cannot be compared.
+    """Compare two evaluations. Raises UserError for files that cannot be compared.
 
-    first: metrics.json, or the folder it lies in.
+    first: metrics.json, or its folder.
     second: another, of the same clips.
     first_method: by name; None for the first one with pictures.
-    second_method: by name; None for the one of the same name, else the first one with pictures.
+    second_method: by name; None for the one with the same name, else the first one with pictures.
     draws: of the bootstrap over people.
     seed: of the bootstrap.
     """
@@ -78,7 +78,7 @@ def compare(
     own = _method(a, first, first_method)
     other = _method(b, second, second_method, own.name)
     if a.spaces[0] != b.spaces[0]:
-        raise UserError(f"{first} measures in {a.spaces[0]}, {second} in {b.spaces[0]}; compare like with like.")
+        raise UserError(f"{first} measures in {a.spaces[0]}, {second} in {b.spaces[0]}; compare within one space.")
     places_a, places_b = _places(a), _places(b)
     shared = [key for key in places_a if key in places_b]
     if not shared:
@@ -114,7 +114,7 @@ class _Clip:
     path: str
     reference: str
     person: str
-    picture: str = ""  # files from before it was written know a clip by its path alone
+    picture: str = ""  # older files identify a clip by its path alone
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Method:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What is read of a metrics.json, which is an `evaluation.results.Evaluation`."""
+    """The part of metrics.json (an `evaluation.results.Evaluation`) that is read."""
 
     version: int
     spaces: list[str]
@@ -151,7 +151,7 @@ def _read(path: Path) -> _Measured:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"{path} cannot be read ({reason}); give the metrics.json of ds2f evaluate.") from None
     if wrong:
-        raise UserError(f"{path} is no metrics.json of version {VERSION} ({wrong}); make it anew with ds2f evaluate.")
+        raise UserError(f"{path} is not a metrics.json of version {VERSION} ({wrong}); make one with ds2f evaluate.")
     return found
 
 
@@ -167,7 +167,7 @@ def _method(data: _Measured, path: Path, name: str | None, like: str | None = No
 
 
 def _places(data: _Measured) -> dict[tuple[str, str], int]:
-    """{(clip, true face): place} of every clip: the same clip is one that is asked for with the same true face."""
+    """{(clip, true face): index} of every clip: two clips are the same if they also have the same true face."""
     keys = [clip.picture or str(PurePosixPath(clip.path).with_suffix("")) for clip in data.clips]
     return {(key, clip.reference): i for i, (key, clip) in enumerate(zip(keys, data.clips, strict=True))}
 

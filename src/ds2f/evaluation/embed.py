@@ -1,8 +1,8 @@
-"""Identity vectors of a folder of pictures that some method drew for the clips of the split.
+"""Identity vectors of a folder of pictures that some method drew for the clips of a split.
 
 The picture of the clip `a/b.mp4` is `FOLDER/a/b.png` (or .jpg, .jpeg, .webp); several are `a/b-0.png`, `a/b-1.png`, and
-so on, and all of them count. (For clips that share `a/b`, see `dataset.keys.picture_stems`.) They go the same way as a
-real face: the same detector, the same descriptors.
+so on, and all of them count. (For clips that share `a/b`, see `dataset.keys.picture_stems`.) They are processed like
+real faces: by the same detector and the same face encoders.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from ds2f.types import DLIB, Source
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 Embed = Callable[[Path], Mapping[str, np.ndarray]]
-"""A picture file to {space: (d,) identity vector}. Raises ItemError if it shows no usable face."""
+"""Maps a picture file to {space: (d,) identity vector}. Raises ItemError if it shows no usable face."""
 
 
 def embedder(
     spaces: Sequence[str], inception: str = "", encoders: Sequence[str] = (), judges: Sequence[Judge] = ()
 ) -> Embed:
-    """MTCNN and the face encoders, loaded once, as extraction uses them; and Inception, of a file, for the canonical
-    crop as it would be stored. encoders: how those of `spaces` are loaded whose names do not say it, as [faces]
-    encoders has them. judges: attribute models that look at the picture; what they see lies beside, by their key.
+    """MTCNN and the face encoders, loaded once, as extraction uses them; optionally Inception, from a file, applied to
+    the canonical crop as it would be stored. encoders: specs, as in [faces] encoders, of the `spaces` whose names do
+    not say how they are loaded. judges: attribute models applied to the picture; their estimates are returned under
+    their keys.
 
     Raises UserError for an encoder that is missing.
     """
@@ -67,15 +68,15 @@ def embedder(
     return embed
 
 
-_embed: Embed | None = None  # a worker's own, made by _start
+_embed: Embed | None = None  # the worker's own, set by _start
 _why_not: Exception | None = None  # why there is none
 
 
 def embed_in_workers(files: Sequence[Path], make: Callable[[], Embed], workers: int, tick: Callable[[], None]) -> Embed:
-    """Look at pictures in processes of their own; what is returned only says what was found.
+    """Embed pictures in worker processes; the returned function only looks up the results.
 
     files: pictures.
-    make: gives a worker its embedder, such as a partial of `embedder`.
+    make: creates a worker's embedder, such as a partial of `embedder`.
     workers: processes, at least 1.
     tick: called after every picture.
     Raises what `make` raises, and UserError if a worker dies.
@@ -90,7 +91,7 @@ def embed_in_workers(files: Sequence[Path], make: Callable[[], Embed], workers: 
             found[file] = seen
             tick()
     except BrokenProcessPool:
-        raise UserError("A process that looked at pictures died (out of memory?); give fewer --workers.") from None
+        raise UserError("A worker process that embeds pictures died (out of memory?); use fewer --workers.") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -113,7 +114,7 @@ def _start(make: Callable[[], Embed]) -> None:
 
 
 def _look(file: Path) -> Mapping[str, np.ndarray] | tuple[str, str]:
-    """What the worker's embedder gives, or stage and reason of why it gives nothing."""
+    """The vectors from the worker's embedder, or the stage and reason of its failure."""
     if _embed is None:
         assert _why_not is not None
         raise _why_not
@@ -124,7 +125,7 @@ def _look(file: Path) -> Mapping[str, np.ndarray] | tuple[str, str]:
 
 
 def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:
-    """The pictures of each clip, in order. UserError without a folder, or without any picture."""
+    """The pictures of each clip, in order. Raises UserError if the folder is missing or has no picture of any clip."""
     if not folder.is_dir():
         raise UserError(f"There is no folder of pictures at {folder}; make it with ds2f generate, or give another.")
     stems = {pair.picture for pair in pairs}
@@ -133,14 +134,14 @@ def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:
         wanted = folder / f"{pairs[0].picture}.png"
         raise UserError(
             f"No picture in {folder} belongs to any of the {len(pairs)} clips; a picture must have the "
-            f"path of its clip with another ending, such as {wanted}."
+            f"path of its clip with another suffix, such as {wanted}."
         )
     return found
 
 
 def _names(pair: Pair) -> tuple[str, ...]:
-    """What a clip's pictures may be called: as we call them, and where only Windows would mind the clip's own path, so,
-    as other programs do."""
+    """The possible names of a clip's pictures: the name that ds2f gives them and, if the clip's own path differs
+    only to be valid on Windows, also that path, as other programs use it."""
     plain = PurePosixPath(pair.path).with_suffix("").as_posix()
     return (pair.picture, plain) if plain != pair.picture == portable(plain) else (pair.picture,)
 
@@ -153,12 +154,13 @@ def embed_pictures(
     dims: Mapping[str, int],
     tick: Callable[[], None],
 ) -> Answers:
-    """A clip without a picture, and a picture without a face, have a row of NaN, so that they count as a blind guess.
+    """The vectors of a method's pictures. A clip without a picture and a picture without a face get a row of NaN, so
+    that they count as a blind guess.
 
     name: of the method.
     folder: of its pictures.
     files: of each clip, see `find_pictures`.
-    embed: from a picture to its vectors.
+    embed: maps a picture to its vectors.
     dims: {space: length of a vector}.
     tick: called after every picture.
     """
@@ -194,8 +196,8 @@ def embed_pictures(
 
 
 def _pictures(folder: Path, stem: str, stems: Set[str]) -> list[Path]:
-    """`a-0.png` may be the first picture of the clip `a`, or the only one of a clip `a-0`: it is the latter's, unless
-    that has numbered ones of its own. stems: of all clips."""
+    """`a-0.png` may be the first picture of clip `a` or the only one of a clip `a-0`: it belongs to the latter,
+    unless that has numbered pictures of its own. stems: of all clips."""
     several: list[Path] = []
     while found := _picture(folder / (numbered := f"{stem}-{len(several)}")):
         if numbered in stems and not _picture(folder / f"{numbered}-0"):

@@ -1,8 +1,9 @@
-"""Guided mode: true faces are spoilt, completed by the decoder with and without the voice, and held against the truth.
+"""Guided mode: true faces are degraded, completed by the decoder with and without the voice, and compared with the
+truth.
 
-What is spoilt is the clip's true face, from another video than its voice where there is one. The face encoders look at
-spoilt and restored pictures where the detector finds the face in the true one: hardly any detector sees a face in eight
-by eight blocks, and who has such a picture knows all the same where in it the face is.
+The degraded picture is the clip's true face, from another video than its voice if there is one. The face encoders use
+the face position that the detector finds in the true picture also for degraded and restored ones: hardly any detector
+finds a face in eight by eight blocks, but whoever has such a picture knows where in it the face is.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ from ds2f.types import Progress, Source, Wish
 
 LEVELS = (0.0, 0.5, 1.0)
 FOLDER = "guided"
-"""Of the restored faces, in the folder of the report."""
+"""Folder of the restored faces, inside that of the report."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One clip under one degradation. pictures: {what it is: (size, size, 3) uint8 RGB}, the true one first."""
+    """One clip under one degradation. pictures: {description: (size, size, 3) uint8 RGB}, the true one first."""
 
     clip: str
     degradation: str
@@ -52,8 +53,8 @@ class Example:
 
 @dataclass(frozen=True)
 class Guided:
-    """measures: by degradation and picture; examples: of every degradation, one clip for all strengths of a kind;
-    details: of the model and its settings."""
+    """Results of guided mode. measures: by degradation and picture; examples: one per degradation, the same clip for
+    all strengths of a kind; details: of the model and its settings."""
 
     measures: tuple[Restoration, ...] = ()
     examples: tuple[Example, ...] = ()
@@ -61,28 +62,28 @@ class Guided:
 
 
 class Restorer:
-    """Completes spoilt faces by a model, and measures what comes out. The faces are kept as files: a run that was
-    stopped goes on."""
+    """Completes degraded faces with a model, and measures the results. The faces are kept as files, so a stopped run
+    resumes."""
 
     def __init__(
         self, model: Speech2Face, settings: SamplingSettings, seed: int = 0, progress: Progress | None = None
     ) -> None:
-        """seed: of the first clip's noise; progress: called with (faces drawn, in all). Raises UserError for a model
+        """seed: of the first clip's noise; progress: called with (faces drawn, total). Raises UserError for a model
         whose decoder takes no guide."""
         if not model.decoder.config.guide:
-            raise UserError(f"The decoder in {model.folder} completes no pictures; leave --guided out.")
+            raise UserError(f"The decoder in {model.folder} cannot complete pictures; leave out --guided.")
         self.model, self.settings, self.seed = model, settings, seed
         self.progress = progress
 
     def measure_restoration(
         self, data: Dataset, split: str, subjects: Subjects, clips: np.ndarray, bootstrap: Bootstrap, folder: Path
     ) -> Guided:
-        """Raises UserError if the dataset lacks an encoder that the model hears by.
+        """Complete and measure. Raises UserError if the dataset lacks an encoder that the model uses.
 
         data: the dataset.
-        split: of it that is measured.
+        split: the one that is measured.
         subjects: its clips and their true faces.
-        clips: (m,) int, those of them that take part.
+        clips: (m,) int, which of them take part.
         bootstrap: over their people.
         folder: of the report.
         """
@@ -112,7 +113,7 @@ class Restorer:
         return Guided(tuple(measures), tuple(examples), details)
 
     def _true(self, crop: bytes) -> np.ndarray:
-        """A stored crop as large as the decoder draws, and takes guides."""
+        """A stored crop at the decoder's size, which is that of its guides."""
         return self._reduced(decode_image(crop))
 
     def _reduced(self, picture: np.ndarray) -> np.ndarray:
@@ -121,8 +122,8 @@ class Restorer:
     def _complete(
         self, spoilt: np.ndarray, voices: np.ndarray | None, files: Sequence[Path], tick: Callable[[int], None]
     ) -> np.ndarray:
-        """(m, size, size, 3) uint8 RGB, as large as the spoilt ones, read from `files` where they are there and came
-        from the same. voices: (m, d), None to complete without."""
+        """(m, size, size, 3) uint8 RGB, of the size of the degraded pictures; read from `files` where these exist
+        and were made from the same inputs. voices: (m, d), None to complete without."""
         seeds = [self.seed + i for i in range(len(files))]
         details = [self.model.details(self.settings, Wish(guide=guide)) for guide in spoilt]
         made: list[dict[str, Any]] = [{"seed": seed, **of_face} for seed, of_face in zip(seeds, details, strict=True)]
@@ -157,7 +158,7 @@ class Restorer:
 
 
 class _Eye:
-    """The face encoders, which look at pictures of the same faces in the same places."""
+    """The face encoders, applied to different pictures of the same faces at the same positions."""
 
     def __init__(self, true: np.ndarray, spaces: Sequence[str], encoders: Sequence[str]) -> None:
         """true: (n, size, size, 3) uint8 RGB; encoders: see `Subjects`."""
@@ -166,7 +167,7 @@ class _Eye:
         self._faces = [next(iter(self._encoder.detect(enlarged(picture))), None) for picture in true]
 
     def vectors(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
-        """{space: (n, d)}, a row of NaN where not even the true picture shows a face."""
+        """{space: (n, d)}, a row of NaN where even the true picture shows no face."""
         seen = np.array([face is not None for face in self._faces])
         images = [enlarged(picture) for picture in pictures[seen]]
         faces = [face for face in self._faces if face is not None]
@@ -180,14 +181,14 @@ class _Eye:
 
 
 def spoil(pictures: np.ndarray, kind: str, level: float) -> np.ndarray:
-    """(n, size, size, 3) uint8 RGB, degraded as `models.guide` does in training."""
+    """(n, size, size, 3) uint8 RGB, degraded as by `models.guide` in training."""
     return to_uint8(DEGRADATIONS[kind](from_uint8(pictures), level))
 
 
 def _kept(
     vectors: dict[str, np.ndarray], subjects: Subjects, clips: np.ndarray, bootstrap: Bootstrap
 ) -> dict[str, Kept]:
-    """In every space, both the vectors and the gallery centred by the mean identity of train."""
+    """For every space, with both the vectors and the gallery centred by the mean identity of train."""
     people, found = subjects.measured.people, {}
     for space, of_pictures in vectors.items():
         middle = subjects.middle(space)

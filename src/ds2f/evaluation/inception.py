@@ -1,8 +1,8 @@
 """Inception-v3's features, with which a Fréchet distance is the FID (Heusel et al. 2017, arXiv:1706.08500).
 
-The network is the user's to bring: inception-2015-12-05.pt, the weights of the FID's authors as a TorchScript program,
-which StyleGAN2-ADA came with and clean-fid uses as well. It takes (n, 3, h, w) uint8 RGB and scales to 299 px itself.
-A TorchScript file is a program, though not a Python one: take it from where you trust.
+The user has to provide the network: inception-2015-12-05.pt, the weights of the FID's authors as a TorchScript program,
+distributed with StyleGAN2-ADA and also used by clean-fid. It takes (n, 3, h, w) uint8 RGB and scales to 299 px itself.
+A TorchScript file is a program, though not a Python one: use one from a source you trust.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ds2f.errors import UserError
 from ds2f.io.extras import first_line
 
 INCEPTION, DIM = "inception", 2048
-_BATCH = 16  # pictures at once; bounds memory
+_BATCH = 16  # pictures at once; limits memory
 
 
 class Inception:
-    """fingerprint: short hash of the file."""
+    """The network. fingerprint: short hash of the file."""
 
     def __init__(self, file: Path) -> None:
-        """Raises UserError for a file that is not there, or not that network."""
-        wanted = "[evaluate] inception wants inception-2015-12-05.pt of StyleGAN2-ADA"
+        """Raises UserError for a file that is missing, or is not that network."""
+        wanted = "[evaluate] inception must be inception-2015-12-05.pt of StyleGAN2-ADA"
         if not file.is_file():
             raise UserError(f"There is no file {file}; {wanted}.")
         try:

@@ -1,5 +1,5 @@
-"""Age, gender and ethnicity by any number of attribute models, which look at drawn faces as extraction lets them look
-at real ones. Those that neither training nor steering has seen go first: they head the report."""
+"""Age, gender and ethnicity by any number of attribute models, which judge drawn faces as extraction has them judge
+real ones. Models that neither training nor steering has seen come first: they head the report."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ds2f.face.attributes import IdentityAttributes
 from ds2f.io.files import by_name
 from ds2f.types import DLIB, ETHNICITIES, Attributes
 
-_BEFORE = "attributes:"  # a model's name, where its rows lie among the vectors of a face
+_BEFORE = "attributes:"  # prefix of a model's name, for its rows among the vectors of a face
 
 
 @dataclass(frozen=True)
 class Judge:
-    """name: of its rows in a dataset; spec: how it is loaded, as [faces] attributes has it; trained: whether training
-    or steering has seen it; classes: the ethnicities that it tells apart."""
+    """An attribute model. name: of its rows in a dataset; spec: how it is loaded, as in [faces] attributes; trained:
+    whether training or steering has seen it; classes: the ethnicities that it distinguishes."""
 
     name: str
     spec: str
@@ -36,12 +36,12 @@ class Judge:
 
     @property
     def looks(self) -> bool:
-        """At pictures, and not at identity vectors."""
+        """Whether it takes pictures rather than identity vectors."""
         return not registry.reads_identities(self.spec)
 
     def rows(self, found: Sequence[Attributes | None]) -> np.ndarray:
-        """(n, 2 + k) float64 of n faces: years, probability of female, and of each of `classes`; NaN where the model
-        does not tell, or saw no face."""
+        """(n, 2 + k) float64 for n faces: years, probability of female, and of each of `classes`; NaN where the
+        model gives none or found no face."""
         rows = np.full((len(found), 2 + len(self.classes)), np.nan)
         for row, one in zip(rows, found, strict=True):
             if one is not None:
@@ -53,11 +53,11 @@ class Judge:
         return rows
 
     def of_identities(self, vectors: np.ndarray) -> np.ndarray:
-        """Rows of (n, 128) identity vectors by dlib, NaN for faces that are not there. Raises UserError for a model
-        that looks at pictures, or whose weights are missing."""
+        """Rows for (n, 128) identity vectors by dlib, NaN for missing faces. Raises UserError for a model that takes
+        pictures, or whose weights are missing."""
         model = registry.load_attributes(self.spec)
         if not isinstance(model, IdentityAttributes):
-            raise UserError(f"{self.name} looks at pictures; it cannot judge identity vectors.")
+            raise UserError(f"{self.name} takes pictures; it cannot judge identity vectors.")
         seen = ~np.isnan(vectors).any(1)
         rows = np.full((len(vectors), 2 + len(self.classes)), np.nan)
         rows[seen] = self.rows(model.predict_identities(vectors[seen].astype(np.float32)))
@@ -65,14 +65,14 @@ class Judge:
 
 
 def is_judge(key: str) -> bool:
-    """Whether a key of vectors is that of a judge, and not a face space."""
+    """Whether a key of vectors belongs to a judge, not a face space."""
     return key.startswith(_BEFORE)
 
 
 def load_judges(data: Dataset, specs: Sequence[str], trained: Sequence[str]) -> tuple[Judge, ...]:
-    """specs: as [faces] attributes has them; trained: names of those that training or steering has seen.
+    """specs: as in [faces] attributes; trained: names of those that training or steering has seen.
 
-    Raises UserError for one that looks at pictures and has not looked at the faces of the dataset.
+    Raises UserError for one that takes pictures and has not been applied to the faces of the dataset.
     """
     found = []
     for name, spec in by_name(specs, registry.name_of).items():
@@ -82,7 +82,7 @@ def load_judges(data: Dataset, specs: Sequence[str], trained: Sequence[str]) -> 
 
 
 def rows_of(data: Dataset, judge: Judge, files: Sequence[int], identities: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What a judge thinks of the faces in some files of the dataset; identities: {space: (n, d)} of the same."""
+    """A judge's rows for the faces in some files of the dataset; identities: {space: (n, d)} of the same faces."""
     return judge.rows(estimates(data, files, judge.name)) if judge.looks else judge.of_identities(identities[DLIB])
 
 
@@ -94,7 +94,7 @@ def _classes(data: Dataset, model: str) -> tuple[str, ...]:
     )
     if not rows:
         raise UserError(
-            f"{data.path} does not hold what {model!r} sees in its faces; add it to [faces] attributes and run "
+            f"{data.path} has no estimates of {model!r} for its faces; add it to [faces] attributes and run "
             "ds2f extract."
         )
     return tuple(json.loads(rows.get("ethnicity", "{}")))

@@ -1,4 +1,4 @@
-"""Which of these faces fits this voice? What `ds2f match` calls."""
+"""Which of these faces fits this voice? The implementation of `ds2f match`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ds2f.speech2face import hub
 from ds2f.types import DLIB, VOICE, Source
 from ds2f.voice.encode import VoiceEncoder
 
-FEW = 8  # pictures that dlib's own code has seen before PyTorch is imported
+FEW = 8  # pictures that dlib's own code embeds in less time than importing PyTorch takes
 
 
 @dataclass(frozen=True)
 class Match:
-    """A face. fits: probability that it belongs to the voice, if it were as likely a stranger's, chance 1/2; share:
-    probability that it is the one, if exactly one of the faces is, chance 1 / faces."""
+    """A face. fits: probability that it belongs to the voice, with even prior odds against a stranger's, chance 1/2;
+    share: probability that it is the right one, given that exactly one of the faces is, chance 1 / faces."""
 
     face: Path
     fits: float
@@ -35,7 +35,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Matches:
-    """faces: best first; refused: (picture, reason) of those that show no usable face."""
+    """The result of matching. faces: best first; refused: (picture, reason) for those without a usable face."""
 
     faces: list[Match]
     refused: list[tuple[Path, str]]
@@ -46,8 +46,8 @@ class Matcher:
 
     def __init__(self, model: str | Path | None = None, audio: Audio | None = None, faces: int = FEW + 1) -> None:
         """model: folder of one with an alignment, or its id on the Hub; None for the shipped one.
-        audio: what counts as enough speech; None: as ds2f.toml has it unless it says otherwise.
-        faces: how many there will be to see, for few of which PyTorch is not worth its import.
+        audio: what counts as enough speech; None: the defaults of ds2f.toml.
+        faces: how many there will be; for a few, importing PyTorch is not worth it.
 
         Raises UserError if it cannot be used.
         """
@@ -55,8 +55,8 @@ class Matcher:
         config = folders.description(folder, "alignment")["config"]
         if config["face_encoder"] != DLIB:
             raise UserError(
-                f"The alignment in {folder} knows faces by {config['face_encoder']}; only dlib is read here. "
-                "One that is: ds2f train alignment"
+                f"The alignment in {folder} takes faces by {config['face_encoder']}; only dlib is supported here. "
+                "Train one for dlib with: ds2f train alignment"
             )
         heard = replace(audio or Audio(), precision="float32")
         self.voice_encoder = VoiceEncoder(heard, config["clip_seconds"], list(config["voices"]))
@@ -64,7 +64,7 @@ class Matcher:
         self.log_odds = _log_odds(folder, list(config["voices"]))
 
     def match(self, voice: Path, faces: Sequence[Path]) -> Matches:
-        """voice: a recording, sound or video; faces: pictures.
+        """voice: a recording, audio or video; faces: pictures.
 
         Raises UserError if the voice cannot be used, or none of the faces.
         """
@@ -90,11 +90,11 @@ class Matcher:
 
 
 LogOdds = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
-"""({name: (d,)} of a voice, (n, 128) identities) to (n,), see `Alignment.log_odds`."""
+"""Maps ({name: (d,)} of a voice, (n, 128) identities) to (n,), see `Alignment.log_odds`."""
 
 
 def _log_odds(folder: Path, voices: list[str]) -> LogOdds:
-    """By the alignment's graph where there is one, else by PyTorch. Raises UserError if there is no alignment."""
+    """By the alignment's graph if there is one, else by PyTorch. Raises UserError if there is no alignment."""
     path = graph_of(folder, "alignment")
     if path is not None and voices == [VOICE] and installed("onnxruntime"):
         graph = Graph(path)

@@ -2,9 +2,9 @@
 linear map that it has to beat.
 
 Scores are a matrix, (n, n): row i the voice of clip i, column j the face of clip j, higher = fits better. A voice's own
-face is right, faces of other people are wrong, other faces of the same person take no part. The tasks are those of
+face is right, faces of other people are wrong, and other faces of the same person are left out. The tasks are those of
 "Seeing voices and hearing faces" (Nagrani et al. 2018, arXiv:1804.00326) and "Learnable PINs" (Nagrani et al. 2018,
-arXiv:1805.00833); within a group of one gender, age and ethnicity, the shortcut is gone.
+arXiv:1805.00833); within a group of one gender, age and ethnicity, these cannot be used as a shortcut.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from ds2f.models.linear import LinearPrior
 from ds2f.models.voices import given
 
 WAYS = tuple(range(2, 11))
-_DRAWS = 200  # of AUC and EER, which look at all pairs of every draw
+_DRAWS = 200  # bootstrap draws for AUC and EER, which use all pairs of every draw
 MOST_CLIPS = 5000
-"""Whose voices and faces are all compared with one another; of more clips, as many are drawn."""
-_MOST_PAIRS = 200_000  # more negatives than this are thinned out
+"""Maximum number of clips whose voices and faces are all compared with one another; of more, a random subset."""
+_MOST_PAIRS = 200_000  # more negatives than this are subsampled
 
 
 def choice(ranks: Ranks, ways: int) -> np.ndarray:
-    """(n,) probability that the true face is the most alike among `ways`, the others drawn from those of `ranks`; NaN
+    """(n,) probability that the true face scores highest among `ways`, the others drawn from those of `ranks`; NaN
     where there are too few. Exact, without drawing: see `Ranks.hit_in`."""
     return np.where(ranks.size >= ways, ranks.hit_in(1, ways), np.nan)
 
@@ -50,10 +50,11 @@ def measure_matching(
     """Over all faces, and then within each group.
 
     scores: (n, n), as above.
-    people: n names, whose clip it is.
-    groups: {name: (n,) int}, such as {"gender": ...}; within it only faces of the true face's number are wrong ones.
+    people: n names, the person of each clip.
+    groups: {name: (n,) int}, such as {"gender": ...}; within a group, only faces with the true face's number are wrong
+        ones.
     draws: of the bootstrap over people.
-    seed: of the bootstrap, and of which wrong pairs are looked at where there are very many.
+    seed: of the bootstrap, and of the subsample of wrong pairs if there are very many.
     """
     bootstrap = Bootstrap(people, draws, seed)
     found = [_within("", scores, people, None, bootstrap, seed)]
@@ -61,7 +62,7 @@ def measure_matching(
 
 
 def alone_where_unknown(place: np.ndarray) -> np.ndarray:
-    """A group for `measure_matching`: (n,) int, where -1, nothing known, becomes a number that nobody else has."""
+    """A group for `measure_matching`: (n,) int, where -1 for unknown becomes a number that nobody else has."""
     return np.where(place < 0, -1 - np.arange(len(place)), place)
 
 
@@ -101,13 +102,14 @@ def measure_pairs(
     """Area under the ROC curve and equal error rate of n pairs; None without pairs of both kinds.
 
     scores: (n,), higher = more alike.
-    voice, face: (n,) int, whose of `bootstrap`'s clips they are.
+    voice, face: (n,) int, which of `bootstrap`'s clips they belong to.
     same: (n,) bool.
-    bootstrap: a pair of two people counts in a draw as often as both were drawn, once per pair of copies.
+    bootstrap: a pair of two people counts in a draw once per pair of copies, that is, the product of how often each was
+        drawn.
     """
     if not same.any() or same.all():
         return None, None
-    order = np.argsort(-scores, kind="stable")  # once: sorting what is sorted costs little
+    order = np.argsort(-scores, kind="stable")  # once: sorting a sorted array is cheap
     scores, voice, face, same = scores[order], voice[order], face[order], same[order]
     drawn = []
     for counts in bootstrap.counts[:_DRAWS]:
@@ -133,15 +135,15 @@ def match_split(
     seed: int = 0,
     allow_leak: bool = False,
 ) -> tuple[dict[str, tuple[Matching, ...]], str]:
-    """{"alignment" or "linear prior": measures}, and why the alignment is not among them, "" if it is.
+    """{"alignment" or "linear prior": measures}, and why the alignment is missing, "" if it is not.
 
     data: the dataset.
-    split: of it that is measured.
+    split: the one that is measured.
     subjects: its clips and their true faces.
     folder: of the model whose alignment is measured.
-    draws: as of `measure_matching`.
-    seed: as there, and of which clips take part where there are very many.
-    allow_leak: whether an alignment is measured that has learnt from people of the split.
+    draws: as for `measure_matching`.
+    seed: as there, and of the subset of clips if there are very many.
+    allow_leak: whether to measure an alignment that was trained on people of the split.
     """
     some = np.sort(np.random.default_rng(seed).permutation(len(subjects.measured.pairs))[:MOST_CLIPS])
     people = [subjects.measured.people[i] for i in some]
@@ -162,7 +164,7 @@ def aligned(data: Dataset, split: str, subjects: Subjects, folder: Path, some: n
     """(n, n) scores of every voice with every true face, or why there are none.
 
     data: the dataset.
-    split: of it that is measured.
+    split: the one that is measured.
     subjects: its clips and their true faces.
     folder: of the model whose alignment scores.
     some: (n,) int, the clips that take part.
@@ -178,14 +180,14 @@ def aligned(data: Dataset, split: str, subjects: Subjects, folder: Path, some: n
     lacking = sum(vector is None for vector in heard[main])
     if lacking:
         return (
-            f"the alignment in {folder} hears {main} of {seconds:g} s, and {lacking} of {len(clips)} clips have no "
+            f"the alignment in {folder} takes {main} of {seconds:g} s, and {lacking} of {len(clips)} clips have no "
             "such voice; set [audio] encoders and clip_seconds, and run ds2f extract"
         )
     told = {name: given(vectors) for name, vectors in heard.items() if any(v is not None for v in vectors)}
     for name, condition in told.items():
         if condition.value.shape[1] != voices[name]:
             return (
-                f"the alignment in {folder} hears {name} in {voices[name]} numbers, the dataset has "
+                f"the alignment in {folder} takes {name} with {voices[name]} numbers, the dataset has "
                 f"{condition.value.shape[1]}"
             )
     faces = torch.from_numpy(subjects.truth(FACE)[some].astype(np.float32))
@@ -194,8 +196,8 @@ def aligned(data: Dataset, split: str, subjects: Subjects, folder: Path, some: n
 
 
 def linear(subjects: Subjects, some: np.ndarray) -> np.ndarray | None:
-    """(n, n) cosines of the ridge map's predictions with the true faces of the n clips `some`, both as they depart from
-    the mean face; None without a train split."""
+    """(n, n) cosines of the ridge map's predictions with the true faces of the n clips `some`, both centred by the
+    mean face; None without a train split."""
     if subjects.train is None:
         return None
     train = subjects.train
@@ -204,7 +206,7 @@ def linear(subjects: Subjects, some: np.ndarray) -> np.ndarray | None:
 
 
 def _groups(subjects: Subjects) -> dict[str, np.ndarray]:
-    """{what wrong faces share with the true one: (n,) int}. Clips of which it is not known are alone."""
+    """{what wrong faces share with the true one: (n,) int}. A clip for which it is unknown is a group of its own."""
     kinds = ("gender", "age", "ethnicity")
     groups = {kind: alone_where_unknown(subjects.groups[kind][1]) for kind in kinds}
     together = np.unique(np.stack(list(groups.values())), axis=1, return_inverse=True)[1].reshape(-1)

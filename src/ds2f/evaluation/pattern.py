@@ -1,24 +1,24 @@
-"""A pattern that no face has: what of the energy in drawn skin lies at the period of the decoder's patches."""
+"""Patch artifacts: how much of the energy in drawn skin lies at the period of the decoder's patches."""
 
 from __future__ import annotations
 
 import numpy as np
 
 PLACES = ((0.44, 0.285), (0.56, 0.285), (0.31, 0.58), (0.69, 0.58))
-"""Middles of squares of skin in a canonical crop, x and y as shares of its side: forehead and cheeks."""
-PERIODS = 2  # in a square: every other of its frequencies is a multiple of the pattern's, the rest lies between
-HARMONICS = 2  # half of the period is the last that an eye tells from grain
-FLOOR = 1e-3  # of a power; a hundredth of what rounding to whole numbers leaves
+"""Centres of squares of skin in a canonical crop, x and y as fractions of its side: forehead and cheeks."""
+PERIODS = 2  # per square: every other of its frequencies is a multiple of the pattern's, the rest lie between
+HARMONICS = 2  # half of the period is the last that the eye distinguishes from grain
+FLOOR = 1e-3  # added to the power; a hundredth of the effect of rounding to integers
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 def log_spectra(pictures: np.ndarray, period: int) -> np.ndarray:
-    """Log power of the luminance of skin, the mean over some squares: (n, s, s) float64, s = 2 period, by frequencies
-    k / s, vertical and horizontal, as `numpy.fft.fft2` orders them.
+    """Log power of the luminance of skin, averaged over some squares: (n, s, s) float64, s = 2 period, by frequencies k
+    / s, vertical and horizontal, in the order of `numpy.fft.fft2`.
 
-    pictures: (n, size, size, 3) uint8 RGB, canonical crops; those with an edge in a square count as others do, since a
-        mean of logarithms is moved by no single one.
-    period: of the pattern, pixels.
+    pictures: (n, size, size, 3) uint8 RGB, canonical crops; those with an edge in a square are included, since no
+        single one has much effect on a mean of logarithms.
+    period: of the pattern, in pixels.
     """
     side = PERIODS * period
     grey = pictures @ LUMA
@@ -31,15 +31,15 @@ def log_spectra(pictures: np.ndarray, period: int) -> np.ndarray:
 
 
 def pattern_energy(drawn: np.ndarray, real: np.ndarray) -> float:
-    """How much more energy drawn skin has at the period of a pattern and its half than at the frequencies beside them,
-    where real skin has as much; 1 = no pattern.
+    """How much more energy drawn skin has at the period of a pattern and half of it than at neighbouring frequencies,
+    relative to real skin; 1 = no pattern.
 
-    Drawn skin is softer than real skin everywhere, so it is held against itself. With the power spectra S, geometric
-    means over pictures, and R = S_drawn / S_real,
+    Drawn skin is softer than real skin at all frequencies, so it is compared with itself. With the power spectra S,
+    geometric means over pictures, and R = S_drawn / S_real,
 
         mean over (u, v) of  R(u, v) / R̄(u, v),   u, v ∈ {0, ±1/p, ±2/p}, not both 0,   p = period
 
-    and R̄ the geometric mean of R at the eight frequencies around, 1 / 2p from there in either direction or both.
+    where R̄ is the geometric mean of R at the eight surrounding frequencies, 1 / 2p away in either direction or both.
 
     drawn, real: (n, s, s) and (m, s, s), of `log_spectra`.
     """
@@ -52,7 +52,7 @@ def pattern_energy(drawn: np.ndarray, real: np.ndarray) -> float:
 
 
 def _flat(squares: np.ndarray) -> np.ndarray:
-    """(n, s, s) without what a quadratic surface explains: a shade over the square would lie on all frequencies."""
+    """(n, s, s) minus the best-fitting quadratic surface: shading across the square would leak into all frequencies."""
     side = squares.shape[1]
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j].reshape(2, -1)
     surface = np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1))[0]

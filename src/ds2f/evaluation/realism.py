@@ -1,8 +1,8 @@
-"""Do the generated faces look real, all together, and do they vary? Distances between two sets of features.
+"""Do the generated faces look real as a set, and do they vary? Distances between two sets of features.
 
-A distance is worth what its features are worth, so it is always named with them: "Fréchet distance (dlib)". Only
-with Inception-v3's features (`inception`) is it the FID. Below FEW images the Fréchet distance is biased upwards
-by far more than methods differ, and the kernel distance, which is unbiased, is the one to read.
+A distance is only as good as its features, so it is always named with them: "Fréchet distance (dlib)". Only with
+Inception-v3's features (`inception`) is it the FID. With fewer than FEW images the Fréchet distance is biased upwards
+by far more than methods differ; use the kernel distance, which is unbiased.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.results import Measure, Realism
 
 FEW = 2000
-"""Images under which a Fréchet distance carries a warning."""
+"""With fewer images than this, a Fréchet distance carries a warning."""
 NEIGHBOURS = 3  # of the manifolds of precision and recall, as in the paper
-DRAWS = 200  # of the intervals that need a matrix root or a matrix product each
+DRAWS = 200  # for intervals that need a matrix root or a matrix product per draw
 
 
 def frechet_distance(
@@ -27,8 +27,8 @@ def frechet_distance(
     |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁ Σ₂)^½
 
     (Dowson & Landau, J. Multivariate Analysis 12(3), 1982; with Inception's features the FID of Heusel et al. 2017,
-    arXiv:1706.08500). With Σ = RᵀR, tr (Σ₁ Σ₂)^½ is the sum of the singular values of R₁ R₂ᵀ: exact also where a
-    covariance is singular, as it is with fewer faces than features. weights: how often each row counts.
+    arXiv:1706.08500). With Σ = RᵀR, tr (Σ₁ Σ₂)^½ is the sum of the singular values of R₁ R₂ᵀ, which is exact also for a
+    singular covariance, as with fewer faces than features. weights: how often each row counts.
     """
     mean_a, root_a = _gaussian(a, weights_a)
     mean_b, root_b = _gaussian(b, weights_b)
@@ -40,11 +40,11 @@ def frechet_distance(
 def kernel_distance(
     a: np.ndarray, b: np.ndarray, weights_a: np.ndarray | None = None, weights_b: np.ndarray | None = None
 ) -> float:
-    """Squared maximum mean discrepancy with k(x, y) = (x·y / d + 1)³, unbiased, so it may be a little below 0:
+    """Squared maximum mean discrepancy with k(x, y) = (x·y / d + 1)³, unbiased, so it may be slightly below 0:
 
     E k(x, x′) + E k(y, y′) − 2 E k(x, y),  x ≠ x′, y ≠ y′        (as KID: Bińkowski et al. 2018, arXiv:1801.01401)
 
-    a: (n, d), b: (m, d) features, n and m ≥ 2; weights: how often each row counts; copies of a row are no pair.
+    a: (n, d), b: (m, d) features, n and m ≥ 2; weights: how often each row counts; copies of a row do not form a pair.
     """
     return _discrepancy(*_kernels(a, b), _ones(a, weights_a), _ones(b, weights_b))
 
@@ -56,20 +56,20 @@ def precision(generated: np.ndarray, real: np.ndarray, neighbours: int = NEIGHBO
     The recall is the same with the two exchanged. generated: (n, d); real: (m, d), m > k.
     """
     between = cdist(real, real)
-    radius = np.sort(between, axis=1)[:, min(neighbours, len(real) - 1)]  # place 0 is the face itself
+    radius = np.sort(between, axis=1)[:, min(neighbours, len(real) - 1)]  # index 0 is the face itself
     return (cdist(generated, real) <= radius).any(1).astype(np.float64)
 
 
 def measure_realism(
     space: str, generated: np.ndarray, clips: np.ndarray, real: np.ndarray, among: np.ndarray, bootstrap: Bootstrap
 ) -> Realism:
-    """All of them in one feature space. Raises ValueError with fewer than four generated faces.
+    """All measures in one feature space. Raises ValueError with fewer than four generated faces.
 
     space: its name.
     generated: (m, d) features of generated faces.
-    clips: (m,) int, of which clip each is.
+    clips: (m,) int, the clip of each.
     real: (n, d) features of true faces.
-    among: (n,) int, of which clip each is.
+    among: (n,) int, the clip of each.
     bootstrap: over the people of the clips.
     """
     if len(generated) <= NEIGHBOURS:
@@ -96,9 +96,9 @@ def measure_realism(
 
 
 def variety(vectors: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
-    """(count,) mean L2 distance between the faces that one voice was given, NaN for a clip with fewer than two.
+    """(count,) mean L2 distance between the faces of one voice, NaN for a clip with fewer than two.
 
-    vectors: (m, d), of the clips of that number, without NaN.
+    vectors: (m, d), without NaN; clips: (m,) int, the clip of each.
     """
     result = np.full(count, np.nan)
     for clip in np.unique(clips):
@@ -109,8 +109,8 @@ def variety(vectors: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
 
 
 def spread(vectors: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
-    """(count,) mean L2 distance of a clip's faces to those of all other clips, NaN for a clip without a face: what
-    `variety` is to be read against."""
+    """(count,) mean L2 distance of a clip's faces to those of all other clips, NaN for a clip without a face: the
+    reference for `variety`."""
     present = np.unique(clips)
     result = np.full(count, np.nan)
     if len(present) < 2:
@@ -123,23 +123,24 @@ def spread(vectors: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:
 
 
 def _gaussian(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (d,) and a root R, (r, d), of the covariance, RᵀR = Σ, divided by n − 1 as the references do."""
+    """Mean (d,) and a root R, (r, d), of the covariance, RᵀR = Σ, divided by n − 1 as in the reference
+    implementations."""
     weights = _ones(x, weights)
-    x, weights = x[weights > 0], weights[weights > 0]  # a third of the rows of a draw do not count
+    x, weights = x[weights > 0], weights[weights > 0]  # a third of the rows have weight 0 in a draw
     mean = weights @ x / weights.sum()
     rows = np.sqrt(weights / (weights.sum() - 1))[:, None] * (x - mean)
     if len(rows) <= rows.shape[1]:
         return mean, rows
     covariance = rows.T @ rows
-    try:  # a tenth of the time of the other
+    try:  # a tenth of the time of the alternative
         return mean, np.linalg.cholesky(covariance).T
-    except np.linalg.LinAlgError:  # singular, as where a feature never changes
+    except np.linalg.LinAlgError:  # singular, for example if a feature is constant
         values, vectors = np.linalg.eigh(covariance)
         return mean, np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
 
 
 def _kernels(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """k of all pairs within a and within b, 0 for a row with itself, and between the two."""
+    """k for all pairs within a and within b, 0 for a row with itself, and between the two."""
 
     def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
@@ -160,7 +161,7 @@ def _ones(x: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 
 def _share(inside: np.ndarray, clips: np.ndarray, bootstrap: Bootstrap) -> Measure:
-    """The mean of an indicator of faces, with its interval over the people of their clips."""
+    """The mean of an indicator over faces, with its interval over the people of their clips."""
     count = len(bootstrap.person)
     numbers, sums = np.bincount(clips, minlength=count), np.bincount(clips, inside, count)
     totals = bootstrap.sums(np.stack([sums, numbers], 1))

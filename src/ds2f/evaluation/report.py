@@ -1,4 +1,4 @@
-"""report.html: one file with everything in it, that opens without a network and on a phone."""
+"""report.html: a single self-contained file that opens without a network, also on a phone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOTHING = Markup("–")
 
 @dataclass(frozen=True)
 class Cell:
-    """picture: data URI, None where there is none; caption, rank: what stands beneath."""
+    """A picture in a gallery. picture: data URI, None if there is none; caption, rank: the text below it."""
 
     picture: str | None
     caption: str
@@ -60,9 +60,9 @@ def render_report(
     answers: Sequence[Answers],
     examples: Sequence[Example] = (),
 ) -> str:
-    """The page, HTML.
+    """The report as HTML.
 
-    evaluation: what was found.
+    evaluation: the results.
     curves: {method: R@k for k = 1, 2, ...}.
     crops: WebP bytes of the true face of every clip.
     answers: of the methods, for their pictures.
@@ -110,14 +110,14 @@ def _galleries(
         return tuple(_row(int(i), evaluation, drawn, crops, files) for i in indices)
 
     return [
-        Gallery("Random clips", "Drawn blindly: the honest impression.", rows(chosen)),
+        Gallery("Random clips", "Chosen at random: a fair impression.", rows(chosen)),
         Gallery("Best", f"The clips whose true face {first.name} ranks first.", rows(ordered[:EXTREME_ROWS])),
         Gallery("Worst", f"And those that {first.name} ranks last.", rows(ordered[::-1][:EXTREME_ROWS])),
     ]
 
 
 def _first_files(answers: Answers, count: int) -> list[Path | None]:
-    """The first picture of each clip: of several, the first drawn and not the best."""
+    """The first picture of each clip: of several, the first one drawn, not the best."""
     found: list[Path | None] = [None] * count
     for clip, file in zip(answers.clips[::-1], answers.files[::-1], strict=True):
         found[clip] = file
@@ -164,7 +164,7 @@ def _uri(data: bytes, kind: str) -> str:
 
 
 def _text(measure: Measure | None, text: Callable[[float], str]) -> Markup:
-    """The value, and its interval in small print."""
+    """The value, with its interval in small print."""
     if measure is None or np.isnan(measure.value):
         return NOTHING
     value = Markup("<b>{}</b>").format(text(measure.value))
@@ -182,7 +182,7 @@ def _number(measure: Measure | None) -> Markup:
 
 
 def _digits(measure: Measure | None, factor: float = 1.0) -> Markup:
-    """Three that mean something, never as a power of ten."""
+    """Three significant digits, never in scientific notation."""
     return _text(measure, lambda value: np.format_float_positional(factor * value, 3, fractional=False).rstrip("."))
 
 

@@ -1,5 +1,5 @@
-"""How near is a restored picture to the true one, pixel by pixel and as a person? Pure functions on pairs of pictures;
-`guided` makes the pairs."""
+"""How close is a restored picture to the true one, pixel by pixel and as a person? Pure functions on pairs of
+pictures; `guided` makes the pairs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.results import Kept, Measure
 from ds2f.evaluation.retrieval import cosine, rank
 
-MOST_DB = 100.0  # what equal pictures count in a mean, where their ratio is infinite
+MOST_DB = 100.0  # what equal pictures contribute to a mean, since their ratio is infinite
 _WINDOW, _SIGMA = 11, 1.5  # pixels of the Gaussian window of the SSIM
 _K1, _K2, _RANGE = 0.01, 0.03, 255.0
 
@@ -20,7 +20,7 @@ _K1, _K2, _RANGE = 0.01, 0.03, 255.0
 def psnr(restored: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio in dB, 10 log₁₀ (255² / mean squared error), infinite for equal pictures.
 
-    restored, true: (..., height, width, 3) uint8; the mean is over a picture: (...).
+    restored, true: (..., height, width, 3) uint8; the mean is over each picture: (...).
     """
     error = ((restored.astype(np.float64) - true) ** 2).mean((-3, -2, -1))
     with np.errstate(divide="ignore"):
@@ -32,11 +32,12 @@ def ssim(restored: np.ndarray, true: np.ndarray) -> float:
 
     (2 μₓ μᵧ + c₁) (2 σₓᵧ + c₂) / ((μₓ² + μᵧ² + c₁) (σₓ² + σᵧ² + c₂)),  c₁ = (0.01 L)², c₂ = (0.03 L)², L = 255
 
-    with the moments of a Gaussian window of 11 px, σ = 1.5, averaged over channels and all places where the window lies
-    inside (Wang et al., IEEE TIP 13(4), 2004). Raises ValueError for pictures of different size.
+    with the moments of a Gaussian window of 11 px, σ = 1.5, averaged over channels and all positions at which the
+    window lies inside the picture (Wang et al., IEEE TIP 13(4), 2004). Raises ValueError for pictures of different
+    size.
     """
     if restored.shape != true.shape or min(true.shape[:2]) < _WINDOW:
-        raise ValueError(f"two pictures of one size, {_WINDOW} px or more, are needed: {restored.shape}, {true.shape}")
+        raise ValueError(f"needs two pictures of the same size, at least {_WINDOW} px: {restored.shape}, {true.shape}")
     x, y = restored.astype(np.float64), true.astype(np.float64)
     mean_x, mean_y = _window(x), _window(y)
     var_x, var_y = _window(x * x) - mean_x**2, _window(y * y) - mean_y**2
@@ -47,7 +48,7 @@ def ssim(restored: np.ndarray, true: np.ndarray) -> float:
 
 
 def fidelity(restored: np.ndarray, true: np.ndarray, bootstrap: Bootstrap) -> tuple[Measure, Measure]:
-    """Mean PSNR and SSIM of n pictures, (n, height, width, 3) uint8. bootstrap: over the people that they show."""
+    """Mean PSNR and SSIM of n pictures, (n, height, width, 3) uint8. bootstrap: over the people they show."""
     ratios = np.minimum(psnr(restored, true), MOST_DB)
     alike = np.array([ssim(a, b) for a, b in zip(restored, true, strict=True)])
     found = bootstrap.mean(ratios), bootstrap.mean(alike)
@@ -59,11 +60,11 @@ def fidelity(restored: np.ndarray, true: np.ndarray, bootstrap: Bootstrap) -> tu
 def kept(
     vectors: np.ndarray, gallery: np.ndarray, people: Sequence[str], clips: np.ndarray, bootstrap: Bootstrap
 ) -> Kept:
-    """How much of the person is left.
+    """How well identity is preserved.
 
-    vectors: (m, d) of pictures, centred; NaN where no face was found, which is a blind guess.
+    vectors: (m, d) of pictures, centred; NaN where no face was found, which counts as a blind guess.
     gallery: (n, d) of true faces, centred.
-    people: n names, whose they are.
+    people: n names, the person of each true face.
     clips: (m,) int, which of the n each picture shows.
     bootstrap: over the people of the m pictures.
     """
@@ -75,7 +76,7 @@ def kept(
 
 
 def _window(image: np.ndarray) -> np.ndarray:
-    """Weighted means in the windows that lie inside."""
+    """Weighted means over the windows that lie inside."""
     blurred = cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA)
     half = _WINDOW // 2
     return np.asarray(blurred[half:-half, half:-half])

@@ -1,5 +1,5 @@
-"""What an evaluation found. `metrics.json` is the `Evaluation` below, field by field, by the same names; what each
-number means, and how it is come by, is written in docs/evaluation.md."""
+"""The results of an evaluation. `metrics.json` is the `Evaluation` below, field by field, with the same names;
+docs/evaluation.md explains what each number means and how it is measured."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 VERSION = 2
-"""Of metrics.json; counts up when a name or its meaning changes."""
+"""Version of metrics.json; incremented when a name or its meaning changes."""
 
 FEW_PEOPLE = 10
-"""Groups of fewer identities are marked: their numbers say little, and something about persons."""
+"""Groups of fewer identities are marked: their numbers say little about the group, and something about individuals."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number and its 95 % bootstrap interval over people; no interval where it is known exactly."""
+    """A number with its 95 % bootstrap interval over people; no interval if it is known exactly."""
 
     value: float
     low: float | None = None
@@ -25,10 +25,12 @@ class Measure:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """r_at_1, r_at_5, r_at_10: share of clips in [0, 1] whose true face is among the nearest k of the
-    gallery; median_rank: 1 is best; mrr: mean of 1 / rank, in (0, 1]. See `retrieval` for the protocol.
+    """Retrieval of the true face; see `retrieval` for the protocol.
 
-    clips: that took part; gallery: median number of faces that a query chose from.
+    clips: number of clips measured; gallery: median number of faces that a query chooses from.
+    r_at_1, r_at_5, r_at_10: share of clips in [0, 1] whose true face is among the nearest k of the gallery.
+    median_rank: 1 is best.
+    mrr: mean of 1 / rank, in (0, 1].
     """
 
     clips: int
@@ -42,8 +44,8 @@ class Retrieval:
 
 @dataclass(frozen=True)
 class Recall:
-    """The field's protocol: people, each as the mean vector of all their faces; one generated face per person; the mean
-    over all galleries of so many people. r_at_1, r_at_5, r_at_10: in [0, 1]."""
+    """The field's protocol: each person is the mean vector of all their faces; one generated face per person;
+    averaged over all galleries of a given number of people. r_at_1, r_at_5, r_at_10: in [0, 1]."""
 
     people: int
     gallery: int
@@ -54,8 +56,8 @@ class Recall:
 
 @dataclass(frozen=True)
 class Distances:
-    """Mean distance from the generated to the true identity vector, over clips that have a generated face:
-    the smaller, the more alike. cosine in [0, 2] (not centred); l1, l2 in the units of the face encoder."""
+    """Mean distance from the generated to the true identity vector, over clips that have a generated face; smaller
+    is more alike. cosine in [0, 2] (not centred); l1, l2 in the units of the face encoder."""
 
     cosine: Measure
     l1: Measure
@@ -64,9 +66,13 @@ class Distances:
 
 @dataclass(frozen=True)
 class SpaceResult:
-    """One method in the space of one face encoder. centred_cosine, euclidean: {gallery: retrieval}, galleries "all",
-    "gender" (of the true gender) and "gender_age" (and decade); people: {distance: the field's protocol} for "cosine",
-    "l1" and "l2"; distances: None if no clip has a face. Cosine is centred by the mean identity of the train split."""
+    """One method in the space of one face encoder.
+
+    centred_cosine, euclidean: {gallery: retrieval}, with the galleries "all", "gender" (of the true gender) and
+        "gender_age" (and decade). Cosine is centred by the mean identity of the train split.
+    people: {distance: the field's protocol} for "cosine", "l1" and "l2".
+    distances: None if no clip has a face.
+    """
 
     centred_cosine: dict[str, Retrieval]
     euclidean: dict[str, Retrieval]
@@ -76,9 +82,9 @@ class SpaceResult:
 
 @dataclass(frozen=True)
 class Classes:
-    """One attribute as seen in the generated faces, against the true ones. accuracy; balanced: mean over the true
-    classes of the share that is right; confusion: [true][generated] faces, in the order of `names`, a clip with several
-    faces counting once in all."""
+    """One attribute as estimated in the generated faces, compared with the true ones. accuracy; balanced: mean
+    recall over the true classes; confusion: [true][generated] faces, in the order of `names`; a clip with several
+    faces counts once in total."""
 
     names: tuple[str, ...]
     accuracy: Measure
@@ -88,7 +94,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Agreement:
-    """age_mae: years; decade: age in steps of ten years."""
+    """Agreement of attributes. age_mae: years; decade: age in steps of ten years."""
 
     gender: Classes
     ethnicity: Classes
@@ -98,9 +104,12 @@ class Agreement:
 
 @dataclass(frozen=True)
 class AttributeJudge:
-    """A model of age, gender and ethnicity by which faces are judged. trained: whether training or steering has seen
-    it, so that its judgement flatters; stated: {gender, age or ethnicity: clips of which the corpus states it};
-    estimated: of how many others the model's own look at the true face is taken for the truth."""
+    """A model of age, gender and ethnicity that judges faces.
+
+    trained: whether training or steering has seen it, which makes its judgement optimistic.
+    stated: {gender, age or ethnicity: number of clips for which the corpus states it}.
+    estimated: the same for the other clips, for which the model's own estimate on the true face is taken as the truth.
+    """
 
     name: str
     trained: bool
@@ -110,9 +119,14 @@ class AttributeJudge:
 
 @dataclass(frozen=True)
 class Judged:
-    """A method's faces by one attribute model. faces: that it saw, of kind `together` voices; gender, ethnicity: share
-    that is right, in [0, 1]; age_mae: mean absolute error in years; age_bias: mean of how much older than the truth, in
-    years. None where the model does not tell."""
+    """A method's faces judged by one attribute model.
+
+    faces: how many it found; for kind `together`, voices.
+    gender, ethnicity: accuracy, in [0, 1].
+    age_mae: mean absolute error in years.
+    age_bias: mean of how much older than the truth, in years.
+    None where the model gives no estimate.
+    """
 
     faces: int
     gender: Measure | None
@@ -123,9 +137,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Realism:
-    """Generated against true faces of the same clips, in a named feature space. few: under 2,000 images, where the
-    Fréchet distance is biased upwards. frechet ≥ 0; kernel: unbiased, may fall below 0; precision: share of generated
-    faces that look real; recall: share of real faces that the generated ones cover; both in [0, 1]."""
+    """Generated faces compared with true faces of the same clips, in a named feature space.
+
+    few: fewer than 2,000 images, with which the Fréchet distance is biased upwards.
+    frechet: ≥ 0; kernel: unbiased, may fall below 0.
+    precision: share of generated faces that look real; recall: share of real faces that the generated ones cover; both
+        in [0, 1].
+    """
 
     space: str
     generated: int
@@ -139,7 +157,7 @@ class Realism:
 
 @dataclass(frozen=True)
 class Variety:
-    """Mean L2 distance of identity vectors. of_voice: between faces of one voice, None if it has only one;
+    """Mean L2 distance between identity vectors. of_voice: between faces of one voice, None if it has only one;
     of_all: between faces of different clips."""
 
     of_voice: Measure | None
@@ -148,11 +166,13 @@ class Variety:
 
 @dataclass(frozen=True)
 class Matching:
-    """auc: area under the ROC curve; eer: where misses and false alarms are equally frequent; both over all pairs of a
-    voice and a face; choice: {N: share of voices whose face is picked out of N}; voice_choice: {N: share of faces whose
-    voice is}; all in [0, 1], chance 0.5, 0.5, 1/N.
+    """Voice-face matching.
 
     within: what the wrong faces have in common with the true one, "" for nothing; clips: voices that had a choice.
+    auc: area under the ROC curve; eer: where misses and false alarms are equally frequent; both over all pairs of a
+        voice and a face.
+    choice: {N: share of voices whose face is picked out of N}; voice_choice: {N: share of faces whose voice is}.
+    All in [0, 1], with chance at 0.5, 0.5 and 1/N.
     """
 
     within: str
@@ -165,9 +185,12 @@ class Matching:
 
 @dataclass(frozen=True)
 class Kept:
-    """How much of a person is left in a picture. likeness: cosine of its identity vector and the true one, both as they
-    depart from the mean identity of train, in [-1, 1], None if no true face was found; r_at_1, r_at_10: share of
-    pictures by which the true face is found in the gallery of everybody."""
+    """How well identity is preserved in a picture.
+
+    likeness: cosine of its identity vector and the true one, both centred by the mean identity of train, in [-1, 1];
+        None if no true face was found.
+    r_at_1, r_at_10: share of pictures that retrieve the true face in the gallery of everybody.
+    """
 
     likeness: Measure | None
     r_at_1: Measure
@@ -179,11 +202,12 @@ SPOILT, RESTORED, WITH_VOICE = "spoilt", "restored", "with the voice"
 
 @dataclass(frozen=True)
 class Restoration:
-    """Guided mode: what a true face looks like, spoilt, and completed from that.
+    """Guided mode: a true face, degraded, and completed from that.
 
-    kind: of `models.guide.DEGRADATIONS`; level: its strength in [0, 1]; degradation: both in words; picture: SPOILT,
-    RESTORED from that alone, or WITH_VOICE; clips: measured; psnr: dB; ssim in [-1, 1]; spaces: {face encoder: what is
-    kept of the person}.
+    kind: one of `models.guide.DEGRADATIONS`; level: its strength in [0, 1]; degradation: both in words.
+    picture: SPOILT, RESTORED from that alone, or WITH_VOICE.
+    clips: number measured; psnr: dB; ssim: in [-1, 1].
+    spaces: {face encoder: how well identity is preserved}.
     """
 
     kind: str
@@ -199,7 +223,7 @@ class Restoration:
 @dataclass(frozen=True)
 class GroupResult:
     """Clips of one group, in the gallery of everybody, by centred cosine. kind: gender, age, ethnicity or language;
-    few: of fewer than FEW_PEOPLE people. The measures are None where the method has no face in the group."""
+    few: fewer than FEW_PEOPLE people. The measures are None if the method has no face in the group."""
 
     kind: str
     name: str
@@ -218,14 +242,16 @@ class GroupResult:
 class MethodResult:
     """One row of the tables.
 
-    kind: images, together (the mean of several images of a clip), control (images given to other clips) or baseline;
-    source: the folder, or what else it is;
-    clips: it is measured on (those where it exists at all); pictures: found; faces: pictures with a usable face;
-    missing: clips without a picture; faceless: pictures without a usable face (both count as chance in retrieval);
-    spaces: {face encoder: results}; per_clip: {measure: one value per clip, in the order of `Evaluation.clips`, None
-    where it does not apply}; generation: what generation.json of the folder says, empty without one; judged: {attribute
-    model: its judgement}: of kind images of each picture alone, of kind together of the mean of its ages and
-    probabilities over the pictures of a voice.
+    kind: images, together (the mean of several images of a clip), control (images assigned to other clips) or baseline.
+    source: the folder, or what else it is.
+    clips: number measured (those for which the method exists at all); pictures: number found; faces: pictures with a
+        usable face.
+    missing: clips without a picture; faceless: pictures without a usable face (both count as chance in retrieval).
+    spaces: {face encoder: results}.
+    per_clip: {measure: one value per clip, in the order of `Evaluation.clips`, None where it does not apply}.
+    generation: contents of the folder's generation.json, empty without one.
+    judged: {attribute model: its judgement}: for kind images of each picture alone, for kind together of the mean of
+        its ages and probabilities over the pictures of a voice.
     """
 
     name: str
@@ -248,10 +274,14 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip that is measured. path: relative to its root; age: years; gender, ethnicity: as the corpus states, else
-    as the attribute model sees the true face; language: "" where it is not known; reference: path of the video that
-    the true face was taken from, another one than the voice's where the person has several; picture: path of its
-    pictures in a folder of images, without number and ending, which no other clip has."""
+    """One measured clip.
+
+    path: relative to its root.
+    age: years; gender, ethnicity: as the corpus states, else as the attribute model estimates from the true face.
+    language: "" if unknown.
+    reference: path of the video that the true face is from, another one than the voice's if the person has several.
+    picture: unique path of its pictures in a folder of images, without number and suffix.
+    """
 
     path: str
     person: str
@@ -265,8 +295,9 @@ class Clip:
 
 @dataclass(frozen=True)
 class Chance:
-    """retrieval: guessing blindly, {gallery: retrieval}; knowing_gender: guessing among faces of the right gender, in
-    the gallery of all; people: K / N of the field's protocol; people_knowing_gender: 2K / N."""
+    """The results of guessing. retrieval: guessing blindly, {gallery: retrieval}; knowing_gender: guessing among
+    faces of the right gender, in the gallery of all; people: K / N of the field's protocol; people_knowing_gender:
+    2K / N."""
 
     retrieval: dict[str, Retrieval]
     knowing_gender: Retrieval
@@ -276,11 +307,18 @@ class Chance:
 
 @dataclass(frozen=True)
 class Provenance:
-    """database, fingerprint: the dataset, and the hash of which clips are in which split; train_clips, train_people: of
-    the split that the baselines learnt from; bootstrap, seed: of the intervals and the random faces; voice_encoder;
-    trained spaces: face encoders that training has seen, so that results in their space flatter; leaks: what was wrong
-    with the data and was allowed; made: when, UTC; versions: of ds2f and the packages that measured; guided: model and
-    settings that completed the spoilt faces, empty without guided mode."""
+    """Where the numbers come from.
+
+    database, fingerprint: the dataset, and a hash of which clips are in which split.
+    train_clips, train_people: of the split that the baselines learnt from.
+    bootstrap, seed: of the intervals and the random faces.
+    voice_encoder: the speaker encoder of the voices.
+    trained_spaces: face encoders that training has seen; results in their space are optimistic.
+    leaks: problems of the data that were allowed.
+    made: when, UTC.
+    versions: of ds2f and the packages used for measuring.
+    guided: model and settings that completed the degraded faces, empty without guided mode.
+    """
 
     database: str
     fingerprint: str
@@ -298,11 +336,17 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """version: see VERSION; split: that was measured; people: in it; spaces: face encoders, the first is the
-    headline's; same_video: clips whose voice and true face come from one video, as the person has no other; matching:
-    {alignment or linear prior: overall, then within each group}; unmatched: why the alignment is not among them, "" if
-    it is; guided: by degradation and picture, if it was asked
-    for; judges: of age, gender and ethnicity, those first that training has not seen."""
+    """The results of an evaluation.
+
+    version: see VERSION.
+    split: the one measured; people: number in it.
+    spaces: face encoders; the first is used for the headline.
+    same_video: clips whose voice and true face come from one video, because the person has no other.
+    matching: {alignment or linear prior: overall, then within each group}.
+    unmatched: why the alignment is not among them, "" if it is.
+    guided: by degradation and picture, if requested.
+    judges: of age, gender and ethnicity; those that training has not seen come first.
+    """
 
     version: int
     split: str
@@ -321,8 +365,8 @@ class Evaluation:
     judges: tuple[AttributeJudge, ...] = ()
 
     def headline(self, method: MethodResult) -> tuple[Measure | None, Measure | None]:
-        """Gender right and mean absolute error of age: by the first judge if training has not seen it, else by our own
-        head, which reads them off identity vectors, also where there is no picture."""
+        """Gender accuracy and mean absolute error of age: by the first judge if training has not seen it, else by
+        our own attribute head, which reads them from identity vectors and so needs no picture."""
         if self.judges and not self.judges[0].trained:
             judged = method.judged.get(self.judges[0].name)
             return (judged.gender, judged.age_mae) if judged else (None, None)

@@ -1,20 +1,19 @@
-"""Does the generated face find the true one? Ranks in a gallery of real faces, and what chance would give.
+"""Does the generated face retrieve the true one? Ranks in a gallery of real faces, and what chance would give.
 
 The protocol, for each clip of the split:
 
 - the query is the identity vector of the generated face (or of a baseline);
-- the gallery is the clip's own true face and the true faces of all clips of *other* people. Further clips of
-  the same person are left out of this query's gallery: counting the best of them would leak, since a person
-  with many clips would have many chances, and counting them as wrong would punish a hit on the right person;
-- the rank is the place of the clip's own true face when the gallery is sorted by distance, 1 = nearest.
+- the gallery is the clip's own true face and the true faces of all clips of *other* people. Further clips of the same
+  person are left out of this query's gallery: counting the best of them would leak, since a person with many clips
+  would have many chances, and counting them as wrong would penalise retrieving the right person;
+- the rank is the position of the clip's own true face when the gallery is sorted by distance, 1 = nearest.
 
-Equal distances are ties, and a tie is broken by a fair coin, on paper: the true face may come anywhere from
-`low` to `high`, and every measure is its expectation over those places. So a generator that cannot tell the
-gallery apart scores exactly chance, and so does a clip without a (detectable) generated face, whose places
-are 1 to n.
+Equal distances are ties, which are broken at random, analytically: the true face may be at any position from `low` to
+`high`, and every measure is its expectation over these positions. So a generator that cannot distinguish the faces of
+the gallery scores exactly chance, and so does a clip without a (detectable) generated face, whose positions are 1 to n.
 
 R@k in galleries of N people, the field's protocol (Oh et al. 2019, arXiv:1905.09773; SF2F, Bai et al. 2022,
-arXiv:2006.05888), needs no drawing of galleries: see `Ranks.hit_in`.
+arXiv:2006.05888), does not need sampled galleries: see `Ranks.hit_in`.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ from scipy.stats import hypergeom
 from ds2f.models.linear import directions
 
 DISTANCES = ("cosine", "l1", "l2")
-_BLOCK = 2**24  # distances held at once, 64 MiB of float32: bounds the memory whatever the gallery
-_ROUNDING = 2e-6  # of the largest product: float32 distances nearer than this are equal
+_BLOCK = 2**24  # distances held at once, 64 MiB of float32: limits memory for any gallery size
+_ROUNDING = 2e-6  # relative to the largest product: float32 distances closer than this are equal
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """1 − a·b / (|a| |b|), in [0, 2]. A zero vector points nowhere and is at distance 1 from everything.
+    """1 − a·b / (|a| |b|), in [0, 2]. A zero vector has no direction and is at distance 1 from everything.
 
-    a, b: (..., d), broadcast against each other; so in `l1` and `l2`.
+    a, b: (..., d), broadcast against each other; also in `l1` and `l2`.
     """
     norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     return 1.0 - (a * b).sum(-1) / np.maximum(norms, 1e-12)
@@ -48,13 +47,13 @@ def l1(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def l2(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """√ Σ (aᵢ − bᵢ)²; for dlib's vectors, two photos of one person lie nearer than 0.6."""
+    """√ Σ (aᵢ − bᵢ)²; for dlib's vectors, two photos of one person are closer than 0.6."""
     return np.sqrt(((a - b) ** 2).sum(-1))
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The places that the true face may take for each query, all equally likely.
+    """The positions that the true face may take for each query, all equally likely.
 
     low, high: (n,) int64, 1 ≤ low ≤ high ≤ size, equal without a tie; size: (n,) int64, of the gallery.
     """
@@ -73,17 +72,18 @@ class Ranks:
         return np.clip((k - self.low + 1) / (self.high - self.low + 1), 0.0, 1.0)
 
     def hit_in(self, k: int, gallery: int) -> np.ndarray:
-        """(n,) float64 probability that the true face is among the first k of a gallery of so many faces: the true one
-        and others drawn from the full gallery. The mean over all such galleries, exactly:
+        """(n,) float64 probability that the true face is among the first k of a gallery of the given size, made of the
+        true face and others drawn from the full gallery. The mean over all such galleries, exactly:
 
             P(fewer than k of the r − 1 nearer faces are drawn),   draws ~ Hypergeometric(size − 1, r − 1, gallery − 1)
 
-        averaged over the tied places r. With k = 1 it is the N-way choice. A full gallery that is smaller stays whole.
+        averaged over the tied positions r. With k = 1 it is the N-way choice. A full gallery that is smaller is used
+        whole.
         """
         result = np.empty(len(self.size))
         for size in np.unique(self.size):
             rows = self.size == size
-            if size == 1:  # nobody else, for whom the distribution is not defined
+            if size == 1:  # nobody else; the distribution is undefined
                 result[rows] = 1.0
                 continue
             drawn = min(gallery, size) - 1
@@ -100,7 +100,7 @@ class Ranks:
 
     def curve(self) -> np.ndarray:
         """(max size,) float64: R@k for k = 1, 2, ..., the cumulative match characteristic."""
-        steps = np.zeros(int(self.size.max()) + 2)  # each query adds 1 / ties at every place from low to high
+        steps = np.zeros(int(self.size.max()) + 2)  # each query adds 1 / ties at every position from low to high
         share = 1 / (self.high - self.low + 1)
         np.add.at(steps, self.low, share)
         np.add.at(steps, self.high + 1, -share)
@@ -117,12 +117,12 @@ def rank(
 ) -> Ranks:
     """Ranks of the true faces under the protocol above.
 
-    queries: (m, d), a row of NaN where there is no face.
+    queries: (m, d), a row of NaN if there is no face.
     gallery: (n, d), row i the true face of clip i.
-    people: n names, whose clip it is.
+    people: n names, the person of each clip.
     distance: one of DISTANCES.
-    clips: (m,) int, the clip that each query was generated for; 0 to n − 1 in order if it is not given.
-    within: (n,) int, then only faces of the true face's group are in the gallery.
+    clips: (m,) int, the clip that each query was generated for; None: 0 to n − 1 in order.
+    within: (n,) int; if given, only faces of the true face's group are in the gallery.
     """
     clips = np.arange(len(queries)) if clips is None else clips
     names = np.unique(np.asarray(people), return_inverse=True)[1]
@@ -138,7 +138,7 @@ def rank(
 
 
 def rank_similarity(similarity: np.ndarray, people: Sequence[str], within: np.ndarray | None = None) -> Ranks:
-    """The same from similarities of any kind. similarity: (n, n), row i the query of clip i, higher = more alike."""
+    """The same from any similarities. similarity: (n, n), row i the query of clip i, higher = more alike."""
     names = np.unique(np.asarray(people), return_inverse=True)[1]
     groups = np.zeros(len(names), int) if within is None else within
     gallery = (groups[:, None] == groups) & (names[:, None] != names)  # (n, n), besides the true one
@@ -155,7 +155,8 @@ def chance(size: np.ndarray) -> Ranks:
 def _rank(
     queries: np.ndarray, gallery: np.ndarray, names: np.ndarray, own: np.ndarray, distance: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(low, high, size). names: (n,) int, the people of the gallery; own: (m,) int, each query's true face in it."""
+    """(low, high, size). names: (n,) int, the people of the gallery; own: (m,) int, the index of each query's true
+    face in it."""
     count = np.bincount(names)[names[own]]  # faces of the same person, the true one included
     size = len(gallery) - count + 1
     low, high = np.ones_like(size), size.copy()
@@ -177,10 +178,10 @@ def _rank(
 def _similarities(
     queries: np.ndarray, gallery: np.ndarray, distance: str
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Blocks of (their queries, (rows, n) float32 similarities, (rows,) within which two are equal).
+    """Blocks of (their queries, (rows, n) float32 similarities, (rows,) differences within which two are equal).
 
-    Only the order counts, so that one matrix product is all there is to do:
-    cosine by q·g / |g|, and L2, as |q − g|² = |q|² − 2 (q·g − |g|²/2), by q·g − |g|²/2 with |g|²/2 as one more column.
+    Only the order matters, so a single matrix product suffices: for cosine q·g / |g|, and for L2, as |q − g|² = |q|² −
+    2 (q·g − |g|²/2), q·g − |g|²/2 with |g|²/2 as an additional column.
     """
     step = max(1, _BLOCK // len(gallery))
     pieces = [slice(at, at + step) for at in range(0, len(queries), step)]
@@ -192,7 +193,7 @@ def _similarities(
     if distance == "cosine":
         left, right = queries, directions(gallery)
     else:
-        centre = gallery.mean(0)  # moves nothing nearer or farther, but keeps the products small
+        centre = gallery.mean(0)  # changes no distance, but keeps the products small
         left, right = queries - centre, gallery - centre
         left = np.append(left, np.ones((len(left), 1)), 1)
         right = np.append(right, -0.5 * (right**2).sum(1, keepdims=True), 1)

@@ -41,10 +41,11 @@ from ds2f.models import store
 from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress
 
 DEFAULT = Evaluate()
-WORTH_A_WORKER = 30  # pictures: to start a process and load its models takes as long
+WORTH_A_WORKER = 30  # pictures: starting a process and loading its models takes as long as embedding these
 SAME_PICTURE = 0.15
-"""Of a vector's length, in dlib's space: a generated face nearer than this to a true one of its person is that picture.
-A stored crop that is looked at again lies at 0.03 to 0.3, half of them under 0.07; two photos at 0.23 or more."""
+"""Fraction of a vector's length, in dlib's space: a generated face closer than this to a true one of its person is
+that picture. A stored crop that is embedded again lies at 0.03 to 0.3, half of them below 0.07; two photos at 0.23
+or more."""
 
 
 def evaluate(
@@ -60,20 +61,20 @@ def evaluate(
     restorer: Restorer | None = None,
     workers: int = 1,
 ) -> Evaluation:
-    """Measure folders of generated faces next to the baselines; metrics.json and report.html go to `out`.
+    """Measure folders of generated faces next to the baselines; write metrics.json and report.html to `out`.
 
     database: the dataset.
     images: {name of the method: its folder}.
-    split: train, val or test, whatever the settings say.
+    split: train, val or test; overrides the settings.
     out: folder of the report.
     settings: [evaluate] of ds2f.toml.
-    seed: of the draws and the random faces.
-    model_folder: of the model whose alignment of voices and faces is measured too; None for the one in the box.
-    progress: called with (pictures done, in all).
-    embed: another way from picture to vectors.
-    restorer: for guided mode, which is left out without.
-    workers: processes that look at pictures.
-    Raises UserError for what the user can mend.
+    seed: of the bootstrap draws and the random faces.
+    model_folder: of the model whose alignment of voices and faces is also measured; None for the shipped one.
+    progress: called with (pictures done, total).
+    embed: replaces the default embedding of pictures.
+    restorer: for guided mode; None: without it.
+    workers: processes that embed the pictures.
+    Raises UserError for what the user can fix.
     """
     make_folder(out)
     model, folder = IdentityAttributes(), model_folder or store.shipped()
@@ -115,12 +116,12 @@ def evaluate(
 
 
 def _with_judges(settings: Evaluate, folder: Path) -> Evaluate:
-    """With the spaces of the recognisers that taught the model's decoders among those that training has seen."""
+    """Adds the spaces of the recognisers in the decoder's likeness loss to those that training has seen."""
     return replace(settings, trained_spaces=list(dict.fromkeys([*settings.trained_spaces, *store.judges(folder)])))
 
 
 def refuse_leaks(database: Path, split: str) -> None:
-    """Raises UserError if the split shares people, videos or files with train."""
+    """Raise UserError if the split shares people, videos or files with train."""
     with Dataset(database) as data:
         _refuse(leaks(data, split), False)
 
@@ -128,8 +129,8 @@ def refuse_leaks(database: Path, split: str) -> None:
 def _refuse(found: Sequence[str], allowed: bool) -> None:
     if found and not allowed:
         raise UserError(
-            f"These numbers would flatter: {'; '.join(found)}. Take them out of one of the two, or allow it "
-            "(--allow-leak, or allow_leak = true under [evaluate]), and the report will name it."
+            f"These numbers would be optimistic: {'; '.join(found)}. Remove them from one of the two, or allow it "
+            "(--allow-leak, or allow_leak = true under [evaluate]), and the report will say so."
         )
 
 
@@ -150,7 +151,7 @@ def _copies(methods: Sequence[Answers], subjects: Subjects) -> list[str]:
 
 
 def _nothing() -> None:
-    """All was told while the processes worked."""
+    """Progress was already reported while the processes worked."""
 
 
 def _embed_all(
@@ -205,7 +206,7 @@ def _with_controls(pictures: Sequence[Answers], subjects: Subjects, seed: int) -
 def _guided(
     restorer: Restorer, database: Path, split: str, subjects: Subjects, out: Path, settings: Evaluate, seed: int
 ) -> Guided:
-    """On all clips, or on as many as the settings say, drawn blindly."""
+    """On all clips, or on a random subset of the size in the settings."""
     people = subjects.measured.people
     clips = np.sort(np.random.default_rng(seed).permutation(len(people))[: settings.guided_clips])
     bootstrap = Bootstrap([people[i] for i in clips], settings.bootstrap, seed)
@@ -269,13 +270,13 @@ def _clips(subjects: Subjects) -> tuple[Clip, ...]:
 
 
 def _generation(folder: Path) -> dict[str, Any]:
-    """What the generator noted about itself; another method's folder has no such file."""
+    """What the generator recorded about itself; another method's folder has no such file."""
     try:
         noted = json.loads((folder / "generation.json").read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UserError(f"generation.json in {folder} cannot be read ({error}); remove or mend it.") from None
+        raise UserError(f"generation.json in {folder} cannot be read ({error}); remove or repair it.") from None
     if not isinstance(noted, dict):
         return {"generation": noted}
     return {name: value for name, value in noted.items() if name not in ("faces", "notice", "identity_vectors")}
@@ -300,7 +301,7 @@ def _save(evaluation: Evaluation, report: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Raises UserError if the disk will not take it."""
+    """Write a file. Raises UserError if that fails."""
     try:
         with replacing(path) as aside:
             aside.write_text(text, "utf-8")
@@ -309,13 +310,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _json(evaluation: Evaluation) -> str:
-    """Readable, with a line for a list of numbers rather than one for each."""
+    """Readable JSON, with lists of numbers on one line rather than a line per number."""
     text = json.dumps(_finite(asdict(evaluation)), indent=1, default=str, ensure_ascii=False, allow_nan=False)
     return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text) + "\n"
 
 
 def _finite(value: Any) -> Any:
-    """The same without NaN, which is no JSON: nothing was measured there."""
+    """The same with None for NaN, which JSON lacks: nothing was measured there."""
     if isinstance(value, dict):
         return {name: _finite(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):

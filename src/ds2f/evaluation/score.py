@@ -1,4 +1,4 @@
-"""What all methods are measured against: the same galleries and the same draws of people."""
+"""Scores methods, all against the same galleries and with the same bootstrap draws of people."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ from ds2f.io.media import decode_image
 from ds2f.types import FaceLabels, decade_of
 
 PEOPLE = 100
-"""In a gallery of the field's protocol; fewer if there are not so many."""
+"""Size of a gallery in the field's protocol; smaller if there are fewer people."""
 MOST_CLIPS = 5000
-"""Whose faces are all compared with one another; of more clips, as many are drawn, the same for all methods."""
+"""Maximum number of clips whose faces are all compared with one another; of more, a random subset, the same for all
+methods."""
 
 
 class Scorer:
-    """Measures one method after the other. curves: {method: R@k for k = 1, 2, ...}, filled on the way."""
+    """Measures one method after another. curves: {method: R@k for k = 1, 2, ...}, filled in the process."""
 
     def __init__(
         self,
@@ -50,11 +51,13 @@ class Scorer:
         seed: int,
         inception: Inception | None = None,
     ) -> None:
-        """subjects: whose faces are looked for, and the galleries.
-        model: what tells age, gender and ethnicity of a drawn face.
-        draws: of people, behind the intervals.
-        seed: of the draws, and of the clips that are compared where there are more than MOST_CLIPS.
-        inception: for the FID; None: without.
+        """Prepare galleries and draws.
+
+        subjects: the clips with their true faces, and the galleries.
+        model: estimates age, gender and ethnicity of a drawn face.
+        draws: of people, for the intervals.
+        seed: of the draws, and of the subset of clips if there are more than MOST_CLIPS.
+        inception: for the FID; None: without it.
         """
         self.subjects, self.model, self.inception = subjects, model, inception
         self.people = subjects.measured.people
@@ -113,8 +116,8 @@ class Scorer:
         return SpaceResult(cosine, euclidean, self._recalls(answers, space), self._distances(answers, space))
 
     def retrieval(self, ranks: Ranks, clips: np.ndarray, exact: bool = False) -> Retrieval:
-        """clips: (m,) int, of the queries; exact: without intervals, for what is not measured but calculated."""
-        choice = ranks.size > 1  # a face that nobody else is like has nothing to be told from
+        """clips: (m,) int, of the queries; exact: without intervals, for what is calculated rather than measured."""
+        choice = ranks.size > 1  # a face alone in its gallery has nothing to be distinguished from
 
         def measured(values: np.ndarray, median: bool = False) -> Measure:
             of_clips = per_clip(np.where(choice, values, np.nan), clips, self.count)
@@ -132,7 +135,8 @@ class Scorer:
         )
 
     def _recalls(self, answers: Answers, space: str) -> dict[str, Recall]:
-        """The field's protocol. Not for photos of the person: the mean of all their faces holds the photo itself."""
+        """The field's protocol. Not for photos of the person, because the mean of all their faces contains the photo
+        itself."""
         asked = [int(np.flatnonzero(answers.clips == clip)[0]) for clip in self.first if clip in answers.clips]
         if answers.own or len(asked) < len(self.first):
             return {}
@@ -168,7 +172,7 @@ class Scorer:
     # ── attributes, realism, groups ───────────────────────────────────────────────────────────────────────────
 
     def _attributes(self, answers: Answers, seen: np.ndarray) -> FaceLabels:
-        """Of the generated faces, (m,); unknown where there is none."""
+        """Of the generated faces, (m,); unknown if there is none."""
         found = FaceLabels(np.full(len(seen), np.nan), np.full(len(seen), -1), np.full(len(seen), -1))
         if seen.any():
             labels = labels_of(self.model.estimate(answers.vectors[FACE][seen].astype(np.float32)))
@@ -179,7 +183,7 @@ class Scorer:
         return agreement(self.subjects.labels, found, answers.clips, self.bootstrap)
 
     def _judged(self, answers: Answers) -> dict[str, Judged]:
-        """By the attribute models that have seen its faces."""
+        """By the attribute models that have judged its faces."""
         found = {
             judge.name: judge_rows(rows, self.subjects.true.judged[judge.key], answers.clips, self.bootstrap)
             for judge in self.subjects.judges
@@ -188,7 +192,7 @@ class Scorer:
         return {name: judged for name, judged in found.items() if judged is not None}
 
     def _realism(self, answers: Answers, seen: np.ndarray) -> tuple[Realism, ...]:
-        """Of pictures, made for all clips; the same ones shuffled are as real."""
+        """Only for pictures, and only for methods with all clips; the shuffled ones are just as real."""
         if not answers.real or answers.kind == "control" or len(np.unique(answers.clips)) < self.count:
             return ()
         seen = seen & np.isin(answers.clips, self.some)
@@ -266,7 +270,7 @@ class Scorer:
             **means,
         )
 
-    # ── what guessing gives ───────────────────────────────────────────────────────────────────────────────────
+    # ── chance ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def chance(self) -> Chance:
         truth, clips = self.subjects.truth(FACE), np.arange(self.count)
@@ -289,5 +293,5 @@ class Scorer:
 
 
 def _listed(values: np.ndarray) -> tuple[float | None, ...]:
-    """For JSON: None where there is no number, and no more digits than mean something."""
+    """For JSON: None for NaN, and no more digits than are meaningful."""
     return tuple(None if np.isnan(value) else round(float(value), 6) for value in values)

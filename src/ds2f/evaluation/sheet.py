@@ -1,4 +1,4 @@
-"""A contact sheet: one row per clip, the true face first, then what was generated for it."""
+"""A contact sheet: one row per clip, the true face first, then the generated ones."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from ds2f.io.images import COMPOSITE, encode_face
 
 CELL, GAP, MARGIN = 192, 12, 28  # pixels
 LABEL_WIDTH = 190
-MOST = 400  # rows; a higher picture is not shown by every program
+MOST = 400  # rows; not every program shows a taller picture
 INK, GREY, EMPTY = "#1d1d1f", "#6e6e76", "#f2f2f4"
 NOTE = "Generated faces are imagined from the voice; they identify nobody."
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """label: what stands at the left; true: (height, width, 3) uint8 RGB, or None; generated: the same, any number."""
+    """A row of the sheet. label: the text on the left; true: (height, width, 3) uint8 RGB, or None; generated: the
+    same, any number."""
 
     label: str
     true: np.ndarray | None
@@ -36,9 +37,9 @@ class SheetRow:
 
 
 def contact_sheet(rows: Sequence[SheetRow], out: Path, columns: Sequence[str], *, signer: Signer | None = None) -> None:
-    """Draw the rows into a PNG at `out`, which says that it is a composite with generated faces, and is signed if there
-    is who signs. columns: a heading for each picture column, the true face's first if there is one. The watermark of
-    each drawn face stays in it.
+    """Draw the rows into a PNG at `out`, marked as a composite with generated faces and signed if there is a signer.
+    columns: a heading for each picture column, starting with the true face's if there is one. The watermark of each
+    drawn face is preserved.
 
     Raises UserError if `out` cannot be written.
     """
@@ -74,7 +75,7 @@ def _cell(image: np.ndarray) -> Image.Image:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans where matplotlib brings it along: it knows more letters than Pillow's own font."""
+    """DejaVu Sans if matplotlib, which includes it, is installed: it has more letters than Pillow's own font."""
     if not installed("matplotlib"):
         own = ImageFont.load_default(size)
         assert isinstance(own, ImageFont.FreeTypeFont)  # every wheel of Pillow has FreeType
@@ -85,7 +86,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """The text, cut with an ellipsis to fit `width` pixels."""
+    """The text, truncated with an ellipsis to fit `width` pixels."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -94,7 +95,7 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def _lines(text: str, font: ImageFont.FreeTypeFont, width: int, most: int = 4) -> list[str]:
-    """Broken into at most `most` lines of `width` pixels; paths have no spaces, so anywhere."""
+    """The text in at most `most` lines of `width` pixels, broken anywhere, because paths have no spaces."""
     lines: list[str] = []
     while text and len(lines) < most - 1:
         cut = len(text)

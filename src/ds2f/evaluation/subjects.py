@@ -1,4 +1,4 @@
-"""Who is measured: the clips of a split, the true face of each, and what is known of the people."""
+"""Who is measured: the clips of a split, the true face of each, and what is known about the people."""
 
 from __future__ import annotations
 
@@ -26,9 +26,14 @@ FACE = "dlib"
 
 @dataclass(frozen=True)
 class Split:
-    """Clips with a voice and a face in every space. pairs: n of them; identities: {space: (n, d) float64}; labels: of
-    their faces, as the corpus states or the attribute model sees them; facts: what else is known, in the same order;
-    judged: {key of a judge: (n, 2 + k) rows of what it sees}."""
+    """Clips with a voice and a face in every space.
+
+    pairs: n of them.
+    identities: {space: (n, d) float64}.
+    labels: of their faces, as stated by the corpus or estimated by the attribute model.
+    facts: what else is known, in the same order.
+    judged: {key of a judge: (n, 2 + k) rows of its estimates}.
+    """
 
     pairs: tuple[Pair, ...]
     identities: Mapping[str, np.ndarray]
@@ -37,7 +42,7 @@ class Split:
     judged: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def of(self, key: str) -> np.ndarray:
-        """(n, d) of a space, or of a judge."""
+        """(n, d) for a space or a judge."""
         return self.judged[key] if key in self.judged else self.identities[key]
 
     @cached_property
@@ -52,9 +57,15 @@ class Split:
 
 @dataclass(frozen=True)
 class TrueFaces:
-    """The true face of each of n clips. files, paths: that show it; crops: WebP; identities, labels: as of `Split`;
-    apart: (n,) bool, whether it is of another recording than the voice; judged: {key of a judge: what is true, as the
-    corpus states or, where it does not, the judge sees it}; stated: {key of a judge: what the corpus states alone}."""
+    """The true face of each of n clips.
+
+    files, paths: of the recordings that show it.
+    crops: WebP.
+    identities, labels: as in `Split`.
+    apart: (n,) bool, whether it is from another recording than the voice.
+    judged: {key of a judge: the truth, as stated by the corpus or else as estimated by the judge}.
+    stated: {key of a judge: only what the corpus states}.
+    """
 
     files: tuple[int, ...]
     paths: tuple[str, ...]
@@ -68,10 +79,16 @@ class TrueFaces:
 
 @dataclass(frozen=True)
 class Subjects:
-    """measured: the split that is measured; train: what baselines may learn from, perhaps nobody; true: of another
-    recording than the voice where the person has one; faces: {space: {person: (k, d)}} all faces of the measured
-    people; voice: the speaker encoder of the voices; encoders: how the models of spaces are loaded, where their names
-    do not say it; judges: of age, gender and ethnicity."""
+    """The people and clips of an evaluation.
+
+    measured: the split that is measured.
+    train: what baselines may learn from; None if there is nothing.
+    true: from another recording than the voice if the person has one.
+    faces: {space: {person: (k, d)}} all faces of the measured people.
+    voice: the speaker encoder of the voices.
+    encoders: specs of spaces' models whose names do not say how they are loaded.
+    judges: of age, gender and ethnicity.
+    """
 
     spaces: tuple[str, ...]
     measured: Split
@@ -92,17 +109,17 @@ class Subjects:
         return np.asarray(self.true.identities[space])
 
     def middle(self, space: str) -> np.ndarray:
-        """(d,) mean identity of the train split; a dataset without one still has a middle."""
+        """(d,) mean identity of the train split, or of the measured one if there is no train split."""
         return np.asarray((self.train or self.measured).identities[space].mean(0))
 
     @property
     def labels(self) -> FaceLabels:
-        """Of the true faces."""
+        """Labels of the true faces."""
         return self.true.labels
 
     @cached_property
     def groups(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-        """{kind: (names, (n,) int places in them, -1 for unknown)}."""
+        """{kind: (names, (n,) int indices into them, -1 for unknown)}."""
         languages = [facts.language for facts in self.measured.facts]
         names = tuple(sorted(set(languages) - {""}))
         spoken = np.array([names.index(language) if language else -1 for language in languages], int)
@@ -122,16 +139,16 @@ def load(
     trained: Sequence[str] = (FACE,),
     judges: Sequence[Judge] = (),
 ) -> Subjects:
-    """The people of a split, in all spaces, those first that training has not seen: they head the report.
+    """The people of a split, in all spaces; spaces that training has not seen come first, since they head the report.
 
     data: the dataset.
     split: of the measured people.
-    model: sees what the corpus does not state of a face.
-    spaces: face encoders besides dlib, as [faces] encoders has them; none: all that the dataset holds.
+    model: estimates what the corpus does not state about a face.
+    spaces: face encoders besides dlib, as in [faces] encoders; none: all in the dataset.
     trained: names of those that training has seen.
     judges: of age, gender and ethnicity.
-    Raises UserError for a split without pairs, or with one person only, and for a face encoder that the dataset has no
-    vectors of.
+    Raises UserError for a split without pairs, or with only one person, and for a face encoder without vectors in the
+    dataset.
     """
     held = face_encoders(data)
     named = by_name(spaces, name_of)
@@ -144,7 +161,7 @@ def load(
         raise UserError(f"There are no usable pairs in split {split} of {data.path}; run ds2f extract first.")
     if len(set(measured.people)) < 2:
         raise UserError(
-            f"Split {split} of {data.path} has one person only, nobody to tell apart; give another "
+            f"Split {split} of {data.path} has only one person, so nobody to choose from; give another "
             "--split, or ds2f ingest more."
         )
     train = _load_split(data, "train", model, chosen, judges)
@@ -159,11 +176,11 @@ def load(
 def choose_true(
     pairs: Sequence[Pair], recordings: Sequence[str], faces: Mapping[str, Sequence[Shown]]
 ) -> tuple[list[Shown], np.ndarray]:
-    """The true face of each of n clips: the next face of the person from another recording, in a circle from the clip's
-    own; its own where there is none. So voice and face share no channel, background or day.
+    """The true face of each of n clips: the person's next face from another recording, cyclically from the clip's own;
+    the clip's own if there is none. This way voice and face share no channel, background or day.
 
-    recordings: of the n voices; faces: of each person. Returns the faces, and (n,) bool: whether voice and face are of
-    different recordings.
+    recordings: of the n voices; faces: of each person. Returns the faces, and (n,) bool: whether voice and face are
+        from different recordings.
     """
     chosen, apart = [], []
     for pair, recording in zip(pairs, recordings, strict=True):
@@ -220,7 +237,7 @@ def _load_split(
 def _stated(
     seen: FaceLabels, told: Sequence[Mapping[str, str]], ethnicities: Sequence[str] = ETHNICITIES
 ) -> FaceLabels:
-    """What the corpus states goes before what a model sees. ethnicities: that the model tells apart."""
+    """What the corpus states takes precedence over estimates. ethnicities: those that the model distinguishes."""
     age, gender, ethnicity = seen.age.copy(), seen.gender.copy(), seen.ethnicity.copy()
     for i, labels in enumerate(told):
         if "age" in labels and not math.isnan(years := years_of(labels["age"])):

@@ -1,11 +1,11 @@
-"""The server of the page and of the HTTP API that docs/api.md describes, and openapi.py to programs.
+"""The server of the page and of the HTTP API, which docs/api.md describes for people and openapi.py for programs.
 
     POST /v1/voices   a recording                      what is heard in it, and the voice as numbers
-    POST /v1/faces    a recording, or voices           faces: JSON, a PNG, or a line of JSON for each step
-    POST /v1/check    a picture                        where its marks say that it comes from
+    POST /v1/faces    a recording, or voices           faces: JSON, a PNG, or one line of JSON per step
+    POST /v1/check    a picture                        what its marks say about its origin
 
-It keeps nothing: recordings and pictures are held in memory while they are worked on and never written, the voice
-travels back to whoever sent it, and no path of this machine can be asked for.
+It stores nothing: recordings and pictures are held in memory while they are processed and never written, the voice is
+returned to the client, and no path on this machine can be requested.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css")}
 OWN |= {f"{name}.js": (f"{name}.js", "text/javascript") for name in ("ask", "check", "page", "voices")}
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 JSON, PNG, LINES = "application/json", "image/png", "application/x-ndjson"
-CROWD = 64  # requests at once besides those that have places: files, metrics, and those that are sent away
-STUCK = 60.0  # seconds beyond `job_seconds` after which work at hand counts as hanging
+CROWD = 64  # concurrent requests in addition to those with places: for files, metrics, and refusals
+STUCK = 60.0  # seconds beyond `job_seconds` after which the current job counts as hanging
 T = TypeVar("T")
 
 
 class Answers:
-    """The answers, and the model that gives them."""
+    """The request handlers, and the model behind them."""
 
     def __init__(self, model: Speech2Face, limits: Serve, chosen: Generate = Generate()) -> None:
         self.model, self.limits = model, limits
         most = {name: min(getattr(chosen, name), getattr(limits, name)) for name in ("count", "steps")}
         self.chosen = replace(chosen, **most)
         self.settings = settings_of(self.chosen)
-        self.signed = model.signer is not None  # a certificate that cannot sign is said now, not at the first face
+        self.signed = model.signer is not None  # a certificate that cannot sign is reported now, not at the first face
         self.metrics = Metrics(
             version=__version__, model=model.fingerprint, size=str(model.size), device=str(model.device)
         )
@@ -99,7 +99,8 @@ class Answers:
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def health(self, request: Request) -> Response:
-        """live: work at hand does not hang; ready: and there is a place. 503 if what is asked for is not so."""
+        """live: the current job does not hang; ready: live, and a place is free. 503 if the requested state does not
+        hold."""
         live = self.turns.working_seconds < self.limits.job_seconds + STUCK
         ready = live and not self.turns.full
         fine = live if request.url.path.endswith("/live") else ready
@@ -107,7 +108,7 @@ class Answers:
         return JSONResponse(state, 200 if fine else 503, None if fine else {"retry-after": "10"})
 
     async def about(self, request: Request) -> Response:
-        """What the page must know of model and limits."""
+        """What the page must know about the model and the limits."""
         fast = self.model.fast_decoder
         limits = asdict(self.limits)
         del limits["hosts"]
@@ -127,7 +128,7 @@ class Answers:
         )
 
     async def sample(self, request: Request) -> Response:
-        """One of the synthetic voices of the package."""
+        """One of the synthetic voices in the package."""
         number = request.path_params["number"]
         if not 1 <= number <= len(self.samples):
             raise Refused(404, f"There is no sample {number}, only 1 to {len(self.samples)}.")
@@ -169,13 +170,13 @@ class Answers:
 
     @asynccontextmanager
     async def _received(self, request: Request) -> AsyncIterator[bytearray]:
-        """A body, and a place for the one who sent it."""
+        """The body of a request, with a place for its client."""
         async with self.uploads.body(request) as body:
             with self.turns.place(client_of(request)):
                 yield body
 
     async def _done(self, request: Request, work: Callable[[Event], T]) -> T:
-        """What work gives when it is its turn; one who hangs up leaves the line."""
+        """The result of work once it has had its turn; a client that disconnects leaves the queue."""
         doing = asyncio.create_task(self.turns.do(client_of(request), work))
         leaving = asyncio.create_task(hung_up(request))
         try:
@@ -193,7 +194,7 @@ class Answers:
 
 
 class Held(StreamingResponse):
-    """Lets go of what it holds when the last line is sent, or nobody reads on."""
+    """A response that releases what it holds once the last line is sent or the client disconnects."""
 
     def __init__(self, held: AsyncExitStack, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -207,13 +208,13 @@ class Held(StreamingResponse):
 def make_app(
     model: Speech2Face, limits: Serve, hosts: tuple[str, ...] = LOCAL, chosen: Generate = Generate()
 ) -> Starlette:
-    """The application; `app.state.answers` are its Answers.
+    """The application; `app.state.answers` holds its Answers.
 
-    model: that hears and draws.
-    limits: how much may be asked.
-    hosts: names by which it may be called, "*" for any; others are refused, so that no other page in the browser can
-        reach it under a name of its own.
-    chosen: how faces are drawn unless somebody asks for something else.
+    model: encodes voices and draws.
+    limits: how much may be requested.
+    hosts: names the server may be addressed by, "*" for any; others are refused, so that no other page in the browser
+        can reach it under a name of its own.
+    chosen: how faces are drawn unless the request says otherwise.
     """
     answers = Answers(model, limits, chosen)
     guard = Middleware(Guard, hosts=hosts, crowd=CROWD + 2 * limits.places, seen=answers.metrics.answered)
@@ -234,11 +235,9 @@ async def _mistake(request: Request, error: Exception) -> Response:
 
 async def _no_such(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
-        sentence = (
-            f"{request.method} is not answered here, only {(error.headers or {}).get('Allow', 'another method')}."
-        )
+        sentence = f"{request.method} is not allowed here, only {(error.headers or {}).get('Allow', 'another method')}."
     else:
-        sentence = "There is nothing here; /openapi.json says what there is."
+        sentence = "There is nothing here; see /openapi.json for what there is."
     return refusal(error.status_code, sentence, dict(error.headers or {}))
 
 
@@ -251,7 +250,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 def _preferred(accept: str) -> str:
-    """Of what can be given, what an Accept header likes best. Raises Refused if it likes none."""
+    """The available media type that an Accept header prefers. Raises Refused if it accepts none."""
     known = {JSON: JSON, PNG: PNG, LINES: LINES, "*/*": JSON, "application/*": JSON, "image/*": PNG, "": JSON}
     liked = []
     for part in accept.lower().split(","):

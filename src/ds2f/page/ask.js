@@ -1,4 +1,4 @@
-// Asking the server, as docs/api.md says, and small things that all parts of the page use.
+// Requests to the server, as docs/api.md describes them, and helpers that all parts of the page use.
 
 export const $ = (id) => document.getElementById(id);
 

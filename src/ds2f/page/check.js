@@ -1,4 +1,4 @@
-// A picture, chosen or dropped, and what its marks say of where it comes from.
+// A picture, chosen or dropped, and what its marks say about its origin.
 
 import { $, about, ask, dropped, say } from "/ask.js";
 
@@ -8,7 +8,7 @@ async function check(file) {
     say($("verdict"), `${file.name} is larger than ${about.limits.upload_mb} MB.`, true);
     return;
   }
-  say($("verdict"), `Looking at ${file.name} …`);
+  say($("verdict"), `Checking ${file.name} …`);
   try {
     const told = await (await ask("/v1/check", { method: "POST", body: file })).json();
     say($("verdict"), `${file.name}: ${told.verdict}.`);

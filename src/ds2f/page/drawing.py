@@ -1,4 +1,4 @@
-"""The work behind an answer: hearing and drawing, and how both are told."""
+"""The work behind a response: hearing and drawing, and reporting both."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from ds2f.speech2face.face import GeneratedFace
 from ds2f.speech2face.model import Speech2Face
 
 PREVIEW = 80  # quality of WebP
-FAILED = "The server failed; its log says why."
+FAILED = "The server failed; see its log."
 Say = Callable[[dict[str, Any]], None]
 
 
 def silent(line: dict[str, Any]) -> None:
-    """Of one who does not want to know how far it is."""
+    """A `Say` for clients that do not follow progress."""
 
 
 def hear(model: Speech2Face, recording: bytes, gone: Event) -> dict[str, Any]:
-    """The voice in a recording, and what it says of its speaker. Raises ItemError if it cannot be used."""
+    """The voice in a recording, and what it says about its speaker. Raises ItemError if it cannot be used."""
     encoded = model.encode_voice(recording)
     described = model.describe(encoded)
     voice = model.voice_inputs([encoded.voices])[0]
@@ -54,13 +54,13 @@ def draw(
 ) -> dict[str, Any]:
     """Faces, and how they were drawn.
 
-    model: who draws.
-    wanted: what was asked for.
-    limits: of which the time that it may take counts here.
-    metrics: told how many faces were drawn.
-    say: told a line for each step, with the faces as they look so far.
-    gone: set when nobody waits for them any more.
-    Raises ItemError for a recording that cannot be used, Refused when it takes too long.
+    model: draws them.
+    wanted: the request.
+    limits: only the time limit is used here.
+    metrics: counts the faces drawn.
+    say: called with a line for each step, containing the faces as they look so far.
+    gone: set once nobody waits for them any more.
+    Raises ItemError for a recording that cannot be used, Refused if it takes too long.
     """
     until = time.monotonic() + limits.job_seconds
 
@@ -83,14 +83,14 @@ def draw(
 
 
 def check(picture: bytes, gone: Event) -> dict[str, Any]:
-    """What the marks of a picture say of where it comes from. Raises ItemError if it is none."""
+    """What a picture's marks say about its origin. Raises ItemError if it is not a picture."""
     found = find_marks(picture)
     return {"sentences": list(found.sentences()), **found.as_json()}
 
 
 async def lines(turns: Turns, client: str, draw: Callable[[Say, Event], dict[str, Any]]) -> AsyncIterator[str]:
-    """Lines of JSON: {"waiting"} while others are before it, {"step", "of", "faces"} while it is drawn, and at the end
-    {"done", "faces", "settings"} or {"status", "error"}."""
+    """Lines of JSON: {"waiting"} while others are ahead, {"step", "of", "faces"} while the faces are drawn, and at
+    the end {"done", "faces", "settings"} or {"status", "error"}."""
     said: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -127,13 +127,13 @@ def _ended(doing: asyncio.Task[dict[str, Any]]) -> dict[str, Any]:
 
 
 def sentence(error: Exception) -> str:
-    """What a person is told of it."""
+    """The error as a sentence for people."""
     text = error.reason if isinstance(error, ItemError) else str(error)
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def png_of(face: dict[str, Any]) -> bytes:
-    """The file of a face that was told."""
+    """The PNG file of a face in a response."""
     return base64.b64decode(face["png"].partition(",")[2])
 
 

@@ -1,4 +1,4 @@
-"""Who may ask: the page answers to its own name and its own pages, and to so many at once."""
+"""Access control: only requests to an allowed host name and from its own pages, and only so many at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
-    # Nothing from anywhere else: no script, font, picture or address but our own.
+    # Nothing from elsewhere: only our own scripts, fonts, pictures and addresses.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -20,17 +20,17 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-GONE = 499  # as nginx counts those who hung up before they were answered
+GONE = 499  # nginx's status for clients that disconnect before the response
 Seen = Callable[[str, str, int, float], None]
 
 
 class Guard:
-    """Refuses requests under another name (DNS rebinding), from another page (its Origin), and more than `crowd` at
-    once; adds HEADERS; tells `seen` (method, path as the routes have it, status, seconds) of each."""
+    """Refuses requests under another host name (DNS rebinding), from another page (by its Origin), and more than
+    `crowd` at once; adds HEADERS; calls `seen` with (method, route, status, seconds) for each request."""
 
     def __init__(self, app: ASGIApp, hosts: tuple[str, ...], crowd: int, seen: Seen) -> None:
         self.app, self.hosts, self.crowd, self.seen = app, hosts, crowd, seen
-        self._inside = 0  # changed by the event loop alone
+        self._inside = 0  # changed only by the event loop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,10 +62,10 @@ class Guard:
         if origin is not None and urlsplit(origin).netloc != host:
             return refusal(403, f"This server does not answer to pages of {origin}.")
         if self._inside > self.crowd:
-            return refusal(503, "Too many are asking; try again in 5 s.", {"retry-after": "5"})
+            return refusal(503, "Too many requests; try again in 5 s.", {"retry-after": "5"})
         return None
 
 
 def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Every error of the server."""
+    """The response for every error of the server."""
     return JSONResponse({"status": status, "error": sentence}, status, headers)

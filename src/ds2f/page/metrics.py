@@ -1,4 +1,5 @@
-"""What who runs the server may know of it, for Prometheus. Nothing of it says who asked, or what was heard or drawn."""
+"""Metrics for the operator, in Prometheus format. They reveal neither who sent a request nor what was heard or
+drawn."""
 
 from __future__ import annotations
 
@@ -10,10 +11,10 @@ BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)  # seconds
 
 
 class Metrics:
-    """Counters of one server. Names and units as Prometheus advises: seconds, bytes, `_total`."""
+    """The counters of one server. Names and units as Prometheus recommends: seconds, bytes, `_total`."""
 
     def __init__(self, **about: str) -> None:
-        """about: what the server is, such as version and model; labels of `ds2f_info`."""
+        """about: properties of the server, such as version and model; labels of `ds2f_info`."""
         self.registry = registry = CollectorRegistry()
         Info("ds2f", "What is served.", registry=registry).info(about)
 
@@ -23,19 +24,20 @@ class Metrics:
         def seconds(name: str, told: str, *labels: str) -> Histogram:
             return Histogram(f"ds2f_{name}_seconds", told, labels, buckets=BUCKETS, registry=registry)
 
-        told = "Requests that were answered, or hung up (499)."
+        told = "Requests that were answered, or whose client disconnected (499)."
         self.requests = counter("requests", told, "method", "route", "status")
-        self.refused = counter("refused", "Requests that were sent away because too much was asked.", "status")
-        self.faces = counter("faces", "Faces that were drawn.")
-        self.seconds = seconds("request", "From a request to the end of its answer.", "route")
-        self.waited = seconds("wait", "That work waited for its turn.")
-        self.worked = seconds("work", "That work took.")
+        self.refused = counter("refused", "Requests refused because of a limit.", "status")
+        self.faces = counter("faces", "Faces drawn.")
+        self.seconds = seconds("request", "Time from a request to the end of its response.", "route")
+        self.waited = seconds("wait", "Time that jobs waited for their turn.")
+        self.worked = seconds("work", "Time that jobs ran.")
         ProcessCollector(registry=registry)
 
     def watch(self, waiting: Callable[[], float], working: Callable[[], float]) -> None:
-        """waiting: how many wait for their turn; working: for how many seconds the one at work has been at it."""
-        Gauge("ds2f_waiting", "Requests that wait for their turn.", registry=self.registry).set_function(waiting)
-        seconds = "For how long the one at work has been at it; 0 = nobody is."
+        """waiting: returns how many requests wait for their turn; working: returns for how many seconds the current
+        job has run."""
+        Gauge("ds2f_waiting", "Requests waiting for their turn.", registry=self.registry).set_function(waiting)
+        seconds = "How long the current job has been running; 0 = none is."
         Gauge("ds2f_working_seconds", seconds, registry=self.registry).set_function(working)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -50,5 +52,5 @@ class Metrics:
         self.worked.observe(worked)
 
     def text(self) -> bytes:
-        """As Prometheus reads it."""
+        """The metrics in Prometheus's text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""The HTTP API as programs read it: OpenAPI 3.1, with the limits of this server. docs/api.md is for people."""
+"""The HTTP API for programs: OpenAPI 3.1, with the limits of this server. docs/api.md is for people."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ FILE = {"type": "string", "contentMediaType": "application/octet-stream", "minLe
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 MAYBE = {"type": ["number", "null"]}
 ERRORS = {
-    400: "What was sent cannot be read.",
-    403: "The server does not answer to this name, or to pages of another.",
-    404: "There is no such thing.",
-    406: "Faces do not come in any of the kinds that are accepted.",
+    400: "The request cannot be parsed.",
+    403: "The server does not answer to this host name, or to pages of another origin.",
+    404: "It does not exist.",
+    406: "Faces are not available in any accepted media type.",
     408: "The request took too long to arrive.",
     413: "The request is too large.",
     422: "A recording, voice, picture or wish cannot be used; the sentence says why.",
-    429: "This client has too much at once; Retry-After says when to try again.",
-    500: "The fault is the server's.",
-    503: "Too many are waiting, or the server ends; Retry-After says when to try again.",
+    429: "This client has too many requests, or too much data, at once; Retry-After says when to try again.",
+    500: "The server failed.",
+    503: "Too many requests are waiting, or the server is shutting down; Retry-After says when to try again.",
 }
-HEARD = "The voice of a recording, as /v1/faces takes it, and what it says of its speaker."
-CHECKED = "Where the marks of a picture say that it comes from. It never says that a picture is real."
-SENT = (400, 408, 413, 422, 429)  # what can be wrong with a request that has a body
+HEARD = "The voice of a recording, as /v1/faces takes it, and what it says about its speaker."
+CHECKED = "What the marks of a picture say about its origin. The answer is never that a picture is real."
+SENT = (400, 408, 413, 422, 429)  # possible errors of a request with a body
 
 
 def described(limits: Serve, samples: int, dim: int, chosen: Generate = Generate()) -> dict[str, Any]:
-    """limits: of the server; samples: synthetic voices that it has; dim: numbers of a voice; chosen: how faces are
-    drawn unless something else is asked for."""
+    """The OpenAPI document. limits: of the server; samples: how many synthetic voices it has; dim: numbers in a
+    voice; chosen: how faces are drawn unless the request says otherwise."""
     wishes = _wishes(limits, dim, chosen)
     text = {"text/plain": {"schema": TEXT}}
     number = {"name": "number", "in": "path", "required": True, "schema": _range(WHOLE, 1, samples)}
@@ -76,9 +76,9 @@ def _faces(wishes: dict[str, Any]) -> dict[str, Any]:
         "operationId": "faces",
         "tags": ["faces"],
         "summary": "Draw faces for a recording, or for voices.",
-        "description": "Send a recording as the body, with wishes in the address; or a form, in which `recording` may "
-        "stand twice; or JSON with voices of /v1/voices. Accept says what comes back: application/json, image/png (one "
-        "face), or application/x-ndjson: a line of JSON for each step, schema Line, while they are drawn.",
+        "description": "Send a recording as the body, with wishes in the query; or a form, in which `recording` may "
+        "occur twice; or JSON with voices of /v1/voices. Accept picks the response: application/json, image/png (one "
+        "face), or application/x-ndjson: a line of JSON per step, schema Line, while they are drawn.",
         "parameters": query,
         "requestBody": {
             "required": True,
@@ -133,9 +133,9 @@ def _get(
 
 
 def _health(part: str) -> dict[str, Any]:
-    what = "Whether work at hand goes on." if part == "/live" else "Whether it does, and there is a place for more."
+    what = "Whether the current job makes progress." if part == "/live" else "Whether it does, and a place is free."
     operation = _get(what, _of("Health"), "health" + part.replace("/", "_"))
-    operation["responses"]["503"] = {"description": "It is not so.", "content": _of("Health")}
+    operation["responses"]["503"] = {"description": "It is not the case.", "content": _of("Health")}
     return operation
 
 
@@ -178,17 +178,17 @@ def _wishes(limits: Serve, dim: int, chosen: Generate) -> dict[str, Any]:
             "maxItems": 2,
             "description": "As /v1/voices gives them.",
         },
-        "count": _range(WHOLE, 1, limits.count, default=chosen.count, description="Faces of a voice; a PNG has one."),
-        "seed": {**WHOLE, "default": 0, "description": "The first face's; the same seed gives the same face."},
-        "steps": _range(WHOLE, 1, limits.steps, default=chosen.steps, description="Unless said, the fast decoder's."),
+        "count": _range(WHOLE, 1, limits.count, default=chosen.count, description="Faces per voice; a PNG has one."),
+        "seed": {**WHOLE, "default": 0, "description": "Of the first face; the same seed gives the same face."},
+        "steps": _range(WHOLE, 1, limits.steps, default=chosen.steps, description="By default the fast decoder's."),
         "fast": {
             "type": "boolean",
             "default": chosen.fast,
-            "description": "Let the fast decoder draw, in its few steps.",
+            "description": "Draw with the fast decoder, in its few steps.",
         },
-        "variety": {**SHARE, "default": chosen.temperature, "description": "0: only what the voice settles."},
-        "age": _range(NUMBER, 0, 100, description="Years; unless said, as heard."),
-        "gender": {"enum": list(GENDERS), "description": "Unless said, as heard."},
+        "variety": {**SHARE, "default": chosen.temperature, "description": "0: only what the voice determines."},
+        "age": _range(NUMBER, 0, 100, description="Years; by default as heard."),
+        "gender": {"enum": list(GENDERS), "description": "By default as heard."},
         "guide": {**TEXT, "description": "A blurred or tiny picture to complete, in base64 or as a data URL."},
     }
 
@@ -231,7 +231,7 @@ def _schemas(limits: Serve, wishes: dict[str, Any], dim: int) -> dict[str, Any]:
         "Voice": _object({"voice": _voice(dim), "description": _object(_heard())}),
         "Line": {
             "oneOf": [
-                _object({"waiting": {**WHOLE, "description": "Requests before this one."}}),
+                _object({"waiting": {**WHOLE, "description": "Requests ahead of this one."}}),
                 _object({"step": WHOLE, "of": WHOLE, "faces": {**previews, "description": "As they look so far."}}),
                 _object({"done": {"const": True}, **drawn}),
                 _object(error),
@@ -252,17 +252,17 @@ def _heard() -> dict[str, Any]:
         "speech_seconds": {**NUMBER, "minimum": 0},
         "pitch": {**MAYBE, "description": "Hz, the median; null: not measured."},
         "pitch_spread": {**MAYBE, "description": "Semitones."},
-        "rate": {**MAYBE, "description": "Syllables a second."},
+        "rate": {**MAYBE, "description": "Syllables per second."},
         "age": belief(AGE_BINS),
         "age_years": {
             "type": "array",
             "items": NUMBER,
             "minItems": 3,
             "maxItems": 3,
-            "description": "The 10th, 50th and 90th percentile.",
+            "description": "The 10th, 50th and 90th percentiles.",
         },
         "gender": belief(GENDERS),
-        "determined": {**SHARE, "description": "How much of a face the voice settles."},
+        "determined": {**SHARE, "description": "How much of a face the voice determines."},
     }
 
 
@@ -270,9 +270,9 @@ def _checked() -> dict[str, Any]:
     yes, maybe = {"type": "boolean"}, {"type": ["object", "null"]}
     return {
         "verdict": {**TEXT, "description": "A sentence without its full stop."},
-        "sentences": {"type": "array", "items": TEXT, "description": "What each layer says."},
+        "sentences": {"type": "array", "items": TEXT, "description": "What each kind of mark says."},
         "made_by_ds2f": yes,
-        "generated": {**yes, "description": "By whomever."},
+        "generated": {**yes, "description": "By any generator."},
         "layers": {"type": "array", "items": {"enum": ["watermark", "c2pa", "xmp"]}},
         "watermark": _object({"similarity": NUMBER, "chance": SHARE, "found": yes}),
         "c2pa": maybe,

@@ -4,8 +4,8 @@ import { $, about, ask, lines, readUrl, say } from "/ask.js";
 import "/check.js";
 import { addVoice, voices } from "/voices.js";
 
-let drawing = null; // AbortController of the drawing that runs
-let otherSteps = about.defaults.steps; // of the way of drawing that is not chosen, the quick or the fine one
+let drawing = null; // AbortController of the running drawing
+let otherSteps = about.defaults.steps; // of the decoder that is not selected, the fast or the fine one
 
 function ready() {
   $("draw").disabled = !drawing && !voices.some((voice) => voice.text);
@@ -77,10 +77,10 @@ async function draw(event) {
       if (told.done) {
         finish(told, figures, asked);
       } else if ("waiting" in told) {
-        if (told.waiting) say($("status"), `Waiting: ${told.waiting} before this.`);
+        if (told.waiting) say($("status"), `Waiting: ${told.waiting} ahead of this.`);
       } else {
         $("progress").value = told.step / told.of;
-        if (told.step === 1) say($("status"), "Drawing …"); // said once; who listens can ask the progress bar for more
+        if (told.step === 1) say($("status"), "Drawing …"); // announced once; screen readers can read the progress bar for more
         $("step").textContent = `step ${told.step} of ${told.of}`;
         told.faces.forEach((url, i) => { figures[i].querySelector("img").src = url; });
       }
@@ -123,7 +123,7 @@ function finish(told, figures, asked) {
     + (voicesDrawn > 1 ? " What differs between the rows at the same seed comes from the voices." : ""));
 }
 
-// ── beginning ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── start ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 $("model").textContent = `Model ${about.model}, ${about.size} px.`;
 $("count").max = about.limits.count;
@@ -139,7 +139,7 @@ showOutputs();
 document.addEventListener("voices", ready);
 addVoice();
 $("compare").addEventListener("click", () => addVoice().querySelector(".record").focus());
-// The first of a four: the faces of four seeds are drawn apart, see diffusion/plain.py.
+// A multiple of 4: the noise of four consecutive seeds is antithetic, see diffusion/plain.py.
 $("dice").addEventListener("click", () => { $("seed").value = 4 * Math.floor(Math.random() * 250_000); });
 $("guide").addEventListener("change", () => { $("no-guide").hidden = !$("guide").files.length; });
 $("no-guide").addEventListener("click", () => {

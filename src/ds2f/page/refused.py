@@ -1,4 +1,4 @@
-"""Questions that are not answered, and why."""
+"""Requests that are refused, and why."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class Refused(Exception):
-    """A question that is not answered. The message is a sentence for a person; status, headers: of HTTP."""
+    """A request that is refused. The message is a sentence for people; status, headers: of HTTP."""
 
     def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(sentence)

@@ -1,4 +1,4 @@
-"""Starting the server of the page."""
+"""Starts the server of the page."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def serve(
 ) -> None:
     """Serve until stopped.
 
-    load: gives the model that hears and draws; called once the port is ours
-    host, port: where to listen; port 0 = any that is free
-    limits: how much may be asked, and by what names the server may be called
-    chosen: how faces are drawn unless somebody asks for something else
-    ready: told the page's address, and whether this machine alone can reach it
+    load: returns the model that encodes and draws; called once the port is bound.
+    host, port: where to listen; port 0 = any free port.
+    limits: how much may be requested, and the names the server may be addressed by.
+    chosen: how faces are drawn unless the request says otherwise.
+    ready: called with the page's address, and whether only this machine can reach it.
 
-    Raises UserError if the model, the port or the certificate cannot be had.
+    Raises UserError if the model, the port or the certificate cannot be used.
     """
     for module in MODULES["serve"]:
         optional(module, "serve", "The page")
     listening = listen_at(host, port)
-    from ds2f.page.app import LOCAL, make_app  # brings torch, which takes seconds: not before the port is ours
+    from ds2f.page.app import LOCAL, make_app  # imports torch, which takes seconds: not before the port is bound
     from ds2f.page.server import run
 
     model = load()
@@ -49,7 +49,8 @@ def serve(
 
 
 def address_of(listening: socket.socket) -> str:
-    """Where a browser finds what listens there; an IPv6 address is written in brackets (RFC 3986, 3.2.2)."""
+    """The address at which a browser finds a listening socket; an IPv6 address is written in brackets (RFC 3986,
+    3.2.2)."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -60,7 +61,7 @@ def listen_at(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-        listening.listen(128)  # whoever comes before the server is ready waits a moment
+        listening.listen(128)  # clients that connect before the server is ready wait a moment
     except (OSError, OverflowError) as error:
         listening.close()
         reason = getattr(error, "strerror", None) or first_line(error)

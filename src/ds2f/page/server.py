@@ -1,4 +1,4 @@
-"""The server under the application: says when it listens, and sends everybody home when it ends."""
+"""The server under the application: reports when it listens, and refuses waiting requests when it shuts down."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Callable
 import uvicorn
 from starlette.applications import Starlette
 
-PATIENCE = 20  # seconds that answers on their way are given at the end
+PATIENCE = 20  # seconds that responses in progress get at shutdown
 
 
 class Uvicorn(uvicorn.Server):
-    """Tells `ready` once ctrl-C is ours and connections are taken; at the end those who wait are sent away first."""
+    """Calls `ready` once Ctrl-C is handled and connections are accepted; on shutdown, waiting requests are refused
+    first."""
 
     def __init__(self, app: Starlette, ready: Callable[[], None] = lambda: None) -> None:
         config = uvicorn.Config(

@@ -1,6 +1,6 @@
-"""A folder that is a Space of the Hugging Face Hub: the page, in a container that the Hub builds and runs.
+"""A folder that is a Space on the Hugging Face Hub: the page, in a container that the Hub builds and runs.
 
-What stands in its README is documented at https://huggingface.co/docs/hub/spaces-config-reference.
+The settings in its README are documented at https://huggingface.co/docs/hub/spaces-config-reference.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from ds2f import __version__
 from ds2f.io.files import make_folder, replacing
 
-PORT = 7860  # which the Hub asks unless the README says otherwise
+PORT = 7860  # the Hub's default unless the README says otherwise
 
 README = """---
 title: {quoted}
@@ -29,7 +29,7 @@ tags: [speech, face, diffusion]
 
 The page of ds2f {version}: record a voice or drop a file, and watch faces appear. **Every face is imagined.
 It shows no real person and identifies nobody.** Recordings and pictures are held in memory while they are
-worked on, and never written.
+processed, and never written.
 """
 DOCKERFILE = """FROM python:3.12-slim
 RUN useradd --create-home --uid 1000 user
@@ -44,7 +44,7 @@ CMD ["python", "app.py"]
 REQUIREMENTS = """--extra-index-url https://download.pytorch.org/whl/cpu
 {requirement}
 """
-APP = '''"""Starts the page. The Hub sets PORT, where to listen, and SPACE_HOST, the name that the page is called by."""
+APP = '''"""Starts the page. The Hub sets PORT, where to listen, and SPACE_HOST, the page's host name."""
 
 import os
 import sys
@@ -61,10 +61,10 @@ sys.exit(main([*words{model}]))
 def write_space(folder: Path, requirement: str | None = None, model: str | None = None, title: str = "ds2f") -> None:
     """Write README.md, Dockerfile, requirements.txt and app.py.
 
-    folder: made if it is not there; what is there of these names is replaced.
-    requirement: what pip installs, such as the address of a repository or a wheel in the folder. None: ds2f of this
-        version, with the page.
-    model: id on the Hub of the model that draws. None: what ships with ds2f.
+    folder: created if missing; existing files of these names are replaced.
+    requirement: what pip installs, such as the URL of a repository or a wheel in the folder. None: this version of
+        ds2f, with the page.
+    model: id on the Hub of the model that draws. None: the one that ships with ds2f.
     title: of the Space.
     Raises UserError if the folder cannot be written.
     """
@@ -73,7 +73,7 @@ def write_space(folder: Path, requirement: str | None = None, model: str | None 
     texts = {
         "README.md": README.format(
             title=title,
-            quoted=json.dumps(title, ensure_ascii=False),  # which is YAML, too, whatever is in it
+            quoted=json.dumps(title, ensure_ascii=False),  # JSON strings are valid YAML, whatever they contain
             port=PORT,
             version=__version__,
             models=f"models: [{model}]\n" if model else "",

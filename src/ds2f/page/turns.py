@@ -1,8 +1,8 @@
-"""Who is served next: one piece of work at a time, since one drawing uses all cores, and clients in turn.
+"""Scheduling: one job at a time, since one drawing uses all cores, and clients in turn.
 
-Fair queueing as Nagle has it for packets (RFC 970): a line for each client, and one job from each line in a circle.
-Twenty requests of one client delay another's by one request. All work is done by one thread, which keeps PyTorch's own
-threads and memory in one place.
+Fair queueing, as Nagle describes it for packets (RFC 970): a queue for each client, served round-robin. Twenty requests
+of one client delay another's by one request. All jobs run in one thread, which keeps PyTorch's own threads and memory
+in one place.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any, TypeVar
 from ds2f.page.refused import Refused
 
 T = TypeVar("T")
-RECENT = 0.2  # share of the last job in the running mean of how long one takes
-LONGEST_WAIT = 300  # seconds that anybody is asked to wait
+RECENT = 0.2  # weight of the last job in the running mean of job durations
+LONGEST_WAIT = 300  # seconds; the most that a client is asked to wait
 
 
 @dataclass(eq=False)
 class Job:
-    """work: told by an event whether nobody waits for it any more; moved: told how many are before it."""
+    """work: called with an event that is set once nobody waits for the result any more; moved: called with how many
+    jobs are ahead."""
 
     client: str
     work: Callable[[Event], Any]
@@ -38,26 +39,26 @@ class Job:
 
 
 class Turns:
-    """The places inside, and the lines of those who wait. Any thread may ask; the methods never block for long."""
+    """The places, and the queues of waiting jobs. Thread-safe; the methods never block for long."""
 
     def __init__(
         self, places: int, client_places: int, timed: Callable[[float, float], None] = lambda waited, worked: None
     ) -> None:
-        """places, client_places: how many requests may be inside, of all clients and of one; timed: told of every job
-        how many seconds it waited and how many it took."""
+        """places, client_places: how many requests may be in progress, of all clients and of one; timed: called for
+        every job with the seconds it waited and the seconds it took."""
         self.places, self.client_places, self._timed = places, client_places, timed
         self._inside: Counter[str] = Counter()
-        self._lines: dict[str, deque[Job]] = {}  # the first client is the next
-        self._at_work: tuple[Job, float] | None = None  # and since when
-        self._seconds = 1.0  # that a job takes, a running mean
+        self._lines: dict[str, deque[Job]] = {}  # the first client is next
+        self._at_work: tuple[Job, float] | None = None  # and its start time
+        self._seconds = 1.0  # running mean of job durations
         self._closed = False
         self._thread: Thread | None = None
         self._changed = Condition()
 
     @contextmanager
     def place(self, client: str) -> Iterator[None]:
-        """A place for as long as it is needed. Raises Refused: 429 if the client has all of its own, 503 if there is
-        none left or the server ends."""
+        """Hold a place for as long as it is needed. Raises Refused: 429 if the client has used up its own places,
+        503 if there is none left or the server is shutting down."""
         with self._changed:
             if self._closed:
                 raise ending()
@@ -73,14 +74,14 @@ class Turns:
         finally:
             with self._changed:
                 self._inside[client] -= 1
-                self._inside += Counter()  # forgets clients that are gone
+                self._inside += Counter()  # drops clients without places
 
     async def do(self, client: str, work: Callable[[Event], T], moved: Callable[[int], None] = lambda ahead: None) -> T:
-        """What `work` returns or raises, once it is its turn.
+        """What `work` returns or raises, once it has had its turn.
 
-        work: called in the one thread with an event that is set when nobody waits for the result any more.
-        moved: told how many jobs are before this one, whenever that changes.
-        Cancelling this call leaves the line at once.
+        work: called in the worker thread with an event that is set once nobody waits for the result any more.
+        moved: called with how many jobs are ahead of this one, whenever that changes.
+        Cancelling this call leaves the queue at once.
         """
         job = Job(client, work, moved, time.monotonic())
         with self._changed:
@@ -102,7 +103,7 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """Jobs in the lines, without the one at work."""
+        """Jobs in the queues, without the running one."""
         with self._changed:
             return sum(map(len, self._lines.values()))
 
@@ -113,12 +114,12 @@ class Turns:
 
     @property
     def working_seconds(self) -> float:
-        """How long the job at work has been; 0 if there is none."""
+        """How long the current job has been running; 0 if there is none."""
         at_work = self._at_work
         return 0.0 if at_work is None else time.monotonic() - at_work[1]
 
     def close(self) -> None:
-        """Send everybody away: those in the lines at once, the one at work at its next step."""
+        """Refuse all jobs: queued ones at once, the running one at its next step."""
         with self._changed:
             self._closed = True
             jobs = [job for line in self._lines.values() for job in line]
@@ -136,12 +137,12 @@ class Turns:
                 started = time.monotonic()
                 try:
                     job.future.set_result(job.work(job.gone))
-                except BaseException as error:  # noqa: BLE001 - whoever waits for the future raises it
+                except BaseException as error:  # noqa: BLE001 - raised by whoever waits for the future
                     job.future.set_exception(error)
                 worked = time.monotonic() - started
                 self._seconds += RECENT * (worked - self._seconds)
                 self._timed(started - job.entered, worked)
-            del job  # what it holds is not needed while nothing is to do
+            del job  # frees what the job holds while there is nothing to do
 
     def _next(self) -> Job | None:
         """The next job; waits until there is one. None: closed."""
@@ -155,7 +156,7 @@ class Turns:
             job = line.popleft()
             del self._lines[client]
             if line:
-                self._lines[client] = line  # at the end of the circle
+                self._lines[client] = line  # at the end of the round
             self._at_work = (job, time.monotonic())
             self._tell()
             return job
@@ -170,7 +171,8 @@ class Turns:
                 self._tell()
 
     def _tell(self) -> None:
-        """Everybody who waits, how many are before them: of every other line those that come first in the circle."""
+        """Tell all waiting jobs how many are ahead of them, counting those of other queues that come first in the
+        round-robin."""
         lines = list(self._lines.values())
         for i, line in enumerate(lines):
             for k, job in enumerate(line):
@@ -178,10 +180,11 @@ class Turns:
                 job.moved(k + sum(others) + (self._at_work is not None))
 
     def _wait(self) -> int:
-        """Seconds after which trying again is worth it: a place is free when one job is done, several when half are."""
+        """Seconds after which retrying is worthwhile: one place is free when one job is done, several when half of
+        them are."""
         jobs = 1 + sum(map(len, self._lines.values())) / 2
         return max(1, min(LONGEST_WAIT, math.ceil(self._seconds * jobs)))
 
 
 def ending() -> Refused:
-    return Refused(503, "The server is ending; ask again when it is back.", {"retry-after": "10"})
+    return Refused(503, "The server is shutting down; try again when it is back.", {"retry-after": "10"})

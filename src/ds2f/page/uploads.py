@@ -1,4 +1,4 @@
-"""What clients send: held in memory, never written, within limits; a recording, a form, or JSON."""
+"""What clients send: held in memory, never written, and limited in size; a recording, a form, or JSON."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from ds2f.page.refused import Refused
 
 @dataclass(frozen=True)
 class Sent:
-    """files: by the name of their field, in their order; fields: all else, from JSON, the form or the address."""
+    """What was sent. files: by field name, in order; fields: everything else, from JSON, the form or the query
+    string."""
 
     files: Mapping[str, tuple[bytes, ...]]
     fields: Mapping[str, Any]
 
 
 class Uploads:
-    """Bodies of requests, in memory: each, those of a client, and all of them together, within their limits."""
+    """Request bodies in memory: each one, those of one client, and all of them together are limited in size."""
 
     def __init__(self, limits: Serve) -> None:
         self.limits = limits
-        self.held: Counter[str] = Counter()  # bytes of each client; changed by the event loop alone
+        self.held: Counter[str] = Counter()  # bytes of each client; changed only by the event loop
 
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytearray]:
-        """The body, for as long as it is needed. Raises Refused if it is too large or too slow, or if there is no
-        memory for it beside the others; one client gets no more than half of that."""
+        """The body, held for as long as it is needed. Raises Refused if it is too large or arrives too slowly, or if
+        there is no memory left for it beside the others; one client gets at most half of that memory."""
         limits, data, client = self.limits, bytearray(), client_of(request)
         memory, largest = limits.memory_mb * 1e6, limits.upload_mb * 1e6
         if int(request.headers.get("content-length") or 0) > largest:
@@ -62,12 +63,12 @@ class Uploads:
             yield data
         finally:
             self.held[client] -= len(data)
-            self.held += Counter()  # forgets clients that are gone
+            self.held += Counter()  # drops clients that hold nothing
 
 
 def sent_in(request: Request, body: bytes | bytearray, alone: str = "recording") -> Sent:
-    """What is in a body: JSON if it says so or begins with a brace, the parts of a form, else a file, whose wishes
-    stand in the address. alone: the field of such a file. Raises Refused for JSON and forms that are none."""
+    """The contents of a body: JSON if it says so or begins with a brace, the parts of a form, or else a file, with
+    the wishes in the query string. alone: the field name of such a file. Raises Refused for invalid JSON and forms."""
     kind = request.headers.get("content-type", "")
     asked = {name: _value(text) for name, text in request.query_params.items()}
     if kind.startswith("multipart/form-data"):
@@ -107,7 +108,7 @@ def _form(kind: str, body: bytes | bytearray) -> Sent:
 
 
 def _value(text: str) -> Any:
-    """What stands in an address or a form is text; numbers, true, false and null mean the same as in JSON."""
+    """Values in a query string or form are text; numbers, true, false and null mean the same as in JSON."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -116,13 +117,13 @@ def _value(text: str) -> Any:
 
 
 def client_of(request: Request) -> str:
-    """By what clients are told apart: their address, of IPv6 the network that a household has."""
+    """The key that identifies a client: its address; for IPv6, the network that a household has."""
     host = request.client.host if request.client else ""
     return ":".join(host.split(":")[:4]) if host.count(":") > 3 else host
 
 
 async def hung_up(request: Request) -> None:
-    """Returns when the client does. The body must have been read."""
+    """Returns when the client disconnects. The body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

@@ -1,8 +1,8 @@
-// The voices: recorded, chosen, dropped or a sample; what is heard in each. Tells the document "voices" when one changes.
+// The voices: recorded, chosen, dropped or a sample, and what is heard in each. Dispatches "voices" on every change.
 
 import { $, about, ask, dropped, say } from "/ask.js";
 
-export const voices = []; // {name, text: what the server calls the voice, or null}
+export const voices = []; // {name, text: the voice as the server returned it, or null}
 let sampled = 0;
 
 const changed = () => document.dispatchEvent(new Event("voices"));
@@ -29,7 +29,7 @@ export function addVoice() {
   find(".record").addEventListener("click", () => record(voice, card));
   if (!navigator.mediaDevices) {
     find(".record").disabled = true;
-    find(".record").title = "Browsers record only over https or on this machine itself.";
+    find(".record").title = "Browsers record only over HTTPS or on this machine itself.";
   }
   dropped(find(".drop"), (file) => hear(voice, card, file, file.name));
   $("voices").append(card);
@@ -120,7 +120,7 @@ async function record(voice, card) {
 }
 
 const percent = (share) => `${Math.round(100 * share)} %`;
-const length = (share) => `${100 * share}%`; // as CSS has it
+const length = (share) => `${100 * share}%`; // in CSS
 
 function describe(card, told) {
   const find = (selector) => card.querySelector(selector);
@@ -154,7 +154,7 @@ function describe(card, told) {
     column.append(bar, before);
     return column;
   }));
-  find(".settled").textContent = `This voice settles about ${percent(told.determined)} of what makes a face; the other `
-    + `${percent(1 - told.determined)} is imagined, differently for every seed. Outlines show what was believed before hearing it.`;
+  find(".settled").textContent = `This voice determines about ${percent(told.determined)} of what makes a face; the other `
+    + `${percent(1 - told.determined)} is imagined, differently for every seed. Outlines show what is assumed before hearing it.`;
   find(".description").hidden = false;
 }

@@ -1,4 +1,4 @@
-"""What somebody asks of the server, read from what was sent and checked before anything is drawn."""
+"""What a client asks for, read from what was sent and checked before anything is drawn."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from ds2f.speech2face.settings import DEFAULT, SamplingSettings
 from ds2f.speech2face.wishes import make_wish
 from ds2f.types import Wish
 
-LARGEST_VALUE = 1e4  # in a voice, whatever encoders and features it is made of
+LARGEST_VALUE = 1e4  # in a voice, whichever encoders and features it consists of
 FILES = ("recording",)  # a guide may be a file or text
 FIELDS = ("voices", "count", "seed", "steps", "fast", "variety", "age", "gender", "guide")
 NO_VOICE = "A recording is needed, or one or two voices as /v1/voices gives them."
 
 
 def as_text(voice: np.ndarray) -> str:
-    """A voice as it travels: its numbers, little-endian float32, in base64."""
+    """A voice as text: its numbers, little-endian float32, in base64."""
     return base64.b64encode(np.asarray(voice, "<f4").tobytes()).decode()
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """recordings: one or two files, or none, then voices: one or two, (dim,) float32; settings: how faces are drawn,
-    of which steps, fast and the temperature (called variety here) may be asked for."""
+    """A request for faces. recordings: one or two files, or none, then voices: one or two, (dim,) float32; settings:
+    how faces are drawn; steps, fast and the temperature (called variety here) can be set by the client."""
 
     recordings: tuple[bytes, ...]
     voices: tuple[np.ndarray, ...]
@@ -58,10 +58,10 @@ class Wanted:
         """Read what was sent, and check it.
 
         sent: fields and files.
-        limits: how much may be asked.
-        model: that is to draw.
-        settings, count: where nothing is said of them.
-        Raises Refused, or UserError for a wish that cannot be.
+        limits: how much may be requested.
+        model: will draw.
+        settings, count: defaults.
+        Raises Refused, or UserError for a wish that cannot be fulfilled.
         """
         asked, files = sent.fields, files_of(sent, recording=2, guide=1)
         if unknown := [name for name in asked if name not in FIELDS]:
@@ -73,9 +73,9 @@ class Wanted:
         if guide is None and asked.get("guide") is not None:
             guide = _bytes(asked["guide"], "The guide")
         if guide is not None and not model.decoder.config.guide:
-            raise Refused(422, "This model was not taught to follow a guide picture.")
+            raise Refused(422, "This model was not trained to follow a guide picture.")
         if guide is not None and not has("faces"):
-            raise Refused(422, "A guide picture needs on the server what this installs: pip install 'ds2f[faces]'.")
+            raise Refused(422, "A guide picture needs an extra on the server: pip install 'ds2f[faces]'.")
         gender = asked.get("gender")
         if gender is not None and not isinstance(gender, str):
             raise Refused(422, "The gender must be a name.")
@@ -98,7 +98,7 @@ class Wanted:
         ).with_guide_of(limits.guide_px)
 
     def with_guide_of(self, side: int) -> Wanted:
-        """The same with a guide picture of no more than `side` pixels: it waits in memory for its turn."""
+        """The same with a guide picture of at most `side` pixels, because it waits in memory for its turn."""
         guide = self.wish.guide
         if guide is None or max(guide.shape[:2]) <= side:
             return self
@@ -108,12 +108,13 @@ class Wanted:
 
 
 def files_of(sent: Sent, **most: int) -> dict[str, tuple[bytes, ...]]:
-    """The files that were sent, by their field. most: how many there may be. Raises Refused for more, or others."""
+    """The files that were sent, by field. most: how many each field may have. Raises Refused for more, or for other
+    fields."""
     if unknown := [name for name in sent.files if name not in most]:
         raise Refused(422, f"There is no field {unknown[0]!r} for a file, only {', '.join(most)}.")
     for name, files in sent.files.items():
         if len(files) > most[name]:
-            raise Refused(422, f"Of {name} there may be {most[name]} at most.")
+            raise Refused(422, f"Of {name}, at most {most[name]} may be sent.")
     return {name: sent.files.get(name, ()) for name in most}
 
 
@@ -159,7 +160,7 @@ def _voice(text: Any, dim: int) -> np.ndarray:
     data = _bytes(text, "A voice")
     voice = np.frombuffer(data, "<f4") if len(data) == 4 * dim else np.zeros(0, np.float32)
     if not voice.size or not np.isfinite(voice).all() or not 0 < float(np.abs(voice).max()) < LARGEST_VALUE:
-        raise Refused(422, "This is no voice of this model; send the recording to /v1/voices first.")
+        raise Refused(422, "This is not a voice of this model; send the recording to /v1/voices first.")
     return voice
 
 

@@ -1,1 +1,1 @@
-"""Voices in, faces out: the pipeline that the Python API, the command line and the page share."""
+"""Voices in, faces out: the pipeline shared by the Python API, the command line and the web page."""

@@ -1,4 +1,4 @@
-"""Faces for any number of recordings, a few at a time: what `Speech2Face.batch` does."""
+"""Faces for any number of recordings, a few at a time: the implementation of `Speech2Face.batch`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ Refused = Callable[[Recording, ItemError], None]
 def batched(
     ask: Ask, recordings: Iterable[Recording], count: int, progress: bool = True, refused: Refused | None = None
 ) -> Iterator[Faces]:
-    """Faces for one recording after another, in order.
+    """Yield the faces of one recording after another, in order.
 
-    ask: recordings to the faces of each.
-    recordings: any iterable, also one without an end; as many are taken at once as are drawn together.
-    count: faces of each.
-    progress: whether a bar shows how many are done.
-    refused: told of a recording that cannot be used, whose faces are an empty list. None: the error is raised.
-    Raises what `ask` does.
+    ask: maps recordings to the faces of each.
+    recordings: any iterable, even an infinite one; as many are taken at a time as are drawn together.
+    count: faces per recording.
+    progress: whether to show a progress bar.
+    refused: called with each recording that cannot be used, and its error; its faces are then an empty list. None: the
+        error is raised.
+    Raises what `ask` raises.
     """
     total = len(recordings) if isinstance(recordings, Sized) else None
     with shown("faces", total, progress) as advance:
@@ -40,7 +41,7 @@ def _asked(ask: Ask, some: list[Recording], refused: Refused | None) -> Iterator
     try:
         yield from ask(some)
     except ItemError as error:
-        if len(some) > 1:  # which of them it is shows only alone
+        if len(some) > 1:  # to find out which one it is, try them one by one
             for one in some:
                 yield from _asked(ask, [one], refused)
         elif refused is None:

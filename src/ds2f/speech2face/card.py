@@ -1,4 +1,4 @@
-"""The model card: README.md beside a model, written from what its files and its evaluation say, and nothing else."""
+"""The model card: README.md in a model folder, written only from what the model's files and its evaluation state."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ SHOWN = {
     "median_rank": "median rank",
 }
 
-# Of metrics.json: names and values of single clips, and paths of the machine that measured.
+# Keys of metrics.json with names and values of single clips, or with paths of the machine that ran the evaluation.
 OF_PEOPLE = {"clips", "paths", "per_clip", "ranks", "leaks", "source", "generation", "database"}
 OF_PEOPLE |= {"metrics_file", "report_file"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method, or chance, or one group of people, of an evaluation. cells: one for each column."""
+    """One method, chance, or one group of people in an evaluation. cells: one per column."""
 
     name: str
     cells: tuple[str, ...]
 
 
 def write_card(folder: Path) -> Path:
-    """Write README.md from the JSON files in the model `folder`, from metrics.json there if there is one, and from
-    MODEL_CARD.md, words of the model's maker. Raises UserError if one of them cannot be read."""
+    """Write README.md from the JSON files in the model `folder`, and from metrics.json and MODEL_CARD.md (notes by the
+    model's author) if they are there. Raises UserError if one of them cannot be read."""
     known = ("prior", "decoder", "fast-decoder", "super-resolution", "attributes")
     kinds = [kind for kind in known if (folder / f"{kind}.json").is_file()]
     parts = {kind: store.description(folder, kind) for kind in kinds}
@@ -68,7 +68,7 @@ def write_card(folder: Path) -> Path:
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """metrics.json of an evaluation. Raises UserError if it cannot be read."""
+    """The metrics.json of an evaluation. Raises UserError if it cannot be read."""
     try:
         data = json.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -81,7 +81,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
 
 
 def published(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """metrics.json without what speaks of single people, or of the machine: for giving away with a model."""
+    """metrics.json without anything about single people or the machine, fit for publishing with a model."""
     clips = metrics.get("clips", 0)
     methods = [
         {
@@ -107,20 +107,20 @@ def _conditions(config: Mapping[str, Any]) -> list[str]:
 
 
 def _measured(metrics: Mapping[str, Any]) -> str:
-    """On what."""
+    """Which data the evaluation used."""
     shown = published(metrics) if metrics else {}
     return f"the {shown.get('split')} split: {shown.get('clips')} clips of {shown.get('people')} people"
 
 
 def _retrieval(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The retrieval that heads a report, of a method: by the first face encoder, among everybody. What metrics.json
-    of version 1 calls `euclidean` is read, too."""
+    """The headline retrieval of a method: by the first face encoder, among everybody. Also reads `euclidean` of
+    metrics.json version 1."""
     space: Mapping[str, Any] = next(iter(found.get("spaces", {}).values()), {})
     return space.get("centred_cosine", {}).get("all") or found.get("euclidean") or {}
 
 
 def _rows(metrics: Mapping[str, Any]) -> Iterator[Row]:
-    """As `evaluation.results` writes it; what a version does not have is a dash."""
+    """Rows as `evaluation.results` writes them; what a version lacks is a dash."""
     for method in metrics.get("methods", []):
         yield Row(str(method.get("name")), _cells(_retrieval(method)))
     if chance := metrics.get("chance"):

@@ -1,12 +1,13 @@
-"""What a voice says of its speaker, and how sure that is: pitch and rate measured, age and gender as distributions.
+"""What a voice says about its speaker, and how certain that is: measured pitch and rate, age and gender as
+distributions.
 
-Age and gender are not read off the voice by a classifier of their own. They are those of the people that the prior
-imagines for the voice: many identities are drawn from p(identity | voice), the attribute head judges each, and the
-mean of its answers is
+Age and gender are not predicted from the voice by a classifier of their own. They are those of the people that the
+prior imagines for the voice: many identities are sampled from p(identity | voice), the attribute head judges each, and
+the mean of its answers is
 
     p(age, gender | voice) = E over identity ~ p(identity | voice) of p(age, gender | identity)
 
-so that what is shown is what drawing goes by. Ethnicity is left out on purpose: nothing here infers it from a voice.
+so what is shown is what drawing goes by. Ethnicity is left out on purpose: nothing here infers it from a voice.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from ds2f.models.ages import decades
 from ds2f.types import AGE_BINS, GENDERS, Speech
 from ds2f.voice import acoustics
 
-PEOPLE = 256  # drawn for a description; the standard error of a probability is then under 0.03
+PEOPLE = 256  # sampled per description; the standard error of a probability is then below 0.03
 
 Imagine = Callable[[np.ndarray], np.ndarray]
-"""PEOPLE identities that a voice, (d,), might have, with the seeds from 0 and the whole variety of the prior:
-(PEOPLE, identity_dim)."""
+"""PEOPLE identities that a voice, (d,), might have, sampled with seeds from 0 and all of the prior's variety: (PEOPLE,
+identity_dim)."""
 Judge = Callable[[np.ndarray], Mapping[str, np.ndarray]]
-"""n identities to {"age": (n, MAX_AGE + 1), "gender": (n, 2)} probabilities."""
+"""Maps n identities to {"age": (n, MAX_AGE + 1), "gender": (n, 2)} probabilities."""
 
 
 @dataclass(frozen=True)
 class Belief:
-    """A distribution over names, and the one held before anything was heard. Both sum to 1."""
+    """A distribution over names, and the one assumed before hearing the voice. Both sum to 1."""
 
     probabilities: Mapping[str, float]
     before: Mapping[str, float]
@@ -45,25 +46,28 @@ class Belief:
 
     @property
     def sure(self) -> float:
-        """Probability of the likeliest, in [0, 1]."""
+        """Probability of the most likely name, in [0, 1]."""
         return self.probabilities[self.likeliest]
 
     @property
     def bits(self) -> float:
-        """What hearing the voice has taught: D(p || before) = Σ p log₂(p / before); 0 = nothing."""
+        """Information gained from the voice: D(p || before) = Σ p log₂(p / before); 0 = none."""
         pairs = ((p, self.before[name]) for name, p in self.probabilities.items())
         return max(0.0, sum(p * math.log2(p / max(q, 1e-12)) for p, q in pairs if p > 0))
 
 
 @dataclass(frozen=True)
 class VoiceDescription:
-    """See the top of this file.
+    """What a voice says about its speaker; see the top of this file.
 
-    speech_seconds: real speech found; pitch: median F0 in Hz, and its spread in semitones; rate: syllables per second
-    of speech; these three are None where they cannot be measured or the extra `acoustics` is not installed.
-    age: by decade, keys AGE_BINS; age_years: the 10th, 50th and 90th percentile; gender: keys GENDERS.
-    determined: how much of a face this voice settles, in [0, 1]: the squared distance that it moves the expected
-    identity from the average one, as a share of that and of the variance it leaves open.
+    speech_seconds: actual speech found.
+    pitch, pitch_spread, rate: median F0 in Hz, its spread in semitones, and syllables per second of speech; None where
+        they cannot be measured or the extra `acoustics` is not installed.
+    age: by decade, with the keys AGE_BINS.
+    age_years: the 10th, 50th and 90th percentiles.
+    gender: with the keys GENDERS.
+    determined: how much of a face this voice determines, in [0, 1]: the squared distance by which it moves the expected
+        identity away from the average, as a share of that plus the variance it leaves open.
     """
 
     speech_seconds: float
@@ -90,7 +94,7 @@ class VoiceDescription:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """By which a notebook shows it: the same, and the two distributions as bars."""
+        """How a notebook shows it: the same text, and the two distributions as bars."""
         rows = [line.split(None, 1) for line in str(self).splitlines()]
         said = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{text}</td></tr>" for name, text in rows)
         return f"<table>{said}</table>{_bars('gender', self.gender)}{_bars('age', self.age)}"
@@ -107,15 +111,17 @@ def _bars(title: str, belief: Belief) -> str:
 
 
 class Describer:
-    """Describes voices by the people whom a prior draws for them, and what an attribute head says of those."""
+    """Describes voices by the people whom a prior samples for them, and what an attribute head says about those
+    people."""
 
     def __init__(self, imagine: Imagine, judge: Judge, average: tuple[np.ndarray, np.ndarray]) -> None:
-        """imagine, judge: see there; average: the mean voice, (d,), and the mean identity, (identity_dim,)."""
+        """imagine, judge: see the types of these names; average: the mean voice, (d,), and the mean identity,
+        (identity_dim,)."""
         self.imagine, self.judge = imagine, judge
         self.mean_voice, self.mean_identity = average
 
     def describe(self, speech: Speech, voice: np.ndarray) -> VoiceDescription:
-        """speech: what was said, for pitch and rate; voice: (d,), as the prior hears it."""
+        """speech: what was said, for pitch and rate; voice: (d,), as the prior takes it."""
         pitch, spread, rate = _acoustics(speech)
         people, unheard = self.imagine(voice), self._unheard
         heard = self.judge(people)
@@ -134,7 +140,7 @@ class Describer:
 
     @cached_property
     def _unheard(self) -> Mapping[str, np.ndarray]:
-        """What is believed of a speaker before anything is heard."""
+        """What is assumed about a speaker before anything is heard."""
         return self.judge(self.imagine(self.mean_voice))
 
 
@@ -143,7 +149,7 @@ def _named(names: tuple[str, ...], probabilities: np.ndarray) -> dict[str, float
 
 
 def _percentiles(years: np.ndarray) -> tuple[float, float, float]:
-    """Ages under which 10, 50 and 90 % of (MAX_AGE + 1,) probabilities lie."""
+    """The ages below which 10, 50 and 90 % of (MAX_AGE + 1,) probabilities lie."""
     below = years.cumsum()
     low, middle, high = (float(np.searchsorted(below, share)) for share in (0.1, 0.5, 0.9))
     return low, middle, high

@@ -23,21 +23,21 @@ from ds2f.speech2face.patch_artifacts import remove_patch_artifacts
 from ds2f.speech2face.settings import SamplingSettings, fits_fast_decoder, guidance_of
 from ds2f.types import ETHNICITIES, Progress, Wish
 
-BATCH = 16  # faces through the decoder at once; bounds memory
-GRAPHS = {"identity"}  # what a decoder's graph is told besides what is asked of all, see `speech2face.graphs`
+BATCH = 16  # faces through the decoder at once; limits memory
+GRAPHS = {"identity"}  # a decoder graph's inputs besides the conditions shared by all pictures
 Callback = Callable[[int, np.ndarray], None]
-"""Called after every step with its number, counted from 1 over all batches, and with the pictures of the batch as they
-look so far, as large as the decoder draws: (up to BATCH, size, size, 3) uint8 RGB. What it raises ends the drawing."""
+"""Called after every step with its number, counted from 1 over all batches, and the pictures of the batch as they look
+so far, at the decoder's size: (up to BATCH, size, size, 3) uint8 RGB. An exception it raises stops the drawing."""
 
 
 def heard_by(decoder: DecoderConfig, encoders: Iterable[str]) -> list[str]:
-    """Those of some speaker encoders whose voices are a condition of the decoder. Raises UserError if none is."""
+    """Those of the given speaker encoders whose voices are a condition of the decoder. Raises UserError if none is."""
     offered = list(encoders)
     found = [name for name in offered if voice_condition(name) in decoder.conditions]
     if not found:
         raise UserError(
             f"The decoder cannot be conditioned on voices by {' or '.join(offered)}; it knows {_known(decoder)}. "
-            "Have its encoder in [audio] encoders of ds2f.toml, or leave `direct` out."
+            "Add its encoder to [audio] encoders of ds2f.toml, or leave out `direct`."
         )
     return found
 
@@ -50,12 +50,12 @@ def conditions_of(
     guides: Tensor | None,
     count: int,
 ) -> dict[str, Tensor]:
-    """What n pictures shall show, as the decoder takes it: {condition: (n, ...)}, on the CPU.
+    """The decoder's conditions for n pictures: {condition: (n, ...)}, on the CPU.
 
-    decoder: of the one that shall draw.
-    wish: its looks and its language, the same for all.
+    decoder: configuration of the decoder that will draw.
+    wish: its looks and its language, the same for all pictures.
     identities: (n, identity_dim), or None for nobody in particular.
-    voices: {speaker encoder: (n, d)}, for a decoder that hears them itself.
+    voices: {speaker encoder: (n, d)}, for a decoder conditioned on voices directly.
     guides: (n or 1, 3, size, size) in normalised pixels, or None.
     count: n.
     Raises UserError for a condition that the decoder was not trained on.
@@ -65,7 +65,7 @@ def conditions_of(
         given["identity"] = _tensor(identities)
     given |= {voice_condition(name): _tensor(vectors) for name, vectors in voices.items()}
     for name, value in _looks(wish).items():
-        # With an identity the prior has seen to the looks already; a decoder that knows them hears them as well.
+        # With an identity, the prior has already accounted for the looks; a decoder conditioned on them gets them too.
         if name in decoder.conditions or identities is None:
             given[name] = value
     if wish.language is not None:
@@ -108,15 +108,15 @@ def _language(decoder: DecoderConfig, code: str) -> Tensor:
 
 
 def normalised(decoder: Decoder, pictures: np.ndarray) -> Tensor:
-    """(n, size, size, 3) uint8 RGB to (n, 3, size, size), as the decoder sees them, on the CPU."""
+    """(n, size, size, 3) uint8 RGB to (n, 3, size, size) in the decoder's normalised pixels, on the CPU."""
     return decoder.normalise(from_uint8(pictures).to(decoder.image_mean.device)).cpu()
 
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """How noise becomes a picture. noise: scale of what the sampler starts from; light: see
-    `plain.damp_low_frequencies`; graph: computes what the decoder would, for conditions that are `GRAPHS` and what is
-    asked of every picture."""
+    """How noise becomes a picture. noise: scale of the sampler's initial noise; light: see
+    `plain.damp_low_frequencies`; graph: computes what the decoder would, for the conditions `GRAPHS` and those that all
+    pictures share."""
 
     decoder: Decoder
     sampler: Sampler
@@ -130,8 +130,8 @@ class SamplingPlan:
 def sampling_plan(
     settings: SamplingSettings, decoder: Decoder, fast: Decoder | None, graph: Graph | None = None
 ) -> SamplingPlan:
-    """fast: what `decoder` taught to draw in few steps, which does so wherever the settings are those it learnt; graph:
-    of that one."""
+    """How to draw with these settings. fast: the fast decoder distilled from `decoder`, which draws if the settings are
+    those it was trained for; graph: that of the fast decoder."""
     if fast is None or not fits_fast_decoder(settings):
         sampler = SAMPLERS[settings.sampler]
         weights, noise = guidance_of(settings), settings.noise * decoder.config.noise
@@ -153,7 +153,7 @@ def sample_images(
     plan: how they are drawn.
     conditions: {name: (n, ...)}, see `conditions_of`.
     seeds: n whole numbers.
-    progress: called with (sampler steps done, in all), over all batches.
+    progress: called with (sampler steps done, total), over all batches.
     callback: see `Callback`.
     """
     decoder, images = plan.decoder, []
@@ -179,13 +179,13 @@ def sample_images(
 
 
 def _pictures(decoder: Decoder, x: Tensor) -> np.ndarray:
-    """(n, 3, size, size) as the decoder predicts them to (n, size, size, 3) uint8 RGB."""
+    """The decoder's predictions, (n, 3, size, size), to (n, size, size, 3) uint8 RGB."""
     return remove_patch_artifacts(to_uint8(decoder.denormalise(x)), decoder.config.patch)
 
 
 def _by_graph(graph: Graph, identity: Tensor) -> Predict:
-    """A predictor of faces of some identities, (n, d), whole in the picture. One after the other: a CPU is no faster
-    with many at once, and how numbers are rounded depends on what is computed with them."""
+    """A predictor of whole, uncropped faces of the given identities, (n, d). It computes one at a time: a CPU is no
+    faster with a batch, and rounding depends on what is in the batch."""
 
     def predict(z: Tensor, t: Tensor) -> Tensor:
         given = {"z": z.numpy(), "t": t.numpy(), "identity": identity.numpy()}
@@ -196,7 +196,7 @@ def _by_graph(graph: Graph, identity: Tensor) -> Predict:
 
 
 def _plain_euler(predict: Predict, noise: Tensor, steps: int, progress: Progress | None = None) -> Tensor:
-    """Euler's method in NumPy: to the last bit what `quick` computes."""
+    """Euler's method in NumPy: bit for bit what `quick` computes."""
 
     def of_arrays(z: np.ndarray, t: np.ndarray) -> np.ndarray:
         return predict(torch.from_numpy(z), torch.from_numpy(t)).numpy()
@@ -205,7 +205,7 @@ def _plain_euler(predict: Predict, noise: Tensor, steps: int, progress: Progress
 
 
 class _Told:
-    """A predictor that remembers its last prediction of the clean picture, to tell of it after each step."""
+    """A predictor that remembers its last prediction of the clean picture, to report it after each step."""
 
     def __init__(self, predict: Predict, before: int, total: int, progress: Progress | None) -> None:
         self.predicted: Tensor | None = None

@@ -1,6 +1,6 @@
-"""What comes after the decoder: super-resolution makes its pictures twice as large.
+"""The step after the decoder: super-resolution doubles the size of its pictures.
 
-One picture at a time and with noise of its own seed, so that a voice and a seed are one face, alone and among others.
+One picture at a time, with noise from its own seed, so that a voice and a seed give the same face alone or in a batch.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import numpy as np
 
 from ds2f.models.folders import FACTOR
 
-STREAM = 2  # of a seed's noise: the prior has 0, the decoder 1
+STREAM = 2  # of a seed's noise: the prior uses 0, the decoder 1
 Enlarge = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""A picture, (1, 3, size, size) float32 in [-1, 1], and noise, (1, 1, 2 size, 2 size), to one of twice the size."""
+"""Maps a picture, (1, 3, size, size) float32 in [-1, 1], and noise, (1, 1, 2 size, 2 size), to one of twice the size.
+"""
 
 
 def enlarged(by: Enlarge, pictures: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-    """Drawn pictures twice as large: (n, 2 size, 2 size, 3) uint8 RGB.
+    """Drawn pictures at twice the size: (n, 2 size, 2 size, 3) uint8 RGB.
 
     by: the network, or its graph.
     pictures: (n, size, size, 3) uint8 RGB.
@@ -26,7 +27,7 @@ def enlarged(by: Enlarge, pictures: np.ndarray, seeds: Sequence[int]) -> np.ndar
     made = []
     for picture, seed in zip(pictures, seeds, strict=True):
         size = FACTOR * len(picture)
-        # Not by `plain.normal_by_seed`: PyTorch's generator has two streams of a seed, and both are taken.
+        # Not by `plain.normal_by_seed`: PyTorch's generator has two streams per seed, and both are in use.
         noise = np.random.default_rng([STREAM, int(seed < 0), abs(seed)]).standard_normal(
             (1, 1, size, size), np.float32
         )

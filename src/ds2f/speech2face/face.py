@@ -1,4 +1,4 @@
-"""What the pipeline gives back: a picture, and how it came to be."""
+"""What the pipeline returns: a picture, and how it was made."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ from ds2f.speech2face.upscale import larger
 
 @dataclass(frozen=True, repr=False)
 class GeneratedFace:
-    """One imagined face. image: RGB, size x size; identity: (128,) float32, the vector drawn from the prior that the
-    decoder turned into the image; seed: reproduces it on the same machine; details: model, settings and wishes; signer:
-    who signs it where it is written."""
+    """One imagined face.
+
+    image: RGB, size x size.
+    identity: (128,) float32, the vector sampled from the prior, from which the decoder drew the image.
+    seed: reproduces the face on the same machine.
+    details: model, settings and wishes.
+    signer: signs the picture when it is written.
+    """
 
     image: Image.Image
     identity: np.ndarray
@@ -30,10 +35,10 @@ class GeneratedFace:
     signer: Signer | None = field(default=None, repr=False, compare=False)
 
     def save(self, path: str | Path) -> None:
-        """Write a picture that says that it is generated, and how; the identity vector stays out of it.
+        """Write the picture, marked as generated and with how it was made; the identity vector is not included.
 
-        path: its ending says the format: .png, .webp, .jpg or .jpeg.
-        Raises UserError for another ending.
+        path: its suffix sets the format: .png, .webp, .jpg or .jpeg.
+        Raises UserError for any other suffix.
         """
         if Path(path).suffix.lower() not in FACE_FORMATS:
             raise UserError(f"{path} has no ending of a picture; give one of {', '.join(FACE_FORMATS)}.")
@@ -44,13 +49,13 @@ class GeneratedFace:
         return f"GeneratedFace({self.image.width}x{self.image.height}, seed {self.seed}{made_by})"
 
     def _repr_png_(self) -> bytes:
-        """By which a notebook shows it."""
+        """How a notebook shows it."""
         return self.png()
 
     def upscaled(self, factor: int) -> GeneratedFace:
-        """The same face in a larger picture, see `upscale.larger`. factor: 1, 2 or 4.
+        """The same face as a larger picture, see `upscale.larger`. factor: 1, 2 or 4.
 
-        Raises UserError for another, and if the extra `upscale` is not installed.
+        Raises UserError for any other factor, and if the extra `upscale` is not installed.
         """
         if factor == 1:
             return self
@@ -58,7 +63,7 @@ class GeneratedFace:
         return replace(self, image=image, details={**self.details, "upscale": factor})
 
     def png(self) -> bytes:
-        """What `save` would write."""
+        """The bytes that `save` would write as a PNG."""
         return encode_face(self.image, {"seed": self.seed, **self.details}, signer=self.signer)
 
 
@@ -76,7 +81,7 @@ class Faces(list[GeneratedFace]):
 
 
 class FacesOfVoices(list[Faces]):
-    """The faces of several voices, a list for each: a notebook shows a line for each."""
+    """The faces of several voices, one list per voice; a notebook shows one line for each."""
 
     def _repr_html_(self) -> str:
         return "".join(f"<div>{faces._repr_html_()}</div>" for faces in self)
@@ -89,12 +94,12 @@ def made(
     details: Mapping[str, Any],
     signer: Signer | None = None,
 ) -> list[GeneratedFace]:
-    """What was drawn, with what it was drawn from.
+    """Pictures as `GeneratedFace`s, with what they were drawn from.
 
     images: (n, size, size, 3) uint8 RGB.
     identities: (n, d).
     seeds: n whole numbers.
-    details, signer: as `GeneratedFace` has them, the same for all.
+    details, signer: as in `GeneratedFace`, the same for all.
     """
     rows = zip(images, identities, seeds, strict=True)
     return [GeneratedFace(Image.fromarray(image), identity, seed, details, signer) for image, identity, seed in rows]

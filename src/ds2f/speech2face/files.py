@@ -1,4 +1,4 @@
-"""From recordings, or from the clips of a dataset, to files of faces and one generation.json beside them."""
+"""From recordings, or the clips of a dataset, to files of faces, with one generation.json beside them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ IDENTITIES = "identities.safetensors"
 
 @dataclass(frozen=True)
 class Written:
-    """faces: paths of the pictures; refused: (recording, reason) of those that gave none; sources: of each picture, the
-    recording, as a path in what was given; left_over: pictures of the same recordings that an earlier run drew more
-    of."""
+    """What was written. faces: paths of the pictures; refused: (recording, reason) for those without a face; sources:
+    the recording of each picture, as a path relative to the input; left_over: further pictures of the same recordings,
+    from an earlier run that drew more."""
 
     faces: list[Path]
     refused: list[tuple[Path, str]]
@@ -50,7 +50,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Form:
-    """What pictures are written as. format: png, webp or jpeg; upscale: of `upscale.FACTORS`."""
+    """The format of the pictures. format: png, webp or jpeg; upscale: one of `upscale.FACTORS`."""
 
     format: str = "png"
     upscale: int = 1
@@ -75,16 +75,17 @@ def from_files(
     progress: Progress | None = None,
     form: Form = Form(),
 ) -> Written:
-    """Write <stem>-<i>.png, `count` for each recording, and generation.json.
+    """Write <stem>-<i>.png, `count` per recording, and generation.json.
 
-    model: that draws them.
-    inputs: recordings, and folders of them, whose tree is kept. One that cannot be used does not stop the others.
-    out: folder of the pictures, made if it is not there.
-    count, seed: faces for each recording, with the seeds seed, seed + 1, ...
-    settings, wish: how they are drawn, and what is asked besides the voice.
-    progress: called with (recordings done, in all, name of the next).
-    form: what the pictures are written as.
-    Raises UserError if a folder holds no recording, or `out` cannot be written.
+    model: draws the faces.
+    inputs: recordings, and folders of them, whose tree is kept. A recording that cannot be used does not stop the
+        others.
+    out: folder for the pictures, created if missing.
+    count, seed: faces per recording, with the seeds seed, seed + 1, ...
+    settings, wish: how they are drawn, and what is asked for besides the voice.
+    progress: called with (recordings done, total, name of the next).
+    form: format of the pictures.
+    Raises UserError if a folder contains no recording, or `out` cannot be written.
     """
     recordings = recordings_in(inputs)
     there = out.exists()
@@ -139,19 +140,21 @@ def from_dataset(
     progress: Progress | None = None,
     form: Form = Form(),
 ) -> Written:
-    """`count` faces per clip of a split, at the clip's path relative to its ingested root, suffix replaced by .png; of
-    several, by -0.png, -1.png and so on. (For clips that share that path, see `dataset.keys.picture_stems`.)
+    """Draw `count` faces per clip of a split. A face is written to the clip's path relative to its ingested root, with
+    the suffix .png; for several faces, -0.png, -1.png and so on. (For clips that share that path, see
+    `dataset.keys.picture_stems`.)
 
-    model: that draws them.
-    dataset, split: whose voices; train, val, test, or None for all; those of videos that show a face, and all sounds.
-    out: folder of the pictures. Faces that are there already, from the same voice, model, seed and settings, are kept:
-        an interrupted run continues.
-    count, seed: faces per clip. The clips' first seeds are seed, seed + 4, ..., or further apart for more than four,
-        so that no two clips share a four (see `diffusion.plain.antithetic`).
+    model: draws the faces.
+    dataset, split: whose voices to use: train, val, test, or None for all; those of videos that show a face, and all
+        sounds.
+    out: folder for the pictures. Existing faces from the same voice, model, seed and settings are kept, so an
+        interrupted run resumes.
+    count, seed: faces per clip. The clips' first seeds are seed, seed + 4, ..., or further apart for more than four
+        faces, so that no two clips share a group of four (see `diffusion.plain.antithetic`).
     settings: how they are drawn.
-    progress: called with (faces done, in all).
-    form: what the pictures are written as.
-    Raises UserError if no clip of the split has a voice as the model hears it, or `out` cannot be written.
+    progress: called with (faces done, total).
+    form: format of the pictures.
+    Raises UserError if no clip of the split has the voice that the model takes, or `out` cannot be written.
     """
     from ds2f.speech2face.draw import BATCH
 
@@ -168,7 +171,7 @@ def from_dataset(
     pictures = [f"{stem}-{i}{ending}" if count > 1 else f"{stem}{ending}" for stem in stems for i in range(count)]
     inputs = [{"root": clip.root, "input": clip.path} for clip in chosen for _ in range(count)]
     if count > 1 and any((out / f"{stem}{ending}").exists() for stem in stems):
-        raise UserError(f"{out} holds one face per clip, which would hide {count} of each; give another folder.")
+        raise UserError(f"{out} has one face per clip, which would hide {count} per clip; give another folder.")
     if more := left_over(out, stems, count if count > 1 else 0):
         raise UserError(
             f"{out} holds more than {count} faces of some clips ({more[0].name}), which would be measured with the new "
@@ -198,9 +201,9 @@ def from_dataset(
 
 
 def made_from(details: Mapping[str, Any], *vectors: np.ndarray) -> dict[str, Any]:
-    """The details of a face, and in them a short hash of all that it is drawn from: by it a face that is there already
-    is known to be the one that is wanted. vectors: of the voice. Who has them not can learn nothing from the hash, and
-    as seed and model are in it, no two pictures of one voice share it."""
+    """The details of a face, with a short hash of everything it is drawn from, by which an existing face is recognised
+    as the one wanted. vectors: embeddings of the voice. Without them the hash reveals nothing, and as it covers seed
+    and model, no two pictures of one voice share it."""
     found = hashlib.sha256(json.dumps(details, sort_keys=True).encode())
     for vector in vectors:
         found.update(np.asarray(vector, "<f4").tobytes())
@@ -208,8 +211,8 @@ def made_from(details: Mapping[str, Any], *vectors: np.ndarray) -> dict[str, Any
 
 
 def heard_clips(model: Speech2Face, dataset: Dataset, split: str | None) -> list[Clip]:
-    """Clips of a split, None: of all, with a voice as the model hears it: of its encoder and its clip length. Raises
-    UserError if there are none."""
+    """Clips of a split (None: of all) that have a voice of the model's encoder and clip length. Raises UserError if
+    there are none."""
     seconds = model.prior.config.clip_seconds
     names = [name for name in model.prior.config.voices if name != ACOUSTICS]
     found = clips(dataset, split, names[0] if names else dataset.voice_encoder(), seconds)
@@ -219,7 +222,7 @@ def heard_clips(model: Speech2Face, dataset: Dataset, split: str | None) -> list
 
 
 def _refuse_voices(dataset: Dataset, split: str | None, name: str, seconds: float) -> NoReturn:
-    """Say what the model hears, and what is there in its place."""
+    """Raise a UserError that says which voices the model takes, and which the dataset has instead."""
     voices = {voice for recording in spoken(dataset, split) for voice in recording.voices}
     lengths = sorted({length for encoder, length in voices if encoder == name})
     if not voices:
@@ -228,19 +231,19 @@ def _refuse_voices(dataset: Dataset, split: str | None, name: str, seconds: floa
     if lengths and seconds not in lengths:
         stored = " and ".join(f"{length:g}" for length in lengths)
         raise UserError(
-            f"The model hears clips of {seconds:g} s; {dataset.path} has voices of {stored} s. "
+            f"The model takes clips of {seconds:g} s; {dataset.path} has voices of {stored} s. "
             f"Add {seconds:g} to [audio] clip_seconds, and run `ds2f extract` again."
         )
     raise UserError(
-        f"{dataset.path} has no rows of {name!r}, by which the model hears; "
-        "name it in [audio] encoders and run ds2f extract."
+        f"{dataset.path} has no voices by {name!r}, which the model takes; "
+        "add it to [audio] encoders and run ds2f extract."
     )
 
 
 def voices_of(model: Speech2Face, dataset: Dataset, split: str | None, files: Sequence[int]) -> np.ndarray:
-    """(n, d) float32: the voices of n files of a split as the model hears them, of its own clip length.
+    """(n, d) float32: the voices of n files of a split as the model takes them, at its own clip length.
 
-    Raises UserError if the dataset lacks an encoder that it hears by, or a clip all of them.
+    Raises UserError if no file has a voice by one of the model's encoders, or if a file has none by any of them.
     """
     config, known = model.prior.config, {r.video_id: r for r in spoken(dataset, split)}
     encoded = [{name: known[file].heard(name, config.clip_seconds) for name in config.voices} for file in files]
@@ -250,7 +253,7 @@ def voices_of(model: Speech2Face, dataset: Dataset, split: str | None, files: Se
     for file, voices in zip(files, encoded, strict=True):
         if all(vector is None for vector in voices.values()):
             raise UserError(
-                f"File {file} of {dataset.path} has no voice as the model hears it; run `ds2f extract` first."
+                f"File {file} of {dataset.path} has no voice that the model takes; run `ds2f extract` first."
             )
     return model.voice_inputs(encoded)
 
@@ -258,7 +261,7 @@ def voices_of(model: Speech2Face, dataset: Dataset, split: str | None, files: Se
 def _decoder_voices(
     model: Speech2Face, dataset: Dataset, split: str | None, files: Sequence[int], count: int
 ) -> dict[str, np.ndarray]:
-    """{speaker encoder: (n, d)} of each clip, `count` times, as the decoder itself hears it."""
+    """{speaker encoder: (n, d)}: the voice of each clip, repeated `count` times, as the decoder itself takes it."""
     known, found = {r.video_id: r for r in spoken(dataset, split)}, {}
     for name in model.decoder_voices(stored_voices(dataset)):
         heard = (known[file].heard(name, model.prior.config.clip_seconds) for file in files)
@@ -270,7 +273,7 @@ def _decoder_voices(
 
 
 def _record(model: Speech2Face | QuickSpeech2Face, settings: dict[str, Any], form: Form) -> dict[str, Any]:
-    """What generation.json says besides the faces."""
+    """What generation.json states besides the faces."""
     return {
         "notice": NOTICE,
         "ds2f": __version__,
@@ -285,9 +288,10 @@ def _record(model: Speech2Face | QuickSpeech2Face, settings: dict[str, Any], for
 def _of_earlier_runs(
     out: Path, record: dict[str, Any], pictures: set[str]
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Entries and vectors of faces of clips in a folder that are not among `pictures`, as those of another split.
+    """Entries and vectors of other clips' faces in the folder, not among `pictures`, such as those of another split.
 
-    Raises UserError where they are of another model or were drawn otherwise: one generation.json cannot speak of both.
+    Raises UserError if they are of another model or were drawn with other settings: one generation.json cannot describe
+    both.
     """
     try:
         old = json.loads((out / "generation.json").read_text("utf-8"))
@@ -302,7 +306,7 @@ def _of_earlier_runs(
     same = (old["model"]["fingerprint"], old["settings"], old["size"])
     if same != (now["model"]["fingerprint"], now["settings"], now["size"]):
         raise UserError(
-            f"{out} holds {len(entries):,} other faces, of another model or drawn otherwise; give another folder."
+            f"{out} holds {len(entries):,} other faces, of another model or with other settings; give another folder."
         )
     vectors = load_file(out / IDENTITIES) if (out / IDENTITIES).is_file() else {}
     return entries, {e["image"]: vectors[e["image"]] for e in entries if e["image"] in vectors}
@@ -311,5 +315,5 @@ def _of_earlier_runs(
 def _write(out: Path, record: dict[str, Any], entries: list[dict[str, Any]], vectors: dict[str, np.ndarray]) -> None:
     with replacing(out / IDENTITIES) as aside:
         save_file({name: np.ascontiguousarray(vector) for name, vector in vectors.items()}, aside)
-        aside.chmod(0o644)  # safetensors writes files that nobody else may read
+        aside.chmod(0o644)  # safetensors writes files that other users may not read
     write_json(out / "generation.json", {**record, "faces": entries})

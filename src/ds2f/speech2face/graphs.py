@@ -1,7 +1,7 @@
-"""The models that draw a face as ONNX graphs: what `ds2f export --format onnx` writes, and the package brings.
+"""The models that draw a face, as ONNX graphs: written by `ds2f export --format onnx` and shipped with the package.
 
 voice.onnx         features (1, frames, 80) → heard (1, 512), embedding (1, 192): CAM++, see `voice.campplus`
-prior.onnx         voice (n, d), noise (n, 128), temperature (), guidance () → identity (n, 128): the whole of `imagine`
+prior.onnx         voice (n, d), noise (n, 128), temperature (), guidance () → identity (n, 128): all of `imagine`
 attributes.onnx    identity (n, 128) → age (n, 101), gender (n, 2), ethnicity (n, 5): probabilities
 alignment.onnx     voice (n, d), identity (m, 128) → log_odds (n, m): see `models.alignment`
 fast-decoder.onnx  z (n, 3, size, size), t (n,), identity (n, 128) → x (n, 3, size, size): one evaluation of the decoder
@@ -32,13 +32,13 @@ from ds2f.speech2face.imagine import around
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.voice import campplus
 
-CLOSE = 1e-3  # to PyTorch, of numbers around 1
+CLOSE = 1e-3  # tolerance against PyTorch, for numbers around 1
 ROWS = {0: "n"}
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A graph, and by how much its numbers at most differ from PyTorch's."""
+    """A graph, and the largest difference between its numbers and PyTorch's."""
 
     path: Path
     difference: float
@@ -56,7 +56,7 @@ class Imagining(nn.Module):
 
 
 class Denoising(nn.Module):
-    """A decoder that is told an identity and nothing else, of a face that is in the picture as a whole, and sharp."""
+    """A decoder conditioned on an identity only, for a sharp face that lies entirely within the picture."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Denoising(nn.Module):
 
 
 class Hearing(nn.Module):
-    """CAM++ with both things that are to be had of one pass."""
+    """CAM++ with both of its outputs from one pass."""
 
     def __init__(self, network: campplus.Network) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Fitting(nn.Module):
 
 
 def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
-    """CAM++'s graph. path: in the folder of its weights."""
+    """Write CAM++'s graph. path: in the folder of its weights."""
     module = Hearing(campplus.load_network())
     given = {"features": torch.randn(1, 250, 80, generator=_seeded())}
     grows = {"features": {1: "frames"}}
@@ -115,7 +115,7 @@ def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
 
 
 def write_prior(folder: Path) -> Checked:
-    """The graph of the prior of a folder, beside it."""
+    """Write the graph of a folder's prior, beside it."""
     prior = store.load_prior(folder)
     given = {
         "voice": prior.voice_mean + 0.05 * torch.randn(3, prior.inputs.dim, generator=_seeded()),
@@ -128,7 +128,7 @@ def write_prior(folder: Path) -> Checked:
 
 
 def write_attributes(folder: Path) -> Checked:
-    """The graph of the attribute head of a folder, beside it."""
+    """Write the graph of a folder's attribute head, beside it."""
     head = store.load_attributes(folder)
     given = {"identity": 0.1 * torch.randn(3, head.config.identity_dim, generator=_seeded())}
     return _write(
@@ -137,7 +137,7 @@ def write_attributes(folder: Path) -> Checked:
 
 
 def write_alignment(folder: Path) -> Checked:
-    """The graph of the alignment of a folder, beside it."""
+    """Write the graph of a folder's alignment, beside it."""
     model = store.load_alignment(folder)
     given = {
         "voice": 0.1 * torch.randn(2, model.inputs.dim, generator=_seeded()),
@@ -148,7 +148,7 @@ def write_alignment(folder: Path) -> Checked:
 
 
 def write_fast_decoder(folder: Path, whole: bool) -> Checked:
-    """The graph of the fast decoder of a folder, beside it. whole: see `graph_export.write_graph`.
+    """Write the graph of a folder's fast decoder, beside it. whole: see `graph_export.write_graph`.
 
     Raises UserError if the folder has none.
     """
@@ -166,7 +166,7 @@ def write_fast_decoder(folder: Path, whole: bool) -> Checked:
 
 
 def write_super_resolution(folder: Path) -> Checked:
-    """The graph of the super-resolution of a folder, beside it."""
+    """Write the graph of a folder's super-resolution network, beside it."""
     model = store.load_super_resolution(folder)
     size = model.config.size
     given = {
@@ -188,8 +188,8 @@ def _write(
     beside: Sequence[Path] = (),
     whole: bool = False,
 ) -> Checked:
-    """The graph of a model of a folder, traced with one row and checked with several. beside: weights that the model
-    leaves to another; the rest is as `write_graph` takes it."""
+    """Write the graph of a folder's model, traced with one row and checked with several. beside: weights that the model
+    shares with another; for the rest see `write_graph`."""
     path, weights = folder / f"{kind}.onnx", folder / f"{kind}.safetensors"
     mark = mark_of(weights, store.description(folder, kind)["config"])
     one = {name: value[:1] if value.dim() else value for name, value in given.items()}  # axes of 1 fit any length
@@ -198,20 +198,20 @@ def _write(
 
 
 def export(folder: Path, out: Path, whole: bool = False, size: int | None = None) -> list[Checked]:
-    """Graphs of all that draws a face, with the weights that they point at, in one folder of their own.
+    """Write graphs of everything that draws a face, with the weights they point to, into one folder.
 
-    folder: of the model.
-    out: where to; made if it is not there. May be the model's own: it then draws by its graphs.
-    whole: the decoder's products in whole numbers, faster and less exact.
-    size: of the pictures, for a model that draws several.
-    Raises UserError for a model that cannot be exported, and for a graph that says something else than PyTorch.
+    folder: the model's.
+    out: the output folder, created if missing. May be the model's own, which then draws by its graphs.
+    whole: compute the decoder's products in integers, faster and less exactly.
+    size: of the pictures, for a model that draws several sizes.
+    Raises UserError for a model that cannot be exported, and for a graph whose output differs from PyTorch's.
     """
     drawing = store.drawing_of_size(folder, size)
     more_kinds = [store.SUPER_RESOLUTION] if drawing.super_resolution else []
     out.mkdir(parents=True, exist_ok=True)
     weights = out / "voice.safetensors"
     shutil.copyfile(campplus.WEIGHTS, weights)
-    more = {"attributes": write_attributes, "alignment": write_alignment}  # what a model may have
+    more = {"attributes": write_attributes, "alignment": write_alignment}  # parts that a model may have
     for place, kinds in ((folder, ("prior", *more)), (drawing.folder, ("decoder", "fast-decoder", *more_kinds))):
         for file in (place / f"{kind}.{ending}" for kind in kinds for ending in ("json", "safetensors")):
             if out.resolve() != place.resolve() and file.is_file():

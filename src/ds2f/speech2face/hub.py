@@ -1,4 +1,4 @@
-"""Models as folders that travel: saved with a card, sent to the Hugging Face Hub, taken from there or from its cache.
+"""Models as portable folders: saved with a card, uploaded to the Hugging Face Hub, loaded from there or from its cache.
 
 Only the files named below are ever fetched, all of them safetensors, JSON or text: no code comes with a model.
 """
@@ -22,23 +22,23 @@ FAST, SUPER_RESOLUTION, ATTRIBUTES, ALIGNMENT = (
 )
 OPTIONAL = ("prior.onnx", *FAST, *SUPER_RESOLUTION, *ATTRIBUTES, *ALIGNMENT, "MODEL_CARD.md", "LICENSE")
 OF_A_SIZE = ("decoder.json", "decoder.safetensors", *FAST, *SUPER_RESOLUTION)
-"""In a folder named by its pixels, for a model with decoders of several sizes."""
-WRITTEN = ("metrics.json", "README.md")  # beside a model that travels, by `save`
+"""In a subfolder named by its size in pixels, for a model with decoders of several sizes."""
+WRITTEN = ("metrics.json", "README.md")  # written by `save` beside the model
 LICENCE = """The weights in this repository may be used as the data that they were trained on may be, see README.md.
 For the usual corpora of voices and faces this means: for research, not for commerce, and not to identify anybody.
 They come as they are, without warranty of any kind.
 """
-LONGEST = 300  # characters of what the Hub says that are shown
-TRANSPORTS = ("httpx", "httpx2", "requests")  # what huggingface_hub speaks HTTP by, version by version
+LONGEST = 300  # characters shown of a message from the Hub
+TRANSPORTS = ("httpx", "httpx2", "requests")  # HTTP libraries that huggingface_hub uses, depending on its version
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def resolve(name: str | Path, revision: str | None = None) -> Path:
-    """The folder of a model: `name` itself if it is a folder, else the Hub's model of that id.
+    """The folder of a model: `name` itself if it is a folder, otherwise the Hub's model with that id.
 
-    A model that is in the cache already is used as it is, and no server is asked, so it works without a network and
-    does not change from one day to the next; a `revision` not seen yet is fetched. Set HF_HOME for another cache.
-    Raises UserError if there is neither folder nor model, or the server cannot be reached.
+    A cached model is used as it is and no server is contacted, so it works without a network and does not change from
+    one day to the next; a `revision` that is not cached is fetched. Set HF_HOME to use another cache. Raises UserError
+    if there is neither such a folder nor such a model, or the server cannot be reached.
     """
     if Path(name).is_dir():
         if revision is not None:
@@ -46,10 +46,10 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
         return Path(name)
     if not HUB_ID.fullmatch(str(name)):
         raise UserError(
-            f"There is no model folder {name}; give another one, an id of the Hub such as owner/name, "
+            f"There is no model folder {name}; give another one, an id on the Hub such as owner/name, "
             "or none for the model that ships with ds2f."
         )
-    library = optional("huggingface_hub", "hub", f"The model {name}, which is no folder here,")
+    library = optional("huggingface_hub", "hub", f"The model {name}, which is not a local folder,")
     files = [*NEEDED, *OPTIONAL, *WRITTEN, *(f"[0-9]*/{name}" for name in OF_A_SIZE)]
     wanted = {"repo_id": str(name), "revision": revision, "allow_patterns": files}
     cached = _cached(library, wanted)
@@ -62,12 +62,11 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
 
 
 def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
-    """Copy the model in `model` to `folder`, with README.md, a card written from what is known of it, and LICENSE, the
-    model's own or what holds for models of ds2f.
+    """Copy the model in `model` to `folder`, with README.md, a card written from what is known about it, and LICENSE,
+    the model's own or the default for ds2f models.
 
-    metrics: the metrics.json of an evaluation, written along without what speaks of single people, see
-    `card.published`; None keeps the one beside the model, if there is one. Raises UserError if a file cannot be read or
-    written.
+    metrics: the metrics.json of an evaluation, copied without anything about single people, see `card.published`; None
+        keeps the one beside the model, if there is one. Raises UserError if a file cannot be read or written.
     """
     from ds2f.io.files import write_json
     from ds2f.speech2face.card import published, read_metrics, write_card
@@ -85,7 +84,7 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
                 shutil.copyfile(model / name, folder / name)
         if measured is not None:
             write_json(folder / "metrics.json", measured)
-        if not (folder / "LICENSE").exists():  # the Hub wants one beside a card that says `license: other`
+        if not (folder / "LICENSE").exists():  # the Hub requires one with a card that says `license: other`
             (folder / "LICENSE").write_text(LICENCE, "utf-8")
     except OSError as error:
         raise UserError(f"The model cannot be saved: {error.filename or folder}: {error.strerror}.") from None
@@ -99,17 +98,17 @@ def push(
     revision: str | None = None,
     public: bool = False,
 ) -> str:
-    """Upload a model with its card, by the token of `hf auth login` or HF_TOKEN. Returns the address of the commit.
+    """Upload a model with its card, using the token of `hf auth login` or HF_TOKEN. Returns the URL of the commit.
 
     model: its folder.
-    repo: "owner/name", made if it is not there.
+    repo: "owner/name", created if missing.
     metrics: metrics.json of an evaluation, see `save`.
-    revision: branch to commit to, made if it is not there. None: main.
+    revision: branch to commit to, created if missing. None: main.
     public: False makes a new repository private.
     Raises UserError if the server cannot be reached, or refuses.
     """
     if not HUB_ID.fullmatch(repo):
-        raise UserError(f"{repo!r} is no id of the Hub; give owner/name.")
+        raise UserError(f"{repo!r} is not an id on the Hub; give owner/name.")
     library = optional("huggingface_hub", "hub", "Sending a model to the Hub")
     api = library.HfApi()
     with tempfile.TemporaryDirectory(prefix="ds2f-push-") as temporary:
@@ -128,7 +127,7 @@ def push(
 
 
 def _of_other_sizes(model: Path) -> list[str]:
-    """Files of its further decoders, as paths in a model folder."""
+    """Files of its further decoders, as paths relative to the model folder."""
     from ds2f.models.store import decoders
 
     return [f"{place.name}/{name}" for place in decoders(model).values() if place != model for name in OF_A_SIZE]
@@ -143,7 +142,7 @@ def _cached(library: Any, wanted: dict[str, Any]) -> Path | None:
 
 
 def _asked(library: Any, what: str, ask: Any) -> Any:
-    """The Hub's answer, with a sentence for everything it or the network may refuse."""
+    """The Hub's answer; whatever the Hub or the network refuses becomes a UserError with one sentence."""
     try:
         return ask()
     except Exception as error:
@@ -154,9 +153,9 @@ def _asked(library: Any, what: str, ask: Any) -> Any:
 
 
 def _reason(errors: Any, error: Any) -> str | None:
-    """Why the Hub gave no answer, in its own words where it has any; None for what is no fault of it or the network."""
+    """Why the Hub gave no answer, in its own words if there are any; None if neither it nor the network is at fault."""
     if isinstance(error, errors.LocalEntryNotFoundError):
-        said = error.__cause__ and _reason(errors, error.__cause__)  # what the server said to it, if it said something
+        said = error.__cause__ and _reason(errors, error.__cause__)  # what the server replied, if anything
         return f"it is not in the cache, and {said or 'the Hub cannot be reached; check the network'}"
     if isinstance(error, errors.HfHubHTTPError):
         words = " ".join((getattr(error, "server_message", None) or "").split()).rstrip(".")
@@ -164,11 +163,11 @@ def _reason(errors: Any, error: Any) -> str | None:
     if isinstance(error, (errors.HFValidationError, OSError)):
         return first_line(error)
     if isinstance(error, json.JSONDecodeError):
-        return "the Hub, or what stands between, gave an answer that is none of its own; try again later"
+        return "the Hub, or a proxy in between, gave an invalid answer; try again later"
     if isinstance(error, ValueError):
         lines = [line.strip("- ") for line in str(error).splitlines() if line.strip("- ")]
-        card = str(error).startswith("Invalid metadata in README.md")  # as the library says that a card is refused
-        what = "the Hub does not take its card" if card else "the Hub's answer is not understood"
+        card = str(error).startswith("Invalid metadata in README.md")  # how the library words a rejected card
+        what = "the Hub rejects its card" if card else "the Hub's answer cannot be understood"
         return f"{what}: {'; '.join(lines)[:LONGEST].rstrip('.')}"
     if type(error).__module__.partition(".")[0] in TRANSPORTS:
         return f"the Hub cannot be reached ({first_line(error)}); check the network"

@@ -1,4 +1,4 @@
-"""Whom a voice lets one imagine: identities drawn from the prior p(identity | voice), bent by what is wished for."""
+"""The people imagined for a voice: identities sampled from the prior p(identity | voice), steered by wishes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ds2f.models.looks import departure, directions, project_out
 from ds2f.models.prior import Prior
 from ds2f.types import Wish
 
-PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, more changes nothing visible
-WISH_DEPARTURE = 1.5  # of the mean departure: what is drawn of an identity is a little nearer to the average person
-WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity against the voice; 1 is Bayes' rule
+PRIOR_STEPS = 16  # of Heun's method; the prior is tiny, and more steps change nothing visible
+WISH_DEPARTURE = 1.5  # times the mean departure: a face is drawn slightly more average than its identity
+WISH_STRENGTH = 4.0  # of a wished age, gender or ethnicity relative to the voice; 1 is Bayes' rule
 
 
 @dataclass(frozen=True)
 class Wished:
-    """An age, a gender or an ethnicity that people shall have, and the head that sees it in an identity."""
+    """A wished age, gender or ethnicity, and the attribute head that predicts it from an identity."""
 
     head: AttributeHead
     wish: Wish
@@ -36,15 +36,15 @@ class Wished:
         return self.head.log_likelihood(identity, self.wish)
 
     def around(self, centre: Tensor, within: Tensor) -> Tensor:
-        """Where to look for people whom the wish fits, in place of `centre`, (n, d).
+        """Where to look for people who match the wish, in place of `centre`, (n, d).
 
-        What a voice says of the looks that are wished for gives way to how people look who have them; all else that it
-        says stays. With the mean μ of labelled faces, their mean departure ℓ(wish) from it and the projection P of
-        `models.looks.project_out`,
+        What a voice says about the wished attributes is replaced by the appearance of people who have them; everything
+        else it says stays. With the mean μ of labelled faces, their mean departure ℓ(wish) from it and the projection P
+        of `models.looks.project_out`,
 
             μ + (centre − μ) P + s ℓ(wish),   s = WISH_DEPARTURE
 
-        within: (d, d) covariance of people of one voice. A head without looks leaves it to steering alone.
+        within: (d, d) covariance of people of one voice. A head without looks leaves this to steering alone.
         """
         looks = self.head.looks
         if looks is None:
@@ -62,23 +62,23 @@ def sample_identities(
     voice_guidance: float = 1.0,
     wished: Wished | None = None,
 ) -> np.ndarray:
-    """One identity for each voice: (n, identity_dim) float32.
+    """One identity per voice: (n, identity_dim) float32.
 
-    What a voice lets one expect, m(voice), lies near the average person m̄, as one voice fits many faces. Guidance goes
-    on the way that the voice points, as classifier-free guidance does, and draws from around
+    The identity expected for a voice, m(voice), lies near the average person m̄, because one voice fits many faces.
+    Guidance extrapolates in the direction of the voice, as classifier-free guidance does, and samples around
 
         m̄ + w (m(voice) − m̄),   w = voice_guidance; 1 = the expectation itself
 
-    and the less around it, the more w has set people of different voices apart, see `Prior.left_open`.
+    with less variety the further w has moved people of different voices apart, see `Prior.left_open`.
 
     prior: p(identity | voice).
     voices: (n, d), as the prior's `inputs` give them.
-    seeds: n whole numbers; of four that follow one another, see `antithetic_by_seed`, people differ the most.
+    seeds: n whole numbers; people differ most within four consecutive ones, see `antithetic_by_seed`.
     temperature: in [0, 1], scale of the noise that the prior's flow starts from; 1 = all that guidance leaves room for.
     voice_guidance: w, at least 0.
-    wished: looks that people shall have whatever the voice says of them: it moves the middle that is drawn from, see
-        `Wished.around`, and bends the flow, see `diffusion.guidance.steered`. None: no wish. Seeds vary as without it,
-        so as little along what guidance has set apart.
+    wished: attributes that people shall have whatever the voice says: it moves the centre of the distribution, see
+        `Wished.around`, and steers the flow, see `diffusion.guidance.steered`. None: no wish. Variety across seeds is
+        the same as without a wish, so it is likewise reduced in the directions that guidance has moved apart.
     """
     device = prior.identity_mean.device
     voice = torch.from_numpy(np.asarray(voices, np.float32)).to(device)
@@ -95,7 +95,7 @@ def around(
     voice_guidance: float | Tensor,
     wished: Wished | None = None,
 ) -> Tensor:
-    """`sample_identities` from noise that is drawn already, all as tensors.
+    """`sample_identities` with noise already drawn, all as tensors.
 
     prior, temperature, voice_guidance, wished: see there.
     voice: (n, d).
@@ -115,7 +115,7 @@ def around_expected(
     voice_guidance: float | Tensor,
     wished: Wished | None = None,
 ) -> Tensor:
-    """`around`, once a linear map, the prior's or another, has said whom voices let one expect.
+    """`around`, given the identities expected for the voices by a linear map, the prior's or another.
 
     expected: (n, identity_dim).
     average: the map's average person, (identity_dim,) or (n, identity_dim).

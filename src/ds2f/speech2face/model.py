@@ -1,4 +1,4 @@
-"""Speech2Face: load once, then voices in, faces out. What the Python API, the command line and the web page share."""
+"""Speech2Face: load once, then voices in, faces out. Shared by the Python API, the command line and the web page."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Speech2Face(FaceSampler):
         faces = model("talk.wav", count=4, seed=0)
         print(model.describe("talk.wav"))
 
-    The same seed gives the same face on the same machine. Any thread may call any method; nothing is printed.
+    The same seed gives the same face on the same machine. All methods are thread-safe; nothing is printed.
     """
 
     def __init__(
@@ -64,17 +64,18 @@ class Speech2Face(FaceSampler):
         drawing: store.Drawing | None = None,
         signing: Signing = Signing(),
     ) -> None:
-        """
-        prior, decoder: the two parts; both are moved to the device.
-        folder: where the prior lies.
-        device: of all that is computed.
+        """Take a loaded prior and decoder; see `from_pretrained` for loading a model by name.
+
+        prior, decoder: the two models; both are moved to the device.
+        folder: where the prior is stored.
+        device: where everything is computed.
         audio: what counts as enough speech.
-        drawing: where the decoder lies, and whether super-resolution follows. None: in `folder`, and none follows.
+        drawing: where the decoder is stored, and whether super-resolution follows. None: in `folder`, without it.
         signing: who signs the pictures, see `io.credentials.Signing`.
-        Raises UserError for a prior and a decoder that speak of different identities.
+        Raises UserError for a prior and a decoder with different identity embeddings.
         """
         super().__init__(prior, decoder, folder, device, drawing, signing)
-        exact = replace(audio, precision="float32")  # one voice and seed are one face on every processor
+        exact = replace(audio, precision="float32")  # so that a voice and a seed give one face on every processor
         self.voice_encoder = VoiceEncoder(exact, prior.config.clip_seconds, list(prior.config.voices))
 
     @classmethod
@@ -92,11 +93,11 @@ class Speech2Face(FaceSampler):
         name_or_path: a folder, or an id on the Hub such as "owner/name", see `ds2f.speech2face.hub.resolve`. None: the
             model that ships with the package.
         revision: commit, tag or branch on the Hub.
-        device: as PyTorch names it. None: CUDA, MPS or CPU, what there is.
+        device: as PyTorch names it. None: CUDA, MPS or CPU, in that order of availability.
         audio: what counts as enough speech.
-        size: pixels of a face, of those that the model draws. None: as it does by default.
-        signing: who signs the pictures; as it is, the installation, if the extra `c2pa` is installed.
-        Raises UserError if the model cannot be had or used.
+        size: pixels of a face, one of the sizes that the model draws. None: its default.
+        signing: who signs the pictures; by default this installation, if the extra `c2pa` is installed.
+        Raises UserError if the model cannot be found or used.
         """
         folder = store.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
         chosen = store.pick_device(str(device or "auto"))
@@ -104,13 +105,13 @@ class Speech2Face(FaceSampler):
         return cls(prior, store.load_decoder(drawing.folder), folder, chosen, audio, drawing, signing)
 
     def save_pretrained(self, folder: str | Path, metrics: Path | None = None) -> None:
-        """Write the model as a folder that `from_pretrained` reads, with a card; see `ds2f.speech2face.hub.save`."""
+        """Write the model, with a card, as a folder that `from_pretrained` reads; see `ds2f.speech2face.hub.save`."""
         hub.save(self.folder, Path(folder), metrics)
 
     def push_to_hub(
         self, repo: str, metrics: Path | None = None, revision: str | None = None, public: bool = False
     ) -> str:
-        """Upload the model to the Hub; see `ds2f.speech2face.hub.push`. Returns its address."""
+        """Upload the model to the Hub; see `ds2f.speech2face.hub.push`. Returns the URL of the commit."""
         return hub.push(self.folder, repo, metrics, revision, public)
 
     @overload
@@ -139,15 +140,16 @@ class Speech2Face(FaceSampler):
         """Faces that could belong to a voice; for a list of voices, a list of faces for each. Notebooks show both.
 
         voice: a path, the bytes of a file, or (samples, rate in Hz).
-        count: faces per voice, with the seeds seed, seed + 1, ...; four from a multiple of 4 on are drawn apart.
+        count: faces per voice, with the seeds seed, seed + 1, ...; the noise of four consecutive seeds from a multiple
+            of 4 on is antithetic, so these faces differ most.
         seed: any whole number.
-        steps, guidance: as in `SamplingSettings`, whose place they take.
+        steps, guidance: override those in `settings`.
         gender: "male" or "female".
         age: years, from 0 to 100.
-        ethnicity: of types.ETHNICITIES, never heard, only wished for.
-        language: ISO 639-1 code of what is spoken, for a decoder that knows it.
+        ethnicity: one of types.ETHNICITIES; never inferred from the voice, only a wish.
+        language: ISO 639-1 code of the language spoken, for a decoder conditioned on it.
         guide: a blurred, pixelated or small picture to complete.
-        settings: all other dials.
+        settings: all other sampling settings.
         callback: callback(step, pictures) is called after each step, see `draw.Callback`.
         Raises ItemError for a voice that cannot be used, UserError for a wish that cannot be fulfilled.
         """
@@ -182,33 +184,34 @@ class Speech2Face(FaceSampler):
         refused: Refused | None = None,
         **asked: Unpack[Asked],
     ) -> Iterator[Faces]:
-        """Faces for one recording after another, in order: the same as a call for each, and quicker.
+        """Yield the faces of one recording after another, in order: the same as one call each, but faster.
 
         recordings, progress, refused: see `batch.batched`.
-        count, seed: faces for each, with the seeds seed, seed + 1, ...
-        asked: all else that a call takes.
+        count, seed: faces per recording, with the seeds seed, seed + 1, ...
+        asked: everything else that a call takes.
         Raises ItemError and UserError as a call does.
         """
         return batched(lambda some: self(some, count, seed, **asked), recordings, count, progress, refused)
 
     def encode_voice(self, recording: Recording) -> EncodedVoice:
-        """The speech in a recording, sound or video, and its speaker. Raises ItemError, see `VoiceEncoder.encode`."""
+        """The speech in a recording, audio or video, and its speaker embeddings. Raises ItemError, see
+        `VoiceEncoder.encode`."""
         return self.voice_encoder.encode(recording)
 
     def embed_voice(self, recording: Recording) -> np.ndarray:
-        """The voice alone, as the prior hears it: (d,) float32, with one encoder the speaker embedding."""
+        """The voice alone, as the prior takes it: (d,) float32; with a single encoder, the speaker embedding."""
         return self.voice_inputs([self.encode_voice(recording).voices])[0]
 
     @torch.no_grad()
     def voice_inputs(self, encoded: Sequence[Mapping[str, np.ndarray | None]]) -> np.ndarray:
-        """n times {speaker encoder or "acoustics": (d,) or None} to (n, d) float32, as the prior hears them."""
+        """n times {speaker encoder or "acoustics": (d,) or None} to (n, d) float32, as the prior takes them."""
         by_name = {name: [one[name] for one in encoded] for name in self.prior.config.voices}
         known = {name: given(vectors) for name, vectors in by_name.items() if any(v is not None for v in vectors)}
         inputs = {name: Condition(c.value.to(self.device), c.given.to(self.device)) for name, c in known.items()}
         return self.prior.inputs(inputs).cpu().numpy()
 
     def describe(self, recording: Recording | EncodedVoice) -> VoiceDescription:
-        """Pitch and rate, age and gender as distributions, and how sure; see `ds2f.speech2face.describe`.
+        """Pitch and rate, and distributions of age and gender; see `ds2f.speech2face.describe`.
 
         Raises ItemError if the recording cannot be used.
         """

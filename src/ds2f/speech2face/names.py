@@ -1,4 +1,4 @@
-"""Which recordings are meant, and what the pictures of each are called: files as given, folders with their tree."""
+"""Which recordings are meant, and the names of their pictures: files as given, folders with their tree."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ds2f.io.images import FACE_FORMATS
 
 
 def recordings_in(inputs: Sequence[Path]) -> list[tuple[Path, PurePath]]:
-    """(file, its place): a file as given, at its name; of a folder every sound and video in it, hidden ones left out,
-    at its path in the folder. Raises UserError for a folder without any."""
+    """(file, relative path) pairs: a file as given, under its name; for a folder, every audio and video file in it
+    except hidden ones, under its path in the folder. Raises UserError for a folder without any."""
     found: list[tuple[Path, PurePath]] = []
     for given in inputs:
         if not given.is_dir():
@@ -35,8 +35,8 @@ def _is_recording(file: Path, folder: Path) -> bool:
 
 
 def unique_stems(places: Sequence[PurePath]) -> list[str]:
-    """Places without their suffix, with slashes; where two share one, the suffix is added (talk-wav, talk-mp4), then a
-    number. Capitals make no difference, as on most disks of Macs and Windows, and names are such as Windows takes."""
+    """Relative paths without their suffix, with forward slashes. Where two are equal, the suffix is appended (talk-wav,
+    talk-mp4), then a number. Case is ignored, as on most Mac and Windows disks, and the names are valid on Windows."""
     plain = [portable(place.with_suffix("").as_posix()) for place in places]
     shared = Counter(stem.casefold() for stem in plain)
     stems: list[str] = []
@@ -66,9 +66,9 @@ def left_over(out: Path, stems: Sequence[str], count: int) -> list[Path]:
 
 
 def refuse_overwriting(out: Path, recordings: Sequence[Path], pictures: Sequence[Sequence[str]]) -> None:
-    """Raises UserError if faces of another recording, of the same name in another folder, would be lost.
+    """Raise UserError if faces of another recording, with the same name in another folder, would be overwritten.
 
-    pictures: names in `out` of those of each recording.
+    pictures: for each recording, the names of its pictures in `out`.
     """
     try:
         entries = json.loads((out / "generation.json").read_text("utf-8"))["faces"]

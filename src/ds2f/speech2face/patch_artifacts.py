@@ -1,7 +1,8 @@
-"""Takes the pattern of a decoder's patches out of what it draws: fine texture that neighbours share is no skin's.
+"""Removes a decoder's patch artifacts from its pictures: fine texture shared by neighbouring patches is not skin.
 
-A decoder that draws in patches and was praised by one judge of likeness leaves, in all patches alike, waves of one or
-two of 255 (`evaluation.pattern` measures them). Skin, hair and cloth repeat in no such rhythm.
+A decoder that draws in patches and was trained with a single recogniser's likeness loss leaves waves of one or two
+levels of 255, alike in all patches (`evaluation.pattern` measures them). Skin, hair and cloth do not repeat at that
+period.
 """
 
 from __future__ import annotations
@@ -10,23 +11,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-MOST = 3.0  # of 255: what departs more from its surroundings is an edge or a line of the face
-NEIGHBOURS = (1, 4, 6, 4, 1)  # how much the patches around count, in either direction; binomial
+MOST = 3.0  # levels of 255: larger departures from the surroundings are edges or lines of the face
+NEIGHBOURS = (1, 4, 6, 4, 1)  # weights of the surrounding patches, in either direction; binomial
 
 
 def remove_patch_artifacts(pictures: np.ndarray, patch: int) -> np.ndarray:
     """Pictures without the texture that their patches share: (n, size, size, 3) uint8 RGB.
 
-    With the texture r, a picture p less its mean over a patch's width around each pixel, and the mean ⟨ ⟩ over the same
-    place in neighbouring patches,
+    With the texture r, a picture p minus its mean over one patch width around each pixel, and the mean ⟨ ⟩ over the
+    same position in neighbouring patches,
 
         p − ⟨clip(r, −MOST, MOST)⟩
 
-    less its own mean in each patch. The mean over a whole period takes out all waves of it and of its harmonics, so r
-    has them whole (a comb filter).
+    minus the mean of ⟨ ⟩ in each patch. The mean over a whole period removes all waves of that period and its
+    harmonics, so r contains them in full (a comb filter).
 
     pictures: (n, size, size, 3) uint8 RGB.
-    patch: its side in pixels, even; divides size.
+    patch: side of a patch in pixels, even; divides size.
     """
     return np.stack([_without_artifacts(picture, patch) for picture in pictures])
 
@@ -43,7 +44,7 @@ def _without_artifacts(picture: np.ndarray, patch: int) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, axis: int, weights: Sequence[float]) -> np.ndarray:
-    """Weighted over neighbours along an axis; beyond the ends the last one repeats itself."""
+    """Weighted mean over neighbours along an axis; beyond the ends the last value is repeated."""
     reach, length = len(weights) // 2, values.shape[axis]
     padded = np.pad(values, [(reach, reach) if i == axis else (0, 0) for i in range(values.ndim)], mode="edge")
     parts = (np.float32(w) * padded.take(range(i, i + length), axis) for i, w in enumerate(weights))

@@ -1,7 +1,7 @@
-"""The usual way from a recording to a face, or to a description, without PyTorch: ONNX graphs, run by ONNX Runtime.
+"""The default path from a recording to a face or a description, without PyTorch: ONNX graphs, run by ONNX Runtime.
 
-`Speech2Face` in `model` can do all of it, and more: wishes, guide pictures, other samplers, other devices. This one
-draws what that one draws by default, the same faces to what rounding leaves, in half of the time and of the memory.
+`Speech2Face` in `model` can do all of this and more: wishes, guide pictures, other samplers, other devices. This module
+draws what `Speech2Face` draws by default, the same faces up to rounding, in half the time and memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ds2f.types import NO_WISH, VOICE, Wish
 from ds2f.voice import campplus_graph
 from ds2f.voice.encode import Recording, VoiceEncoder
 
-IDENTITY = 128  # numbers of an identity, by dlib
+IDENTITY = 128  # dimensions of dlib's identity embedding
 PRIOR, DECODER, FAST, ATTRIBUTES = "prior", "decoder", "fast-decoder", "attributes"
 
 
@@ -54,10 +54,10 @@ def imagined(prior: Graph, voices: np.ndarray, seeds: Sequence[int], temperature
 
 
 class QuickDescriber:
-    """Hears a voice and imagines its people: what `Speech2Face` does without drawing."""
+    """Encodes a voice and imagines its people: what `Speech2Face` does without drawing."""
 
     def __init__(self, folder: Path, audio: Audio) -> None:
-        """folder: of the prior, with graphs that fit their weights, see `can_describe`; audio: what counts as enough
+        """folder: the prior's, with graphs that match their weights, see `can_describe`; audio: what counts as enough
         speech."""
         self.folder = folder
         self._prior: dict[str, Any] = folders.description(folder, PRIOR)["config"]
@@ -71,7 +71,7 @@ class QuickDescriber:
         return self._describer.describe(encoded.speech, encoded.voices[VOICE])
 
     def identities(self, voice: np.ndarray, seeds: Sequence[int], temperature: float, guidance: float) -> np.ndarray:
-        """One for each seed, (n, identity_dim) float32, for a voice, (d,), as `FaceSampler.sample_identities`."""
+        """One per seed, (n, identity_dim) float32, for a voice, (d,), as `FaceSampler.sample_identities`."""
         return imagined(self._imagine, np.repeat(voice[None], len(seeds), 0), seeds, temperature, guidance)
 
     @cached_property
@@ -86,13 +86,13 @@ class QuickDescriber:
 
 
 class QuickSpeech2Face(QuickDescriber):
-    """As `Speech2Face`, of which it has what `speech2face.files.from_files` asks for."""
+    """As `Speech2Face`, limited to what `speech2face.files.from_files` needs."""
 
     def __init__(self, folder: Path, drawing: folders.Drawing, audio: Audio, signing: Signing = Signing()) -> None:
-        """folder: of the prior; drawing: who draws; audio: what counts as enough speech; signing: who signs the
-        pictures.
+        """folder: the prior's; drawing: the decoder and its size; audio: what counts as enough speech; signing: who
+        signs the pictures.
 
-        Both folders have graphs that fit their weights, see `can_draw`.
+        Both folders need graphs that match their weights, see `can_draw`.
         """
         super().__init__(folder, audio)
         self.drawing, self.size, self.signing = drawing, drawing.size, signing
@@ -113,7 +113,7 @@ class QuickSpeech2Face(QuickDescriber):
         """Faces for one recording.
 
         voice, count, seed, settings: see `Speech2Face.__call__`.
-        wished: what that one takes besides, none of which may be asked for.
+        wished: its other arguments, which must all be None.
         Raises ItemError for a voice that cannot be used, TypeError for a wish.
         """
         if asked := [name for name, wish in wished.items() if wish is not None]:
@@ -149,8 +149,8 @@ class QuickSpeech2Face(QuickDescriber):
         return said | wishes.as_json(wish)
 
     def _picture(self, identity: np.ndarray, seed: int, settings: SamplingSettings) -> np.ndarray:
-        """As the decoder draws it, uint8 RGB. One at a time: how numbers are rounded depends on what is computed with
-        them."""
+        """The decoder's picture, uint8 RGB. Drawn one at a time, because rounding depends on what else is in a
+        batch."""
         size = self._decoder["size"]
         noise = damp_low_frequencies(normal_by_seed([seed], 3, size, size, stream=1), settings.light)
         start = settings.noise * self._decoder["noise"] * noise
@@ -165,7 +165,7 @@ class QuickSpeech2Face(QuickDescriber):
 
     @cached_property
     def _colours(self) -> tuple[np.ndarray, np.ndarray]:
-        """The mean face, (3, size, size), and the spread around it."""
+        """The mean face, (3, size, size), and the standard deviation around it."""
         mean, spread = folders.tensors(self.drawing.folder / f"{FAST}.safetensors", "image_mean", "image_std")
         return mean, spread
 
@@ -176,12 +176,12 @@ def by_graph(super_resolution: Graph) -> Enlarge:
 
 
 def attributes_of(folder: Path) -> Path:
-    """Where the attribute head lies that a model goes by: its own, or the one in the box."""
+    """Folder of the attribute head that a model uses: its own, or the one that ships with ds2f."""
     return folder if (folder / f"{ATTRIBUTES}.json").exists() else folders.shipped()
 
 
 def can_describe(folder: Path, device: str) -> bool:
-    """Whether `QuickDescriber` can describe voices by the model of a folder on a device, as the user names it."""
+    """Whether `QuickDescriber` can describe voices by the model of a folder on a device, as named by the user."""
     return _can_imagine(folder, device) and graph_of(attributes_of(folder), ATTRIBUTES) is not None
 
 
@@ -194,13 +194,13 @@ def _can_imagine(folder: Path, device: str) -> bool:
 
 
 def can_draw(folder: Path, drawing: folders.Drawing, settings: SamplingSettings, wish: Wish, device: str) -> bool:
-    """Whether the quick way gives what is asked for: no wish, the fast decoder, a CPU, and graphs of the model.
+    """Whether this module can draw what is asked for: no wish, the fast decoder, a CPU, and graphs of the model.
 
-    folder: of the model.
-    drawing: who draws.
+    folder: the model's.
+    drawing: the decoder and its size.
     settings: how to draw.
-    wish: what is asked besides the voice.
-    device: as the user names it.
+    wish: what is asked for besides the voice.
+    device: as named by the user.
     """
     at = drawing.folder
     asked = not wish.anything and fits_fast_decoder(settings) and not settings.direct and settings.precision == "auto"

@@ -1,4 +1,4 @@
-"""FaceSampler: what a prior and a decoder draw together, for voices that are numbers already."""
+"""FaceSampler: what a prior and a decoder draw together, for voices already embedded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 
 class FaceSampler:
-    """Identities for voices, pictures for identities, faces for voices. `Speech2Face` hears recordings for it."""
+    """Identities for voices, pictures for identities, faces for voices. `Speech2Face` adds the encoding of
+    recordings."""
 
     def __init__(
         self,
@@ -45,19 +46,20 @@ class FaceSampler:
         drawing: store.Drawing | None = None,
         signing: Signing = Signing(),
     ) -> None:
-        """
-        prior, decoder: the two parts; both are moved to the device.
-        folder: where the prior lies.
-        device: of all that is computed.
-        drawing: where the decoder lies, and whether super-resolution follows. None: in `folder`, and none follows.
+        """Take a loaded prior and decoder.
+
+        prior, decoder: the two models; both are moved to the device.
+        folder: where the prior is stored.
+        device: where everything is computed.
+        drawing: where the decoder is stored, and whether super-resolution follows. None: in `folder`, without it.
         signing: who signs the pictures, see `io.credentials.Signing`.
-        Raises UserError for a prior and a decoder that speak of different identities.
+        Raises UserError for a prior and a decoder with different identity embeddings.
         """
         if prior.config.identity_dim != decoder.config.conditions["identity"]:
             raise UserError(
-                f"In {folder} the prior speaks of {prior.config.identity_dim}-d identities, the decoder of "
-                f"{decoder.config.conditions['identity']}-d ones; they were not made for each other. "
-                "Train a prior on what the decoder learned from: ds2f train prior"
+                f"In {folder} the prior has {prior.config.identity_dim}-d identities, the decoder "
+                f"{decoder.config.conditions['identity']}-d ones; they don't belong together. "
+                "Train a prior on the decoder's data: ds2f train prior"
             )
         self.prior, self.decoder = prior.to(device), decoder.to(device)
         self.folder, self.device = folder, device
@@ -71,28 +73,28 @@ class FaceSampler:
 
     @cached_property
     def fast_decoder(self) -> Decoder | None:
-        """Draws in few steps; None if the model has none that this decoder taught."""
+        """Draws in few steps; None if the model has none that was distilled from this decoder."""
         fast = store.load_fast_decoder(self.drawing.folder)
         return None if fast is None else fast.to(self.device)
 
     @cached_property
     def _enlarge(self) -> Enlarge | None:
-        """What makes the decoder's pictures twice as large; None where nothing shall."""
+        """Doubles the size of the decoder's pictures; None if this model does not."""
         if not self.drawing.super_resolution:
             return None
         graph = self._graph_in(self.drawing.folder, store.SUPER_RESOLUTION)
-        if graph is not None:  # whatever precision is asked for: it computes in float32
+        if graph is not None:  # whatever precision is asked for: this graph computes in float32
             return by_graph(graph)
         return by_network(store.load_super_resolution(self.drawing.folder).to(self.device))
 
     @cached_property
     def signer(self) -> Signer | None:
-        """Who signs the pictures; None if nobody. Raises UserError for a certificate that cannot."""
+        """Signs the pictures; None if they are not signed. Raises UserError for a certificate that cannot be used."""
         return signer_of(self.signing)
 
     @cached_property
     def _graph(self) -> Graph | None:
-        """Of the fast decoder."""
+        """The graph of the fast decoder."""
         return self._graph_in(self.drawing.folder, FAST)
 
     def __repr__(self) -> str:
@@ -103,7 +105,7 @@ class FaceSampler:
         return self._graph_in(self.folder, PRIOR) if self.prior.config.identity_dim == IDENTITY else None
 
     def _graph_in(self, folder: Path, kind: str) -> Graph | None:
-        """If a model has one and all is computed on the CPU."""
+        """The graph of a model, if it has one and everything is computed on the CPU."""
         found = graph_of(folder, kind) if self.device.type == "cpu" and installed("onnxruntime") else None
         return None if found is None else Graph(found)
 
@@ -114,7 +116,7 @@ class FaceSampler:
 
     @cached_property
     def face_encoder(self) -> FaceEncoder:
-        """What looks at guide pictures. Raises UserError if the extra `faces` is not installed."""
+        """Encodes guide pictures. Raises UserError if the extra `faces` is not installed."""
         optional("cv2", "faces", "A guide picture")
         from ds2f.face.encode import FaceEncoder
 
@@ -125,15 +127,16 @@ class FaceSampler:
         return store.load_attributes(attributes_of(self.folder)).to(self.device)
 
     def decoder_voices(self, encoders: Iterable[str]) -> list[str]:
-        """Those of some speaker encoders that the decoder itself hears, for `SamplingSettings.direct`.
+        """Those of the given speaker encoders that the decoder is conditioned on directly, for
+        `SamplingSettings.direct`.
 
         Raises UserError if there are none.
         """
         return draw.heard_by(self.decoder.config, encoders)
 
     def voice_conditions(self, voices: np.ndarray) -> dict[str, np.ndarray]:
-        """What the prior hears, (n, d) as `voice_inputs` gives it, as far as it is a condition of the decoder: {speaker
-        encoder: (n, d)}. Raises UserError if nothing is."""
+        """The part of the prior's input, (n, d) as `voice_inputs` gives it, that is also a condition of the decoder:
+        {speaker encoder: (n, d)}. Raises UserError if there is none."""
         split = self.prior.inputs.split(torch.from_numpy(voices).to(self.device))
         names = self.decoder_voices(name for name, c in split.items() if c.given.all())
         return {name: split[name].value.cpu().numpy() for name in names}
@@ -146,13 +149,13 @@ class FaceSampler:
         wish: Wish = NO_WISH,
         voice_guidance: float = 1.0,
     ) -> np.ndarray:
-        """Draw one identity for each of n voices from the prior: (n, identity_dim) float32.
+        """Sample one identity from the prior for each of n voices: (n, identity_dim) float32.
 
         voices: (n, d), as `voice_inputs` gives them.
         seeds: n whole numbers.
-        temperature: in [0, 1]: 0 the likeliest person, 1 the prior's whole variety.
-        wish: an age, a gender or an ethnicity bends the draw towards people who look so.
-        voice_guidance: how far to go the way the voice points, see `imagine.sample_identities`; 1 = as expected.
+        temperature: in [0, 1]: 0 the most likely person, 1 all of the prior's variety.
+        wish: an age, a gender or an ethnicity steers sampling towards people who match it.
+        voice_guidance: how far to go in the direction of the voice, see `imagine.sample_identities`; 1 = as expected.
         """
         wished = imagine.Wished(self._attributes, wish) if wish.looks else None
         return imagine.sample_identities(self.prior, voices, seeds, temperature, voice_guidance, wished)
@@ -160,10 +163,10 @@ class FaceSampler:
     def identities_to_draw(
         self, voices: np.ndarray, seeds: Sequence[int], settings: SamplingSettings, wish: Wish = NO_WISH
     ) -> np.ndarray:
-        """As `sample_identities`, on a CPU one after the other, and by the graph that `quick` goes by if there is one.
+        """As `sample_identities`; on a CPU one at a time, and by the same graph as `quick` if there is one.
 
-        How numbers are rounded depends on what is computed with them, and a decoder of whole numbers carries that on.
-        So a voice and a seed are one face, alone and among others, on the page and from the shell.
+        Rounding depends on what else is in a batch, and a decoder that computes in integers amplifies it. This way a
+        voice and a seed give the same face alone or among others, on the page or from the shell.
         """
         heat, weight = settings.temperature, settings.voice_guidance
         if self.device.type != "cpu":
@@ -186,18 +189,18 @@ class FaceSampler:
         callback: Callback | None = None,
         guides: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Draw pictures of n people, by the decoder and super-resolution if it follows: (n, size, size, 3) uint8 RGB,
+        """Draw pictures of n people with the decoder, and super-resolution if it follows: (n, size, size, 3) uint8 RGB,
         with the watermark.
 
         identities: (n, identity_dim), or None for nobody in particular.
         seeds: n whole numbers.
         settings: steps, guidance, noise and sampler.
-        progress: called as (sampler steps done, in all) over all batches.
+        progress: called with (sampler steps done, total) over all batches.
         wish: looks, language and a guide picture, the same for all.
-        voice_conditions: {speaker encoder: (n, d)}, for a decoder that hears them itself.
+        voice_conditions: {speaker encoder: (n, d)}, for a decoder conditioned on voices directly.
         callback: called after every step with the pictures as they look so far, see `draw.Callback`.
-        guides: (n, s, s, 3) uint8 RGB, a canonical crop as large as the decoder draws, to complete for each face,
-            instead of one wished for all.
+        guides: (n, s, s, 3) uint8 RGB, canonical crops of the decoder's size, one to complete for each face, instead of
+            one wished for all.
         Raises UserError for a condition that the decoder was not trained on.
         """
         show = callback
@@ -217,7 +220,7 @@ class FaceSampler:
         voice_conditions: Mapping[str, np.ndarray] | None = None,
         guides: np.ndarray | None = None,
     ) -> dict[str, torch.Tensor]:
-        """What is told to the decoder of `count` pictures, see `draw.conditions_of`."""
+        """The decoder's conditions for `count` pictures, see `draw.conditions_of`."""
         if guides is None and wish.guide is not None:
             guides = self.face_encoder.align(wish.guide, self.decoder.config.size)[None]
         pixels = None if guides is None else draw.normalised(self.decoder, guides)
@@ -231,7 +234,7 @@ class FaceSampler:
         progress: Progress | None = None,
         callback: Callback | None = None,
     ) -> np.ndarray:
-        """As large as the decoder draws, (n, s, s, 3) uint8 RGB, without the watermark."""
+        """Pictures of the decoder's size, (n, s, s, 3) uint8 RGB, without the watermark."""
         fast, graph = (self.fast_decoder, self._graph) if fits_fast_decoder(settings) else (None, None)
         way = draw.sampling_plan(settings, self.decoder, fast, graph if settings.precision == "auto" else None)
         return draw.sample_images(way, conditions, seeds, progress, callback)
@@ -252,8 +255,8 @@ class FaceSampler:
         voices: (n, d), as `embed_voice` gives each.
         seeds: n whole numbers.
         settings, progress, wish, callback, guides: see `sample_images`.
-        voice_conditions: what the decoder itself hears if `settings.direct` says so, {speaker encoder: (n, d)} of
-            `decoder_voices`. None: what the prior hears.
+        voice_conditions: the decoder's own voice inputs if `settings.direct`: {speaker encoder: (n, d)} for those in
+            `decoder_voices`. None: those of the prior.
         """
         identities = self.identities_to_draw(voices, seeds, settings, wish)
         if settings.direct:
@@ -268,14 +271,14 @@ class FaceSampler:
     def _follow_guides(
         self, identities: np.ndarray, settings: SamplingSettings, wish: Wish, guides: np.ndarray | None
     ) -> np.ndarray:
-        """Identities that voices suggest, (n, 128), moved towards whom the guides show, see `restore`."""
+        """Identities suggested by voices, (n, 128), moved towards the people whom the guides show, see `restore`."""
         if self.prior.config.face_encoder != "dlib":
-            return identities  # nothing here sees faces in another space
+            return identities  # guides cannot be embedded in another space
         count = 1 if guides is None else len(guides)
         given = self._given(None, count, Wish(guide=wish.guide), guides=guides)
 
         def complete(seed: int) -> np.ndarray:
-            return self._drawn(given, [seed] * count, settings)  # nobody gets to see these
+            return self._drawn(given, [seed] * count, settings)  # these are never shown
 
         return restore.follow_guides(
             identities, complete, self.face_encoder.embed_crops, self.prior.colouring.cpu().numpy()
@@ -284,7 +287,8 @@ class FaceSampler:
     def sample_unconditional(
         self, count: int, seed: int = 0, settings: SamplingSettings = DEFAULT
     ) -> list[GeneratedFace]:
-        """Faces of nobody in particular, without a voice: identities drawn from the prior's spread of all people."""
+        """Faces of nobody in particular, without a voice: identities sampled from the prior's distribution of all
+        people."""
         voices = np.repeat(self.prior.voice_mean.cpu().numpy()[None], count, 0)
         seeds = wishes.seeds_from(seed, count)
         identities = self.sample_identities(voices, seeds, temperature=1.0, voice_guidance=0.0)
@@ -292,12 +296,12 @@ class FaceSampler:
         return made(images, identities, seeds, self.details(settings), self.signer)
 
     def steps(self, settings: SamplingSettings = DEFAULT, faces: int = 1) -> int:
-        """How many steps, as `draw.Callback` counts them, some faces take."""
+        """How many steps, as `draw.Callback` counts them, a number of faces takes."""
         way = draw.sampling_plan(settings, self.decoder, self.fast_decoder if fits_fast_decoder(settings) else None)
         return way.steps * -(-faces // BATCH)
 
     def details(self, settings: SamplingSettings, wish: Wish = NO_WISH) -> dict[str, Any]:
-        """What, besides the voice and the seed, a face comes from: model, settings and wishes."""
+        """What, besides the voice and the seed, determines a face: model, settings and wishes."""
         fast = fits_fast_decoder(settings) and self.fast_decoder is not None
         marked = settings.watermark and self.size >= watermark.MIN_SIDE
         said = {"model": self.fingerprint, **asdict(settings), "fast": fast, "watermark": marked}
@@ -305,7 +309,7 @@ class FaceSampler:
 
 
 def by_network(network: SuperResolution) -> Enlarge:
-    """Super-resolution by PyTorch, where the network lies."""
+    """Super-resolution by PyTorch, on the network's device."""
     device = network.leave.weight.device
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""How faces are drawn: the dials of the sampler, and what they may be set to."""
+"""How faces are drawn: the sampling settings and their allowed values."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ds2f.diffusion.weights import Guidance
 from ds2f.errors import UserError
 
 GUIDED = ("identity", "voice", "age", "gender", "ethnicity", "language", "guide")
-"""The conditions that guidance may weigh; and "voice:NAME", a further speaker encoder by itself."""
+"""The conditions that guidance can weight; also "voice:NAME", a further speaker encoder on its own."""
 INTERVAL = (0.1, 0.7)
-"""Times at which it acts. Elsewhere it costs variety and brings nothing: with the interval two faces drawn of one
-identity lie 0.36 apart, without it 0.30, and they are as like (benchmarks/sampling.py)."""
-_DEFAULT = Generate()  # the one home of all defaults: what ds2f.toml says where it says nothing
+"""The times during which guidance acts. Outside this interval it costs variety and gains nothing: with the interval,
+two faces drawn from one identity are 0.36 apart, without it 0.30, and the likeness is the same
+(benchmarks/sampling.py)."""
+_DEFAULT = Generate()  # the only source of defaults: those of ds2f.toml
 
 
 @dataclass(frozen=True)
@@ -24,21 +25,21 @@ class SamplingSettings:
     """How faces are drawn. Defaults are those of [generate] in ds2f.toml.
 
     steps: sampler steps.
-    guidance: 1 = none; one weight for all conditions but the guide, which has 1, or {condition: weight} for those of
-        GUIDED, where "voice" means what carries it and those left out keep the default.
-    voice_guidance: how far the identity goes the way the voice points, see `Speech2Face.sample_identities`.
-    temperature: in [0, 1]: 0 the most typical person for the voice, 1 all variety that `voice_guidance` leaves
-        room for.
-    noise: in [0, 1]: scale of the noise that the decoder starts from, below 1 calmer and more typical pictures.
+    guidance: 1 = none; one weight for all conditions except the guide, whose weight is 1, or {condition: weight} for
+        those of GUIDED, where "voice" means whatever carries the voice, and conditions left out keep the default.
+    voice_guidance: how far the identity goes in the direction of the voice, see `Speech2Face.sample_identities`.
+    temperature: in [0, 1]: 0 the most typical person for the voice, 1 all the variety that `voice_guidance` leaves room
+        for.
+    noise: in [0, 1]: scale of the noise that the decoder starts from; below 1, pictures are calmer and more typical.
     light: in [0, 1]: how much light and tint depend on the seed, see `diffusion.plain.damp_low_frequencies`; 1 = as
-        the decoder learnt from photographs, in which they belong to the day more than to the person.
-    direct: condition the decoder on the voice itself, and leave the prior out.
-    sampler: of `diffusion.samplers.SAMPLERS`.
-    fast: where the model has a fast decoder, let that one draw, in the few steps and with the guidance that it was
-        taught; but not where steps, sampler or guidance are other than these.
+        much as in the photographs that the decoder learnt from, where they depend on the day more than on the person.
+    direct: condition the decoder on the voice itself, bypassing the prior.
+    sampler: one of `diffusion.samplers.SAMPLERS`.
+    fast: use the model's fast decoder if it has one, with the few steps and the guidance it was distilled for; not used
+        if steps, sampler or guidance differ from the defaults.
     watermark: whether the picture gets the mark that `ds2f check` finds, see `io.watermark`.
-    precision: "auto" draws by the graph of the fast decoder where the model has one and a CPU draws, with products
-        in whole numbers of 8 bits unless it was exported otherwise; "float32" by PyTorch.
+    precision: "auto" draws by the graph of the fast decoder if the model has one and runs on a CPU, with products in
+        8-bit integers unless it was exported otherwise; "float32" draws by PyTorch.
     """
 
     steps: int = _DEFAULT.steps
@@ -58,7 +59,7 @@ DEFAULT = SamplingSettings()
 
 
 def settings_of(chosen: Generate) -> SamplingSettings:
-    """Those of [generate]. Raises UserError for settings that nothing can be drawn with."""
+    """The settings of [generate]. Raises UserError for invalid settings."""
     guidance: float | Mapping[str, float] = chosen.guidance
     if chosen.guide_guidance != _DEFAULT.guide_guidance:
         guidance = {**dict.fromkeys(GUIDED[1:], chosen.guidance), "guide": chosen.guide_guidance}
@@ -80,24 +81,24 @@ def settings_of(chosen: Generate) -> SamplingSettings:
 
 
 def fits_fast_decoder(settings: SamplingSettings) -> bool:
-    """Whether a fast decoder can draw so: it was taught one way of taking steps."""
+    """Whether a fast decoder can draw with these settings; it was distilled for one way of sampling."""
     same = (settings.steps, settings.sampler) == (DEFAULT.steps, DEFAULT.sampler)
     return settings.fast and same and guidance_of(settings) == guidance_of(DEFAULT)
 
 
 def check(settings: SamplingSettings, count: int = 1) -> None:
-    """Raises UserError for settings that nothing can be drawn with."""
+    """Raise UserError for invalid settings."""
     guidance = settings.guidance
     weights = dict(guidance) if isinstance(guidance, Mapping) else {"voice": guidance}
     if unknown := [name for name in weights if name not in GUIDED and not name.startswith("voice:")]:
         raise UserError(f"There is no guidance of {unknown[0]!r}; the conditions are {', '.join(GUIDED)}.")
     given = {f.name: getattr(settings, f.name) for f in fields(settings)}
     for weight in weights.values() or [_DEFAULT.guidance]:
-        Generate(**{**given, "guidance": weight, "count": count})  # refuses what ds2f.toml would be refused
+        Generate(**{**given, "guidance": weight, "count": count})  # rejects what ds2f.toml would reject
 
 
 def guidance_of(settings: SamplingSettings) -> Guidance:
-    """The weights as the decoder's guidance takes them."""
+    """The weights in the form that the decoder's guidance takes."""
     chosen, of_guide = settings.guidance, {"guide": _DEFAULT.guide_guidance}
     if not isinstance(chosen, Mapping):
         return Guidance(chosen, of_guide, *INTERVAL)

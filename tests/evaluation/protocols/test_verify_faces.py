@@ -128,11 +128,11 @@ def test_what_is_done_is_not_done_again(corpus: Path, out: Path, tmp_path: Path)
 def test_files_that_are_not_there(corpus: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pairs = pins_list(tmp_path / "veriflist_test_G_seenheard.txt", PEOPLE[:6])
     said = refused(capsys, pairs, "--protocol", "pins", "--root", corpus, out=out)
-    assert "8 of 24 files that the list names are not under" in said
+    assert "8 of 24 files in the list are not under" in said
     assert f"{PEOPLE[4].name}/{PEOPLE[4].video(2)}/0000025.jpg, " in said
     assert "--allow-missing" in said
     assert run(pairs, "--protocol", "pins", "--root", corpus, "--allow-missing", out=out) == 1
-    assert "8 listed files are not there" in " ".join(capsys.readouterr().err.split())
+    assert "8 listed files are missing" in " ".join(capsys.readouterr().err.split())
     found = json.loads((out / "verification.json").read_text())
     (result,) = found["lists"]
     assert len(found["missing"]) == 8
@@ -186,7 +186,7 @@ def test_bad_lists_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[
     header = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path\n"
     for protocol, text, sentence in (
         ("pins", "", "is empty"),
-        ("pins", "1 a b\n", "no list of Learnable PINs"),
+        ("pins", "1 a b\n", "not a list of Learnable PINs"),
         ("pins", header + "1,1,1,2,a.wav,a.jpg\n", "line 2: a trial is"),
         ("pins", header + "1,1,2,1,a.wav,a.jpg\n", "line 2: label 1 of speakers 1 and 2"),
         ("pins", header + "1,1,1,1,a.wav,a.jpg\n1,1,2,0,a.wav,a.jpg\n", "line 3: a second trial has the id 1"),

@@ -73,9 +73,9 @@ def test_a_calibration_by_another_list_uses_other_speakers_alone(
     kept = [t for t in development if not {t.first[:7], t.second[:7]} & {"id10007", "id10008"}]
     assert found.calibrated_on == len(kept)
     assert found.trials == len(trials)
-    with pytest.raises(UserError, match="The list to calibrate on has no trials of both kinds"):
+    with pytest.raises(UserError, match="The list to calibrate on lacks trials of one kind"):
         verify(trials, recordings, [encoder], Audio(), tmp_path, options, trials)
-    with pytest.raises(UserError, match="2 speakers are too few to calibrate each fold of them by the others"):
+    with pytest.raises(UserError, match="2 speakers are too few to calibrate each fold of them on the others"):
         verify(trials_of(range(2)), recordings, [encoder], Audio(), tmp_path, replace(OPTIONS, calibrate="folds"))
 
 
@@ -139,7 +139,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     ("options", "words"),
     [
         (["--codec", "fax"], "There is no codec 'fax'"),
-        (["--seconds", "2,x"], "must be seconds from 0.1 on"),
+        (["--seconds", "2,x"], "must be seconds, at least 0.1"),
         (["--whole", "--crops", "3"], "need a length; give --seconds too"),
         (["--encoder", "campplus", "--encoder", "campplus"], "An encoder is named twice"),
         (["--cohort", "none.txt"], "The cohort none.txt cannot be read"),

@@ -65,7 +65,7 @@ def test_scores_are_written_as_others_read_them_and_read_as_others_write_them(tm
         ("a/1.wav a/2.wav nan\n", "line 1: a score is"),
         ("a/1.wav a/2.wav 1 same\n", "line 1: a score is"),
         ("a/1.wav a/2.wav 1 nontarget\n", "line 1: the list of trials calls this one target"),
-        ("a/1.wav a/2.wav 1\na/1.wav a/2.wav 2\n", "line 2: .* have another score further up"),
+        ("a/1.wav a/2.wav 1\na/1.wav a/2.wav 2\n", "line 2: .* have another score in an earlier line"),
     ],
 )
 def test_scores_that_do_not_fit_the_list_are_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -82,5 +82,5 @@ def test_tables_of_speakers(tmp_path: Path) -> None:
     assert read_table(path) == {"a.wav": ("1", ""), "b.wav": ("2", "")}
     for text in ("", "speaker;path\n", "path,speaker\na.wav\n", "a b c\n"):
         path.write_text(text)
-        with pytest.raises(UserError, match="is no table of speakers"):
+        with pytest.raises(UserError, match="is not a table of speakers"):
             read_table(path)

@@ -238,7 +238,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     words = ["convert-voice", str(tmp_path / "their.model"), "--out", str(tmp_path / "voice")]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "resnetse34v2 of voxceleb_trainer, 512 numbers a voice, is in" in said
+    assert "resnetse34v2 of voxceleb_trainer, 512 numbers per voice, is in" in said
     assert "It reads 64 log mel bands (torchaudio's, hamming window), normalised by instance." in said
     assert sorted(p.name for p in (tmp_path / "voice").iterdir()) == ["voice.json", "voice.safetensors"]
     assert main(words) == 2

@@ -1,5 +1,5 @@
-"""The protocols by which the field publishes, each in a file of its own that states source, definition, and what
-differs here and why; docs/evaluation.md has them side by side.
+"""The field's published protocols, each in its own module, which states source, definition, and what differs here and
+why; docs/evaluation.md shows them side by side.
 
 pins         cross-modal verification lists of Learnable PINs
 fame         the FAME challenges of 2024 and 2026, on MAV-Celeb

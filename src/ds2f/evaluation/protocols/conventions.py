@@ -1,4 +1,4 @@
-"""Equal error rate and detection cost as the toolkits of speaker verification print them, but for tied scores.
+"""Equal error rate and detection cost as the toolkits of speaker verification print them, except for tied scores.
 
 | toolkit | equal error rate | p_target | c_miss | c_fa |
 | --- | --- | --- | --- | --- |
@@ -6,10 +6,10 @@
 | voxceleb_trainer (clovaai, tuneThreshold.py) | the larger of the two rates where they differ least | 0.05 | 1 | 1 |
 | WeSpeaker (score_metrics.py, after NIST's SRE 2016 script) | as ds2f | 0.01 | 1 | 1 |
 
-Both toolkits sort the scores and move the threshold over one trial after the other, WeSpeaker for both numbers and
-voxceleb_trainer for its cost: between trials of one score there is no threshold in truth, and what they print depends
-on which of the trials stands first. Here equal scores fall to one side together, so the order of a list changes
-nothing; `TiedRange` says between which numbers a toolkit may print, by the luckiest and the unluckiest order.
+Both toolkits sort the scores and move the threshold over one trial at a time, WeSpeaker for both numbers and
+voxceleb_trainer for its cost. Between trials with equal scores there is no real threshold, so what they print depends
+on the order of these trials. Here equal scores fall on the same side together, so the order of a list has no effect;
+`TiedRange` gives the range of numbers that a toolkit may print, for the luckiest and the unluckiest order.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 
 from ds2f.evaluation.verification import error_rates, rates_to_dcf, rates_to_eer
 
-_LEVEL = 1e-12  # of two rates, which are quotients of counts
+_LEVEL = 1e-12  # tolerance for rates, which are quotients of counts
 
 
 @dataclass(frozen=True)
 class Convention:
-    """p_target: how frequent pairs of one person are taken to be; c_miss, c_fa: costs; nearest: the equal error rate is
-    the larger rate at a threshold, not an interpolation."""
+    """The definitions of a toolkit. p_target: prior probability of a pair of one person; c_miss, c_fa: costs;
+    nearest: the equal error rate is the larger rate at a threshold, not an interpolation."""
 
     name: str
     p_target: float
@@ -43,8 +43,8 @@ CONVENTIONS = (DS2F, VOXCELEB_TRAINER, WESPEAKER)
 
 @dataclass(frozen=True)
 class TiedRange:
-    """What a threshold between trials of one score makes of a number: low by the luckiest order of the list, high by
-    the unluckiest; equal where no pair of one person scores exactly as a pair of two."""
+    """The range of a number if thresholds may lie between tied trials: low for the luckiest order of the list, high
+    for the unluckiest; equal if no pair of one person has exactly the score of a pair of two."""
 
     low: float
     high: float
@@ -52,8 +52,8 @@ class TiedRange:
 
 @dataclass(frozen=True)
 class Detection:
-    """eer, min_dcf: in [0, 1], whatever the order of the list; eer_in_order, min_dcf_in_order: what tied scores may
-    make of them elsewhere. convention: by whose definitions."""
+    """Rates by one convention. eer, min_dcf: in [0, 1], independent of the order of the list; eer_in_order,
+    min_dcf_in_order: what tied scores may make of them elsewhere."""
 
     convention: Convention
     eer: float
@@ -78,7 +78,7 @@ def detection(scores: np.ndarray, same: np.ndarray, convention: Convention = DS2
 
 
 def _untied(scores: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """The same order with ties broken: those of `first` score higher. (n,) distinct numbers."""
+    """The same order with ties broken in favour of `first`, which score higher. (n,) distinct numbers."""
     order = np.lexsort((first, scores))
     places = np.empty(len(scores), float)
     places[order] = np.arange(len(scores))
@@ -86,8 +86,8 @@ def _untied(scores: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 def _nearest(alarm: np.ndarray, miss: np.ndarray) -> float:
-    """voxceleb_trainer: scikit-learn's roc_curve keeps the corners of the curve alone, and of these the first at which
-    the two rates differ least counts; the larger of them is printed."""
+    """voxceleb_trainer's rule: scikit-learn's roc_curve keeps only the corners of the curve; at the first of these
+    where the two rates differ least, the larger of them is printed."""
     bends = (np.abs(np.diff(alarm, 2)) > _LEVEL) | (np.abs(np.diff(miss, 2)) > _LEVEL)
     corners = np.flatnonzero(np.concatenate([[True], bends, [True]]))
     at = corners[np.argmin(np.abs(alarm - miss)[corners])]

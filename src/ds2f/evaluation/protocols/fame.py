@@ -1,23 +1,24 @@
 """The FAME challenges: Face-voice Association in Multilingual Environments, 2024 and 2026, on MAV-Celeb.
 
-Source. Evaluation plans arXiv:2404.09342 (2024) and arXiv:2508.04592 (2026); baseline and form of the files
+Source. Evaluation plans arXiv:2404.09342 (2024) and arXiv:2508.04592 (2026); baseline and file formats
 github.com/mavceleb/mavceleb_baseline (README, computeScore.py, test.py).
 
 Definition. A test list of one language, `English_test.txt`, has lines `id voices/English/00000.wav
-faces/English/00000.jpg` and no labels. An entry is a file of lines `id score`, where a small score says one person (the
-baseline writes the L2 distance of two unit vectors). A model that was trained on one of the two languages is tested on
-both: on the one it has heard and the one it has not. With either language heard in turn there are four cells, each with
-its equal error rate, where the curve of scikit-learn's roc_curve crosses the diagonal by interpolation; the overall
-score is the mean of the four.
+faces/English/00000.jpg` and no labels. An entry is a file of lines `id score`, where a small score means one person
+(the baseline writes the L2 distance of two unit vectors). A model trained on one of the two languages is tested on
+both, the one it has heard and the one it has not. With each language heard in turn there are four cells, each with its
+equal error rate, where the curve of scikit-learn's roc_curve crosses the diagonal by interpolation; the overall score
+is the mean of the four.
 
 What differs here, and why:
-- Which languages a model has heard is stated by whoever trained it (`--heard`): nothing in a model says so. The four
-  cells need two models. One model alone has an equal error rate for each language, and no overall score.
-- Every id gets a score: a file without speech, or without a face, scores as an even guess. The overall score counts
-  it, as the challenge does.
-- Labels, where somebody has them, are lines of `id label`, or one label a line in the order of the list, as test.py
-  takes both; 1 = one person.
-- Intervals are over trials: the lists name no people, of whom there are six to eight; the true ones are wider.
+- The languages that a model has heard are stated by the user (`--heard`), as nothing in a model records them. The four
+  cells need two models. A single model has an equal error rate for each language, and no overall score.
+- Every id gets a score: a file without speech, or without a face, scores as an even guess. The overall score counts it,
+  as the challenge does.
+- Labels, for those who have them, are lines of `id label`, or one label per line in the order of the list; test.py
+  accepts both; 1 = one person.
+- Intervals are over trials, because the lists do not name the people, of whom there are six to eight; the true
+  intervals are wider.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _VERSION = re.compile(r"v\d+$")
 
 @dataclass(frozen=True)
 class Cell:
-    """heard: the language that the model was trained on; tested: of the list; eer: in [0, 1]."""
+    """One cell of the table. heard: the language that the model was trained on; tested: that of the list; eer: in
+    [0, 1]."""
 
     heard: str
     tested: str
@@ -46,7 +48,7 @@ class Cell:
 
 
 def read(path: Path) -> TrialList:
-    """Raises UserError for a line that is no trial, or an id that stands twice."""
+    """Read a list. Raises UserError for a line that is not a trial, or a duplicate id."""
     trials: dict[str, Trial] = {}
     for number, line in numbered_lines(path):
         cells = line.split()
@@ -60,14 +62,14 @@ def read(path: Path) -> TrialList:
 
 
 def _language(voice: str) -> str:
-    """voices/English/00000.wav to English; "" for another form."""
+    """voices/English/00000.wav to English; "" for any other path."""
     parts = PurePosixPath(voice).parts
     return parts[-2] if len(parts) > 2 else ""
 
 
 def labelled(lists: Sequence[TrialList], files: Sequence[Path]) -> list[TrialList]:
-    """The lists with what label files say. files: with ids in any order and any number of files, or, without ids, one
-    for each list, in their order.
+    """The lists with the labels of the label files. files: with ids, in any order and number; or without ids, one per
+    list, in the order of the lists.
 
     Raises UserError for labels that do not fit: other ids, another number of lines, a value other than 0 and 1.
     """
@@ -117,7 +119,7 @@ def _with(each: TrialList, labels: Sequence[str]) -> TrialList:
 
 
 def language_of(each: TrialList) -> str:
-    """The one language of a list; UserError if there are several, or none is told."""
+    """The language of a list; raises UserError if there are several, or it is unknown."""
     found = sorted({trial.language for trial in each.trials})
     if len(found) != 1 or not found[0]:
         raise UserError(f"{each.name} must be of one language, as in voices/English/00000.wav; found: {found}.")
@@ -125,8 +127,8 @@ def language_of(each: TrialList) -> str:
 
 
 def score_file(path: Path, each: TrialList, heard: str) -> str:
-    """What the baseline calls the scores of a list: sub_score_v1_Urdu_unheard.txt, of v1/Urdu_test.txt by a model that
-    has heard English; scores_NAME.txt where nobody says what it has heard. path: of the list."""
+    """The baseline's name for the scores of a list: sub_score_v1_Urdu_unheard.txt, for v1/Urdu_test.txt by a model
+    that has heard English; scores_NAME.txt if the language heard is not stated. path: of the list."""
     if not heard:
         return f"scores_{each.name}.txt"
     tested, version = language_of(each), path.absolute().parent.name
@@ -135,15 +137,15 @@ def score_file(path: Path, each: TrialList, heard: str) -> str:
 
 
 def write_scores(path: Path, trials: Sequence[Trial], distances: np.ndarray) -> None:
-    """`id score`, one trial a line; distances: (n,), small = one person."""
+    """Write `id score`, one trial per line; distances: (n,), small = one person."""
     lines = [f"{trial.id} {distance:.6f}\n" for trial, distance in zip(trials, distances, strict=True)]
     with replacing(path) as aside:
         aside.write_text("".join(lines), "utf-8")
 
 
 def overall(cells: Sequence[Cell]) -> float | None:
-    """The challenge's score, the mean of the four cells; None unless there are two languages, each heard once and each
-    tested by both models."""
+    """The challenge's score, the mean of the four cells; None unless there are two languages, each heard by one
+    model and tested on both models."""
     rates: Mapping[tuple[str, str], float] = {(cell.heard, cell.tested): cell.eer for cell in cells}
     languages = {cell.tested for cell in cells}
     if len(languages) != 2 or len(cells) != 4 or set(rates) != {(a, b) for a in languages for b in languages}:

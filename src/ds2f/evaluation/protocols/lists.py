@@ -1,4 +1,4 @@
-"""Lists of voices and faces that a protocol compares, and where their files lie."""
+"""Lists of voices and faces that a protocol compares, and where their files are."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from ds2f.errors import UserError
 from ds2f.io.files import read_lines
 
 VOICE, FACE = "voice", "face"
-SHOWN = 3  # of the files that are not there
+SHOWN = 3  # missing files shown
 
 Key = tuple[str, str]
-"""(VOICE or FACE, path as a list writes it)"""
+"""(VOICE or FACE, path as written in a list)"""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Do they belong to one person? voice, face: paths as the list writes them; same: None where nothing says it;
-    people: names of the voice's and the face's person, "" where the list does not tell; language: of the voice."""
+    """Do a voice and a face belong to one person? voice, face: paths as written in the list; same: None if
+    unlabelled; people: names of the voice's and the face's person, "" if the list does not say; language: of the
+    voice."""
 
     id: str
     voice: str
@@ -35,15 +36,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of the candidates belongs to the probe? The first one does. probe: a voice and candidates faces, or the
-    other way round; person: of the probe."""
+    """Which of the candidates belongs to the probe? The first one does. probe: a voice with faces as candidates, or
+    vice versa; person: of the probe."""
 
     probe: str
     candidates: tuple[str, ...]
     person: str
 
     def pairs(self, probes: str) -> list[tuple[Key, Key]]:
-        """(voice, face) of each candidate. probes: VOICE or FACE, what the probe is."""
+        """(voice, face) for each candidate. probes: VOICE or FACE, the kind of the probe."""
         if probes == VOICE:
             return [((VOICE, self.probe), (FACE, candidate)) for candidate in self.candidates]
         return [((VOICE, candidate), (FACE, self.probe)) for candidate in self.candidates]
@@ -51,9 +52,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class TrialList:
-    """A file of trials, or of choices. name: of the file without its ending; criterion: what the wrong pairs share with
-    the right ones, "" for nothing that the name tells; people: whose they are, such as unseen-unheard; probes: VOICE or
-    FACE, of choices alone."""
+    """A file of trials or of choices. name: of the file without its suffix; criterion: what the wrong pairs share
+    with the right ones, "" if the name states nothing; people: such as unseen-unheard; probes: VOICE or FACE, for
+    choices only."""
 
     name: str
     trials: tuple[Trial, ...] = ()
@@ -63,7 +64,7 @@ class TrialList:
     probes: str = ""
 
     def files(self) -> Iterator[Key]:
-        """In order; a file as often as it is named."""
+        """In order; a file is repeated as often as it is named."""
         for trial in self.trials:
             yield from trial.pair
         for choice in self.choices:
@@ -72,27 +73,28 @@ class TrialList:
 
 
 Places = Callable[[str, str], Iterable[str]]
-"""(VOICE or FACE, path of a list) to the paths below a root at which it may lie, the likeliest first."""
+"""Maps (VOICE or FACE, path in a list) to the paths relative to a root where it may be, the most likely first."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """files: {(VOICE or FACE, path of the list): (root, path below it)}; missing: paths of which no root has any."""
+    """Files found. files: {(VOICE or FACE, path in the list): (root, path relative to it)}; missing: paths not found
+    under any root."""
 
     files: Mapping[Key, tuple[Path, str]]
     missing: tuple[str, ...] = field(default=())
 
 
 def as_written(kind: str, path: str) -> Iterable[str]:
-    """The place of a list that is published with its files."""
+    """The path of a file in a list that is published together with its files."""
     return (path,)
 
 
 def find(lists: Sequence[TrialList], roots: Sequence[Path], places: Places, allow_missing: bool) -> Found:
-    """Where the files of some lists lie.
+    """Find the files of some lists.
 
-    Raises UserError for a root that is not there, and for files that are not, unless `allow_missing`; if none is there
-    at all, in any case.
+    Raises UserError for a root that does not exist, and for missing files, unless `allow_missing`; in any case if none
+    is found.
     """
     for root in roots:
         if not root.is_dir():
@@ -109,16 +111,16 @@ def find(lists: Sequence[TrialList], roots: Sequence[Path], places: Places, allo
     if missing and (not files or not allow_missing):
         named = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
         where = ", ".join(str(root) for root in roots)
-        mend = "give the folder that they lie in with --root"
+        mend = "give their folder with --root"
         raise UserError(
-            f"{len(missing):,} of {len(missing) + len(files):,} files that the list names are not under {where}: "
+            f"{len(missing):,} of {len(missing) + len(files):,} files in the list are not under {where}: "
             f"{named}; {mend}{', or score the rest with --allow-missing' if files else ''}."
         )
     return Found(files, tuple(missing))
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """(number, text) of the lines that are not empty. Raises UserError for a file that cannot be read, or is empty."""
+    """(number, text) of the non-empty lines. Raises UserError for a file that cannot be read, or is empty."""
     found = [(number, line) for number, line in enumerate(read_lines(path, "list"), 1) if line.strip()]
     if not found:
         raise UserError(f"The list {path} is empty.")

@@ -6,12 +6,12 @@ data/matching), `matching_{v2f,f2v}_{U,G,N,GN}.csv`.
 
 Definition. A line is `probe candidate candidate ...`, separated by spaces, and the first candidate is the right one:
 `id10002/YTID/00005.wav NAME/1.6/YTID/0003650.jpg NAME/1.6/YTID/0004350.jpg`. N follows from the line. Accuracy is the
-share of probes whose right candidate scores highest. A dataset needs no list: of every voice (face) the chance to be
-picked among N is taken over all draws of N - 1 others at once, exactly (`matching.n_way`), N = 2 to 10.
+share of probes whose right candidate scores highest. A dataset needs no list: for every voice (face), the probability
+of being picked among N is averaged over all draws of N - 1 others at once, exactly (`matching.choice`), N = 2 to 10.
 
 What differs here, and why:
-- As the right one always stands first, a program that takes the first of equal scores is right by doing nothing. Here
-  equal scores share: with t candidates level at the top, 1 / t of a hit if the right one is among them.
+- As the right candidate always comes first, a program that takes the first of equal scores would be right by doing
+  nothing. Here ties are shared: with t candidates tied at the top, 1 / t of a hit if the right one is among them.
 - A file without speech, or without a face, scores as an even guess and stays in the list.
 - Intervals are over people (of the probe).
 """
@@ -31,7 +31,8 @@ _NAME = re.compile(r"_(U|GN|GNA|G|N|A)$")
 
 
 def read(path: Path) -> TrialList:
-    """Raises UserError for a line that is no choice, or lines of several directions or numbers of candidates."""
+    """Read a list. Raises UserError for a line that is not a choice, or lines of different directions or numbers of
+    candidates."""
     choices, probes, ways = [], "", 0
     for number, line in numbered_lines(path):
         probe, *candidates = line.split()
@@ -54,7 +55,8 @@ def _kind(path: str) -> str:
 
 
 def hits(scores: np.ndarray) -> np.ndarray:
-    """(n, N) scores, the right candidate's first, to (n,) chances of picking it: 1 / t where t are level at the top."""
+    """(n, N) scores, the right candidate's first, to (n,) probabilities of picking it: 1 / t if t are tied at the
+    top."""
     best = scores.max(1, keepdims=True)
     level = scores == best
     return np.asarray(level[:, 0] / level.sum(1))

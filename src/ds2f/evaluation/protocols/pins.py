@@ -3,23 +3,25 @@
 Source. Ten lists over VoxCeleb1, `veriflist_test_{random,G,N,A,GNA}_{seenheard,unseenunheard}.txt`, public in the
 repository of CMPC (Zhu et al., IJCAI 2022, arXiv:2204.14057; github.com/Cocoxili/CMPC, data/veriflist).
 
-Definition. A line is `id,voice-speaker-id,face-speaker-id,label,voice-path,face-path`, label 1 = one person. The two of
-a wrong pair share nothing (random), gender (G), nationality (N), age (A) or all three (GNA). seenheard: 901 people of
-the training set, other recordings of theirs; unseenunheard: 250 people outside of it. Reported are the area under the
-ROC curve and the equal error rate over all lines of a list.
+Definition. A line is `id,voice-speaker-id,face-speaker-id,label,voice-path,face-path`, label 1 = one person. The two
+people of a wrong pair share nothing (random), gender (G), nationality (N), age (A) or all three (GNA). seenheard: other
+recordings of 901 people in the training set; unseenunheard: 250 people outside it. Reported are the area under the ROC
+curve and the equal error rate over all lines of a list.
 
 What differs here, and why:
 - The equal error rate is interpolated; CMPC prints the false alarm rate at the threshold nearest to equality.
-- CMPC averages a face with its mirror image and several windows of a voice; here a face and a voice are one vector.
+- CMPC averages a face with its mirror image, and several windows of a voice; here a face and a voice are one vector
+  each.
 - A file without speech, or without a face, is no evidence: its pairs score as an even guess and stay in the list.
-- Intervals are over people, which the lists name; the papers print none.
-- The shipped model has not been trained by these splits, so for it "seen" and "unseen" are names of lists and no more.
-- Right pairs of seenheard are always voice and face of one video, and of unseenunheard every seventh; wrong ones
-  never. What a model hears or sees of a recording and not of a person helps it there; the lists are as they are.
+- Intervals are over people, whom the lists name; the papers print none.
+- The shipped model was not trained on these splits, so for it "seen" and "unseen" are only names of lists.
+- Right pairs of seenheard are always the voice and face of one video, and so is every seventh of unseenunheard; wrong
+  pairs never are. Cues to the recording rather than the person therefore help a model there; the lists are used as they
+  are.
 
-The voice paths are those of the first release of VoxCeleb1, `NAME/YTID_0000001.wav`; the present one has
-`id10001/YTID/00001.wav`, and its `vox1_meta.csv` says who is who. Faces, `NAME/YTID/0001225.jpg`, lie in the published
-frames at `unzippedFaces/NAME/1.6/YTID/0001225.jpg`. Both are found below any --root.
+The voice paths are those of the first release of VoxCeleb1, `NAME/YTID_0000001.wav`; the current one has
+`id10001/YTID/00001.wav`, and its `vox1_meta.csv` maps ids to names. Faces, `NAME/YTID/0001225.jpg`, are in the
+published frames at `unzippedFaces/NAME/1.6/YTID/0001225.jpg`. Both are found below any --root.
 """
 
 from __future__ import annotations
@@ -42,10 +44,10 @@ _FACES = ("", "unzippedFaces/")
 
 
 def read(path: Path) -> TrialList:
-    """Raises UserError for a file that is no such list, or a line of it that is no trial."""
+    """Read a list. Raises UserError for a file that is not such a list, or a line that is not a trial."""
     lines = numbered_lines(path)
     if tuple(cell.strip() for cell in lines[0][1].split(",")) != COLUMNS:
-        raise UserError(f"{path} is no list of Learnable PINs: its first line must be {','.join(COLUMNS)}.")
+        raise UserError(f"{path} is not a list of Learnable PINs: its first line must be {','.join(COLUMNS)}.")
     trials, seen = [], set()
     for number, row in zip((n for n, _ in lines[1:]), csv.reader(text for _, text in lines[1:]), strict=True):
         cells = [cell.strip() for cell in row]
@@ -66,7 +68,7 @@ def read(path: Path) -> TrialList:
 
 
 def places(ids: Mapping[str, str]) -> Places:
-    """ids: {name: VoxCeleb1's number of the person}, see `read_ids`; may be empty."""
+    """ids: {name: the person's VoxCeleb1 id}, see `read_ids`; may be empty."""
 
     def of(kind: str, path: str) -> Iterator[str]:
         yield path
@@ -87,13 +89,13 @@ def _voices(path: str, ids: Mapping[str, str]) -> Iterator[str]:
 
 def _faces(path: str) -> Iterator[str]:
     place = PurePosixPath(path)
-    if len(place.parts) == 3:  # the published frames were cut at 1.6 times the detector's box, and say so
+    if len(place.parts) == 3:  # the published frames were cropped at 1.6 times the box, as their path states
         path = str(PurePosixPath(place.parts[0], "1.6", *place.parts[1:]))
     yield from (folder + path for folder in _FACES)
 
 
 def read_ids(roots: Sequence[Path]) -> dict[str, str]:
-    """{name: VoxCeleb1's number}, of the first vox1_meta.csv in a root or beside it; empty without one.
+    """{name: VoxCeleb1 id}, from the first vox1_meta.csv in a root or beside it; empty without one.
 
     Raises UserError for a table without both columns.
     """
@@ -105,5 +107,5 @@ def read_ids(roots: Sequence[Path]) -> dict[str, str]:
         header, *rows = read_rows(path)
         number, name = (header.index(title) for title in ("VoxCeleb1 ID", "VGGFace1 ID"))
     except (Unreadable, ValueError):
-        raise UserError(f"{path} has no columns VoxCeleb1 ID and VGGFace1 ID; take VoxCeleb1's own.") from None
+        raise UserError(f"{path} has no columns VoxCeleb1 ID and VGGFace1 ID; use VoxCeleb1's own.") from None
     return {row[name]: row[number] for row in rows if len(row) == len(header)}

@@ -1,8 +1,7 @@
-"""Voices and faces of lists as an alignment sees them: points on a sphere, one for each file.
+"""Voices and faces of lists in the space of an alignment: points on a sphere, one per file.
 
-The files are extracted as a dataset's are: in worker processes, each once, into a database beside the results. A run
-that was stopped goes on there, another model asks only for what its own vectors lack, and what failed is a row with its
-reason.
+The files are extracted like those of a dataset: in worker processes, each once, into a database beside the results. A
+stopped run resumes, another model extracts only the vectors it lacks, and each failure is a row with its reason.
 """
 
 from __future__ import annotations
@@ -36,8 +35,9 @@ CORPUS = "list"
 
 @dataclass(frozen=True)
 class Points:
-    """places: {(VOICE or FACE, path of the list): row of vectors}, without files that could not be used; vectors: (n,
-    d) of length 1; refused: {path: reason} of those; no_evidence: the cosine at which log-odds are 0."""
+    """Embedded files. places: {(VOICE or FACE, path in the list): row of vectors}, without files that could not be
+    used; vectors: (n, d) of length 1; refused: {path: reason} for those files; no_evidence: the cosine at which
+    log-odds are 0."""
 
     places: Mapping[Key, int]
     vectors: np.ndarray
@@ -45,7 +45,7 @@ class Points:
     no_evidence: float
 
     def cosines(self, pairs: Iterable[tuple[Key, Key]]) -> np.ndarray:
-        """(n,) of n pairs of files; that of an even guess where one of the two could not be used."""
+        """(n,) for n pairs of files; that of an even guess where one of the two could not be used."""
         rows = np.array([(self.places.get(a, -1), self.places.get(b, -1)) for a, b in pairs], int).reshape(-1, 2)
         known = (rows >= 0).all(1)
         found = np.full(len(rows), self.no_evidence)
@@ -57,15 +57,15 @@ class Points:
 def embed(
     found: Found, model: Alignment, out: Path, config: Config, workers: int = 1, progress: Progress | None = None
 ) -> Points:
-    """All files of some lists in the space of one alignment.
+    """Embed all files of some lists in the space of one alignment.
 
-    found: where the files lie.
-    model: says what it hears and which face encoder it knows.
-    out: folder of the database; there already.
-    config: [audio] and [faces] as for extraction; lengths and encoders are the model's.
+    found: where the files are.
+    model: determines the voice and face encoders.
+    out: folder of the database; must exist.
+    config: [audio] and [faces] as for extraction; clip lengths and encoders are the model's.
     workers: processes.
-    progress: called with (files done, in all).
-    Raises UserError for an encoder of the model of which nothing says how it is loaded.
+    progress: called with (files done, total).
+    Raises UserError if it is not known how to load an encoder of the model.
     """
     path = out / DATABASE
     _enter(path, found)
@@ -94,7 +94,7 @@ def _kind(path: str) -> str:
 
 
 def _settings(model: Alignment, config: Config) -> ExtractSettings:
-    """What the model hears and sees, and no more."""
+    """Only the encoders that the model takes."""
     wanted = model.config
     names = [name for name in wanted.voices if name != ACOUSTICS]
     encoder = VoiceEncoder(config.audio, wanted.clip_seconds, names)
@@ -151,7 +151,7 @@ def _points(path: Path, found: Found, model: Alignment) -> Points:
 
 
 def _ids(dataset: Dataset) -> dict[str, int]:
-    """{absolute path: video_id}. Of two roots one may lie in the other, and hold the file under another path."""
+    """{absolute path: video_id}. One root may lie inside another and contain the file under another path."""
     rows = dataset.connection.execute(
         "SELECT v.id, v.path, r.path AS root FROM videos v JOIN roots r ON r.id = v.root_id"
     )

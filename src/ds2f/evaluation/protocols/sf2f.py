@@ -2,23 +2,24 @@
 
 Source. utils/s2f_evaluator.py and test.py of github.com/BAI-Yeqi/SF2F_PyTorch.
 
-Definition. Every picture is cut by one box, left 0.235, top 0.195, right 0.765, bottom 0.915 of its sides (the mean box
-of VGGFace2's faces), without a detector, and seen by a face network. A person is the mean vector of all their true
-faces, and asks with one generated face. L2, L1 (sums over the vector) and cosine of the two are averaged over people;
-"between people" is the mean cosine of a generated face and the true vectors of all others. Recall@1, 2, 5, 10, 20 and
-50 is the share of people whose true vector is among the nearest K of 100 by cosine. The VGGFace score is the Inception
-score with VGGFace2's ResNet-50 and its 8,631 people: exp E[KL(p(y|x) ‖ p(y))], mean and deviation over five parts.
+Definition. Every picture is cropped to one box, left 0.235, top 0.195, right 0.765, bottom 0.915 of its sides (the mean
+box of VGGFace2's faces), without a detector, and embedded by a face network. A person is the mean vector of all their
+true faces; the query is one generated face. L2, L1 (sums over the vector) and cosine of the two are averaged over
+people; "between people" is the mean cosine of a generated face and the true vectors of all others. Recall@1, 2, 5, 10,
+20 and 50 is the share of people whose true vector is among the nearest K of 100 by cosine. The VGGFace score is the
+Inception score with VGGFace2's ResNet-50 and its 8,631 people: exp E[KL(p(y|x) ‖ p(y))], mean and deviation over five
+parts.
 
 What differs here, and why:
-- The space is any face encoder that is installed, or all of the dataset; SF2F's is FaceNet trained on VGGFace2
+- The space is any installed face encoder, or all in the dataset; SF2F's is FaceNet trained on VGGFace2
   (`deepface:Facenet` is its architecture).
-- True faces are canonical crops as the dataset keeps them, in which the face lies as in HQ-VoxCeleb's pictures: their
-  eyes are level and the middle of the box is 5 thousandths off the middle of the crop's face. An encoder that aligns by
-  landmarks is told those of the canonical crop, so the box says nothing to it.
-- SF2F takes three galleries of a hundred people in the order of the list; here recall is the mean over all galleries of
-  a hundred, exactly (`Ranks.hit_in`). With fewer people N is what there is, and is stated. Ties share.
-- A person without a picture is a blind guess in recall, and takes no part in the means.
-- The parts of the VGGFace score are drawn by a fixed seed; SF2F shuffles anew every time.
+- True faces are canonical crops as stored in the dataset, in which the face is placed as in HQ-VoxCeleb's pictures: the
+  eyes are level, and the centre of the box is off the centre of the crop's face by 0.005. An encoder that aligns by
+  landmarks gets those of the canonical crop, so for it the box has no effect.
+- SF2F uses three galleries of a hundred people in the order of the list; here recall is the mean over all galleries of
+  a hundred, exactly (`Ranks.hit_in`). With fewer people N is the number available, and is stated. Ties are shared.
+- A person without a picture is a blind guess in recall, and is left out of the means.
+- The parts of the VGGFace score are drawn with a fixed seed; SF2F shuffles each time.
 - Intervals are over people.
 """
 
@@ -51,13 +52,13 @@ from ds2f.types import DetectedFace, Progress, Source
 BOX = (0.235, 0.195, 0.765, 0.915)  # left, top, right, bottom
 RECALLS = (1, 2, 5, 10, 20, 50)
 GALLERY = 100
-SIDE = 256  # pixels that every picture is brought to; networks take 112 to 160 px of a face
+SIDE = 256  # pixels that every picture is resized to; networks take 112 to 160 px of a face
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method in one space. people: who ask; pictures: of them with one; gallery: N; l2, l1, cosine, between: None
-    without pictures; recall: {K: share in [0, 1]}; vggface: None without the network."""
+    """A method in one space. people: number of queries; pictures: how many of them have one; gallery: N; l2, l1,
+    cosine, between: None without pictures; recall: {K: share in [0, 1]}; vggface: None without the network."""
 
     method: str
     space: str
@@ -74,8 +75,8 @@ class Row:
 
 @dataclass(frozen=True)
 class People:
-    """names: of P people; clips: the first clip of each; truth: {space: (P, d) mean vectors}; first:
-    {space: (P, d)} of the true face of that clip."""
+    """The people of a split. names: of P people; clips: the first clip of each; truth: {space: (P, d) mean vectors};
+    first: {space: (P, d)} of the true face of that clip."""
 
     names: tuple[str, ...]
     clips: tuple[Pair, ...]
@@ -84,15 +85,15 @@ class People:
 
 
 def in_box(picture: np.ndarray) -> tuple[np.ndarray, DetectedFace]:
-    """(h, w, 3) uint8 to the picture at SIDE pixels and the face that is taken to lie in its BOX."""
+    """(h, w, 3) uint8 to the picture at SIDE pixels and the face that is assumed in its BOX."""
     image = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     left, top, right, bottom = (int(side * SIDE) for side in BOX)
-    box = (left, top, right + 1 - left, bottom + 1 - top)  # SF2F counts the last pixel in
+    box = (left, top, right + 1 - left, bottom + 1 - top)  # SF2F's box includes its last pixel
     return image, DetectedFace(box, template(SIDE), 1.0)
 
 
 def embed(pictures: Iterable[np.ndarray], encoder: FaceEmbedder) -> np.ndarray:
-    """(n, d) float64 of n pictures, each (h, w, 3) uint8."""
+    """(n, d) float64 for n pictures, each (h, w, 3) uint8."""
     found = []
     for picture in pictures:
         image, face = in_box(picture)
@@ -103,7 +104,7 @@ def embed(pictures: Iterable[np.ndarray], encoder: FaceEmbedder) -> np.ndarray:
 def load_people(
     data: Dataset, split: str, encoders: Sequence[FaceEmbedder], progress: Progress | None = None
 ) -> People:
-    """All faces of the people of a split who have a voice. Raises UserError if there are fewer than two."""
+    """All faces of the people of a split who have a voice. Raises UserError if there are fewer than two people."""
     pairs = paired(data, split)
     first = {pair.person: pair for pair in reversed(pairs)}
     names = tuple(dict.fromkeys(pair.person for pair in pairs))
@@ -129,7 +130,8 @@ def load_people(
 
 
 def pictures_of(folder: Path, clips: Sequence[Pair]) -> list[np.ndarray | None]:
-    """The first picture of each clip; None where there is none, or it cannot be read. UserError as `find_pictures`."""
+    """The first picture of each clip; None if there is none or it cannot be read. Raises UserError as
+    `find_pictures` does."""
     return [_read(files[0]) if files else None for files in find_pictures(folder, clips)]
 
 
@@ -188,15 +190,15 @@ def table(
     vggface: VGGFace | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
-    """A row for each folder of pictures and each space, beside chance and the person's own true face.
+    """A row for each folder of pictures and each space, with chance and the person's own true face for comparison.
 
-    data, split: whose people.
-    images: {name: folder}, pictures named as for `ds2f evaluate`; of each person the first one of the first clip.
+    data, split: the people.
+    images: {name: folder}, pictures named as for `ds2f evaluate`; for each person the first picture of the first clip.
     encoders: the spaces.
     draws, seed: of the intervals.
-    vggface: for the VGGFace score; left out without.
-    progress: called with (true faces seen, in all).
-    Raises UserError for what the user can mend.
+    vggface: for the VGGFace score; None: without it.
+    progress: called with (true faces embedded, total).
+    Raises UserError for what the user can fix.
     """
     people = load_people(data, split, encoders, progress)
     drawn = {name: pictures_of(folder, people.clips) for name, folder in images.items()}
@@ -227,17 +229,17 @@ def write_table(
     vggface: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
-    """`table` of a dataset, with encoders loaded by their names, written to sf2f.json in the folder `out` as well.
+    """`table` of a dataset, with encoders loaded by name; also written to sf2f.json in the folder `out`.
 
     database: the dataset.
-    split: whose people.
-    images: {name: folder}, as of `table`.
-    out: folder of sf2f.json; made if it is not there.
-    spaces: face encoders, as [faces] encoders names them.
+    split: the people.
+    images: {name: folder}, as for `table`.
+    out: folder of sf2f.json; created if missing.
+    spaces: face encoders, as in [faces] encoders.
     draws: of the intervals.
     vggface: file of the network, see `vggface.VGGFace`; None: without its score.
-    progress: called with (true faces seen, in all).
-    Raises UserError for what the user can mend.
+    progress: called with (true faces embedded, total).
+    Raises UserError for what the user can fix.
     """
     make_folder(out)
     encoders = [load_embedder(spec) for spec in spaces]

@@ -1,4 +1,4 @@
-"""`ds2f verify-faces`: does this voice belong to this face? Lists of a protocol, scored by the alignment of a model."""
+"""`ds2f verify-faces`: does this voice belong to this face? A protocol's lists, scored by a model's alignment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ds2f.speech2face.files import make_folder
 from ds2f.types import Progress
 
 VERSION = 1
-"""Of verification.json; counts up when a name or its meaning changes."""
+"""Version of verification.json; incremented when a name or its meaning changes."""
 PROTOCOLS: dict[str, Callable[[Path], TrialList]] = {"pins": pins.read, "fame": fame.read, "matching": one_of_n.read}
 
 
@@ -34,13 +34,13 @@ PROTOCOLS: dict[str, Callable[[Path], TrialList]] = {"pins": pins.read, "fame": 
 class ListResult:
     """One list by one model.
 
-    name, criterion, people, probes: as of `TrialList`.
-    trials: lines that were scored; even: of these, with a file that could not be used, so that it scored as an even
-        guess; left_out: lines with a file that is not there.
-    heard: language that the model is said to have heard, "" if nobody says.
+    name, criterion, people, probes: as in `TrialList`.
+    trials: number of lines scored; even: how many of these have a file that could not be used, and so score as an even
+        guess; left_out: lines with a missing file.
+    heard: language that the model is stated to have heard, "" if not stated.
     same: pairs of one person; auc, eer, detection (by each of `conventions.CONVENTIONS`): None or empty without labels.
-    ways, right: of choices, among how many, and the share of right ones.
-    scores: name of the file that was written beside verification.json, "" for choices.
+    ways, right: for choices, the number of candidates and the share of right ones.
+    scores: name of the file written beside verification.json, "" for choices.
     """
 
     name: str
@@ -62,11 +62,11 @@ class ListResult:
 
 @dataclass(frozen=True)
 class FaceVerification:
-    """What verification.json holds, field by field.
+    """The contents of verification.json, field by field.
 
-    protocol: of PROTOCOLS; models: {language heard, "" for any: short hash of the alignment}; files: of the lists, that
-    are there; missing: paths that are not; refused: {path: reason} of files that could not be used; overall: FAME's
-    score, None unless its four cells are there.
+    protocol: one of PROTOCOLS; models: {language heard, "" for any: short hash of the alignment}; files: number of
+        listed files found; missing: paths not found; refused: {path: reason} for files that could not be used; overall:
+        FAME's score, None unless all four cells are present.
     """
 
     version: int
@@ -92,20 +92,20 @@ def verify_faces(
     progress: Progress | None = None,
     seed: int = 0,
 ) -> FaceVerification:
-    """Score lists, write the scores and verification.json into `out`, and measure what has labels.
+    """Score lists, write the scores and verification.json into `out`, and measure the lists that have labels.
 
-    lists: files in the form of the protocol.
+    lists: files in the format of the protocol.
     protocol: one of PROTOCOLS.
-    roots: folders below which the listed files lie.
-    out: folder; the vectors of the files stay in it, and a run that was stopped goes on there.
+    roots: folders below which the listed files are.
+    out: folder; the vectors of the files are kept in it, and a stopped run resumes there.
     config: [audio] and [faces] as for extraction; [evaluate] bootstrap.
-    models: {language that a model has heard, "" if nobody says: its folder, None for the shipped one}.
-    labels: of FAME's lists; the others hold their own.
-    allow_missing: score the rest of a list if some of its files are not there.
+    models: {language that a model has heard, "" if not stated: its folder, None for the shipped one}.
+    labels: of FAME's lists; the lists of other protocols contain theirs.
+    allow_missing: score the rest of a list if some of its files are missing.
     workers: processes.
-    progress: called with (files done, in all).
+    progress: called with (files done, total).
     seed: of the intervals.
-    Raises UserError for what the user can mend.
+    Raises UserError for what the user can fix.
     """
     read = _read(lists, protocol, labels)
     places = as_written if protocol == "fame" else pins.places(pins.read_ids(roots))
@@ -142,9 +142,9 @@ def verify_faces(
 def _read(lists: Sequence[Path], protocol: str, labels: Sequence[Path]) -> list[TrialList]:
     read = [PROTOCOLS[protocol](path) for path in lists]
     if len({each.name for each in read}) < len(read):
-        raise UserError("Two lists have the same name, so their scores would be one file; score them one by one.")
+        raise UserError("Two lists have the same name, so their scores would go to one file; score them one by one.")
     if labels and protocol != "fame":
-        raise UserError("--labels are for FAME's lists; those of the other protocols hold them.")
+        raise UserError("--labels are for FAME's lists; those of the other protocols contain theirs.")
     return fame.labelled(read, labels) if labels else read
 
 
@@ -153,11 +153,11 @@ def _score_file(path: Path, each: TrialList, heard: str, protocol: str) -> str:
 
 
 def _there(each: TrialList, found: Found) -> TrialList:
-    """The list without what has no files. Raises UserError if nothing is left."""
+    """The list without lines whose files are missing. Raises UserError if nothing is left."""
     trials = tuple(t for t in each.trials if all(key in found.files for key in t.pair))
     choices = tuple(c for c in each.choices if all(key in found.files for pair in c.pairs(each.probes) for key in pair))
     if not trials and not choices:
-        raise UserError(f"Of no line of {each.name} all files are there; check --root.")
+        raise UserError(f"Every line of {each.name} names a missing file; check --root.")
     return replace(each, trials=trials, choices=choices)
 
 
@@ -204,7 +204,7 @@ class _Scorer:
     def _measured(
         self, trials: Sequence[Trial], scores: np.ndarray, labels: np.ndarray
     ) -> tuple[Measure | None, Measure | None]:
-        """With intervals over people, or over trials where a list names none."""
+        """With intervals over people, or over trials if the list does not name the people."""
         told = all(all(trial.people) for trial in trials)
         people = [trial.people if told else (trial.id, trial.id) for trial in trials]
         names = {name: i for i, name in enumerate(dict.fromkeys(name for pair in people for name in pair))}

@@ -1,9 +1,10 @@
-"""The VGGFace score of SF2F (Bai et al. 2020, arXiv:2006.05888): the Inception score by VGGFace2's people.
+"""The VGGFace score of SF2F (Bai et al. 2020, arXiv:2006.05888): the Inception score over VGGFace2's people.
 
     exp E_x KL(p(y|x) ‖ p(y)),   p(y) = E_x p(y|x),   mean and standard deviation over five parts of the pictures
 
-The network is the user's to bring: VGGFace2's ResNet-50 with its 8,631 classes (github.com/cydonia999/VGGFace2-pytorch)
-as TorchScript. A TorchScript file is a program, though not a Python one: take it from where you trust.
+The user has to provide the network: VGGFace2's ResNet-50 with its 8,631 classes
+(github.com/cydonia999/VGGFace2-pytorch) as TorchScript. A TorchScript file is a program, though not a Python one: use
+one from a source you trust.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from ds2f.errors import UserError
 from ds2f.io.extras import first_line
 
 SPLITS = 5
-MEAN = (131.0912, 103.8827, 91.4953)  # RGB, taken off every picture
+MEAN = (131.0912, 103.8827, 91.4953)  # RGB, subtracted from every picture
 SIDE = 224  # pixels
 
 
 @dataclass(frozen=True)
 class Score:
-    """VGGFace score: mean and standard deviation over SPLITS parts, from 1 up."""
+    """VGGFace score: mean and standard deviation over SPLITS parts, at least 1."""
 
     mean: float
     deviation: float
 
 
 def vggface_score(probabilities: np.ndarray, splits: int = SPLITS, seed: int = 0) -> Score:
-    """(n, classes), each row summing to 1; n at least `splits`."""
+    """probabilities: (n, classes), each row summing to 1; n at least `splits`."""
     shuffled = np.random.default_rng(seed).permutation(probabilities)
     found = []
     for i in range(splits):
@@ -44,11 +45,11 @@ def vggface_score(probabilities: np.ndarray, splits: int = SPLITS, seed: int = 0
 
 
 class VGGFace:
-    """(n, 3, 224, 224) float32 RGB, the mean taken off, to (n, classes) logits."""
+    """(n, 3, 224, 224) float32 RGB, with the mean subtracted, to (n, classes) logits."""
 
     def __init__(self, file: Path) -> None:
-        """Raises UserError for a file that is not there, or does not take such pictures."""
-        wanted = "[evaluate] vggface wants VGGFace2's ResNet-50 with its classes, as TorchScript"
+        """Raises UserError for a file that is missing, or does not take such pictures."""
+        wanted = "[evaluate] vggface must be VGGFace2's ResNet-50 with its classes, as TorchScript"
         if not file.is_file():
             raise UserError(f"There is no file {file}; {wanted}.")
         try:

@@ -1,8 +1,8 @@
-"""Scores to log-likelihood ratios: how much more likely this pair is if it is one speaker than if it is two.
+"""Scores to log-likelihood ratios: how much more likely a pair is if it is one speaker than if it is two.
 
-Logistic regression (Brümmer & du Preez, Computer Speech & Language 20, 2006) on the score and on measures of the two
-recordings' quality (Thienpondt et al., ICASSP 2021, arXiv:2010.11255), both kinds of trials weighing alike: the fit
-that makes Cllr least. Always fitted on trials of other speakers than those it is then used on.
+Logistic regression (Brümmer & du Preez, Computer Speech & Language 20, 2006) on the score and on quality measures of
+the two recordings (Thienpondt et al., ICASSP 2021, arXiv:2010.11255), with equal weight for both kinds of trials: this
+fit minimises Cllr. Always fitted on trials of other speakers than those it is applied to.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 FOLDS = 5
-SHRINKAGE = 1.0  # C of the regression: its prior weighs as one trial does
+SHRINKAGE = 1.0  # C of the regression: its prior weighs as much as one trial
 
 
 def cllr(ratios: np.ndarray, same: np.ndarray) -> float:
-    """Cost of log-likelihood ratios in bits: 0 is perfect, 1 is what saying nothing costs (always a ratio of 1).
+    """Cost of log-likelihood ratios in bits: 0 is perfect, 1 is the cost of no information (always a ratio of 1).
 
         Cllr = ½ [mean_same log2(1 + e^−l) + mean_different log2(1 + e^l)]
 
@@ -29,9 +29,9 @@ def cllr(ratios: np.ndarray, same: np.ndarray) -> float:
 
 
 def min_cllr(scores: np.ndarray, same: np.ndarray) -> float:
-    """Cllr of the same scores by the best rule that keeps their order (isotonic regression, the same paper, section 4):
-    what scores tell, calibrated or not. Arguments as of `cllr`, any scores."""
-    from scipy.optimize import isotonic_regression  # sooner there than scikit-learn's
+    """Cllr of the same scores under the best order-preserving calibration (isotonic regression, same paper, section
+    4): the information in the scores, calibrated or not. Arguments as for `cllr`, any scores."""
+    from scipy.optimize import isotonic_regression  # faster to import than scikit-learn's
 
     _, place, count = np.unique(scores, return_inverse=True, return_counts=True)  # equal scores are one step
     share = np.bincount(place, weights=same) / count
@@ -56,24 +56,24 @@ class Calibration:
 
 
 def fit(told: np.ndarray, same: np.ndarray) -> Calibration:
-    """told: (n, k), the score and what else is known of each trial; same: (n,) bool, both kinds."""
+    """told: (n, k), the score and the other measures of each trial; same: (n,) bool, both kinds."""
     from sklearn.linear_model import LogisticRegression
 
     centre, scale = told.mean(0), np.maximum(told.std(0), 1e-9)
-    # "balanced": both kinds weigh alike, so that the log-odds are the log-likelihood ratio.
+    # "balanced": both kinds have equal weight, so that the log-odds are the log-likelihood ratio.
     model = LogisticRegression(C=SHRINKAGE, class_weight="balanced", max_iter=1000).fit((told - centre) / scale, same)
     return Calibration(model.coef_[0], float(model.intercept_[0]), centre, scale)
 
 
 def across(told: np.ndarray, same: np.ndarray, first: np.ndarray, second: np.ndarray, folds: int = FOLDS) -> np.ndarray:
-    """(n,) log-likelihood ratios, NaN where too few speakers are left to learn from.
+    """(n,) log-likelihood ratios, NaN where too few speakers are left to fit on.
 
-    Speakers are dealt into folds; a trial of speakers of the folds p and q is calibrated by what was fitted on all
-    trials without any speaker of p or q.
+    Speakers are dealt into folds; a trial of speakers from the folds p and q is calibrated by a fit on all trials
+    without any speaker of p or q.
 
-    told, same: as of `fit`.
+    told, same: as for `fit`.
     first, second: (n,) int, the speakers of each trial.
-    folds: of the speakers.
+    folds: number of folds of speakers.
     """
     dealt = np.random.default_rng(0).permutation(1 + int(max(first.max(), second.max()))) % folds
     sides = np.sort(np.stack([dealt[first], dealt[second]]), axis=0)
@@ -87,7 +87,7 @@ def across(told: np.ndarray, same: np.ndarray, first: np.ndarray, second: np.nda
 
 
 def quality(measures: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """(n, 2 k): of each measure the smaller and the larger of a trial's two recordings, whichever comes first.
+    """(n, 2 k): for each measure, the smaller and the larger value of a trial's two recordings, in whichever order.
 
     measures: k of ((n,), (n,)), of the first and the second recording of each trial.
     """

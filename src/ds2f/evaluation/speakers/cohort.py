@@ -1,4 +1,4 @@
-"""The cohort of s-norm: voices of other speakers than those of the trials, a mean vector each."""
+"""The cohort of s-norm: voices of speakers other than those of the trials, one mean vector each."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from ds2f.evaluation.speakers.scoring import speaker_means
 from ds2f.io.files import read_lines
 from ds2f.types import Progress
 
-LEAST = 10  # speakers; a standard deviation of fewer is chance
+LEAST = 10  # speakers; with fewer, a standard deviation is meaningless
 SQLITE = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """means: {encoder: (speakers, d) float64 of length 1}; size: speakers, of the encoder with fewest; left_out: names
-    of those that the trials have, too; refused: {path: reason} of recordings that could not be used."""
+    """The cohort's vectors. means: {encoder: (speakers, d) float64 of length 1}; size: number of speakers, for the
+    encoder with fewest; left_out: names of those that are also in the trials; refused: {path: reason} for recordings
+    that could not be used."""
 
     means: Mapping[str, np.ndarray]
     size: int
@@ -36,7 +37,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Wanted:
-    """By whom, how and where a cohort's recordings are heard: arguments of `hear.hear`. speakers: table of them."""
+    """How a cohort's recordings are encoded: arguments of `encoding.encode_recordings`. speakers: table of them."""
 
     root: Path
     encoders: Sequence[NamedEncoder]
@@ -49,13 +50,13 @@ class Wanted:
 def read_cohort(
     source: Path, wanted: Wanted, of_trials: Collection[Speaker], progress: Progress | None = None
 ) -> Cohort:
-    """A cohort without anybody who speaks in the trials: by their names, and by their hashes in whatever corpus.
+    """A cohort without the speakers of the trials, who are recognised by name, and across corpora by hash.
 
-    source: a dataset of ds2f, of which the stored voices of the train split are taken; or a list of recordings, `path`
-        or `path speaker` a line.
-    wanted: how recordings of a list are heard; of a dataset, which voices are taken.
+    source: a ds2f dataset, from which the stored voices of the train split are used; or a list of recordings, `path` or
+        `path speaker` per line.
+    wanted: how recordings of a list are encoded; for a dataset, which voices are used.
     of_trials: the speakers of the trials.
-    progress: called with (recordings heard, in all, path).
+    progress: called with (recordings encoded, total, path).
     Raises UserError for a source that cannot be read, has no voices by an encoder, or too few other speakers.
     """
     stored = _is_dataset(source)

@@ -1,4 +1,4 @@
-"""The DET plot: misses against false alarms on axes on which Gaussian scores lie on straight lines."""
+"""The DET plot: misses against false alarms on axes on which Gaussian scores give straight lines."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 from ds2f.evaluation.verification import error_rates, rates_to_eer
 from ds2f.io.files import replacing
 
-# Okabe & Ito's colours, which colour-blind readers tell apart; with as many kinds of lines.
+# Okabe & Ito's colours, which colour-blind readers can distinguish, with as many line styles.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98)
-LEAST, MOST = 0.001, 0.6  # rates that are shown, unless the list is too short or a system too bad
-COLUMNS, PANELS, CURVES = 3, 9, 7  # side by side; in all; in each
+LEAST, MOST = 0.001, 0.6  # range of rates shown, unless the list is too short or a system too bad
+COLUMNS, PANELS, CURVES = 3, 9, 7  # panels side by side; in total; curves per panel
 SIDE, LINE = 4.0, 0.17  # inches of a panel, and of a line below it
 TITLE = "equal error rate"
 
 
 class Curve(NamedTuple):
-    """name: its colour is the same in all panels; steps: from vectors to scores, its dashes; scores: (n,), higher =
-    more alike; same: (n,) bool, both kinds."""
+    """A curve. name: has the same colour in all panels; steps: from vectors to scores, sets its line style; scores:
+    (n,), higher = more alike; same: (n,) bool, both kinds."""
 
     name: str
     steps: str
@@ -32,10 +32,10 @@ class Curve(NamedTuple):
 
 
 def plot_det(panels: Mapping[str, Sequence[Curve]], path: Path, title: str = "") -> None:
-    """Write a PNG or SVG (by the ending) of some systems (Martin et al., Eurospeech 1997): both rates through the
-    inverse of the normal distribution function, and where the diagonal crosses a curve its equal error rate.
+    """Write a PNG or SVG (by the suffix) of some systems (Martin et al., Eurospeech 1997): both rates through the
+    inverse of the normal distribution function, with the equal error rate where the diagonal crosses a curve.
 
-    panels: {condition: its systems}, a panel each; what does not fit in is counted in the title.
+    panels: {condition: its systems}, one panel each; the title counts the systems that do not fit in.
     """
     from matplotlib.figure import Figure
 
@@ -60,15 +60,16 @@ def plot_det(panels: Mapping[str, Sequence[Curve]], path: Path, title: str = "")
     more = f"{left_out} more systems in verification.json" if left_out else ""
     figure.suptitle("; ".join(filter(None, (title, more))), fontsize=11)
     with replacing(path) as aside:
-        # matplotlib knows the kind by the ending, which a file aside does not have; no date: equal numbers, equal files
+        # matplotlib takes the format from the suffix, which the temporary file lacks; no date: equal numbers, equal
+        # files
         kind = path.suffix.lstrip(".")
         figure.savefig(aside, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
 
 
 def _range(curves: Sequence[Curve], equal: Sequence[float]) -> tuple[float, float]:
-    """The least and the greatest rate that is shown. equal: the curves' equal error rates."""
+    """The lowest and the highest rate shown. equal: the curves' equal error rates."""
     fewest = min(min(c.same.sum(), (~c.same).sum()) for c in curves)
-    low = min(0.05, max(LEAST, 0.5 / fewest))  # half an error: there the curve of so few trials ends
+    low = min(0.05, max(LEAST, 0.5 / fewest))  # half an error: where the curve of so few trials ends
     return low, MOST if max(equal) < MOST / 1.5 else 0.98
 
 

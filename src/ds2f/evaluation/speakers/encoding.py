@@ -1,8 +1,7 @@
-"""Recordings to vectors, under one or several conditions, and how well each lets one hear its speaker.
+"""Recordings to vectors, under one or several conditions, with the quality of each recording.
 
-What was heard is appended to `heard.jsonl` as it comes, and not heard again: a run that was stopped goes on, a further
-encoder or condition asks only for itself. A recording that has changed, another model file or other settings of [audio]
-are heard anew.
+Results are appended to `heard.jsonl` as they come and are not recomputed, so a stopped run resumes, and a further
+encoder or condition computes only its own. A changed recording, model file or [audio] setting is computed anew.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ FILE = "heard.jsonl"
 
 @dataclass(frozen=True)
 class Condition:
-    """How recordings are heard.
+    """How recordings are processed.
 
-    codec: they go through first, see `io.codecs`; "": none.
-    seconds: of a clip; None: all there is, which `whole` alone can have.
-    crops: clips of that length, spread evenly over the speech.
-    whole: pauses and all, as voxceleb_trainer and WeSpeaker hear; else speech alone, as ds2f hears.
+    codec: applied first, see `io.codecs`; "": none.
+    seconds: clip length; None: everything, which requires `whole`.
+    crops: clips of that length, evenly spaced over the speech.
+    whole: including pauses, as in voxceleb_trainer and WeSpeaker; else speech only, as in ds2f.
     """
 
     codec: str = ""
@@ -53,8 +52,8 @@ class Condition:
 
 @dataclass(frozen=True)
 class EncodedRecording:
-    """vectors: (crops, d) float32, each of length 1; seconds: of speech in the recording; snr, bandwidth: of it all, in
-    dB and kHz, see `voice.quality`."""
+    """An encoded recording. vectors: (crops, d) float32, each of length 1; seconds: of speech in the recording; snr,
+    bandwidth: of the whole recording, in dB and kHz, see `voice.quality`."""
 
     vectors: np.ndarray
     seconds: float
@@ -64,7 +63,7 @@ class EncodedRecording:
 
 @dataclass(frozen=True, eq=False)
 class NamedEncoder:
-    """An encoder and where it came from. spec: as of ds2f.toml; stamp: changes when its file does."""
+    """An encoder and its origin. spec: as in ds2f.toml; stamp: changes with its file."""
 
     model: SpeakerEncoder
     spec: str
@@ -77,7 +76,7 @@ class NamedEncoder:
 
 @dataclass
 class Encodings:
-    """What has been heard. of: {(encoder, condition, path): EncodedRecording}; refused: {the same: reason}."""
+    """Encoded recordings. of: {(encoder, condition, path): EncodedRecording}; refused: {the same key: reason}."""
 
     of: dict[tuple[str, Condition, str], EncodedRecording] = field(default_factory=dict)
     refused: dict[tuple[str, Condition, str], str] = field(default_factory=dict)
@@ -92,15 +91,15 @@ def encode_recordings(
     out: Path,
     progress: Progress | None = None,
 ) -> Encodings:
-    """Every recording by every encoder under every condition.
+    """Encode every recording by every encoder under every condition.
 
     paths: relative to the root, each once.
     root: folder.
     encoders: encoders.
-    conditions: see `Condition`; the codec comes before speech is searched for.
+    conditions: see `Condition`; the codec is applied before speech detection.
     audio: what counts as speech, and how much of it is kept.
-    out: folder of `heard.jsonl`; there already.
-    progress: called with (recordings heard, in all, path).
+    out: folder of `heard.jsonl`; must exist.
+    progress: called with (recordings encoded, total, path).
     """
     kept, found = _Kept(out / FILE), Encodings()
     wanted = [(encoder, condition) for condition in conditions for encoder in encoders]
@@ -128,7 +127,7 @@ Pair = tuple[NamedEncoder, Condition]
 
 
 def _encode_one(path: Path, wanted: Sequence[Pair], voices: VoiceEncoder, audio: Audio) -> dict[Pair, dict[str, Any]]:
-    """{pair: what is kept of it}; each sound is decoded, and each of its forms searched, once."""
+    """{pair: its row}; each recording is decoded once, and each of its forms searched for speech once."""
     found: dict[Pair, dict[str, Any]] = {}
     if not wanted:
         return found
@@ -166,8 +165,8 @@ def _listen(sound: Sound, part: Any, codec: str, whole: bool, voices: VoiceEncod
 
 
 def clips(speech: Speech, condition: Condition) -> np.ndarray:
-    """(crops, samples) float32: as voxceleb_trainer takes them, at even steps from the first sample to the last that a
-    clip can begin with; looped speech, where there is too little, begins at the start each time."""
+    """(crops, samples) float32, taken as in voxceleb_trainer: evenly spaced from the first sample to the last one at
+    which a clip can begin; speech that is too short is looped, and then every clip begins at the start."""
     if condition.seconds is None:
         return speech.audio[None]
     if condition.crops == 1:
@@ -179,7 +178,7 @@ def clips(speech: Speech, condition: Condition) -> np.ndarray:
 
 
 class _Kept:
-    """`heard.jsonl`: a line a recording, encoder and condition; the last may be cut short by a run that was killed."""
+    """`heard.jsonl`: one line per recording, encoder and condition; a killed run may have truncated the last line."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.rows = path, dict[str, dict[str, Any]]()
@@ -198,13 +197,13 @@ class _Kept:
     def add(self, mark: str, row: dict[str, Any]) -> None:
         self.rows[mark] = row
         if "reason" in row:
-            return  # it may be mended by the next run
+            return  # the next run may succeed
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"of": mark, **row}) + "\n")
 
 
 def _mark(path: Path, encoder: NamedEncoder, condition: Condition, audio: Audio) -> str:
-    """All that a vector depends on."""
+    """Everything that a vector depends on."""
     try:
         status = path.stat()
         file = f"{status.st_size} {status.st_mtime_ns}"

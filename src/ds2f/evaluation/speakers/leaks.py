@@ -1,4 +1,4 @@
-"""Trials of people whom an encoder was trained on: it knows them by heart, and its numbers would say nothing."""
+"""Trials of people whom an encoder was trained on: it has memorised them, so its numbers would be meaningless."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from ds2f.errors import UserError
 from ds2f.evaluation.speakers.encoding import NamedEncoder
 from ds2f.evaluation.speakers.people import Speaker
 
-SHOWN = 3  # of the speakers
+SHOWN = 3  # speakers shown
 
 Named = dict[str, tuple[str, ...]]
 
 
 def trained_on(encoders: Sequence[NamedEncoder], speakers: Collection[Speaker]) -> tuple[Named, Named]:
-    """{encoder: names of the speakers that it was trained on}: those of known corpora, and those of whom a folder of
-    the same name is all that is known, who may be others, or whom it heard without being told who they are. Encoders
-    that do not say whom they learnt from are in none.
-    """
+    """{encoder: names of the speakers it was trained on}, twice: certain ones, from known corpora; and possible
+    ones, which only share a folder name and may be other people, or which it heard without labels. Encoders without
+    a record of their training speakers appear in neither."""
     certain: Named = {}
     perhaps: Named = {}
     for encoder in encoders:
@@ -32,14 +31,14 @@ def trained_on(encoders: Sequence[NamedEncoder], speakers: Collection[Speaker]) 
 
 
 def refuse_trained(encoders: Sequence[NamedEncoder], speakers: Collection[Speaker], allow: bool) -> tuple[Named, Named]:
-    """What `trained_on` finds. Raises UserError for any that is certain, unless they are allowed."""
+    """The results of `trained_on`. Raises UserError for any certain ones, unless allowed."""
     certain, perhaps = trained_on(encoders, speakers)
     for encoder, names in certain.items():
         if not allow:
             more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
             raise UserError(
                 f"{encoder} was trained on {len(names):,} of the {len(speakers):,} speakers of the trials "
-                f"({', '.join(names[:SHOWN])}{more}); take other trials, or set [evaluate] allow_leak = true, and the "
+                f"({', '.join(names[:SHOWN])}{more}); use other trials, or set [evaluate] allow_leak = true, and the "
                 "report names them."
             )
     return certain, perhaps

@@ -13,14 +13,14 @@ from ds2f.evaluation.results import Measure
 from ds2f.evaluation.speakers.calibration import cllr, min_cllr
 from ds2f.evaluation.verification import error_rates, rates_to_dcf, rates_to_eer
 
-FEW = 10  # trials of one speaker, or speakers: below, a group's numbers say little
-_DRAWN = 2**25  # trials that all draws together look at
+FEW = 10  # trials of one speaker, or speakers: with fewer, a group's numbers say little
+_DRAWN = 2**25  # maximum number of trials over all draws
 
 
 @dataclass(frozen=True)
 class Rates:
-    """trials, same: counted; eer, min_dcf_01, min_dcf_05: by NIST's definitions, at P_target 0.01 and 0.05, see
-    `evaluation.verification`, with intervals by speaker."""
+    """Error rates. trials, same: counts; eer, min_dcf_01, min_dcf_05: by NIST's definitions, at P_target 0.01 and
+    0.05, see `evaluation.verification`, with intervals by speaker."""
 
     trials: int
     same: int
@@ -48,10 +48,9 @@ class Trained:
 
 
 class Draws:
-    """Speakers drawn anew with replacement, shared by all systems of a list, so as to be compared on the same ones.
+    """Speakers resampled with replacement, shared by all systems of a list so that they are compared on the same ones.
 
-    A trial of one speaker counts as often as they were drawn, one of two as often as both were: once for every pair of
-    copies.
+    A trial of one speaker counts as often as they were drawn; a trial of two counts once for every pair of copies.
     """
 
     def __init__(self, first: np.ndarray, second: np.ndarray, draws: int, seed: int = 0) -> None:
@@ -65,7 +64,7 @@ class Draws:
     def rates(self, scores: np.ndarray, same: np.ndarray, some: np.ndarray | None = None) -> Rates:
         """scores: (n,), higher = more alike; same: (n,) bool, both kinds; some: (n,) bool, those that take part."""
         rows = np.arange(len(scores)) if some is None else np.flatnonzero(some)
-        rows = rows[np.argsort(-scores[rows], kind="stable")]  # once: sorting what is sorted costs little
+        rows = rows[np.argsort(-scores[rows], kind="stable")]  # once: sorting a sorted array is cheap
         ordered, kind, first, second = scores[rows], same[rows], self.first[rows], self.second[rows]
         drawn = []
         for counts in self.counts:
@@ -84,7 +83,7 @@ def _values(alarm: np.ndarray, miss: np.ndarray) -> tuple[float, float, float]:
 
 
 def trained(scores: np.ndarray, same: np.ndarray) -> Trained:
-    """Arguments as of `Draws.rates`."""
+    """Arguments as for `Draws.rates`."""
     found = detection(scores, same, VOXCELEB_TRAINER)
     return Trained(found.eer, found.min_dcf)
 
@@ -122,6 +121,6 @@ def by_duration(seconds: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def by_gender(first: Sequence[str], second: Sequence[str]) -> dict[str, np.ndarray]:
-    """{"female": (n,) bool, "male": ...}: both of that gender, and of them only pairs of two within one gender."""
+    """{"female": (n,) bool, "male": ...}: trials in which both speakers have that gender."""
     a, b = np.array(first), np.array(second)
     return {name: (a == name) & (b == name) for name in ("female", "male")}

@@ -1,8 +1,8 @@
 """Whose recordings the trials of a list are.
 
-A list names no speakers. Paths mostly do: known corpora by their layout, else the folder that a file lies in. Where
-that contradicts the list (a trial of one speaker in two folders), nothing but the list itself is left: recordings that
-its trials of one speaker tie together are one speaker's.
+A list does not name speakers, but paths mostly do: in known corpora by their layout, else by the folder of a file. If
+that contradicts the list (a trial of one speaker in two folders), only the list itself is left: recordings linked by
+its trials of one speaker belong to one speaker.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ CORPORA, FOLDERS, TABLE, LIST = "layout", "folders", "table", "list"
 
 @dataclass(frozen=True)
 class Speaker:
-    """name: unique in what it was found in, "corpus/name" of a known corpus; gender: male, female or ""; hash: by which
-    encoders say whom they were trained on, see `dataset.speakers`."""
+    """A speaker. name: unique within its source, "corpus/name" for a known corpus; gender: male, female or ""; hash:
+    identifies the speaker in encoders' training records, see `dataset.speakers`."""
 
     name: str
     gender: str = ""
@@ -34,7 +34,8 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Speakers:
-    """of: {path: whose it is}; source: what said so, of CORPORA, FOLDERS, TABLE, LIST."""
+    """The speakers of recordings. of: {path: its speaker}; source: where this is from: CORPORA, FOLDERS, TABLE or
+    LIST."""
 
     of: Mapping[str, Speaker]
     source: str
@@ -50,7 +51,7 @@ class Speakers:
 
 @dataclass
 class _Places:
-    """What paths and side files say. corpora: of the files that were looked at."""
+    """What paths and side files say. corpora: of the files looked at."""
 
     root: Path
     side: SideFiles = field(default_factory=SideFiles)
@@ -72,11 +73,11 @@ class _Places:
 
 
 def who_speaks(trials: Sequence[Trial], root: Path, table: Path | None = None) -> Speakers:
-    """The speakers of all recordings of some trials.
+    """The speakers of all recordings in some trials.
 
     trials: of one list, or of several together.
     root: folder that the paths are relative to.
-    table: of speakers, as `read_table` takes it; None: what paths and the corpora's own side files say.
+    table: of speakers, as `read_table` takes it; None: use paths and the corpora's own side files.
     Raises UserError for a table that lacks a recording, or contradicts the list.
     """
     paths = dict.fromkeys(path for t in trials for path in (t.first, t.second))
@@ -97,7 +98,7 @@ def who_speaks(trials: Sequence[Trial], root: Path, table: Path | None = None) -
 
 
 def speakers_of(paths: Iterable[str], root: Path, table: Path | None = None) -> dict[str, Speaker]:
-    """{path: whose it is} where no trials tell. Raises UserError for a table that lacks a recording."""
+    """{path: its speaker} without trials to compare with. Raises UserError for a table that lacks a recording."""
     places = _Places(root)
     seen = {path: places.speaker(path) for path in paths}
     if table is None:
@@ -117,7 +118,7 @@ def speakers_of(paths: Iterable[str], root: Path, table: Path | None = None) -> 
 
 
 def _tied(paths: Iterable[str], trials: Sequence[Trial]) -> dict[str, Speaker]:
-    """Union of what trials of one speaker tie together, each called by its first recording."""
+    """The connected components of trials of one speaker, each named after its first recording."""
     above = {path: path for path in paths}
 
     def top(path: str) -> str:

@@ -1,4 +1,4 @@
-"""What `ds2f verify` is asked and what it answers, field by field."""
+"""The options and the results of `ds2f verify`, field by field."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ds2f.evaluation.speakers.measures import Group, Rates, Trained
 from ds2f.evaluation.speakers.scoring import TOP
 
 VERSION = 2
-"""Of verification.json; counts up when a name or its meaning changes."""
+"""Version of verification.json; incremented when a name or its meaning changes."""
 
 
 @dataclass(frozen=True)
 class Options:
     """How trials are scored.
 
-    seconds: lengths of a clip; none: whole recordings, which `whole` alone can have.
-    crops: of each recording; several: the mean of all pairs' distances.
-    whole: recordings pauses and all.
-    codecs: that the recordings go through, besides none; see `io.codecs`.
+    seconds: clip lengths; none: whole recordings, which requires `whole`.
+    crops: per recording; for several, the score is the mean over the distances of all pairs.
+    whole: use recordings including pauses.
+    codecs: that recordings are passed through, besides none; see `io.codecs`.
     cohort: for adaptive s-norm, see `cohort.read_cohort`; None: no s-norm.
-    top: cohort speakers that it goes by.
-    calibrate: "": not; "folds": on other speakers of the same list; else a list of trials to fit on.
-    speakers: table of who speaks, see `trials.read_table`.
+    top: number of closest cohort speakers to use.
+    calibrate: "": no calibration; "folds": on other speakers of the same list; else a list of trials to fit on.
+    speakers: table of speakers, see `trials.read_table`.
     bootstrap: draws of speakers for the intervals.
     allow_leak: measure although trials name speakers that an encoder was trained on.
     """
@@ -47,12 +47,12 @@ class System:
     """One way to score the list, under one condition.
 
     name: the encoder, "fusion" of several, or the file of scores.
-    steps: from its vectors to the score, "plain", "s-norm", "calibrated" (on that), "calibrated, quality".
-    condition: what both recordings went through, "clean" for nothing; "clean / opus8": the second one alone.
-    rates: by NIST's conventions with intervals by speaker; voxceleb_trainer: what that prints.
-    cllr: in bits, of the scores as they are, as if they were log-likelihood ratios; min_cllr: of the best calibration.
+    steps: from its vectors to the score: "plain", "s-norm", "calibrated" (on top of that), "calibrated, quality".
+    condition: what both recordings were passed through, "clean" for nothing; "clean / opus8": only the second one.
+    rates: by NIST's conventions with intervals by speaker; voxceleb_trainer: what that toolkit prints.
+    cllr: in bits, taking the scores as log-likelihood ratios; min_cllr: for the best calibration.
     groups: by gender and by seconds of speech.
-    scores: file of them in the folder `scores`.
+    scores: name of their file in the folder `scores`.
     """
 
     name: str
@@ -68,14 +68,17 @@ class System:
 
 @dataclass(frozen=True)
 class Verification:
-    """What verification.json holds, field by field.
+    """The contents of verification.json, field by field.
 
-    trials, same: scored, and of these of one speaker; left_out: with a recording that could not be used.
-    speakers: in the scored trials; told_by: what says who speaks, see `people`: layout, folders, table or list.
-    scoring: in words. cohort: its speakers; cohort_left_out: those that the trials name too.
-    calibrated_on: trials that the calibration was fitted on, 0: by folds of the list's own speakers.
-    trained_on: {encoder: speakers of the trials that it was trained on}; perhaps: by the name of a folder alone.
-    refused: {path: reason}, of the cohort, too.
+    trials, same: number scored, and how many of these are of one speaker; left_out: trials with a recording that could
+        not be used.
+    speakers: in the scored trials; told_by: where speakers are known from, see `people`: layout, folders, table or
+        list.
+    scoring: in words. cohort: number of speakers; cohort_left_out: those that are also in the trials.
+    calibrated_on: number of trials that the calibration was fitted on; 0: folds of the list's own speakers.
+    trained_on: {encoder: speakers of the trials that it was trained on}; perhaps_trained_on: known only by a folder
+        name.
+    refused: {path: reason}, including the cohort's.
     """
 
     version: int
@@ -96,7 +99,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Setting:
-    """How the two recordings of a trial are heard."""
+    """How the two recordings of a trial are processed."""
 
     name: str
     first: Condition
@@ -104,7 +107,7 @@ class Setting:
 
 
 def settings_of(options: Options) -> list[Setting]:
-    """Every length without a codec and with each, on both sides and on the second alone."""
+    """Every length without a codec and with each codec, on both sides and on the second only."""
     found = []
     for seconds in options.seconds or (None,):
         clean = Condition("", seconds, options.crops, options.whole)

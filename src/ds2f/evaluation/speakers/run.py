@@ -1,4 +1,4 @@
-"""`ds2f verify`: one list of trials, by some encoders, under some conditions: scores, error rates, a plot."""
+"""`ds2f verify`: one list of trials, by several encoders, under several conditions: scores, error rates, a plot."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ds2f.types import Progress
 
 AS_IT_IS = Options()
 GIVEN = "given"
-"""The setting of scores by other programs."""
+"""The setting of other programs' scores."""
 
 
 def verify(
@@ -40,7 +40,7 @@ def verify(
     others: Mapping[str, np.ndarray] | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Score a list, and write verification.json, det.png, scores/ and the list in both forms into `out`.
+    """Score a list; write verification.json, det.png, scores/ and the list in both formats into `out`.
 
     Raises UserError if no trial of one kind is left, for a cohort or a calibration with too few speakers besides those
     of the trials, and for trials that name speakers whom an encoder was trained on.
@@ -49,11 +49,11 @@ def verify(
     root: folder that their paths are relative to.
     encoders: encoders.
     audio: what counts as speech.
-    out: folder to write into; what was heard is kept in it.
-    options: how they are scored.
-    development: trials to fit the calibration on, of other speakers; without any, folds of the list's own are.
+    out: output folder; encoded recordings are kept in it.
+    options: how trials are scored.
+    development: trials to fit the calibration on, of other speakers; without any, folds of the list's own are used.
     others: {name: (n,) scores of the trials by other programs}.
-    progress: called with (recordings heard, in all, path).
+    progress: called with (recordings encoded, total, path).
     """
     everything = [*trials, *development]
     speakers = who_speaks(everything, root, options.speakers)
@@ -92,14 +92,14 @@ def verify(
 
 
 def _save(result: Verification, kept: TrialSet, scored: Sequence[Scored], out: Path) -> None:
-    """verification.json, the list in both forms, and the plot; the scores are written as they are measured."""
+    """verification.json, the list in both formats, and the plot; the scores are written as they are measured."""
     write_json(out / "verification.json", json.loads(json.dumps(asdict(result))))
     for form in ("voxceleb", "kaldi"):
         write_trials(out / f"trials.{form}.txt", kept.of_list, form)
     same = kept.same[kept.measured]
     drawn = [s for s in scored if s.steps != CALIBRATED]  # which keeps the order of what it calibrates
     panels: dict[str, list[Curve]] = {}
-    for one in drawn:  # what another program scored stands beside ours of the first condition
+    for one in drawn:  # other programs' scores are shown beside ours of the first condition
         steps = "" if one.steps == PLAIN else one.steps
         condition = drawn[0].setting if one.setting == GIVEN else one.setting
         panels.setdefault(condition, []).append(Curve(one.name, steps, one.scores, same))
@@ -109,7 +109,8 @@ def _save(result: Verification, kept: TrialSet, scored: Sequence[Scored], out: P
 def _usable(
     trials: Sequence[Trial], development: Sequence[Trial], encodings: Encodings, speakers: Speakers
 ) -> tuple[TrialSet, np.ndarray, dict[str, str]]:
-    """The trials whose recordings could be heard, which of the list they are, and {path: why it could not be}."""
+    """The trials whose recordings could be encoded, which trials of the list they are, and {path: reason} for the
+    rest."""
     refused = {path: reason for (_, _, path), reason in encodings.refused.items()}
     heard = [t for t in trials if t.first not in refused and t.second not in refused]
     _check(heard, refused)
@@ -127,7 +128,7 @@ def _check(trials: Sequence[Trial], refused: Mapping[str, str]) -> None:
 
 def in_words(options: Options) -> str:
     """How a pair of recordings is scored."""
-    lengths = " or ".join(f"{seconds:g} s" for seconds in options.seconds) or "all there is"
+    lengths = " or ".join(f"{seconds:g} s" for seconds in options.seconds) or "everything"
     what = f"of {'the whole recording' if options.whole else 'speech without its pauses'}"
     if options.crops == 1:
         return f"cosine; {lengths} {what}"
@@ -135,7 +136,7 @@ def in_words(options: Options) -> str:
 
 
 def label(system: Scored) -> str:
-    """What a system is called in the name of its file of scores."""
+    """The name of a system in the name of its score file."""
     steps = "" if system.steps == PLAIN else f", {system.steps}"
     return f"{system.name}{steps}" + ("" if system.setting in ("clean", GIVEN) else f" ({system.setting})")
 
@@ -143,7 +144,7 @@ def label(system: Scored) -> str:
 def _members(
     kept: TrialSet, encodings: Encodings, encoders: Sequence[NamedEncoder], settings: Sequence[Setting]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """{by: {group: (n,) bool}} of the measured trials: of speech as it is in the recordings without a codec."""
+    """{by: {group: (n,) bool}} of the measured trials; speech is measured in the recordings without a codec."""
     of = kept.speakers.of
     genders = [
         [of[path].gender for path in side] for side in zip(*((t.first, t.second) for t in kept.of_list), strict=True)

@@ -1,4 +1,4 @@
-"""Two recordings to a score, and scores made comparable by what other speakers score."""
+"""From two recordings to a score, and scores normalised by those of other speakers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-TOP = 300  # cohort speakers that adaptive s-norm goes by, as in Matějka et al. 2017
-LEAST = 1e-6  # of a standard deviation
+TOP = 300  # closest cohort speakers that adaptive s-norm uses, as in Matějka et al. 2017
+LEAST = 1e-6  # minimum of a standard deviation
 _CHUNK = 2**24  # numbers at a time
 
 
 def score(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.ndarray:
     """(n,) scores of n pairs of recordings, higher = more alike.
 
-    A crop each: cos(a, b). Several: −mean_ij |a_i − b_j|, the mean of the distances of all pairs of crops, as
-    voxceleb_trainer has it (Chung et al., Interspeech 2020, arXiv:2003.11982), where |a − b|² = 2 − 2 cos(a, b).
+    One crop each: cos(a, b). Several: −mean_ij |a_i − b_j|, the mean distance over all pairs of crops, as in
+    voxceleb_trainer (Chung et al., Interspeech 2020, arXiv:2003.11982), where |a − b|² = 2 − 2 cos(a, b).
 
     first, second: n of (crops, d) float, rows of length 1.
     """
@@ -36,22 +36,22 @@ def _distance(cosine: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Nearest:
-    """What recordings score with the cohort's closest speakers. mean, std: (recordings,)."""
+    """Recordings' scores against the cohort's closest speakers. mean, std: (recordings,)."""
 
     mean: np.ndarray
     std: np.ndarray
 
     def rows(self, some: np.ndarray) -> Nearest:
-        """some: (n,) int, recordings, in any order and repeated."""
+        """some: (n,) int, recordings, in any order and with repetition."""
         return Nearest(self.mean[some], self.std[some])
 
 
 def against(recordings: Sequence[np.ndarray], cohort: np.ndarray, top: int = TOP) -> Nearest:
-    """Mean and standard deviation of the scores with the `top` speakers that score highest with each recording.
+    """Mean and standard deviation of the scores against the `top` speakers that score highest with each recording.
 
     recordings: of (crops, d), rows of length 1.
-    cohort: (speakers, d), rows of length 1, one for each speaker.
-    top: all of them where there are no more.
+    cohort: (speakers, d), rows of length 1, one per speaker.
+    top: all speakers if there are no more.
     """
     count = min(top, len(cohort))
     means, spreads = [], []
@@ -65,8 +65,8 @@ def against(recordings: Sequence[np.ndarray], cohort: np.ndarray, top: int = TOP
 
 
 def adaptive_s_norm(scores: np.ndarray, first: Nearest, second: Nearest) -> np.ndarray:
-    """s' = ½ [(s − µ_e) / σ_e + (s − µ_t) / σ_t], µ and σ of the scores of either recording with the cohort speakers
-    that are closest to it (Matějka et al., Interspeech 2017, section 2, "adaptive s-norm 1").
+    """s' = ½ [(s − µ_e) / σ_e + (s − µ_t) / σ_t], where µ and σ are of the scores of either recording against the
+    cohort speakers closest to it (Matějka et al., Interspeech 2017, section 2, "adaptive s-norm 1").
 
     scores: (n,); first, second: of `against`, for the two recordings of each trial.
     """
@@ -74,7 +74,8 @@ def adaptive_s_norm(scores: np.ndarray, first: Nearest, second: Nearest) -> np.n
 
 
 def speaker_means(vectors: Sequence[np.ndarray], speakers: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """(speakers, d) means of length 1 of all vectors of each, and whose they are. vectors: of (crops, d) or (d,)."""
+    """(speakers, d) means of length 1 over all vectors of each speaker, and their names. vectors: of (crops, d) or
+    (d,)."""
     gathered: dict[str, list[np.ndarray]] = {}
     for vector, speaker in zip(vectors, speakers, strict=True):
         gathered.setdefault(speaker, []).append(np.atleast_2d(vector).astype(np.float64).mean(0))

@@ -18,12 +18,12 @@ from ds2f.evaluation.speakers.trials import Trial
 
 PLAIN, NORMED, CALIBRATED, QUALITY = "plain", "s-norm", "calibrated", "calibrated, quality"
 FUSION = "fusion"
-SHORTEST_SPEECH = 0.1  # seconds, before the logarithm is taken
+SHORTEST_SPEECH = 0.1  # seconds; minimum before taking the logarithm
 
 
 @dataclass(frozen=True)
 class TrialSet:
-    """Trials that can be scored. measured: (n,) bool; the others are those that a calibration is fitted on."""
+    """Trials that can be scored. measured: (n,) bool; the other trials are used to fit a calibration."""
 
     trials: Sequence[Trial]
     measured: np.ndarray
@@ -31,28 +31,28 @@ class TrialSet:
 
     @cached_property
     def of_list(self) -> list[Trial]:
-        """The measured ones."""
+        """The measured trials."""
         return [t for t, m in zip(self.trials, self.measured, strict=True) if m]
 
     @cached_property
     def same(self) -> np.ndarray:
-        """(n,) bool of all."""
+        """(n,) bool, for all trials."""
         return np.array([t.same for t in self.trials], bool)
 
     @cached_property
     def numbers(self) -> np.ndarray:
-        """(2, n) int: the speakers of all."""
+        """(2, n) int: the speakers of all trials."""
         number = self.speakers.number(path for t in self.trials for path in (t.first, t.second))
         return np.array([[number[t.first] for t in self.trials], [number[t.second] for t in self.trials]])
 
     def heard(self, encodings: Encodings, encoder: str, condition: Condition, second: bool) -> list[EncodedRecording]:
-        """Of one side of all trials."""
+        """One side of all trials."""
         return [encodings.of[encoder, condition, t.second if second else t.first] for t in self.trials]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One system: scores, (n,) of the measured trials. name, steps: as of `records.System`; setting: its condition."""
+    """One system: scores, (n,) of the measured trials. name, steps: as in `records.System`; setting: its condition."""
 
     name: str
     steps: str
@@ -62,7 +62,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class _Stage:
-    """What is known of all trials by one encoder: scores by setting, and more columns for a calibration by setting."""
+    """What one encoder says about all trials: scores by setting, and further columns for a calibration by setting."""
 
     encoder: str
     steps: str
@@ -80,10 +80,10 @@ def score_all(
 ) -> tuple[list[Scored], int]:
     """Every system under every setting, and how many trials of the calibration's own list it was fitted on.
 
-    trials: that both recordings of were heard under all conditions.
+    trials: whose recordings were both encoded under all conditions.
     encoders: encoders.
-    settings: how the two recordings of a trial are heard.
-    encodings: what was heard.
+    settings: how the two recordings of a trial are processed.
+    encodings: the encoded recordings.
     cohort: of s-norm, or None.
     options: of the scoring.
     Raises UserError for a calibration without enough other speakers.
@@ -155,7 +155,8 @@ def _normed(
 
 
 def _quality(trials: TrialSet, encoder: str, setting: Setting, encodings: Encodings) -> np.ndarray:
-    """(n, 6): log seconds of speech, signal to noise, bandwidth, of either recording; the same by all encoders."""
+    """(n, 6): log seconds of speech, signal-to-noise ratio and bandwidth of either recording; the same for all
+    encoders."""
     first = trials.heard(encodings, encoder, setting.first, second=False)
     second = trials.heard(encodings, encoder, setting.second, second=True)
 
@@ -175,13 +176,13 @@ def _quality(trials: TrialSet, encoder: str, setting: Setting, encodings: Encodi
 
 
 def _log_speech(heard: EncodedRecording, condition: Condition) -> float:
-    """Of the seconds that its vectors can have heard."""
+    """Of the seconds of speech that its vectors can cover."""
     most = np.inf if condition.seconds is None or condition.crops > 1 else condition.seconds
     return float(np.log(max(SHORTEST_SPEECH, min(heard.seconds, most))))
 
 
 class _Fitted:
-    """Calibrations, each fitted once for all settings together: it is what knows in which one a trial was heard."""
+    """Calibrations, each fitted once for all settings together, because in use the setting of a trial is not known."""
 
     def __init__(self, trials: TrialSet, settings: Sequence[str]) -> None:
         self.trials, self.settings = trials, settings
@@ -193,8 +194,8 @@ class _Fitted:
         self.fitted_on = int(others.sum())
         if self.own and not (trials.same[others].any() and (~trials.same[others]).any()):
             raise UserError(
-                "The list to calibrate on has no trials of both kinds whose speakers are others than those of the "
-                "trials; take another list, or none: then each fold of the speakers is calibrated by the others."
+                "The list to calibrate on lacks trials of one kind or both whose speakers are not among those of the "
+                "trials; use another list, or none, and each fold of the speakers is calibrated on the others."
             )
 
     def systems(self, name: str, steps: str, told: Mapping[str, np.ndarray]) -> list[Scored]:
@@ -209,7 +210,7 @@ class _Fitted:
             ratios = calibration.across(rows, same, first, second)
             if np.isnan(ratios).any():
                 raise UserError(
-                    f"{len(np.unique(first))} speakers are too few to calibrate each fold of them by the others; give "
+                    f"{len(np.unique(first))} speakers are too few to calibrate each fold of them on the others; give "
                     "a list of other speakers' trials: --calibrate LIST."
                 )
         parts = np.split(ratios, count)

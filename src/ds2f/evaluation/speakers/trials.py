@@ -1,9 +1,9 @@
-"""Lists of trials and files of scores, as VoxCeleb, Kaldi and WeSpeaker have them.
+"""Lists of trials and files of scores, in the formats of VoxCeleb, Kaldi and WeSpeaker.
 
-| form | a trial | its score |
+| format | a trial | its score |
 | --- | --- | --- |
 | VoxCeleb, voxceleb_trainer | `1 path path`, `0 path path` | |
-| Kaldi, WeSpeaker | `path path target`, `path path nontarget` | `path path score`, perhaps with that word behind |
+| Kaldi, WeSpeaker | `path path target`, `path path nontarget` | `path path score`, optionally followed by that word |
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAMES = {same: name for name, same in KALDI.items()}
 
 @dataclass(frozen=True)
 class Trial:
-    """same: whether both recordings are of one speaker; first, second: paths relative to the root."""
+    """A trial. same: whether both recordings are of one speaker; first, second: paths relative to the root."""
 
     same: bool
     first: str
@@ -32,9 +32,9 @@ class Trial:
 
 
 def read_trials(path: Path) -> list[Trial]:
-    """A list in either form, see above and `io.files.read_lines`.
+    """A list in either format, see above and `io.files.read_lines`.
 
-    Raises UserError for a file that cannot be read, a line that is no trial, or a list without both kinds.
+    Raises UserError for a file that cannot be read, a line that is not a trial, or a list without both kinds.
     """
     trials = []
     for number, line in enumerate(read_lines(path, "trial list"), 1):
@@ -58,7 +58,7 @@ def read_trials(path: Path) -> list[Trial]:
 
 
 def write_trials(path: Path, trials: Sequence[Trial], form: str = "voxceleb") -> None:
-    """form: "voxceleb" or "kaldi"."""
+    """Write a list. form: "voxceleb" or "kaldi"."""
     lines = [
         f"{int(t.same)} {t.first} {t.second}\n" if form == "voxceleb" else f"{t.first} {t.second} {NAMES[t.same]}\n"
         for t in trials
@@ -67,10 +67,10 @@ def write_trials(path: Path, trials: Sequence[Trial], form: str = "voxceleb") ->
 
 
 def read_scores(path: Path, trials: Sequence[Trial]) -> np.ndarray:
-    """(n,) scores of n trials out of a file of another program, in any order; higher = more alike.
+    """(n,) scores of n trials from another program's file, in any order; higher = more alike.
 
-    Raises UserError for a file that cannot be read, a line that is no score, two scores of one trial, a label that is
-    not the list's, or a trial without a score.
+    Raises UserError for a file that cannot be read, a line that is not a score, two scores for one trial, a label that
+    contradicts the list, or a trial without a score.
     """
     scores: dict[tuple[str, str], float] = {}
     labels: dict[tuple[str, str], bool] = {(t.first, t.second): t.same for t in trials}
@@ -88,7 +88,7 @@ def read_scores(path: Path, trials: Sequence[Trial]) -> np.ndarray:
         if len(parts) == 4 and labels.get(pair, KALDI[parts[3]]) != KALDI[parts[3]]:
             raise UserError(f"{path}, line {number}: the list of trials calls this one {NAMES[labels[pair]]}.")
         if scores.setdefault(pair, score) != score:
-            raise UserError(f"{path}, line {number}: {pair[0]} and {pair[1]} have another score further up.")
+            raise UserError(f"{path}, line {number}: {pair[0]} and {pair[1]} have another score in an earlier line.")
     missing = [pair for pair in labels if pair not in scores]
     if missing:
         raise UserError(f"{path} has no score for {len(missing):,} trials, such as {missing[0][0]} {missing[0][1]}.")
@@ -96,13 +96,13 @@ def read_scores(path: Path, trials: Sequence[Trial]) -> np.ndarray:
 
 
 def write_scores(path: Path, trials: Sequence[Trial], scores: np.ndarray) -> None:
-    """`path path score target` (or nontarget), one trial a line, as WeSpeaker and Kaldi write it; scores: (n,)."""
+    """Write `path path score target` (or nontarget), one trial per line, as WeSpeaker and Kaldi do; scores: (n,)."""
     _write(path, [f"{t.first} {t.second} {s:.6f} {NAMES[t.same]}\n" for t, s in zip(trials, scores, strict=True)])
 
 
 def read_table(path: Path) -> Mapping[str, tuple[str, str]]:
-    """{path: (speaker, gender or "")}: a CSV file with columns path, speaker and perhaps sex or gender, or Kaldi's
-    utt2spk, `path speaker` a line.
+    """{path: (speaker, gender or "")}: from a CSV file with the columns path, speaker and optionally sex or gender, or
+    from Kaldi's utt2spk, with `path speaker` per line.
 
     Raises UserError for a file that cannot be read or is neither.
     """
@@ -118,7 +118,7 @@ def read_table(path: Path) -> Mapping[str, tuple[str, str]]:
     elif lines and all(len(line.split()) == 2 for line in lines):
         return {where: (speaker, "") for where, speaker in map(str.split, lines)}
     raise UserError(
-        f"{path} is no table of speakers; it needs a first line with path and speaker (and sex or gender), or lines of "
+        f"{path} is not a table of speakers; it needs a header with path and speaker (and sex or gender), or lines of "
         "`path speaker`."
     )
 
