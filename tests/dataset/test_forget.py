@@ -402,7 +402,7 @@ def test_parts_of_a_recording_go_with_it_unless_others_are_in_it(
         dataset.add_items(tmp_path, "sound", items, SplitRule())
     assert main(["forget", GONE, "--database", str(tmp_path / "d.db"), "--yes"]) == 0
     said = capsys.readouterr().out
-    assert "Deleted 1 original files" in said
+    assert "Deleted 1 original file " in said
     assert f"Still inside {tmp_path / 'both.wav'}: #t=0,3.5" in said
     assert [path.name for path in tmp_path.glob("*.wav")] == ["both.wav"]
 

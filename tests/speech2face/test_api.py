@@ -210,7 +210,7 @@ def test_low_and_high_voices_are_told_apart(model: Speech2Face) -> None:
     assert pitches.max() > 1.3 * pitches.min()
     assert np.corrcoef(np.log(pitches), female)[0, 1] > 0.3
     assert "Hz" in str(told[0])
-    assert f"{told[0].gender.bits:.1f} bits of it from the voice" in str(told[0])
+    assert f"{told[0].gender.bits:.1f} bits of this are heard" in str(told[0])
     assert 1 < told[0].rate < 12
 
 

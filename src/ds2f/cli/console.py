@@ -111,6 +111,12 @@ def columns(first: str, *titles: str, left: Container[str] = (), min_width: int 
     return table
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 face", "1,000 faces", "0 entries"."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def interval(measure: Measure | None, scale: float, unit: str, digits: str = ".0f") -> str:
     """A measure and its interval, as "31 % [25-37]"; empty for None."""
     if measure is None:

@@ -49,7 +49,7 @@ def _export_model(options: argparse.Namespace) -> None:
 
 
 def _export_dataset(options: argparse.Namespace) -> None:
-    from ds2f.cli.console import bar, out
+    from ds2f.cli.console import bar, counted, out
     from ds2f.dataset import Dataset
     from ds2f.dataset.export import export, export_manifest
     from ds2f.dataset.manifests import FILES
@@ -68,8 +68,7 @@ def _export_dataset(options: argparse.Namespace) -> None:
             dataset, options.format, options.out, splits, encoders, options.shard_mb, shown.update, options.pairs
         )
     megabytes = f"{written.bytes / 1e6:,.1f} MB"
-    out.print(
-        f"{written.records:,} records in {written.shards:,} shards ({megabytes}) in {options.out}; see README.json."
-    )
+    made = f"{counted(written.records, 'record')} in {counted(written.shards, 'shard')}"
+    out.print(f"{made} ({megabytes}) in {options.out}; see README.json.")
     if written.left_out:
         out.print(f"Left out {written.left_out:,} recordings that lack a vector; select fewer with --encoder.")

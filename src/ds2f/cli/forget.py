@@ -20,7 +20,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ds2f.cli.console import out
+    from ds2f.cli.console import counted, out
     from ds2f.dataset import Dataset
     from ds2f.dataset.forget import find, finish, forget, wipe
 
@@ -32,12 +32,12 @@ def run(options: argparse.Namespace) -> None:
         if person is None:
             out.print(f"{options.identity} is forgotten already.")
             return
-        files = "" if keep_files else f", and delete {len(person.files):,} files for good"
+        files = "" if keep_files else f", and delete {counted(len(person.files), 'file')} for good"
         if not keep_files and (linked := person.linked):
             files += f", among them {linked[0]}"
             files += f" and {len(linked) - 1:,} more to which links lead" if linked[1:] else ", to which a link leads"
         entries = len(person.keys)
-        question = f"Forget {person.corpus}/{person.name}: {entries:,} entries in {database}{files}"
+        question = f"Forget {person.corpus}/{person.name}: {counted(entries, 'entry')} in {database}{files}"
         if not options.yes and not sys.stdin.isatty():
             raise UserError(f"{question}? Only a terminal can ask; if you are sure, add --yes.")
         if not options.yes and input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
@@ -45,9 +45,11 @@ def run(options: argparse.Namespace) -> None:
         gone = forget(dataset, person, options.faces or config.path(config.paths.faces), keep_files)
         rows = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in gone.rows.items())
         out.print(f"Removed from {database}: {rows}.")
-        out.print(f"Deleted {gone.files:,} original files and {gone.faces:,} generated faces.")
+        deleted = counted(gone.files, "original file"), counted(gone.faces, "generated face")
+        out.print(f"Deleted {deleted[0]} and {deleted[1]}.")
         if gone.records or gone.reports:
-            out.print(f"Took {gone.records:,} records out of exports; deleted {gone.reports:,} files of reports.")
+            taken = counted(gone.records, "record"), counted(gone.reports, "report file")
+            out.print(f"Took {taken[0]} out of exports; deleted {taken[1]}.")
         for file, names in gone.hard_links.items():
             out.print(f"Still on the disk: {file} has {names:,} more names, hard links to it.")
         for root, path in person.files if keep_files else ():

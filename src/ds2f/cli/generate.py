@@ -28,7 +28,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="RECORDING",
-        help="sound or video, or a folder of them",
+        help="audio or video, or a folder of them",
     )
     sub.epilog = "What is not given here comes from [generate] of ds2f.toml."
     add_out(sub, "for pictures and generation.json")
@@ -41,7 +41,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--seed",
         type=int,
         metavar="N",
-        help="any whole number; the same one gives the same face, and four from a multiple of 4 on are drawn apart",
+        help="any whole number; the same seed gives the same face; seeds 4k to 4k + 3 differ the most",
     )
     sub.add_argument("--steps", type=positive, metavar="N", help="sampler steps: more is finer and slower")
     sub.add_argument("--sampler", choices=("multistep", "heun", "euler"), help="how the steps are taken")
@@ -52,29 +52,51 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         help="how strictly to follow voice and wishes; 1 = no guidance",
     )
     sub.add_argument(
-        "--voice-guidance", type=float, metavar="WEIGHT", help="how far to depart from the average as the voice says"
+        "--voice-guidance",
+        type=float,
+        metavar="WEIGHT",
+        help="how far to move from the average person towards the voice",
     )
-    sub.add_argument("--temperature", type=float, metavar="T", help="0 = the most typical person, 1 = all variety")
-    sub.add_argument("--noise", type=float, metavar="SCALE", help="below 1 calmer pictures, 1 = all variety")
-    sub.add_argument("--light", type=float, metavar="SHARE", help="how much light and tint vary by seed; 1 = fully")
-    sub.add_argument("--age", type=float, metavar="YEARS", help="a wish: a person of this age")
-    sub.add_argument("--gender", choices=("male", "female"), help="a wish")
-    sub.add_argument("--ethnicity", choices=("White", "Black", "Asian", "Indian", "Others"), help="a wish, never heard")
-    sub.add_argument("--language", metavar="CODE", help="spoken language, such as en, for a decoder that knows it")
+    sub.add_argument(
+        "--temperature", type=float, metavar="T", help="0 = the most typical person for the voice, 1 = full variety"
+    )
+    sub.add_argument(
+        "--noise", type=float, metavar="SCALE", help="scale of the starting noise; below 1 gives calmer pictures"
+    )
+    sub.add_argument("--light", type=float, metavar="SHARE", help="how much light and tint vary with the seed, 0 to 1")
+    sub.add_argument("--age", type=float, metavar="YEARS", help="ask for a person of this age")
+    sub.add_argument("--gender", choices=("male", "female"), help="ask for this gender")
+    sub.add_argument(
+        "--ethnicity",
+        choices=("White", "Black", "Asian", "Indian", "Others"),
+        help="ask for this ethnicity; it is never inferred from the voice",
+    )
+    sub.add_argument(
+        "--language", metavar="CODE", help="spoken language, such as en, for a decoder trained with languages"
+    )
     sub.add_argument("--guide", type=Path, metavar="PICTURE", help="a blurred, pixelated or small picture to complete")
     sub.add_argument(
         "--guide-guidance", type=float, metavar="WEIGHT", help="how strictly to follow it; 1 = no guidance"
     )
     sub.add_argument(
-        "--fine", dest="fast", action="store_const", const=False, help="let the decoder itself draw, not the fast one"
+        "--fine",
+        dest="fast",
+        action="store_const",
+        const=False,
+        help="draw with the decoder itself instead of the fast one",
     )
     sub.add_argument(
-        "--direct", action="store_const", const=True, help="let the decoder hear the voice itself, without the prior"
+        "--direct",
+        action="store_const",
+        const=True,
+        help="condition the decoder on the voice directly, without the prior",
     )
     add_size(sub)
-    sub.add_argument("--upscale", type=int, choices=(1, 2, 4), help="pictures so many times as large, by Real-ESRGAN")
+    sub.add_argument(
+        "--upscale", type=int, choices=(1, 2, 4), help="enlarge the pictures by this factor with Real-ESRGAN"
+    )
     sub.add_argument("--format", choices=("png", "webp", "jpeg"), help="of the pictures (png)")
-    sub.add_argument("--sheet", action="store_true", help=f"all of them in one picture, too: {SHEET} in the folder")
+    sub.add_argument("--sheet", action="store_true", help=f"also write a contact sheet of all faces: {SHEET}")
     add_model(sub)
     add_device(sub)
 

@@ -30,14 +30,19 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--recipe", metavar="NAME", help="cpu-small, gpu-20min and more (docs/training.md), or your own TOML file"
     )
     sub.add_argument(
-        "--from", dest="start", metavar="ENCODER", help="of voice: campplus, or a folder, to go on from; else nothing"
+        "--from",
+        dest="start",
+        metavar="ENCODER",
+        help="for voice: start from campplus or a speaker encoder's folder instead of from scratch",
     )
     sub.add_argument(
-        "--engine", choices=("local", "ray"), default="local", help="this process, or workers of Ray Train"
+        "--engine", choices=("local", "ray"), default="local", help="train in this process, or in Ray Train workers"
     )
-    sub.add_argument("--ray-address", default="", metavar="ADDRESS", help="of a running cluster, or auto")
-    sub.add_argument("--workers", type=positive, default=1, metavar="N", help="processes of Ray Train (default: 1)")
-    sub.add_argument("--dry-run", action="store_true", help="only say what would be done, with which memory and time")
+    sub.add_argument("--ray-address", default="", metavar="ADDRESS", help="of a running Ray cluster, or auto")
+    sub.add_argument("--workers", type=positive, default=1, metavar="N", help="Ray Train workers (default: 1)")
+    sub.add_argument(
+        "--dry-run", action="store_true", help="only print what would be done, and the memory and time it needs"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

@@ -98,7 +98,9 @@ class Checked:
         """What each layer says, one sentence each; layers that say nothing are left out."""
         said = []
         if self.watermark.found:
-            said.append(f"watermark: there; of pictures without it, fewer than one in {_one_in(self.watermark.chance)}")
+            said.append(
+                f"watermark: found; fewer than one unmarked picture in {_one_in(self.watermark.chance)} looks like it"
+            )
         if self.credentials is not None:
             said.append(f"C2PA: {_told(self.credentials)}")
         elif not self.credentials_looked_for:

@@ -87,9 +87,9 @@ class VoiceDescription:
         if self.rate is not None:
             lines.append(f"rate        {self.rate:.1f} syllables/s")
         genders = ", ".join(f"{name} {100 * p:.0f} %" for name, p in self.gender.probabilities.items())
-        lines.append(f"gender      {genders}; {self.gender.bits:.1f} bits of it from the voice")
+        lines.append(f"gender      {genders}; {self.gender.bits:.1f} bits of this are heard")
         years = f"about {middle:.0f} years; 80 % between {low:.0f} and {high:.0f}"
-        lines.append(f"age         {years}; {self.age.bits:.1f} bits of it from the voice")
+        lines.append(f"age         {years}; {self.age.bits:.1f} bits of this are heard")
         lines.append(f"determined  {100 * self.determined:.0f} % of the face; the rest is imagined")
         return "\n".join(lines)
 

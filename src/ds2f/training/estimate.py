@@ -103,13 +103,13 @@ def _state_bytes(task: Task, options: Options) -> int:
 def describe(found: Estimate, options: Options, device: str) -> list[str]:
     """Sentences for the terminal."""
     processes = launched()
-    work = found.flops * options.total
+    work, parts = found.flops * options.total, max(options.accumulate, processes)
     return [
-        f"{found.parameters:,} parameters; {options.total:,} rows in {found.steps:,} steps of {options.batch}, "
-        f"{max(options.accumulate, processes)} parts each",
-        f"memory on each device: {found.bytes / 1e9:.2f} GB ({found.state_bytes / 1e9:.2f} weights, average, gradients "
-        f"and optimisers; {found.activation_bytes / 1e9:.2f} activations), and what the libraries take",
-        f"work: {found.flops / 1e9:.1f} GFLOP a row, {_work(work)} in all",
+        f"{found.parameters:,} parameters; {options.total:,} rows in {found.steps:,} steps of {options.batch}"
+        + (f", each in {parts} parts" if parts > 1 else ""),
+        f"memory on each device: {_size(found.bytes)} ({_size(found.state_bytes)} weights, average, gradients and "
+        f"optimisers; {_size(found.activation_bytes)} activations), plus what the libraries themselves need",
+        f"work: {_work(found.flops)} a row, {_work(work)} in all",
         f"time: {pace(1 / found.row_seconds)} measured on {device}, {found.flops / found.row_seconds / 1e12:.2g} "
         f"TFLOP/s: {_duration(found.hours)} on {processes} such "
         f"device{'s' if processes > 1 else ''}, {found.hours * processes:.2f} device hours to pay for",
@@ -117,8 +117,15 @@ def describe(found: Estimate, options: Options, device: str) -> list[str]:
 
 
 def _work(flops: float) -> str:
-    return f"{flops / 1e15:,.1f} PFLOP" if flops >= 1e14 else f"{flops / 1e12:,.1f} TFLOP"
+    for size, unit in ((1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP")):
+        if flops >= size:
+            return f"{flops / size:,.1f} {unit}"
+    return f"{flops / 1e6:,.1f} MFLOP"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _duration(hours: float) -> str:
-    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes" if hours >= 1 / 30 else "a minute or two"
