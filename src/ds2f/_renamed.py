@@ -36,6 +36,7 @@ MODULES = {
     "pictures": "io.images",
     "pipeline": "speech2face.model",
     "settings": "speech2face.settings",
+    "speech2face.weave": "speech2face.patch_artifacts",
     "voice.listener": "voice.encode",
     "voice.trials": "evaluation.verification",
     "wishes": "speech2face.wishes",

@@ -44,7 +44,7 @@ def test_a_face_of_ours_says_so_by_every_layer_that_is_left(face: Image.Image) -
     assert whole.verdict == "drawn by ds2f, as its watermark shows"
     assert whole.metadata is not None
     assert whole.metadata.details == {"seed": 1, "model": "abc"}
-    assert any("fewer than one in 1,000,000,000" in said for said in whole.sentences())
+    assert any("fewer than one unmarked picture in 1,000,000,000" in said for said in whole.sentences())
     stripped = check(_encoded(marked, "JPEG", quality=75))
     assert stripped.layers == ("watermark",)
     unmarked = check(GeneratedFace(face, np.zeros(128), 1, {"model": "abc"}).png())

@@ -21,6 +21,10 @@ from helpers import grey_ramp, silence, tiny_decoder, write_audio, write_video
 pytest.importorskip("starlette", reason="the extra demo is not installed")
 
 from ds2f.config import Generate, Serve
+from ds2f.page.app import Answers
+from ds2f.page.uploads import Sent
+from ds2f.page.wanted import Wanted, as_text
+from ds2f.speech2face.settings import fits_fast_decoder
 from page_server import CLIP, error, lines, served
 
 
@@ -228,3 +232,24 @@ def test_the_configuration_says_how_faces_are_drawn_unless_somebody_asks(model: 
         assert (len(asked["faces"]), asked["settings"]["temperature"]) == (1, 0.5)
         schema = requests.get(f"{address}/openapi.json", timeout=120).json()
         assert '"default": 0.25' in json.dumps(schema)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "limit", "asked", "steps", "fast"),
+    [
+        (Generate(), 8, {}, 10, True),  # the fast decoder has steps of its own
+        (Generate(), 8, {"fast": False}, 8, False),
+        (Generate(steps=20), 50, {}, 20, False),
+        (Generate(steps=20), 50, {"fast": True}, 10, True),
+        (Generate(steps=20), 8, {}, 8, False),
+        (Generate(guidance=3.0), 50, {}, 10, False),
+    ],
+)
+def test_the_fast_decoder_draws_whatever_the_limit_unless_the_configuration_says_otherwise(
+    model: Speech2Face, chosen: Generate, limit: int, asked: dict[str, Any], steps: int, fast: bool
+) -> None:
+    limits = Serve(steps=limit)
+    answers = Answers(model, limits, chosen)
+    voice = as_text(np.ones(model.prior.inputs.dim, np.float32))
+    wanted = Wanted.read(Sent({}, {"voices": voice, **asked}), limits, model, answers.settings)
+    assert (wanted.settings.steps, fits_fast_decoder(wanted.settings)) == (steps, fast)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
+from ds2f.cli import main
 from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.queries import Pair
 from ds2f.demo import samples
@@ -50,10 +51,10 @@ def test_several_faces_of_a_clip_are_numbered_kept_and_found(dataset: Dataset, t
     assert single.with_suffix("").name == Path(pairs[0].path).stem
     with pytest.raises(UserError, match="one face per clip, which would hide 2 per clip"):
         from_dataset(model, dataset, split, tmp_path / "single", 2, 5, SamplingSettings())
-    with pytest.raises(UserError, match=r"holds more than 1 faces of some clips \(.*-0\.png\)"):
+    with pytest.raises(UserError, match=r"has more than 1 faces of some clips \(.*-0\.png\)"):
         from_dataset(model, dataset, split, out, 1, 5, SamplingSettings())
     Image.open(first[1]).save(out / f"{first[1].stem[:-1]}2.webp")
-    with pytest.raises(UserError, match=r"holds more than 2 faces of some clips \(.*-2\.webp\)"):
+    with pytest.raises(UserError, match=r"has more than 2 faces of some clips \(.*-2\.webp\)"):
         from_dataset(model, dataset, split, out, 2, 5, SamplingSettings())
 
 
@@ -65,12 +66,29 @@ def test_pictures_that_an_earlier_run_drew_more_of_are_told(tmp_path: Path, tiny
     assert few.left_over == many.faces[1:]
 
 
+def test_a_clip_named_like_the_second_picture_of_another_is_its_own(
+    dataset: Dataset, tmp_path: Path, tiny: Speech2Face
+) -> None:
+    paired_dataset(dataset, 12)
+    sql = dataset.connection
+    with dataset.transaction():
+        some = [row[0] for row in sql.execute("SELECT v.id FROM videos v JOIN speech s ON s.video_id = v.id LIMIT 2")]
+        for file, name in zip(some, ("talk.mp4", "talk-2.mp4"), strict=True):
+            sql.execute("UPDATE videos SET path = ? WHERE id = ?", (name, file))
+        sql.execute("UPDATE identities SET split = 'test'")
+    for _ in "12":  # again, as an interrupted run goes on
+        written = from_dataset(tiny, dataset, "test", tmp_path, 1, 0, SamplingSettings(steps=1))
+        assert {"talk.png", "talk-2.png"} <= {face.name for face in written.faces}
+
+
 def test_what_gives_no_face_leaves_nothing(tmp_path: Path, tiny: Speech2Face) -> None:
     (tmp_path / "text.wav").write_text("no sound")
     written = from_files(tiny, [tmp_path / "text.wav"], tmp_path / "out", 1, 0, SamplingSettings(steps=1))
     assert len(written.refused) == 1
     assert not (tmp_path / "out").exists()
     (tmp_path / "there").mkdir()
+    assert main(["generate", str(tmp_path / "text.wav"), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
+    assert not (tmp_path / "out").exists()
     from_files(tiny, [tmp_path / "text.wav"], tmp_path / "there", 1, 0, SamplingSettings(steps=1))
     assert list((tmp_path / "there").iterdir()) == []
 

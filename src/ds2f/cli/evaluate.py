@@ -124,7 +124,10 @@ def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, conf
     vggface = config.path(config.evaluate.vggface) if config.evaluate.vggface else None
     spaces = config.evaluate.spaces or ["dlib"]
     with bar("evaluate") as shown:
-        rows = write_table(database, split, images, folder, spaces, config.evaluate.bootstrap, vggface, shown.update)
+        rows = write_table(
+            database, split, images, folder, spaces, config.evaluate.bootstrap, vggface, shown.update,
+            config.evaluate.allow_leak,
+        )  # fmt: skip
     for space in dict.fromkeys(row.space for row in rows):
         print_table([row for row in rows if row.space == space], split)
     out.print(f"Numbers: {folder / 'sf2f.json'}")

@@ -150,7 +150,10 @@ def generate_files(
     if not any(path.exists() for path in recordings):  # said now, and not after the model is loaded
         raise UserError(f"There is no recording {recordings[0]}; check the path.")
     recordings_in(recordings)
-    make_folder(folder)
+    there = folder.exists()
+    make_folder(folder)  # reported now if it cannot be written, and not after the model is loaded
+    if not there:
+        folder.rmdir()  # `from_files` makes it, and leaves none without a face in it
     model, settings = model_for(config, device, wish)
     chosen = config.generate
     with bar("generate") as shown:

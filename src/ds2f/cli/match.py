@@ -14,7 +14,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
     sub.add_argument("voice", type=Path, metavar="VOICE", help="audio or video of one speaker")
     sub.add_argument("faces", nargs="+", type=Path, metavar="FACE", help="pictures, one face in each")
-    add_model(sub, "model whose alignment is used: ")
+    add_model(sub, "model whose alignment is used: ", "; the shipped one, too, where that has no alignment")
 
 
 def run(options: argparse.Namespace) -> int:

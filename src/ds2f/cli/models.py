@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ds2f.types import Wish
 
 
-def add_model(sub: argparse.ArgumentParser, what: str = "") -> None:
-    """what: the part of the model that is used, if not all of it."""
-    shown = f"{what}folder, or id on the Hub (default: [generate] model of ds2f.toml, or the one shipped)"
+def add_model(sub: argparse.ArgumentParser, what: str = "", more: str = "") -> None:
+    """what: the part of the model that is used, if not all of it; more: about the default."""
+    shown = f"{what}folder, or id on the Hub (default: [generate] model of ds2f.toml, or the one shipped{more})"
     sub.add_argument("--model", help=shown)
 
 

@@ -11,6 +11,7 @@ from ds2f.cli.evaluate import evaluate
 from ds2f.cli.extract import extract
 from ds2f.cli.generate import generate_dataset
 from ds2f.cli.ingest import ingest
+from ds2f.cli.models import model_folder
 from ds2f.cli.train import train
 from ds2f.errors import UserError
 
@@ -30,6 +31,7 @@ def run(options: argparse.Namespace) -> None:
 def everything(config: Config, workers: int) -> None:
     """Run all steps, as ds2f.toml configures them; each does only what is missing."""
     from ds2f.evaluation.run import refuse_leaks
+    from ds2f.models.folders import shipped
 
     paths = config.paths
     if not paths.videos and not (paths.stills and paths.voices):
@@ -44,7 +46,9 @@ def everything(config: Config, workers: int) -> None:
             ingest(database, [config.path(p) for p in folders], kind, config, people)
     extract(database, config, workers)
     if not config.evaluate.allow_leak:
-        refuse_leaks(database, config.evaluate.split)  # now, not after hours of training
+        # Now, not after hours of training; a prior that this run trains doesn't exist yet.
+        given = None if "prior" in config.train.models else model_folder(config) or shipped()
+        refuse_leaks(database, config.evaluate.split, given)
     for name in config.train.models:
         folder = train(name, database, runs, config)
         if not config.generate.model:

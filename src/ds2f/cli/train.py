@@ -87,7 +87,8 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     if is_main():
         _print_measures(model, store.description(folder, model)["card"])
     what = {"attributes": "attribute model", "voice": "speaker encoder"}.get(model, model)
-    out.print(f"The {what} is in {folder}; its log in {runs / model / 'log.jsonl'}.")
+    log = runs / model / "log.jsonl"
+    out.print(f"The {what} is in {folder}" + (f"; its log is {log}." if log.is_file() else "."))
     return folder
 
 

@@ -30,7 +30,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--root", action="append", type=Path, default=[], metavar="FOLDER", help=shown)
     shown = "labels of FAME's lists: `id 1` for one person, `id 0` for two; may be repeated"
     sub.add_argument("--labels", action="append", type=Path, default=[], metavar="FILE", help=shown)
-    add_model(sub, "model whose alignment is used: ")
+    add_model(sub, "model whose alignment is used: ", "; the shipped one, too, where that has no alignment")
     shown = "FAME: the language that the model (or the one in FOLDER) was trained on; twice for all four cells"
     sub.add_argument("--heard", action="append", default=[], metavar="LANGUAGE[=FOLDER]", help=shown)
     sub.add_argument("--allow-missing", action="store_true", help="score the rest if some files are missing")

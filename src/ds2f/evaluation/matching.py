@@ -18,7 +18,7 @@ import torch
 from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import spoken
 from ds2f.evaluation.bootstrap import Bootstrap, interval
-from ds2f.evaluation.learnt import learnt_from
+from ds2f.evaluation.leaks import learnt_from
 from ds2f.evaluation.results import Matching, Measure
 from ds2f.evaluation.retrieval import Ranks, rank_similarity
 from ds2f.evaluation.subjects import FACE, Subjects

@@ -19,7 +19,6 @@ from threadpoolctl import threadpool_limits
 import ds2f
 from ds2f.config import Evaluate
 from ds2f.dataset import outputs
-from ds2f.dataset.clips import leaks
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
 from ds2f.evaluation import subjects as measured_subjects
@@ -29,7 +28,7 @@ from ds2f.evaluation.embed import Embed, embed_in_workers, embed_pictures, embed
 from ds2f.evaluation.guided import Guided, Restorer
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.judges import Judge, load_judges
-from ds2f.evaluation.learnt import learnt_from
+from ds2f.evaluation.leaks import generation_of, leaks_of, refuse
 from ds2f.evaluation.matching import match_split
 from ds2f.evaluation.report import render_report
 from ds2f.evaluation.results import VERSION, AttributeJudge, Clip, Evaluation, Provenance
@@ -83,15 +82,14 @@ def evaluate(
     with Dataset(database) as data:
         judges = load_judges(data, settings.attributes or [model.name], settings.trained_attributes)
         subjects = measured_subjects.load(data, split, model, settings.spaces, settings.trained_spaces, judges)
-        drawn_by = [*map(_drawn_by, images.values()), restorer.model.folder if restorer else None]
-        known = (learnt_from(data, split, place, "prior") for place in dict.fromkeys(drawn_by) if place)
-        _refuse(found := [*leaks(data, split), *filter(None, known)], settings.allow_leak)
+        drawing = [restorer.model.folder] if restorer else []
+        refuse(found := leaks_of(data, split, images.values(), drawing), settings.allow_leak)
         fingerprint = data.fingerprint()
         outputs.remember(data, "report", out)
         matched, unmatched = match_split(data, split, subjects, folder, settings.bootstrap, seed, settings.allow_leak)
     pictures = _embed_all(images, subjects, embed, settings.inception, workers, progress)
     found += _copies(pictures, subjects)
-    _refuse(found, settings.allow_leak)
+    refuse(found, settings.allow_leak)
     guided = _guided(restorer, database, split, subjects, out, settings, seed) if restorer else Guided()
     scorer = Scorer(subjects, model, settings.bootstrap, seed, inception)
     evaluation = Evaluation(
@@ -120,18 +118,11 @@ def _with_judges(settings: Evaluate, folder: Path) -> Evaluate:
     return replace(settings, trained_spaces=list(dict.fromkeys([*settings.trained_spaces, *store.judges(folder)])))
 
 
-def refuse_leaks(database: Path, split: str) -> None:
-    """Raise UserError if the split shares people, videos or files with train."""
+def refuse_leaks(database: Path, split: str, model: Path | None = None) -> None:
+    """Raise UserError if the split shares people, videos or files with train, or the model that is to draw has learnt
+    from its people. model: its folder, None where it is yet to be trained."""
     with Dataset(database) as data:
-        _refuse(leaks(data, split), False)
-
-
-def _refuse(found: Sequence[str], allowed: bool) -> None:
-    if found and not allowed:
-        raise UserError(
-            f"These numbers would be optimistic: {'; '.join(found)}. Remove them from one of the two, or allow it "
-            "(--allow-leak, or allow_leak = true under [evaluate]), and the report will say so."
-        )
+        refuse(leaks_of(data, split, models=[model] if model else []), False)
 
 
 def _copies(methods: Sequence[Answers], subjects: Subjects) -> list[str]:
@@ -192,7 +183,7 @@ def _embed_all(
         with threadpool_limits(1):  # one small face at a time: on a busy machine, threads would wait for one another
             answers = embed_pictures(name, images[name], of_clips, embed, dims, told)
         read = {j.key: j.of_identities(answers.vectors[FACE]) for j in subjects.judges if not j.looks}
-        result.append(replace(answers, vectors={**answers.vectors, **read}, generation=_generation(images[name])))
+        result.append(replace(answers, vectors={**answers.vectors, **read}, generation=generation_of(images[name])))
     return result
 
 
@@ -267,26 +258,6 @@ def _clips(subjects: Subjects) -> tuple[Clip, ...]:
         )
         for i, pair in enumerate(pairs)
     )
-
-
-def _generation(folder: Path) -> dict[str, Any]:
-    """What the generator recorded about itself; another method's folder has no such file."""
-    try:
-        noted = json.loads((folder / "generation.json").read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"generation.json in {folder} cannot be read ({error}); remove or repair it.") from None
-    if not isinstance(noted, dict):
-        return {"generation": noted}
-    return {name: value for name, value in noted.items() if name not in ("faces", "notice", "identity_vectors")}
-
-
-def _drawn_by(images: Path) -> Path | None:
-    """The folder of the model that drew some pictures, if they say so and it is there."""
-    model = _generation(images).get("model")
-    folder = Path(str(model.get("folder", ""))) if isinstance(model, dict) else Path()
-    return folder if folder != Path() and folder.is_dir() else None
 
 
 def _versions() -> dict[str, str]:

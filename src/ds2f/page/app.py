@@ -42,7 +42,7 @@ from ds2f.page.turns import Turns
 from ds2f.page.uploads import Sent, Uploads, client_of, hung_up, sent_in
 from ds2f.page.wanted import Wanted, files_of
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import settings_of
+from ds2f.speech2face.settings import fast_way, fits_fast_decoder, settings_of
 
 OWN = {"": ("index.html", "text/html"), "page.css": ("page.css", "text/css")}
 OWN |= {f"{name}.js": (f"{name}.js", "text/javascript") for name in ("ask", "check", "page", "voices")}
@@ -58,8 +58,9 @@ class Answers:
 
     def __init__(self, model: Speech2Face, limits: Serve, chosen: Generate = Generate()) -> None:
         self.model, self.limits = model, limits
-        most = {name: min(getattr(chosen, name), getattr(limits, name)) for name in ("count", "steps")}
-        self.chosen = replace(chosen, **most)
+        fast = fits_fast_decoder(settings_of(chosen))  # whose steps are few, whatever the limit
+        steps = chosen.steps if fast else min(chosen.steps, limits.steps)
+        self.chosen = replace(chosen, count=min(chosen.count, limits.count), steps=steps, fast=fast)
         self.settings = settings_of(self.chosen)
         self.signed = model.signer is not None  # a certificate that cannot sign is reported now, not at the first face
         self.metrics = Metrics(
@@ -119,7 +120,7 @@ class Answers:
                 "size": self.model.size,
                 "model": self.model.fingerprint,
                 "samples": len(self.samples),
-                "fast": 0 if fast is None else fast.config.few_steps,
+                "fast": fast.config.few_steps if fast and fits_fast_decoder(fast_way(self.settings)) else 0,
                 "guide": self.model.decoder.config.guide and has("faces"),
                 "signed": self.signed,
                 "limits": limits,

@@ -170,6 +170,7 @@ def _voice(dim: int) -> dict[str, Any]:
 
 
 def _wishes(limits: Serve, dim: int, chosen: Generate) -> dict[str, Any]:
+    count, steps = min(chosen.count, limits.count), min(chosen.steps, limits.steps)
     return {
         "voices": {
             "type": "array",
@@ -178,9 +179,21 @@ def _wishes(limits: Serve, dim: int, chosen: Generate) -> dict[str, Any]:
             "maxItems": 2,
             "description": "As /v1/voices gives them.",
         },
-        "count": _range(WHOLE, 1, limits.count, default=chosen.count, description="Faces per voice; a PNG has one."),
+        "count": _range(
+            WHOLE,
+            1,
+            limits.count,
+            default=count,
+            description="Faces per voice; a PNG has one.",
+        ),
         "seed": {**WHOLE, "default": 0, "description": "Of the first face; the same seed gives the same face."},
-        "steps": _range(WHOLE, 1, limits.steps, default=chosen.steps, description="By default the fast decoder's."),
+        "steps": _range(
+            WHOLE,
+            1,
+            limits.steps,
+            default=steps,
+            description="By default the fast decoder's.",
+        ),
         "fast": {
             "type": "boolean",
             "default": chosen.fast,

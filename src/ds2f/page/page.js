@@ -5,7 +5,7 @@ import "/check.js";
 import { addVoice, voices } from "/voices.js";
 
 let drawing = null; // AbortController of the running drawing
-let otherSteps = about.defaults.steps; // of the decoder that is not selected, the fast or the fine one
+let otherSteps = Math.min(about.defaults.steps, about.limits.steps); // of the decoder that is not selected, the fast or the fine one
 
 function ready() {
   $("draw").disabled = !drawing && !voices.some((voice) => voice.text);
@@ -131,7 +131,7 @@ $("steps").max = about.limits.steps;
 $("count").value = about.defaults.count;
 $("fast-field").hidden = !about.fast;
 $("fast").checked = about.defaults.fast;
-$("steps").value = about.fast || about.defaults.steps;
+$("steps").value = about.fast || otherSteps;
 if (!about.defaults.fast) [otherSteps, $("steps").value] = [$("steps").value, otherSteps];
 $("variety").value = about.defaults.temperature;
 $("guide-field").hidden = !about.guide;

@@ -16,7 +16,7 @@ from ds2f.io.extras import has
 from ds2f.page.refused import Refused
 from ds2f.page.uploads import Sent
 from ds2f.speech2face.model import Speech2Face
-from ds2f.speech2face.settings import DEFAULT, SamplingSettings
+from ds2f.speech2face.settings import DEFAULT, SamplingSettings, fast_way
 from ds2f.speech2face.wishes import make_wish
 from ds2f.types import Wish
 
@@ -84,12 +84,7 @@ class Wanted:
             _voices(asked.get("voices"), model.prior.inputs.dim, not recordings),
             _whole(asked, "count", count, 1, limits.count),
             _seed(asked.get("seed", 0)),
-            replace(
-                settings,
-                steps=_whole(asked, "steps", settings.steps, 1, limits.steps),
-                fast=_switch(asked, "fast", settings.fast),
-                temperature=_number(asked, "variety", settings.temperature, 0, 1),
-            ),
+            _settings(asked, settings, limits),
             make_wish(
                 None if asked.get("age") is None else _number(asked, "age", 0, 0, 100),
                 gender,
@@ -105,6 +100,14 @@ class Wanted:
         height, width = (max(1, round(n * side / max(guide.shape[:2]))) for n in guide.shape[:2])
         small = np.array(Image.fromarray(guide).resize((width, height), Image.Resampling.BOX))
         return replace(self, wish=replace(self.wish, guide=small))
+
+
+def _settings(asked: Mapping[str, Any], settings: SamplingSettings, limits: Serve) -> SamplingSettings:
+    """The server's settings with what was asked for. The fast decoder has its own steps unless some are asked for."""
+    fast = _switch(asked, "fast", settings.fast)
+    default = fast_way(settings).steps if fast else min(settings.steps, limits.steps)
+    steps = _whole(asked, "steps", default, 1, limits.steps) if "steps" in asked else default
+    return replace(settings, fast=fast, steps=steps, temperature=_number(asked, "variety", settings.temperature, 0, 1))
 
 
 def files_of(sent: Sent, **most: int) -> dict[str, tuple[bytes, ...]]:

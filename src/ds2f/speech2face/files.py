@@ -23,6 +23,7 @@ from ds2f.diffusion.plain import SET
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import make_folder, replacing, write_json
 from ds2f.io.images import FACE_FORMATS, NOTICE, details_of, write_face
+from ds2f.models import folders
 from ds2f.speech2face import wishes
 from ds2f.speech2face.names import left_over, recordings_in, refuse_overwriting, unique_stems
 from ds2f.speech2face.settings import SamplingSettings
@@ -126,7 +127,7 @@ def from_files(
         _write(out, record, entries, vectors)
     elif not there:
         out.rmdir()
-    return Written(faces, refused, sources, left_over(out, stems, count))
+    return Written(faces, refused, sources, left_over(out, stems, count, {name for of in names for name in of}))
 
 
 def from_dataset(
@@ -172,13 +173,15 @@ def from_dataset(
     inputs = [{"root": clip.root, "input": clip.path} for clip in chosen for _ in range(count)]
     if count > 1 and any((out / f"{stem}{ending}").exists() for stem in stems):
         raise UserError(f"{out} has one face per clip, which would hide {count} per clip; give another folder.")
-    if more := left_over(out, stems, count if count > 1 else 0):
-        raise UserError(
-            f"{out} holds more than {count} faces of some clips ({more[0].name}), which would be measured with the new "
-            "ones; give another folder."
-        )
     record, show = _record(model, asdict(settings), form), progress or (lambda *_: None)
     others, their_vectors = _of_earlier_runs(out, record, set(pictures))
+    own = {(clip.root, clip.path) for clip in chosen}
+    known = {*pictures, *(e["image"] for e in others if (e["root"], e["input"]) not in own)}
+    if more := left_over(out, stems, count if count > 1 else 0, known):
+        raise UserError(
+            f"{out} has more than {count} faces of some clips ({more[0].name}), which would be measured with the "
+            "new ones; give another folder."
+        )
     details = model.details(settings) | ({"upscale": form.upscale} if form.upscale > 1 else {})
     wanted = [
         made_from({"seed": one, **details}, voices[i], *(vectors[i] for vectors in direct.values()))
@@ -278,7 +281,11 @@ def _record(model: Speech2Face | QuickSpeech2Face, settings: dict[str, Any], for
         "notice": NOTICE,
         "ds2f": __version__,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": {"folder": str(model.folder), "fingerprint": model.fingerprint},
+        "model": {
+            "folder": str(model.folder),
+            "fingerprint": model.fingerprint,
+            "prior": folders.digest(model.folder, "prior"),
+        },
         "settings": {**settings, **form.said()},
         "size": model.size * form.upscale,
         "identity_vectors": IDENTITIES,

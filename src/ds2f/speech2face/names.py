@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from glob import escape
+from collections.abc import Container, Sequence
 from pathlib import Path, PurePath
 
 from ds2f.errors import UserError
@@ -52,17 +51,24 @@ def unique_stems(places: Sequence[PurePath]) -> list[str]:
     return stems
 
 
-def left_over(out: Path, stems: Sequence[str], count: int) -> list[Path]:
-    """Pictures of an earlier run in `out`, with numbers from `count` on, of the recordings whose pictures are
-    STEM-0, STEM-1, ..."""
-    found = []
-    for stem in stems:
-        place = out / stem
-        for file in sorted(place.parent.glob(f"{escape(place.name)}-*")) if place.parent.is_dir() else ():
-            number = file.stem.removeprefix(f"{place.name}-")
-            if file.suffix in FACE_FORMATS and number.isdecimal() and int(number) >= count:
-                found.append(file)
-    return found
+def left_over(out: Path, stems: Sequence[str], count: int, known: Container[str]) -> list[Path]:
+    """Pictures of an earlier run that drew more than `count` of a recording, called STEM-0, STEM-1, ... in `out`.
+
+    known: names in `out` of pictures that belong to this run or to other recordings: of talk-2.wav there may be one
+        called talk-2.png.
+    """
+    numbered: dict[Path, list[tuple[int, Path]]] = {}
+    for folder in {(out / stem).parent for stem in stems}:
+        for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+            name, dash, number = file.stem.rpartition("-")
+            if dash and number.isdecimal() and file.suffix in FACE_FORMATS:
+                numbered.setdefault(folder / name, []).append((int(number), file))
+    return [
+        file
+        for stem in stems
+        for number, file in numbered.get(out / stem, ())
+        if number >= count and file.relative_to(out).as_posix() not in known
+    ]
 
 
 def refuse_overwriting(out: Path, recordings: Sequence[Path], pictures: Sequence[Sequence[str]]) -> None:

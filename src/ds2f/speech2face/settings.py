@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from ds2f._renamed import old_names
@@ -84,6 +84,11 @@ def fits_fast_decoder(settings: SamplingSettings) -> bool:
     """Whether a fast decoder can draw with these settings; it was distilled for one way of sampling."""
     same = (settings.steps, settings.sampler) == (DEFAULT.steps, DEFAULT.sampler)
     return settings.fast and same and guidance_of(settings) == guidance_of(DEFAULT)
+
+
+def fast_way(settings: SamplingSettings) -> SamplingSettings:
+    """The same settings with the steps that the fast decoder stands in for."""
+    return replace(settings, fast=True, steps=DEFAULT.steps)
 
 
 def check(settings: SamplingSettings, count: int = 1) -> None:

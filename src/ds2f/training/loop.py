@@ -101,6 +101,9 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
     processes = accelerator_for(device)
     same_start(model, processes)
     ema = copy.deepcopy(model).eval().requires_grad_(False)
+    steps = math.ceil(options.total / options.batch)
+    if not steps:  # the model stays what it starts as, whatever an earlier run left
+        return ema
     optimizers = make_optimizers(model, options)
     with checkpoint.writing(options.run):
         options.run.mkdir(parents=True, exist_ok=True)
@@ -108,7 +111,6 @@ def train(task: Task, options: Options, progress: Progress | None = None) -> nn.
             checkpoint.tidy(options.run)
     state = checkpoint.resume(options.run, model, ema, optimizers)
     step = state["step"] if state else 0
-    steps = math.ceil(options.total / options.batch)
     if state:
         _refuse_others(state, options, step >= steps)
     log = Log(options.run, options.tensorboard, step * options.batch, processes.is_main_process)

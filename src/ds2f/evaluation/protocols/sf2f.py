@@ -39,6 +39,7 @@ from ds2f.errors import ItemError, UserError
 from ds2f.evaluation import retrieval
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.embed import find_pictures
+from ds2f.evaluation.leaks import leaks_of, refuse
 from ds2f.evaluation.protocols.vggface import Score, VGGFace
 from ds2f.evaluation.results import Measure
 from ds2f.face.align import template
@@ -228,6 +229,7 @@ def write_table(
     draws: int = 1000,
     vggface: Path | None = None,
     progress: Progress | None = None,
+    allow_leak: bool = False,
 ) -> list[Row]:
     """`table` of a dataset, with encoders loaded by name; also written to sf2f.json in the folder `out`.
 
@@ -239,13 +241,15 @@ def write_table(
     draws: of the intervals.
     vggface: file of the network, see `vggface.VGGFace`; None: without its score.
     progress: called with (true faces embedded, total).
+    allow_leak: measure although the split leaks, and record how.
     Raises UserError for what the user can fix.
     """
     make_folder(out)
     encoders = [load_embedder(spec) for spec in spaces]
     network = None if vggface is None else VGGFace(vggface)
     with Dataset(database) as data:
+        refuse(found := leaks_of(data, split, images.values()), allow_leak)
         rows = table(data, split, images, encoders, draws, 0, network, progress)
-        record = {"protocol": "sf2f", "split": split, "dataset": data.fingerprint(), "rows": [asdict(r) for r in rows]}
-    write_json(out / "sf2f.json", record)
+        record = {"protocol": "sf2f", "split": split, "dataset": data.fingerprint(), "leaks": found}
+    write_json(out / "sf2f.json", {**record, "rows": [asdict(row) for row in rows]})
     return rows

@@ -11,8 +11,9 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.queries import Pair
 from ds2f.dataset.speakers import people_of, speaker_hash
 from ds2f.errors import UserError
-from ds2f.evaluation.learnt import learnt_from
-from ds2f.evaluation.run import evaluate
+from ds2f.evaluation.leaks import learnt_from, model_of
+from ds2f.evaluation.protocols.sf2f import write_table
+from ds2f.evaluation.run import evaluate, refuse_leaks
 from ds2f.models import store
 from ds2f.models.prior import Prior, PriorConfig
 from made_up_people import Embedder, draw, make_dataset, quick
@@ -42,10 +43,14 @@ def test_pictures_by_a_model_that_knows_the_people_are_refused_and_named(publish
         assert learnt_from(data, "train", tmp_path / "model", "prior") == "", "that is said otherwise"
         assert learnt_from(data, "test", tmp_path / "nowhere", "prior") == ""
     draw(tmp_path / "true", pairs)
-    noted = {"model": {"folder": str(tmp_path / "model"), "fingerprint": "0"}, "faces": []}
-    (tmp_path / "true" / "generation.json").write_text(json.dumps(noted))
+    noted = {"folder": str(tmp_path / "moved"), "fingerprint": "0", "prior": store.digest(tmp_path / "model", "prior")}
+    (tmp_path / "true" / "generation.json").write_text(json.dumps({"model": noted, "faces": []}))
+    assert model_of(tmp_path / "true") is None
+    noted["folder"] = str(tmp_path / "model")
+    (tmp_path / "true" / "generation.json").write_text(json.dumps({"model": noted, "faces": []}))
+    assert model_of(tmp_path / "true") == tmp_path / "model"
     images = {"ds2f": tmp_path / "true"}
-    with pytest.raises(UserError, match=r"would flatter: .*prior in .*model has learnt from 3 of"):
+    with pytest.raises(UserError, match=r"would be optimistic: .*prior in .*model has learnt from 3 of"):
         evaluate(published, images, "test", tmp_path / "out", quick(50), embed=Embedder(pairs))
     result = evaluate(published, images, "test", tmp_path / "out", quick(50, allow_leak=True), embed=Embedder(pairs))
     assert any("has learnt from 3 of" in leak for leak in result.provenance.leaks)
@@ -71,3 +76,26 @@ def test_tables_of_people_say_further_names(dataset: Dataset) -> None:
         sql.execute("INSERT INTO known_as VALUES (?, ?, '/meta.csv', 1)", (corpus, name))
     expected = {speaker_hash(*name) for name in (("voxceleb", "A_B"), ("voxceleb", "id10001"), ("vggface", "A_B"))}
     assert people_of(dataset, "test") == {1: expected}
+
+
+def test_pictures_by_the_shipped_prior_are_known_wherever_they_were_drawn(tmp_path: Path) -> None:
+    for prior, found in ((store.digest(store.shipped(), "prior"), store.shipped()), ("another", None)):
+        noted = {"model": {"folder": "/elsewhere/ds2f/weights", "prior": prior}, "faces": []}
+        (tmp_path / "generation.json").write_text(json.dumps(noted))
+        assert model_of(tmp_path) == found
+
+
+def test_sf2f_and_a_run_that_trains_no_prior_are_refused_likewise(published: Path, tmp_path: Path) -> None:
+    with Dataset(published) as data:
+        pairs, everybody = data.pairs("test"), set[str]().union(*people_of(data, "test").values())
+    store.save(tmp_path / "model", PRIOR, {"people": sorted(everybody)})
+    with pytest.raises(UserError, match="has learnt from"):
+        refuse_leaks(published, "test", tmp_path / "model")
+    refuse_leaks(published, "test")
+    draw(tmp_path / "true", pairs)
+    noted = {"folder": str(tmp_path / "model"), "prior": store.digest(tmp_path / "model", "prior")}
+    (tmp_path / "true" / "generation.json").write_text(json.dumps({"model": noted, "faces": []}))
+    with pytest.raises(UserError, match="has learnt from"):
+        write_table(published, "test", {"ds2f": tmp_path / "true"}, tmp_path / "out", [])
+    write_table(published, "test", {"ds2f": tmp_path / "true"}, tmp_path / "out", [], allow_leak=True)
+    assert "has learnt from" in json.loads((tmp_path / "out" / "sf2f.json").read_text())["leaks"][0]
