@@ -3,6 +3,7 @@ such as they speak of; every command of the other pages is at least one that the
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ import numpy as np
 import pytest
 import yaml
 
+import ds2f
 from ds2f import config
 from ds2f.cli import build_parser, main
 from ds2f.demo import samples
@@ -304,3 +306,22 @@ def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
     reference = (tmp_path / "reference.html").read_text()
     assert "voices in, faces out" in reference
     assert np.all([name in reference for name in ("from_pretrained", "describe", "push_to_hub", "VoiceDescription")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_and_files_that_a_page_names_are_there(page: Path) -> None:
+    """`ds2f.voice.encode.VoiceEncoder`, `diffusion/plain.py:antithetic`; migration.md also names the research code."""
+    text = page.read_text()
+    for name in re.findall(r"`ds2f\.((?!toml)\w+(?:\.\w+)*)(?:\(.*?\))?`", text):
+        found: Any = ds2f
+        for depth, part in enumerate(parts := name.split("."), 1):
+            there = hasattr(found, part)
+            found = getattr(found, part) if there else importlib.import_module(f"ds2f.{'.'.join(parts[:depth])}")
+    for file, name in re.findall(r"`((?:[\w-]+/)*[\w-]+\.py)(?::(\w+))?`", text):
+        if page.name == "migration.md":
+            continue
+        homes = [ROOT, *(ROOT / folder for folder in ("src/ds2f", "benchmarks", "scripts", "tests"))]
+        places = {path for home in homes for path in ([home / file] if home == ROOT else home.rglob(file))}
+        texts = [path.read_text() for path in places if path.is_file()]
+        assert texts, f"there is no {file}"
+        assert any(re.search(rf"\b(?:def|class) {name}\b|^{name}\b", one, re.MULTILINE) for one in texts), (file, name)
