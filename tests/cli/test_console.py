@@ -54,7 +54,13 @@ def test_a_screen_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(
     ("number", "noun", "words"),
-    [(1, "shard", "1 shard"), (0, "shard", "0 shards"), (2000, "entry", "2,000 entries"), (1, "entry", "1 entry")],
+    [
+        (1, "shard", "1 shard"),
+        (0, "shard", "0 shards"),
+        (2000, "entry", "2,000 entries"),
+        (1, "entry", "1 entry"),
+        (2, "person", "2 people"),
+    ],
 )
 def test_one_of_a_kind_is_no_plural(number: int, noun: str, words: str) -> None:
     assert console.counted(number, noun) == words

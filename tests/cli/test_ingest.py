@@ -73,7 +73,7 @@ def test_sound_by_number_and_faces_by_name_are_one_person(work: Workplace) -> No
     assert "vox1_meta.csv: 2 people" in said
     said = work.ingest("--kind", "faces", hq)
     assert "2 pictures for hqvoxceleb" in said
-    assert "vox1_meta.csv joins 1 people; left over: 0 with one name here, 1 with none." in said
+    assert "vox1_meta.csv joins 1 person; left over: 0 with one name here, 1 with none." in said
     assert "In total 3 people: 1 with voices and faces, 1 with voices only, 1 with faces only." in said
     people = work.people()
     assert people["voxceleb/id10001"] == {"id10001/0a1B2c3D4e5/00001.wav", "masked_faces/A.J._Buckley/1.jpg"}
@@ -153,7 +153,7 @@ def test_a_manifest_is_a_column_by_the_name_of_its_folder(work: Workplace) -> No
     work.ingest(data)
     said = work.ingest("--kind", "faces", faces, "--people", table)
     assert "is not a corpus" not in said
-    assert "joins 1 people; left over: 0 with one name here, 0 with none." in said
+    assert "joins 1 person; left over: 0 with one name here, 0 with none." in said
     assert work.people() == {"kaldi/call-center/agent7": {"1.wav", "0007.jpg"}}
 
 
@@ -165,7 +165,7 @@ def test_columns_are_called_as_corpora_are_and_others_are_told(work: Workplace) 
     work.ingest("--kind", "voices", voices)
     said = work.ingest("--kind", "faces", faces, "--people", table)
     assert f"{table}: 'pasports' is not a corpus, and no folder of that name is ingested yet." in said
-    assert "In total 1 people: 1 with voices and faces" in said
+    assert "In total 1 person: 1 with voices and faces" in said
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,7 @@ def test_the_command_line_reads_and_writes_manifests(tmp_path: Path, capsys: pyt
     said = capsys.readouterr()
     assert "2 files, 2 new" in said.out
     assert "2 sounds for kaldi" in said.out
-    assert "In total 1 people: 0 with voices and faces, 1 with voices only" in said.out
+    assert "In total 1 person: 0 with voices and faces, 1 with voices only" in said.out
     assert "1 sounds that are not there" in said.err
     assert main(["export", "--format", "kaldi", "--out", str(tmp_path / "out"), *database]) == 2
     assert "no recordings to list" in capsys.readouterr().err

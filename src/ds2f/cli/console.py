@@ -111,10 +111,13 @@ def columns(first: str, *titles: str, left: Container[str] = (), min_width: int 
     return table
 
 
+PLURALS = {"person": "people"}  # that no rule gives
+
+
 def counted(number: int, noun: str) -> str:
-    """ "1 face", "1,000 faces", "0 entries"."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
+    """A number with its noun: 1 face, 1,000 faces, 0 entries, 2 people."""
+    regular = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else PLURALS.get(noun, regular)}"
 
 
 def interval(measure: Measure | None, scale: float, unit: str, digits: str = ".0f") -> str:

@@ -99,7 +99,7 @@ def _ingest_one(
 ) -> Joined:
     from itertools import chain
 
-    from ds2f.cli.console import err, out
+    from ds2f.cli.console import counted, err, out
     from ds2f.corpora.manifests import ManifestScan, open_scan
     from ds2f.dataset import Dataset
     from ds2f.dataset.ingest import enter
@@ -128,9 +128,10 @@ def _ingest_one(
         )
         if count
     )
-    out.print(f"{folder}: {entered.files:,} files, {entered.added:,} new, {entered.changed:,} changed{note}.")
+    out.print(f"{folder}: {counted(entered.files, 'file')}, {entered.added:,} new, {entered.changed:,} changed{note}.")
     taken = [
-        f"{count:,} {PLURAL[kind]} {'of no known layout' if corpus == 'folder' else f'for {corpus}'}"
+        counted(count, PLURAL[kind].removesuffix("s"))
+        + (" of no known layout" if corpus == "folder" else f" for {corpus}")
         for (corpus, kind), count in sorted(scan.recognised.items())
     ]
     if scan.alone:
@@ -157,17 +158,18 @@ def _nothing(folder: Path, scan: Scan) -> str:
 
 def _say_people(joined: Joined, people: dict[str, int], given: set[str]) -> None:
     """given: the user's own tables; those of a single corpus are not worth a line."""
-    from ds2f.cli.console import err, out
+    from ds2f.cli.console import counted, err, out
 
     for table in (t for t in joined.tables if t.corpora > 1 or t.source in given):
         left = f"; left over: {table.single:,} with one name here, {table.absent:,} with none"
-        out.print(f"{table.source} joins {table.joined:,} people{left}.")
+        out.print(f"{table.source} joins {counted(table.joined, 'person')}{left}.")
     for (old, new), count in sorted(joined.moved.items()):
         err.print(
             f"{count:,} identities moved from {old} to {new}, to join their person; models trained "
             "before may have seen them."
         )
+    everybody = counted(sum(people.values()), "person")
     out.print(
-        f"In total {sum(people.values()):,} people: {people['both']:,} with voices and faces, {people['voice']:,} with "
-        f"voices only, {people['face']:,} with faces only."
+        f"In total {everybody}: {people['both']:,} with voices and faces, {people['voice']:,} with voices only, "
+        f"{people['face']:,} with faces only."
     )
