@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ds2f.dataset.joining import Joined
 
 KINDS = {"videos": "video", "faces": "still", "voices": "sound"}
-PLURAL = {"video": "videos", "still": "pictures", "sound": "sounds"}
+NOUN = {"video": "video", "still": "picture", "sound": "sound"}
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -130,8 +130,7 @@ def _ingest_one(
     )
     out.print(f"{folder}: {counted(entered.files, 'file')}, {entered.added:,} new, {entered.changed:,} changed{note}.")
     taken = [
-        counted(count, PLURAL[kind].removesuffix("s"))
-        + (" of no known layout" if corpus == "folder" else f" for {corpus}")
+        counted(count, NOUN[kind]) + (" of no known layout" if corpus == "folder" else f" for {corpus}")
         for (corpus, kind), count in sorted(scan.recognised.items())
     ]
     if scan.alone:
@@ -147,10 +146,10 @@ def _ingest_one(
 def _nothing(folder: Path, scan: Scan) -> str:
     """Why an ingest found no files."""
     found = f" (only others, such as {scan.examples[0]})" if scan.examples else ""
-    what = PLURAL[scan.kind or "video"]
+    what = f"{NOUN[scan.kind or 'video']}s"
     hints = {"sound": "voices", "still": "faces", "video": "videos"}
     other = max(hints, key=lambda kind: scan.left_out[kind])
-    hint = f" For {PLURAL[other]} add: --kind {hints[other]}." if scan.left_out[other] else ""
+    hint = f" For {NOUN[other]}s add: --kind {hints[other]}." if scan.left_out[other] else ""
     if other == "sound" and hint:
         hint = f" Sound without a picture is a voice.{hint}"
     return f"{folder} has no {what}{found}.{hint}"

@@ -13,16 +13,23 @@ from ds2f.corpora.tables import LOCAL
 from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import PERSON
 
+UNSURE = "~"
+
 
 def speaker_hash(corpus: str, name: str) -> str:
-    """12 hexadecimal digits that stand for a person, prefixed with "~" if their name is only that of a folder.
+    """12 hexadecimal digits that stand for a person, prefixed with UNSURE if their name is only that of a folder.
 
     corpus: one of `corpora.BY_NAME`, or another that a manifest names; name: of an identity in it.
     Anyone who guesses the name can check the guess; the hash only prevents it from being read.
     """
     local = corpus in LOCAL
     said = f"folder:{name.rpartition('/')[2]}" if local else f"{corpus}:{name}"
-    return "~" * local + hashlib.sha256(f"ds2f speaker {said}".encode()).hexdigest()[:12]
+    return UNSURE * local + hashlib.sha256(f"ds2f speaker {said}".encode()).hexdigest()[:12]
+
+
+def is_sure(speaker: str) -> bool:
+    """Whether a `speaker_hash` stands for one person everywhere, and not for the name of a folder."""
+    return not speaker.startswith(UNSURE)
 
 
 def speakers_of(dataset: Dataset, split: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import leaks
-from ds2f.dataset.speakers import people_of
+from ds2f.dataset.speakers import is_sure, people_of
 from ds2f.errors import UserError
 from ds2f.models import store
 
@@ -53,7 +53,7 @@ def learnt_from(dataset: Dataset, split: str, folder: Path, kind: str) -> str:
     except UserError:  # no model, or one without this part
         return ""
     people = people_of(dataset, split).values()
-    found = sum(any(hash in known for hash in names if not hash.startswith("~")) for names in people)
+    found = sum(any(hash in known for hash in names if is_sure(hash)) for names in people)
     return f"the {kind} in {folder} has learnt from {found:,} of the {len(people):,} people of {split}" if found else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from ds2f.dataset.speakers import is_sure
 from ds2f.errors import UserError
 from ds2f.evaluation.speakers.encoding import NamedEncoder
 from ds2f.evaluation.speakers.people import Speaker
@@ -22,7 +23,7 @@ def trained_on(encoders: Sequence[NamedEncoder], speakers: Collection[Speaker]) 
     for encoder in encoders:
         learnt: frozenset[str] = getattr(encoder.model, "trained_on", frozenset())
         heard: frozenset[str] = getattr(encoder.model, "heard_without_names", frozenset())
-        sure = {hash for hash in learnt if not hash.startswith("~")}
+        sure = {hash for hash in learnt if is_sure(hash)}
         for found, hashes in ((certain, sure), (perhaps, (learnt | heard) - sure)):
             names = tuple(sorted(s.name for s in speakers if s.hash and s.hash in hashes))
             if names:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ds2f.corpora import folder, recognise
 from ds2f.corpora.base import Place
 from ds2f.corpora.metadata import SideFiles
-from ds2f.dataset.speakers import speaker_hash
+from ds2f.dataset.speakers import is_sure, speaker_hash
 from ds2f.errors import UserError
 from ds2f.evaluation.speakers.trials import Trial, read_table
 
@@ -111,7 +111,7 @@ def speakers_of(paths: Iterable[str], root: Path, table: Path | None = None) -> 
         path: Speaker(
             rows[path][0],
             rows[path][1] or by_path.gender,
-            speaker_hash("folder", rows[path][0]) if by_path.hash.startswith("~") else by_path.hash,
+            by_path.hash if is_sure(by_path.hash) else speaker_hash("folder", rows[path][0]),
         )
         for path, by_path in seen.items()
     }
