@@ -32,6 +32,7 @@ def everything(config: Config, workers: int) -> None:
     """Run all steps, as ds2f.toml configures them; each does only what is missing."""
     from ds2f.evaluation.run import refuse_leaks
     from ds2f.models.folders import shipped
+    from ds2f.training.jobs import JOBS
 
     paths = config.paths
     if not paths.videos and not (paths.stills and paths.voices):
@@ -51,7 +52,8 @@ def everything(config: Config, workers: int) -> None:
         refuse_leaks(database, config.evaluate.split, given)
     for name in config.train.models:
         folder = train(name, database, runs, config)
-        if not config.generate.model:
+        draws = JOBS[name].folder == JOBS["prior"].folder  # not so a speaker encoder's
+        if draws and not config.generate.model:
             config = replace(config, generate=replace(config.generate, model=str(folder.absolute())))
     faces, report = config.path(paths.faces), config.path(paths.report)
     generate_dataset(database, config.evaluate.split, faces, config, config.train.device)
