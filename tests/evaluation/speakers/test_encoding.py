@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from ds2f.config import Audio
+from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.evaluation.speakers.cohort import Wanted, read_cohort
 from ds2f.evaluation.speakers.encoding import FILE, Condition, NamedEncoder, clips, encode_recordings
 from ds2f.evaluation.speakers.people import speakers_of
+from ds2f.io.media import decode
 from ds2f.types import SAMPLE_RATE, Speech
 from helpers import write_audio
 
@@ -33,6 +35,20 @@ def test_crops_lie_where_voxceleb_trainer_lays_them() -> None:
     short = clips(Speech(sound[:5000], 0.0, 0.3), Condition(seconds=1.0, crops=3))
     assert short.shape == (3, 16_000)
     np.testing.assert_array_equal(short[0], np.resize(sound[:5000], 16_000), "too little is looped")
+
+
+@pytest.mark.parametrize("condition", [Condition(seconds=30.0), Condition(seconds=90.0, whole=True), WHOLE])
+def test_clips_are_as_long_as_asked_for_though_the_settings_keep_less(
+    condition: Condition, tmp_path: Path, encoder: NamedEncoder
+) -> None:
+    spoken = decode(samples() / "person-5.mp4", frames=0).audio
+    write_audio(tmp_path / "long.wav", np.resize(spoken, 120 * SAMPLE_RATE))
+    audio = Audio(keep_seconds=24.0, max_seconds=60.0)
+    found = encode_recordings(["long.wav"], tmp_path, [encoder], [condition], audio, tmp_path)
+    ((_, size),) = heard_by(encoder)
+    (heard,) = found.of.values()
+    assert size == round((condition.seconds or 120) * SAMPLE_RATE)
+    assert heard.seconds >= (condition.seconds or 120), "not looped"
 
 
 def test_what_was_heard_is_not_heard_again(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:

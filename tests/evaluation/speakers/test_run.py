@@ -27,6 +27,15 @@ from .conftest import Spectrum, path_of
 OPTIONS = Options(seconds=(), whole=True, bootstrap=10)
 
 
+def test_two_systems_do_not_share_a_file_of_scores(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:
+    trials = trials_of(range(2))
+    scores = np.zeros(len(trials))
+    for others in ({encoder.name: scores}, {"a b": scores, "a-b": scores}):
+        with pytest.raises(UserError, match="would write one file of scores; rename the given one"):
+            verify(trials, recordings, [encoder], Audio(), tmp_path / "out", OPTIONS, others=others)
+    assert not (tmp_path / "out").exists()
+
+
 def trials_of(speakers: range) -> list[Trial]:
     same = [Trial(True, path_of(s, a), path_of(s, b)) for s in speakers for a in range(3) for b in range(a)]
     others = [Trial(False, path_of(s, 0), path_of(t, 1)) for s in speakers for t in speakers if s != t]

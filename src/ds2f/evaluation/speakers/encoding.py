@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from ds2f.voice.quality import bandwidth, signal_to_noise
 from ds2f.voice.recording import Sound, sound_in
 
 FILE = "heard.jsonl"
+WHOLE = 3600.0  # seconds of a recording that count as all of it
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,13 @@ def encode_recordings(
     """
     kept, found = _Kept(out / FILE), Encodings()
     wanted = [(encoder, condition) for condition in conditions for encoder in encoders]
-    voices = VoiceEncoder(audio, names=[e.name for e in encoders], loaded={e.name: e.model for e in encoders})
+    listeners = _Listeners(audio)
     for done, path in enumerate(paths):
         if progress:
             progress(done, len(paths), path)
-        marks = {pair: _mark(root / path, *pair, audio) for pair in wanted}
+        marks = {pair: _mark(root / path, *pair, listeners.of(pair[1]).audio) for pair in wanted}
         missing = [pair for pair in wanted if marks[pair] not in kept.rows]
-        for pair, row in _encode_one(root / path, missing, voices, audio).items():
+        for pair, row in _encode_one(root / path, missing, listeners).items():
             kept.add(marks[pair], row)
         for encoder, condition in wanted:
             row = kept.rows[marks[encoder, condition]]
@@ -126,20 +127,36 @@ def encode_recordings(
 Pair = tuple[NamedEncoder, Condition]
 
 
-def _encode_one(path: Path, wanted: Sequence[Pair], voices: VoiceEncoder, audio: Audio) -> dict[Pair, dict[str, Any]]:
-    """{pair: its row}; each recording is decoded once, and each of its forms searched for speech once."""
+class _Listeners:
+    """Find speech, keeping as much of a recording as the settings say, or more where a condition needs it."""
+
+    def __init__(self, audio: Audio) -> None:
+        self._audio, self._of = audio, dict[tuple[float, float], VoiceEncoder]()
+
+    def of(self, condition: Condition) -> VoiceEncoder:
+        longest = max(self._audio.keep_seconds, condition.seconds or 0)
+        most = max(self._audio.max_seconds, WHOLE if condition.whole else longest)
+        if (longest, most) not in self._of:
+            kept = replace(self._audio, keep_seconds=longest, max_seconds=most)
+            self._of[longest, most] = VoiceEncoder(kept, longest if longest > self._audio.keep_seconds else None)
+        return self._of[longest, most]
+
+
+def _encode_one(path: Path, wanted: Sequence[Pair], listeners: _Listeners) -> dict[Pair, dict[str, Any]]:
+    """{pair: its row}; a recording is decoded once for as much of it as conditions need, and each of its forms searched
+    for speech once."""
     found: dict[Pair, dict[str, Any]] = {}
-    if not wanted:
-        return found
-    try:
-        sound = sound_in(path, audio)
-    except ItemError as error:
-        return {pair: {"reason": error.reason} for pair in wanted}
-    part = cache(sound.part)
-    for codec, whole in dict.fromkeys((condition.codec, condition.whole) for _, condition in wanted):
-        pairs = [pair for pair in wanted if (pair[1].codec, pair[1].whole) == (codec, whole)]
+    forms: dict[tuple[VoiceEncoder, str, bool], list[Pair]] = {}
+    for encoder, condition in wanted:
+        form = (listeners.of(condition), condition.codec, condition.whole)
+        forms.setdefault(form, []).append((encoder, condition))
+    opened: dict[VoiceEncoder, Sound] = {}
+    for (listener, codec, whole), pairs in forms.items():
         try:
-            speech, quality = _listen(sound, part, codec, whole, voices)
+            if listener not in opened:
+                sound = sound_in(path, listener.audio)
+                opened[listener] = replace(sound, part=cache(sound.part))
+            speech, quality = _listen(opened[listener], codec, whole, listener)
         except ItemError as error:
             found |= {pair: {"reason": error.reason} for pair in pairs}
             continue
@@ -152,15 +169,15 @@ def _encode_one(path: Path, wanted: Sequence[Pair], voices: VoiceEncoder, audio:
     return found
 
 
-def _listen(sound: Sound, part: Any, codec: str, whole: bool, voices: VoiceEncoder) -> tuple[Speech, dict[str, float]]:
-    coded = cache(lambda start: through(part(start), codec) if codec else part(start))
+def _listen(sound: Sound, codec: str, whole: bool, voices: VoiceEncoder) -> tuple[Speech, dict[str, float]]:
+    coded = cache(lambda start: through(sound.part(start), codec) if codec else sound.part(start))
     heard = coded(0.0)
     if whole:
         if not heard.any():
             raise ItemError("audio", "silence: there is no sound in it" if heard.size else "the sound track is empty")
         speech = Speech(heard, 0.0, heard.size / SAMPLE_RATE)
     else:
-        speech = voices.search(Sound(coded, sound.length, sound.seconds))
+        speech = voices.search(replace(sound, part=coded))
     return speech, {"seconds": speech.seconds, "snr": signal_to_noise(heard), "bandwidth": bandwidth(heard)}
 
 

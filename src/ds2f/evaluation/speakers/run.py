@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def verify(
     others: {name: (n,) scores of the trials by other programs}.
     progress: called with (recordings encoded, total, path).
     """
+    _check_names([encoder.name for encoder in encoders], others or {})
     everything = [*trials, *development]
     speakers = who_speaks(everything, root, options.speakers)
     of_trials = {speakers.of[path] for t in trials for path in (t.first, t.second)}
@@ -126,6 +127,14 @@ def _check(trials: Sequence[Trial], refused: Mapping[str, str]) -> None:
         raise UserError(f"Too few recordings can be used: {len(refused)} were refused, such as {path}: {reason}.")
 
 
+def _check_names(encoders: Sequence[str], others: Iterable[str]) -> None:
+    taken = {_file(name) for name in encoders}
+    for name in others:
+        if _file(name) in taken:
+            raise UserError(f"Two systems are called {name}, and would write one file of scores; rename the given one.")
+        taken.add(_file(name))
+
+
 def in_words(options: Options) -> str:
     """How a pair of recordings is scored."""
     lengths = " or ".join(f"{seconds:g} s" for seconds in options.seconds) or "everything"
@@ -139,6 +148,10 @@ def label(system: Scored) -> str:
     """The name of a system in the name of its score file."""
     steps = "" if system.steps == PLAIN else f", {system.steps}"
     return f"{system.name}{steps}" + ("" if system.setting in ("clean", GIVEN) else f" ({system.setting})")
+
+
+def _file(label: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", label).strip("-") + ".txt"
 
 
 def _members(
@@ -170,7 +183,7 @@ def _systems(
     draws = measures.Draws(first, second, options.bootstrap)
     (out / "scores").mkdir(exist_ok=True)
     for one in scored:
-        file = re.sub(r"[^\w.+-]+", "-", label(one)).strip("-") + ".txt"
+        file = _file(label(one))
         write_scores(out / "scores" / file, kept.of_list, one.scores)
         cost, least = measures.costs(one.scores, same)
         yield System(
