@@ -186,8 +186,10 @@ def test_two_splits_in_one_folder_are_both_recorded_and_two_ways_of_drawing_refu
         from_dataset(tiny, dataset, split, out, 1, 5, QUICK)
     record = json.loads((out / "generation.json").read_text())
     clips = {pair.path for split in splits for pair in dataset.pairs(split)}
-    assert {entry["input"] for entry in record["faces"]} == clips
-    assert set(load_file(out / "identities.safetensors")) == {entry["image"] for entry in record["faces"]}
+    assert {entry["input"] for entry in record["faces"]} == clips | {"talk.wav"}
+    of_talk = next(entry for entry in record["faces"] if entry["input"] == "talk.wav")
+    assert (of_talk["settings"], of_talk["size"]) == ({}, 1), "it was drawn otherwise, and says so"
+    assert set(load_file(out / "identities.safetensors")) == {e["image"] for e in record["faces"]} - {"talk-0.png"}
     with pytest.raises(UserError, match="other faces, of another model or with other settings"):
         from_dataset(tiny, dataset, splits[0], out, 1, 5, replace(QUICK, temperature=0.9))
     assert json.loads((out / "generation.json").read_text()) == record
@@ -204,6 +206,28 @@ def test_a_recording_of_the_same_name_does_not_replace_faces_of_another(tmp_path
         from_files(tiny, talks[:1], out, 1, 5, QUICK)
     with pytest.raises(UserError, match=r"a/talk\.mp4, which .*b/talk\.mp4 would replace"):
         from_files(tiny, talks[1:], out, 1, 5, QUICK)
+
+
+def test_a_folder_remembers_the_faces_of_earlier_recordings(tmp_path: Path, tiny: Speech2Face) -> None:
+    sample = next(iter(sorted(samples().glob("*.mp4"))))
+    first, other, same_name = (tmp_path / place for place in ("a/talk.mp4", "other.mp4", "b/talk.mp4"))
+    for talk in (first, other, same_name):
+        talk.parent.mkdir(exist_ok=True)
+        talk.write_bytes(sample.read_bytes())
+    (tmp_path / "broken.mp4").write_bytes(b"nothing")
+    out = tmp_path / "faces"
+    from_files(tiny, [first, tmp_path / "broken.mp4"], out, 1, 5, QUICK)
+    from_files(tiny, [other], out, 1, 5, replace(QUICK, temperature=0.5))
+    record = json.loads((out / "generation.json").read_text())
+    entries = {Path(entry["input"]).name: entry for entry in record["faces"]}
+    assert set(entries) == {"talk.mp4", "broken.mp4", "other.mp4"}
+    assert "failed" in entries["broken.mp4"]
+    assert record["settings"]["temperature"] == 0.5
+    assert entries["talk.mp4"]["settings"]["temperature"] == QUICK.temperature
+    assert "settings" not in entries["other.mp4"]
+    assert set(load_file(out / "identities.safetensors")) == {"talk-0.png", "other-0.png"}
+    with pytest.raises(UserError, match=r"a/talk\.mp4, which .*b/talk\.mp4 would replace"):
+        from_files(tiny, [same_name], out, 1, 5, QUICK)
 
 
 def test_all_splits_and_sounds_without_a_face_are_drawn(dataset: Dataset, tmp_path: Path, tiny: Speech2Face) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,7 +124,8 @@ def from_files(
         progress(len(files), len(files), "")
     if faces:
         record = _record(model, {**asdict(settings), **wishes.as_json(wish)}, form)
-        _write(out, record, entries, vectors)
+        earlier, their_vectors = _of_earlier_runs(out, record, vectors, {str(file) for file in files})
+        _write(out, record, [*earlier, *entries], their_vectors | vectors)
     elif not there:
         out.rmdir()
     return Written(faces, refused, sources, left_over(out, stems, count, {name for of in names for name in of}))
@@ -175,8 +176,12 @@ def from_dataset(
         raise UserError(f"{out} has one face per clip, which would hide {count} per clip; give another folder.")
     record, show = _record(model, asdict(settings), form), progress or (lambda *_: None)
     others, their_vectors = _of_earlier_runs(out, record, set(pictures))
+    if differ := [e for e in others if "root" in e and _drawn_otherwise(e, record)]:
+        raise UserError(
+            f"{out} holds {len(differ):,} other faces, of another model or with other settings; give another folder."
+        )
     own = {(clip.root, clip.path) for clip in chosen}
-    known = {*pictures, *(e["image"] for e in others if (e["root"], e["input"]) not in own)}
+    known = {*pictures, *(e["image"] for e in others if "image" in e and (e.get("root"), e["input"]) not in own)}
     if more := left_over(out, stems, count if count > 1 else 0, known):
         raise UserError(
             f"{out} has more than {count} faces of some clips ({more[0].name}), which would be measured with the "
@@ -293,30 +298,34 @@ def _record(model: Speech2Face | QuickSpeech2Face, settings: dict[str, Any], for
 
 
 def _of_earlier_runs(
-    out: Path, record: dict[str, Any], pictures: set[str]
+    out: Path, record: dict[str, Any], pictures: Container[str], inputs: Container[str] = ()
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Entries and vectors of other clips' faces in the folder, not among `pictures`, such as those of another split.
+    """Entries and vectors of the folder's other faces, not among `pictures`, and entries of recordings that failed and
+    are not among `inputs`."""
+    entries = [e for e in _entries(out) if (e["image"] not in pictures if "image" in e else e["input"] not in inputs)]
+    now = json.loads(json.dumps(record))
+    known = load_file(out / IDENTITIES) if entries and (out / IDENTITIES).is_file() else {}
+    vectors = {e["image"]: known[e["image"]] for e in entries if e.get("image") in known}
+    return [{name: value for name, value in e.items() if now.get(name) != value} for e in entries], vectors
 
-    Raises UserError if they are of another model or were drawn with other settings: one generation.json cannot describe
-    both.
-    """
+
+PER_RUN = ("model", "settings", "size")
+"""What generation.json states once for all its faces, and again in the entry of a face of another run if it differs."""
+
+
+def _entries(out: Path) -> list[dict[str, Any]]:
+    """What generation.json says of each face that is still there, with what it says of all, and of each failure."""
     try:
         old = json.loads((out / "generation.json").read_text("utf-8"))
-        entries = [
-            e for e in old["faces"] if "root" in e and e["image"] not in pictures and (out / e["image"]).is_file()
-        ]
+        whole = [{name: old[name] for name in PER_RUN} | entry for entry in old["faces"]]
+        return [e for e in whole if e["input"] and ("image" not in e or (out / e["image"]).is_file())]
     except (OSError, ValueError, KeyError, TypeError):
-        return [], {}
-    if not entries:
-        return [], {}
-    now = json.loads(json.dumps(record))
-    same = (old["model"]["fingerprint"], old["settings"], old["size"])
-    if same != (now["model"]["fingerprint"], now["settings"], now["size"]):
-        raise UserError(
-            f"{out} holds {len(entries):,} other faces, of another model or with other settings; give another folder."
-        )
-    vectors = load_file(out / IDENTITIES) if (out / IDENTITIES).is_file() else {}
-    return entries, {e["image"]: vectors[e["image"]] for e in entries if e["image"] in vectors}
+        return []
+
+
+def _drawn_otherwise(entry: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    model = entry.get("model", record["model"])  # the same one may lie elsewhere now
+    return "settings" in entry or "size" in entry or model["fingerprint"] != record["model"]["fingerprint"]
 
 
 def _write(out: Path, record: dict[str, Any], entries: list[dict[str, Any]], vectors: dict[str, np.ndarray]) -> None:
