@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
 from helpers import tiny_decoder
@@ -26,6 +26,12 @@ def test_round_trip(tmp_path: Path) -> None:
     torch.testing.assert_close(store.load_prior(tmp_path).leave.bias, prior.leave.bias)
     assert store.description(tmp_path, "decoder")["card"] == {"note": "test"}
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_models_own_decoder_comes_before_another_of_its_size(tmp_path: Path) -> None:
+    store.save(tmp_path, tiny_decoder(), {})
+    store.save(tmp_path / "16", tiny_decoder(seed=1), {})
+    assert folders.decoders(tmp_path) == {16: tmp_path}
 
 
 def test_whole_numbers_come_back_to_half_a_step(tmp_path: Path) -> None:

@@ -75,6 +75,14 @@ def test_a_saved_model_is_the_same_model(folder: Path, tmp_path: Path) -> None:
     assert (folder / "README.md").read_text() == (tmp_path / "copy" / "README.md").read_text()
 
 
+def test_nothing_stays_of_another_model_that_lay_there_before(folder: Path, tmp_path: Path) -> None:
+    save(store.shipped(), tmp_path / "copy")
+    (tmp_path / "copy" / "metrics.json").write_text("{}")
+    save(folder, tmp_path / "copy")
+    found = {path.relative_to(tmp_path / "copy") for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert {str(name) for name in found} == {*NEEDED, "README.md", "LICENSE"}
+
+
 def test_everything_in_the_box_travels(tmp_path: Path) -> None:
     save(store.shipped(), tmp_path / "copy")
     kept = {path.relative_to(store.shipped()) for path in store.shipped().rglob("*") if path.is_file()}

@@ -49,7 +49,10 @@ class Drawing:
 def decoders(folder: Path) -> dict[int, Path]:
     """{pixels: folder} of a model's decoders, its own first. Raises UserError if it has none, or a broken one."""
     places = [folder, *sorted(found.parent for found in folder.glob("[0-9]*/decoder.json"))]
-    return {int(description(place, "decoder")["config"]["size"]): place for place in places}
+    found: dict[int, Path] = {}
+    for place in places:
+        found.setdefault(int(description(place, "decoder")["config"]["size"]), place)
+    return found
 
 
 def own_size(folder: Path) -> int:

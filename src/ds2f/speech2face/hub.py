@@ -73,13 +73,17 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
 
     if missing := [name for name in NEEDED if not (model / name).is_file()]:
         raise UserError(f"{model} has no {missing[0]}; give a model folder, as ds2f train prior and decoder write it.")
-    own = model / "metrics.json"
-    metrics = metrics or (own if own.is_file() else None)
+    reported = model / "metrics.json"
+    metrics = metrics or (reported if reported.is_file() else None)
     measured = None if metrics is None else published(read_metrics(metrics))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (*NEEDED, *OPTIONAL, *_of_other_sizes(model)):
-            if (name in NEEDED or (model / name).exists()) and model.resolve() != folder.resolve():
+        if model.resolve() != folder.resolve():
+            own = {name for name in (*NEEDED, *OPTIONAL, *_of_other_sizes(model)) if (model / name).exists()}
+            sizes = [f"{place.name}/{name}" for place in folder.glob("[0-9]*") for name in OF_A_SIZE]
+            for name in {*OPTIONAL, *sizes, "metrics.json"} - own:  # of a model that lay there before
+                (folder / name).unlink(missing_ok=True)
+            for name in sorted(own):
                 (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(model / name, folder / name)
         if measured is not None:
