@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ds2f.errors import UserError
-from ds2f.speech2face.wishes import Picture, make_wish, seeds_from
+from ds2f.speech2face.wishes import Picture, as_json, make_wish, seeds_from
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GREY, ALPHA = PIXELS[..., 0], PIXELS[..., 1]
@@ -88,6 +90,14 @@ def test_arrays_of_every_kind_are_the_same_guide() -> None:
     ):
         with pytest.raises(UserError, match="The guide picture cannot be used"):
             make_wish(guide=wrong)
+
+
+def test_an_age_is_a_number_that_can_be_recorded() -> None:
+    for age in (30, 30.0, np.int64(30), np.float32(30)):
+        assert json.dumps(as_json(make_wish(age=age))) == '{"age": 30.0}'
+    for wrong in (True, 101, -1, math.nan, "30"):
+        with pytest.raises(UserError, match="cannot be wished for; give years from 0 to 100"):
+            make_wish(age=wrong)  # type: ignore[arg-type]
 
 
 def test_seeds_are_whole_numbers_of_any_size() -> None:

@@ -35,8 +35,10 @@ def make_wish(
     language: ISO 639-1 code.
     Raises UserError for an age out of range, a name the models do not know, and a guide that is not a picture.
     """
-    if age is not None and not (isinstance(age, Real) and 0 <= age <= 100):
-        raise UserError(f"The age {age!r} cannot be wished for; give years from 0 to 100.")
+    if age is not None:
+        if isinstance(age, bool) or not (isinstance(age, Real) and 0 <= age <= 100):
+            raise UserError(f"The age {age!r} cannot be wished for; give years from 0 to 100.")
+        age = float(age)  # of NumPy or not, so that it can be recorded
     for what, value, known in (("gender", gender, GENDERS), ("ethnicity", ethnicity, ETHNICITIES)):
         if value is not None and value not in known:
             raise UserError(f"The {what} {value!r} is not known; choose one of {', '.join(known)}.")
