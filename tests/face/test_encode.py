@@ -6,11 +6,11 @@ import pytest
 
 from ds2f.demo import samples
 from ds2f.errors import ItemError
-from ds2f.face.align import canonical_crop, inside
+from ds2f.face.align import canonical_crop, coverage, inside
 from ds2f.face.encode import FaceEncoder, enlarged
 from ds2f.io.media import decode
 from ds2f.types import DLIB, DetectedFace, Frame
-from helpers import detected, grey_ramp
+from helpers import detected, grey_ramp, landmarks
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,25 @@ def test_two_people_beside_each_other(apart: float, refused: bool) -> None:
             encoder.encode_frames([Frame(_textured(0), 0.0)])
     else:  # a mirror or a screen shows the same person
         assert encoder.encode_frames([Frame(_textured(0), 0.0)]).face.time == 0.0
+
+
+class _FindsInLarger:
+    """Finds a face only in pictures that got margins."""
+
+    name = licence = "made up"
+
+    def detect(self, image: np.ndarray) -> list[DetectedFace]:
+        return [detected(landmarks(scale=4.0, shift=(150.0, 150.0)))] if len(image) > 256 else []
+
+
+def test_what_margins_add_to_a_tight_picture_is_not_covered_by_it() -> None:
+    encoder = _made_up(0.0)
+    encoder.detector = _FindsInLarger()
+    picture = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    found = encoder.encode(picture).face
+    assert found.detected.landmarks[0, 0] < 256, "in pixels of the picture"
+    assert found.coverage == pytest.approx(coverage(picture, found.detected.landmarks))
+    assert found.coverage < 0.9
 
 
 @pytest.mark.parametrize(("apart", "refused"), [(1.0, True), (0.2, False)])

@@ -73,7 +73,9 @@ class Faces(Part):
     frames: Count = key(5, "frames searched per video, evenly spaced")
     crop_size: Annotated[int, Meta(ge=16)] = key(128, "pixels of the aligned crop that is stored")
     min_score: Share = key(0.0, "detector score below which a face is ignored; 0 = the detector's own default")
-    min_eye_distance: AtLeast0 = key(12.0, "pixels between the eyes below which a face is too small")
+    min_eye_distance: AtLeast0 = key(
+        12.0, "pixels between the eyes below which a face is too small, in stills after enlargement to 256 px"
+    )
     box_crop: Natural = key(0, "pixels of a second crop, the detector's box with margins; 0 = none")
     box_margin_height: AtLeast0 = key(0.4, "added to the height of the box, half on either side")
     box_margin_width: AtLeast0 = key(0.5, "added to its width")

@@ -100,7 +100,8 @@ class FaceEncoder:
         x, y, w, h = found.place.box
         box = (round((x - margin) / scale), round((y - margin) / scale), round(w / scale), round(h / scale))
         place = DetectedFace(box, (found.place.landmarks - margin) / np.float32(scale), found.place.score)
-        return replace(found, face=replace(found.face, detected=place))
+        seen = coverage(picture, place.landmarks)  # not of the margins
+        return replace(found, face=replace(found.face, detected=place, coverage=seen))
 
     def encode_frames(
         self, frames: Sequence[Frame], more: Callable[[], Sequence[Frame]] = lambda: ()
