@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from ds2f.config import Faces
 from ds2f.dataset import Dataset
+from ds2f.diffusion.plain import first_seeds
 from ds2f.errors import UserError
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.restoration import fidelity, kept
@@ -124,7 +125,7 @@ class Restorer:
     ) -> np.ndarray:
         """(m, size, size, 3) uint8 RGB, of the size of the degraded pictures; read from `files` where these exist
         and were made from the same inputs. voices: (m, d), None to complete without."""
-        seeds = [self.seed + i for i in range(len(files))]
+        seeds = [self.seed + first for first in first_seeds(len(files))]
         details = [self.model.details(self.settings, Wish(guide=guide)) for guide in spoilt]
         made: list[dict[str, Any]] = [{"seed": seed, **of_face} for seed, of_face in zip(seeds, details, strict=True)]
         if voices is not None:
