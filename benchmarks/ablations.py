@@ -17,37 +17,31 @@ import argparse
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ds2f.config import Audio, Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.recordings import stored_voices
-from ds2f.diffusion import flow as flow_matching
-from ds2f.diffusion import guidance
-from ds2f.diffusion.samplers import heun
 from ds2f.errors import ItemError
 from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.results import Measure
 from ds2f.evaluation.retrieval import rank
 from ds2f.models import store
-from ds2f.models.ages import MAX_AGE
-from ds2f.models.attributes import WISHED_AGE_SPREAD
-from ds2f.models.conditioning import Condition
 from ds2f.models.linear import Products, choose_alpha
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.models.voices import VoiceInputs
-from ds2f.speech2face.imagine import PRIOR_STEPS, WISH_STRENGTH
+from ds2f.speech2face.imagine import Wished, around_expected
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.genders import GenderAxis, fit_map
 from ds2f.training.loop import Options, train
 from ds2f.training.pairs import Looks, PairData, folds, load_pairs
 from ds2f.training.prior import PriorTask
-from ds2f.types import GENDERS, VOICE
+from ds2f.types import GENDERS, VOICE, Wish
 from ds2f.voice.encode import VoiceEncoder
 
 FOLDS = 5
@@ -112,23 +106,14 @@ def fit_flow(known: PairData, held_out: PairData) -> Prior:
 def draw(prior: Prior, pairs: PairData, looks: Looks | None, seed: int) -> np.ndarray:
     """(n, 128) identities for the voices, sampled as by `Speech2Face`. looks: age and gender to be steered towards."""
     mean = prior.predict_mean(prior.inputs(pairs.voices))
-    centre = prior.identity_mean + GUIDANCE * (mean - prior.identity_mean)
-    noise = TEMPERATURE * torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
-    predict: flow_matching.Predict = lambda z, t: prior(z, t, Condition.of(mean))  # noqa: E731
-    if looks is not None:
-        head = store.load_attributes(store.shipped())
-        years = torch.arange(MAX_AGE + 1)
-
-        def log_likelihood(x: Tensor) -> Tensor:
-            p = head.probabilities(centre + x @ prior.colouring)
-            near = torch.exp(-0.5 * ((years - torch.from_numpy(looks.age)[:, None]) / WISHED_AGE_SPREAD) ** 2)
-            sex = torch.from_numpy((looks.female > 0.5).astype(int))[:, None]
-            return (p["age"] * near).sum(1).clamp_min(1e-12).log() + p["gender"].gather(1, sex)[:, 0].clamp_min(
-                1e-12
-            ).log()
-
-        predict = guidance.steered(predict, log_likelihood, WISH_STRENGTH)
-    return (centre + heun(predict, noise, PRIOR_STEPS) @ prior.colouring).numpy()
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
+    sample = partial(around_expected, prior, temperature=TEMPERATURE, voice_guidance=GUIDANCE)
+    if looks is None:
+        return sample(mean, prior.identity_mean, noise).numpy()
+    head = store.load_attributes(store.shipped())
+    wishes = [Wish(float(age), GENDERS[int(f <= 0.5)]) for age, f in zip(looks.age, looks.female, strict=True)]
+    rows = zip(mean.split(1), noise.split(1), wishes, strict=True)
+    return torch.cat([sample(m, prior.identity_mean, z, wished=Wished(head, wish)) for m, z, wish in rows]).numpy()
 
 
 @dataclass(frozen=True)
