@@ -116,7 +116,10 @@ def main() -> None:
         for seed in range(options.count):
             identities = study.draw(weight, temperature, seed)
             drawn[name].append(judges.see(list(study.model.sample_images(identities, study.seeds(seed)))))
-        table.row(name, drawn[name], theirs)
+        table.row(name, drawn[name][:1], theirs)
+        if options.count > 1:
+            table.row(f"its {options.count - 1} others", drawn[name][1:], theirs)
+            table.together(f"its {options.count} together", drawn[name], theirs)
     first = next(iter(drawn.values()))
     for name in [*drawn][1:]:
         table.change(name, drawn[name], first)
@@ -142,10 +145,10 @@ class _Table:
         cells += [self._say(np.abs(older).mean(0), "{:.1f}"), self._say(older.mean(0), "{:+.1f}")]
         cells.append(self._say(100 * gender, "{:.1f}"))
         print(f"| {name} | {' | '.join(cells)} | {sum(int((~one.face).sum()) for one in seen)} |", flush=True)
-        if len(seen) > 1:
-            print(
-                f"| its {len(seen)} together | {' | '.join(self._of_faces(self._together(seen), others))} |" + " |" * 5
-            )
+
+    def together(self, name: str, seen: Sequence[Seen], others: Seen) -> None:
+        """The pictures of a voice for each of several seeds, as one answer."""
+        print(f"| {name} | {' | '.join(self._of_faces(self._together(seen), others))} |" + " |" * 5, flush=True)
 
     def _of_faces(self, found: np.ndarray, others: Seen | None) -> list[str]:
         cells = [f"{100 * share:.1f} %" for share in (*found.mean(1), found.mean())]

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.diffusion.noise import antithetic_by_seed
+from ds2f.diffusion.noise import typical_first_by_seed
 from ds2f.diffusion.plain import first_seeds
 from ds2f.evaluation import retrieval
 from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
@@ -97,7 +97,7 @@ class Study:
     ) -> np.ndarray:
         """People around the predictions for their voices: (m, 128) each, except for a single average person, (128,) or
         (m, 128)."""
-        noise = antithetic_by_seed(seeds, expected.shape[1], stream=0, to=torch.device("cpu"))
+        noise = typical_first_by_seed(seeds, expected.shape[1], stream=0, to=torch.device("cpu"))
         there, middle = (torch.from_numpy(values).float() for values in (expected, average))
         found: np.ndarray = around_expected(self.model.prior, there, middle, noise, temperature, weight).numpy()
         return found

@@ -4,8 +4,9 @@ how different two seeds of one voice are, and how often the true face is found, 
     python benchmarks/openness.py DATABASE --real LFW.db --judge tflite:MobileFaceNet.tflite
         [--draw WEIGHT,TEMPERATURE ...]
 
-Three identities and pictures for each voice of validation and test, by `voice_guidance` and `temperature` of
-[generate]: for two seeds of one set of four, whose noises are balanced, and for one of another set. Real faces are
+Identities and pictures for each voice of validation and test, by `voice_guidance` and `temperature` of [generate]: the
+first of a set of four, which is the most typical; two of the others, whose noises are balanced; and one of another set.
+Real faces are
 those of the train split and of another dataset, all in the space of a recogniser in a file that training has not seen.
 Fréchet and kernel distance to the real faces (lower is better), next to those of the true faces of the same voices, and
 of pictures of those people's own identities; departure: squared distance of the mean face from that of the real ones;
@@ -27,7 +28,7 @@ import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.diffusion.plain import first_seeds
+from ds2f.diffusion.plain import SET, first_seeds
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
 from ds2f.io.images import decode_image
@@ -140,7 +141,7 @@ def main() -> None:
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     voices = np.stack([pair.voice for pair in pairs])
     fours, further = np.split(np.array(first_seeds(2 * len(pairs))), 2)
-    seeds = [fours.tolist(), (fours + 1).tolist(), further.tolist()]
+    seeds = [fours.tolist(), (fours + 1).tolist(), (fours + 2).tolist(), (further + 1).tolist()]
     plain = replace(DEFAULT, watermark=False)
     print(f"{len(pairs)} voices of {len(set(space.people))} people, {len(real)} real faces\n")
     print("| | Fréchet | kernel x1000 | departure | two seeds | of two fours | two people | first tenth |")
@@ -153,11 +154,17 @@ def main() -> None:
     print(space.line("drawn from their own identities", space.vectors(list(own))), flush=True)
     asked = [tuple(map(float, choice.split(","))) for choice in options.draw or ()]
     for weight, temperature in asked or CHOICES:
+        asked_for = replace(plain, voice_guidance=weight, temperature=temperature)
         drawn = []
         for numbers in seeds:
-            identities = model.sample_identities(voices, numbers, temperature, voice_guidance=weight)
+            identities = model.identities_to_draw(voices, numbers, asked_for)
             drawn.append(space.vectors(list(model.sample_images(identities, numbers, plain))))
-        print(space.line(f"guidance {weight:g}, temperature {temperature:g}", *drawn), flush=True)
+        typical, *samples = drawn
+        name, turn = f"guidance {weight:g}, temperature {temperature:g}", np.arange(len(pairs)) % SET
+        print(space.line(name, *samples))
+        print(space.line("its most typical", typical, samples[0], samples[2]))
+        mixed = np.where(turn[:, None] == 0, typical, samples[0])
+        print(space.line("one of each set in turn", mixed), flush=True)
 
 
 if __name__ == "__main__":

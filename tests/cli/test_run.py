@@ -15,8 +15,7 @@ def test_faces_are_drawn_by_the_model_and_not_by_a_speaker_encoder_trained_befor
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "ds2f.toml").write_text(
-        '[paths]\nvideos = ["videos"]\n[train]\nmodels = ["voice", "prior", "decoder"]\n'
-        "[evaluate]\nallow_leak = true\n"
+        '[paths]\nvideos = ["videos"]\n[train]\nmodels = ["voice", "prior", "decoder"]\n[evaluate]\nallow_leak = true\n'
     )
     trained: list[str] = []
     drawn: list[str] = []

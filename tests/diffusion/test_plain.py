@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy.fft import dctn
 
+import ds2f
 from ds2f.diffusion import flow, noise, plain, samplers
 
 
@@ -16,22 +19,28 @@ def test_a_seed_means_the_same_noise(shape: tuple[int, ...]) -> None:
     for stream in (0, 1):
         known = noise.normal_by_seed(seeds, *shape, stream=stream, to=torch.device("cpu")).numpy()
         np.testing.assert_allclose(plain.normal_by_seed(seeds, *shape, stream=stream), known, atol=1e-6)
-        known = noise.antithetic_by_seed(seeds, *shape, stream=stream, to=torch.device("cpu")).numpy()
-        np.testing.assert_allclose(plain.antithetic_by_seed(seeds, *shape, stream=stream), known, atol=1e-6)
+        known = noise.typical_first_by_seed(seeds, *shape, stream=stream, to=torch.device("cpu")).numpy()
+        np.testing.assert_allclose(plain.typical_first_by_seed(seeds, *shape, stream=stream), known, atol=1e-6)
 
 
 @pytest.mark.parametrize("first", [0, 4, -4, 2**31 - 4, 2**31, 4 * 10**30])
-def test_four_seeds_sum_to_zero_and_are_as_far_apart_as_four_can_be(first: int) -> None:
-    rows = plain.antithetic_by_seed(range(first, first + 4), 20_000, stream=0)
+def test_of_four_seeds_the_first_has_no_noise_and_the_others_sum_to_zero(first: int) -> None:
+    rows = plain.typical_first_by_seed(range(first, first + 4), 20_000, stream=0)
+    np.testing.assert_array_equal(rows[0], 0)
     np.testing.assert_allclose(rows.sum(0), 0, atol=1e-5)
-    np.testing.assert_allclose(np.corrcoef(rows), np.where(np.eye(4) == 1, 1, -1 / 3), atol=0.02)
-    np.testing.assert_allclose(rows.var(1), 1, atol=0.03)
+    np.testing.assert_allclose(np.corrcoef(rows[1:]), np.where(np.eye(3) == 1, 1, -1 / 2), atol=0.02)
+    np.testing.assert_allclose(rows[1:].var(1), 1, atol=0.03)
 
 
 def test_seeds_of_two_fours_know_nothing_of_each_other() -> None:
-    rows = plain.antithetic_by_seed(range(-4, 8), 20_000, stream=0)
-    np.testing.assert_allclose(np.corrcoef(rows)[:4, 4:], 0, atol=0.03)
-    np.testing.assert_array_equal(plain.antithetic_by_seed([6], 20_000, stream=0)[0], rows[10])  # alone as among others
+    rows = plain.typical_first_by_seed([-3, -2, -1, 5, 6, 7], 20_000, stream=0)
+    np.testing.assert_allclose(np.corrcoef(rows)[:3, 3:], 0, atol=0.03)
+    alone = plain.typical_first_by_seed([6], 20_000, stream=0)
+    np.testing.assert_array_equal(alone[0], rows[4])  # as among others
+
+
+def test_the_page_knows_how_many_seeds_are_a_set() -> None:
+    assert f"const SET = {plain.SET};" in (Path(ds2f.__file__).parent / "page" / "page.js").read_text("utf-8")
 
 
 def test_voices_get_sets_of_their_own() -> None:

@@ -41,7 +41,8 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--seed",
         type=int,
         metavar="N",
-        help="any whole number; the same seed gives the same face; seeds 4k to 4k + 3 differ the most",
+        help="any whole number; the same seed gives the same face; 0, 4, 8 and so on draw the most typical person for "
+        "the voice, the three after each others who may have it",
     )
     sub.add_argument("--steps", type=positive, metavar="N", help="sampler steps: more is finer and slower")
     sub.add_argument("--sampler", choices=("multistep", "heun", "euler"), help="how the steps are taken")
@@ -58,7 +59,10 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         help="how far to move from the average person towards the voice",
     )
     sub.add_argument(
-        "--temperature", type=float, metavar="T", help="0 = the most typical person for the voice, 1 = full variety"
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="0 = only the most typical person for the voice, 1 = full variety",
     )
     sub.add_argument(
         "--noise", type=float, metavar="SCALE", help="scale of the starting noise; below 1 gives calmer pictures"

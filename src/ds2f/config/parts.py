@@ -234,7 +234,7 @@ class Generate(Part):
     direct: bool = key(False, "condition the decoder on the voice itself, bypassing the prior")
     voice_guidance: Weight = key(2.0, "how far a face departs from the average towards the voice; 1 = barely")
     temperature: Share = key(
-        0.8, "0 = the most typical person for a voice, 1 = all variety that guidance leaves room for"
+        1.0, "0 = only the most typical person for a voice, 1 = all variety that guidance leaves room for"
     )
     upscale: Literal[1, 2, 4] = key(
         1, "pictures 2 or 4 times as large, by Real-ESRGAN; needs: pip install ds2f[upscale]"

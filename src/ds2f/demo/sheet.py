@@ -40,6 +40,6 @@ def sheet_of_clips(clips: Sequence[Path], drawn: Sequence[Sequence[Path]], path:
 
 
 def _written(rows: Sequence[SheetRow], count: int, path: Path) -> Path:
-    columns = ["true face", *(f"imagined {i + 1}" for i in range(count))]
+    columns = ["true face", "most typical", *(f"imagined {i + 1}" for i in range(1, count))]
     contact_sheet(rows, path, columns, signer=signer_of(Signing()))
     return path

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ds2f.diffusion.plain import DIRECT, antithetic
+from ds2f.diffusion.plain import DIRECT, typical_first
 
 
 def uniform(generator: torch.Generator, *shape: int, to: torch.device | None = None) -> Tensor:
@@ -34,9 +34,10 @@ def normal_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.dev
     return torch.stack([_row(int(seed), shape, stream) for seed in seeds]).to(to)
 
 
-def antithetic_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.device) -> Tensor:
-    """As `normal_by_seed`, but the noises of seeds that are shown together sum to zero; see `plain.antithetic`."""
-    return torch.stack([antithetic(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds]).to(to)
+def typical_first_by_seed(seeds: Sequence[int], *shape: int, stream: int, to: torch.device) -> Tensor:
+    """As `normal_by_seed`, for seeds that are shown together: none for the first of each four, balanced noise for the
+    others; see `plain.typical_first`."""
+    return torch.stack([typical_first(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds]).to(to)
 
 
 def _row(seed: int, shape: tuple[int, ...], stream: int) -> Tensor:

@@ -23,7 +23,7 @@ WARP = 1.5  # for a sampler's times; measured by benchmarks/sampling.py
 MIN_DISTANCE = 0.05  # lower limit for 1 − t, below which the division would only amplify rounding
 BLOCK = 16  # numbers that PyTorch generates at a time
 COARSE = 4  # waves (k, l) with k + l below this are coarse: none is shorter than two thirds of a picture
-SET = 4  # seeds whose noises are balanced: the default number of faces for a recording
+SET = 4  # seeds that are shown together: the default number of faces for a recording
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """`flow.Predict` for arrays."""
 
@@ -39,24 +39,28 @@ def first_seeds(voices: int) -> range:
     return range(0, SET * voices, SET)
 
 
-def antithetic_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
-    """As `noise.antithetic_by_seed`."""
-    return np.stack([antithetic(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds])
+def typical_first_by_seed(seeds: Sequence[int], *shape: int, stream: int) -> np.ndarray:
+    """As `noise.typical_first_by_seed`."""
+    return np.stack([typical_first(lambda s: _row(s, shape, stream), int(seed)) for seed in seeds])
 
 
-def antithetic(normal: Callable[[int], Any], seed: int) -> Any:
-    """The noise of a seed, balanced within the seeds 4k to 4k + 3, which sum to zero:
+def typical_first(normal: Callable[[int], Any], seed: int) -> Any:
+    """The noise of a seed among those that are shown together, 4k to 4k + 3: zero for the first, so that it leads to
+    the most typical person; from N(0, 1) for the n = 3 others, which sum to zero:
 
-        ε_i = √(4 / 3) (z_i − z̄),   ⟨ε_i⟩ = 0, ⟨ε_i²⟩ = 1, ⟨ε_i ε_j⟩ = −1/3
+        ε_i = √(n / (n − 1)) (z_i − z̄),   ⟨ε_i⟩ = 0, ⟨ε_i²⟩ = 1, ⟨ε_i ε_j⟩ = −1 / (n − 1)
 
-    Each alone is from N(0, 1). Together they are as far apart as four can be, and their mean is what they have in
-    common: antithetic variates (Hammersley & Morton 1956, Proc. Camb. Phil. Soc. 52(3)) of four.
+    A best estimate and a sample are two things, and no picture can be both (Blau & Michaeli, The Perception-Distortion
+    Tradeoff, CVPR 2018), so a set has one of the former. The samples are antithetic variates (Hammersley & Morton
+    1956, Proc. Camb. Phil. Soc. 52(3)): as far apart as three can be, and their mean is the most typical person again.
 
     normal: seed to its noise z from N(0, 1), an array of NumPy or PyTorch.
     """
     first = seed - seed % SET
-    four = [normal(one) for one in range(first, first + SET)]
-    return math.sqrt(SET / (SET - 1)) * (four[seed - first] - sum(four) / SET)
+    others = [normal(one) for one in range(first + 1, first + SET)]
+    if seed == first:
+        return 0 * others[0]
+    return math.sqrt(len(others) / (len(others) - 1)) * (others[seed - first - 1] - sum(others) / len(others))
 
 
 def damp_low_frequencies(noise: np.ndarray, light: float) -> np.ndarray:

@@ -186,7 +186,12 @@ def _wishes(limits: Serve, dim: int, chosen: Generate) -> dict[str, Any]:
             default=count,
             description="Faces per voice; a PNG has one.",
         ),
-        "seed": {**WHOLE, "default": 0, "description": "Of the first face; the same seed gives the same face."},
+        "seed": {
+            **WHOLE,
+            "default": 0,
+            "description": "Of the first face; the same seed gives the same face. 0, 4, 8 and so on draw the most "
+            "typical person for the voice, the three after each others who may have it.",
+        },
         "steps": _range(
             WHOLE,
             1,

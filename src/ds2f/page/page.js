@@ -4,6 +4,8 @@ import { $, about, ask, lines, readUrl, say } from "/ask.js";
 import "/check.js";
 import { addVoice, voices } from "/voices.js";
 
+const SET = 4; // seeds that are shown together, the most typical person first, as in diffusion/plain.py
+
 let drawing = null; // AbortController of the running drawing
 let otherSteps = Math.min(about.defaults.steps, about.limits.steps); // of the decoder that is not selected, the fast or the fine one
 
@@ -44,7 +46,7 @@ function layOut(heard, count, seed) {
       const image = new Image();
       image.alt = `Imagined face for the ${voice.name.toLowerCase()}, seed ${seed + i}`;
       const caption = document.createElement("figcaption");
-      caption.textContent = `seed ${seed + i}`;
+      caption.textContent = `seed ${seed + i}${(seed + i) % SET ? "" : ", the most typical"}`;
       figure.append(image, caption);
       row.append(figure);
       figures.push(figure);
@@ -139,8 +141,10 @@ showOutputs();
 document.addEventListener("voices", ready);
 addVoice();
 $("compare").addEventListener("click", () => addVoice().querySelector(".record").focus());
-// A multiple of 4: the noise of four consecutive seeds is antithetic, see diffusion/plain.py.
-$("dice").addEventListener("click", () => { $("seed").value = 4 * Math.floor(Math.random() * 250_000); });
+// A whole set; or, where only one face is wanted, not again the most typical one.
+$("dice").addEventListener("click", () => {
+  $("seed").value = SET * Math.floor(Math.random() * 250_000) + Number($("count").value === "1");
+});
 $("guide").addEventListener("change", () => { $("no-guide").hidden = !$("guide").files.length; });
 $("no-guide").addEventListener("click", () => {
   $("guide").value = "";

@@ -152,7 +152,7 @@ def from_dataset(
     out: folder for the pictures. Existing faces from the same voice, model, seed and settings are kept, so an
         interrupted run resumes.
     count, seed: faces per clip. The clips' first seeds are seed, seed + 4, ..., or further apart for more than four
-        faces, so that no two clips share a group of four (see `diffusion.plain.antithetic`).
+        faces, so that no two clips share a group of four (see `diffusion.plain.typical_first`).
     settings: how they are drawn.
     progress: called with (faces done, total).
     form: format of the pictures.

@@ -12,7 +12,7 @@ from torch import Tensor
 from ds2f.diffusion.conditions import Condition
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import steered
-from ds2f.diffusion.noise import antithetic_by_seed
+from ds2f.diffusion.noise import normal_by_seed, typical_first_by_seed
 from ds2f.diffusion.samplers import heun
 from ds2f.models.attributes import AttributeHead
 from ds2f.models.looks import departure, directions, project_out
@@ -61,6 +61,7 @@ def sample_identities(
     temperature: float,
     voice_guidance: float = 1.0,
     wished: Wished | None = None,
+    together: bool = False,
 ) -> np.ndarray:
     """One identity per voice: (n, identity_dim) float32.
 
@@ -73,16 +74,19 @@ def sample_identities(
 
     prior: p(identity | voice).
     voices: (n, d), as the prior's `inputs` give them.
-    seeds: n whole numbers; people differ most within four consecutive ones, see `antithetic_by_seed`.
+    seeds: n whole numbers.
     temperature: in [0, 1], scale of the noise that the prior's flow starts from; 1 = all that guidance leaves room for.
     voice_guidance: w, at least 0.
     wished: attributes that people shall have whatever the voice says: it moves the centre of the distribution, see
         `Wished.around`, and steers the flow, see `diffusion.guidance.steered`. None: no wish. Variety across seeds is
         the same as without a wish, so it is likewise reduced in the directions that guidance has moved apart.
+    together: whether the seeds 4k to 4k + 3 are shown together: the most typical person and three unlike others, see
+        `diffusion.plain.typical_first`. False: independent samples.
     """
     device = prior.identity_mean.device
     voice = torch.from_numpy(np.asarray(voices, np.float32)).to(device)
-    noise = antithetic_by_seed(seeds, prior.config.identity_dim, stream=0, to=device)
+    draw_noise = typical_first_by_seed if together else normal_by_seed
+    noise = draw_noise(seeds, prior.config.identity_dim, stream=0, to=device)
     found: np.ndarray = around(prior, voice, noise, temperature, voice_guidance, wished).cpu().numpy()
     return found
 

@@ -140,8 +140,8 @@ class Speech2Face(FaceSampler):
         """Faces that could belong to a voice; for a list of voices, a list of faces for each. Notebooks show both.
 
         voice: a path, the bytes of a file, or (samples, rate in Hz).
-        count: faces per voice, with the seeds seed, seed + 1, ...; the noise of four consecutive seeds from a multiple
-            of 4 on is antithetic, so these faces differ most.
+        count: faces per voice, with the seeds seed, seed + 1, ...: multiples of 4 draw the most typical person for
+            the voice, the three after each others who may have it, see `diffusion.plain.typical_first`.
         seed: any whole number.
         steps, guidance: override those in `settings`.
         gender: "male" or "female".

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ds2f.config import Audio
-from ds2f.diffusion.plain import antithetic_by_seed, damp_low_frequencies, euler, normal_by_seed
+from ds2f.diffusion.plain import damp_low_frequencies, euler, normal_by_seed, typical_first_by_seed
 from ds2f.io import watermark
 from ds2f.io.credentials import Signer, Signing, signer_of
 from ds2f.io.extras import installed
@@ -36,17 +36,20 @@ IDENTITY = 128  # dimensions of dlib's identity embedding
 PRIOR, DECODER, FAST, ATTRIBUTES = "prior", "decoder", "fast-decoder", "attributes"
 
 
-def imagined(prior: Graph, voices: np.ndarray, seeds: Sequence[int], temperature: float, guidance: float) -> np.ndarray:
+def imagined(
+    prior: Graph, voices: np.ndarray, seeds: Sequence[int], temperature: float, guidance: float, together: bool = False
+) -> np.ndarray:
     """As `imagine.sample_identities`: (n, identity_dim) float32.
 
     prior: its graph.
     voices: (n, d) float32.
     seeds: n whole numbers.
-    temperature, guidance: see there.
+    temperature, guidance, together: see there.
     """
+    draw_noise = typical_first_by_seed if together else normal_by_seed
     (found,) = prior(
         voice=voices,
-        noise=antithetic_by_seed(seeds, IDENTITY, stream=0),
+        noise=draw_noise(seeds, IDENTITY, stream=0),
         temperature=np.array(temperature, np.float32),
         guidance=np.array(guidance, np.float32),
     )
@@ -70,16 +73,16 @@ class QuickDescriber:
         encoded = self.voice_encoder.encode(recording)
         return self._describer.describe(encoded.speech, encoded.voices[VOICE])
 
-    def identities(self, voice: np.ndarray, seeds: Sequence[int], temperature: float, guidance: float) -> np.ndarray:
-        """One per seed, (n, identity_dim) float32, for a voice, (d,), as `FaceSampler.sample_identities`."""
-        return imagined(self._imagine, np.repeat(voice[None], len(seeds), 0), seeds, temperature, guidance)
+    def _people(self, voice: np.ndarray) -> np.ndarray:
+        """See `describe.Imagine`."""
+        return imagined(self._imagine, np.repeat(voice[None], PEOPLE, 0), range(PEOPLE), temperature=1.0, guidance=1.0)
 
     @cached_property
     def _describer(self) -> Describer:
         head = Graph(attributes_of(self.folder) / f"{ATTRIBUTES}.onnx")
         average = folders.tensors(self.folder / f"{PRIOR}.safetensors", "voice_mean", "identity_mean")
         return Describer(
-            lambda voice: self.identities(voice, range(PEOPLE), temperature=1.0, guidance=1.0),
+            self._people,
             lambda identities: dict(zip(("age", "gender"), head(identity=identities), strict=False)),
             (average[0], average[1]),
         )
@@ -120,8 +123,9 @@ class QuickSpeech2Face(QuickDescriber):
             raise TypeError(f"{type(self).__name__} takes no wishes, such as {asked[0]}; Speech2Face does")
         check(settings, count)
         seeds = wishes.seeds_from(seed, count)
-        heard = self.voice_encoder.encode(voice).voices[VOICE]
-        each = (self.identities(heard, [one], settings.temperature, settings.voice_guidance) for one in seeds)
+        heard = self.voice_encoder.encode(voice).voices[VOICE][None]
+        heat, weight = settings.temperature, settings.voice_guidance
+        each = (imagined(self._imagine, heard, [one], heat, weight, together=True) for one in seeds)
         identities = np.concatenate(list(each))
         drawn = [self._picture(one, number, settings) for one, number in zip(identities, seeds, strict=True)]
         images = (

@@ -157,26 +157,33 @@ class FaceSampler:
         wish: an age, a gender or an ethnicity steers sampling towards people who match it.
         voice_guidance: how far to go in the direction of the voice, see `imagine.sample_identities`; 1 = as expected.
         """
-        wished = imagine.Wished(self._attributes, wish) if wish.looks else None
-        return imagine.sample_identities(self.prior, voices, seeds, temperature, voice_guidance, wished)
+        return imagine.sample_identities(self.prior, voices, seeds, temperature, voice_guidance, self._wished(wish))
+
+    def _wished(self, wish: Wish) -> imagine.Wished | None:
+        return imagine.Wished(self._attributes, wish) if wish.looks else None
 
     def identities_to_draw(
         self, voices: np.ndarray, seeds: Sequence[int], settings: SamplingSettings, wish: Wish = NO_WISH
     ) -> np.ndarray:
-        """As `sample_identities`; on a CPU one at a time, and by the same graph as `quick` if there is one.
+        """As `sample_identities`, but for seeds that are shown together, see `diffusion.plain.typical_first`; on a CPU
+        one at a time, and by the same graph as `quick` if there is one.
 
         Rounding depends on what else is in a batch, and a decoder that computes in integers amplifies it. This way a
         voice and a seed give the same face alone or among others, on the page or from the shell.
         """
         heat, weight = settings.temperature, settings.voice_guidance
+        graph = None if wish.looks or settings.precision != "auto" else self._prior_graph
+
+        def sample(voices: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+            if graph is not None:
+                return imagined(graph, voices, seeds, heat, weight, together=True)
+            wished = self._wished(wish)
+            return imagine.sample_identities(self.prior, voices, seeds, heat, weight, wished, together=True)
+
         if self.device.type != "cpu":
-            return self.sample_identities(voices, seeds, heat, wish, weight)
+            return sample(voices, seeds)
         rows = zip(np.asarray(voices, np.float32)[:, None], seeds, strict=True)
-        if self._prior_graph is None or wish.looks or settings.precision != "auto":
-            found = [self.sample_identities(voice, [seed], heat, wish, weight) for voice, seed in rows]
-        else:
-            found = [imagined(self._prior_graph, voice, [seed], heat, weight) for voice, seed in rows]
-        return np.concatenate(found)
+        return np.concatenate([sample(voice, [seed]) for voice, seed in rows])
 
     def sample_images(
         self,
