@@ -46,7 +46,7 @@ function layOut(heard, count, seed) {
       const image = new Image();
       image.alt = `Imagined face for the ${voice.name.toLowerCase()}, seed ${seed + i}`;
       const caption = document.createElement("figcaption");
-      caption.textContent = `seed ${seed + i}${(seed + i) % SET ? "" : ", the most typical"}`;
+      caption.textContent = `seed ${seed + i}${(seed + i) % SET ? "" : ", typical"}`;
       figure.append(image, caption);
       row.append(figure);
       figures.push(figure);
@@ -121,7 +121,8 @@ function finish(told, figures, asked) {
     URL.revokeObjectURL(link.href);
   };
   const voicesDrawn = told.faces.length / asked.count;
-  say($("status"), `Done: ${told.faces.length} imagined faces. What differs between seeds is not in the voice.`
+  say($("status"), `Done: ${told.faces.length} imagined faces. "Typical" is the most typical person for a voice; what differs `
+    + "between seeds is not in the voice."
     + (voicesDrawn > 1 ? " What differs between the rows at the same seed comes from the voices." : ""));
 }
 
