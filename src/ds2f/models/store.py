@@ -4,11 +4,11 @@ layout."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import torch
@@ -39,6 +39,8 @@ from ds2f.models.speaker.encoder import VoiceConfig, VoiceNetwork
 from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 
 Model = Decoder | SuperResolution | Prior | AttributeHead | Alignment | VoiceNetwork
+Module = TypeVar("Module", bound=nn.Module)
+Config = TypeVar("Config")
 logger = logging.getLogger(__name__)
 
 
@@ -82,7 +84,7 @@ def save(
 
 def load_decoder(folder: Path) -> Decoder:
     """Raises UserError if the folder holds no decoder, or one that does not fit."""
-    return _load(folder, "decoder", lambda config: Decoder(from_json(DecoderConfig, config)))
+    return _load(folder, "decoder", Decoder, DecoderConfig)
 
 
 def load_fast_decoder(folder: Path) -> Decoder | None:
@@ -93,7 +95,7 @@ def load_fast_decoder(folder: Path) -> Decoder | None:
     if description(folder, "fast-decoder")["card"].get("teacher") != digest(folder, "decoder"):
         logger.warning("The fast decoder in %s was taught by another decoder; run: ds2f train fast-decoder", folder)
         return None
-    return _load(folder, "fast-decoder", lambda config: Decoder(from_json(DecoderConfig, config)))
+    return _load(folder, "fast-decoder", Decoder, DecoderConfig)
 
 
 def shared(folder: Path) -> dict[str, Tensor]:
@@ -104,33 +106,31 @@ def shared(folder: Path) -> dict[str, Tensor]:
 
 def load_super_resolution(folder: Path) -> SuperResolution:
     """Raises UserError if the folder holds no super-resolution, or one that does not fit."""
-    build = lambda config: SuperResolution(from_json(SuperResolutionConfig, config))  # noqa: E731
-    return _load(folder, SUPER_RESOLUTION, build)
+    return _load(folder, SUPER_RESOLUTION, SuperResolution, SuperResolutionConfig)
 
 
 def load_prior(folder: Path) -> Prior:
     """Raises UserError if the folder holds no prior, or one that does not fit."""
-    build = lambda config: Prior(from_json(PriorConfig, _of_before(config)))  # noqa: E731
-    return _load(folder, "prior", build, since=("spread",))
+    return _load(folder, "prior", Prior, PriorConfig, upgrade=_upgrade_prior, since=("spread",))
 
 
 def load_attributes(folder: Path) -> AttributeHead:
     """Raises UserError if the folder holds no attribute model, or one that does not fit."""
-    return _load(folder, "attributes", lambda config: AttributeHead(from_json(AttributesConfig, config)))
+    return _load(folder, "attributes", AttributeHead, AttributesConfig)
 
 
 def load_alignment(folder: Path) -> Alignment:
     """Raises UserError if the folder holds no alignment, or one that does not fit."""
-    return _load(folder, "alignment", lambda config: Alignment(from_json(AlignmentConfig, config)))
+    return _load(folder, "alignment", Alignment, AlignmentConfig)
 
 
 def load_voice(folder: Path) -> VoiceNetwork:
     """Raises UserError if the folder holds no speaker encoder, or one that does not fit."""
-    return _load(folder, "voice", lambda config: VoiceNetwork(from_json(VoiceConfig, config)))
+    return _load(folder, "voice", VoiceNetwork, VoiceConfig)
 
 
-def _of_before(config: dict[str, Any]) -> dict[str, Any]:
-    """A prior's configuration, including that of older priors with a single encoder."""
+def _upgrade_prior(config: dict[str, Any]) -> dict[str, Any]:
+    """A prior's configuration in today's form; older ones name a single encoder."""
     now = {key: value for key, value in config.items() if key not in ("looks", "voice_encoder", "voice_dim")}
     if config.get("looks"):
         raise ValueError("it was trained with looks, which priors no longer support; train it again")
@@ -150,12 +150,20 @@ def _kind(module: Model) -> str:
     return kinds[type(module)]
 
 
-def _load(folder: Path, kind: str, build: Any, since: Sequence[str] = ()) -> Any:
-    """since: tensors that older files lack; a new module's values for them have no effect."""
-    config = description(folder, kind)["config"]
+def _load(
+    folder: Path,
+    kind: str,
+    network: Callable[[Config], Module],
+    config: type[Config],
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    since: Sequence[str] = (),
+) -> Module:
+    """upgrade: an older file's configuration to today's; since: tensors that older files lack; a new module's values
+    for them have no effect."""
+    stated = description(folder, kind)["config"]
     path = folder / f"{kind}.safetensors"
     try:
-        module: nn.Module = build(config)
+        module = network(from_json(config, upgrade(stated)))
         stored = load_file(path)
         if kind == "fast-decoder" and SHARED not in stored:
             stored |= shared(folder)
