@@ -18,7 +18,8 @@ from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
-from ds2f.models.store import load_decoder, shipped
+from ds2f.models.folders import shipped
+from ds2f.models.store import load_decoder
 from ds2f.speech2face.draw import conditions_of, sample_images, sampling_plan
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.decoder import DecoderTask, drop, fit_linear_face

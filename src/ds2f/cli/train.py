@@ -76,7 +76,7 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     if not config.train.shards:
         must_open(database)
     from ds2f.cli.console import bar, err, out
-    from ds2f.models import store
+    from ds2f.models import folders
     from ds2f.training import jobs
     from ds2f.training.processes import is_main
 
@@ -85,7 +85,7 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     with bar(f"train {model}") as shown:
         folder = jobs.train(model, database, runs, settings_of(config), shown.update)
     if is_main():
-        _print_measures(model, store.description(folder, model)["card"])
+        _print_measures(model, folders.description(folder, model)["card"])
     what = {"attributes": "attribute model", "voice": "speaker encoder"}.get(model, model)
     log = runs / model / "log.jsonl"
     out.print(f"The {what} is in {folder}" + (f"; its log is {log}." if log.is_file() else "."))

@@ -11,7 +11,8 @@ from ds2f.config import Audio, Config, Extract, Faces
 from ds2f.dataset.plan import Plan
 from ds2f.face import file_network, registry
 from ds2f.io.files import by_name
-from ds2f.models.store import pick_device, shipped
+from ds2f.models.folders import shipped
+from ds2f.models.store import pick_device
 from ds2f.types import DLIB
 from ds2f.voice import campplus, encoders, language
 from ds2f.voice.encode import kept_seconds

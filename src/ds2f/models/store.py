@@ -20,17 +20,9 @@ from ds2f.io.files import from_json, replacing, write_json
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
-from ds2f.models.folders import FORMAT as FORMAT
-from ds2f.models.folders import SHARED
-from ds2f.models.folders import SUPER_RESOLUTION as SUPER_RESOLUTION
+from ds2f.models.folders import FORMAT, SHARED, SUPER_RESOLUTION, description, digest
 from ds2f.models.folders import Drawing as Drawing
-from ds2f.models.folders import decoders as decoders
-from ds2f.models.folders import description as description
-from ds2f.models.folders import digest as digest
-from ds2f.models.folders import drawing_of_size as drawing_of_size
-from ds2f.models.folders import drawings as drawings
 from ds2f.models.folders import fingerprint as fingerprint
-from ds2f.models.folders import judges as judges
 from ds2f.models.folders import own_size as own_size
 from ds2f.models.folders import shipped as shipped
 from ds2f.models.packing import Precision, packed, unpacked
@@ -78,8 +70,8 @@ def save(
     if beside and all(name in stored and torch.equal(stored[name], value) for name, value in beside.items()):
         stored = {name: value for name, value in stored.items() if name not in beside}
     write_tensors(folder / f"{kind}.safetensors", stored)
-    description = {"format": FORMAT, "kind": kind, "config": asdict(module.config), "card": card}
-    write_json(folder / f"{kind}.json", description)
+    told = {"format": FORMAT, "kind": kind, "config": asdict(module.config), "card": card}
+    write_json(folder / f"{kind}.json", told)
 
 
 def load_decoder(folder: Path) -> Decoder:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ds2f.diffusion.conditions import Condition
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.alignment import Alignment
 from ds2f.models.attributes import CLASSES, AttributeHead
 from ds2f.models.decoder import Decoder, asked
@@ -174,7 +174,7 @@ def write_super_resolution(folder: Path) -> Checked:
         "noise": torch.randn(2, 1, 2 * size, 2 * size, generator=_seeded()),
     }
     return _write(
-        folder, store.SUPER_RESOLUTION, model, given, ("enlarged",), dict.fromkeys((*given, "enlarged"), ROWS)
+        folder, folders.SUPER_RESOLUTION, model, given, ("enlarged",), dict.fromkeys((*given, "enlarged"), ROWS)
     )
 
 
@@ -191,7 +191,7 @@ def _write(
     """Write the graph of a folder's model, traced with one row and checked with several. beside: weights that the model
     shares with another; for the rest see `write_graph`."""
     path, weights = folder / f"{kind}.onnx", folder / f"{kind}.safetensors"
-    mark = mark_of(weights, store.description(folder, kind)["config"])
+    mark = mark_of(weights, folders.description(folder, kind)["config"])
     one = {name: value[:1] if value.dim() else value for name, value in given.items()}  # axes of 1 fit any length
     write_graph(path, module, one, made, [weights, *beside], mark, grows, whole)
     return _check(path, module, given)
@@ -206,8 +206,8 @@ def export(folder: Path, out: Path, whole: bool = False, size: int | None = None
     size: of the pictures, for a model that draws several sizes.
     Raises UserError for a model that cannot be exported, and for a graph whose output differs from PyTorch's.
     """
-    drawing = store.drawing_of_size(folder, size)
-    more_kinds = [store.SUPER_RESOLUTION] if drawing.super_resolution else []
+    drawing = folders.drawing_of_size(folder, size)
+    more_kinds = [folders.SUPER_RESOLUTION] if drawing.super_resolution else []
     out.mkdir(parents=True, exist_ok=True)
     weights = out / "voice.safetensors"
     shutil.copyfile(campplus.WEIGHTS, weights)

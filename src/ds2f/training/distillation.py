@@ -29,7 +29,7 @@ from ds2f.diffusion.noise import normal, uniform, whole
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
 from ds2f.errors import UserError
 from ds2f.io.images import write_grid
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.pixels import to_uint8
@@ -64,7 +64,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     options = make_options(runs / "fast-decoder", settings, device, batch, total, settings.fast_lr)
     if not (folder / "decoder.json").exists():
         raise UserError(f"There is no decoder in {folder} to learn from; run `ds2f train decoder` first.")
-    teacher, taught_by = store.load_decoder(folder), store.digest(folder, "decoder")
+    teacher, taught_by = store.load_decoder(folder), folders.digest(folder, "decoder")
     with Dataset(database) as dataset:
         config = teacher.config
         place = place_of(settings, runs, progress)

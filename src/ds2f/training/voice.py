@@ -28,10 +28,11 @@ from ds2f.dataset.speakers import speakers_of
 from ds2f.diffusion.noise import whole
 from ds2f.errors import UserError
 from ds2f.evaluation.verification import equal_error_rate
+from ds2f.models.folders import description
 from ds2f.models.packing import unpacked
 from ds2f.models.speaker.campplus import unfolded
 from ds2f.models.speaker.encoder import Learnt, VoiceConfig, VoiceNetwork
-from ds2f.models.store import description, load_voice, pick_device
+from ds2f.models.store import load_voice, pick_device
 from ds2f.training.loop import Options
 from ds2f.training.losses.distil import departure
 from ds2f.training.losses.head import OVER_CLASSES, Head, LossConfig

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from ds2f.config import Numbers
+from ds2f.models.folders import description
 from ds2f.models.processor import cpu_has_bf16
 from ds2f.models.speaker.encoder import Learnt
-from ds2f.models.store import description, load_voice
+from ds2f.models.store import load_voice
 from ds2f.voice.base import unit_rows
 
 
