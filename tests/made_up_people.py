@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from ds2f.config import Evaluate
-from ds2f.dataset.queries import Dataset, Pair, SplitRule
+from ds2f.dataset.queries import Dataset, Pair
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import ItemError
 from ds2f.io.media import encode_webp

@@ -13,7 +13,7 @@ import pytest
 
 from ds2f.dataset import Dataset, queries
 from ds2f.dataset.plan import retry
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.extract.worker import failure

@@ -12,7 +12,7 @@ import torch
 from ds2f.cli import main
 from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store as store_result
 from ds2f.errors import UserError
 from ds2f.face.attributes import IdentityAttributes, estimate

@@ -12,7 +12,7 @@ import torch
 from ds2f.config import Audio, Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Plan
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.demo import samples
 from ds2f.errors import UserError

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError

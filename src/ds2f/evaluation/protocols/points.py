@@ -16,8 +16,9 @@ import torch
 
 from ds2f.config import Config
 from ds2f.dataset.ingest import enter
-from ds2f.dataset.queries import Dataset, SplitRule, to_vector
+from ds2f.dataset.queries import Dataset, to_vector
 from ds2f.dataset.recordings import ACOUSTICS, acoustics_of
+from ds2f.dataset.splits import SplitRule
 from ds2f.evaluation.protocols.lists import FACE, VOICE, Found, Key
 from ds2f.extract.engines.local import Load
 from ds2f.extract.run import extract_missing

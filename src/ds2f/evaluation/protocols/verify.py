@@ -20,9 +20,9 @@ from ds2f.evaluation.protocols.lists import Found, Key, Trial, TrialList, as_wri
 from ds2f.evaluation.protocols.points import Points, embed
 from ds2f.evaluation.results import Measure
 from ds2f.evaluation.speakers import trials
+from ds2f.io.files import make_folder, write_json
 from ds2f.models import folders, store
 from ds2f.models.alignment import Alignment
-from ds2f.speech2face.files import make_folder
 from ds2f.types import Progress
 
 VERSION = 1
@@ -135,7 +135,7 @@ def verify_faces(
         lists=tuple(results),
         overall=_overall(there, results),
     )
-    store.write_json(out / "verification.json", json.loads(json.dumps(asdict(answer), default=str)))
+    write_json(out / "verification.json", json.loads(json.dumps(asdict(answer), default=str)))
     return answer
 
 
