@@ -15,8 +15,8 @@ from ds2f.corpora import mavceleb, recognise
 from ds2f.corpora.base import Place, Recognised
 from ds2f.corpora.metadata import SideFiles
 from ds2f.errors import UserError
+from ds2f.io.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ds2f.io.images import IMAGE_SUFFIXES
-from ds2f.io.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ds2f.types import CorpusItem
 
 KIND_OF = {

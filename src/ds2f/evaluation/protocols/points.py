@@ -23,8 +23,8 @@ from ds2f.evaluation.protocols.lists import FACE, VOICE, Found, Key
 from ds2f.extract.engines.local import Load
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import ExtractSettings
+from ds2f.io.formats import AUDIO_SUFFIXES
 from ds2f.io.images import IMAGE_SUFFIXES
-from ds2f.io.media import AUDIO_SUFFIXES
 from ds2f.models.alignment import Alignment
 from ds2f.models.voices import given
 from ds2f.types import CorpusItem, Progress
