@@ -31,6 +31,7 @@ from ds2f.models.prior import Prior
 from ds2f.speech2face.imagine import around
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.voice import campplus
+from ds2f.voice.campplus_graph import WEIGHTS
 
 CLOSE = 1e-3  # tolerance against PyTorch, for numbers around 1
 ROWS = {0: "n"}
@@ -105,7 +106,7 @@ class Fitting(nn.Module):
         return self.alignment.log_odds(voice, identity)
 
 
-def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
+def write_voice(path: Path, weights: Path = WEIGHTS) -> Checked:
     """Write CAM++'s graph. path: in the folder of its weights."""
     module = Hearing(campplus.load_network())
     given = {"features": torch.randn(1, 250, 80, generator=_seeded())}
@@ -210,7 +211,7 @@ def export(folder: Path, out: Path, whole: bool = False, size: int | None = None
     more_kinds = [folders.SUPER_RESOLUTION] if drawing.super_resolution else []
     out.mkdir(parents=True, exist_ok=True)
     weights = out / "voice.safetensors"
-    shutil.copyfile(campplus.WEIGHTS, weights)
+    shutil.copyfile(WEIGHTS, weights)
     more = {"attributes": write_attributes, "alignment": write_alignment}  # parts that a model may have
     for place, kinds in ((folder, ("prior", *more)), (drawing.folder, ("decoder", "fast-decoder", *more_kinds))):
         for file in (place / f"{kind}.{ending}" for kind in kinds for ending in ("json", "safetensors")):

@@ -41,8 +41,7 @@ from ds2f.training.sounds.augment import SPEEDS, Augment, faster, spoken
 from ds2f.training.sounds.speech import Voices, check_speakers, load_voices
 from ds2f.training.start import Card, Job, make_options
 from ds2f.types import SAMPLE_RATE, Progress
-from ds2f.voice import campplus
-from ds2f.voice.campplus_graph import heard_without_names
+from ds2f.voice.campplus_graph import WEIGHTS, heard_without_names
 
 IN_THE_BOX = "campplus"
 WEIGHT_DECAY = 0.05
@@ -115,7 +114,7 @@ def begin(settings: Train) -> VoiceNetwork:
         return VoiceNetwork(VoiceConfig.usual(network, **wide))
     if start == IN_THE_BOX:
         encoder = VoiceNetwork(VoiceConfig.usual("campplus", normed=False))
-        encoder.network.load_state_dict(unfolded(unpacked(load_file(campplus.WEIGHTS))))
+        encoder.network.load_state_dict(unfolded(unpacked(load_file(WEIGHTS))))
         return encoder
     encoder = load_voice(Path(start)).requires_grad_(True)
     usual = Train()
