@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.recordings import ACOUSTICS, stored_voices
+from ds2f.dataset.recordings import stored_voices
 from ds2f.dataset.vectors import read_voices, voiced
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import UNGUIDED, guided
@@ -40,7 +40,7 @@ from ds2f.training.faces import Faces, load_splits
 from ds2f.training.likeness import MOVED
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
-from ds2f.types import Progress
+from ds2f.types import ACOUSTICS, Progress
 
 TEACHER_STEPS = 8  # at least; the result is as close to the converged picture as 19 evaluations of Heun's method
 NOISE = (0.7, 1.0)  # scales of the initial noise, around `SamplingSettings.noise`
