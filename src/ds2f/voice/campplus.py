@@ -24,7 +24,7 @@ from ds2f.config import Numbers
 from ds2f.models.packing import unpacked
 from ds2f.models.processor import cpu_has_bf16
 from ds2f.models.speaker.campplus import BLOCKS, GROWTH, PLANES, SEGMENT
-from ds2f.voice.base import unit_rows
+from ds2f.voice.base import in_parts, unit_rows
 from ds2f.voice.campplus_graph import WEIGHTS, About
 from ds2f.voice.fbank import MEL_BINS, fbank
 
@@ -45,11 +45,7 @@ class CAMPlusPlus(About):
     def embed(self, clips: np.ndarray) -> np.ndarray:
         """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips shorter than 25 ms."""
         features = torch.from_numpy(np.stack([fbank(clip) for clip in clips]))
-        # A CPU is no faster with large batches, and one at a time the last bits of a vector do not depend on the
-        # others.
-        parts = features.split(1 if self.device.type == "cpu" else len(features))
-        found = torch.cat([self._describe(part.to(self.device)).cpu() for part in parts])
-        return unit_rows(found.numpy(), clips)
+        return unit_rows(in_parts(self._describe, features, self.device), clips)
 
     def _describe(self, features: Tensor) -> Tensor:
         over_time = self._network(features)
