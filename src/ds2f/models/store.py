@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
+from ds2f.io.extras import first_line
 from ds2f.io.files import from_json, replacing, write_json
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
@@ -166,8 +167,9 @@ def _load(
             f"The model folder {folder} has {kind}.json but no {kind}.safetensors; copy it there, too."
         ) from None
     except (RuntimeError, TypeError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"The checkpoint {path} does not fit this version of the {kind} ({reason}).") from None
+        raise UserError(
+            f"The checkpoint {path} does not fit this version of the {kind} ({first_line(error)})."
+        ) from None
     return module.eval().requires_grad_(False)
 
 
@@ -179,5 +181,5 @@ def pick_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"The device {wanted!r} is not usable here ({str(error).splitlines()[0]}); try cpu.") from None
+        raise UserError(f"The device {wanted!r} is not usable here ({first_line(error)}); try cpu.") from None
     return device

@@ -111,6 +111,14 @@ def test_yt_dlp_errors_become_reasons(tmp_path: Path, monkeypatch: pytest.Monkey
         download([Segment(f"{k:011d}", 0, 3) for k in range(9)], tmp_path, take)
 
 
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [("ERROR: [youtube] 0a1B2c3D4e5: Private video. Use --cookies", "Private video"), ("ERROR: \n", "OSError")],
+)
+def test_a_reason_is_what_yt_dlp_says_or_its_kind_of_error(message: str, reason: str) -> None:
+    assert avspeech._reason(OSError(message)) == reason
+
+
 def test_without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("yt_dlp", reason="yt-dlp is not installed: pip install 'ds2f[download]'")
     monkeypatch.setattr(avspeech.shutil, "which", lambda name: None)

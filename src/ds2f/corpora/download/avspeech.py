@@ -219,6 +219,6 @@ def _note(state: Path, segment: Segment, reason: str) -> None:
 
 def _reason(error: Exception) -> str:
     """yt-dlp's message without its colours, prefix and advice."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() or type(error).__name__
-    text = re.sub(r"^ERROR:\s*(\[[\w:]+\]\s*)?([\w-]{11}:\s*)?", "", text)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    text = re.sub(r"^ERROR:\s*(\[[\w:]+\]\s*)?([\w-]{11}:\s*)?", "", text) or type(error).__name__
     return text.splitlines()[0].split("; please report")[0].split(". Use --")[0][:200]
