@@ -38,7 +38,7 @@ ROWS = {0: "n"}
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedGraph:
     """A graph, and the largest difference between its numbers and PyTorch's."""
 
     path: Path
@@ -106,7 +106,7 @@ class Fitting(nn.Module):
         return self.alignment.log_odds(voice, identity)
 
 
-def write_voice(path: Path, weights: Path = WEIGHTS) -> Checked:
+def write_voice(path: Path, weights: Path = WEIGHTS) -> CheckedGraph:
     """Write CAM++'s graph. path: in the folder of its weights."""
     module = Hearing(campplus.load_network())
     given = {"features": torch.randn(1, 250, 80, generator=_seeded())}
@@ -115,7 +115,7 @@ def write_voice(path: Path, weights: Path = WEIGHTS) -> Checked:
     return _check(path, module, {"features": torch.randn(1, 333, 80, generator=_seeded())})
 
 
-def write_prior(folder: Path) -> Checked:
+def write_prior(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's prior, beside it."""
     prior = store.load_prior(folder)
     given = {
@@ -128,7 +128,7 @@ def write_prior(folder: Path) -> Checked:
     return _write(folder, "prior", Imagining(prior), given, ("identity",), grows)
 
 
-def write_attributes(folder: Path) -> Checked:
+def write_attributes(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's attribute head, beside it."""
     head = store.load_attributes(folder)
     given = {"identity": 0.1 * torch.randn(3, head.config.identity_dim, generator=_seeded())}
@@ -137,7 +137,7 @@ def write_attributes(folder: Path) -> Checked:
     )
 
 
-def write_alignment(folder: Path) -> Checked:
+def write_alignment(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's alignment, beside it."""
     model = store.load_alignment(folder)
     given = {
@@ -148,7 +148,7 @@ def write_alignment(folder: Path) -> Checked:
     return _write(folder, "alignment", Fitting(model), given, ("log_odds",), grows)
 
 
-def write_fast_decoder(folder: Path, whole: bool) -> Checked:
+def write_fast_decoder(folder: Path, whole: bool) -> CheckedGraph:
     """Write the graph of a folder's fast decoder, beside it. whole: see `graph_export.write_graph`.
 
     Raises UserError if the folder has none.
@@ -166,7 +166,7 @@ def write_fast_decoder(folder: Path, whole: bool) -> Checked:
     return _write(folder, "fast-decoder", Denoising(decoder), given, ("x",), grows, [beside], whole)
 
 
-def write_super_resolution(folder: Path) -> Checked:
+def write_super_resolution(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's super-resolution network, beside it."""
     model = store.load_super_resolution(folder)
     size = model.config.size
@@ -188,7 +188,7 @@ def _write(
     grows: dict[str, dict[int, str]],
     beside: Sequence[Path] = (),
     whole: bool = False,
-) -> Checked:
+) -> CheckedGraph:
     """Write the graph of a folder's model, traced with one row and checked with several. beside: weights that the model
     shares with another; for the rest see `write_graph`."""
     path, weights = folder / f"{kind}.onnx", folder / f"{kind}.safetensors"
@@ -198,7 +198,7 @@ def _write(
     return _check(path, module, given)
 
 
-def export(folder: Path, out: Path, whole: bool = False, size: int | None = None) -> list[Checked]:
+def export(folder: Path, out: Path, whole: bool = False, size: int | None = None) -> list[CheckedGraph]:
     """Write graphs of everything that draws a face, with the weights they point to, into one folder.
 
     folder: the model's.
@@ -226,12 +226,12 @@ def export(folder: Path, out: Path, whole: bool = False, size: int | None = None
     return made
 
 
-def _check(path: Path, module: nn.Module, given: dict[str, Tensor]) -> Checked:
+def _check(path: Path, module: nn.Module, given: dict[str, Tensor]) -> CheckedGraph:
     with torch.no_grad():
         known = module(*given.values())
     found = Graph(path)(**{name: value.numpy() for name, value in given.items()})
     both = zip(found, known if isinstance(known, tuple) else (known,), strict=True)
-    return Checked(path, max(float(np.abs(one - other.numpy()).max()) for one, other in both))
+    return CheckedGraph(path, max(float(np.abs(one - other.numpy()).max()) for one, other in both))
 
 
 def _seeded() -> torch.Generator:
