@@ -28,7 +28,7 @@ from damaging import make_files, make_formats
 from ds2f.config import Config
 from ds2f.corpora.scan import scan
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.errors import ItemError
 from ds2f.extract.engines.base import Load
 from ds2f.extract.run import extract_missing

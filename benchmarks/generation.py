@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from ds2f.config import Config, with_recipe
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
@@ -31,9 +31,9 @@ def untrained(recipe: str, device: str) -> Speech2Face:
     config = decoder_config(with_recipe(Config(), recipe).train, ALL_CONDITIONS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store.save(folder, store.load_prior(store.shipped()), {})
+        store.save(folder, store.load_prior(folders.shipped()), {})
         store.save(folder, Decoder(config), {})
-        store.save(folder, Decoder(replace(config, few_steps=4)), {"teacher": store.digest(folder, "decoder")})
+        store.save(folder, Decoder(replace(config, few_steps=4)), {"teacher": folders.digest(folder, "decoder")})
         model = Speech2Face.from_pretrained(folder, device=device)
         print(f"{recipe}: {sum(p.numel() for p in model.decoder.parameters()) / 1e6:.1f} M parameters")
         model.sample_faces(model.prior.voice_mean.cpu().numpy()[None], [0])  # loads everything in the folder

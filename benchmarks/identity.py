@@ -18,7 +18,7 @@ from ds2f.dataset import Dataset
 from ds2f.evaluation import retrieval
 from ds2f.face.dlib_resnet import DlibResNet
 from ds2f.face.mtcnn import MTCNN
-from ds2f.models import store
+from ds2f.models import folders
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, nargs="+", default=[1.0, 2.0, 3.0])
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
-    size = store.own_size(options.model or store.shipped())
+    size = folders.own_size(options.model or folders.shipped())
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     detector, embedder = MTCNN(), DlibResNet()
     with Dataset(options.database) as dataset:

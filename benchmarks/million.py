@@ -99,7 +99,7 @@ def _rows_of(wanted: Any) -> dict[str, tuple[object, ...]]:
     """{table: the values after a file's number}; VOICE and FACE stand for its vectors."""
     import numpy as np
 
-    from ds2f.io.media import encode_webp
+    from ds2f.io.images import encode_webp
     from ds2f.io.speech import encode_flac
 
     ((seconds, encoder),) = wanted.voices

@@ -27,7 +27,7 @@ from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import multistep
 from ds2f.evaluation.realism import frechet_distance, kernel_distance, precision
 from ds2f.face.dlib_torch import embed_crops
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.pixels import to_uint8
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="variants whose name has this in it")
     parser.add_argument("--weak", type=Path, nargs="+", default=[], metavar="FOLDER")
     options = parser.parse_args()
-    size = store.own_size(options.model or store.shipped())
+    size = folders.own_size(options.model or folders.shipped())
     model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
     with Dataset(options.database) as dataset:
         real = np.stack([row.identity for row in dataset.faces(options.split)])

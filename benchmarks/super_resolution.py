@@ -34,7 +34,7 @@ from ds2f.diffusion.plain import first_seeds
 from ds2f.evaluation.pattern import LUMA, log_spectra, pattern_energy
 from ds2f.evaluation.realism import frechet_distance
 from ds2f.io.images import decode_image, write_grid
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.decoder import Decoder
 from ds2f.models.linear import directions
 from ds2f.models.pixels import to_uint8
@@ -108,8 +108,8 @@ def main() -> None:
     parser.add_argument("--upscale", type=int, default=0, metavar="N", help="Real-ESRGAN beside it")
     parser.add_argument("--out", type=Path, help="a sheet of some of them")
     options = parser.parse_args()
-    folder = options.model or store.shipped()
-    drawing = store.drawing_of_size(folder)
+    folder = options.model or folders.shipped()
+    drawing = folders.drawing_of_size(folder)
     small = Speech2Face.from_pretrained(folder, device="cpu", size=drawing.size // 2)
     both = Speech2Face.from_pretrained(folder, device="cpu")
     with Dataset(options.database) as dataset:

@@ -47,7 +47,7 @@ from ds2f.face.dlib_torch import embed_crops
 from ds2f.io import watermark, watermark_search
 from ds2f.io.extras import installed
 from ds2f.io.images import decode_image
-from ds2f.models import store
+from ds2f.models import folders
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.training.likeness import Likeness
@@ -234,7 +234,7 @@ def _tell_costs(
 
 def _drawn(size: int, count: int) -> list[np.ndarray]:
     """As users get them, with the mark."""
-    largest = max(drawing.size for drawing in store.drawings(store.shipped()))
+    largest = max(drawing.size for drawing in folders.drawings(folders.shipped()))
     model = Speech2Face.from_pretrained(device="cpu", size=min(size, largest))
     faces = [model.sample_unconditional(1, seed)[0] for seed in range(count)]
     if size > largest and installed("ncnn"):

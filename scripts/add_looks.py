@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ds2f.dataset import Dataset
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.attributes import AttributeHead
 from ds2f.models.looks import fit_looks
 from ds2f.training.attributes import load_labelled
@@ -27,7 +27,7 @@ def main() -> None:
     before = store.load_attributes(options.model)
     head = AttributeHead(replace(before.config, looks=True))
     head.load_state_dict({**before.state_dict(), "looks": fit_looks(faces.identity, faces.labels)})
-    card = store.description(options.model, "attributes")["card"]
+    card = folders.description(options.model, "attributes")["card"]
     store.save(options.model, head, {**card, "looks_of_faces": len(faces)}, "int8")
     print(f"{options.model / 'attributes.safetensors'}: looks of {len(faces)} faces")
 

@@ -21,11 +21,13 @@ from torch import Tensor
 
 from ds2f.errors import UserError
 from ds2f.io.files import write_json
+from ds2f.models.folders import description
 from ds2f.models.packing import packed
-from ds2f.models.speaker.campplus import folded
+from ds2f.models.speaker.campplus import BLOCKS, folded
 from ds2f.models.speaker.encoder import Learnt
-from ds2f.models.store import description, load_voice, write_tensors
-from ds2f.voice.campplus import BLOCKS, WEIGHTS, Network
+from ds2f.models.store import load_voice, write_tensors
+from ds2f.voice.campplus import Network
+from ds2f.voice.campplus_graph import WEIGHTS
 
 EPSILON = 1e-5  # of the batch normalisation
 RESIDUALS = ("layer1.0", "layer1.1", "layer2.0", "layer2.1")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ds2f.models import store
+from ds2f.models import folders, store
 
 LOAD: dict[str, Callable[[Path], Any]] = {
     "decoder": store.load_decoder,
@@ -31,12 +31,12 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", choices=[*LOAD, []], metavar="KIND")
     options = parser.parse_args()
     for kind in options.kinds or [kind for kind in LOAD if (options.model / f"{kind}.json").exists()]:
-        card = store.description(options.model, kind)["card"]
+        card = folders.description(options.model, kind)["card"]
         store.save(options.out, LOAD[kind](options.model), card, "int8")
         if kind == "decoder" and (fast := store.load_fast_decoder(options.model)):
             # The fast decoder identifies its teacher by the hash of the decoder's file, which has changed.
-            card = store.description(options.model, "fast-decoder")["card"]
-            card = {**card, "teacher": store.digest(options.out, "decoder")}
+            card = folders.description(options.model, "fast-decoder")["card"]
+            card = {**card, "teacher": folders.digest(options.out, "decoder")}
             store.save(options.out, fast, card, "int8", store.shared(options.out))
     for path in sorted(options.out.glob("*.safetensors")):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from ds2f.cli import main as ds2f
-from ds2f.models import store
+from ds2f.models import folders
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="gpu-round")
     parser.add_argument("--start", type=Path, metavar="MODEL")
     options = parser.parse_args()
-    folder = next_round(options.rounds, options.start or store.shipped())
+    folder = next_round(options.rounds, options.start or folders.shipped())
     print(f"Round in {folder}", flush=True)
     arguments = ["--config", folder / "ds2f.toml", "--database", options.database, "--runs", folder]
     sys.exit(ds2f(["train", "decoder", "--recipe", options.recipe, *map(str, arguments)]))

@@ -17,7 +17,7 @@ import numpy as np
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Job, Needs, Plan, job, waiting
 from ds2f.extract.worker import ExtractMany
-from ds2f.io.media import encode_webp
+from ds2f.io.images import encode_webp
 from ds2f.io.speech import encode_flac
 from ds2f.types import (
     SAMPLE_RATE,

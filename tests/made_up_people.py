@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image
 
 from ds2f.config import Evaluate
-from ds2f.dataset.queries import Dataset, Pair, SplitRule
+from ds2f.dataset.queries import Dataset, Pair
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import ItemError
-from ds2f.io.media import encode_webp
+from ds2f.io.images import encode_webp
 from ds2f.io.speech import encode_flac
 from ds2f.types import CorpusItem, DetectedFace, Extracted, Face, Facts, StoredSpeech
 from helpers import PLAN, wanting

@@ -10,7 +10,7 @@ import torch
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Plan
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.models.conditioning import Condition
 from ds2f.training.pairs import Looks, PairData

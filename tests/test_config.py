@@ -180,7 +180,7 @@ def test_the_command_line_is_refused_what_a_file_is(tmp_path: Path, capsys: pyte
 
 def test_what_may_be_chosen_is_what_there_is() -> None:
     """The configuration names them itself, so that reading it loads no model."""
-    from ds2f.dataset.queries import SPLITS
+    from ds2f.dataset.splits import SPLITS
     from ds2f.diffusion.samplers import SAMPLERS
     from ds2f.training.jobs import JOBS
 

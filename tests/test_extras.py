@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from ds2f.demo import samples
-from ds2f.io.extras import MODULES, lacking
+from ds2f.io.extras import MODULES, first_line, lacking
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -92,6 +92,13 @@ def test_what_a_command_lacks(module: str, command: str, extra: str, monkeypatch
 def test_an_import_that_fails_otherwise_is_no_missing_extra() -> None:
     assert lacking(ImportError("cannot import name 'Mat' from 'cv2'", name="cv2"), "extract") is None, "it is there"
     assert lacking(ModuleNotFoundError(name="ds2f.nothing"), "extract") is None
+
+
+@pytest.mark.parametrize(
+    ("message", "said"), [("one\ntwo", "one"), ("\n\ntwo", "two"), ("", "ValueError"), ("\n", "ValueError")]
+)
+def test_an_error_without_a_message_is_named_by_its_class(message: str, said: str) -> None:
+    assert first_line(ValueError(message)) == said
 
 
 def test_what_is_imported_plainly_is_in_the_extra_that_is_named() -> None:

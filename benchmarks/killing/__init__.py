@@ -26,8 +26,8 @@ from ds2f.cli import main
 from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.export import export
 from ds2f.dataset.plan import Plan, job, waiting
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.shards import OF_A_FILE
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.io.files import write_json
 from ds2f.types import CorpusItem, DetectedFace, Extracted, Face, Facts, StoredSpeech

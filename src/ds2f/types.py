@@ -18,6 +18,8 @@ SAMPLE_RATE = 16_000
 """Hz. All audio in ds2f is mono float32 in [-1, 1] at this rate."""
 VOICE = "campplus-frames"
 """The default speaker encoder, see `voice.encoders`."""
+ACOUSTICS = "acoustics"
+"""Takes the place of a speaker encoder's name for `voice.acoustics.FEATURES`."""
 DLIB = "dlib"
 """The face embedder that distinguishes people: every stored face has its vector."""
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ds2f.cli import main
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from helpers import item
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from ds2f.cli.train import settings_of
+from ds2f.cli.train import print_matching, settings_of
 from ds2f.config import Config, Train
+from ds2f.evaluation.results import Matching, Measure
 
 HERE = Path("/somewhere")
 PATHS = {
@@ -35,3 +36,11 @@ def test_paths_start_where_the_configuration_lies(name: str) -> None:
 def test_names_of_encoders_and_what_is_empty_stay() -> None:
     train = Train(voice_from="campplus", voice_teacher="campplus", voice_keep=0.5)
     assert settings_of(replace(Config(), train=train, folder=HERE)) == train
+
+
+def test_a_measure_without_an_interval_is_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [asdict(Matching(within, 4, Measure(0.75), None, {2: Measure(0.5, 0.25, 1.0)}, {})) for within in ("", "g")]
+    print_matching({"measures": {"alignment": found}, "held_out_people": 2, "held_out_clips": 4})
+    rows = [line.split("   ")[1:] for line in capsys.readouterr().out.splitlines()]
+    shown = [[cell.strip() for cell in row if cell.strip()] for row in rows[1:4]]
+    assert shown == [["75.0 %", "50 %"], ["50.0 % [25.0 to 100.0]", "50 %"], ["10 %"]]

@@ -19,7 +19,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.export import export_manifest
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.ingest import enter
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.types import CorpusItem, Part

@@ -12,7 +12,7 @@ import pytest
 from ds2f.corpora.scan import Scan, scan
 from ds2f.corpora.tables import read_rows
 from ds2f.errors import UserError
-from ds2f.io.media import decode_image, read_image
+from ds2f.io.images import decode_image, read_image
 from ds2f.types import Source
 from helpers import picture
 

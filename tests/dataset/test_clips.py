@@ -10,7 +10,7 @@ import pytest
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.clips import clip_facts, crops_of_people, face_encoders, faces_of_people, leaks, recording_of
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.types import CorpusItem
 from helpers import PLAN, extracted, item, wanting

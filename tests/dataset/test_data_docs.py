@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.types import Attributes, CorpusItem, Extracted, Language
 from helpers import PLAN, extracted, wanting

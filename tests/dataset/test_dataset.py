@@ -13,11 +13,11 @@ import pytest
 
 from ds2f.dataset import Dataset, queries
 from ds2f.dataset.plan import retry
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.extract.worker import failure
-from ds2f.io.media import decode_image
+from ds2f.io.images import decode_image
 from ds2f.types import CorpusItem
 from helpers import PLAN, extracted, item, wanting
 

@@ -16,10 +16,10 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.export import export
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.ingest import enter
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
-from ds2f.io.media import decode_image
+from ds2f.io.images import decode_image
 from ds2f.io.speech import decode
 from ds2f.types import Attributes, Extracted, Language
 from helpers import PLAN, extracted, item, wanting

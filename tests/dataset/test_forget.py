@@ -16,8 +16,8 @@ from ds2f.cli import main
 from ds2f.dataset import Dataset, schema
 from ds2f.dataset.forget import find, forget, wipe
 from ds2f.dataset.plan import Shard
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.shards import Merged, merge, split_off
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.io.files import write_json

@@ -11,7 +11,7 @@ from ds2f.corpora.tables import PeopleTable
 from ds2f.dataset import Dataset
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.ingest import Entered, enter, people_by_kind
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.types import CorpusItem, Extracted
 from helpers import PLAN, extracted, item, wanting

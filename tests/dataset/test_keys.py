@@ -8,7 +8,7 @@ import pytest
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.keys import FileKey, picture_stems
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from helpers import item
 
 ONE, TWO = "/data/one/videos", "/data/two/videos"

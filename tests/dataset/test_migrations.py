@@ -10,8 +10,8 @@ import pytest
 
 from ds2f.dataset import Dataset, migrations
 from ds2f.dataset.migrations import MIGRATIONS
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.schema import SCHEMA_VERSION
+from ds2f.dataset.splits import SplitRule
 from helpers import item
 
 VERSIONS = Path(__file__).parent / "versions"

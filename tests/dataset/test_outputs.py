@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.export import export
 from ds2f.dataset.forget import find, forget
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.io.images import write_face

@@ -11,7 +11,7 @@ import pytest
 from ds2f.cli import main
 from ds2f.dataset import Dataset
 from ds2f.dataset.pairing import Shown, clips, faces_by_person, next_face, paired
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.training.pairs import load_pairs
 from helpers import PLAN, extracted, item, wanting

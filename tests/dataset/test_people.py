@@ -13,7 +13,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.clips import faces_of_people, leaks
 from ds2f.dataset.ingest import enter
 from ds2f.dataset.people import count_people, face_vectors, read_people, voice_vectors
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.types import CorpusItem, Extracted

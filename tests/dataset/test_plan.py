@@ -8,7 +8,7 @@ import pytest
 
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Needs, Plan, Shard, parse_shard, retry, waiting
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.io.speech import decode

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from helpers import item
 
 

@@ -7,8 +7,8 @@ import pytest
 from ds2f.dataset import Dataset
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.plan import Shard, waiting
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.shards import Merged, merge, split_off
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.extract.worker import failure

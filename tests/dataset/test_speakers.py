@@ -6,8 +6,8 @@ from pathlib import Path
 from ds2f.corpora.tables import PeopleTable
 from ds2f.dataset import Dataset
 from ds2f.dataset.ingest import enter
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.speakers import speaker_hash, speakers_of
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.types import CorpusItem
 from helpers import PLAN, extracted, wanting

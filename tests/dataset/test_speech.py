@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.speech import Sounds, spoken_files
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.io.speech import decode
 from helpers import PLAN, extracted, item, wanting

@@ -11,7 +11,7 @@ import pytest
 from ds2f.dataset import Dataset
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.plan import job, waiting
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.extract.worker import failure
 from ds2f.types import CorpusItem

@@ -10,8 +10,8 @@ import pytest
 from ds2f.config import Config
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Needs, Shard
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.shards import Merged, merge, split_off
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.dataset.weights import settle
 from ds2f.errors import UserError

@@ -17,7 +17,8 @@ from PIL import Image
 from ds2f.cli import main
 from ds2f.cli.evaluate import print_summary
 from ds2f.config import Evaluate
-from ds2f.dataset.queries import Dataset, Pair, SplitRule, to_blob, to_vector
+from ds2f.dataset.queries import Dataset, Pair, to_blob, to_vector
+from ds2f.dataset.splits import SplitRule
 from ds2f.errors import UserError
 from ds2f.evaluation import subjects
 from ds2f.evaluation.results import Measure

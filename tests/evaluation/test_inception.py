@@ -18,7 +18,8 @@ from ds2f.errors import UserError
 from ds2f.evaluation.embed import embedder
 from ds2f.evaluation.inception import DIM, INCEPTION, Inception
 from ds2f.evaluation.run import evaluate
-from ds2f.io.media import decode, decode_image
+from ds2f.io.images import decode_image
+from ds2f.io.media import decode
 from made_up_people import Embedder, draw
 
 

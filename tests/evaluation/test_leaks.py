@@ -14,7 +14,7 @@ from ds2f.errors import UserError
 from ds2f.evaluation.leaks import learnt_from, model_of
 from ds2f.evaluation.protocols.sf2f import write_table
 from ds2f.evaluation.run import evaluate, refuse_leaks
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.prior import Prior, PriorConfig
 from made_up_people import Embedder, draw, make_dataset, quick
 
@@ -43,7 +43,11 @@ def test_pictures_by_a_model_that_knows_the_people_are_refused_and_named(publish
         assert learnt_from(data, "train", tmp_path / "model", "prior") == "", "that is said otherwise"
         assert learnt_from(data, "test", tmp_path / "nowhere", "prior") == ""
     draw(tmp_path / "true", pairs)
-    noted = {"folder": str(tmp_path / "moved"), "fingerprint": "0", "prior": store.digest(tmp_path / "model", "prior")}
+    noted = {
+        "folder": str(tmp_path / "moved"),
+        "fingerprint": "0",
+        "prior": folders.digest(tmp_path / "model", "prior"),
+    }
     (tmp_path / "true" / "generation.json").write_text(json.dumps({"model": noted, "faces": []}))
     assert model_of(tmp_path / "true") is None
     noted["folder"] = str(tmp_path / "model")
@@ -79,7 +83,7 @@ def test_tables_of_people_say_further_names(dataset: Dataset) -> None:
 
 
 def test_pictures_by_the_shipped_prior_are_known_wherever_they_were_drawn(tmp_path: Path) -> None:
-    for prior, found in ((store.digest(store.shipped(), "prior"), store.shipped()), ("another", None)):
+    for prior, found in ((folders.digest(folders.shipped(), "prior"), folders.shipped()), ("another", None)):
         noted = {"model": {"folder": "/elsewhere/ds2f/weights", "prior": prior}, "faces": []}
         (tmp_path / "generation.json").write_text(json.dumps(noted))
         assert model_of(tmp_path) == found
@@ -93,7 +97,7 @@ def test_sf2f_and_a_run_that_trains_no_prior_are_refused_likewise(published: Pat
         refuse_leaks(published, "test", tmp_path / "model")
     refuse_leaks(published, "test")
     draw(tmp_path / "true", pairs)
-    noted = {"folder": str(tmp_path / "model"), "prior": store.digest(tmp_path / "model", "prior")}
+    noted = {"folder": str(tmp_path / "model"), "prior": folders.digest(tmp_path / "model", "prior")}
     (tmp_path / "true" / "generation.json").write_text(json.dumps({"model": noted, "faces": []}))
     with pytest.raises(UserError, match="has learnt from"):
         write_table(published, "test", {"ds2f": tmp_path / "true"}, tmp_path / "out", [])

@@ -11,7 +11,7 @@ from ds2f.cli import main
 from ds2f.demo import samples
 from ds2f.evaluation.match import Matcher
 from ds2f.io.media import decode
-from ds2f.models import store
+from ds2f.models import folders
 from helpers import noise, picture, silence, write_audio
 
 
@@ -77,6 +77,6 @@ def test_bad_input_gets_a_sentence(faces: list[Path], tmp_path: Path, capsys: py
 
 
 def test_the_shipped_alignment_is_small_and_says_how_well_it_was_measured() -> None:
-    assert (store.shipped() / "alignment.safetensors").stat().st_size < 500_000
-    measures = store.description(store.shipped(), "alignment")["card"]["measures"]
+    assert (folders.shipped() / "alignment.safetensors").stat().st_size < 500_000
+    measures = folders.description(folders.shipped(), "alignment")["card"]["measures"]
     assert measures["alignment"][0]["choice"]["2"]["low"] > 0.5 < measures["linear"][0]["choice"]["2"]["low"]

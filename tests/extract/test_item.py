@@ -14,7 +14,7 @@ import soundfile
 from ds2f.config import Audio, Config, Faces
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Job, Needs, Plan, Stored
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import ItemError
 from ds2f.extract.item import Extractor, _File

@@ -10,7 +10,7 @@ import pytest
 
 from ds2f.errors import ItemError, UserError
 from ds2f.face.attributes import IdentityAttributes
-from ds2f.models import store
+from ds2f.models import folders
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS
 
 
@@ -25,8 +25,8 @@ def identities(count: int) -> np.ndarray:
 
 
 def test_it_is_there_small_and_says_how_right_it_is() -> None:
-    assert (store.shipped() / "attributes.safetensors").stat().st_size < 1_000_000
-    measures = store.description(store.shipped(), "attributes")["card"]["measures"]
+    assert (folders.shipped() / "attributes.safetensors").stat().st_size < 1_000_000
+    measures = folders.description(folders.shipped(), "attributes")["card"]["measures"]
     everybody = measures["groups"][0]
     assert everybody["group"] == "all"
     assert everybody["faces"] > 4_000

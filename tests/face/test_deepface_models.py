@@ -44,9 +44,8 @@ def library(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return SimpleNamespace(output_shape=128)
 
     fake = SimpleNamespace(represent=represent, analyze=analyze, build_model=build_model)
-    package = ModuleType("deepface")
-    package.DeepFace = fake  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "deepface", package)
+    monkeypatch.setitem(sys.modules, "deepface", ModuleType("deepface"))
+    monkeypatch.setitem(sys.modules, "deepface.DeepFace", fake)
     return fake
 
 

@@ -54,7 +54,7 @@ def test_unknown_names_are_answered_with_the_known_ones(load: object) -> None:
 @pytest.mark.parametrize("package", ["uniface", "deepface"])
 def test_a_missing_package_names_the_command(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
-    command = rf'pip install "ds2f\[{package}\]"'
+    command = rf"needs {package}, which .*; run: pip install 'ds2f\[{package}\]'"
     loads = {
         registry.load_detector: registry.DETECTORS,
         registry.load_embedder: registry.EMBEDDERS,

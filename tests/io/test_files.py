@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from ds2f import config
 from ds2f.cli import main
 from ds2f.dataset import Dataset, schema
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.io.files import disk_trouble, make_folder, read_lines, replacing
@@ -95,7 +95,7 @@ LIMITED = """
 import resource, signal, sys
 from ds2f.cli import main
 from ds2f.dataset import Dataset, schema
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing beyond the limit is then an error, as on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,8 @@ import pytest
 
 from ds2f.errors import ItemError
 from ds2f.io import speech
-from ds2f.io.media import decode, decode_image, encode_webp, read_image
+from ds2f.io.images import decode_image, encode_webp, read_image
+from ds2f.io.media import decode
 from ds2f.types import SAMPLE_RATE, Source
 from helpers import (
     AUDIO_CODECS,

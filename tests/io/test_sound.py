@@ -10,9 +10,10 @@ import pytest
 import soundfile
 
 from ds2f.errors import ItemError
-from ds2f.io.media import Choice, decode, resample, sound_of
+from ds2f.io.media import decode, sound_of
 from ds2f.io.parts import part_of
-from ds2f.io.sound import mix
+from ds2f.io.sound import mix, resample
+from ds2f.io.streams import Choice
 from ds2f.types import SAMPLE_RATE, Source
 from helpers import noise, tone
 from made_up_media import Sound, sphere, wav, write

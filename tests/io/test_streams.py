@@ -9,7 +9,8 @@ import pytest
 from av.stream import Disposition
 
 from ds2f.errors import ItemError
-from ds2f.io.media import ALL, Choice, decode, sound_of
+from ds2f.io.media import ALL, decode, sound_of
+from ds2f.io.streams import Choice
 from ds2f.types import SAMPLE_RATE
 from helpers import grey_ramp, silence, tone
 from made_up_media import Film, Sound, write

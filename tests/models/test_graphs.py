@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.graphs import Graph, default_threads, graph_of, header_of, mark_of
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     store.save(tmp_path, decoder, {}, "int8")
     fast = type(decoder)(type(decoder.config)(**{**vars(decoder.config), "few_steps": 2}))
     fast.load_state_dict(decoder.state_dict())
-    store.save(tmp_path, fast, {"teacher": store.digest(tmp_path, "decoder")}, "int8")
+    store.save(tmp_path, fast, {"teacher": folders.digest(tmp_path, "decoder")}, "int8")
     prior = Prior(PriorConfig({"campplus-frames": 12}, identity_dim=decoder.config.conditions["identity"], width=32))
     for parameter in prior.parameters():
         torch.nn.init.normal_(parameter, std=0.2)

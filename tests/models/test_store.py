@@ -24,7 +24,7 @@ def test_round_trip(tmp_path: Path) -> None:
     with torch.no_grad():
         torch.testing.assert_close(store.load_decoder(tmp_path)(z, t, {}), decoder(z, t, {}))
     torch.testing.assert_close(store.load_prior(tmp_path).leave.bias, prior.leave.bias)
-    assert store.description(tmp_path, "decoder")["card"] == {"note": "test"}
+    assert folders.description(tmp_path, "decoder")["card"] == {"note": "test"}
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -60,21 +60,21 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
 def test_fingerprint_follows_the_weights(tmp_path: Path) -> None:
     store.save(tmp_path, tiny_decoder(), {})
     store.save(tmp_path, Prior(PriorConfig(width=16, depth=1)), {})
-    before = store.fingerprint(tmp_path)
+    before = folders.fingerprint(tmp_path)
     store.save(tmp_path, tiny_decoder(seed=5), {})
-    assert store.fingerprint(tmp_path) != before
+    assert folders.fingerprint(tmp_path) != before
 
 
 def test_fingerprint_follows_the_fast_decoder_too(tmp_path: Path) -> None:
     store.save(tmp_path, tiny_decoder(), {})
     store.save(tmp_path, Prior(PriorConfig(width=16, depth=1)), {})
-    seen = {store.fingerprint(tmp_path)}
+    seen = {folders.fingerprint(tmp_path)}
     for seed in (1, 2):
         student = Decoder(replace(tiny_decoder().config, few_steps=4))
         torch.manual_seed(seed)
         torch.nn.init.normal_(next(student.parameters()))
         store.save(tmp_path, student, {})
-        seen.add(store.fingerprint(tmp_path))
+        seen.add(folders.fingerprint(tmp_path))
     assert len(seen) == 3
 
 

@@ -14,7 +14,7 @@ import hub_rules
 from ds2f import Speech2Face, UserError
 from ds2f.cli import main
 from ds2f.demo import samples
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.speech2face.card import write_card
@@ -84,8 +84,8 @@ def test_nothing_stays_of_another_model_that_lay_there_before(folder: Path, tmp_
 
 
 def test_everything_in_the_box_travels(tmp_path: Path) -> None:
-    save(store.shipped(), tmp_path / "copy")
-    kept = {path.relative_to(store.shipped()) for path in store.shipped().rglob("*") if path.is_file()}
+    save(folders.shipped(), tmp_path / "copy")
+    kept = {path.relative_to(folders.shipped()) for path in folders.shipped().rglob("*") if path.is_file()}
     found = {path.relative_to(tmp_path / "copy") for path in (tmp_path / "copy").rglob("*") if path.is_file()}
     assert found == {*kept, Path("README.md"), Path("LICENSE")}
 
@@ -121,7 +121,7 @@ def test_pushed_taken_and_then_at_hand_without_a_network(
     hub.commit("someone/faces", "main", {"modeling.py": b"raise SystemExit('run')"})
 
     model = Speech2Face.from_pretrained("someone/faces", device="cpu")
-    assert model.fingerprint == store.fingerprint(folder)
+    assert model.fingerprint == folders.fingerprint(folder)
     assert not any("modeling.py" in line for line in hub.asked if "resolve" in line), "only our own files are fetched"
     faces = model(samples() / "person-1.mp4", count=1, steps=2)
 
@@ -146,7 +146,7 @@ def test_a_revision_is_pinned(folder: Path, hub: FakeHub) -> None:
     assert hub.heads["someone/faces", "main"] == first
     old = Speech2Face.from_pretrained("someone/faces", revision=first, device="cpu")
     new = Speech2Face.from_pretrained("someone/faces", revision="next", device="cpu")
-    assert old.fingerprint != new.fingerprint == store.fingerprint(folder)
+    assert old.fingerprint != new.fingerprint == folders.fingerprint(folder)
     with pytest.raises(UserError, match="there is no such revision"):
         resolve("someone/faces", "never")
 

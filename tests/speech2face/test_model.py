@@ -9,7 +9,7 @@ import torch
 from ds2f.demo import samples
 from ds2f.errors import ItemError, UserError
 from ds2f.face.attributes import IdentityAttributes
-from ds2f.models import store
+from ds2f.models import folders
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.speech2face.face import GeneratedFace
@@ -99,7 +99,7 @@ def test_the_box_draws_the_same_person_in_every_size(voices: np.ndarray) -> None
 
 
 def test_all_that_is_in_the_box_is_under_60_mb() -> None:
-    weights = [*store.shipped().parent.rglob("*.safetensors"), activity.GRAPH]  # the other graphs hold none
+    weights = [*folders.shipped().parent.rglob("*.safetensors"), activity.GRAPH]  # the other graphs hold none
     assert sum(file.stat().st_size for file in weights) < 60e6
 
 

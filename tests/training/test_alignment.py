@@ -12,7 +12,7 @@ import torch
 from ds2f.cli import main
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import LinearPrior
@@ -135,7 +135,7 @@ def test_the_command_chooses_trains_measures_and_saves(
     said = capsys.readouterr().out
     assert "right of 10, same gender" in said
     model = store.load_alignment(runs / "model")
-    card = store.description(runs / "model", "alignment")["card"]
+    card = folders.description(runs / "model", "alignment")["card"]
     assert card["choice"]["dim"] == model.config.dim
     assert card["measures"]["alignment"][0]["auc"]["value"] > 0.7
     voice = {"campplus-frames": Condition.of(torch.randn(3, 512))}

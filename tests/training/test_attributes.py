@@ -12,11 +12,11 @@ import torch
 from ds2f.cli import main
 from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store as store_result
 from ds2f.errors import UserError
 from ds2f.face.attributes import IdentityAttributes, estimate
-from ds2f.io.media import encode_webp
+from ds2f.io.images import encode_webp
 from ds2f.models import store
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.training import jobs

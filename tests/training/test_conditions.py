@@ -12,11 +12,11 @@ import torch
 from ds2f.config import Audio, Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.plan import Plan
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.demo import samples
 from ds2f.errors import UserError
-from ds2f.io.media import encode_webp
+from ds2f.io.images import encode_webp
 from ds2f.models.store import load_decoder
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings

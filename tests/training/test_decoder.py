@@ -12,13 +12,14 @@ import torch
 from torch.nn import functional as F
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import ALL_CONDITIONS, Decoder, DecoderConfig
-from ds2f.models.store import load_decoder, shipped
+from ds2f.models.folders import shipped
+from ds2f.models.store import load_decoder
 from ds2f.speech2face.draw import conditions_of, sample_images, sampling_plan
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.decoder import DecoderTask, drop, fit_linear_face

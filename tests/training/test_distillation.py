@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import euler, multistep
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.models.prior import Prior, PriorConfig
@@ -113,7 +113,7 @@ def test_a_model_draws_with_the_fast_decoder_that_its_own_decoder_taught(
     assert slow[1:] == (10, False), "there is no fast decoder yet"
     faces = made_up_faces(64, 1)
     student = DistillationTask(teacher, faces, faces, CPU, steps=4).model
-    store.save(tmp_path, student, {"teacher": store.digest(tmp_path, "decoder")})
+    store.save(tmp_path, student, {"teacher": folders.digest(tmp_path, "decoder")})
     quick = drawn(SamplingSettings())
     assert quick[1:] == (4, True)
     assert quick[0].shape == (3, SIZE, SIZE, 3)

@@ -11,8 +11,8 @@ import torch
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.speakers import speakers_of
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition

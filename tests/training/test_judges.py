@@ -15,7 +15,7 @@ from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.face.align import arcface_square
 from ds2f.face.file_embedder import FileEmbedder
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.pixels import square_of
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.distillation import DistillationTask
@@ -140,9 +140,9 @@ def test_decoders_are_judged_and_say_by_whom(spec: str, tmp_path: Path, capsys: 
     paths = ["--config", tmp_path / "ds2f.toml", "--database", tmp_path / "d.db", "--runs", tmp_path / "runs"]
     for model in ("decoder", "fast-decoder"):
         assert main(["train", model, *map(str, paths)]) == 0, capsys.readouterr().err
-    assert store.judges(tmp_path / "runs" / "model") == ["dlib", "onnx:small"]
+    assert folders.judges(tmp_path / "runs" / "model") == ["dlib", "onnx:small"]
     for model in ("decoder", "fast-decoder"):
-        assert store.description(tmp_path / "runs/model", model)["card"]["judges"] == ["dlib", "onnx:small"]
+        assert folders.description(tmp_path / "runs/model", model)["card"]["judges"] == ["dlib", "onnx:small"]
 
 
 def bad(path: Path, nodes: list[Any], shape: tuple[int | str, ...]) -> str:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.models.alignment import Alignment, AlignmentConfig

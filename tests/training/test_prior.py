@@ -14,7 +14,7 @@ from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import heun
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition
 from ds2f.models.prior import Prior, PriorConfig
 from ds2f.speech2face.imagine import around
@@ -116,7 +116,7 @@ def test_old_files_of_one_encoder_still_load(tmp_path: Path) -> None:
     config |= {"voice_dim": 256, "voice_encoder": "resemblyzer", "looks": False}
     path.write_text(json.dumps({**description, "config": config}))
     assert store.load_prior(tmp_path).config == old
-    assert store.load_prior(store.shipped()).config.voices == {"campplus-frames": 512}
+    assert store.load_prior(folders.shipped()).config.voices == {"campplus-frames": 512}
     for wrong, why in (({**config, "looks": True}, "trained with looks"), ({**config, "depth_": 1}, "depth_")):
         path.write_text(json.dumps({**description, "config": wrong}))
         with pytest.raises(UserError, match=f"does not fit this version of the prior.*{why}"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store as store_result
 from ds2f.models import store
 from ds2f.models.decoder import Decoder, DecoderConfig

@@ -15,8 +15,9 @@ from ds2f.cli import main
 from ds2f.config import Config, Train, load, with_recipe
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
+from ds2f.models.folders import shipped
 from ds2f.models.prior import Prior, PriorConfig
-from ds2f.models.store import load_decoder, load_fast_decoder, shipped
+from ds2f.models.store import load_decoder, load_fast_decoder
 from ds2f.training.decoder import decoder_config
 from ds2f.training.estimate import estimate
 from ds2f.training.loop import Options

@@ -14,7 +14,7 @@ from ds2f.cli import main
 from ds2f.dataset import Dataset
 from ds2f.errors import UserError
 from ds2f.face.align import template
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
 from ds2f.training.decoder import DecoderTask
@@ -128,7 +128,7 @@ def test_what_is_learnt_is_stored_as_what_draws_needs_it(decoder: Decoder, tmp_p
     made = task_of(decoder, 0.1, 0.2).model.generator
     torch.nn.init.normal_(made.leave.weight, std=0.01)
     store.save(tmp_path, made, {"decoder": "1234"})
-    assert store.description(tmp_path, "super-resolution")["card"] == {"decoder": "1234"}
+    assert folders.description(tmp_path, "super-resolution")["card"] == {"decoder": "1234"}
     again = store.load_super_resolution(tmp_path)
     picture, noise = torch.rand(1, 3, SIZE // 2, SIZE // 2), torch.randn(1, 1, SIZE, SIZE)
     torch.testing.assert_close(again(picture, noise), made(picture, noise), atol=5e-3, rtol=0)
@@ -145,9 +145,9 @@ def test_from_the_command_it_is_trained_saved_and_drawn_by_and_knows_its_decoder
     (tmp_path / "c.toml").write_text("[train]\nsr_batch = 2\nsr_faces = 4\nsr_strength = 0.5\n", "utf-8")
     paths = ["--database", str(database), "--runs", str(runs), "--config", str(tmp_path / "c.toml")]
     assert main(["train", "super-resolution", *paths]) == 0
-    card = store.description(runs / "model", "super-resolution")["card"]
-    assert (card["teacher"], card["strength"]) == (store.digest(runs / "model", "decoder"), 0.5)
-    assert store.drawing_of_size(runs / "model").size == 32
+    card = folders.description(runs / "model", "super-resolution")["card"]
+    assert (card["teacher"], card["strength"]) == (folders.digest(runs / "model", "decoder"), 0.5)
+    assert folders.drawing_of_size(runs / "model").size == 32
     store.save(runs / "model", tiny_decoder(seed=1), {})
     capsys.readouterr()
     assert main(["train", "super-resolution", *paths]) == 2

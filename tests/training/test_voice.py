@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from ds2f.cli import main
 from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store as store_result
 from ds2f.errors import UserError
 from ds2f.io.speech import encode_flac
@@ -26,8 +26,8 @@ from ds2f.training.loop import Options, train
 from ds2f.training.sounds.speech import InMemory, Voices, load_voices
 from ds2f.training.voice import VoiceTask, begin, learnt_before, moving
 from ds2f.types import CorpusItem, StoredSpeech
-from ds2f.voice import campplus, encoders
-from ds2f.voice.campplus_graph import heard_without_names
+from ds2f.voice import encoders
+from ds2f.voice.campplus_graph import WEIGHTS, heard_without_names
 from helpers import PLAN, extracted, noise, tone, wanting
 
 CPU = torch.device("cpu")
@@ -116,7 +116,7 @@ def test_going_on_from_the_box_begins_as_the_one_in_the_box() -> None:
     clips = np.stack([spoken(1, 1)])
     with torch.no_grad():
         ours = torch.nn.functional.normalize(encoder(torch.from_numpy(clips)), dim=1).numpy()
-    state = unpacked(load_file(campplus.WEIGHTS))
+    state = unpacked(load_file(WEIGHTS))
     assert sum(v.numel() for v in state.values()) == sum(p.numel() for p in encoder.parameters())
     theirs = encoders.load("campplus", precision="float32").embed(clips)
     assert float((ours * theirs).sum()) > 0.9999

@@ -16,10 +16,11 @@ from ds2f.config import Numbers
 from ds2f.demo import samples
 from ds2f.io.media import decode
 from ds2f.models import processor
+from ds2f.models.speaker.campplus import SEGMENT
 from ds2f.types import SAMPLE_RATE, VOICE
 from ds2f.voice import encoders
-from ds2f.voice.campplus import SEGMENT, WEIGHTS, CAMPlusPlus, Dense, Network, OverTime, Segments
-from ds2f.voice.campplus_graph import CAMPlusPlusGraph
+from ds2f.voice.campplus import CAMPlusPlus, Dense, Network, OverTime, Segments
+from ds2f.voice.campplus_graph import WEIGHTS, CAMPlusPlusGraph
 from ds2f.voice.fbank import fbank
 from helpers import noise, tone
 

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from ds2f.cli.arguments import add_out
-
-ORIGINS = ("voxceleb_trainer", "wespeaker", "3d-speaker")
+from ds2f.models.speaker import ORIGINS
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:

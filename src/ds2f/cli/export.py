@@ -53,7 +53,7 @@ def _export_dataset(options: argparse.Namespace) -> None:
     from ds2f.dataset import Dataset
     from ds2f.dataset.export import export, export_manifest
     from ds2f.dataset.manifests import FILES
-    from ds2f.dataset.queries import SPLITS
+    from ds2f.dataset.splits import SPLITS
 
     splits, encoders = list(dict.fromkeys(options.split or SPLITS)), options.encoder or ()
     database = database_of(options, config_of(options))

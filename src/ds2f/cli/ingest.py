@@ -103,7 +103,7 @@ def _ingest_one(
     from ds2f.corpora.manifests import ManifestScan, open_scan
     from ds2f.dataset import Dataset
     from ds2f.dataset.ingest import enter
-    from ds2f.dataset.queries import SplitRule
+    from ds2f.dataset.splits import SplitRule
 
     scan = open_scan(folder.resolve(), kind, person)
     items = scan.items()

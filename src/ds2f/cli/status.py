@@ -27,7 +27,10 @@ def run(options: argparse.Namespace) -> None:
         print(*names(database_of(options, config_of(options))), sep="\n")
         return
     found = status(database_of(options, config_of(options)), fingerprint=options.json)
-    print(json.dumps(found, indent=2)) if options.json else print_status(found)
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print_status(found)
 
 
 def print_status(found: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     if not config.train.shards:
         must_open(database)
     from ds2f.cli.console import bar, err, out
-    from ds2f.models import store
+    from ds2f.models import folders
     from ds2f.training import jobs
     from ds2f.training.processes import is_main
 
@@ -85,7 +85,7 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
     with bar(f"train {model}") as shown:
         folder = jobs.train(model, database, runs, settings_of(config), shown.update)
     if is_main():
-        _print_measures(model, store.description(folder, model)["card"])
+        _print_measures(model, folders.description(folder, model)["card"])
     what = {"attributes": "attribute model", "voice": "speaker encoder"}.get(model, model)
     log = runs / model / "log.jsonl"
     out.print(f"The {what} is in {folder}" + (f"; its log is {log}." if log.is_file() else "."))
@@ -183,7 +183,7 @@ def print_voice(card: Mapping[str, Any]) -> None:
 def print_matching(card: Mapping[str, Any]) -> None:
     """The alignment and the linear map on the same clips. card: of an alignment; its measures are
     `evaluation.results.Matching` as JSON, overall and within gender."""
-    from ds2f.cli.console import columns, out
+    from ds2f.cli.console import columns, interval, out
     from ds2f.evaluation.results import Matching
     from ds2f.io.files import from_json
 
@@ -192,12 +192,11 @@ def print_matching(card: Mapping[str, Any]) -> None:
     table = columns(clips, *measures, "chance")
     for place, among in enumerate(("", ", same gender")):
         of = [found[place] for found in measures.values()]
-        rows = {"AUC": ([m.auc for m in of], "50%")} | {
-            f"right of {n}": ([m.choice.get(n) for m in of], f"{1 / n:.0%}") for n in (2, 10)
+        rows = {"AUC": ([m.auc for m in of], "50 %")} | {
+            f"right of {n}": ([m.choice.get(n) for m in of], f"{100 / n:.0f} %") for n in (2, 10)
         }
         for what, (found, chance) in rows.items():
-            cells = ("" if c is None else f"{c.value:.1%} ({c.low:.0%} to {c.high:.0%})" for c in found)
-            table.add_row(what + among, *cells, chance)
+            table.add_row(what + among, *(interval(measure, 100, " %", ".1f") for measure in found), chance)
     out.print(table)
 
 

@@ -13,7 +13,6 @@ from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
-    from ds2f.evaluation.results import Measure
     from ds2f.evaluation.speakers.encoding import NamedEncoder
     from ds2f.evaluation.speakers.records import Options, Verification
     from ds2f.evaluation.speakers.trials import Trial
@@ -194,7 +193,7 @@ def print_verification(found: Verification, out_folder: Path) -> None:
 
 def _print_systems(found: Verification) -> None:
     """By condition, if there are several."""
-    from ds2f.cli.console import columns, out
+    from ds2f.cli.console import columns, interval, out
 
     table = columns("system", "EER %", "minDCF .01", ".05", "Cllr (min)")
     conditions = list(dict.fromkeys(system.condition for system in found.systems))
@@ -205,7 +204,7 @@ def _print_systems(found: Verification) -> None:
             rates, steps = system.rates, {"plain": "", "calibrated, quality": ", with quality"}
             table.add_row(
                 "  " * (len(conditions) > 1) + system.name + steps.get(system.steps, f", {system.steps}"),
-                _percent(rates.eer),
+                interval(rates.eer, 100, "", ".1f"),
                 f"{rates.min_dcf_01.value:.3f}",
                 f"{rates.min_dcf_05.value:.3f}",
                 f"{system.cllr:.2f} ({system.min_cllr:.2f})",
@@ -215,7 +214,7 @@ def _print_systems(found: Verification) -> None:
 
 def _print_groups(found: Verification) -> None:
     """For plain and s-normed scores, on unmodified recordings; calibration hardly changes their order."""
-    from ds2f.cli.console import columns, out
+    from ds2f.cli.console import columns, interval, out
 
     first = found.systems[0].condition
     systems = [s for s in found.systems if s.condition == first and s.groups and "calibrated" not in s.steps]
@@ -229,11 +228,7 @@ def _print_groups(found: Verification) -> None:
         of = [next((g for g in s.groups if (g.by, g.name) == (by, name)), None) for s in systems]
         some = next(g for g in of if g is not None)
         what = (name if by == "gender" else f"{name} of speech") + (" (few)" if some.few else "")
-        table.add_row(what, f"{some.rates.trials:,}", *(_percent(g.rates.eer) if g else "" for g in of))
+        table.add_row(
+            what, f"{some.rates.trials:,}", *(interval(g.rates.eer if g else None, 100, "", ".1f") for g in of)
+        )
     out.print(table)
-
-
-def _percent(measure: Measure) -> str:
-    if measure.low is None or measure.high is None:
-        return f"{100 * measure.value:.1f}"
-    return f"{100 * measure.value:.1f} [{100 * measure.low:.1f}-{100 * measure.high:.1f}]"

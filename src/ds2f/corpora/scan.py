@@ -15,8 +15,8 @@ from ds2f.corpora import mavceleb, recognise
 from ds2f.corpora.base import Place, Recognised
 from ds2f.corpora.metadata import SideFiles
 from ds2f.errors import UserError
+from ds2f.io.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ds2f.io.images import IMAGE_SUFFIXES
-from ds2f.io.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ds2f.types import CorpusItem
 
 KIND_OF = {
@@ -92,9 +92,8 @@ class Scan:
             shown = [e for e in entries if not e.name.startswith(".")]
             pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if _holds(e.is_dir))
             self.side.look_at(folder, [e.name for e in shown])  # before its subfolders, which they may describe
-            folders = (self.root.name, *inside.split("/")[:-1])
             for entry in shown:
-                place = _place(folders, entry.name)
+                place = Place.of(f"{self.root.name}/{inside}{entry.name}")
                 if not _holds(entry.is_file):
                     if entry.is_symlink() and not _holds(entry.is_dir):
                         self._leave_out("other", inside + entry.name)  # a broken or circular link
@@ -181,11 +180,6 @@ class Scan:
 def scan(root: Path, kind: str | None = "video") -> Iterator[CorpusItem]:
     """Files of a root; see `Scan.items`."""
     return Scan(root, kind).items()
-
-
-def _place(folders: tuple[str, ...], name: str) -> Place:
-    dot = name.rfind(".")
-    return Place(folders, name[:dot] if dot > 0 else name, name)
 
 
 def _holds(question: Callable[[], bool]) -> bool:

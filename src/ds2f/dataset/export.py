@@ -22,8 +22,9 @@ from typing import Any
 from ds2f import __version__
 from ds2f.dataset import manifests, outputs
 from ds2f.dataset.formats import FORMATS, part_of
-from ds2f.dataset.queries import SPLITS, Dataset
+from ds2f.dataset.queries import Dataset
 from ds2f.dataset.records import PARTS, Records
+from ds2f.dataset.splits import SPLITS
 from ds2f.errors import UserError
 from ds2f.io.files import write_json
 from ds2f.types import Progress

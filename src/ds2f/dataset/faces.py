@@ -11,8 +11,9 @@ from itertools import islice
 import numpy as np
 
 from ds2f.dataset.queries import Dataset, FaceRow, to_vector
-from ds2f.dataset.recordings import ACOUSTICS, features_of
+from ds2f.dataset.recordings import features_of
 from ds2f.dataset.schema import PERSON
+from ds2f.types import ACOUSTICS
 from ds2f.voice.acoustics import FEATURES
 
 _LANGUAGE = (

@@ -23,8 +23,9 @@ from typing import Any
 import av
 import av.error
 
-from ds2f.dataset.queries import SPLITS, Dataset
+from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import PERSON
+from ds2f.dataset.splits import SPLITS
 from ds2f.errors import UserError
 from ds2f.io.files import make_folder, replacing, write_json
 from ds2f.types import Part, Progress

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ds2f.corpora import video_of
-from ds2f.dataset.queries import SPLITS, Dataset
+from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import PERSON
+from ds2f.dataset.splits import SPLITS
 from ds2f.errors import UserError
 
 BY_KIND = ("both", "voice", "face")

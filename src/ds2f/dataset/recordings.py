@@ -10,10 +10,8 @@ import numpy as np
 
 from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
 from ds2f.dataset.schema import PERSON
-from ds2f.types import Attributes
+from ds2f.types import ACOUSTICS, Attributes
 from ds2f.voice.acoustics import FEATURES
-
-ACOUSTICS = "acoustics"
 
 
 @dataclass(frozen=True)

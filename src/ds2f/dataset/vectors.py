@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
-from ds2f.dataset.recordings import ACOUSTICS, features_of
+from ds2f.dataset.recordings import features_of
 from ds2f.dataset.schema import PERSON
-from ds2f.types import GENDERS, Attributes
+from ds2f.types import ACOUSTICS, GENDERS, Attributes
 from ds2f.voice.acoustics import FEATURES
 
 BLOCK = 2048  # files per query

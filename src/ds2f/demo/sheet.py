@@ -8,7 +8,8 @@ from pathlib import Path
 from ds2f.dataset import Dataset
 from ds2f.evaluation.sheet import SheetRow, contact_sheet
 from ds2f.io.credentials import Signing, signer_of
-from ds2f.io.media import decode, decode_image, read_image
+from ds2f.io.images import decode_image, read_image
+from ds2f.io.media import decode
 from ds2f.types import Source
 
 

@@ -89,8 +89,8 @@ def _groups(truth: FaceLabels) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _measure_group(name: str, members: np.ndarray, found: Estimates, truth: FaceLabels) -> GroupMeasures:
-    gender, ethnicity, age = (truth.gender >= 0), (truth.ethnicity >= 0), ~np.isnan(truth.age)
-    gender, ethnicity, age = gender & members, ethnicity & members, age & members
+    gender, ethnicity = members & (truth.gender >= 0), members & (truth.ethnicity >= 0)
+    age = members & ~np.isnan(truth.age)
     female = (found.female > 0.5).astype(int)  # 1 is the index of "female" in GENDERS
     return GroupMeasures(
         name,

@@ -28,8 +28,7 @@ from ds2f.evaluation.restoration import fidelity, kept
 from ds2f.evaluation.results import RESTORED, SPOILT, WITH_VOICE, Kept, Restoration
 from ds2f.evaluation.subjects import Subjects
 from ds2f.face.encode import FaceEncoder, enlarged
-from ds2f.io.images import details_of, write_face
-from ds2f.io.media import decode_image, read_image
+from ds2f.io.images import decode_image, details_of, read_image, write_face
 from ds2f.models.guide import DEGRADATIONS, named
 from ds2f.models.pixels import from_uint8, to_uint8
 from ds2f.speech2face.draw import BATCH

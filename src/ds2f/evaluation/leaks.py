@@ -12,7 +12,7 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.clips import leaks
 from ds2f.dataset.speakers import is_sure, people_of
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders
 
 
 def refuse(found: Sequence[str], allowed: bool) -> None:
@@ -49,7 +49,7 @@ def learnt_from(dataset: Dataset, split: str, folder: Path, kind: str) -> str:
     if split == "train":
         return ""
     try:
-        known = set(store.description(folder, kind)["card"].get("people", ()))
+        known = set(folders.description(folder, kind)["card"].get("people", ()))
     except UserError:  # no model, or one without this part
         return ""
     people = people_of(dataset, split).values()
@@ -62,8 +62,8 @@ def model_of(images: Path) -> Path | None:
     ds2f, whichever holds the prior whose hash is recorded there. None if neither does."""
     model = generation_of(images).get("model")
     recorded = model if isinstance(model, dict) else {}
-    for folder in (Path(str(recorded.get("folder", ""))), store.shipped()):
-        if (folder / "prior.safetensors").is_file() and store.digest(folder, "prior") == recorded.get("prior"):
+    for folder in (Path(str(recorded.get("folder", ""))), folders.shipped()):
+        if (folder / "prior.safetensors").is_file() and folders.digest(folder, "prior") == recorded.get("prior"):
             return folder
     return None
 

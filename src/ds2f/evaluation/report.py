@@ -18,7 +18,7 @@ from ds2f.evaluation.baselines import Answers
 from ds2f.evaluation.charts import age_scatter, rank_curves
 from ds2f.evaluation.guided import Example
 from ds2f.evaluation.results import Evaluation, Measure, MethodResult
-from ds2f.io.media import read_image
+from ds2f.io.images import read_image
 from ds2f.types import Source
 
 PICTURE = 160  # pixels; shown at about half of it, sharp on a phone's screen

@@ -36,7 +36,7 @@ from ds2f.evaluation.score import Scorer
 from ds2f.evaluation.subjects import FACE, Subjects
 from ds2f.face.attributes import IdentityAttributes
 from ds2f.io.files import make_folder, replacing
-from ds2f.models import store
+from ds2f.models import folders
 from ds2f.types import ETHNICITIES, GENDERS, FaceLabels, Progress
 
 DEFAULT = Evaluate()
@@ -76,7 +76,7 @@ def evaluate(
     Raises UserError for what the user can fix.
     """
     make_folder(out)
-    model, folder = IdentityAttributes(), model_folder or store.shipped()
+    model, folder = IdentityAttributes(), model_folder or folders.shipped()
     settings = _with_judges(settings, folder)
     inception = Inception(Path(settings.inception)) if settings.inception else None
     with Dataset(database) as data:
@@ -115,7 +115,7 @@ def evaluate(
 
 def _with_judges(settings: Evaluate, folder: Path) -> Evaluate:
     """Adds the spaces of the recognisers in the decoder's likeness loss to those that training has seen."""
-    return replace(settings, trained_spaces=list(dict.fromkeys([*settings.trained_spaces, *store.judges(folder)])))
+    return replace(settings, trained_spaces=list(dict.fromkeys([*settings.trained_spaces, *folders.judges(folder)])))
 
 
 def refuse_leaks(database: Path, split: str, model: Path | None = None) -> None:

@@ -30,7 +30,7 @@ from ds2f.evaluation.results import (
 from ds2f.evaluation.retrieval import Ranks
 from ds2f.evaluation.subjects import FACE, Subjects
 from ds2f.face.attributes import IdentityAttributes
-from ds2f.io.media import decode_image
+from ds2f.io.images import decode_image
 from ds2f.types import FaceLabels, decade_of
 
 PEOPLE = 100

@@ -11,14 +11,15 @@ from ds2f.config import Audio, Config, Extract, Faces
 from ds2f.dataset.plan import Plan
 from ds2f.face import file_network, registry
 from ds2f.io.files import by_name
-from ds2f.models.store import pick_device, shipped
+from ds2f.models.folders import shipped
+from ds2f.models.store import pick_device
 from ds2f.types import DLIB
-from ds2f.voice import campplus, encoders, language
+from ds2f.voice import campplus_graph, encoders, language
 from ds2f.voice.encode import kept_seconds
 from ds2f.voice.recording import LATER
 
 _IN_THE_BOX = {
-    **dict.fromkeys(("campplus", "campplus-frames"), Path(campplus.__file__).with_suffix(".safetensors")),
+    **dict.fromkeys(("campplus", "campplus-frames"), campplus_graph.WEIGHTS),
     "ds2f-attributes": shipped() / "attributes.safetensors",
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.ages import MAX_AGE, decades
 from ds2f.models.attributes import AttributeHead
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, Attributes, DetectedFace
@@ -46,7 +46,7 @@ class IdentityAttributes:
         Raises UserError if there are none, or if they do not fit.
         """
         self.name = "ds2f-attributes" if folder is None else f"ds2f-attributes:{folder}"
-        self._head = store.load_attributes(folder or store.shipped())
+        self._head = store.load_attributes(folder or folders.shipped())
 
     def predict(
         self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray

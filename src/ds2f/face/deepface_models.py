@@ -16,6 +16,7 @@ import numpy as np
 
 from ds2f.errors import UserError
 from ds2f.face.base import one_decade
+from ds2f.io.extras import first_line, optional
 from ds2f.types import Attributes, DetectedFace
 
 EMBEDDERS = {
@@ -99,11 +100,7 @@ def level_crop(image: np.ndarray, face: DetectedFace) -> np.ndarray:
 
 
 def _library() -> Any:
-    try:
-        from deepface import DeepFace
-    except ImportError as error:
-        raise UserError(f'The package deepface is missing ({error}); run: pip install "ds2f[deepface]"') from None
-    return DeepFace
+    return optional("deepface.DeepFace", "deepface", "The face model deepface")
 
 
 def _fetch(library: Any, model: str, task: str) -> Any:
@@ -111,7 +108,7 @@ def _fetch(library: Any, model: str, task: str) -> Any:
         return library.build_model(model, task=task)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise UserError(
-            f"deepface cannot load {model} ({str(error).splitlines()[0]}); its weights are fetched at the first use: "
+            f"deepface cannot load {model} ({first_line(error)}); its weights are fetched at the first use: "
             "connect once, or copy ~/.deepface/weights from a machine that has them."
         ) from None
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ds2f.errors import UserError
 from ds2f.face.base import one_decade
+from ds2f.io.extras import optional
 from ds2f.types import AGE_BINS, GENDERS, Attributes, DetectedFace
 
 
@@ -144,8 +144,9 @@ class AgeGender:
 
 
 def _load(weights: Weights, **settings: Any) -> Any:
-    uniface = _library()
-    variant = getattr(getattr(uniface.constants, f"{weights.family}Weights"), weights.variant)
+    uniface = optional("uniface", "uniface", "The face model uniface")
+    constants = optional("uniface.constants", "uniface", "The face model uniface")
+    variant = getattr(getattr(constants, f"{weights.family}Weights"), weights.variant)
     try:
         return getattr(uniface, weights.family)(model_name=variant, **settings)
     except (OSError, RuntimeError) as error:  # no connection, or a file that ONNX Runtime cannot read
@@ -153,15 +154,6 @@ def _load(weights: Weights, **settings: Any) -> Any:
             f"uniface cannot load {weights.family} ({error}); its {weights.size} MB are fetched at the first use: "
             "connect once, or copy ~/.uniface/models from a machine that has them."
         ) from None
-
-
-def _library() -> ModuleType:
-    try:
-        import uniface
-        import uniface.constants
-    except ImportError as error:
-        raise UserError(f'The package uniface is missing ({error}); run: pip install "ds2f[uniface]"') from None
-    return uniface
 
 
 def _bgr(image: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from ds2f.io.files import config_folder, create_privately
 
 GENERATED = "trainedAlgorithmicMedia"
 SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+"""IPTC's digital source types, of which GENERATED is one."""
 MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 """The formats, as PIL names them, that are signed."""
 SETTINGS = {

@@ -66,5 +66,5 @@ def installed(module: str) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """A library's message, short enough to be part of one of our sentences."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    """A library's message, short enough to be part of one of our sentences; the error's class if it has none."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

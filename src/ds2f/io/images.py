@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ds2f import __version__
 from ds2f.errors import ItemError
-from ds2f.io.credentials import GENERATED, Signer
+from ds2f.io.credentials import GENERATED, SOURCES, Signer
 from ds2f.io.files import replacing
 from ds2f.io.formats import name_of
 from ds2f.types import Source
@@ -36,7 +36,6 @@ FACE_FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """File formats for generated faces; the first extension of each is the one that ds2f uses."""
 _PROMPT = re.compile(rb"""Iptc4xmpExt:AIPromptInformation=("[^"]*"|'[^']*')""")
 
-IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -67,7 +66,7 @@ def marking(details: Mapping[str, Any], source: str = GENERATED) -> PngInfo:
     info.add_text("Title", "Generated face" if source == GENERATED else "Generated faces")
     info.add_text("Description", NOTICE)
     info.add_text("Software", tool)
-    info.add_text("DigitalSourceType", IPTC + source)
+    info.add_text("DigitalSourceType", SOURCES + source)
     info.add_text("ds2f", told)
     info.add_itxt("XML:com.adobe.xmp", xmp_of(details, source))
     return info
@@ -77,7 +76,7 @@ def xmp_of(details: Mapping[str, Any], source: str = GENERATED) -> str:
     """The XMP of `marking`, which JPEG and WebP support too."""
     tool, told = f"ds2f {__version__}", json.dumps(details)
     version = f"{__version__}, model {details['model']}" if "model" in details else __version__
-    quoted = {"tool": tool, "source": IPTC + source, "version": version, "prompt": told}
+    quoted = {"tool": tool, "source": SOURCES + source, "version": version, "prompt": told}
     return XMP.format(notice=escape(NOTICE), **{name: quoteattr(text) for name, text in quoted.items()})
 
 

@@ -23,27 +23,16 @@ from av.container import InputContainer
 from ds2f._renamed import old_names
 from ds2f.errors import ItemError
 from ds2f.io import ogg
-from ds2f.io.formats import AUDIO_SUFFIXES, CONTAINERS, VIDEO_SUFFIXES, name_of
+from ds2f.io.formats import CONTAINERS, name_of
 from ds2f.io.frames import Picker
-from ds2f.io.images import IMAGE_SUFFIXES, MAX_PIXELS, decode_image, encode_webp, read_image
+from ds2f.io.images import MAX_PIXELS
 from ds2f.io.parts import Stored, reading
 from ds2f.io.reading import Pass, doubtful, measured_length, read, seek_frames, stated_length
 from ds2f.io.sound import Track, is_silent, resample, scaled
 from ds2f.io.streams import Choice, Taken, take
 from ds2f.types import SAMPLE_RATE, Media, Source
 
-__all__ = [
-    "AUDIO_SUFFIXES",
-    "IMAGE_SUFFIXES",
-    "VIDEO_SUFFIXES",
-    "Choice",
-    "decode",
-    "decode_image",
-    "encode_webp",
-    "read_image",
-    "resample",
-    "sound_of",
-]
+__all__ = ["decode", "resample", "sound_of"]  # docs/reference.md names resample here
 
 av.logging.set_level(av.logging.PANIC)  # FFmpeg's own log; what matters is raised as an exception
 

@@ -20,6 +20,11 @@ KINDS = {b"fLaC": "flac", b"OggS": "opus"}
 """{first bytes: extension of such a file}."""
 
 
+def to_16_bit(audio: np.ndarray) -> np.ndarray:
+    """Floats in [-1, 1] to the whole numbers in [-32768, 32767] that are stored, still as floats."""
+    return np.clip(np.round(audio * 32768.0), -32768, 32767)
+
+
 def kind_of(data: bytes) -> str:
     """flac or opus. Raises KeyError for anything else."""
     return KINDS[data[:4]]
@@ -43,8 +48,7 @@ def encode_flac(audio: np.ndarray) -> bytes:
     import soundfile
 
     buffer = io.BytesIO()
-    samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
-    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, to_16_bit(audio).astype(np.int16), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,16 @@ def _point(onnx: Any, model: Any, weights: Sequence[Path], whole: bool) -> None:
         if name is None:
             kept.append(tensor)
         elif places[name]["dtype"] == "I8" and tensor.name in matrices:
-            quantised = _Quantised(helper, tensor.name, pointed(name), pointed(name + SCALE))
-            before += quantised.shared
-            _replace(graph, matrices[tensor.name], quantised)
+            turned, product = matrices[tensor.name]
+            of_matrix, of_product = _in_integers(
+                helper.make_node, tensor.name, pointed(name), pointed(name + SCALE), product.input[0], product.output[0]
+            )
+            before += of_matrix
+            place = list(graph.node).index(product)
+            for offset, node in enumerate(of_product, 1):
+                graph.node.insert(place + offset, node)
+            graph.node.remove(product)
+            graph.node.remove(turned)
         else:
             scaled = name + SCALE in places
             wide = f"wide:{tensor.name}" if scaled else tensor.name
@@ -148,33 +155,25 @@ def _matrices(graph: Any) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-class _Quantised:
-    """The nodes of x Wᵀ in integers."""
+def _in_integers(
+    make: Callable[..., Any], name: str, matrix: str, scale: str, x: str, result: str
+) -> tuple[list[Any], list[Any]]:
+    """The nodes of x Wᵀ in integers: those of W alone, and those of the product.
 
-    def __init__(self, helper: Any, name: str, matrix: str, scale: str) -> None:
-        """matrix: Q, (out, in), 8-bit; scale: s, (out, 1): names of tensors."""
-        self.helper, self.name = helper, name
-        self.shared = [
-            helper.make_node("Transpose", [matrix], [f"{name}:turned"], perm=[1, 0]),
-            helper.make_node("Transpose", [scale], [f"{name}:scale"], perm=[1, 0]),
-        ]
-
-    def product(self, x: str, result: str) -> list[Any]:
-        q, s, z, summed, wide, both = (f"{self.name}:{part}" for part in ("q", "s", "z", "summed", "wide", "both"))
-        node = self.helper.make_node
-        return [
-            node("DynamicQuantizeLinear", [x], [q, s, z]),
-            node("MatMulInteger", [q, f"{self.name}:turned", z], [summed]),
-            node("Cast", [summed], [wide], to=1),
-            node("Mul", [s, f"{self.name}:scale"], [both]),
-            node("Mul", [wide, both], [result]),
-        ]
-
-
-def _replace(graph: Any, nodes: tuple[Any, Any], quantised: _Quantised) -> None:
-    turned, product = nodes
-    place = list(graph.node).index(product)
-    for offset, node in enumerate(quantised.product(product.input[0], product.output[0])):
-        graph.node.insert(place + 1 + offset, node)
-    graph.node.remove(product)
-    graph.node.remove(turned)
+    make: onnx.helper.make_node; name: of W; matrix, scale: of the tensors Q, (out, in), 8-bit, and s, (out, 1).
+    """
+    turned, scales, q, s, z, summed, wide, both = (
+        f"{name}:{part}" for part in ("turned", "scale", "q", "s", "z", "summed", "wide", "both")
+    )
+    of_matrix = [
+        make("Transpose", [matrix], [turned], perm=[1, 0]),
+        make("Transpose", [scale], [scales], perm=[1, 0]),
+    ]
+    of_product = [
+        make("DynamicQuantizeLinear", [x], [q, s, z]),
+        make("MatMulInteger", [q, turned, z], [summed]),
+        make("Cast", [summed], [wide], to=1),
+        make("Mul", [s, scales], [both]),
+        make("Mul", [wide, both], [result]),
+    ]
+    return of_matrix, of_product

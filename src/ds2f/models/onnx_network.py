@@ -39,10 +39,8 @@ class OnnxNetwork(nn.Module):
             model = onnx.load(str(path))
         except Exception as error:  # noqa: BLE001 - whatever protobuf raises for an unreadable file
             raise UserError(f"{path} is not an ONNX network ({first_line(error)}).") from None
-        graph, opset = (
-            model.graph,
-            max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=1),
-        )
+        graph = model.graph
+        opset = max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=1)
         self._floats: list[str] = []  # names of the tensors in the buffers
         self._others: dict[str, Tensor] = {}  # integers are shapes and axes, which stay on the CPU
         self._nodes: list[_Node] = []

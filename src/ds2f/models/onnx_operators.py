@@ -146,10 +146,10 @@ def _unsqueeze(a: Attributes, inputs: Any) -> Tensor:
     return x
 
 
-def _reduced(reduce: Callable[..., Tensor]) -> Operator:
+def _over_axes(function: Callable[..., Tensor]) -> Operator:
     def operator(a: Attributes, inputs: Any) -> Tensor:
         axes = _axes(a, inputs) or range(inputs[0].dim())
-        return reduce(inputs[0], tuple(axes), keepdim=bool(a.get("keepdims", 1)))
+        return function(inputs[0], tuple(axes), keepdim=bool(a.get("keepdims", 1)))
 
     return operator
 
@@ -208,9 +208,9 @@ OPERATORS: dict[str, Operator] = {
     "Min": lambda a, i: reduce(torch.minimum, i),
     "Max": lambda a, i: reduce(torch.maximum, i),
     "Clip": _clip,
-    "ReduceMean": _reduced(torch.mean),
-    "ReduceSum": _reduced(torch.sum),
-    "ReduceL2": _reduced(lambda x, axes, keepdim: x.square().sum(axes, keepdim=keepdim).sqrt()),
+    "ReduceMean": _over_axes(torch.mean),
+    "ReduceSum": _over_axes(torch.sum),
+    "ReduceL2": _over_axes(lambda x, axes, keepdim: x.square().sum(axes, keepdim=keepdim).sqrt()),
     "LpNormalization": _norm_along,
     "Identity": lambda a, i: i[0],
     "Dropout": lambda a, i: i[0],  # for inference only

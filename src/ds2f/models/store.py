@@ -4,11 +4,11 @@ layout."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import torch
@@ -16,21 +16,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ds2f.errors import UserError
+from ds2f.io.extras import first_line
 from ds2f.io.files import from_json, replacing, write_json
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
-from ds2f.models.folders import FORMAT as FORMAT
-from ds2f.models.folders import SHARED
-from ds2f.models.folders import SUPER_RESOLUTION as SUPER_RESOLUTION
+from ds2f.models.folders import FORMAT, SHARED, SUPER_RESOLUTION, description, digest
 from ds2f.models.folders import Drawing as Drawing
-from ds2f.models.folders import decoders as decoders
-from ds2f.models.folders import description as description
-from ds2f.models.folders import digest as digest
-from ds2f.models.folders import drawing_of_size as drawing_of_size
-from ds2f.models.folders import drawings as drawings
 from ds2f.models.folders import fingerprint as fingerprint
-from ds2f.models.folders import judges as judges
 from ds2f.models.folders import own_size as own_size
 from ds2f.models.folders import shipped as shipped
 from ds2f.models.packing import Precision, packed, unpacked
@@ -39,6 +32,8 @@ from ds2f.models.speaker.encoder import VoiceConfig, VoiceNetwork
 from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 
 Model = Decoder | SuperResolution | Prior | AttributeHead | Alignment | VoiceNetwork
+Module = TypeVar("Module", bound=nn.Module)
+Config = TypeVar("Config")
 logger = logging.getLogger(__name__)
 
 
@@ -76,13 +71,13 @@ def save(
     if beside and all(name in stored and torch.equal(stored[name], value) for name, value in beside.items()):
         stored = {name: value for name, value in stored.items() if name not in beside}
     write_tensors(folder / f"{kind}.safetensors", stored)
-    description = {"format": FORMAT, "kind": kind, "config": asdict(module.config), "card": card}
-    write_json(folder / f"{kind}.json", description)
+    told = {"format": FORMAT, "kind": kind, "config": asdict(module.config), "card": card}
+    write_json(folder / f"{kind}.json", told)
 
 
 def load_decoder(folder: Path) -> Decoder:
     """Raises UserError if the folder holds no decoder, or one that does not fit."""
-    return _load(folder, "decoder", lambda config: Decoder(from_json(DecoderConfig, config)))
+    return _load(folder, "decoder", Decoder, DecoderConfig)
 
 
 def load_fast_decoder(folder: Path) -> Decoder | None:
@@ -93,7 +88,7 @@ def load_fast_decoder(folder: Path) -> Decoder | None:
     if description(folder, "fast-decoder")["card"].get("teacher") != digest(folder, "decoder"):
         logger.warning("The fast decoder in %s was taught by another decoder; run: ds2f train fast-decoder", folder)
         return None
-    return _load(folder, "fast-decoder", lambda config: Decoder(from_json(DecoderConfig, config)))
+    return _load(folder, "fast-decoder", Decoder, DecoderConfig)
 
 
 def shared(folder: Path) -> dict[str, Tensor]:
@@ -104,33 +99,31 @@ def shared(folder: Path) -> dict[str, Tensor]:
 
 def load_super_resolution(folder: Path) -> SuperResolution:
     """Raises UserError if the folder holds no super-resolution, or one that does not fit."""
-    build = lambda config: SuperResolution(from_json(SuperResolutionConfig, config))  # noqa: E731
-    return _load(folder, SUPER_RESOLUTION, build)
+    return _load(folder, SUPER_RESOLUTION, SuperResolution, SuperResolutionConfig)
 
 
 def load_prior(folder: Path) -> Prior:
     """Raises UserError if the folder holds no prior, or one that does not fit."""
-    build = lambda config: Prior(from_json(PriorConfig, _of_before(config)))  # noqa: E731
-    return _load(folder, "prior", build, since=("spread",))
+    return _load(folder, "prior", Prior, PriorConfig, upgrade=_upgrade_prior, since=("spread",))
 
 
 def load_attributes(folder: Path) -> AttributeHead:
     """Raises UserError if the folder holds no attribute model, or one that does not fit."""
-    return _load(folder, "attributes", lambda config: AttributeHead(from_json(AttributesConfig, config)))
+    return _load(folder, "attributes", AttributeHead, AttributesConfig)
 
 
 def load_alignment(folder: Path) -> Alignment:
     """Raises UserError if the folder holds no alignment, or one that does not fit."""
-    return _load(folder, "alignment", lambda config: Alignment(from_json(AlignmentConfig, config)))
+    return _load(folder, "alignment", Alignment, AlignmentConfig)
 
 
 def load_voice(folder: Path) -> VoiceNetwork:
     """Raises UserError if the folder holds no speaker encoder, or one that does not fit."""
-    return _load(folder, "voice", lambda config: VoiceNetwork(from_json(VoiceConfig, config)))
+    return _load(folder, "voice", VoiceNetwork, VoiceConfig)
 
 
-def _of_before(config: dict[str, Any]) -> dict[str, Any]:
-    """A prior's configuration, including that of older priors with a single encoder."""
+def _upgrade_prior(config: dict[str, Any]) -> dict[str, Any]:
+    """A prior's configuration in today's form; older ones name a single encoder."""
     now = {key: value for key, value in config.items() if key not in ("looks", "voice_encoder", "voice_dim")}
     if config.get("looks"):
         raise ValueError("it was trained with looks, which priors no longer support; train it again")
@@ -150,12 +143,20 @@ def _kind(module: Model) -> str:
     return kinds[type(module)]
 
 
-def _load(folder: Path, kind: str, build: Any, since: Sequence[str] = ()) -> Any:
-    """since: tensors that older files lack; a new module's values for them have no effect."""
-    config = description(folder, kind)["config"]
+def _load(
+    folder: Path,
+    kind: str,
+    network: Callable[[Config], Module],
+    config: type[Config],
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    since: Sequence[str] = (),
+) -> Module:
+    """upgrade: an older file's configuration to today's; since: tensors that older files lack; a new module's values
+    for them have no effect."""
+    stated = description(folder, kind)["config"]
     path = folder / f"{kind}.safetensors"
     try:
-        module: nn.Module = build(config)
+        module = network(from_json(config, upgrade(stated)))
         stored = load_file(path)
         if kind == "fast-decoder" and SHARED not in stored:
             stored |= shared(folder)
@@ -166,8 +167,9 @@ def _load(folder: Path, kind: str, build: Any, since: Sequence[str] = ()) -> Any
             f"The model folder {folder} has {kind}.json but no {kind}.safetensors; copy it there, too."
         ) from None
     except (RuntimeError, TypeError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"The checkpoint {path} does not fit this version of the {kind} ({reason}).") from None
+        raise UserError(
+            f"The checkpoint {path} does not fit this version of the {kind} ({first_line(error)})."
+        ) from None
     return module.eval().requires_grad_(False)
 
 
@@ -179,5 +181,5 @@ def pick_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"The device {wanted!r} is not usable here ({str(error).splitlines()[0]}); try cpu.") from None
+        raise UserError(f"The device {wanted!r} is not usable here ({first_line(error)}); try cpu.") from None
     return device

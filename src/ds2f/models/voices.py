@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import BLOCK
+from ds2f.types import ACOUSTICS
 
 
 def given(vectors: Sequence[np.ndarray | None]) -> Condition:
@@ -41,7 +42,7 @@ class VoiceInputs(nn.Module):
             mean = _mean(voices[name], torch.zeros(()), 1)
             variance = _mean(voices[name], mean, 2)
             # An embedding's numbers share a unit, so their spreads are meaningful; those of acoustics do not.
-            each = variance.mean().expand_as(variance) if name != "acoustics" else variance
+            each = variance.mean().expand_as(variance) if name != ACOUSTICS else variance
             getattr(self, f"mean_{i}").copy_(mean)
             getattr(self, f"scale_{i}").copy_((each * len(each)).sqrt().clamp_min(1e-6))
 

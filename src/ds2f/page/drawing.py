@@ -18,7 +18,7 @@ import numpy as np
 from ds2f.config import Serve
 from ds2f.errors import ItemError, UserError
 from ds2f.io.check import check as find_marks
-from ds2f.io.media import encode_webp
+from ds2f.io.images import encode_webp
 from ds2f.page.metrics import Metrics
 from ds2f.page.refused import Refused
 from ds2f.page.turns import Turns, ending

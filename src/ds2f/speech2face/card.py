@@ -12,7 +12,7 @@ import jinja2
 
 from ds2f import __version__
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders
 
 PERCENT, NUMBER = "{:.1%}", "{:.1f}"
 SHOWN = {
@@ -40,7 +40,7 @@ def write_card(folder: Path) -> Path:
     model's author) if they are there. Raises UserError if one of them cannot be read."""
     known = ("prior", "decoder", "fast-decoder", "super-resolution", "attributes")
     kinds = [kind for kind in known if (folder / f"{kind}.json").is_file()]
-    parts = {kind: store.description(folder, kind) for kind in kinds}
+    parts = {kind: folders.description(folder, kind) for kind in kinds}
     measured = folder / "metrics.json"
     metrics = read_metrics(measured) if measured.is_file() else {}
     notes = folder / "MODEL_CARD.md"
@@ -53,7 +53,7 @@ def write_card(folder: Path) -> Path:
     text = environment.get_template("card.md.j2").render(
         version=__version__,
         parts=parts,
-        size=store.drawing_of_size(folder).size,
+        size=folders.drawing_of_size(folder).size,
         conditions=_conditions(parts["decoder"]["config"]),
         groups=parts.get("attributes", {}).get("card", {}).get("measures", {}).get("groups", []),
         measured=_measured(metrics),

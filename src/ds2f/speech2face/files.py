@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from ds2f import __version__
 from ds2f.dataset import Dataset, outputs
 from ds2f.dataset.pairing import Clip, clips
-from ds2f.dataset.recordings import ACOUSTICS, spoken, stored_voices
+from ds2f.dataset.recordings import spoken, stored_voices
 from ds2f.diffusion.plain import SET
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import make_folder, replacing, write_json
@@ -28,7 +28,7 @@ from ds2f.speech2face import wishes
 from ds2f.speech2face.names import left_over, recordings_in, refuse_overwriting, unique_stems
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.speech2face.upscale import larger
-from ds2f.types import NO_WISH, Progress, Wish
+from ds2f.types import ACOUSTICS, NO_WISH, Progress, Wish
 
 if TYPE_CHECKING:
     from ds2f.speech2face.model import Speech2Face

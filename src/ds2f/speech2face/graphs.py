@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ds2f.diffusion.conditions import Condition
 from ds2f.errors import UserError
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.alignment import Alignment
 from ds2f.models.attributes import CLASSES, AttributeHead
 from ds2f.models.decoder import Decoder, asked
@@ -31,13 +31,14 @@ from ds2f.models.prior import Prior
 from ds2f.speech2face.imagine import around
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.voice import campplus
+from ds2f.voice.campplus_graph import WEIGHTS
 
 CLOSE = 1e-3  # tolerance against PyTorch, for numbers around 1
 ROWS = {0: "n"}
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedGraph:
     """A graph, and the largest difference between its numbers and PyTorch's."""
 
     path: Path
@@ -105,7 +106,7 @@ class Fitting(nn.Module):
         return self.alignment.log_odds(voice, identity)
 
 
-def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
+def write_voice(path: Path, weights: Path = WEIGHTS) -> CheckedGraph:
     """Write CAM++'s graph. path: in the folder of its weights."""
     module = Hearing(campplus.load_network())
     given = {"features": torch.randn(1, 250, 80, generator=_seeded())}
@@ -114,7 +115,7 @@ def write_voice(path: Path, weights: Path = campplus.WEIGHTS) -> Checked:
     return _check(path, module, {"features": torch.randn(1, 333, 80, generator=_seeded())})
 
 
-def write_prior(folder: Path) -> Checked:
+def write_prior(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's prior, beside it."""
     prior = store.load_prior(folder)
     given = {
@@ -127,7 +128,7 @@ def write_prior(folder: Path) -> Checked:
     return _write(folder, "prior", Imagining(prior), given, ("identity",), grows)
 
 
-def write_attributes(folder: Path) -> Checked:
+def write_attributes(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's attribute head, beside it."""
     head = store.load_attributes(folder)
     given = {"identity": 0.1 * torch.randn(3, head.config.identity_dim, generator=_seeded())}
@@ -136,7 +137,7 @@ def write_attributes(folder: Path) -> Checked:
     )
 
 
-def write_alignment(folder: Path) -> Checked:
+def write_alignment(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's alignment, beside it."""
     model = store.load_alignment(folder)
     given = {
@@ -147,7 +148,7 @@ def write_alignment(folder: Path) -> Checked:
     return _write(folder, "alignment", Fitting(model), given, ("log_odds",), grows)
 
 
-def write_fast_decoder(folder: Path, whole: bool) -> Checked:
+def write_fast_decoder(folder: Path, whole: bool) -> CheckedGraph:
     """Write the graph of a folder's fast decoder, beside it. whole: see `graph_export.write_graph`.
 
     Raises UserError if the folder has none.
@@ -165,7 +166,7 @@ def write_fast_decoder(folder: Path, whole: bool) -> Checked:
     return _write(folder, "fast-decoder", Denoising(decoder), given, ("x",), grows, [beside], whole)
 
 
-def write_super_resolution(folder: Path) -> Checked:
+def write_super_resolution(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's super-resolution network, beside it."""
     model = store.load_super_resolution(folder)
     size = model.config.size
@@ -174,7 +175,7 @@ def write_super_resolution(folder: Path) -> Checked:
         "noise": torch.randn(2, 1, 2 * size, 2 * size, generator=_seeded()),
     }
     return _write(
-        folder, store.SUPER_RESOLUTION, model, given, ("enlarged",), dict.fromkeys((*given, "enlarged"), ROWS)
+        folder, folders.SUPER_RESOLUTION, model, given, ("enlarged",), dict.fromkeys((*given, "enlarged"), ROWS)
     )
 
 
@@ -187,17 +188,17 @@ def _write(
     grows: dict[str, dict[int, str]],
     beside: Sequence[Path] = (),
     whole: bool = False,
-) -> Checked:
+) -> CheckedGraph:
     """Write the graph of a folder's model, traced with one row and checked with several. beside: weights that the model
     shares with another; for the rest see `write_graph`."""
     path, weights = folder / f"{kind}.onnx", folder / f"{kind}.safetensors"
-    mark = mark_of(weights, store.description(folder, kind)["config"])
+    mark = mark_of(weights, folders.description(folder, kind)["config"])
     one = {name: value[:1] if value.dim() else value for name, value in given.items()}  # axes of 1 fit any length
     write_graph(path, module, one, made, [weights, *beside], mark, grows, whole)
     return _check(path, module, given)
 
 
-def export(folder: Path, out: Path, whole: bool = False, size: int | None = None) -> list[Checked]:
+def export(folder: Path, out: Path, whole: bool = False, size: int | None = None) -> list[CheckedGraph]:
     """Write graphs of everything that draws a face, with the weights they point to, into one folder.
 
     folder: the model's.
@@ -206,11 +207,11 @@ def export(folder: Path, out: Path, whole: bool = False, size: int | None = None
     size: of the pictures, for a model that draws several sizes.
     Raises UserError for a model that cannot be exported, and for a graph whose output differs from PyTorch's.
     """
-    drawing = store.drawing_of_size(folder, size)
-    more_kinds = [store.SUPER_RESOLUTION] if drawing.super_resolution else []
+    drawing = folders.drawing_of_size(folder, size)
+    more_kinds = [folders.SUPER_RESOLUTION] if drawing.super_resolution else []
     out.mkdir(parents=True, exist_ok=True)
     weights = out / "voice.safetensors"
-    shutil.copyfile(campplus.WEIGHTS, weights)
+    shutil.copyfile(WEIGHTS, weights)
     more = {"attributes": write_attributes, "alignment": write_alignment}  # parts that a model may have
     for place, kinds in ((folder, ("prior", *more)), (drawing.folder, ("decoder", "fast-decoder", *more_kinds))):
         for file in (place / f"{kind}.{ending}" for kind in kinds for ending in ("json", "safetensors")):
@@ -225,12 +226,12 @@ def export(folder: Path, out: Path, whole: bool = False, size: int | None = None
     return made
 
 
-def _check(path: Path, module: nn.Module, given: dict[str, Tensor]) -> Checked:
+def _check(path: Path, module: nn.Module, given: dict[str, Tensor]) -> CheckedGraph:
     with torch.no_grad():
         known = module(*given.values())
     found = Graph(path)(**{name: value.numpy() for name, value in given.items()})
     both = zip(found, known if isinstance(known, tuple) else (known,), strict=True)
-    return Checked(path, max(float(np.abs(one - other.numpy()).max()) for one, other in both))
+    return CheckedGraph(path, max(float(np.abs(one - other.numpy()).max()) for one, other in both))
 
 
 def _seeded() -> torch.Generator:

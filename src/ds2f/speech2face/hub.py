@@ -132,7 +132,7 @@ def push(
 
 def _of_other_sizes(model: Path) -> list[str]:
     """Files of its further decoders, as paths relative to the model folder."""
-    from ds2f.models.store import decoders
+    from ds2f.models.folders import decoders
 
     return [f"{place.name}/{name}" for place in decoders(model).values() if place != model for name in OF_A_SIZE]
 

@@ -15,7 +15,7 @@ from ds2f._renamed import old_methods
 from ds2f.config import Audio
 from ds2f.diffusion.conditions import Condition
 from ds2f.io.credentials import Signing
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.decoder import Decoder
 from ds2f.models.prior import Prior
 from ds2f.models.voices import given
@@ -61,7 +61,7 @@ class Speech2Face(FaceSampler):
         folder: Path,
         device: torch.device,
         audio: Audio = Audio(),
-        drawing: store.Drawing | None = None,
+        drawing: folders.Drawing | None = None,
         signing: Signing = Signing(),
     ) -> None:
         """Take a loaded prior and decoder; see `from_pretrained` for loading a model by name.
@@ -99,9 +99,9 @@ class Speech2Face(FaceSampler):
         signing: who signs the pictures; by default this installation, if the extra `c2pa` is installed.
         Raises UserError if the model cannot be found or used.
         """
-        folder = store.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
+        folder = folders.shipped() if name_or_path is None else hub.resolve(name_or_path, revision)
         chosen = store.pick_device(str(device or "auto"))
-        prior, drawing = store.load_prior(folder), store.drawing_of_size(folder, size)
+        prior, drawing = store.load_prior(folder), folders.drawing_of_size(folder, size)
         return cls(prior, store.load_decoder(drawing.folder), folder, chosen, audio, drawing, signing)
 
     def save_pretrained(self, folder: str | Path, metrics: Path | None = None) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ds2f.errors import UserError
+from ds2f.io.extras import first_line
 from ds2f.io.files import write_json
 from ds2f.models.store import write_tensors
 
@@ -107,7 +108,7 @@ def resume(run: Path, model: nn.Module, ema: nn.Module, optimizers: list[Optimiz
         return dict(json.loads((newest / "state.json").read_text("utf-8")))
     except (RuntimeError, KeyError, ValueError, OSError, safetensors.SafetensorError) as error:
         raise UserError(
-            f"The checkpoint {newest} does not fit the configuration ({str(error).splitlines()[0]}); "
+            f"The checkpoint {newest} does not fit the configuration ({first_line(error)}); "
             "restore the old configuration, or give another paths.runs."
         ) from None
 

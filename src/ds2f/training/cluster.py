@@ -87,7 +87,8 @@ def _sentence(error: Exception, workers: int) -> str:
     _, refused, said = str(error).partition(REFUSED)
     if refused:
         return said.splitlines()[0]
+    last = (str(error).splitlines() or [type(error).__name__])[-1]
     return (
-        f"The training on {workers} workers of Ray ended ({str(error).splitlines()[-1]}). Its last checkpoint is "
+        f"The training on {workers} workers of Ray ended ({last}). Its last checkpoint is "
         "whole; run the same command again."
     )

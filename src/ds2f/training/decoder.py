@@ -19,7 +19,7 @@ from ds2f.diffusion.guidance import UNGUIDED
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import heun
 from ds2f.io.images import write_grid
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import LINEAR_SIZE, Decoder, DecoderConfig, asked, noise_for
 from ds2f.models.guide import random_guides
@@ -148,7 +148,7 @@ class DecoderTask:
 
     def judged_by(self, before: Path | None) -> list[str]:
         """The face encoders whose likeness loss the model, or the decoder that it started from, was trained with."""
-        names = (store.judges(before) if before else []) + (self.likeness.names if self.likeness else [])
+        names = (folders.judges(before) if before else []) + (self.likeness.names if self.likeness else [])
         return list(dict.fromkeys(names))
 
     def _whole_faces(self) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ds2f.config import Train
 from ds2f.dataset import Dataset
-from ds2f.dataset.recordings import ACOUSTICS, stored_voices
+from ds2f.dataset.recordings import stored_voices
 from ds2f.dataset.vectors import read_voices, voiced
 from ds2f.diffusion.flow import Predict
 from ds2f.diffusion.guidance import UNGUIDED, guided
@@ -29,7 +29,7 @@ from ds2f.diffusion.noise import normal, uniform, whole
 from ds2f.diffusion.samplers import Multistep, euler, multistep, times
 from ds2f.errors import UserError
 from ds2f.io.images import write_grid
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition, Conditions
 from ds2f.models.decoder import Decoder
 from ds2f.models.pixels import to_uint8
@@ -40,7 +40,7 @@ from ds2f.training.faces import Faces, load_splits
 from ds2f.training.likeness import MOVED
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
-from ds2f.types import Progress
+from ds2f.types import ACOUSTICS, Progress
 
 TEACHER_STEPS = 8  # at least; the result is as close to the converged picture as 19 evaluations of Heun's method
 NOISE = (0.7, 1.0)  # scales of the initial noise, around `SamplingSettings.noise`
@@ -64,7 +64,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     options = make_options(runs / "fast-decoder", settings, device, batch, total, settings.fast_lr)
     if not (folder / "decoder.json").exists():
         raise UserError(f"There is no decoder in {folder} to learn from; run `ds2f train decoder` first.")
-    teacher, taught_by = store.load_decoder(folder), store.digest(folder, "decoder")
+    teacher, taught_by = store.load_decoder(folder), folders.digest(folder, "decoder")
     with Dataset(database) as dataset:
         config = teacher.config
         place = place_of(settings, runs, progress)

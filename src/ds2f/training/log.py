@@ -62,7 +62,7 @@ class Log:
                 if line[name] is not None:
                     self.writer.add_scalar(name, line[name], seen)
             if picture.exists():
-                from ds2f.io.media import read_image
+                from ds2f.io.images import read_image
                 from ds2f.types import Source
 
                 self.writer.add_image("samples", read_image(Source(picture)), seen, dataformats="HWC")

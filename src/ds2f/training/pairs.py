@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.recordings import ACOUSTICS, stored_voices
+from ds2f.dataset.recordings import stored_voices
 from ds2f.dataset.vectors import Zeros, pictured, read_faces, read_voices, voiced
 from ds2f.errors import UserError
 from ds2f.models.conditioning import Condition
 from ds2f.models.linear import BLOCK
 from ds2f.models.voices import VoiceInputs
-from ds2f.types import ETHNICITIES, VOICE, Attributes
+from ds2f.types import ACOUSTICS, ETHNICITIES, VOICE, Attributes
 
 MIN_PAIRS = 20
 

@@ -16,6 +16,7 @@ from accelerate.utils import broadcast, reduce
 from torch import Tensor, distributed, nn
 
 from ds2f.errors import UserError
+from ds2f.io.extras import first_line
 
 
 def launched() -> int:
@@ -48,7 +49,7 @@ def accelerator_for(device: torch.device) -> Accelerator:
         return Accelerator(cpu=launched() > 1 and device.type == "cpu")
     except (RuntimeError, ValueError) as error:
         raise UserError(
-            f"The {launched()} processes of this training cannot be joined ({str(error).splitlines()[0]}); start them "
+            f"The {launched()} processes of this training cannot be joined ({first_line(error)}); start them "
             "by accelerate launch or torchrun, all with the same settings."
         ) from None
 

@@ -25,7 +25,7 @@ from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import times
 from ds2f.errors import UserError
 from ds2f.io.images import write_grid
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, asked
 from ds2f.models.pixels import from_uint8, to_uint8
@@ -77,7 +77,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         task.model.generator.compile()
         task.model.discriminator.compile()
     share = settings.sr_strength
-    teacher = store.digest(folder, kind)
+    teacher = folders.digest(folder, kind)
     card = {"teacher": teacher, "strength": share}
     options = replace(options, teacher=teacher, rates=RATES, betas=BETAS)
     return Job(task, options, fingerprint, lambda model: (added_by(model.generator, share), card))

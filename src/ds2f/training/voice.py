@@ -28,10 +28,11 @@ from ds2f.dataset.speakers import speakers_of
 from ds2f.diffusion.noise import whole
 from ds2f.errors import UserError
 from ds2f.evaluation.verification import equal_error_rate
+from ds2f.models.folders import description
 from ds2f.models.packing import unpacked
 from ds2f.models.speaker.campplus import unfolded
 from ds2f.models.speaker.encoder import Learnt, VoiceConfig, VoiceNetwork
-from ds2f.models.store import description, load_voice, pick_device
+from ds2f.models.store import load_voice, pick_device
 from ds2f.training.loop import Options
 from ds2f.training.losses.distil import departure
 from ds2f.training.losses.head import OVER_CLASSES, Head, LossConfig
@@ -40,8 +41,7 @@ from ds2f.training.sounds.augment import SPEEDS, Augment, faster, spoken
 from ds2f.training.sounds.speech import Voices, check_speakers, load_voices
 from ds2f.training.start import Card, Job, make_options
 from ds2f.types import SAMPLE_RATE, Progress
-from ds2f.voice import campplus
-from ds2f.voice.campplus_graph import heard_without_names
+from ds2f.voice.campplus_graph import WEIGHTS, heard_without_names
 
 IN_THE_BOX = "campplus"
 WEIGHT_DECAY = 0.05
@@ -114,7 +114,7 @@ def begin(settings: Train) -> VoiceNetwork:
         return VoiceNetwork(VoiceConfig.usual(network, **wide))
     if start == IN_THE_BOX:
         encoder = VoiceNetwork(VoiceConfig.usual("campplus", normed=False))
-        encoder.network.load_state_dict(unfolded(unpacked(load_file(campplus.WEIGHTS))))
+        encoder.network.load_state_dict(unfolded(unpacked(load_file(WEIGHTS))))
         return encoder
     encoder = load_voice(Path(start)).requires_grad_(True)
     usual = Train()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ds2f.errors import ItemError
+from ds2f.io.speech import to_16_bit
 from ds2f.models.graphs import Graph
 from ds2f.types import SAMPLE_RATE, Speech, VoiceClip
 
@@ -68,7 +69,7 @@ def find_speech(audio: np.ndarray, probability: np.ndarray, min_speech: float = 
     speech = audio[: padded.size * WINDOW][np.repeat(padded, WINDOW)]
     start = float(np.argmax(padded) * WINDOW / SAMPLE_RATE)
     # Rounded to 16 bit, as it is stored, so that embedding it now or later gives the same vector.
-    kept = np.clip(np.round(speech[: round(keep * SAMPLE_RATE)] * 32768.0), -32768, 32767) / np.float32(32768)
+    kept = to_16_bit(speech[: round(keep * SAMPLE_RATE)]) / np.float32(32768)
     return Speech(kept.astype(np.float32), start, seconds)
 
 

@@ -12,7 +12,6 @@ campplus-frames  512-d, the last layer averaged over time, which retains what th
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -24,26 +23,19 @@ from torch.nn import functional as F
 from ds2f.config import Numbers
 from ds2f.models.packing import unpacked
 from ds2f.models.processor import cpu_has_bf16
-from ds2f.voice.base import unit_rows
-from ds2f.voice.campplus_graph import heard_without_names
+from ds2f.models.speaker.campplus import BLOCKS, GROWTH, PLANES, SEGMENT
+from ds2f.voice.base import in_parts, unit_rows
+from ds2f.voice.campplus_graph import WEIGHTS, About
 from ds2f.voice.fbank import MEL_BINS, fbank
 
-WEIGHTS = Path(__file__).with_suffix(".safetensors")
-GROWTH = 32  # channels added by a dense layer
-SEGMENT = 100  # frames, of 20 ms, that a mask takes into account
-BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers, dilation
 
-
-class CAMPlusPlus:
+class CAMPlusPlus(About):
     """See SpeakerEncoder."""
-
-    licence = "Apache-2.0; taught further for non-commercial research"
 
     def __init__(self, device: str = "cpu", frames: bool = False, precision: Numbers = "auto") -> None:
         """frames: the average over frames instead of the embedding; precision: see `[audio] precision` of ds2f.toml."""
-        self.frames, self.device = frames, torch.device(device)
-        self.name, self.dim = ("campplus-frames", 512) if frames else ("campplus", 192)
-        self.heard_without_names = heard_without_names()
+        super().__init__(frames)
+        self.device = torch.device(device)
         self._network = load_network()
         if self.device.type == "cpu" and precision == "auto" and cpu_has_bf16():
             self._network.in_bfloat16()
@@ -53,11 +45,7 @@ class CAMPlusPlus:
     def embed(self, clips: np.ndarray) -> np.ndarray:
         """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips shorter than 25 ms."""
         features = torch.from_numpy(np.stack([fbank(clip) for clip in clips]))
-        # A CPU is no faster with large batches, and one at a time the last bits of a vector do not depend on the
-        # others.
-        parts = features.split(1 if self.device.type == "cpu" else len(features))
-        found = torch.cat([self._describe(part.to(self.device)).cpu() for part in parts])
-        return unit_rows(found.numpy(), clips)
+        return unit_rows(in_parts(self._describe, features, self.device), clips)
 
     def _describe(self, features: Tensor) -> Tensor:
         over_time = self._network(features)
@@ -80,15 +68,14 @@ class Network(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        width = 32
         self.head = nn.Sequential(
-            nn.Conv2d(1, width, 3, padding=1),
+            nn.Conv2d(1, PLANES, 3, padding=1),
             nn.ReLU(),
-            *(Residual(width, stride) for stride in (2, 1, 2, 1)),
-            nn.Conv2d(width, width, 3, (2, 1), 1),
+            *(Residual(PLANES, stride) for stride in (2, 1, 2, 1)),
+            nn.Conv2d(PLANES, PLANES, 3, (2, 1), 1),
             nn.ReLU(),
         ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.enter = OverTime(width * MEL_BINS // 8, 128, 5, stride=2)
+        self.enter = OverTime(PLANES * MEL_BINS // 8, 128, 5, stride=2)
         width, self.blocks, self.transits = 128, nn.ModuleList(), nn.ModuleList()
         for layers, dilation in BLOCKS:
             self.blocks.append(nn.ModuleList(Dense(width + GROWTH * i, dilation) for i in range(layers)))

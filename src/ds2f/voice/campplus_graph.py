@@ -31,16 +31,24 @@ def usable() -> bool:
     return installed("onnxruntime") and fits(GRAPH, mark_of(WEIGHTS))
 
 
-class CAMPlusPlusGraph:
-    """See SpeakerEncoder."""
+class About:
+    """What CAM++ states about itself as a SpeakerEncoder, whichever library runs it."""
 
     licence = "Apache-2.0; taught further for non-commercial research"
 
-    def __init__(self, frames: bool = False) -> None:
+    def __init__(self, frames: bool) -> None:
         """frames: the average over frames instead of the embedding."""
         self.frames = frames
         self.name, self.dim = ("campplus-frames", 512) if frames else ("campplus", 192)
         self.heard_without_names = heard_without_names()
+
+
+class CAMPlusPlusGraph(About):
+    """See SpeakerEncoder."""
+
+    def __init__(self, frames: bool = False) -> None:
+        """frames: the average over frames instead of the embedding."""
+        super().__init__(frames)
         self._graph = Graph(GRAPH)
 
     def embed(self, clips: np.ndarray) -> np.ndarray:

@@ -20,13 +20,11 @@ from ds2f._renamed import old_methods, old_names
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import by_name
-from ds2f.types import SAMPLE_RATE, VOICE, Speech, VoiceClip
+from ds2f.types import ACOUSTICS, SAMPLE_RATE, VOICE, Speech, VoiceClip
 from ds2f.voice import acoustics, encoders
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import SpeakerEncoder
 from ds2f.voice.recording import Recording, Sound, sound_in
-
-ACOUSTICS = "acoustics"
 
 
 @dataclass(frozen=True)

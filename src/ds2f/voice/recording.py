@@ -12,8 +12,10 @@ import numpy as np
 
 from ds2f.config import Audio
 from ds2f.errors import ItemError
-from ds2f.io.media import Choice, decode, resample, sound_of
+from ds2f.io.media import decode, sound_of
 from ds2f.io.parts import Stored
+from ds2f.io.sound import resample
+from ds2f.io.streams import Choice
 from ds2f.types import SAMPLE_RATE, Media
 
 Recording: TypeAlias = str | Path | bytes | bytearray | tuple[np.ndarray, int]

@@ -13,6 +13,7 @@ import torch
 
 from ds2f.errors import UserError
 from ds2f.io.extras import first_line, optional
+from ds2f.types import SAMPLE_RATE
 from ds2f.voice.base import unit_rows
 
 
@@ -35,7 +36,7 @@ class TitaNet:
             ) from None
         self._model, self._device = model.to(torch.device(device)).eval(), torch.device(device)
         self.name = name
-        self.dim = self.embed(np.zeros((1, 16_000), np.float32)).shape[1]
+        self.dim = self.embed(np.zeros((1, SAMPLE_RATE), np.float32)).shape[1]
 
     @torch.no_grad()
     def embed(self, clips: np.ndarray) -> np.ndarray:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from ds2f.config import Numbers
+from ds2f.models.folders import description
 from ds2f.models.processor import cpu_has_bf16
 from ds2f.models.speaker.encoder import Learnt
-from ds2f.models.store import description, load_voice
-from ds2f.voice.base import unit_rows
+from ds2f.models.store import load_voice
+from ds2f.voice.base import in_parts, unit_rows
 
 
 class TrainedEncoder:
@@ -47,11 +48,7 @@ class TrainedEncoder:
     def embed(self, clips: np.ndarray) -> np.ndarray:
         """See SpeakerEncoder.embed: (n, dim) float32. Raises ValueError for clips shorter than 25 ms."""
         audio = torch.from_numpy(np.ascontiguousarray(clips, np.float32))
-        # A CPU is no faster with large batches, and one at a time the last bits of a vector do not depend on the
-        # others.
-        parts = audio.split(1 if self.device.type == "cpu" else len(audio))
-        found = torch.cat([self._describe(part.to(self.device)).cpu() for part in parts])
-        return unit_rows(found.numpy(), clips)
+        return unit_rows(in_parts(self._describe, audio, self.device), clips)
 
     def _describe(self, audio: torch.Tensor) -> torch.Tensor:
         """As with the bundled CAM++: the network in bfloat16, the features before it and the sums over time after it in

@@ -7,7 +7,7 @@ import pytest
 
 from ds2f.corpora import recognise
 from ds2f.corpora.download import avspeech
-from ds2f.corpora.download.avspeech import STATE, Got, Segment, download, options, read_list, youtube
+from ds2f.corpora.download.avspeech import STATE, Counts, Segment, download, options, read_list, youtube
 from ds2f.corpora.scan import scan
 from ds2f.errors import UserError
 
@@ -61,22 +61,22 @@ def test_missing_videos_are_rows_with_a_reason_and_not_asked_for_again(
 ) -> None:
     gone = "\x1b[0;31mERROR:\x1b[0m [youtube] -a_B2c3D4e5: Private video. Sign in if you may see it; please report this"
     taker = _Taker(a_B2=gone)
-    assert download(segments, tmp_path / "out", taker) == Got(there=0, fetched=2, failed=1, gone=0)
+    assert download(segments, tmp_path / "out", taker) == Counts(there=0, fetched=2, failed=1, gone=0)
     (row,) = [json.loads(line) for line in (tmp_path / "out" / STATE).read_text().splitlines()]
     assert row["clip"] == segments[1].name
     assert row["reason"] == "Private video. Sign in if you may see it"
     assert len(waits) == 2, "a pause between two, none before the first"
     assert all(3.0 <= wait <= 6.0 for wait in waits)
-    assert download(segments, tmp_path / "out", taker) == Got(there=2, fetched=0, failed=0, gone=1)
+    assert download(segments, tmp_path / "out", taker) == Counts(there=2, fetched=0, failed=0, gone=1)
     assert len(taker.asked) == 3
-    assert download(segments, tmp_path / "out", _Taker(), retry_failed=True) == Got(2, 1, 0, 0)
+    assert download(segments, tmp_path / "out", _Taker(), retry_failed=True) == Counts(2, 1, 0, 0)
 
 
 def test_too_many_requests_stop_the_run_and_blame_no_video(tmp_path: Path, segments: list[Segment]) -> None:
     with pytest.raises(UserError, match="asks for a pause"):
         download(segments, tmp_path, _Taker(a_B2="HTTP Error 429: Too Many Requests"))
     assert not (tmp_path / STATE).exists()
-    assert download(segments, tmp_path, _Taker()) == Got(1, 2, 0, 0)
+    assert download(segments, tmp_path, _Taker()) == Counts(1, 2, 0, 0)
 
 
 def test_a_network_that_is_down_is_no_fault_of_the_videos(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_network_that_is_down_is_no_fault_of_the_videos(tmp_path: Path) -> Non
 
 def test_a_state_file_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path, segments: list[Segment]) -> None:
     (tmp_path / STATE).write_text(json.dumps({"clip": segments[0].name, "reason": "gone"}) + '\n{"clip": "x')
-    assert download(segments, tmp_path, _Taker()) == Got(0, 2, 0, 1)
+    assert download(segments, tmp_path, _Taker()) == Counts(0, 2, 0, 1)
 
 
 def test_yt_dlp_takes_our_options_and_cuts_only_the_segment(tmp_path: Path, segments: list[Segment]) -> None:
@@ -109,6 +109,14 @@ def test_yt_dlp_errors_become_reasons(tmp_path: Path, monkeypatch: pytest.Monkey
     take = youtube(address="http://127.0.0.1:1/{id}.mp4")  # nobody answers there
     with pytest.raises(UserError, match="network seems to be down"):
         download([Segment(f"{k:011d}", 0, 3) for k in range(9)], tmp_path, take)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [("ERROR: [youtube] 0a1B2c3D4e5: Private video. Use --cookies", "Private video"), ("ERROR: \n", "OSError")],
+)
+def test_a_reason_is_what_yt_dlp_says_or_its_kind_of_error(message: str, reason: str) -> None:
+    assert avspeech._reason(OSError(message)) == reason
 
 
 def test_without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +148,7 @@ def test_half_a_clip_is_never_seen_and_never_stays(tmp_path: Path, segments: lis
 
     with pytest.raises(KeyboardInterrupt):
         download(segments, tmp_path, killed)
-    assert download(segments, tmp_path, _Taker(a_B2="gone")) == Got(0, 2, 1, 0)
+    assert download(segments, tmp_path, _Taker(a_B2="gone")) == Counts(0, 2, 1, 0)
     assert sorted(path.suffix for path in tmp_path.iterdir() if path.name != "list.csv") == [".jsonl", ".mp4", ".mp4"]
     assert all(path.read_bytes() == b"clip" for path in tmp_path.glob("*.mp4"))
 
@@ -157,4 +165,4 @@ def test_a_full_disk_blames_no_video(tmp_path: Path, segments: list[Segment], re
 def test_a_line_that_was_cut_does_not_swallow_the_next(tmp_path: Path, segments: list[Segment]) -> None:
     (tmp_path / STATE).write_text('{"clip": "x')
     assert download(segments, tmp_path, _Taker(a_B2="gone")).failed == 1
-    assert download(segments, tmp_path, _Taker()) == Got(2, 0, 0, 1)
+    assert download(segments, tmp_path, _Taker()) == Counts(2, 0, 0, 1)

@@ -18,7 +18,7 @@ from ds2f.evaluation.protocols import points
 from ds2f.evaluation.protocols.lists import Found
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import plan_of
-from ds2f.models import store
+from ds2f.models import folders, store
 from helpers import picture, silence, write_audio
 from stand_in import PEOPLE, matching_list, mav_celeb_test, pins_list, show, speak, voxceleb1
 
@@ -51,7 +51,7 @@ def out(corpus: Path, mav: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     found = Found({("", place): (root, place) for root, place in places if place.endswith((".wav", ".jpg"))})
     points._enter(folder / points.DATABASE, found)
     as_match = Config(audio=Audio(precision="float32"))  # which hears so on every processor
-    settings = points._settings(store.load_alignment(store.shipped()), as_match)
+    settings = points._settings(store.load_alignment(folders.shipped()), as_match)
     extract_missing(folder / points.DATABASE, settings)
     return folder
 
@@ -85,7 +85,7 @@ def test_lists_of_learnable_pins(corpus: Path, out: Path, tmp_path: Path, capsys
     assert result["even"] == 4  # a voice and a face that could not be used, in a right and a wrong pair each
     assert result["auc"]["low"] <= result["auc"]["value"] <= result["auc"]["high"]
     assert [each["convention"]["name"] for each in result["detection"]] == ["ds2f", "voxceleb_trainer", "WeSpeaker"]
-    assert found["models"] == {"": store.digest(store.shipped(), "alignment")}
+    assert found["models"] == {"": folders.digest(folders.shipped(), "alignment")}
 
     lines = [line.split() for line in (out / result["scores"]).read_text().splitlines()]
     scores = {(voice, face): float(score) for voice, face, score, _ in lines}
@@ -111,7 +111,7 @@ def test_what_is_done_is_not_done_again(corpus: Path, out: Path, tmp_path: Path)
     right = matching_list(tmp_path / "matching_v2f_U.csv", FOUR, ways=3)
     back = matching_list(tmp_path / "matching_f2v_U.csv", FOUR, ways=2, faces=False)
     as_match = Config(audio=Audio(precision="float32"))  # which hears so on every processor
-    settings = points._settings(store.load_alignment(store.shipped()), as_match)
+    settings = points._settings(store.load_alignment(folders.shipped()), as_match)
     with Dataset(out / points.DATABASE) as dataset:
         assert waiting(dataset, plan_of(settings)) == []
         files = dataset.connection.execute("SELECT count(*) FROM videos").fetchone()[0]
@@ -146,7 +146,7 @@ def test_files_that_are_not_there(corpus: Path, out: Path, tmp_path: Path, capsy
 def test_the_four_cells_of_fame(mav: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two models, each said to have heard one language: the shipped one, and a copy under another name."""
     root, lists = mav, {language: mav / "v1" / f"{language}_test.txt" for language in ("English", "Urdu")}
-    other = shutil.copytree(store.shipped(), tmp_path / "other", ignore=shutil.ignore_patterns("*decoder*", "64"))
+    other = shutil.copytree(folders.shipped(), tmp_path / "other", ignore=shutil.ignore_patterns("*decoder*", "64"))
     labels = [x for language in lists for x in ("--labels", root / f"{language}_labels.txt")]
     heard = ["--heard", "English", "--heard", f"Urdu={other}"]
     assert run(*lists.values(), "--protocol", "fame", "--root", root, *heard, *labels, out=out) == 0

@@ -15,7 +15,7 @@ import pytest
 
 from ds2f.config import Config
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
+from ds2f.dataset.splits import SplitRule
 from ds2f.errors import UserError
 from ds2f.extract.engines.base import Load, Outcome
 from ds2f.extract.engines.local import local_processes, starting_workers

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ds2f.dataset import Dataset
-from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.shards import OF_A_FILE
+from ds2f.dataset.splits import SplitRule
 from ds2f.errors import UserError
 from ds2f.extract.engines import pick
 from ds2f.extract.engines.base import Engine, Load

@@ -14,6 +14,7 @@ from ds2f.models.speaker.encoder import NETWORKS, USUAL, NetworkName, VoiceConfi
 from ds2f.models.speaker.features import Features, LogMel
 from ds2f.models.speaker.pooling import statistics
 from ds2f.voice import campplus
+from ds2f.voice.campplus_graph import WEIGHTS
 
 SMALL = {
     "resnetse34l": {"width": 8},
@@ -49,7 +50,7 @@ def test_they_are_as_large_as_published(name: NetworkName) -> None:
 
 
 def test_campplus_without_normalisation_is_the_one_in_the_box() -> None:
-    state, features = unpacked(load_file(campplus.WEIGHTS)), LogMel(Features())(0.1 * torch.randn(1, 32_000))
+    state, features = unpacked(load_file(WEIGHTS)), LogMel(Features())(0.1 * torch.randn(1, 32_000))
     ours, theirs = CAMPlusPlus(normed=False).eval(), campplus.Network().eval()
     ours.load_state_dict(unfolded(state))
     theirs.load_state_dict(state)

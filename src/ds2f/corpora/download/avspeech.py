@@ -56,7 +56,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Got:
+class Counts:
     """there: clips from an earlier run; fetched, failed: in this one; gone: known to be unavailable, not requested."""
 
     there: int
@@ -97,7 +97,7 @@ def download(
     pause: float = 3.0,
     retry_failed: bool = False,
     progress: Progress | None = None,
-) -> Got:
+) -> Counts:
     """Fetch the segments that are missing, one after the other.
 
     segments: to fetch, see `read_list`.
@@ -145,7 +145,7 @@ def download(
     shutil.rmtree(partial, ignore_errors=True)
     if progress:
         progress(len(segments), len(segments), "")
-    return Got(there, fetched, failed, known)
+    return Counts(there, fetched, failed, known)
 
 
 def _over(reason: str, out: Path, fetched: int) -> str | None:
@@ -219,6 +219,6 @@ def _note(state: Path, segment: Segment, reason: str) -> None:
 
 def _reason(error: Exception) -> str:
     """yt-dlp's message without its colours, prefix and advice."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() or type(error).__name__
-    text = re.sub(r"^ERROR:\s*(\[[\w:]+\]\s*)?([\w-]{11}:\s*)?", "", text)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    text = re.sub(r"^ERROR:\s*(\[[\w:]+\]\s*)?([\w-]{11}:\s*)?", "", text) or type(error).__name__
     return text.splitlines()[0].split("; please report")[0].split(". Use --")[0][:200]

@@ -32,7 +32,7 @@ Stages = Callable[[str], Progress]
 
 
 @dataclass(frozen=True)
-class Got:
+class Unpacked:
     """archives: unpacked; files: written by this run; missing: {archive: parts missing from its sequence of letters};
     metadata: files that are not archives."""
 
@@ -49,7 +49,7 @@ def download(
     checksums: dict[str, str] | None = None,
     keep: bool = False,
     stages: Stages | None = None,
-) -> Got:
+) -> Unpacked:
     """Fetch every address, verify it, join the parts, unpack the archives into `out`, and delete what was unpacked.
 
     Files that exist are not fetched again, and an archive with a missing part is left for the next run.
@@ -90,7 +90,7 @@ def download(
         if not keep:
             for name in (archive, *parts):
                 (store / name).unlink(missing_ok=True)
-    return Got(tuple(unpacked), files, missing, tuple(metadata))
+    return Unpacked(tuple(unpacked), files, missing, tuple(metadata))
 
 
 def _join(

@@ -25,7 +25,8 @@ import numpy as np
 
 from ds2f.errors import UserError
 from ds2f.evaluation.protocols.lists import FACE, VOICE, Choice, TrialList, numbered_lines
-from ds2f.io.media import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+from ds2f.io.formats import AUDIO_SUFFIXES
+from ds2f.io.images import IMAGE_SUFFIXES
 
 _NAME = re.compile(r"_(U|GN|GNA|G|N|A)$")
 

@@ -16,17 +16,18 @@ import torch
 
 from ds2f.config import Config
 from ds2f.dataset.ingest import enter
-from ds2f.dataset.queries import Dataset, SplitRule, to_vector
-from ds2f.dataset.recordings import ACOUSTICS, acoustics_of
+from ds2f.dataset.queries import Dataset, to_vector
+from ds2f.dataset.recordings import acoustics_of
+from ds2f.dataset.splits import SplitRule
 from ds2f.evaluation.protocols.lists import FACE, VOICE, Found, Key
 from ds2f.extract.engines.local import Load
 from ds2f.extract.run import extract_missing
 from ds2f.extract.settings import ExtractSettings
+from ds2f.io.formats import AUDIO_SUFFIXES
 from ds2f.io.images import IMAGE_SUFFIXES
-from ds2f.io.media import AUDIO_SUFFIXES
 from ds2f.models.alignment import Alignment
 from ds2f.models.voices import given
-from ds2f.types import CorpusItem, Progress
+from ds2f.types import ACOUSTICS, CorpusItem, Progress
 from ds2f.voice.encode import VoiceEncoder
 
 DATABASE = "files.db"

@@ -45,9 +45,8 @@ from ds2f.evaluation.results import Measure
 from ds2f.face.align import template
 from ds2f.face.base import FaceEmbedder
 from ds2f.face.registry import load_embedder
-from ds2f.io.files import write_json
+from ds2f.io.files import make_folder, write_json
 from ds2f.io.images import decode_image, read_image
-from ds2f.speech2face.files import make_folder
 from ds2f.types import DetectedFace, Progress, Source
 
 BOX = (0.235, 0.195, 0.765, 0.915)  # left, top, right, bottom

@@ -20,9 +20,9 @@ from ds2f.evaluation.protocols.lists import Found, Key, Trial, TrialList, as_wri
 from ds2f.evaluation.protocols.points import Points, embed
 from ds2f.evaluation.results import Measure
 from ds2f.evaluation.speakers import trials
-from ds2f.models import store
+from ds2f.io.files import make_folder, write_json
+from ds2f.models import folders, store
 from ds2f.models.alignment import Alignment
-from ds2f.speech2face.files import make_folder
 from ds2f.types import Progress
 
 VERSION = 1
@@ -112,8 +112,8 @@ def verify_faces(
     found = find(read, roots, places, allow_missing)
     there = [_there(each, found) for each in read]
     files = {heard: [_score_file(*each, heard, protocol) for each in zip(lists, read, strict=True)] for heard in models}
-    folders = {heard: folder or store.shipped() for heard, folder in models.items()}
-    alignments = {heard: store.load_alignment(folder) for heard, folder in folders.items()}
+    chosen = {heard: folder or folders.shipped() for heard, folder in models.items()}
+    alignments = {heard: store.load_alignment(folder) for heard, folder in chosen.items()}
     make_folder(out)
     results: list[ListResult] = []
     refused: dict[str, str] = {}
@@ -128,14 +128,14 @@ def verify_faces(
     answer = FaceVerification(
         version=VERSION,
         protocol=protocol,
-        models={heard: store.digest(folder, "alignment") for heard, folder in folders.items()},
+        models={heard: folders.digest(folder, "alignment") for heard, folder in chosen.items()},
         files=len(found.files),
         missing=found.missing,
         refused=refused,
         lists=tuple(results),
         overall=_overall(there, results),
     )
-    store.write_json(out / "verification.json", json.loads(json.dumps(asdict(answer), default=str)))
+    write_json(out / "verification.json", json.loads(json.dumps(asdict(answer), default=str)))
     return answer
 
 

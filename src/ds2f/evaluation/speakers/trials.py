@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ds2f.corpora.metadata import GENDERS
 from ds2f.errors import UserError
 from ds2f.io.files import read_lines, replacing
 
@@ -121,9 +122,6 @@ def read_table(path: Path) -> Mapping[str, tuple[str, str]]:
         f"{path} is not a table of speakers; it needs a header with path and speaker (and sex or gender), or lines of "
         "`path speaker`."
     )
-
-
-GENDERS = {"m": "male", "male": "male", "f": "female", "female": "female"}
 
 
 def _number(text: str) -> float | None:

@@ -27,13 +27,13 @@ from torch import Tensor
 
 from ds2f.errors import UserError
 from ds2f.io.files import make_folder
+from ds2f.models.speaker import ORIGINS
 from ds2f.models.speaker.campplus import BLOCKS
 from ds2f.models.speaker.encoder import USUAL, NetworkName, VoiceConfig, VoiceNetwork
 from ds2f.models.speaker.features import Features
 from ds2f.models.store import save
 
-TRAINER, WESPEAKER, THREE_D = "voxceleb_trainer", "wespeaker", "3d-speaker"
-ORIGINS = (TRAINER, WESPEAKER, THREE_D)
+TRAINER, WESPEAKER, THREE_D = ORIGINS
 _WRAPPED = ("model_state_dict", "state_dict", "model", "embedding_model")  # keys under which trainers store the state
 _AROUND = re.compile(r"^(?:module\.)?(?:__S__\.|front\.)?(?:module\.)?")  # processes of torch; voxceleb_trainer's own
 _OTHER = re.compile(r"^(?:__L__|projection|instancenorm|torchfb)\.|num_batches_tracked$")  # losses, features, counts

@@ -13,6 +13,7 @@ import soundfile
 
 from ds2f.errors import UserError
 from ds2f.io.sound import to_sample_rate
+from ds2f.types import SAMPLE_RATE
 
 MUSAN = ("noise", "music", "speech")
 ROOMS = ("simulated_rirs", "real_rirs_isotropic_noises")
@@ -45,7 +46,7 @@ def rooms(folder: Path) -> list[Path]:
 def piece(file: Path, samples: int, rng: np.random.Generator) -> np.ndarray:
     """(samples,) float32 from a random position in a sound, looped if it is shorter; the first of several channels."""
     with _opened(file) as sound:
-        wanted = -(-samples * sound.samplerate // 16_000)
+        wanted = -(-samples * sound.samplerate // SAMPLE_RATE)
         sound.seek(int(rng.random() * max(1, len(sound) - wanted + 1)))
         read = sound.read(wanted, dtype="float32", always_2d=True)[:, 0]
         return np.resize(to_sample_rate(read, sound.samplerate), samples)
@@ -58,7 +59,7 @@ def response(file: Path, rng: np.random.Generator) -> np.ndarray:
         read = sound.read(dtype="float32", always_2d=True)
         heard = to_sample_rate(np.ascontiguousarray(read[:, rng.integers(read.shape[1])]), sound.samplerate)
     direct = int(np.abs(heard).argmax())
-    heard = heard[direct : direct + round(LONGEST * 16_000)]
+    heard = heard[direct : direct + round(LONGEST * SAMPLE_RATE)]
     return heard / (np.abs(heard[0]) + 1e-9)
 
 
