@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ds2f.dataset import Dataset
+from ds2f.dataset.clips import stated
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.plan import Shard, waiting
 from ds2f.dataset.queries import SplitRule
@@ -100,6 +102,17 @@ def test_a_shard_that_is_there_drops_who_was_forgotten_and_takes_what_changed(wh
         assert sorted(job.source.path.name for job in wanting(dataset)) == ["0.mp4", "9.mp4"]
     _work(shard)
     assert merge(whole, [shard]) == Merged(9, 0)
+
+
+def test_labels_that_were_added_since_stay(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    _work(shard)
+    with Dataset(whole) as dataset:
+        labelled = [replace(item(f"{k}.mp4", str(k)), labels=(("gender", "female"),)) for k in range(9)]
+        assert dataset.add_items(ROOT, "video", labelled, SplitRule()) == (0, 0)
+    assert merge(whole, [shard]) == Merged(9, 0)
+    with Dataset(whole) as dataset:
+        assert stated(dataset, range(1, 10)) == [{"gender": "female"}] * 9
 
 
 def test_a_row_of_the_same_number_under_another_root_is_another_file(whole: Path) -> None:

@@ -15,9 +15,9 @@ from ds2f.dataset.queries import Dataset
 from ds2f.dataset.weights import KEY, settle
 from ds2f.errors import UserError
 
-# All tables with a video_id, in an order in which they can be inserted.
+# What extraction writes about a file, in an order in which it can be inserted. Labels are not among it: they come from
+# ingest, and the whole dataset may have newer ones than its shards.
 OF_A_FILE = (
-    "labels",
     "speech",
     "speech_audio",
     "clips",
@@ -121,7 +121,7 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                 changed += sql.execute("SELECT count(*) " + tried.format(same, "")).fetchone()[0]
                 sql.execute("INSERT OR IGNORE INTO main.recipes SELECT * FROM part.recipes")
                 sql.execute("INSERT OR IGNORE INTO main.meta SELECT * FROM part.meta WHERE key GLOB ?", (KEY + "*",))
-                for table in ("labels", "speech", "faces", "failures"):  # the others are deleted by cascade
+                for table in ("speech", "faces", "failures"):  # the others are deleted by cascade
                     sql.execute(f"DELETE FROM main.{table} WHERE video_id IN (SELECT id FROM chosen)")
                 _copy(whole, "part", "main")
                 files += sql.execute(
