@@ -77,13 +77,12 @@ def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = Fal
         with part.transaction():
             # People forgotten since, and files that have changed.
             sql.execute("DELETE FROM main.videos WHERE id NOT IN (SELECT id FROM whole.videos)")
-            people = "SELECT id, corpus, name FROM whole.identities"
-            sql.execute(f"DELETE FROM main.identities WHERE (id, corpus, name) NOT IN ({people})")
+            _renew_people(part)
             sql.execute("DELETE FROM main.roots WHERE (id, path) NOT IN (SELECT id, path FROM whole.roots)")
             _choose(part, ids)
             sql.execute("DELETE FROM chosen WHERE id IN (SELECT id FROM main.videos)")
             sql.execute("INSERT OR REPLACE INTO meta VALUES ('shard_of', ?)", (name,))
-            for table in ("roots", "identities", "recipes"):
+            for table in ("roots", "recipes"):
                 sql.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM whole.{table}")
             sql.execute("INSERT INTO main.videos SELECT * FROM whole.videos WHERE id IN (SELECT id FROM chosen)")
             _copy(part, "whole", "main")
@@ -132,6 +131,20 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                 ).rowcount
             sql.execute("DETACH part")
     return Merged(files, changed)
+
+
+def _renew_people(part: Dataset) -> None:
+    """Take over who is who from the attached whole: people may have been renamed, joined or moved to another split
+    since the shard was made."""
+    sql = part.connection
+    sql.execute("PRAGMA defer_foreign_keys = ON")  # until COMMIT: a renamed person goes before their files are moved
+    people = "SELECT id, corpus, name FROM whole.identities"
+    sql.execute(f"DELETE FROM main.identities WHERE (id, corpus, name) NOT IN ({people})")
+    sql.execute(
+        "INSERT INTO main.identities SELECT * FROM whole.identities WHERE true"
+        " ON CONFLICT (id) DO UPDATE SET split = excluded.split, person_id = excluded.person_id"
+    )
+    sql.execute("UPDATE main.videos AS v SET identity_id = w.identity_id FROM whole.videos w WHERE w.id = v.id")
 
 
 def _choose(dataset: Dataset, ids: Sequence[int]) -> None:
