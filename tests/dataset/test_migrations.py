@@ -12,6 +12,7 @@ from ds2f.dataset import Dataset, migrations
 from ds2f.dataset.migrations import MIGRATIONS
 from ds2f.dataset.queries import SplitRule
 from ds2f.dataset.schema import SCHEMA_VERSION
+from ds2f.errors import UserError
 from helpers import item
 
 VERSIONS = Path(__file__).parent / "versions"
@@ -59,7 +60,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
     path = old_database(tmp_path / "old.db", 2)
     broken = {2: "CREATE TABLE further (id INTEGER);\nDELETE FROM identities;\n"}  # videos would belong to nobody
     monkeypatch.setattr(migrations, "MIGRATIONS", broken)
-    with pytest.raises(sqlite3.IntegrityError, match="videos"), Dataset(path):
+    with pytest.raises(UserError, match=r"cannot be upgraded .*videos.* stays as it is"), Dataset(path):
         pass
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
