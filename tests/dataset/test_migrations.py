@@ -68,6 +68,14 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
         assert not connection.execute("SELECT name FROM sqlite_master WHERE name = 'further'").fetchall()
 
 
+def test_an_older_database_that_is_only_read_is_not_upgraded(tmp_path: Path) -> None:
+    path = old_database(tmp_path / "old.db", 2)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="upgrade it once, with: ds2f status"):
+        Dataset(path, read_only=True)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("old", [True, False])
 def test_the_number_of_a_file_is_never_given_again(old: bool, tmp_path: Path) -> None:
     path = tmp_path / "dataset.db"

@@ -41,3 +41,14 @@ def test_what_cannot_be_opened_is_closed_again(pragma: str, tmp_path: Path, monk
         Dataset(path)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         opened[0].execute("SELECT 1")
+
+
+@pytest.mark.parametrize("name", ["a name?mode=memory.db", "hundred%20.db", "file:x.db"])
+def test_a_database_may_have_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Dataset(Path(name), create=True) as made, Dataset(Path(name), read_only=True) as read:
+        made.add_items(tmp_path, "video", [item("a.mp4")], SplitRule())
+        assert read.counts()["video"]["new"] == 1
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            read.connection.execute("DELETE FROM videos")
+    assert (tmp_path / name).is_file()

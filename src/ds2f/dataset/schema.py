@@ -214,18 +214,26 @@ def create(path: Path) -> sqlite3.Connection:
     return connect(path)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open an existing database. Raises UserError if it does not exist, is not ours, has another version, or cannot be
-    upgraded."""
+def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
+    """Open an existing database. read_only: never write to its file, not even to upgrade it.
+
+    Raises UserError if it does not exist, is not ours, has another version, or cannot be upgraded.
+    """
     if not path.is_file():
         raise UserError(f"There is no database at {path}; make it with: ds2f ingest FOLDER --database {path}")
     try:
         with path.open("rb") as file:
             if file.read(16) != b"SQLite format 3\x00":
                 raise UserError(f"{path} is not a ds2f dataset (not an SQLite file); give another --database.")
-        with _opened(path) as connection:
+        with _opened(path, read_only) as connection:
             version = _version(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")  # not before: a file that is not ours must stay unchanged
+            if read_only and version != SCHEMA_VERSION:
+                raise UserError(
+                    f"{path} has schema version {version}, and several processes may be about to upgrade it; "
+                    f"upgrade it once, with: ds2f status --database {path}"
+                )
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")  # now: a file that is not ours must stay unchanged
             if version != SCHEMA_VERSION:
                 migrate(connection)
     except PermissionError:
@@ -261,10 +269,17 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
+def read_only_name(path: Path) -> str:
+    """The name by which SQLite opens or attaches a database that it must not write to."""
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path, read_only: bool = False) -> Iterator[sqlite3.Connection]:
     """A connection, closed only if the block raises an error."""
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)  # explicit transactions only
+    name = read_only_name(path) if read_only else str(path.absolute())  # absolute: a file called "file:x" is no URI
+    # None: explicit transactions only; uri: so that others can be attached by `read_only_name`
+    connection = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
     try:
         connection.execute("PRAGMA synchronous = NORMAL")  # kill -9 loses nothing; a power cut at most the last commits
         connection.execute("PRAGMA foreign_keys = ON")
