@@ -12,6 +12,7 @@ from ds2f.dataset import Dataset, migrations
 from ds2f.dataset.migrations import MIGRATIONS
 from ds2f.dataset.schema import SCHEMA_VERSION
 from ds2f.dataset.splits import SplitRule
+from ds2f.errors import UserError
 from helpers import item
 
 VERSIONS = Path(__file__).parent / "versions"
@@ -59,12 +60,20 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
     path = old_database(tmp_path / "old.db", 2)
     broken = {2: "CREATE TABLE further (id INTEGER);\nDELETE FROM identities;\n"}  # videos would belong to nobody
     monkeypatch.setattr(migrations, "MIGRATIONS", broken)
-    with pytest.raises(sqlite3.IntegrityError, match="videos"), Dataset(path):
+    with pytest.raises(UserError, match=r"cannot be upgraded .*videos.* stays as it is"), Dataset(path):
         pass
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
         assert connection.execute("SELECT count(*) FROM identities").fetchone()[0] == 2
         assert not connection.execute("SELECT name FROM sqlite_master WHERE name = 'further'").fetchall()
+
+
+def test_an_older_database_that_is_only_read_is_not_upgraded(tmp_path: Path) -> None:
+    path = old_database(tmp_path / "old.db", 2)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="upgrade it once, with: ds2f status"):
+        Dataset(path, read_only=True)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("old", [True, False])

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from ds2f.dataset import Dataset
+import pytest
+
+from ds2f.dataset import Dataset, schema
 from ds2f.dataset.splits import SplitRule
+from ds2f.errors import UserError
 from helpers import item
 
 
@@ -16,3 +21,34 @@ def test_a_vector_takes_little_more_than_its_numbers(dataset: Dataset, tmp_path:
     sql.execute("INSERT INTO voice_embeddings SELECT id, 6, 'campplus-frames', zeroblob(1024) FROM videos")
     grown = (sql.execute("PRAGMA page_count").fetchone()[0] - before) * 4096 / 300
     assert 1024 < grown < 1.6 * 1024
+
+
+@pytest.mark.parametrize("pragma", ["application_id = 1", f"user_version = {schema.SCHEMA_VERSION + 1}"])
+def test_what_cannot_be_opened_is_closed_again(pragma: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "dataset.db"
+    Dataset(path, create=True).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA {pragma}")
+    opened: list[sqlite3.Connection] = []
+
+    def connect(*arguments: object, **more: object) -> sqlite3.Connection:
+        opened.append(real(*arguments, **more))  # type: ignore[arg-type, call-overload]
+        return opened[-1]
+
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(UserError, match=r"not a ds2f dataset|has schema version"):
+        Dataset(path)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
+
+
+@pytest.mark.parametrize("name", ["a name?mode=memory.db", "hundred%20.db", "file:x.db"])
+def test_a_database_may_have_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Dataset(Path(name), create=True) as made, Dataset(Path(name), read_only=True) as read:
+        made.add_items(tmp_path, "video", [item("a.mp4")], SplitRule())
+        assert read.counts()["video"]["new"] == 1
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            read.connection.execute("DELETE FROM videos")
+    assert (tmp_path / name).is_file()

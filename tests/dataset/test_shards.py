@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ds2f.corpora.tables import PeopleTable
 from ds2f.dataset import Dataset
+from ds2f.dataset.clips import stated
 from ds2f.dataset.forget import find, forget
+from ds2f.dataset.ingest import enter
 from ds2f.dataset.plan import Shard, waiting
 from ds2f.dataset.shards import Merged, merge, split_off
 from ds2f.dataset.splits import SplitRule
@@ -100,6 +104,39 @@ def test_a_shard_that_is_there_drops_who_was_forgotten_and_takes_what_changed(wh
         assert sorted(job.source.path.name for job in wanting(dataset)) == ["0.mp4", "9.mp4"]
     _work(shard)
     assert merge(whole, [shard]) == Merged(9, 0)
+
+
+def test_labels_that_were_added_since_stay(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    _work(shard)
+    with Dataset(whole) as dataset:
+        labelled = [replace(item(f"{k}.mp4", str(k)), labels=(("gender", "female"),)) for k in range(9)]
+        assert dataset.add_items(ROOT, "video", labelled, SplitRule()) == (0, 0)
+    assert merge(whole, [shard]) == Merged(9, 0)
+    with Dataset(whole) as dataset:
+        assert stated(dataset, range(1, 10)) == [{"gender": "female"}] * 9
+
+
+def test_a_shard_that_is_there_learns_who_was_renamed_and_joined(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    _work(shard)
+    with Dataset(whole) as dataset:
+        # Afterwards 8 is nobody's name in this folder, and 7 is back under another number.
+        dataset.add_items(ROOT, "video", [item("8.mp4", "Grace"), item("7.mp4", "Ada")], SplitRule())
+        dataset.add_items(ROOT, "video", [item("8.mp4", "7"), item("0.mp4", "8", corpus="lfw")], SplitRule())
+        same = PeopleTable("same.csv", [(("folder", "1"), ("folder", "2"), ("lfw", "8"))])
+        enter(dataset, ROOT, "video", [item("9.mp4", "9")], SplitRule(), [same])
+    assert split_off(whole, Shard(1, 1), PLAN) == shard
+    assert _people(shard) == _people(whole)
+    with Dataset(shard) as dataset:
+        assert [job.source.path.name for job in wanting(dataset)] == ["9.mp4"]
+
+
+def _people(path: Path) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    with Dataset(path) as dataset:
+        people = dataset.connection.execute("SELECT * FROM identities ORDER BY id").fetchall()
+        shown = dataset.connection.execute("SELECT id, path, identity_id FROM videos ORDER BY id").fetchall()
+    return [tuple(r) for r in people], [tuple(r) for r in shown]
 
 
 def test_a_row_of_the_same_number_under_another_root_is_another_file(whole: Path) -> None:

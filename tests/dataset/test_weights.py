@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from ds2f.config import Config
 from ds2f.dataset import Dataset
-from ds2f.dataset.plan import Needs, Shard
+from ds2f.dataset.plan import Needs, Plan, Shard
 from ds2f.dataset.shards import Merged, merge, split_off
 from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
@@ -66,6 +67,70 @@ def test_shards_are_of_the_weights_that_they_were_made_with(filled: Dataset) -> 
     settle(filled, OLD)
     with pytest.raises(UserError, match="has rows of voice:campplus-frames by other weights"):
         merge(filled.path, [shard])
+
+
+def test_a_shard_is_made_without_writing_to_the_whole(filled: Dataset) -> None:
+    """Which files wait is the same as if the whole had been settled first; also where its log holds rows that are not
+    yet in the file, which whoever closes a database last writes into it."""
+    folder = filled.path.parent / "elsewhere"
+    folder.mkdir()
+    for file in filled.path.parent.glob(f"{filled.path.name}*"):
+        shutil.copy(file, folder)
+    whole = folder / filled.path.name
+    before = [file.read_bytes() for file in (whole, folder / f"{whole.name}-wal")]
+    assert before[1], "the log is not empty"
+    for plan in (OLD, NEW, replace(NEW, face='{"other": 1}')):
+        settled = folder / "settled.db"
+        filled.connection.execute("VACUUM INTO ?", (str(settled),))
+        with Dataset(settled) as dataset:
+            settle(dataset, plan)
+        assert _asked_of_a_shard(whole, plan) == _asked_of_a_shard(settled, plan)
+        settled.unlink()
+    assert [file.read_bytes() for file in (whole, folder / f"{whole.name}-wal")] == before
+
+
+def _asked_of_a_shard(whole: Path, plan: Plan) -> list[tuple[int, Needs]]:
+    shard = split_off(whole, Shard(1, 1), plan)
+    with Dataset(shard) as part:
+        asked = [(job.video_id, job.needs) for job in wanting(part, plan)]
+    shard.unlink()
+    return asked
+
+
+def test_a_shard_that_is_there_takes_no_rows_by_other_weights(filled: Dataset) -> None:
+    shard = split_off(filled.path, Shard(1, 1), NEW)
+    filled.add_items(Path("/later"), "video", [item("3.mp4", "3")], SplitRule())
+    for job in wanting(filled, OLD):
+        store(filled, job, extracted(3), OLD)
+    assert split_off(filled.path, Shard(1, 1), NEW) == shard
+    with Dataset(shard) as part:
+        assert [job.needs for job in wanting(part, NEW)] == [Needs(voices=PLAN.voices)] * 4
+        for job in wanting(part, NEW):
+            store(part, job, replace(extracted(9), speech=None, face=None, facts=None), NEW)
+    assert merge(filled.path, [shard]) == merge(filled.path, [shard]) == Merged(4, 0)
+    assert (settle(filled, NEW), wanting(filled, NEW), _rows(filled)) == ([], [], 4)
+
+
+def test_what_two_shards_made_by_new_weights_goes_into_the_whole(filled: Dataset) -> None:
+    shards = [split_off(filled.path, Shard(index, 2), NEW) for index in (1, 2)]
+    for shard in shards:
+        with Dataset(shard) as part:
+            for job in wanting(part, NEW):
+                store(part, job, replace(extracted(9), speech=None, face=None, facts=None), NEW)
+    assert [merge(filled.path, [shard]).files for shard in shards] == [2, 1]
+    assert (settle(filled, NEW), wanting(filled, NEW), _rows(filled)) == ([], [], 3)
+
+
+def test_rows_of_a_model_that_is_not_planned_are_not_mixed_either(filled: Dataset) -> None:
+    face = replace(PLAN, identities=("sface",))
+    settle(filled, replace(face, weights=(("identity:sface", "old"),)))
+    shard = split_off(filled.path, Shard(1, 1), NEW)
+    settle(filled, replace(face, weights=(("identity:sface", "new"),)))
+    with pytest.raises(UserError, match="has rows of identity:sface by other weights"):
+        merge(filled.path, [shard])
+    split_off(filled.path, Shard(1, 1), NEW)
+    assert merge(filled.path, [shard]).files == 3
+    assert settle(filled, replace(face, weights=(("identity:sface", "new"),))) == []
 
 
 def _settings(**audio: object) -> ExtractSettings:

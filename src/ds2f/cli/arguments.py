@@ -63,10 +63,10 @@ def database_of(options: argparse.Namespace, config: Config) -> Path:
     return path or config.path(config.paths.database)
 
 
-def must_open(database: Path) -> None:
+def must_open(database: Path, read_only: bool = False) -> None:
     """Check that a database can be used before torch is imported, which takes seconds. Raises UserError if it
     cannot."""
     from ds2f.dataset import Dataset
 
-    with Dataset(database):
+    with Dataset(database, read_only=read_only):
         pass

@@ -43,7 +43,7 @@ def extract(database: Path, config: Config, workers: int, retry_failed: bool = F
         one.
     Raises UserError for what the user can fix.
     """
-    must_open(database)
+    must_open(database, read_only=bool(shard))
     from ds2f.cli.console import bar, out
     from ds2f.dataset.plan import parse_shard
     from ds2f.dataset.shards import split_off

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,15 @@ def recipe_key(settings: str) -> str:
     return hashlib.sha256(settings.encode()).hexdigest()[:12]
 
 
-def waiting(dataset: Dataset, plan: Plan, shard: Shard = Shard()) -> list[int]:
+def waiting(dataset: Dataset, plan: Plan, shard: Shard = Shard(), outdated: Collection[str] = ()) -> list[int]:
     """Ids of the files that lack something in the plan, in the order of ingest.
 
     Neither a model that failed on a file nor a file that killed its worker is tried again; see `retry`.
+
+    dataset: to look into; it is only read.
+    plan: what every file must have.
+    shard: the part of the files to look at.
+    outdated: stages of models whose rows and failures count as missing, see `weights.outdated`.
     """
     sql = dataset.connection
     ids = {
@@ -136,6 +142,8 @@ def waiting(dataset: Dataset, plan: Plan, shard: Shard = Shard()) -> list[int]:
         )
     }
     for query, stage, values in _missing_models(plan):
+        if stage in outdated:
+            stage, values = None, (None,) * len(values)  # NULL equals nothing, so no row and no failure is found
         ids |= {
             row[0]
             for row in sql.execute(
@@ -147,9 +155,9 @@ def waiting(dataset: Dataset, plan: Plan, shard: Shard = Shard()) -> list[int]:
     return sorted(i for i in ids if i % shard.count == shard.index % shard.count)
 
 
-def _missing_models(plan: Plan) -> list[tuple[str, str, tuple[Any, ...]]]:
+def _missing_models(plan: Plan) -> list[tuple[str, str | None, tuple[Any, ...]]]:
     """For each model: (query for the files that lack its rows, stage at which it may have failed, parameters)."""
-    missing: list[tuple[str, str, tuple[Any, ...]]] = []
+    missing: list[tuple[str, str | None, tuple[Any, ...]]] = []
     lacks = "SELECT p.video_id FROM {part} p WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.video_id = p.video_id"
     for seconds, encoder in plan.voices:
         query = lacks.format(part="speech", table="voice_embeddings") + " AND t.seconds = ? AND t.encoder = ?)"

@@ -78,10 +78,13 @@ class FaceRow:
 class Dataset:
     """An open dataset.db. Use it as a context manager, or call close()."""
 
-    def __init__(self, path: Path, create: bool = False) -> None:
-        """Raises UserError if the file does not exist (unless `create`), is not ours, or has a later schema version."""
+    def __init__(self, path: Path, create: bool = False, read_only: bool = False) -> None:
+        """read_only: never write to the file, not even to upgrade it from an earlier version.
+
+        Raises UserError if the file does not exist (unless `create`), is not ours, or has a later schema version.
+        """
         self.path = path
-        self.connection = schema.create(path) if create else schema.connect(path)
+        self.connection = schema.create(path) if create else schema.connect(path, read_only)
 
     def __enter__(self) -> Dataset:
         return self

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ds2f.dataset.migrations import MIGRATIONS, migrate
@@ -199,7 +200,8 @@ def create(path: Path) -> sqlite3.Connection:
         return connect(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_open(path)) as connection:  # if this fails, an empty file remains, which can be initialised later
+        # If this fails, an empty file remains, which can be initialised later.
+        with _opened(path) as connection, closing(connection):
             connection.executescript(
                 f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
                 f"PRAGMA user_version = {SCHEMA_VERSION}; {TABLES} {_acoustics_table()}"
@@ -212,25 +214,51 @@ def create(path: Path) -> sqlite3.Connection:
     return connect(path)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open an existing database. Raises UserError if it does not exist, is not ours, or has another version."""
+def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
+    """Open an existing database. read_only: never write to its file, not even to upgrade it.
+
+    Raises UserError if it does not exist, is not ours, has another version, or cannot be upgraded.
+    """
     if not path.is_file():
         raise UserError(f"There is no database at {path}; make it with: ds2f ingest FOLDER --database {path}")
     try:
         with path.open("rb") as file:
             if file.read(16) != b"SQLite format 3\x00":
                 raise UserError(f"{path} is not a ds2f dataset (not an SQLite file); give another --database.")
-        connection = _open(path)
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        with _opened(path, read_only) as connection:
+            version = _version(connection, path)
+            if read_only and version != SCHEMA_VERSION:
+                raise UserError(
+                    f"{path} has schema version {version}, and several processes may be about to upgrade it; "
+                    f"upgrade it once, with: ds2f status --database {path}"
+                )
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")  # now: a file that is not ours must stay unchanged
+            if version != SCHEMA_VERSION:
+                migrate(connection)
     except PermissionError:
         raise UserError(
             f"{path} cannot be read (permission denied); change its permissions, or give another --database."
         ) from None
+    except sqlite3.IntegrityError as error:
+        raise UserError(
+            f"{path} cannot be upgraded to schema version {SCHEMA_VERSION} ({error}) and stays as it is; "
+            "use the ds2f that made it, or ingest and extract into a new database."
+        ) from None
     except sqlite3.OperationalError as error:
-        raise UserError(f"{path} cannot be opened ({error}); SQLite must be able to write into its folder.") from None
+        raise UserError(
+            f"{path} cannot be opened ({error}); SQLite must be able to write into its folder, "
+            "and no other process may keep it locked."
+        ) from None
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path} is damaged or cannot be opened ({error}); restore it or ingest anew.") from None
+    return connection
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Schema version of a dataset. Raises UserError unless it is one that we can read or upgrade."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if application != APPLICATION_ID:
         raise UserError(f"{path} is an SQLite file but not a ds2f dataset; give another --database.")
     if version != SCHEMA_VERSION and version not in MIGRATIONS:
@@ -238,18 +266,25 @@ def connect(path: Path) -> sqlite3.Connection:
             f"{path} has schema version {version}, this ds2f reads versions {min(MIGRATIONS)} to {SCHEMA_VERSION}; "
             "use the matching ds2f, or ingest and extract into a new database."
         )
+    return version
+
+
+def read_only_name(path: Path) -> str:
+    """The name by which SQLite opens or attaches a database that it must not write to."""
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+@contextmanager
+def _opened(path: Path, read_only: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection, closed only if the block raises an error."""
+    name = read_only_name(path) if read_only else str(path.absolute())  # absolute: a file called "file:x" is no URI
+    # None: explicit transactions only; uri: so that others can be attached by `read_only_name`
+    connection = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")  # not before: a file that is not ours must stay unchanged
-        if version != SCHEMA_VERSION:
-            migrate(connection)
-    except sqlite3.OperationalError as error:
-        raise UserError(f"{path} cannot be opened ({error}).") from None
-    return connection
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)  # explicit transactions only
-    connection.execute("PRAGMA synchronous = NORMAL")  # kill -9 loses nothing; a power cut at most the last commits
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.row_factory = sqlite3.Row
-    return connection
+        connection.execute("PRAGMA synchronous = NORMAL")  # kill -9 loses nothing; a power cut at most the last commits
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.row_factory = sqlite3.Row
+        yield connection
+    except BaseException:
+        connection.close()
+        raise

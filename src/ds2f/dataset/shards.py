@@ -4,6 +4,7 @@ storage."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ from pathlib import Path
 from ds2f.dataset import schema
 from ds2f.dataset.plan import Plan, Shard, waiting
 from ds2f.dataset.queries import Dataset
-from ds2f.dataset.weights import KEY, settle
+from ds2f.dataset.weights import adopt, drop, noted, outdated, times_changed
 from ds2f.errors import UserError
 
-# All tables with a video_id, in an order in which they can be inserted.
+# What extraction writes about a file, in an order in which it can be inserted. Labels are not among it: they come from
+# ingest, and the whole dataset may have newer ones than its shards.
 OF_A_FILE = (
-    "labels",
     "speech",
     "speech_audio",
     "clips",
@@ -30,6 +31,9 @@ OF_A_FILE = (
     "face_attributes",
     "failures",
 )
+
+SHARD_OF = "shard_of"  # key in the meta of a shard: name of the whole dataset
+WEIGHTS_CHANGED = "shard_of/weights-changed"  # likewise: how often the weights of the whole had changed
 
 
 @dataclass(frozen=True)
@@ -47,71 +51,67 @@ def shard_path(database: Path, shard: Shard) -> Path:
 
 def shards_beside(dataset: Dataset) -> list[Path]:
     """Shards of a dataset that lie next to it."""
-    found = []
-    for path in sorted(dataset.path.parent.glob("*.shard-*-of-*.db")):
-        with closing(schema.connect(path)) as part:
-            row = part.execute("SELECT value FROM meta WHERE key = 'shard_of'").fetchone()
-        if row is not None and row[0] == dataset.name():
-            found.append(path)
-    return found
+    return [path for path in sorted(dataset.path.parent.glob("*.shard-*-of-*.db")) if _is_shard_of(dataset, path)]
 
 
 def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = False) -> Path:
-    """Copy the files of a shard that lack something in the plan into the shard's own database; the whole dataset is
-    only read.
+    """Copy the files of a shard that lack something in the plan into the shard's own database. The whole dataset is
+    only read: several machines may be doing this at the same time.
 
     An existing shard keeps its results and receives what has been ingested since. retry_failed: include failed files.
     Returns the path of the shard.
     """
     path = shard_path(database, shard)
-    with Dataset(database) as whole:
-        settle(whole, plan)
-        ids = waiting(whole, plan, shard)
+    with Dataset(database, read_only=True) as whole:
+        ids = waiting(whole, plan, shard, outdated(whole, dict(plan.weights)))
         if retry_failed:
             failed = whole.connection.execute("SELECT id FROM videos WHERE state = 'failed'")
             ids += [row[0] for row in failed if row[0] % shard.count == shard.index % shard.count]
-        name = whole.name()
+        facts = {SHARD_OF: whole.name(), WEIGHTS_CHANGED: str(times_changed(whole))}
     with Dataset(path, create=True) as part:
         sql = part.connection
-        sql.execute("ATTACH ? AS whole", (str(database),))
+        sql.execute("ATTACH ? AS whole", (schema.read_only_name(database),))
         with part.transaction():
+            theirs = noted(part, "whole")
+            adopt(part, theirs | dict(plan.weights))
             # People forgotten since, and files that have changed.
             sql.execute("DELETE FROM main.videos WHERE id NOT IN (SELECT id FROM whole.videos)")
-            people = "SELECT id, corpus, name FROM whole.identities"
-            sql.execute(f"DELETE FROM main.identities WHERE (id, corpus, name) NOT IN ({people})")
+            _renew_people(part)
             sql.execute("DELETE FROM main.roots WHERE (id, path) NOT IN (SELECT id, path FROM whole.roots)")
             _choose(part, ids)
             sql.execute("DELETE FROM chosen WHERE id IN (SELECT id FROM main.videos)")
-            sql.execute("INSERT OR REPLACE INTO meta VALUES ('shard_of', ?)", (name,))
-            for table in ("roots", "identities", "recipes"):
+            sql.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+            for table in ("roots", "recipes"):
                 sql.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM whole.{table}")
             sql.execute("INSERT INTO main.videos SELECT * FROM whole.videos WHERE id IN (SELECT id FROM chosen)")
             _copy(part, "whole", "main")
+            drop(part, outdated(part, theirs), "SELECT id FROM chosen")
     return path
 
 
 def merge(database: Path, shards: Sequence[Path]) -> Merged:
     """Copy the results of shards into the whole dataset, each shard in one transaction; merging twice changes nothing.
 
-    Raises UserError for a database that is not a shard of this one.
+    If the shards were extracted with other weights than the whole, the whole's rows by the earlier weights are removed.
+    Raises UserError for a database that is not a shard of this one, and for a shard by other weights if those of the
+    whole have themselves changed since the shard was made.
     """
     files = changed = 0
     with Dataset(database) as whole:
         sql = whole.connection
         for path in shards:
-            with closing(schema.connect(path)) as part:
-                row = part.execute("SELECT value FROM meta WHERE key = 'shard_of'").fetchone()
-            if row is None or row[0] != whole.name():
+            if not _is_shard_of(whole, path):
                 raise UserError(f"{path} is not a shard of {database}; give what `ds2f extract --shard` made.")
-            sql.execute("ATTACH ? AS part", (str(path),))
-            other = "SELECT m.key FROM main.meta m JOIN part.meta p USING (key) WHERE key GLOB ? AND p.value != m.value"
-            if key := sql.execute(other, (KEY + "*",)).fetchone():
-                stage = key[0].removeprefix(KEY)
-                raise UserError(
-                    f"{path} has rows of {stage} by other weights than {database}; extract it again: "
-                    f"ds2f extract --database {path}"
-                )
+            sql.execute("ATTACH ? AS part", (str(path.absolute()),))
             with whole.transaction():
+                weights = noted(whole, "part")
+                other = outdated(whole, weights)
+                if other and _value(sql, "part", WEIGHTS_CHANGED) != str(times_changed(whole)):
+                    raise UserError(
+                        f"{path} has rows of {other[0]} by other weights than {database}; extract it again: "
+                        f"ds2f extract --database {path}"
+                    )
+                adopt(whole, weights)
                 same = (
                     "m.id = p.id AND m.path = p.path AND m.size = p.size AND m.mtime_ns = p.mtime_ns AND (SELECT path"
                     " FROM main.roots WHERE id = m.root_id) = (SELECT path FROM part.roots WHERE id = p.root_id)"
@@ -120,8 +120,7 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                 _choose(whole, [r[0] for r in sql.execute("SELECT p.id " + tried.format(same, "NOT"))])
                 changed += sql.execute("SELECT count(*) " + tried.format(same, "")).fetchone()[0]
                 sql.execute("INSERT OR IGNORE INTO main.recipes SELECT * FROM part.recipes")
-                sql.execute("INSERT OR IGNORE INTO main.meta SELECT * FROM part.meta WHERE key GLOB ?", (KEY + "*",))
-                for table in ("labels", "speech", "faces", "failures"):  # the others are deleted by cascade
+                for table in ("speech", "faces", "failures"):  # the others are deleted by cascade
                     sql.execute(f"DELETE FROM main.{table} WHERE video_id IN (SELECT id FROM chosen)")
                 _copy(whole, "part", "main")
                 files += sql.execute(
@@ -132,6 +131,31 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                 ).rowcount
             sql.execute("DETACH part")
     return Merged(files, changed)
+
+
+def _is_shard_of(dataset: Dataset, path: Path) -> bool:
+    with closing(schema.connect(path)) as part:
+        return _value(part, "main", SHARD_OF) == dataset.name()
+
+
+def _value(sql: sqlite3.Connection, database: str, key: str) -> str | None:
+    """What the table meta of an attached database says."""
+    row = sql.execute(f"SELECT value FROM {database}.meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _renew_people(part: Dataset) -> None:
+    """Take over who is who from the attached whole: people may have been renamed, joined or moved to another split
+    since the shard was made."""
+    sql = part.connection
+    sql.execute("PRAGMA defer_foreign_keys = ON")  # until COMMIT: a renamed person goes before their files are moved
+    people = "SELECT id, corpus, name FROM whole.identities"
+    sql.execute(f"DELETE FROM main.identities WHERE (id, corpus, name) NOT IN ({people})")
+    sql.execute(
+        "INSERT INTO main.identities SELECT * FROM whole.identities WHERE true"
+        " ON CONFLICT (id) DO UPDATE SET split = excluded.split, person_id = excluded.person_id"
+    )
+    sql.execute("UPDATE main.videos AS v SET identity_id = w.identity_id FROM whole.videos w WHERE w.id = v.id")
 
 
 def _choose(dataset: Dataset, ids: Sequence[int]) -> None:
