@@ -89,11 +89,29 @@ def test_commands_are_never_run_and_only_those_that_decode_are_read(tmp_path: Pa
         f"run touch {tmp_path / 'touched'} |",
         f"two sox {one} {one} -t wav - |",
         f"chain sox {one} -t wav - | tee {tmp_path / 'touched'} |",
+        f"part sph2pipe -f wav -t 0:3 {one} |",
+        f"other ffmpeg -i {one} -map 0:2 -f wav - |",
+        f"slow ffmpeg -i {one} -filter:a:0 atempo=2 -f wav - |",
+        f"louder ffmpeg -i {one} -af volume=2 -f wav - |",
     )
     found, warnings = read(tmp_path)
     assert [item.identity for item in found.values()] == ["good"]
-    assert "5 entries that are no file and no command that only decodes one" in warnings[0]
+    assert "9 entries that are no file and no command that only decodes one" in warnings[0]
     assert not (tmp_path / "touched").exists()
+
+
+def test_the_two_sides_of_a_call_are_two_people(tmp_path: Path) -> None:
+    (call,) = sounds(tmp_path, "call.wav")
+    lines(
+        tmp_path / "wav.scp",
+        f"A-call ffmpeg -nostdin -i {call} -map_channel 0.0.0 -f wav - |",
+        f"B-call ffmpeg -i {call} -af 'pan=mono|c0=c1' -ar 16000 -f wav - |",
+    )
+    found, _ = read(tmp_path)
+    assert {path: item.identity for path, item in found.items()} == {
+        "call.wav#channel=1": "A-call",
+        "call.wav#channel=2": "B-call",
+    }
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,20 @@ LANGUAGES = {
     **{"polish": "pl", "portuguese": "pt", "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv"},
     **{"turkish": "tr", "ukrainian": "uk", "urdu": "ur", "vietnamese": "vi"},
 }
-_ONE_CHANNEL = re.compile(r"pan=mono\|c0=c(\d)")
+_ONE_CHANNEL = re.compile(r"pan=mono\|c0=c(\d)")  # of ffmpeg's -af
+_MAPPED = re.compile(r"0\.\d+\.(\d)")  # of its older -map_channel: file, stream, channel
 SLACK = 0.1  # seconds by which a part may exceed its sound: durations are rounded
-DECODERS = {"sph2pipe", "flac", "ffmpeg", "sox", "cat", "opusdec", "mpg123", "ffmpeg.exe"}
-CHANGING = {"-ss", "-to", "-af", "-filter:a", "-filter_complex", "trim", "speed", "tempo", "pitch", "remix", "reverse"}
+DECODING: dict[str, tuple[str, str]] = {
+    "ffmpeg": ("-hide_banner -nostdin -nostats -vn -y", "-v -loglevel -i -ac -ar -f -acodec -c:a -codec:a -threads"),
+    "sph2pipe": ("-p", "-f -c"),
+    "sox": ("-G -q -V -V0 -V1", "-t -r -b -c -e"),
+    "flac": ("-c -d -s -f --silent --stdout --decode", ""),
+    "cat": ("", ""),
+    "opusdec": ("--quiet --force-wav", "--rate"),
+    "mpg123": ("-q -s -m", "-w -r"),
+}
+"""{program: (options without a value, options with one)} that decode a file to WAV and change neither who speaks in it
+nor when. A command with any other is not taken."""
 
 
 @dataclass(frozen=True)
@@ -209,19 +219,28 @@ def _file_of(source: str, folder: Path) -> tuple[str, int | None] | None:
         words = shlex.split(source[:-1])
     except ValueError:
         return None
-    one = next((m for word in words if (m := _ONE_CHANNEL.fullmatch(word))), None)
-    if one and words[words.index(one[0]) - 1] == "-af":
-        words = [word for word in words if word not in ("-af", one[0])]
-    if not words or os.path.basename(words[0]) not in DECODERS or CHANGING & set(words) or "|" in words:
+    program = os.path.basename(words[0]).removesuffix(".exe") if words else ""
+    if program not in DECODING:
         return None
-    if os.path.basename(words[0]).startswith("ffmpeg") and "-t" in words:
+    plain, valued = (set(options.split()) for options in DECODING[program])
+    files: list[str] = []
+    channel: int | None = None
+    rest = iter(words[1:])
+    for word in rest:
+        value = next(rest, "") if word in valued or word in ("-af", "-map_channel") else None
+        if word == "-i":
+            files.append(value or "")
+        elif program == "sph2pipe" and word == "-c" and (value or "").isdecimal():
+            channel = int(value or "")
+        elif program == "ffmpeg" and word in ("-af", "-map_channel"):
+            one = (_ONE_CHANNEL if word == "-af" else _MAPPED).fullmatch(value or "")
+            if one is None:
+                return None
+            channel = int(one[1]) + 1
+        elif word not in valued and word not in plain and word not in ("-", "pipe:1", "/dev/stdout"):
+            files.append(word)
+    if len(files) != 1 or not os.path.isfile(_absolute(files[0], folder)):
         return None
-    files = [word for word in words[1:] if os.path.isfile(_absolute(word, folder))]
-    if len(files) != 1:
-        return None
-    channel = int(one[1]) + 1 if one else None
-    if os.path.basename(words[0]) == "sph2pipe" and "-c" in words[:-1]:
-        channel = int(words[words.index("-c") + 1]) if words[words.index("-c") + 1].isdecimal() else None
     return _absolute(files[0], folder), channel
 
 

@@ -40,7 +40,9 @@ FILES = {
 
 @dataclass(frozen=True)
 class Voice:
-    """A recording with usable speech. speaker: "corpus/name" of the person; rate: Hz; samples: per channel."""
+    """A recording with usable speech. speaker: "corpus/name" of the person; rate: Hz; samples: per channel; track:
+    the audio stream in which the speech was found, numbered as FFmpeg does, None: there is one; channel: that in which
+    it was found, counted from 1, None: all."""
 
     key: str
     path: Path
@@ -51,6 +53,8 @@ class Voice:
     rate: int
     samples: int
     channels: int
+    track: int | None = None
+    channel: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -113,7 +117,7 @@ def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progre
     label = "(SELECT value FROM labels l WHERE l.video_id = v.id AND l.attribute = '{}')"
     heard = "(SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY probability DESC LIMIT 1)"
     rows = dataset.connection.execute(
-        f"SELECT v.*, r.path AS root, p.corpus || '/' || p.name AS person, {label.format('gender')} AS gender,"
+        f"SELECT v.*, s.stream AS track, s.channels AS heard, r.path AS root, p.corpus || '/' || p.name AS person, {label.format('gender')} AS gender,"
         f" coalesce({label.format('language')}, {heard}) AS language FROM speech s JOIN videos v ON v.id = s.video_id"
         f" JOIN roots r ON r.id = v.root_id JOIN identities i ON i.id = v.identity_id"
         f" JOIN identities p ON p.id = {PERSON} WHERE i.split IN ({', '.join('?' * len(splits))}) ORDER BY v.id",
@@ -124,26 +128,31 @@ def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progre
             progress(number, len(rows), "")
         part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
         path = Path(row["root"]) / (row["path"] if part == Part() else row["path"].removesuffix(part.fragment))
-        header = None if row["tar_offset"] is not None else _header(path)
-        if header is None:
+        header = None if row["tar_offset"] is not None else _header(path, row["track"])
+        if header is None or "\n" in str(path):  # a line of a manifest
             left_out.append(str(path))
             continue
         facts = (row["person"], row["gender"] or "", row["language"] or "")
-        yield Voice(f"{row['id']:09d}", path, part, *facts, *header)
+        one = re.fullmatch(r"(\d+) of (?!1\b)\d+", row["heard"] or "")
+        channel = part.channel or (int(one[1]) if one else None)
+        yield Voice(f"{row['id']:09d}", path, part, *facts, *header, channel)
 
 
-def _header(path: Path) -> tuple[int, int, int] | None:
-    """(Hz, samples per channel, channels) as stated by a file; None if it does not state them or does not exist."""
+def _header(path: Path, track: int | None) -> tuple[int, int, int, int | None] | None:
+    """(Hz, samples per channel, channels, the track if it is one of several) as stated by a file; None if it does not
+    state them or does not exist. track: the audio stream in use, None: the first."""
     try:
         with av.open(str(path), "r", metadata_errors="replace") as container:
-            stream = next(iter(container.streams.audio), None)
+            tracks = container.streams.audio
+            stream = next((one for one in tracks if one.index == track), next(iter(tracks), None))
             if stream is None or not stream.rate or not stream.channels:
                 return None
             seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
             seconds = seconds or float(container.duration or 0) / av.time_base
     except (av.error.FFmpegError, OSError, ValueError):
         return None
-    return (stream.rate, round(seconds * stream.rate), stream.channels) if seconds > 0 else None
+    one = stream.index if len(tracks) > 1 else None
+    return (stream.rate, round(seconds * stream.rate), stream.channels, one) if seconds > 0 else None
 
 
 def _word(text: str) -> str:
@@ -169,13 +178,13 @@ def _write_lhotse(folder: Path, voices: Sequence[Voice]) -> None:
         }
 
     def supervision(voice: Voice) -> dict[str, Any]:
-        one = voice.part.channel - 1 if voice.part.channel else 0
+        one = voice.channel - 1 if voice.channel else 0
         entry = {
             "id": _utterance(voice),
             "recording_id": voice.key,
             "start": voice.part.start or 0.0,
             "duration": voice.seconds if voice.part.seconds is None else voice.part.seconds,
-            "channel": one if voice.part.channel or voice.channels == 1 else list(range(voice.channels)),
+            "channel": one if voice.channel or voice.channels == 1 else list(range(voice.channels)),
             "speaker": voice.speaker,
         }
         more = {"gender": voice.gender, "language": voice.language}
@@ -212,8 +221,9 @@ def _write_kaldi(folder: Path, voices: Sequence[Voice]) -> None:
 def _source(voice: Voice) -> str:
     if voice.path.suffix.lower() == ".wav" and voice.channels == 1:
         return str(voice.path)
-    one = f"-af 'pan=mono|c0=c{voice.part.channel - 1}'" if voice.part.channel else "-ac 1"
-    return f"ffmpeg -v error -i {shlex.quote(str(voice.path))} -vn {one} -ar 16000 -f wav - |"
+    track = "" if voice.track is None else f"-map 0:{voice.track} "
+    one = f"-af 'pan=mono|c0=c{voice.channel - 1}'" if voice.channel else "-ac 1"
+    return f"ffmpeg -v error -i {shlex.quote(str(voice.path))} {track}-vn {one} -ar 16000 -f wav - |"
 
 
 def _read_gz(path: Path) -> list[str]:
