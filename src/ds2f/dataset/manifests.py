@@ -82,6 +82,11 @@ def write(
     make_folder(folder)
     left_out: list[str] = []
     voices = sorted(_voices(dataset, splits, left_out, progress), key=lambda voice: _utterance(voice))
+    if not voices and left_out:
+        raise UserError(
+            f"None of the {len(left_out):,} recordings can be listed, such as {left_out[0]}: they lie in a tar, or are no "
+            "longer there."
+        )
     if not voices:
         raise UserError(f"{dataset.path} has no recordings to list; see: ds2f status --database {dataset.path}")
     for file in FILES["kaldi"] + FILES["lhotse"]:
