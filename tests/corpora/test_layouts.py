@@ -23,6 +23,8 @@ from ds2f.corpora import recognise, video_of
         ("vox/train/id10280#0a1B2c3D4e5#001093#001192.mp4", "voxceleb", "id10280"),
         ("flat/id00012_21Uxsk56VDQ_00001.mp4", "voxceleb", "id00012"),
         ("Train/Emma_Watson/00001.mp4", "folder", "Emma_Watson/00001"),
+        ("study/Anna/session-001/00001.mp4", "folder", "Anna/session-001/00001"),
+        ("project/test/interview_1/00001.mp4", "folder", "test/interview_1/00001"),
         ("home/clips/0a1B2c3D4e5/00001.mp4", "folder", "clips/0a1B2c3D4e5/00001"),  # nobody is called clips
         ("home/party.mp4", "folder", "party"),
         ("home/00001.mp4", "folder", "00001"),
@@ -41,6 +43,7 @@ def test_video_layouts(path: str, corpus: str, identity: str) -> None:
         ("lfw/Ada_Lovelace/Charles_Babbage_0003.webp", "folder", "Ada_Lovelace/Charles_Babbage_0003"),
         ("utkface/31_1_2_20170116174525125.jpg.chip.jpg", "utkface", "31_1_2_20170116174525125"),
         ("utkface/31_1_9_20170116174525125.jpg", "folder", "31_1_9_20170116174525125"),
+        ("home/10_0_1_5.jpg", "folder", "10_0_1_5"),  # no time of day
         ("faces/me.png", "folder", "me"),
         ("img_align_celeba/000001.jpg", "celeba", "000001"),
         ("CelebA/000001.jpg", "celeba", "000001"),

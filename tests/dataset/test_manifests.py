@@ -34,7 +34,9 @@ def test_manifests_name_the_track_and_the_channel_that_were_heard(dataset: Datas
     _tracks(tmp_path / "stereo.wav", 1, "stereo")
     write_audio(tmp_path / "plain.wav", tone(1.0))
     names = ["channels.wav", "plain.wav", "stereo.wav", "tracks.mka"]
-    dataset.add_items(tmp_path, "sound", [item_of(tmp_path / name, name) for name in names], SplitRule(val=0.0, test=0.0))
+    dataset.add_items(
+        tmp_path, "sound", [item_of(tmp_path / name, name) for name in names], SplitRule(val=0.0, test=0.0)
+    )
     for job in wanting(dataset):
         store(dataset, job, extracted(), PLAN)
     heard = {

@@ -52,3 +52,19 @@ def test_a_database_may_have_any_name(name: str, tmp_path: Path, monkeypatch: py
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             read.connection.execute("DELETE FROM videos")
     assert (tmp_path / name).is_file()
+
+
+def test_a_database_that_another_process_makes_in_the_meantime_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "dataset.db"
+    opened = schema._opened
+
+    def late(place: Path) -> sqlite3.Connection:
+        monkeypatch.setattr(schema, "_opened", opened)
+        schema.create(place).close()
+        return opened(place)
+
+    monkeypatch.setattr(schema, "_opened", late)
+    with closing(schema.create(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM videos").fetchone()[0] == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,17 @@ def test_measured_with_intervals_and_a_warning() -> None:
     assert same.precision.value == same.recall.value == 1
     with pytest.raises(ValueError, match="no distribution"):
         measure_realism("mine", real[:3], np.arange(3), real, np.arange(60), bootstrap)
+
+
+def test_draws_in_which_hardly_anybody_has_a_face_measure_nothing() -> None:
+    rng = np.random.default_rng(0)
+    generated, real = rng.normal(size=(4, 5)), rng.normal(size=(8, 5))
+    bootstrap = Bootstrap([f"person {n // 2}" for n in range(8)], 200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = measure_realism("dlib", generated, np.array([0, 1, 2, 3]), real, np.arange(8), bootstrap)
+    assert found.frechet.value == pytest.approx(frechet_distance(generated, real))
+    for measure in (found.frechet, found.kernel):
+        assert measure.low is not None
+        assert measure.high is not None
+        assert measure.low < measure.value < measure.high

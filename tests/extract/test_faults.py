@@ -190,3 +190,18 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence_with_its_name(
     ) as caught:
         Extractor(BASE).load()
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_changed_since_it_was_ingested_counts_as_failed(dataset: Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "talk.mp4"
+    file.write_bytes(b"one")
+    dataset.add_items(tmp_path, "video", [item_of(file)], SplitRule())
+
+    def engine(jobs: Any, make: Any, load: Any) -> Any:
+        for job in jobs:
+            file.write_bytes(b"another")
+            yield Outcome(job, extracted(0))
+
+    summary = extract_missing(Path(dataset.path), SETTINGS, engine=engine)
+    assert (summary.done, summary.failed) == (0, 1)
+    assert dataset.counts()["video"] == {"new": 0, "done": 0, "failed": 1}

@@ -114,8 +114,11 @@ def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, 
     take = avspeech.youtube()
     with bar("download") as shown:
         got = avspeech.download(segments, folder, take, pause, retry_failed, shown.update)
+    state = folder / avspeech.STATE
+    why = f"; reasons: {state}" if state.exists() else ""
+    again = f"; {got.unreached:,} not reached, run the command again" if got.unreached else ""
     out.print(
         f"{got.fetched:,} clips downloaded, {got.there:,} existed; {got.failed:,} unavailable, {got.gone:,} already "
-        f"known to be unavailable; reasons: {folder / avspeech.STATE}"
+        f"known to be unavailable{why}{again}"
     )
     out.print(f"Next: ds2f ingest {folder}")

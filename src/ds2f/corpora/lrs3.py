@@ -11,7 +11,7 @@ import re
 from ds2f.corpora.base import SOUND, VIDEO, Corpus, Place, Recognised
 
 _SPLITS = frozenset({"pretrain", "trainval", "test"})
-_TALK = re.compile(r"[\w-]{11}", re.ASCII)
+_TALK = re.compile(r"(?![A-Za-z][a-z]+[_-]\d+$)[\w-]{11}", re.ASCII)  # a YouTube id, but not interview_1
 _CLIP = re.compile(r"\d{5}", re.ASCII)
 
 

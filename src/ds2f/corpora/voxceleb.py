@@ -25,7 +25,8 @@ _NUMBER = re.compile(r"\d{1,7}", re.ASCII)
 _CLIP = re.compile(r"\d{5,7}", re.ASCII)
 _SCALE = re.compile(r"\d\.\d")  # how much wider than the face the frames were cropped
 _ANEW = re.compile(r"(?P<person>id\d{5})(?P<mark>[#_-])(?P<video>[\w-]{11})((?P=mark)\d+)*", re.ASCII)
-_NAME = re.compile(r"[A-Z][a-z]+_[A-Z][a-z]+")  # Emma_Watson has eleven characters, like a YouTube id
+# Emma_Watson and session-001 have eleven characters, like a YouTube id.
+_NAME = re.compile(r"[A-Z][a-z]+_[A-Z][a-z]+|[A-Za-z][a-z]+[_-]\d+", re.ASCII)
 _NUMBERED = re.compile(r"id\d+", re.ASCII)
 _SPLITS = frozenset({"train", "trainval", "pretrain", "test", "dev", "val", "main"})
 

@@ -84,8 +84,8 @@ def write(
     voices = sorted(_voices(dataset, splits, left_out, progress), key=lambda voice: _utterance(voice))
     if not voices and left_out:
         raise UserError(
-            f"None of the {len(left_out):,} recordings can be listed, such as {left_out[0]}: they lie in a tar, or are no "
-            "longer there."
+            f"None of the {len(left_out):,} recordings can be listed, such as {left_out[0]}: "
+            "they lie in a tar, or are no longer there."
         )
     if not voices:
         raise UserError(f"{dataset.path} has no recordings to list; see: ds2f status --database {dataset.path}")
@@ -122,7 +122,8 @@ def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progre
     label = "(SELECT value FROM labels l WHERE l.video_id = v.id AND l.attribute = '{}')"
     heard = "(SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY probability DESC LIMIT 1)"
     rows = dataset.connection.execute(
-        f"SELECT v.*, s.stream AS track, s.channels AS heard, r.path AS root, p.corpus || '/' || p.name AS person, {label.format('gender')} AS gender,"
+        f"SELECT v.*, s.stream AS track, s.channels AS heard, r.path AS root,"
+        f" p.corpus || '/' || p.name AS person, {label.format('gender')} AS gender,"
         f" coalesce({label.format('language')}, {heard}) AS language FROM speech s JOIN videos v ON v.id = s.video_id"
         f" JOIN roots r ON r.id = v.root_id JOIN identities i ON i.id = v.identity_id"
         f" JOIN identities p ON p.id = {PERSON} WHERE i.split IN ({', '.join('?' * len(splits))}) ORDER BY v.id",

@@ -208,6 +208,8 @@ def create(path: Path) -> sqlite3.Connection:
                 f"INSERT INTO meta VALUES ('name', '{uuid.uuid4().hex}'); COMMIT;"
             )
     except (sqlite3.OperationalError, OSError) as error:
+        if "already exists" in str(error):  # another process has made it in the meantime
+            return connect(path)
         raise UserError(
             f"The database {path} cannot be made ({error}); make room, or choose a folder you may write to."
         ) from None

@@ -14,12 +14,12 @@ from ds2f.types import DLIB, Attributes, Extracted, Face
 CHANGED = Extracted(failures=(("open", "it is another file than the one that was ingested; run ds2f ingest again"),))
 
 
-def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
+def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> Extracted | None:
     """Store everything a job produced, rows and failure reasons, in one transaction; storing it twice changes nothing.
 
-    Returns False, and stores nothing, if the entry has since been forgotten or ingested again. If the file itself has
-    changed since it was ingested, that is stored as the reason instead of the new file's results. A file that cannot be
-    read keeps its results from other settings, and waits.
+    Returns what was stored: nothing, None, if the entry has since been forgotten or ingested again. If the file itself
+    has changed since it was ingested, that is stored as the reason instead of the new file's results. A file that
+    cannot be read keeps its results from other settings, and waits.
     """
     sql, needs, video_id = dataset.connection, job.needs, job.video_id
     if _changed(job):
@@ -31,7 +31,7 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
             sql.execute(f"SELECT 1 FROM videos v JOIN roots r ON r.id = v.root_id WHERE {same}", asked).fetchone()
             is None
         ):
-            return False
+            return None
         unread = result.facts is None and any(stage == "open" for stage, _ in result.failures)
         marks = ", ".join("?" * len(needs.stages))
         sql.execute(f"DELETE FROM failures WHERE video_id = ? AND stage IN ({marks})", (video_id, *needs.stages))
@@ -65,7 +65,7 @@ def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> bool:
             " THEN 'failed' ELSE 'done' END WHERE id = ?",
             (video_id,),
         )
-    return True
+    return result
 
 
 def _changed(job: Job) -> bool:

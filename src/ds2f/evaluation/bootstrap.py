@@ -77,7 +77,7 @@ class Bootstrap:
         # Many small problems: run them in parallel, with one thread each, so that threads don't wait for one another.
         with threadpool_limits(1), ThreadPoolExecutor(default_threads()) as threads:
             found = np.array([*threads.map(lambda counts: of_weights(counts[self.person]), self.counts[:most])])
-        low, high = interval(found - found.mean() + value)
+        low, high = interval(found - np.nanmean(found) + value)
         return Measure(value, low, high)
 
 

@@ -7,6 +7,8 @@ by far more than methods differ; use the kernel distance, which is unbiased.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -78,10 +80,12 @@ def measure_realism(
     ones, all_real = np.ones(len(generated)), np.ones(len(real))
 
     def frechet(weights: np.ndarray) -> float:
-        return frechet_distance(generated, real, weights[clips], weights[among])
+        u, v = weights[clips], weights[among]
+        return frechet_distance(generated, real, u, v) if _are_sets(u, v) else math.nan
 
     def kernel(weights: np.ndarray) -> float:
-        return _discrepancy(*kernels, weights[clips], weights[among])
+        u, v = weights[clips], weights[among]
+        return _discrepancy(*kernels, u, v) if _are_sets(u, v) else math.nan
 
     return Realism(
         space=space,
@@ -93,6 +97,11 @@ def measure_realism(
         precision=_share(precision(generated, real), clips, bootstrap),
         recall=_share(precision(real, generated), among, bootstrap),
     )
+
+
+def _are_sets(*weights: np.ndarray) -> bool:
+    """Whether at least two faces are left on either side: a draw of few people may hold none who was drawn a face."""
+    return all((of_one > 0).sum() > 1 for of_one in weights)
 
 
 def variety(vectors: np.ndarray, clips: np.ndarray, count: int) -> np.ndarray:

@@ -69,9 +69,10 @@ def extract_missing(
         if not ids:
             return ExtractSummary(0, 0)
         for outcome in engine(_jobs(dataset, ids, plan), partial(make_extract, settings), _share(load, len(ids))):
-            if not store(dataset, outcome.job, outcome.result, plan):
+            stored = store(dataset, outcome.job, outcome.result, plan)
+            if stored is None:
                 continue  # its entry no longer exists
-            done, failed = done + (not outcome.failed), failed + outcome.failed
+            done, failed = done + (not stored.failures), failed + bool(stored.failures)
             if progress:
                 progress(done + failed, len(ids), f"{failed:,} failed" if failed else "")
     return ExtractSummary(done, failed)

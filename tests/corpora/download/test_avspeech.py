@@ -88,6 +88,13 @@ def test_a_network_that_is_down_is_no_fault_of_the_videos(tmp_path: Path) -> Non
     assert not (tmp_path / STATE).exists()
 
 
+def test_a_network_that_fails_now_and_then_is_counted(
+    tmp_path: Path, segments: list[Segment], waits: list[float]
+) -> None:
+    found = download(segments, tmp_path, _Taker(a_B2="<urlopen error [Errno -3] Temporary failure in name resolution>"))
+    assert found == Counts(there=0, fetched=2, failed=0, gone=0, unreached=1)
+
+
 def test_a_state_file_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path, segments: list[Segment]) -> None:
     (tmp_path / STATE).write_text(json.dumps({"clip": segments[0].name, "reason": "gone"}) + '\n{"clip": "x')
     assert download(segments, tmp_path, _Taker()) == Counts(0, 2, 0, 1)

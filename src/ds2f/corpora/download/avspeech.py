@@ -57,12 +57,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Counts:
-    """there: clips from an earlier run; fetched, failed: in this one; gone: known to be unavailable, not requested."""
+    """there: clips from an earlier run; fetched, failed: in this one; gone: known to be unavailable, not requested;
+    unreached: the network failed, the next run tries again."""
 
     there: int
     fetched: int
     failed: int
     gone: int
+    unreached: int = 0
 
 
 def read_list(path: Path) -> list[Segment]:
@@ -112,7 +114,7 @@ def download(
     out.mkdir(parents=True, exist_ok=True)
     partial = out / PARTIAL
     gone = set() if retry_failed else _gone(out / STATE)
-    there = fetched = failed = known = in_a_row = 0
+    there = fetched = failed = known = unreached = in_a_row = 0
     for done, segment in enumerate(segments):
         if progress:
             progress(done, len(segments), segment.video)
@@ -139,13 +141,14 @@ def download(
                 in_a_row += 1
                 if in_a_row >= NETWORK_FAILURES:
                     raise UserError(f"The network seems to be down ({reason}); run the command again later.") from None
+                unreached += 1
                 continue  # not the video's fault: the next run tries again
             failed, in_a_row = failed + 1, 0
             _note(out / STATE, segment, reason)
     shutil.rmtree(partial, ignore_errors=True)
     if progress:
         progress(len(segments), len(segments), "")
-    return Counts(there, fetched, failed, known)
+    return Counts(there, fetched, failed, known, unreached)
 
 
 def _over(reason: str, out: Path, fetched: int) -> str | None:
