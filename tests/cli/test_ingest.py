@@ -8,6 +8,7 @@ import pytest
 
 from ds2f.cli import main
 from ds2f.dataset import Dataset
+from ds2f.dataset.queries import SplitRule
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -140,6 +141,21 @@ def test_a_table_of_the_users_own(work: Workplace) -> None:
     assert f"{table} joins 2 people; left over: 0 with one name here, 0 with none." in said
     assert "In total 2 people: 2 with voices and faces" in said
     assert work.people()["folder/calls/ann"] == {"ann/1.wav", "ann/2.wav", "Ann_Example/1.jpg"}
+
+
+@pytest.mark.parametrize("last", ["of all", "before an error"])
+def test_who_moves_to_another_split_is_said_for_every_folder(work: Workplace, last: str) -> None:
+    rule = SplitRule()
+    calls = [f"call{n}" for n in range(99) if rule.of("folder", f"calls/call{n}") == "train"][:2]
+    tests = [f"test{n}" for n in range(99) if rule.of("folder", f"tests/test{n}") == "test"][:2]
+    one = tree(work.folder / "tests", *(f"{name}/1.wav" for name in tests))
+    two = tree(work.folder / "calls", *(f"{name}/1.wav" for name in calls))
+    work.ingest("--kind", "voices", one, two)
+    table = work.folder / "people.csv"
+    table.write_text("tests,calls\n" + "".join(f"{a},{b}\n" for a, b in zip(tests, calls, strict=True)))
+    nothing = [tree(work.folder / "nothing", "1.txt")] if last == "before an error" else []
+    said = work.ingest("--kind", "voices", one, two, *nothing, "--people", table, code=2 if nothing else 0)
+    assert "2 identities moved from train to test, to join their person" in said.replace("\n", " ")
 
 
 def test_a_manifest_is_a_column_by_the_name_of_its_folder(work: Workplace) -> None:

@@ -140,6 +140,12 @@ def _ingest_one(
     out.print(f"Taken: {', '.join(taken)}.")
     for read in scan.side.read:
         out.print(f"Read: {read}.")
+    # Here, and not after the last folder: an error in a later one must not swallow what the next run cannot tell again.
+    for (old, new), count in sorted(entered.joined.moved.items()):
+        err.print(
+            f"{counted(count, 'identity')} moved from {old} to {new}, to join their person; models trained "
+            "before may have seen them."
+        )
     return entered.joined
 
 
@@ -157,16 +163,11 @@ def _nothing(folder: Path, scan: Scan) -> str:
 
 def _say_people(joined: Joined, people: dict[str, int], given: set[str]) -> None:
     """given: the user's own tables; those of a single corpus are not worth a line."""
-    from ds2f.cli.console import counted, err, out
+    from ds2f.cli.console import counted, out
 
     for table in (t for t in joined.tables if t.corpora > 1 or t.source in given):
         left = f"; left over: {table.single:,} with one name here, {table.absent:,} with none"
         out.print(f"{table.source} joins {counted(table.joined, 'person')}{left}.")
-    for (old, new), count in sorted(joined.moved.items()):
-        err.print(
-            f"{count:,} identities moved from {old} to {new}, to join their person; models trained "
-            "before may have seen them."
-        )
     everybody = counted(sum(people.values()), "person")
     out.print(
         f"In total {everybody}: {people['both']:,} with voices and faces, {people['voice']:,} with voices only, "
