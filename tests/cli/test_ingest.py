@@ -265,3 +265,11 @@ def test_a_manifest_that_grew_to_another_folder_enters_what_is_new(work: Workpla
         "kaldi/data/ann": 1,
         "kaldi/data/u2": 1,
     }
+
+
+def test_a_folder_without_files_does_not_stop_the_others(work: Workplace) -> None:
+    one, none, two = (tree(work.folder / name, file) for name, file in (("a", "1.mp4"), ("b", "x.txt"), ("c", "2.mp4")))
+    said = work.ingest(one, none, two, code=2)
+    assert "b has no videos (only others, such as x.txt)." in said
+    assert "The other folders were entered." in said
+    assert {file for files in work.people().values() for file in files} == {"1.mp4", "2.mp4"}

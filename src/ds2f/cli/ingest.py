@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ds2f.corpora.scan import Scan
     from ds2f.corpora.tables import PeopleTable
     from ds2f.dataset.joining import Joined
+    from ds2f.types import CorpusItem
 
 KINDS = {"videos": "video", "faces": "still", "voices": "sound"}
 NOUN = {"video": "video", "still": "picture", "sound": "sound"}
@@ -73,7 +74,10 @@ def ingest(
         decides.
     Raises UserError for what the user can fix.
     """
+    from itertools import chain
+
     from ds2f.cli.console import err
+    from ds2f.corpora.manifests import open_scan
     from ds2f.corpora.tables import read_people
     from ds2f.dataset import Dataset
     from ds2f.dataset.ingest import people_by_kind, root_names
@@ -82,8 +86,17 @@ def ingest(
         if not folder.exists():
             raise UserError(f"There is no folder {folder}; check the path.")
     tables = [read_people(path) for path in people]  # now, before anything is entered
+    joined: Joined | None = None
+    empty: list[str] = []
     for folder in folders:
-        joined = _ingest_one(database, folder, kind, config, tables, person)
+        scan = open_scan(folder.resolve(), kind, person)
+        items = scan.items()
+        if first := next(items, None):
+            joined = _enter(database, folder, kind or "video", scan, chain([first], items), config, tables)
+        else:
+            empty.append(_nothing(folder, scan))
+    if joined is None:
+        raise UserError(empty[0])
     with Dataset(database) as dataset:
         for table in tables:
             for column in sorted(set(table.folders) - root_names(dataset)):
@@ -92,27 +105,29 @@ def ingest(
                     markup=False,
                 )
         _say_people(joined, people_by_kind(dataset), {table.source for table in tables})
+    if empty:
+        raise UserError(f"{empty[0]} The other folders were entered.")
 
 
-def _ingest_one(
-    database: Path, folder: Path, kind: str | None, config: Config, tables: Sequence[PeopleTable], person: str | None
+def _enter(
+    database: Path,
+    folder: Path,
+    kind: str,
+    scan: Scan,
+    items: Iterator[CorpusItem],
+    config: Config,
+    tables: Sequence[PeopleTable],
 ) -> Joined:
-    from itertools import chain
-
+    """Enter the files of one folder, and say what was found in it."""
     from ds2f.cli.console import counted, err, out
-    from ds2f.corpora.manifests import ManifestScan, open_scan
+    from ds2f.corpora.manifests import ManifestScan
     from ds2f.dataset import Dataset
     from ds2f.dataset.ingest import enter
     from ds2f.dataset.splits import SplitRule
 
-    scan = open_scan(folder.resolve(), kind, person)
-    items = scan.items()
-    first = next(items, None)
-    if first is None:
-        raise UserError(_nothing(folder, scan))
     rule = SplitRule(config.split.seed, config.split.val, config.split.test)
     with Dataset(database, create=True) as dataset:
-        entered = enter(dataset, scan.root, kind or "video", chain([first], items), rule, tables, scan.side)
+        entered = enter(dataset, scan.root, kind, items, rule, tables, scan.side)
     for warning in (*scan.side.warnings, *scan.warnings):
         err.print("ds2f ingest:", style="yellow", end=" ")
         err.print(warning)

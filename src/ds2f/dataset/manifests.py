@@ -141,7 +141,8 @@ def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progre
         facts = (row["person"], row["gender"] or "", row["language"] or "")
         one = re.fullmatch(r"(\d+) of (?!1\b)\d+", row["heard"] or "")
         channel = part.channel or (int(one[1]) if one else None)
-        yield Voice(f"{row['id']:09d}", path, part, *facts, *header, channel)
+        rate, samples, channels, track = header
+        yield Voice(f"{row['id']:09d}", path, part, *facts, rate, samples, channels, track, channel)
 
 
 def _header(path: Path, track: int | None) -> tuple[int, int, int, int | None] | None:
