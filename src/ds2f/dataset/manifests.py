@@ -156,10 +156,13 @@ def _header(path: Path, track: int | None) -> tuple[int, int, int, int | None] |
                 return None
             seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
             seconds = seconds or float(container.duration or 0) / av.time_base
+            if seconds <= 0:
+                return None
+            # Before the file is closed: a stream's numbers are its, and mean nothing afterwards.
+            one = stream.index if len(tracks) > 1 else None
+            return stream.rate, round(seconds * stream.rate), stream.channels, one
     except (av.error.FFmpegError, OSError, ValueError):
         return None
-    one = stream.index if len(tracks) > 1 else None
-    return (stream.rate, round(seconds * stream.rate), stream.channels, one) if seconds > 0 else None
 
 
 def _word(text: str) -> str:
