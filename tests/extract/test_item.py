@@ -61,7 +61,8 @@ def test_refusals_name_stage_and_reason(extractor: Extractor, tmp_path: Path) ->
     for name, sound in (("tone.mp4", tone(2.0)), ("noise.mp4", noise(2.0))):
         assert set(_failures(extractor, write_video(tmp_path / name, frames, sound))) == {"speech", "face"}
     only_sound = _failures(extractor, write_audio(tmp_path / "a.wav", tone(2.0)))
-    assert only_sound == {"open": "sound without a picture"}
+    assert set(only_sound) == {"speech", "face"}
+    assert only_sound["face"] == "sound without a picture"
     damaged = write_video(tmp_path / "damaged.mp4", frames)
     data = bytearray(damaged.read_bytes())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4

@@ -169,8 +169,8 @@ class Extractor:
         sound = file.job.kind == "sound"
         if needs.face or sound:
             file.found.facts = Facts(media.duration, media.width, media.height, media.fps, media.video_stream)
-        if not media.has_video and not sound:
-            raise ItemError("open", "sound without a picture" if media.has_audio else "neither sound nor picture in it")
+        if not (media.has_video or media.has_audio or sound):
+            raise ItemError("open", "neither sound nor picture in it")
         if needs.speech:
             self._try(file, "speech", partial(self._read_speech, file, media))
         if needs.face:
@@ -325,7 +325,8 @@ class Extractor:
 
 
 def _no_picture(media: Media) -> str:
-    return media.troubles.get("face", "none of its pictures can be decoded")
+    none = "none of its pictures can be decoded" if media.has_video else "sound without a picture"
+    return media.troubles.get("face", none)
 
 
 def _pictures(files: Sequence[_File]) -> tuple[list[np.ndarray], list[DetectedFace]]:
