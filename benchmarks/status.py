@@ -25,30 +25,50 @@ def fill(dataset: Dataset, files: int) -> None:
     sql, plan = dataset.connection, plan_of(ExtractSettings.of(Config()))
     numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
     with dataset.transaction():
-        sql.execute("INSERT INTO roots VALUES (1, '/videos')")
-        sql.executemany("INSERT INTO recipes VALUES (?, ?)", [(plan.speech_key, "{}"), (plan.face_key, "{}")])
+        sql.execute("INSERT INTO roots (id, path) VALUES (1, '/videos')")
+        recipes = [(plan.speech_key, "{}"), (plan.face_key, "{}")]
+        sql.executemany("INSERT INTO recipes (key, settings) VALUES (?, ?)", recipes)
         sql.execute(
-            f"{numbers} INSERT INTO identities SELECT i, 'voxceleb', 'id' || i,"
+            f"{numbers} INSERT INTO identities (id, corpus, name, split) SELECT i, 'voxceleb', 'id' || i,"
             " CASE i % 10 WHEN 8 THEN 'val' WHEN 9 THEN 'test' ELSE 'train' END FROM n",
             (files // PER_PERSON + 1,),
         )
         sql.execute(
-            f"{numbers} INSERT INTO videos SELECT i, 1, printf('id%06d/%08d.mp4', i / {PER_PERSON}, i), 'video',"
-            f" 1 + i / {PER_PERSON}, 1, 1, NULL, CASE WHEN i % 2 THEN 'new' WHEN i % 100 THEN 'done' ELSE 'failed' END,"
+            f"{numbers} INSERT INTO videos (id, root_id, path, kind, identity_id, size, mtime_ns, state, speech_recipe,"
+            f" face_recipe, duration, width, height, fps) SELECT i, 1, printf('id%06d/%08d.mp4', i / {PER_PERSON}, i),"
+            f" 'video', 1 + i / {PER_PERSON}, 1, 1,"
+            " CASE WHEN i % 2 THEN 'new' WHEN i % 100 THEN 'done' ELSE 'failed' END,"
             " CASE i % 2 WHEN 0 THEN ? END, CASE i % 2 WHEN 0 THEN ? END, 5.0, 224, 224, 25.0 FROM n",
             (files, plan.speech_key, plan.face_key),
         )
         done = "FROM videos WHERE state = 'done'"
-        sql.execute(f"INSERT INTO speech SELECT id, 0.5, 4.0, 1, '1 of 1' {done}")
-        sql.execute(f"INSERT INTO faces SELECT id, 1, 1, 1, 90, 90, x'', 1.0, 0.8, 1.0, 1 {done}")
+        speech = f"SELECT id, 0.5, 4.0, 1, '1 of 1' {done}"
+        sql.execute(f"INSERT INTO speech (video_id, start, seconds, stream, channels) {speech}")
+        sql.execute(
+            "INSERT INTO faces (video_id, time, x, y, w, h, landmarks, score, quality, coverage, people)"
+            f" SELECT id, 1, 1, 1, 90, 90, x'', 1.0, 0.8, 1.0, 1 {done}"
+        )
         for seconds, encoder in plan.voices:
-            sql.execute(f"INSERT INTO clips SELECT id, ?, 4.0, 1.5 {done}", (seconds,))
-            sql.execute(f"INSERT INTO voice_embeddings SELECT id, ?, ?, zeroblob(16) {done}", (seconds, encoder))
-        sql.execute(f"INSERT INTO face_embeddings SELECT id, 'dlib', zeroblob(16) {done}")
+            sql.execute(
+                f"INSERT INTO clips (video_id, seconds, speech_seconds, repeats) SELECT id, ?, 4.0, 1.5 {done}",
+                (seconds,),
+            )
+            sql.execute(
+                "INSERT INTO voice_embeddings (video_id, seconds, encoder, vector)"
+                f" SELECT id, ?, ?, zeroblob(16) {done}",
+                (seconds, encoder),
+            )
+        vectors = f"SELECT id, 'dlib', zeroblob(16) {done}"
+        sql.execute(f"INSERT INTO face_embeddings (video_id, encoder, vector) {vectors}")
         for model in plan.attributes:
             for name, value in (("age", 33.5), ("gender", "female"), ("ethnicity", "Indian")):
-                sql.execute(f"INSERT INTO face_attributes SELECT id, ?, ?, ?, 1, '{{}}' {done}", (model, name, value))
-        sql.execute("INSERT INTO failures SELECT id, 'face', 'no face found' FROM videos WHERE state = 'failed'")
+                sql.execute(
+                    "INSERT INTO face_attributes (video_id, model, attribute, value, probability, distribution)"
+                    f" SELECT id, ?, ?, ?, 1, '{{}}' {done}",
+                    (model, name, value),
+                )
+        failed = "SELECT id, 'face', 'no face found' FROM videos WHERE state = 'failed'"
+        sql.execute(f"INSERT INTO failures (video_id, stage, reason) {failed}")
 
 
 def timed(what: str, call: Callable[[], object]) -> None:
