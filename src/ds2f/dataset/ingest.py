@@ -33,7 +33,15 @@ CREATE TEMP TABLE seen (
 """
 WHOLE = Part()
 _SAME_FILE = "videos v ON v.root_id = :root AND v.path = s.path"
-_SAME_CLIP = "i.corpus = 'voxceleb' AND i.name || '/' || clip(v.path)"
+_CLIPS_OF_VIDEOS = (
+    "SELECT i.name || '/' || clip(v.path) FROM identities i JOIN videos v ON v.identity_id = i.id"
+    " WHERE i.corpus = 'voxceleb' AND v.kind = 'video'"
+)
+_HEARD = (  # clips whose videos have sound, as far as is known
+    f"{_CLIPS_OF_VIDEOS} AND NOT EXISTS"
+    " (SELECT 1 FROM failures f WHERE f.video_id = v.id AND f.stage IN ('open', 'audio'))"
+)
+_SPOKEN = f"{_CLIPS_OF_VIDEOS} AND EXISTS (SELECT 1 FROM speech e WHERE e.video_id = v.id)"
 
 
 @dataclass(frozen=True)
@@ -292,21 +300,22 @@ def _drop_doubled(sql: sqlite3.Connection) -> int:
     if not _both(sql, "video", "sound"):
         return 0
     return sql.execute(
-        "DELETE FROM temp.seen WHERE kind = 'sound' AND corpus = 'voxceleb' AND name || '/' || clip(path) IN"
-        " (SELECT i.name || '/' || clip(v.path) FROM identities i JOIN videos v ON v.identity_id = i.id"
-        " WHERE i.corpus = 'voxceleb' AND v.kind = 'video' AND NOT EXISTS"
-        " (SELECT 1 FROM failures f WHERE f.video_id = v.id AND f.stage IN ('open', 'audio')))"
+        "DELETE FROM temp.seen WHERE kind = 'sound' AND corpus = 'voxceleb'"
+        f" AND name || '/' || clip(path) IN ({_HEARD})"
     ).rowcount
 
 
 def _drop_sounds_of_videos(sql: sqlite3.Connection) -> int:
-    """The same for videos that are added later."""
+    """The same for videos that are added later. A sound with speech stays until its video has speech, too: nothing
+    extracted is lost to a video that may turn out to have no sound."""
     if not _both(sql, "sound", "video"):
         return 0
     return sql.execute(
         "DELETE FROM videos WHERE kind = 'sound' AND id IN (SELECT v.id FROM identities i JOIN videos v ON"
-        " v.identity_id = i.id WHERE i.corpus = 'voxceleb' AND v.kind = 'sound' AND i.name || '/' || clip(v.path) IN"
-        " (SELECT name || '/' || clip(path) FROM temp.seen WHERE kind = 'video' AND corpus = 'voxceleb'))"
+        " v.identity_id = i.id WHERE i.corpus = 'voxceleb' AND v.kind = 'sound'"
+        f" AND i.name || '/' || clip(v.path) IN ({_HEARD})"
+        " AND (NOT EXISTS (SELECT 1 FROM speech e WHERE e.video_id = v.id)"
+        f" OR i.name || '/' || clip(v.path) IN ({_SPOKEN})))"
     ).rowcount
 
 
