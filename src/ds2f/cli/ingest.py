@@ -138,6 +138,8 @@ def _ingest_one(
         taken.append(f"{scan.alone:,} of them each counted as a separate person ({see})")
     taken += [f"of {corpus} {count:,} names only partly understood" for corpus, count in scan.not_whole.items()]
     out.print(f"Taken: {', '.join(taken)}.")
+    for source in entered.replaced:
+        out.print(f"{source} is gone; what it said is replaced by the table with the same columns.", markup=False)
     for read in scan.side.read:
         out.print(f"Read: {read}.")
     return entered.joined

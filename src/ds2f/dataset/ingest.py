@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ds2f.corpora.metadata import SideFiles
 from ds2f.corpora.tables import PeopleTable
 from ds2f.dataset.forgotten import Forgotten
-from ds2f.dataset.joining import Joined, join, keep_tables
+from ds2f.dataset.joining import Joined, join, keep_tables, refuse_contradictions
 from ds2f.dataset.schema import PERSON
 from ds2f.dataset.splits import SplitRule
 from ds2f.types import CorpusItem, Part
@@ -49,7 +49,8 @@ class Entered:
     """files: found, including `forgotten`; added: new files; changed: files ingested before with another size or time;
     renamed: files that now belong to another person or have other labels; doubled: sounds whose video is also there;
     elsewhere: files already entered by an ingest of a folder above or below; forgotten: files of people who were
-    forgotten; joined: people of several corpora."""
+    forgotten; joined: people of several corpora; replaced: tables of people whose files are gone, dropped for a later
+    version of them."""
 
     files: int
     added: int
@@ -59,6 +60,7 @@ class Entered:
     elsewhere: int
     forgotten: int
     joined: Joined
+    replaced: tuple[str, ...] = ()
 
 
 def enter(
@@ -80,6 +82,7 @@ def enter(
     rule: how identities are split; the first ingest into a database fixes it for good.
     tables: state which identities in several corpora are one person.
     side: side files that the scan of `root` read, complete once `items` is exhausted.
+    Raises UserError, and enters nothing, if `tables` contradict each other or those given before.
     """
     sql = dataset.connection
     scopes = _Scopes(sql)
@@ -109,10 +112,14 @@ def enter(
         added = _add(sql, root_id) - changed
         doubled += _drop_sounds_of_videos(sql)
         beside = [_with_folders(sql, table, scopes.name(str(root))) for table in (side.tables if side else ())]
-        keep_tables(sql, [*tables, *beside])
+        tables = list(tables)
+        replaced = keep_tables(sql, [*tables, *beside])
+        refuse_contradictions(sql, tables)
         joined = join(sql, known)
     sql.execute("DROP TABLE temp.seen")
-    return Entered(files + len(forgotten), added, changed, renamed, doubled, elsewhere, len(forgotten), joined)
+    return Entered(
+        files + len(forgotten), added, changed, renamed, doubled, elsewhere, len(forgotten), joined, replaced
+    )
 
 
 def root_names(dataset: Dataset) -> set[str]:
