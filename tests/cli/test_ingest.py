@@ -238,6 +238,61 @@ def test_a_table_that_was_mended_takes_the_place_of_itself_by_whatever_path(work
     assert work.people()["folder/calls/bob"] == {"bob/1.wav", "one/1.jpg"}
 
 
+def test_a_table_that_contradicts_another_is_refused_or_takes_its_place_if_that_is_gone(work: Workplace) -> None:
+    voices = tree(work.folder / "voices", "anna/1.wav", "bob/1.wav")
+    faces = tree(work.folder / "faces", "Anna_A/1.jpg", "Bob_B/1.jpg")
+    wrong, right = work.folder / "wrong.csv", work.folder / "right.csv"
+    wrong.write_text("voices,faces\nanna,Bob_B\nbob,Anna_A\n")
+    right.write_text("voices,faces\nanna,Anna_A\nbob,Bob_B\n")
+    work.ingest("--kind", "voices", voices)
+    work.ingest("--kind", "faces", faces, "--people", wrong)
+    mixed = {"folder/voices/anna": {"anna/1.wav", "Bob_B/1.jpg"}, "folder/voices/bob": {"bob/1.wav", "Anna_A/1.jpg"}}
+    assert work.people() == mixed
+    said = work.ingest("--kind", "faces", faces, "--people", right, code=2).replace("\n", " ")
+    assert f"{right} contradicts {wrong}: together they make folder/faces/Anna_A and folder/faces/Bob_B one" in said
+    assert work.people() == mixed, "nothing is entered"
+    wrong.unlink()
+    said = work.ingest("--kind", "faces", faces, "--people", right).replace("\n", " ")
+    assert f"{wrong} is gone; what it said is replaced" in said
+    assert work.people() == {
+        "folder/voices/anna": {"anna/1.wav", "Anna_A/1.jpg"},
+        "folder/voices/bob": {"bob/1.wav", "Bob_B/1.jpg"},
+    }
+
+
+def test_a_table_of_other_people_leaves_one_whose_file_is_gone(work: Workplace) -> None:
+    voices = tree(work.folder / "voices", "anna/1.wav", "bob/1.wav")
+    faces = tree(work.folder / "faces", "Anna_A/1.jpg", "Bob_B/1.jpg")
+    work.ingest("--kind", "voices", voices)
+    for voice, face in (("anna", "Anna_A"), ("bob", "Bob_B")):
+        table = work.folder / f"{voice}.csv"
+        table.write_text(f"voices,faces\n{voice},{face}\n")
+        work.ingest("--kind", "faces", faces, "--people", table)
+        table.unlink()
+    assert set(work.people()) == {"folder/voices/anna", "folder/voices/bob"}
+
+
+def test_folders_whose_names_begin_alike_are_two_columns(work: Workplace) -> None:
+    tree(work.folder, "a/faces/x/1.wav", "a/calls/y/1.wav", "b/faces/p/1.wav", "b/calls/q/1.wav")
+    tree(work.folder, "wav/id10001/0a1B2c3D4e5/00001.wav")
+    one, two = work.folder / "one.csv", work.folder / "two.csv"
+    one.write_text("voxceleb,b/faces\nid10001,p\n")
+    two.write_text("voxceleb,b/calls\nid10001,q\n")
+    folders = [work.folder / name for name in ("a/faces", "a/calls", "b/faces", "b/calls", "wav")]
+    work.ingest("--kind", "voices", *folders, "--people", one, "--people", two)
+    assert {"p/1.wav", "q/1.wav"} < work.people()["folder/b/faces/p"]
+
+
+def test_one_row_may_say_that_two_names_of_a_corpus_are_one_person(work: Workplace) -> None:
+    voices = tree(work.folder / "wav", "id10001/0a1B2c3D4e5/00001.wav", "id00012/0a1B2c3D4e5/00002.wav")
+    one, two = work.folder / "one.csv", work.folder / "two.csv"
+    one.write_text("voxceleb1,voxceleb2\nid10001,id00012\n")
+    two.write_text("voxceleb1,vggface2\nid10001,n000012\n")
+    work.ingest("--kind", "voices", voices, "--people", one)
+    work.ingest("--kind", "voices", voices, "--people", two)
+    assert len(work.people()) == 1
+
+
 @pytest.mark.parametrize("first", ["all", "all/calls"])
 def test_a_file_in_two_ingested_folders_is_one_file_of_one_person(work: Workplace, first: str) -> None:
     tree(work.folder, "all/calls/ann/1.wav", "all/calls/bob/1.wav", "all/more/cyd/1.wav", "allied/calls/ann/1.wav")

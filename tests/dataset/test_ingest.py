@@ -174,6 +174,32 @@ def test_of_a_clip_that_is_there_as_video_the_sound_is_not_entered(dataset: Data
     assert (entered.added, entered.doubled) == (1, 0), "a video without sound does not stand for one"
 
 
+def test_an_extracted_sound_stays_until_its_video_has_speech(dataset: Dataset) -> None:
+    """VoxCeleb2 as published: its mp4 are without sound."""
+    sound = CorpusItem("id00012/0a1B2c3D4e5/00001.m4a", "voxceleb", "id00012", 1, 1, kind="sound")
+    video = CorpusItem("id00012/0a1B2c3D4e5/00001.mp4", "voxceleb", "id00012", 1, 1, kind="video")
+    enter(dataset, Path("/mp4"), "video", [video], RULE)
+    store(dataset, wanting(dataset)[0], Extracted(failures=(("audio", "a video without sound"),)), PLAN)
+    enter(dataset, Path("/aac"), "sound", [sound], RULE)
+    store(dataset, next(j for j in wanting(dataset) if j.kind == "sound"), replace(extracted(), face=None), PLAN)
+
+    def kinds() -> list[str]:
+        rows = dataset.connection.execute(
+            "SELECT v.kind FROM videos v JOIN speech s ON s.video_id = v.id ORDER BY v.id"
+        )
+        return [row[0] for row in rows]
+
+    assert kinds() == ["sound"]
+    assert enter(dataset, Path("/mp4"), "video", [video], RULE).doubled == 0
+    assert kinds() == ["sound"], "the video is silent"
+    video = replace(video, size=9)
+    assert enter(dataset, Path("/mp4"), "video", [video], RULE).doubled == 0
+    assert kinds() == ["sound"], "nobody knows yet whether the changed video has sound"
+    store(dataset, next(j for j in wanting(dataset) if j.kind == "video"), extracted(), PLAN)
+    assert enter(dataset, Path("/mp4"), "video", [video], RULE).doubled == 1
+    assert kinds() == ["video"]
+
+
 @pytest.mark.parametrize("asked", ["voxceleb/id00012", "n000012", "hqvoxceleb/Aaron_Ashmore"])
 def test_a_person_is_forgotten_in_all_corpora(dataset: Dataset, tmp_path: Path, asked: str) -> None:
     files = [

@@ -153,6 +153,8 @@ def _enter(
         taken.append(f"{scan.alone:,} of them each counted as a separate person ({see})")
     taken += [f"of {corpus} {count:,} names only partly understood" for corpus, count in scan.not_whole.items()]
     out.print(f"Taken: {', '.join(taken)}.")
+    for source in entered.replaced:
+        out.print(f"{source} is gone; what it said is replaced by the table with the same columns.", markup=False)
     for read in scan.side.read:
         out.print(f"Read: {read}.")
     # Here, and not after the last folder: an error in a later one must not swallow what the next run cannot tell again.

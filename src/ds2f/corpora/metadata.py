@@ -60,7 +60,7 @@ class SideFiles:
         for name in names:
             if name[-4:].lower() not in (".csv", ".txt", ".tsv"):
                 continue
-            reader = next((read for pattern, read in _READERS if pattern.fullmatch(name)), None)
+            reader = _reader(name)
             path = os.path.join(folder, name)
             if reader is None or path in self.seen:
                 continue
@@ -177,3 +177,12 @@ _READERS: Sequence[tuple[re.Pattern[str], Callable[[SideFiles, Path], str]]] = (
     (re.compile(r"list_attr_celeba.*", re.IGNORECASE), _celeba_looks),
     (re.compile(r"SPEAKERS\.TXT"), _librispeech),
 )
+
+
+def is_side_file(name: str) -> bool:
+    """Whether a file of this name is read as a corpus's own."""
+    return _reader(name) is not None
+
+
+def _reader(name: str) -> Callable[[SideFiles, Path], str] | None:
+    return next((read for pattern, read in _READERS if pattern.fullmatch(name)), None)

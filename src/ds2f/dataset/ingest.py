@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ds2f.corpora.metadata import SideFiles
 from ds2f.corpora.tables import PeopleTable
 from ds2f.dataset.forgotten import Forgotten
-from ds2f.dataset.joining import Joined, join, keep_tables
+from ds2f.dataset.joining import Joined, join, keep_tables, refuse_contradictions
 from ds2f.dataset.schema import PERSON
 from ds2f.dataset.splits import SplitRule
 from ds2f.types import CorpusItem, Part
@@ -33,7 +33,15 @@ CREATE TEMP TABLE seen (
 """
 WHOLE = Part()
 _SAME_FILE = "videos v ON v.root_id = :root AND v.path = s.path"
-_SAME_CLIP = "i.corpus = 'voxceleb' AND i.name || '/' || clip(v.path)"
+_CLIPS_OF_VIDEOS = (
+    "SELECT i.name || '/' || clip(v.path) FROM identities i JOIN videos v ON v.identity_id = i.id"
+    " WHERE i.corpus = 'voxceleb' AND v.kind = 'video'"
+)
+_HEARD = (  # clips whose videos have sound, as far as is known
+    f"{_CLIPS_OF_VIDEOS} AND NOT EXISTS"
+    " (SELECT 1 FROM failures f WHERE f.video_id = v.id AND f.stage IN ('open', 'audio'))"
+)
+_SPOKEN = f"{_CLIPS_OF_VIDEOS} AND EXISTS (SELECT 1 FROM speech e WHERE e.video_id = v.id)"
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,8 @@ class Entered:
     """files: found, including `forgotten`; added: new files; changed: files ingested before with another size or time;
     renamed: files that now belong to another person or have other labels; doubled: sounds whose video is also there;
     elsewhere: files already entered by an ingest of a folder above or below; forgotten: files of people who were
-    forgotten; joined: people of several corpora."""
+    forgotten; joined: people of several corpora; replaced: tables of people whose files are gone, dropped for a later
+    version of them."""
 
     files: int
     added: int
@@ -51,6 +60,7 @@ class Entered:
     elsewhere: int
     forgotten: int
     joined: Joined
+    replaced: tuple[str, ...] = ()
 
 
 def enter(
@@ -72,6 +82,7 @@ def enter(
     rule: how identities are split; the first ingest into a database fixes it for good.
     tables: state which identities in several corpora are one person.
     side: side files that the scan of `root` read, complete once `items` is exhausted.
+    Raises UserError, and enters nothing, if `tables` contradict each other or those given before.
     """
     sql = dataset.connection
     scopes = _Scopes(sql)
@@ -101,10 +112,14 @@ def enter(
         added = _add(sql, root_id) - changed
         doubled += _drop_sounds_of_videos(sql)
         beside = [_with_folders(sql, table, scopes.name(str(root))) for table in (side.tables if side else ())]
-        keep_tables(sql, [*tables, *beside])
+        tables = list(tables)
+        replaced = keep_tables(sql, [*tables, *beside])
+        refuse_contradictions(sql, tables)
         joined = join(sql, known)
     sql.execute("DROP TABLE temp.seen")
-    return Entered(files + len(forgotten), added, changed, renamed, doubled, elsewhere, len(forgotten), joined)
+    return Entered(
+        files + len(forgotten), added, changed, renamed, doubled, elsewhere, len(forgotten), joined, replaced
+    )
 
 
 def root_names(dataset: Dataset) -> set[str]:
@@ -292,21 +307,22 @@ def _drop_doubled(sql: sqlite3.Connection) -> int:
     if not _both(sql, "video", "sound"):
         return 0
     return sql.execute(
-        "DELETE FROM temp.seen WHERE kind = 'sound' AND corpus = 'voxceleb' AND name || '/' || clip(path) IN"
-        " (SELECT i.name || '/' || clip(v.path) FROM identities i JOIN videos v ON v.identity_id = i.id"
-        " WHERE i.corpus = 'voxceleb' AND v.kind = 'video' AND NOT EXISTS"
-        " (SELECT 1 FROM failures f WHERE f.video_id = v.id AND f.stage IN ('open', 'audio')))"
+        "DELETE FROM temp.seen WHERE kind = 'sound' AND corpus = 'voxceleb'"
+        f" AND name || '/' || clip(path) IN ({_HEARD})"
     ).rowcount
 
 
 def _drop_sounds_of_videos(sql: sqlite3.Connection) -> int:
-    """The same for videos that are added later."""
+    """The same for videos that are added later. A sound with speech stays until its video has speech, too: nothing
+    extracted is lost to a video that may turn out to have no sound."""
     if not _both(sql, "sound", "video"):
         return 0
     return sql.execute(
         "DELETE FROM videos WHERE kind = 'sound' AND id IN (SELECT v.id FROM identities i JOIN videos v ON"
-        " v.identity_id = i.id WHERE i.corpus = 'voxceleb' AND v.kind = 'sound' AND i.name || '/' || clip(v.path) IN"
-        " (SELECT name || '/' || clip(path) FROM temp.seen WHERE kind = 'video' AND corpus = 'voxceleb'))"
+        " v.identity_id = i.id WHERE i.corpus = 'voxceleb' AND v.kind = 'sound'"
+        f" AND i.name || '/' || clip(v.path) IN ({_HEARD})"
+        " AND (NOT EXISTS (SELECT 1 FROM speech e WHERE e.video_id = v.id)"
+        f" OR i.name || '/' || clip(v.path) IN ({_SPOKEN})))"
     ).rowcount
 
 

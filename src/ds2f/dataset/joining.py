@@ -8,11 +8,15 @@ first.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
 
-from ds2f.corpora.tables import PeopleTable
+from ds2f.corpora.metadata import is_side_file
+from ds2f.corpora.tables import LOCAL, Alias, PeopleTable
 from ds2f.dataset.forgotten import Forgotten
+from ds2f.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,94 @@ class TableUse:
     absent: int
 
 
-def keep_tables(sql: sqlite3.Connection, tables: Iterable[PeopleTable]) -> None:
-    """Store tables in place of earlier versions read from the same files, without people who were forgotten."""
+def keep_tables(sql: sqlite3.Connection, tables: Sequence[PeopleTable]) -> tuple[str, ...]:
+    """Store tables in place of earlier versions, without people who were forgotten. An earlier version was read from
+    the same file, or from one that is gone, has the same columns, and has a name in common. Returns the latter."""
     gone = Forgotten(sql)
+    replaced: set[str] = set()
+    column = _columns(sql, tables)
     for table in tables:
-        sql.execute("DELETE FROM known_as WHERE source = ?", (table.source,))
+        kept = [row for row in table.rows if len(row) > 1 and not any(alias in gone for alias in row)]
+        earlier = _replaced(sql, table.source, {alias for row in kept for alias in row}, column)
+        replaced |= earlier
+        sql.executemany("DELETE FROM known_as WHERE source = ?", [(source,) for source in (table.source, *earlier)])
         sql.executemany(
             "INSERT OR IGNORE INTO known_as VALUES (?, ?, ?, ?)",
-            (
-                (*alias, table.source, number)
-                for number, row in enumerate(table.rows, 1)
-                if len(row) > 1 and not any(alias in gone for alias in row)
-                for alias in row
-            ),
+            ((*alias, table.source, number) for number, row in enumerate(kept, 1) for alias in row),
         )
+    return tuple(sorted(replaced))
+
+
+def _replaced(sql: sqlite3.Connection, source: str, names: set[Alias], column: Callable[[Alias], Alias]) -> set[str]:
+    """Stored tables whose files are gone and of which this one, with these names, is a later version."""
+    found = set()
+    for (other,) in sql.execute("SELECT DISTINCT source FROM known_as WHERE source <> ?", (source,)).fetchall():
+        if Path(other).exists():
+            continue
+        stored: set[Alias] = {
+            (r[0], r[1]) for r in sql.execute("SELECT corpus, name FROM known_as WHERE source = ?", (other,))
+        }
+        if stored & names and {*map(column, stored)} == {*map(column, names)}:
+            found.add(other)
+    return found
+
+
+def _columns(sql: sqlite3.Connection, tables: Iterable[PeopleTable]) -> Callable[[Alias], Alias]:
+    """Tells the column of a name: its corpus, and the folder if people of the corpus are local to one. Names of folders
+    may contain slashes, so only ingested ones and those that `tables` name are told apart reliably."""
+    folders = {row[0] for row in sql.execute("SELECT name FROM roots WHERE name IS NOT NULL")}
+    folders.update(*(table.folders for table in tables))
+
+    def column(alias: Alias) -> Alias:
+        corpus, name = alias
+        if corpus not in LOCAL:
+            return corpus, ""
+        parts = name.split("/")
+        ends = range(len(parts) - 1, 0, -1)
+        return corpus, next((f for n in ends if (f := "/".join(parts[:n])) in folders), parts[0])
+
+    return column
+
+
+def refuse_contradictions(sql: sqlite3.Connection, tables: Sequence[PeopleTable]) -> None:
+    """Raise UserError if tables of the user's own would make two names of one column one person although no row has
+    both: two of the tables contradict each other. Tables of the corpora themselves are not asked: two corpora may have
+    had a person in two versions. tables: to check, together with those stored before."""
+    if not (given := {table.source for table in tables}):
+        return
+    column = _columns(sql, tables)
+    rows: dict[tuple[str, int], list[Alias]] = {}
+    for source, row, corpus, name in sql.execute("SELECT source, row, corpus, name FROM known_as ORDER BY 1, 2, 3, 4"):
+        if source in given or not is_side_file(Path(source).name):
+            rows.setdefault((source, row), []).append((corpus, name))
+    with_name: dict[Alias, list[tuple[str, int]]] = {}
+    for place, names in rows.items():
+        for alias in names:
+            with_name.setdefault(alias, []).append(place)
+    done: set[tuple[str, int]] = set()
+    for start in (place for place in rows if place[0] in given):
+        person, pending = set[tuple[str, int]](), [start]
+        while pending:
+            place = pending.pop()
+            if place not in done:
+                done.add(place)
+                person.add(place)
+                pending += [other for alias in rows[place] for other in with_name[alias]]
+        if len(person) > 1:
+            _refuse(given, column, {place: rows[place] for place in person})
+
+
+def _refuse(given: set[str], column: Callable[[Alias], Alias], rows: dict[tuple[str, int], list[Alias]]) -> None:
+    """rows: of one person."""
+    said = {pair for names in rows.values() for pair in combinations(sorted(names), 2)}
+    for one, other in combinations(sorted({alias for names in rows.values() for alias in names}), 2):
+        if column(one) == column(other) and (one, other) not in said:
+            first, *more = sorted({source for source, _ in rows}, key=lambda source: (source not in given, source))
+            raise UserError(
+                f"{first} contradicts {' and '.join(more)}: together they make {'/'.join(one)} and {'/'.join(other)} "
+                "one person, and no row says so. Correct the wrong one and give it again with --people; if it is no "
+                "longer needed, delete its file."
+            )
 
 
 def join(sql: sqlite3.Connection, known: int) -> Joined:
