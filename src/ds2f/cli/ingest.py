@@ -40,7 +40,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--person",
         choices=("folder", "file"),
-        help="for files of no known layout: one person per folder, or one per file",
+        help="for files of no known layout: one person per folder, or one per file; remembered for later ingests",
     )
     add_database(sub)
 
@@ -69,8 +69,8 @@ def ingest(
     kind: "video", "sound" or "still"; None: videos, and everything in corpora that hold voices and faces in one tree.
     config: its [split] sets how people are split, unless the database already fixes it.
     people: tables of who is who.
-    person: "folder" or "file": which one names the person in files of no known layout; None: as `corpora.folder`
-        decides.
+    person: "folder" or "file": which one names the person in files of no known layout; None: as an earlier ingest of
+        the folder was told, or else as `corpora.folder` decides.
     Raises UserError for what the user can fix.
     """
     from ds2f.cli.console import err
@@ -102,17 +102,23 @@ def _ingest_one(
     from ds2f.cli.console import counted, err, out
     from ds2f.corpora.manifests import ManifestScan, open_scan
     from ds2f.dataset import Dataset
-    from ds2f.dataset.ingest import enter
+    from ds2f.dataset.ingest import chosen_person, enter
     from ds2f.dataset.splits import SplitRule
 
-    scan = open_scan(folder.resolve(), kind, person)
+    root = folder.resolve()
+    before = None
+    if not person and database.is_file() and database.stat().st_size:  # else nothing is remembered yet
+        with Dataset(database) as dataset:
+            before = chosen_person(dataset, root)
+    scan = open_scan(root, kind, person or before)
     items = scan.items()
     first = next(items, None)
     if first is None:
         raise UserError(_nothing(folder, scan))
     rule = SplitRule(config.split.seed, config.split.val, config.split.test)
     with Dataset(database, create=True) as dataset:
-        entered = enter(dataset, scan.root, kind or "video", chain([first], items), rule, tables, scan.side)
+        told = None if isinstance(scan, ManifestScan) else person  # manifests name their people themselves
+        entered = enter(dataset, scan.root, kind or "video", chain([first], items), rule, tables, scan.side, told)
     for warning in (*scan.side.warnings, *scan.warnings):
         err.print("ds2f ingest:", style="yellow", end=" ")
         err.print(warning)
@@ -138,6 +144,9 @@ def _ingest_one(
         taken.append(f"{scan.alone:,} of them each counted as a separate person ({see})")
     taken += [f"of {corpus} {count:,} names only partly understood" for corpus, count in scan.not_whole.items()]
     out.print(f"Taken: {', '.join(taken)}.")
+    if before and any(corpus == "folder" for corpus, _ in scan.recognised):
+        other = "file" if before == "folder" else "folder"
+        out.print(f"Each {before} counts as a person, as chosen at an earlier ingest; to change: --person {other}")
     for source in entered.replaced:
         out.print(f"{source} is gone; what it said is replaced by the table with the same columns.", markup=False)
     for read in scan.side.read:
