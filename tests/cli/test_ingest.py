@@ -218,6 +218,21 @@ def test_who_is_in_an_unknown_folder_is_said_and_can_be_told(work: Workplace) ->
     assert len(work.people()) == 4
 
 
+def test_who_is_in_an_unknown_folder_is_remembered(work: Workplace) -> None:
+    faces = tree(work.folder / "faces", "summer/1.jpg", "summer/2.jpg", "autumn/1.jpg")
+    work.ingest("--kind", "faces", faces, "--person", "folder")
+    people = work.people()
+    said = work.ingest("--kind", "faces", faces)
+    assert "recognised better" not in said
+    assert "Each folder counts as a person, as chosen at an earlier ingest" in said
+    assert work.people() == people
+    work.ingest("--kind", "faces", faces, "--person", "file")
+    assert "Each file counts as a person" in work.ingest("--kind", "faces", faces)
+    assert len(work.people()) == 3
+    other = tree(work.folder / "others", "a/x.jpg", "a/y.jpg")
+    assert "earlier ingest" not in work.ingest("--kind", "faces", other), "each ingested folder has its own choice"
+
+
 def test_the_hint_names_the_kind_that_is_there(work: Workplace) -> None:
     voices = tree(work.folder / "v", "a.wav", "b.wav", "c.jpg")
     assert "v has no videos (only others, such as a.wav)." in work.ingest(voices, code=2)

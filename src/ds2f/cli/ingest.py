@@ -41,7 +41,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--person",
         choices=("folder", "file"),
-        help="for files of no known layout: one person per folder, or one per file",
+        help="for files of no known layout: one person per folder, or one per file; remembered for later ingests",
     )
     add_database(sub)
 
@@ -70,8 +70,8 @@ def ingest(
     kind: "video", "sound" or "still"; None: videos, and everything in corpora that hold voices and faces in one tree.
     config: its [split] sets how people are split, unless the database already fixes it.
     people: tables of who is who.
-    person: "folder" or "file": which one names the person in files of no known layout; None: as `corpora.folder`
-        decides.
+    person: "folder" or "file": which one names the person in files of no known layout; None: as an earlier ingest of
+        the folder was told, or else as `corpora.folder` decides.
     Raises UserError for what the user can fix.
     """
     from itertools import chain
@@ -89,10 +89,12 @@ def ingest(
     joined: Joined | None = None
     empty: list[str] = []
     for folder in folders:
-        scan = open_scan(folder.resolve(), kind, person)
+        before = None if person else _chosen_before(database, folder.resolve())
+        scan = open_scan(folder.resolve(), kind, person or before)
         items = scan.items()
         if first := next(items, None):
-            joined = _enter(database, folder, kind or "video", scan, chain([first], items), config, tables)
+            found = chain([first], items)
+            joined = _enter(database, folder, kind or "video", scan, found, config, tables, person, before)
         else:
             empty.append(_nothing(folder, scan))
     if joined is None:
@@ -109,6 +111,16 @@ def ingest(
         raise UserError(f"{empty[0]} The other folders were entered.")
 
 
+def _chosen_before(database: Path, root: Path) -> str | None:
+    from ds2f.dataset import Dataset
+    from ds2f.dataset.ingest import chosen_person
+
+    if not (database.is_file() and database.stat().st_size):
+        return None
+    with Dataset(database) as dataset:
+        return chosen_person(dataset, root)
+
+
 def _enter(
     database: Path,
     folder: Path,
@@ -117,8 +129,11 @@ def _enter(
     items: Iterator[CorpusItem],
     config: Config,
     tables: Sequence[PeopleTable],
+    person: str | None,
+    before: str | None,
 ) -> Joined:
-    """Enter the files of one folder, and say what was found in it."""
+    """Enter the files of one folder, and say what was found in it. person, before: who names the person, as chosen now
+    and at an earlier ingest."""
     from ds2f.cli.console import counted, err, out
     from ds2f.corpora.manifests import ManifestScan
     from ds2f.dataset import Dataset
@@ -127,7 +142,8 @@ def _enter(
 
     rule = SplitRule(config.split.seed, config.split.val, config.split.test)
     with Dataset(database, create=True) as dataset:
-        entered = enter(dataset, scan.root, kind, items, rule, tables, scan.side)
+        told = None if isinstance(scan, ManifestScan) else person  # manifests name their people themselves
+        entered = enter(dataset, scan.root, kind, items, rule, tables, scan.side, told)
     for warning in (*scan.side.warnings, *scan.warnings):
         err.print("ds2f ingest:", style="yellow", end=" ")
         err.print(warning)
@@ -153,6 +169,9 @@ def _enter(
         taken.append(f"{scan.alone:,} of them each counted as a separate person ({see})")
     taken += [f"of {corpus} {count:,} names only partly understood" for corpus, count in scan.not_whole.items()]
     out.print(f"Taken: {', '.join(taken)}.")
+    if before and any(corpus == "folder" for corpus, _ in scan.recognised):
+        other = "file" if before == "folder" else "folder"
+        out.print(f"Each {before} counts as a person, as chosen at an earlier ingest; to change: --person {other}")
     for source in entered.replaced:
         out.print(f"{source} is gone; what it said is replaced by the table with the same columns.", markup=False)
     for read in scan.side.read:

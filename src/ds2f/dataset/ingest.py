@@ -32,6 +32,7 @@ CREATE TEMP TABLE seen (
 )
 """
 WHOLE = Part()
+PERSON_IN = "person/"  # followed by a root: in `meta`, who is in its files of no known layout
 _SAME_FILE = "videos v ON v.root_id = :root AND v.path = s.path"
 _CLIPS_OF_VIDEOS = (
     "SELECT i.name || '/' || clip(v.path) FROM identities i JOIN videos v ON v.identity_id = i.id"
@@ -71,6 +72,7 @@ def enter(
     rule: SplitRule,
     tables: Iterable[PeopleTable] = (),
     side: SideFiles | None = None,
+    person: str | None = None,
 ) -> Entered:
     """Enter files under `root`. A changed file (size or time) becomes `new` again and loses its old rows; files of
     people who were forgotten are left out.
@@ -82,6 +84,7 @@ def enter(
     rule: how identities are split; the first ingest into a database fixes it for good.
     tables: state which identities in several corpora are one person.
     side: side files that the scan of `root` read, complete once `items` is exhausted.
+    person: what the user chose for files of no known layout, for `chosen_person` to return; None: nothing.
     Raises UserError, and enters nothing, if `tables` contradict each other or those given before.
     """
     sql = dataset.connection
@@ -102,6 +105,8 @@ def enter(
         scopes.store()
         sql.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (str(root),))
         root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
+        if person:
+            _remember(sql, f"{PERSON_IN}{root}", person)
         elsewhere, moved = _drop_elsewhere(sql, root, root_id)
         doubled = _drop_doubled(sql)
         files = sql.execute("SELECT count(*) FROM temp.seen").fetchone()[0]
@@ -127,6 +132,12 @@ def root_names(dataset: Dataset) -> set[str]:
     return {row[0] for row in dataset.connection.execute("SELECT name FROM roots WHERE name IS NOT NULL")}
 
 
+def chosen_person(dataset: Dataset, root: Path) -> str | None:
+    """ "folder" or "file", as an earlier ingest of this root was told; None if none was. root: absolute."""
+    row = dataset.connection.execute("SELECT value FROM meta WHERE key = ?", (f"{PERSON_IN}{root}",)).fetchone()
+    return row and str(row[0])
+
+
 def people_by_kind(dataset: Dataset) -> dict[str, int]:
     """{"both": people with voice files and face files, "voice": with voice files only, "face": with face files only},
     as ingested, regardless of what extraction makes of them."""
@@ -137,6 +148,13 @@ def people_by_kind(dataset: Dataset) -> dict[str, int]:
         f" GROUP BY v.identity_id) k JOIN identities i ON i.id = k.identity_id GROUP BY {PERSON})"
     ).fetchone()
     return dict(zip(("both", "voice", "face"), (n or 0 for n in row), strict=True))
+
+
+def _remember(sql: sqlite3.Connection, key: str, value: str) -> None:
+    sql.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
+        (key, value),
+    )
 
 
 def _drop_forgotten(sql: sqlite3.Connection, gone: Forgotten, paths: list[str]) -> None:
