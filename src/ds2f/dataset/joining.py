@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ds2f.corpora.tables import PeopleTable
-from ds2f.dataset.forgotten import Forgotten
+from ds2f.dataset.forgotten import ForgottenNames
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TableUse:
 
 def keep_tables(sql: sqlite3.Connection, tables: Iterable[PeopleTable]) -> None:
     """Store tables in place of earlier versions read from the same files, without people who were forgotten."""
-    gone = Forgotten(sql)
+    gone = ForgottenNames(sql)
     for table in tables:
         sql.execute("DELETE FROM known_as WHERE source = ?", (table.source,))
         sql.executemany(
