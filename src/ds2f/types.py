@@ -11,9 +11,6 @@ import numpy as np
 
 from ds2f._renamed import old_names
 
-if TYPE_CHECKING:
-    pass
-
 SAMPLE_RATE = 16_000
 """Hz. All audio in ds2f is mono float32 in [-1, 1] at this rate."""
 VOICE = "campplus-frames"

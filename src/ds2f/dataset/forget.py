@@ -57,7 +57,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class Removed:
     """rows: {table: rows removed}, including shards next to the database; files: originals deleted; faces: generated
     pictures deleted; records: removed from exports; reports: report files deleted; hard_links: {deleted original:
     number of other names under which the same bytes are still on disk}."""
@@ -145,7 +145,7 @@ def _part(row: sqlite3.Row) -> str:
     return "" if part == Part() else part.fragment
 
 
-def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = False) -> Forgotten:
+def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = False) -> Removed:
     """Remove a person. faces: a folder of generated faces, in addition to those that the dataset has recorded;
     keep_files: do not delete the originals. Call `wipe` afterwards.
 
@@ -165,7 +165,7 @@ def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = Fal
             _add(rows, _forget_rows(shard, person))
             wipe(shard)
     _add(rows, _forget_rows(dataset, person))
-    return Forgotten(rows, files, drawn, records, reports, hard_links)
+    return Removed(rows, files, drawn, records, reports, hard_links)
 
 
 def _forget_rows(dataset: Dataset, person: Person) -> dict[str, int]:

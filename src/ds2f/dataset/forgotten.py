@@ -24,15 +24,15 @@ def is_forgotten(sql: sqlite3.Connection, identity: str) -> bool:
     return sql.execute("SELECT 1 FROM meta WHERE key IN (?, ?)", keys).fetchone() is not None
 
 
-class Forgotten:
-    """Who is left out by ingest: `(corpus, name) in Forgotten(sql)`."""
+class ForgottenNames:
+    """Who is left out by ingest: `(corpus, name) in ForgottenNames(sql)`."""
 
     def __init__(self, sql: sqlite3.Connection) -> None:
         self._salt = _salt(sql)
         self._keys = {row[0] for row in sql.execute("SELECT key FROM meta WHERE key GLOB ?", (PREFIX + "*",))}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Forgotten) and self._keys == other._keys
+        return isinstance(other, ForgottenNames) and self._keys == other._keys
 
     def __contains__(self, who: tuple[str, str]) -> bool:
         return bool(self._keys) and PREFIX + _hash(self._salt, "/".join(who)) in self._keys

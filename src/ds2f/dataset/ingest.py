@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ds2f.corpora.metadata import SideFiles
 from ds2f.corpora.tables import PeopleTable
-from ds2f.dataset.forgotten import Forgotten
+from ds2f.dataset.forgotten import ForgottenNames
 from ds2f.dataset.joining import Joined, join, keep_tables, refuse_contradictions
 from ds2f.dataset.schema import PERSON
 from ds2f.dataset.splits import SplitRule
@@ -91,7 +91,7 @@ def enter(
     scopes = _Scopes(sql)
     sql.execute("DROP TABLE IF EXISTS temp.seen")
     sql.execute(_SEEN)
-    gone = Forgotten(sql)
+    gone = ForgottenNames(sql)
     forgotten: list[str] = []
     sql.execute("BEGIN")
     try:
@@ -157,10 +157,10 @@ def _remember(sql: sqlite3.Connection, key: str, value: str) -> None:
     )
 
 
-def _drop_forgotten(sql: sqlite3.Connection, gone: Forgotten, paths: list[str]) -> None:
+def _drop_forgotten(sql: sqlite3.Connection, gone: ForgottenNames, paths: list[str]) -> None:
     """Leave out people who were forgotten during the scan, which can take minutes. gone: people who had been forgotten
     before it; paths: the files left out are appended to it."""
-    if (now := Forgotten(sql)) == gone:
+    if (now := ForgottenNames(sql)) == gone:
         return
     for who in sql.execute("SELECT DISTINCT corpus, name FROM temp.seen").fetchall():
         if tuple(who) in now:
@@ -169,7 +169,7 @@ def _drop_forgotten(sql: sqlite3.Connection, gone: Forgotten, paths: list[str]) 
 
 
 def _rows(
-    items: Iterable[CorpusItem], kind: str, scopes: _Scopes, gone: Forgotten, forgotten: list[str]
+    items: Iterable[CorpusItem], kind: str, scopes: _Scopes, gone: ForgottenNames, forgotten: list[str]
 ) -> Iterator[tuple[object, ...]]:
     for item in items:
         name = f"{scopes.name(item.scope)}/{item.identity}" if item.scope else item.identity

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ds2f.corpora.metadata import is_side_file
 from ds2f.corpora.tables import LOCAL, Alias, PeopleTable
-from ds2f.dataset.forgotten import Forgotten
+from ds2f.dataset.forgotten import ForgottenNames
 from ds2f.errors import UserError
 
 
@@ -44,7 +44,7 @@ class TableUse:
 def keep_tables(sql: sqlite3.Connection, tables: Sequence[PeopleTable]) -> tuple[str, ...]:
     """Store tables in place of earlier versions, without people who were forgotten. An earlier version was read from
     the same file, or from one that is gone, has the same columns, and has a name in common. Returns the latter."""
-    gone = Forgotten(sql)
+    gone = ForgottenNames(sql)
     replaced: set[str] = set()
     column = _columns(sql, tables)
     for table in tables:

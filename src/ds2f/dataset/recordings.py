@@ -1,16 +1,16 @@
-"""Recordings with everything known about their speaker: the training data of the models between voice and face."""
+"""Recordings by voice: their speaker, the vectors of every encoder, and acoustic features."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
+from ds2f.dataset.queries import Dataset, to_vector
 from ds2f.dataset.schema import PERSON
-from ds2f.types import ACOUSTICS, Attributes
+from ds2f.types import ACOUSTICS
 from ds2f.voice.acoustics import FEATURES
 
 
@@ -30,14 +30,6 @@ class Spoken:
     def heard(self, name: str, seconds: float) -> np.ndarray | None:
         """The voice as encoder `name` (or "acoustics") describes it; None if that is not stored."""
         return self.acoustics if name == ACOUSTICS else self.voices.get((name, seconds))
-
-
-@dataclass(frozen=True)
-class Recording(Spoken):
-    """A recording that also has a face. identity: (d,) float32; attributes: a model's estimate for the face."""
-
-    identity: np.ndarray
-    attributes: Attributes | None = None
 
 
 def spoken(dataset: Dataset, split: str | None = None, kind: str | None = None) -> list[Spoken]:
@@ -60,53 +52,6 @@ def spoken(dataset: Dataset, split: str | None = None, kind: str | None = None) 
     return [Spoken(r["id"], r["person"], voices[r["id"]], acoustics.get(r["id"])) for r in rows if r["id"] in voices]
 
 
-def recordings(
-    dataset: Dataset, split: str | None = None, face: str = "dlib", attributes: str | None = None
-) -> list[Recording]:
-    """Files of a split (None: of all splits) with a voice and a face, in the fixed order of their paths. face,
-    attributes: models whose vectors and estimates to read, None for `Dataset.attribute_model`."""
-    shown = {
-        r["id"]: (to_vector(r["vector"]), parse_attributes(r["attributes"]))
-        for r in dataset.connection.execute(
-            "SELECT v.id, e.vector, (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
-            " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?) AS attributes FROM videos v"
-            " JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)"
-            " JOIN face_embeddings e ON e.video_id = v.id AND e.encoder = ? WHERE v.kind = 'video'",
-            (attributes or dataset.attribute_model(), split, split, face),
-        )
-    }
-    return [
-        Recording(s.video_id, s.person, s.voices, s.acoustics, *shown[s.video_id])
-        for s in spoken(dataset, split, "video")
-        if s.video_id in shown
-    ]
-
-
-@dataclass(frozen=True)
-class Portrait:
-    """A still picture of a person. Fields as in `Recording`."""
-
-    video_id: int
-    person: str
-    identity: np.ndarray
-    attributes: Attributes | None
-
-
-def portraits(dataset: Dataset, split: str | None = None, face: str = "dlib") -> Iterator[Portrait]:
-    """Stills of the people of a split who have a voice, in the fixed order of their paths."""
-    rows = dataset.connection.execute(
-        "SELECT v.id, p.corpus || '/' || p.name AS person, e.vector, (SELECT json_group_object(attribute,"
-        " json_array(value, json(distribution))) FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
-        " AS attributes FROM videos v JOIN identities i ON i.id = v.identity_id AND (? IS NULL OR i.split = ?)"
-        f" JOIN identities p ON p.id = {PERSON} JOIN face_embeddings e ON e.video_id = v.id AND e.encoder = ?"
-        f" WHERE v.kind = 'still' AND p.id IN (SELECT {PERSON} FROM voice_embeddings e JOIN videos v"
-        " ON v.id = e.video_id JOIN identities i ON i.id = v.identity_id) ORDER BY v.path, v.id",
-        (dataset.attribute_model(), split, split, face),
-    )
-    for r in rows:
-        yield Portrait(r["id"], r["person"], to_vector(r["vector"]), parse_attributes(r["attributes"]))
-
-
 def acoustics_of(dataset: Dataset, split: str | None = None) -> dict[int, np.ndarray]:
     """{video id: one float32 per `voice.acoustics.FEATURES`, NaN where not measurable} for a split, or for all if
     None."""
@@ -125,7 +70,7 @@ def features_of(row: sqlite3.Row) -> np.ndarray:
 
 
 def stored_voices(dataset: Dataset) -> list[str]:
-    """Names that `Recording.heard` accepts: encoders with rows, and "acoustics" if any are stored."""
+    """Names that `Spoken.heard` accepts: encoders with rows, and "acoustics" if any are stored."""
     sql = dataset.connection
     encoders = [r[0] for r in sql.execute("SELECT DISTINCT encoder FROM voice_embeddings ORDER BY 1")]
     measured = sql.execute("SELECT EXISTS (SELECT 1 FROM acoustics)").fetchone()[0]
