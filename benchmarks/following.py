@@ -13,14 +13,14 @@ choices. --images: folders of another method's pictures for the same clips.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ds2f.dataset import Dataset
-from ds2f.diffusion.noise import typical_first_by_seed
+from ds2f.diffusion.noise import normal_by_seed, typical_first_by_seed
 from ds2f.diffusion.plain import first_seeds
 from ds2f.evaluation import retrieval
 from ds2f.evaluation.embed import embed_pictures, embedder, find_pictures
@@ -42,6 +42,7 @@ CHOICES = (
     *((weight, temperature) for weight in (2.0, 2.5, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)),
 )
 DRAWS = 3
+Noise = Callable[..., torch.Tensor]
 
 
 class Study:
@@ -82,9 +83,10 @@ class Study:
         """One seed of a set of four for each pair: seed in [0, 3]."""
         return [first + seed for first in first_seeds(len(self.pairs))]
 
-    def draw(self, weight: float, temperature: float, seed: int) -> np.ndarray:
-        """(n, 128) as `Speech2Face.identities`, around the predictions of the folds."""
-        return self.around(self.expected, self.others, weight, temperature, self.seeds(seed))
+    def draw(self, weight: float, temperature: float, seed: int, noise: Noise = typical_first_by_seed) -> np.ndarray:
+        """(n, 128) as `Speech2Face.identities_to_draw`, around the predictions of the folds. noise: by seed; if not
+        normal, seed 0 draws the most typical person at any temperature."""
+        return self.around(self.expected, self.others, weight, temperature, self.seeds(seed), noise)
 
     @torch.no_grad()
     def around(
@@ -94,12 +96,13 @@ class Study:
         weight: float,
         temperature: float,
         seeds: Sequence[int],
+        noise: Noise = typical_first_by_seed,
     ) -> np.ndarray:
         """People around the predictions for their voices: (m, 128) each, except for a single average person, (128,) or
         (m, 128)."""
-        noise = typical_first_by_seed(seeds, expected.shape[1], stream=0, to=torch.device("cpu"))
+        drawn = noise(seeds, expected.shape[1], stream=0, to=torch.device("cpu"))
         there, middle = (torch.from_numpy(values).float() for values in (expected, average))
-        found: np.ndarray = around_expected(self.model.prior, there, middle, noise, temperature, weight).numpy()
+        found: np.ndarray = around_expected(self.model.prior, there, middle, drawn, temperature, weight).numpy()
         return found
 
     def measure(self, found: np.ndarray, rows: np.ndarray | None = None) -> list[float]:
@@ -128,11 +131,11 @@ def main() -> None:
     print(f"| {' | '.join((*head, 'variety', 'distance'))} |")
     print("|" + " --- |" * 10)
     for weight, temperature in CHOICES:
-        drawn = [study.draw(weight, temperature, seed) for seed in range(DRAWS)]
+        drawn = [study.draw(weight, temperature, seed, normal_by_seed) for seed in range(DRAWS)]
         spread = [float(retrieval.l2(drawn[0], other).mean()) for other in (drawn[1], study.average[None])]
         _row(f"{weight:g} | {temperature:g}", np.mean([study.measure(one) for one in drawn], 0), *spread)
     for weight, temperature in (map(float, choice.split(",")) for choice in options.draw):
-        pictures = study.model.sample_images(study.draw(weight, temperature, 0), study.seeds(0))
+        pictures = study.model.sample_images(study.draw(weight, temperature, 0, normal_by_seed), study.seeds(0))
         _row(f"{weight:g}, pictures | {temperature:g}", study.measure(embed_crops(pictures, study.dlib)))
     for folder in options.images:
         files, look = find_pictures(folder, study.pairs), embedder(["dlib"])

@@ -59,6 +59,11 @@ def test_manifests_name_the_track_and_the_channel_that_were_heard(dataset: Datas
     assert " -vn -ac 1 " in commands["stereo.wav"]
     assert "-map" not in commands["stereo.wav"]
     manifests.write(dataset, "lhotse", tmp_path / "lhotse")
+    with gzip.open(tmp_path / "lhotse" / "recordings.jsonl.gz", "rt") as file:
+        sources = [entry["sources"][0] for entry in map(json.loads, file)]
+    (command,) = [source["source"] for source in sources if source["type"] == "command"]
+    assert "tracks.mka -map 0:1 -vn -f wav -" in command
+    assert len([source for source in sources if source["type"] == "file"]) == 3
     with gzip.open(tmp_path / "lhotse" / "supervisions.jsonl.gz", "rt") as file:
         channels = {entry["speaker"].split("/")[-1]: entry["channel"] for entry in map(json.loads, file)}
     assert channels == {"channels.wav": 2, "plain.wav": 0, "stereo.wav": [0, 1], "tracks.mka": 0}

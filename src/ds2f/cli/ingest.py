@@ -98,7 +98,7 @@ def ingest(
         else:
             empty.append(_nothing(folder, scan))
     if joined is None:
-        raise UserError(empty[0])
+        raise UserError(" ".join(empty))
     with Dataset(database) as dataset:
         for table in tables:
             for column in sorted(set(table.folders) - root_names(dataset)):
@@ -108,7 +108,7 @@ def ingest(
                 )
         _say_people(joined, people_by_kind(dataset), {table.source for table in tables})
     if empty:
-        raise UserError(f"{empty[0]} The other folders were entered.")
+        raise UserError(f"{' '.join(empty)} The other folders were entered.")
 
 
 def _chosen_before(database: Path, root: Path) -> str | None:

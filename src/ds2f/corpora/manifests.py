@@ -44,7 +44,7 @@ DECODING: dict[str, tuple[str, str]] = {
     "ffmpeg": ("-hide_banner -nostdin -nostats -vn -y", "-v -loglevel -i -ac -ar -f -acodec -c:a -codec:a -threads"),
     "sph2pipe": ("-p", "-f -c"),
     "sox": ("-G -q -V -V0 -V1", "-t -r -b -c -e"),
-    "flac": ("-c -d -s -f --silent --stdout --decode", ""),
+    "flac": ("-c -d -s -f -dc -cd -dcs -cds -dsc -csd -scd -sdc --silent --stdout --decode", ""),
     "cat": ("", ""),
     "opusdec": ("--quiet --force-wav", "--rate"),
     "mpg123": ("-q -s -m", "-w -r"),
@@ -237,7 +237,7 @@ def _file_of(source: str, folder: Path) -> tuple[str, int | None] | None:
             if one is None:
                 return None
             channel = int(one[1]) + 1
-        elif word not in valued and word not in plain and word not in ("-", "pipe:1", "/dev/stdout"):
+        elif word not in valued and word not in plain and word not in ("-", "pipe:", "pipe:1", "/dev/stdout"):
             files.append(word)
     if len(files) != 1 or not os.path.isfile(_absolute(files[0], folder)):
         return None

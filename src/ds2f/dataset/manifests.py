@@ -176,11 +176,16 @@ def _utterance(voice: Voice) -> str:
 
 
 def _write_lhotse(folder: Path, voices: Sequence[Voice]) -> None:
+    def source(voice: Voice) -> dict[str, str]:
+        if voice.track is None:
+            return {"type": "file", "source": str(voice.path)}
+        return {"type": "command", "source": f"ffmpeg -v error -i {_of_track(voice)}-vn -f wav -"}
+
     def recording(voice: Voice) -> dict[str, Any]:
         channels = list(range(voice.channels))
         return {
             "id": voice.key,
-            "sources": [{"type": "file", "channels": channels, "source": str(voice.path)}],
+            "sources": [{"channels": channels, **source(voice)}],
             "sampling_rate": voice.rate,
             "num_samples": voice.samples,
             "duration": voice.seconds,
@@ -231,9 +236,13 @@ def _write_kaldi(folder: Path, voices: Sequence[Voice]) -> None:
 def _source(voice: Voice) -> str:
     if voice.path.suffix.lower() == ".wav" and voice.channels == 1:
         return str(voice.path)
-    track = "" if voice.track is None else f"-map 0:{voice.track} "
     one = f"-af 'pan=mono|c0=c{voice.channel - 1}'" if voice.channel else "-ac 1"
-    return f"ffmpeg -v error -i {shlex.quote(str(voice.path))} {track}-vn {one} -ar 16000 -f wav - |"
+    return f"ffmpeg -v error -i {_of_track(voice)}-vn {one} -ar 16000 -f wav - |"
+
+
+def _of_track(voice: Voice) -> str:
+    """The file as ffmpeg's shell command names it, and its track if it has several."""
+    return shlex.quote(str(voice.path)) + (" " if voice.track is None else f" -map 0:{voice.track} ")
 
 
 def _read_gz(path: Path) -> list[str]:

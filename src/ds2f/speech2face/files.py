@@ -181,7 +181,7 @@ def from_dataset(
             f"{out} holds {len(differ):,} other faces, of another model or with other settings; give another folder."
         )
     own = {(clip.root, clip.path) for clip in chosen}
-    known = {*pictures, *(e["image"] for e in others if "image" in e and (e.get("root"), e["input"]) not in own)}
+    known = {*pictures, *(e["image"] for e in others if "root" in e and (e["root"], e["input"]) not in own)}
     if more := left_over(out, stems, count if count > 1 else 0, known):
         raise UserError(
             f"{out} has more than {count} faces of some clips ({more[0].name}), which would be measured with the "

@@ -73,6 +73,10 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
 
     if missing := [name for name in NEEDED if not (model / name).is_file()]:
         raise UserError(f"{model} has no {missing[0]}; give a model folder, as ds2f train prior and decoder write it.")
+    if folder.resolve() in model.resolve().parents:
+        raise UserError(
+            f"{folder} holds the model {model} itself, which would be taken for a part of it; give another."
+        )
     reported = model / "metrics.json"
     metrics = metrics or (reported if reported.is_file() else None)
     measured = None if metrics is None else published(read_metrics(metrics))
@@ -80,7 +84,8 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if model.resolve() != folder.resolve():
             own = {name for name in (*NEEDED, *OPTIONAL, *_of_other_sizes(model)) if (model / name).exists()}
-            sizes = [f"{place.name}/{name}" for place in folder.glob("[0-9]*") for name in OF_A_SIZE]
+            places = [place for place in folder.glob("[0-9]*") if place.name.isdecimal()]
+            sizes = [f"{place.name}/{name}" for place in places for name in OF_A_SIZE]
             for name in {*OPTIONAL, *sizes, "metrics.json"} - own:  # of a model that lay there before
                 (folder / name).unlink(missing_ok=True)
             for name in sorted(own):

@@ -37,12 +37,16 @@ def test_crops_lie_where_voxceleb_trainer_lays_them() -> None:
     np.testing.assert_array_equal(short[0], np.resize(sound[:5000], 16_000), "too little is looped")
 
 
-@pytest.mark.parametrize("condition", [Condition(seconds=30.0), Condition(seconds=90.0, whole=True), WHOLE])
+LONG = [Condition(seconds=s) for s in (20.0, 30.0)] + [Condition(seconds=90.0, whole=True), WHOLE]
+
+
+@pytest.mark.parametrize("condition", LONG)
 def test_clips_are_as_long_as_asked_for_though_the_settings_keep_less(
     condition: Condition, tmp_path: Path, encoder: NamedEncoder
 ) -> None:
     spoken = decode(samples() / "person-5.mp4", frames=0).audio
-    write_audio(tmp_path / "long.wav", np.resize(spoken, 120 * SAMPLE_RATE))
+    pause = np.zeros(4 * SAMPLE_RATE, np.float32)
+    write_audio(tmp_path / "long.wav", np.resize(np.concatenate([spoken, pause]), 120 * SAMPLE_RATE))
     audio = Audio(keep_seconds=24.0, max_seconds=60.0)
     found = encode_recordings(["long.wav"], tmp_path, [encoder], [condition], audio, tmp_path)
     ((_, size),) = heard_by(encoder)

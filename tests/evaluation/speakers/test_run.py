@@ -30,8 +30,8 @@ OPTIONS = Options(seconds=(), whole=True, bootstrap=10)
 def test_two_systems_do_not_share_a_file_of_scores(recordings: Path, tmp_path: Path, encoder: NamedEncoder) -> None:
     trials = trials_of(range(2))
     scores = np.zeros(len(trials))
-    for others in ({encoder.name: scores}, {"a b": scores, "a-b": scores}):
-        with pytest.raises(UserError, match="would write one file of scores; rename the given one"):
+    for others in ({encoder.name: scores}, {"a b": scores, "a-b": scores}, {f"{encoder.name}, calibrated": scores}):
+        with pytest.raises(UserError, match="would write one file of scores; rename one of them"):
             verify(trials, recordings, [encoder], Audio(), tmp_path / "out", OPTIONS, others=others)
     assert not (tmp_path / "out").exists()
 

@@ -128,18 +128,23 @@ Pair = tuple[NamedEncoder, Condition]
 
 
 class _Listeners:
-    """Find speech, keeping as much of a recording as the settings say, or more where a condition needs it."""
+    """Find speech as the settings say, in more of a recording where a condition needs more."""
 
     def __init__(self, audio: Audio) -> None:
-        self._audio, self._of = audio, dict[tuple[float, float], VoiceEncoder]()
+        self._audio, self._of = audio, dict[tuple[float, bool], VoiceEncoder]()
 
     def of(self, condition: Condition) -> VoiceEncoder:
-        longest = max(self._audio.keep_seconds, condition.seconds or 0)
-        most = max(self._audio.max_seconds, WHOLE if condition.whole else longest)
-        if (longest, most) not in self._of:
-            kept = replace(self._audio, keep_seconds=longest, max_seconds=most)
-            self._of[longest, most] = VoiceEncoder(kept, longest if longest > self._audio.keep_seconds else None)
-        return self._of[longest, most]
+        audio, whole = self._audio, condition.whole
+        longer = max(condition.seconds or 0, *audio.clip_seconds)
+        if whole:
+            audio = replace(audio, max_seconds=WHOLE)
+        elif longer > max(audio.clip_seconds):
+            # Speech has pauses: as much of it as is wanted may be spread over three times as much of a recording.
+            most, keep = max(audio.max_seconds, 3 * longer), max(audio.keep_seconds, longer)
+            audio = replace(audio, clip_seconds=[longer], keep_seconds=keep, max_seconds=most)
+        if (longer, whole) not in self._of:
+            self._of[longer, whole] = VoiceEncoder(audio)
+        return self._of[longer, whole]
 
 
 def _encode_one(path: Path, wanted: Sequence[Pair], listeners: _Listeners) -> dict[Pair, dict[str, Any]]:

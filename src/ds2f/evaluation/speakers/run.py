@@ -55,7 +55,7 @@ def verify(
     others: {name: (n,) scores of the trials by other programs}.
     progress: called with (recordings encoded, total, path).
     """
-    _check_names([encoder.name for encoder in encoders], others or {})
+    _check_names([*(encoder.name for encoder in encoders), *(others or {})])
     everything = [*trials, *development]
     speakers = who_speaks(everything, root, options.speakers)
     of_trials = {speakers.of[path] for t in trials for path in (t.first, t.second)}
@@ -127,12 +127,15 @@ def _check(trials: Sequence[Trial], refused: Mapping[str, str]) -> None:
         raise UserError(f"Too few recordings can be used: {len(refused)} were refused, such as {path}: {reason}.")
 
 
-def _check_names(encoders: Sequence[str], others: Iterable[str]) -> None:
-    taken = {_file(name) for name in encoders}
-    for name in others:
-        if _file(name) in taken:
-            raise UserError(f"Two systems are called {name}, and would write one file of scores; rename the given one.")
-        taken.add(_file(name))
+def _check_names(names: Iterable[str]) -> None:
+    """Before anything is encoded, as scores are written under these names."""
+    taken: dict[str, str] = {}
+    for name in names:
+        # "campplus, calibrated" is what ours may be called, too.
+        file = _file(name.partition(", ")[0])
+        if file in taken:
+            raise UserError(f"{taken[file]} and {name} would write one file of scores; rename one of them.")
+        taken[file] = name
 
 
 def in_words(options: Options) -> str:
