@@ -233,6 +233,46 @@ def test_who_is_in_an_unknown_folder_is_remembered(work: Workplace) -> None:
     assert "earlier ingest" not in work.ingest("--kind", "faces", other), "each ingested folder has its own choice"
 
 
+@pytest.mark.parametrize("missing", [True, False])
+def test_what_side_files_stated_is_kept_while_they_cannot_be_read(work: Workplace, missing: bool) -> None:
+    faces = tree(work.folder / "celeba", "000001.jpg", "000002.jpg")
+    people, looks = work.folder / "identity_CelebA.txt", work.folder / "list_attr_celeba.txt"
+    people.write_text("000001.jpg 2880\n000002.jpg 2880\n")
+    looks.write_text("1\nMale Young\n000001.jpg 1 -1\n")
+    work.ingest("--kind", "faces", faces)
+    known, labels = work.people(), work.labels()
+    assert known == {"celeba/2880": {"000001.jpg", "000002.jpg"}}
+    for file in (people, looks):
+        if missing:
+            file.unlink()
+        else:
+            file.write_text("nothing at all\n")
+    for _ in range(2):
+        said = work.ingest("--kind", "faces", faces).replace("\n", " ")
+        assert "persons or labels of 2 files stay as stored before" in said
+        assert "recognised better" not in said
+        assert (work.people(), work.labels()) == (known, labels)
+    with Dataset(work.database) as dataset:
+        assert dataset.connection.execute("SELECT count(*) FROM identities").fetchone()[0] == 1
+
+
+def test_labels_that_their_table_no_longer_states_are_removed(work: Workplace) -> None:
+    sounds = tree(work.folder / "wav", "id10001/0a1B2c3D4e5/00001.wav", "id10002/0a1B2c3D4e6/00001.wav")
+    table = work.folder / "vox1_meta.csv"
+    table.write_text(VOX1)
+    work.ingest("--kind", "voices", sounds)
+    labels = work.labels()
+    table.unlink()
+    assert "labels of 2 files stay as stored" in work.ingest("--kind", "voices", sounds).replace("\n", " ")
+    assert work.labels() == labels
+    table.write_text(VOX1.replace("Ireland", "").replace("\tm\tIndia", "\tf\tIndia"))
+    assert "stay as stored" not in work.ingest("--kind", "voices", sounds).replace("\n", " ")
+    assert work.labels() == {
+        "id10001/0a1B2c3D4e5/00001.wav": {"gender": "male"},
+        "id10002/0a1B2c3D4e6/00001.wav": {"gender": "female", "nationality": "India"},
+    }
+
+
 def test_the_hint_names_the_kind_that_is_there(work: Workplace) -> None:
     voices = tree(work.folder / "v", "a.wav", "b.wav", "c.jpg")
     assert "v has no videos (only others, such as a.wav)." in work.ingest(voices, code=2)

@@ -15,6 +15,7 @@ import torch
 from ds2f.cli import main
 from ds2f.dataset import Dataset, schema
 from ds2f.dataset.forget import find, forget, wipe
+from ds2f.dataset.ingest import enter
 from ds2f.dataset.plan import Shard
 from ds2f.dataset.shards import Merged, merge, split_off
 from ds2f.dataset.splits import SplitRule
@@ -368,7 +369,8 @@ def test_an_empty_folder_behind_a_link_goes_too(whole: Path) -> None:
 
 def test_a_root_that_holds_nothing_more_is_no_longer_named(tmp_path: Path) -> None:
     with Dataset(tmp_path / "d.db", create=True) as dataset:
-        dataset.add_items(tmp_path / GONE, "video", [CorpusItem("0.mp4", "folder", GONE, 5, 1)], SplitRule())
+        items = [CorpusItem("0.mp4", "folder", GONE, 5, 1)]
+        enter(dataset, tmp_path / GONE, "video", items, SplitRule(), person="folder")
     assert main(["forget", GONE, "--database", str(tmp_path / "d.db"), "--yes"]) == 0
     assert GONE.encode() not in (tmp_path / "d.db").read_bytes()
 

@@ -169,6 +169,12 @@ def _enter(
         taken.append(f"{scan.alone:,} of them each counted as a separate person ({see})")
     taken += [f"of {corpus} {count:,} names only partly understood" for corpus, count in scan.not_whole.items()]
     out.print(f"Taken: {', '.join(taken)}.")
+    if entered.kept:
+        err.print(
+            f"{folder}: persons or labels of {counted(entered.kept, 'file')} stay as stored before, because a side "
+            "file that stated them is missing, cannot be read, or no longer names the file.",
+            markup=False,
+        )
     if before and any(corpus == "folder" for corpus, _ in scan.recognised):
         other = "file" if before == "folder" else "folder"
         out.print(f"Each {before} counts as a person, as chosen at an earlier ingest; to change: --person {other}")

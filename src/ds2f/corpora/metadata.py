@@ -36,7 +36,7 @@ Labels = tuple[tuple[str, str], ...]
 class SideFiles:
     """What was read. people: labels by (corpus, person); files, looks: the person and the labels of a picture, by
     (corpus, stem); tables: which identities in several corpora are one person; read: a short description of each;
-    warnings: sentences; seen: paths of all side files."""
+    warnings: sentences; seen: paths of all side files; understood: names of those that could be read."""
 
     people: dict[tuple[str, str], Labels] = field(default_factory=dict)
     files: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -45,6 +45,7 @@ class SideFiles:
     read: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    understood: set[str] = field(default_factory=set)
 
     def look_above(self, root: Path) -> None:
         """Read side files above an ingested folder, or next to an ingested tar. Nearer ones take precedence."""
@@ -67,6 +68,7 @@ class SideFiles:
             self.seen.add(path)
             try:
                 self.read.append(f"{path}: {reader(self, Path(path))}")
+                self.understood.add(name)
             except Unreadable as error:
                 self.warnings.append(f"{path} {error}; it was left aside.")
 

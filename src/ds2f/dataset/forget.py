@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ds2f.dataset import outputs
 from ds2f.dataset.forgotten import is_forgotten, remember
+from ds2f.dataset.ingest import PERSON_IN, SIDE_FILES_OF
 from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import PERSON
@@ -179,6 +180,12 @@ def _forget_rows(dataset: Dataset, person: Person) -> dict[str, int]:
         # Traces that may remain in folder names and in tables of people.
         named = "EXISTS (SELECT 1 FROM identities WHERE substr(name, 1, length(roots.name) + 1) = roots.name || '/')"
         sql.execute(f"DELETE FROM roots WHERE id NOT IN (SELECT root_id FROM videos) AND coalesce({named}, 0) = 0")
+        for prefix in (PERSON_IN, SIDE_FILES_OF):  # their keys name the root
+            sql.execute(
+                "DELETE FROM meta WHERE substr(key, 1, length(:prefix)) = :prefix"
+                " AND substr(key, length(:prefix) + 1) NOT IN (SELECT path FROM roots)",
+                {"prefix": prefix},
+            )
         sql.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (UNWIPED,))
     return rows
 

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from ds2f.corpora.base import Place
 from ds2f.corpora.metadata import SideFiles
 from ds2f.corpora.tables import PeopleTable
 from ds2f.dataset.forgotten import ForgottenNames
@@ -33,6 +34,7 @@ CREATE TEMP TABLE seen (
 """
 WHOLE = Part()
 PERSON_IN = "person/"  # followed by a root: in `meta`, who is in its files of no known layout
+SIDE_FILES_OF = "side files/"  # followed by a root: in `meta`, a JSON list of the names of all read there so far
 _SAME_FILE = "videos v ON v.root_id = :root AND v.path = s.path"
 _CLIPS_OF_VIDEOS = (
     "SELECT i.name || '/' || clip(v.path) FROM identities i JOIN videos v ON v.identity_id = i.id"
@@ -51,7 +53,7 @@ class Entered:
     renamed: files that now belong to another person or have other labels; doubled: sounds whose video is also there;
     elsewhere: files already entered by an ingest of a folder above or below; forgotten: files of people who were
     forgotten; joined: people of several corpora; replaced: tables of people whose files are gone, dropped for a later
-    version of them."""
+    version of them; kept: files that keep a person or labels that only a side file can state, which is now missing."""
 
     files: int
     added: int
@@ -62,6 +64,7 @@ class Entered:
     forgotten: int
     joined: Joined
     replaced: tuple[str, ...] = ()
+    kept: int = 0
 
 
 def enter(
@@ -104,10 +107,11 @@ def enter(
         rule = _split_rule(sql, rule)
         scopes.store()
         sql.execute("INSERT OR IGNORE INTO roots (path) VALUES (?)", (str(root),))
-        root_id = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
+        root_id: int = sql.execute("SELECT id FROM roots WHERE path = ?", (str(root),)).fetchone()[0]
         if person:
             _remember(sql, f"{PERSON_IN}{root}", person)
         elsewhere, moved = _drop_elsewhere(sql, root, root_id)
+        kept = _keep_known(sql, root_id, _side_file_is_missing(sql, root, side.understood if side else set()))
         doubled = _drop_doubled(sql)
         files = sql.execute("SELECT count(*) FROM temp.seen").fetchone()[0]
         known = sql.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()[0]
@@ -123,7 +127,7 @@ def enter(
         joined = join(sql, known)
     sql.execute("DROP TABLE temp.seen")
     return Entered(
-        files + len(forgotten), added, changed, renamed, doubled, elsewhere, len(forgotten), joined, replaced
+        files + len(forgotten), added, changed, renamed, doubled, elsewhere, len(forgotten), joined, replaced, kept
     )
 
 
@@ -229,6 +233,46 @@ def _enter_identities(sql: sqlite3.Connection, rule: SplitRule) -> None:
     sql.executemany(
         "INSERT INTO identities (corpus, name, split) VALUES (?, ?, ?)", ((c, n, rule.of(c, n)) for c, n in new)
     )
+
+
+def _side_file_is_missing(sql: sqlite3.Connection, root: Path, read: set[str]) -> bool:
+    """Whether a side file that was read with this root before has not been read now; True if nothing is recorded, as by
+    earlier versions. Records those read now."""
+    key = f"{SIDE_FILES_OF}{root}"
+    row = sql.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    before = set(json.loads(row[0])) if row else set()
+    _remember(sql, key, json.dumps(sorted(before | read)))
+    return row is None or not before <= read
+
+
+def _keep_known(sql: sqlite3.Connection, root: int, labels_too: bool) -> int:
+    """Let files keep what only a side file can state, if it is missing or cannot be read this time: a person, instead
+    of the file's own name, and labels. Returns the number of files. labels_too: a side file is missing."""
+    sql.create_function("stem", 1, lambda path: Place.of(path).stem, deterministic=True)
+    named = (
+        f"SELECT s.rowid AS seen, i.name AS name FROM temp.seen s JOIN {_SAME_FILE} JOIN identities i"
+        " ON i.id = v.identity_id WHERE i.corpus = s.corpus AND i.name <> s.name AND s.name = stem(s.path)"
+    )
+    sql.execute("CREATE TEMP TABLE kept AS " + named, {"root": root})
+    sql.execute("UPDATE temp.seen AS s SET name = k.name FROM temp.kept k WHERE k.seen = s.rowid")
+    if labels_too:
+        left = (
+            "SELECT l.attribute, l.value FROM labels l WHERE l.video_id = v.id AND l.attribute NOT IN"
+            " (SELECT key FROM json_each(coalesce(s.labels, '{}')))"
+        )
+        stated = "SELECT key AS attribute, value FROM json_each(coalesce(s.labels, '{}'))"
+        labelled = (
+            "SELECT s.rowid AS seen, (SELECT json_group_object(attribute, value) FROM"
+            f" ({stated} UNION ALL {left} ORDER BY 1)) AS labels FROM temp.seen s JOIN {_SAME_FILE}"
+            f" WHERE EXISTS ({left})"
+        )
+        sql.execute("CREATE TEMP TABLE labelled AS " + labelled, {"root": root})
+        sql.execute("UPDATE temp.seen AS s SET labels = k.labels FROM temp.labelled k WHERE k.seen = s.rowid")
+        sql.execute("INSERT INTO temp.kept SELECT seen, NULL FROM temp.labelled")
+        sql.execute("DROP TABLE temp.labelled")
+    count: int = sql.execute("SELECT count(DISTINCT seen) FROM temp.kept").fetchone()[0]
+    sql.execute("DROP TABLE temp.kept")
+    return count
 
 
 def _drop_changed(sql: sqlite3.Connection, root: int) -> int:
