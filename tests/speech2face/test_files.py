@@ -230,6 +230,19 @@ def test_a_folder_remembers_the_faces_of_earlier_recordings(tmp_path: Path, tiny
         from_files(tiny, [same_name], out, 1, 5, QUICK)
 
 
+def test_faces_of_a_recording_that_is_called_like_a_clip_are_not_measured_with_it(
+    dataset: Dataset, tmp_path: Path, tiny: Speech2Face
+) -> None:
+    paired_dataset(dataset, 4)
+    pair = dataset.pairs("train")[0]
+    out = tmp_path / "faces"
+    talk = tmp_path / Path(pair.path).name
+    talk.write_bytes(next(iter(sorted(samples().glob("*.mp4")))).read_bytes())
+    from_files(tiny, [talk], out, 4, 5, QUICK)
+    with pytest.raises(UserError, match="has more than 2 faces of some clips"):
+        from_dataset(tiny, dataset, "train", out, 2, 5, QUICK)
+
+
 def test_all_splits_and_sounds_without_a_face_are_drawn(dataset: Dataset, tmp_path: Path, tiny: Speech2Face) -> None:
     paired_dataset(dataset, 4)
     dataset.connection.execute("UPDATE identities SET split = 'test' WHERE id = 1")

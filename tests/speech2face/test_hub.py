@@ -83,6 +83,19 @@ def test_nothing_stays_of_another_model_that_lay_there_before(folder: Path, tmp_
     assert {str(name) for name in found} == {*NEEDED, "README.md", "LICENSE"}
 
 
+def test_a_model_is_not_saved_over_the_folder_that_holds_it(folder: Path, tmp_path: Path) -> None:
+    inside = tmp_path / "models" / "1"
+    save(folder, inside)
+    before = sorted(path.name for path in inside.iterdir())
+    with pytest.raises(UserError, match="which would be taken for a part of it"):
+        save(inside, tmp_path / "models")
+    (tmp_path / "models" / "2024-run").mkdir()
+    (tmp_path / "models" / "2024-run" / "decoder.json").write_text("{}")
+    save(folder, tmp_path / "models")
+    assert (tmp_path / "models" / "2024-run" / "decoder.json").exists()
+    assert sorted(path.name for path in inside.iterdir()) == before == sorted([*NEEDED, "README.md", "LICENSE"])
+
+
 def test_everything_in_the_box_travels(tmp_path: Path) -> None:
     save(folders.shipped(), tmp_path / "copy")
     kept = {path.relative_to(folders.shipped()) for path in folders.shipped().rglob("*") if path.is_file()}

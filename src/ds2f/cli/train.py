@@ -196,7 +196,7 @@ def print_matching(card: Mapping[str, Any]) -> None:
             f"right of {n}": ([m.choice.get(n) for m in of], f"{100 / n:.0f} %") for n in (2, 10)
         }
         for what, (found, chance) in rows.items():
-            table.add_row(what + among, *(interval(measure, 100, " %", ".1f") for measure in found), chance)
+            table.add_row(what + among, *(interval(measure, 100, " %") for measure in found), chance)
     out.print(table)
 
 

@@ -17,9 +17,9 @@ CHANGED = Extracted(failures=(("open", "it is another file than the one that was
 def store(dataset: Dataset, job: Job, result: Extracted, plan: Plan) -> Extracted | None:
     """Store everything a job produced, rows and failure reasons, in one transaction; storing it twice changes nothing.
 
-    Returns what was stored: nothing, None, if the entry has since been forgotten or ingested again. If the file itself
-    has changed since it was ingested, that is stored as the reason instead of the new file's results. A file that
-    cannot be read keeps its results from other settings, and waits.
+    Returns what was stored, or None, having stored nothing, if the entry has since been forgotten or ingested again. If
+    the file itself has changed since it was ingested, that is stored as the reason instead of the new file's results. A
+    file that cannot be read keeps its results from other settings, and waits.
     """
     sql, needs, video_id = dataset.connection, job.needs, job.video_id
     if _changed(job):

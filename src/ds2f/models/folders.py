@@ -48,7 +48,8 @@ class Drawing:
 
 def decoders(folder: Path) -> dict[int, Path]:
     """{pixels: folder} of a model's decoders, its own first. Raises UserError if it has none, or a broken one."""
-    places = [folder, *sorted(found.parent for found in folder.glob("[0-9]*/decoder.json"))]
+    further = sorted(found.parent for found in folder.glob("[0-9]*/decoder.json") if found.parent.name.isdecimal())
+    places = [folder, *further]
     found: dict[int, Path] = {}
     for place in places:
         found.setdefault(int(description(place, "decoder")["config"]["size"]), place)

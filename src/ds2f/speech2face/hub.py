@@ -84,8 +84,9 @@ def save(model: Path, folder: Path, metrics: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if model.resolve() != folder.resolve():
             own = {name for name in (*NEEDED, *OPTIONAL, *_of_other_sizes(model)) if (model / name).exists()}
-            places = [place for place in folder.glob("[0-9]*") if place.name.isdecimal()]
-            sizes = [f"{place.name}/{name}" for place in places for name in OF_A_SIZE]
+            # A folder with a prior is a model of its own, whatever it is called.
+            places = [place for place in folder.glob("[0-9]*") if not (place / "prior.json").exists()]
+            sizes = [f"{place.name}/{name}" for place in places if place.name.isdecimal() for name in OF_A_SIZE]
             for name in {*OPTIONAL, *sizes, "metrics.json"} - own:  # of a model that lay there before
                 (folder / name).unlink(missing_ok=True)
             for name in sorted(own):
