@@ -43,4 +43,4 @@ def test_a_measure_without_an_interval_is_shown_too(capsys: pytest.CaptureFixtur
     print_matching({"measures": {"alignment": found}, "held_out_people": 2, "held_out_clips": 4})
     rows = [line.split("   ")[1:] for line in capsys.readouterr().out.splitlines()]
     shown = [[cell.strip() for cell in row if cell.strip()] for row in rows[1:4]]
-    assert shown == [["75.0 %", "50 %"], ["50.0 % [25.0 to 100.0]", "50 %"], ["10 %"]]
+    assert shown == [["75 %", "50 %"], ["50 % [25-100]", "50 %"], ["10 %"]]

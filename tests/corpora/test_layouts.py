@@ -43,6 +43,7 @@ def test_video_layouts(path: str, corpus: str, identity: str) -> None:
         ("lfw/Ada_Lovelace/Charles_Babbage_0003.webp", "folder", "Ada_Lovelace/Charles_Babbage_0003"),
         ("utkface/31_1_2_20170116174525125.jpg.chip.jpg", "utkface", "31_1_2_20170116174525125"),
         ("utkface/31_1_9_20170116174525125.jpg", "folder", "31_1_9_20170116174525125"),
+        ("utkface/31_1_2_201701161745251250.jpg", "utkface", "31_1_2_201701161745251250"),
         ("home/10_0_1_5.jpg", "folder", "10_0_1_5"),  # no time of day
         ("faces/me.png", "folder", "me"),
         ("img_align_celeba/000001.jpg", "celeba", "000001"),

@@ -14,8 +14,8 @@ import re
 from ds2f.corpora.base import STILL, Corpus, Place, Recognised
 from ds2f.types import ETHNICITIES, GENDERS
 
-_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<stamp>\d{14,17})", re.ASCII)
-_LACKING = re.compile(r"(?P<age>\d{1,3})(_[0-4]?){1,2}_(?P<stamp>\d{14,17})", re.ASCII)
+_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<stamp>\d{14,})", re.ASCII)
+_LACKING = re.compile(r"(?P<age>\d{1,3})(_[0-4]?){1,2}_(?P<stamp>\d{14,})", re.ASCII)
 _OLDEST = 116  # in the corpus
 
 
