@@ -270,9 +270,11 @@ def one_step(step: str, database: Path, tree: Path) -> None:
     done, most = threading.Event(), [0.0]
     watching = threading.Thread(target=_watch, args=(done, most))
     watching.start()
-    next(call for call in STEPS if call.__name__ == step)(database, tree)
-    done.set()
-    watching.join()
+    try:
+        next(call for call in STEPS if call.__name__ == step)(database, tree)
+    finally:
+        done.set()
+        watching.join()
     figures = {
         "seconds": time.perf_counter() - started,
         "processor": time.process_time() - before,

@@ -312,7 +312,7 @@ def differences(one: Path, other: Path) -> list[str]:
     with closing(sqlite3.connect(one)) as a, closing(sqlite3.connect(other)) as b:
         found = [f"{other.name}: {row[0]}" for row in b.execute("PRAGMA integrity_check") if row[0] != "ok"]
         found += [f"{other.name}: {tuple(row)} hangs in the air" for row in b.execute("PRAGMA foreign_key_check")]
-        for table in ("videos", *OF_A_FILE):
+        for table in ("videos", "labels", *OF_A_FILE):
             rows, others = _rows(a, table), _rows(b, table)
             for key in sorted(rows.keys() | others.keys(), key=repr):
                 if key not in rows or key not in others or not _same(table, rows[key], others[key]):

@@ -13,7 +13,7 @@ import numpy as np
 
 from ds2f.corpora import video_of
 from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
-from ds2f.dataset.schema import PERSON
+from ds2f.dataset.schema import ESTIMATES, LANGUAGE, PERSON
 from ds2f.types import Attributes
 
 _FULL_NAME = re.compile(r"^[^\W\d_]{2,}(?:[\s_.-]+[^\W\d_]+)+\.?$")  # Grace_Hopper, not id00017
@@ -33,17 +33,14 @@ def clip_facts(dataset: Dataset, split: str) -> dict[int, ClipFacts]:
     """{video id: facts} for the recordings of a split."""
     rows = dataset.connection.execute(
         "SELECT v.id, v.path, r.path AS root, i.corpus, (SELECT json_group_object(attribute, value) FROM labels l WHERE"
-        " l.video_id = v.id) AS labels, (SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY"
-        " probability DESC LIMIT 1) AS language FROM videos v JOIN identities i ON i.id = v.identity_id"
+        f" l.video_id = v.id) AS labels, {LANGUAGE} AS language FROM videos v JOIN identities i ON i.id = v.identity_id"
         " JOIN roots r ON r.id = v.root_id WHERE i.split = ? AND v.kind <> 'still'",
         (split,),
     )
-    found = {}
-    for r in rows:
-        labels = json.loads(r["labels"])
-        language = labels.get("language", r["language"]) or ""
-        found[int(r["id"])] = ClipFacts(labels, language, recording_of(r["corpus"], r["path"], r["root"]))
-    return found
+    return {
+        int(r["id"]): ClipFacts(json.loads(r["labels"]), r["language"], recording_of(r["corpus"], r["path"], r["root"]))
+        for r in rows
+    }
 
 
 def stated(dataset: Dataset, files: Iterable[int]) -> list[dict[str, str]]:
@@ -54,10 +51,7 @@ def stated(dataset: Dataset, files: Iterable[int]) -> list[dict[str, str]]:
 
 def estimates(dataset: Dataset, files: Iterable[int], model: str) -> list[Attributes | None]:
     """What an attribute model estimates for the face in each file, None where it saw none."""
-    query = (
-        "SELECT json_group_object(attribute, json_array(value, json(distribution))) FROM face_attributes"
-        " WHERE video_id = ? AND model = ?"
-    )
+    query = f"SELECT {ESTIMATES} FROM face_attributes WHERE video_id = ? AND model = ?"
     return [parse_attributes(dataset.connection.execute(query, (file, model)).fetchone()[0]) for file in files]
 
 

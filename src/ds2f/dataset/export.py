@@ -21,16 +21,13 @@ from typing import Any
 
 from ds2f import __version__
 from ds2f.dataset import manifests, outputs
-from ds2f.dataset.formats import FORMATS, part_of
+from ds2f.dataset.formats import FORMATS, MADE_BY, README, part_of
 from ds2f.dataset.queries import Dataset
 from ds2f.dataset.records import PARTS, Records
 from ds2f.dataset.splits import SPLITS
 from ds2f.errors import UserError
 from ds2f.io.files import write_json
 from ds2f.types import Progress
-
-README = "README.json"
-MADE_BY = "ds2f export"
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,7 @@ def export(
     folder = folder.absolute()
     _check(folder)
     outputs.remember(dataset, "export", folder)
-    dataset.connection.execute("BEGIN")  # a consistent snapshot, even while an extraction is writing
-    try:
+    with dataset.snapshot():
         records = Records(dataset, encoders, FORMATS[form].sound)
         parts = {
             f"{split}-{part}": records.ids(split, part, pairs)
@@ -97,8 +93,6 @@ def export(
             raise UserError(
                 f"The export to {folder} cannot be written ({error.strerror or error}); give another --out."
             ) from None
-    finally:
-        dataset.connection.execute("ROLLBACK")
     return Exported(records_in_all, len(shards), sum(shard["bytes"] for shard in shards), left_out)
 
 

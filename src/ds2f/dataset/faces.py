@@ -12,15 +12,9 @@ import numpy as np
 
 from ds2f.dataset.queries import Dataset, FaceRow, to_vector
 from ds2f.dataset.recordings import features_of
-from ds2f.dataset.schema import PERSON
+from ds2f.dataset.schema import CHOSEN, DIMENSION, LANGUAGE, PERSON
 from ds2f.types import ACOUSTICS
 from ds2f.voice.acoustics import FEATURES
-
-_LANGUAGE = (
-    "coalesce((SELECT value FROM labels l WHERE l.video_id = v.id AND l.attribute = 'language'),"
-    " (SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY probability DESC LIMIT 1), '')"
-)
-_CHOSEN = "(SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True)
@@ -69,7 +63,7 @@ def count_faces(dataset: Dataset, split: str, encoder: str = "dlib") -> int:
 
 def lengths_of_voices(dataset: Dataset, voices: Sequence[str], seconds: float) -> dict[str, int]:
     """{speaker encoder or "acoustics": dimension of its vectors}, for those that have any for this clip length."""
-    query = "SELECT length(vector) / 4 FROM voice_embeddings WHERE encoder = ? AND seconds = ? LIMIT 1"
+    query = f"SELECT {DIMENSION} FROM voice_embeddings WHERE encoder = ? AND seconds = ? LIMIT 1"
     rows = {name: dataset.connection.execute(query, (name, seconds)).fetchone() for name in voices}
     of_encoders = {name: int(row[0]) for name, row in rows.items() if row is not None}
     return of_encoders | ({ACOUSTICS: len(FEATURES)} if ACOUSTICS in voices else {})
@@ -88,7 +82,7 @@ def has_voices(dataset: Dataset, split: str) -> bool:
 def spoken_languages(dataset: Dataset, split: str) -> list[str]:
     """ISO codes of the languages spoken in a split, in alphabetical order."""
     rows = dataset.connection.execute(
-        f"SELECT DISTINCT {_LANGUAGE} FROM videos v JOIN identities i ON i.id = v.identity_id"
+        f"SELECT DISTINCT {LANGUAGE} FROM videos v JOIN identities i ON i.id = v.identity_id"
         " WHERE i.split = ? AND v.kind <> 'still'",
         (split,),
     )
@@ -126,14 +120,14 @@ def _heard(
     found: dict[int, dict[str, np.ndarray]] = {}
     chosen = json.dumps(files)
     rows = dataset.connection.execute(
-        f"SELECT video_id, encoder, vector FROM voice_embeddings WHERE video_id IN {_CHOSEN} AND seconds = ?",
+        f"SELECT video_id, encoder, vector FROM voice_embeddings WHERE video_id IN {CHOSEN} AND seconds = ?",
         (chosen, seconds),
     )
     for file, encoder, vector in rows:
         if encoder in voices:
             found.setdefault(file, {})[encoder] = to_vector(vector)
     if ACOUSTICS in voices:
-        query = f"SELECT * FROM acoustics WHERE video_id IN {_CHOSEN}"
+        query = f"SELECT * FROM acoustics WHERE video_id IN {CHOSEN}"
         for row in dataset.connection.execute(query, (chosen,)):
             found.setdefault(row["video_id"], {})[ACOUSTICS] = features_of(row)
     return found
@@ -141,6 +135,6 @@ def _heard(
 
 def _languages(dataset: Dataset, files: Sequence[int]) -> dict[int, str]:
     rows = dataset.connection.execute(
-        f"SELECT v.id, {_LANGUAGE} FROM videos v WHERE v.kind <> 'still' AND v.id IN {_CHOSEN}", (json.dumps(files),)
+        f"SELECT v.id, {LANGUAGE} FROM videos v WHERE v.kind <> 'still' AND v.id IN {CHOSEN}", (json.dumps(files),)
     )
     return dict(map(tuple, rows))

@@ -19,6 +19,8 @@ from ds2f.io.speech import kind_of
 if TYPE_CHECKING:
     import pyarrow
 
+README = "README.json"  # in every export, also of manifests: what it is
+MADE_BY = "ds2f export"  # in README.json: the folder holds nothing of the user's
 ROW_GROUP = 512  # records, about 5 MB held in memory
 
 

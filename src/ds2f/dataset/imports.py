@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ds2f.dataset.export import README, read_header
+from ds2f.dataset.export import read_header
+from ds2f.dataset.formats import README
 from ds2f.dataset.queries import FINGERPRINT, Dataset, to_blob
 from ds2f.dataset.records import Record
 from ds2f.errors import UserError

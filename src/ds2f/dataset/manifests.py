@@ -23,15 +23,14 @@ from typing import Any
 import av
 import av.error
 
+from ds2f.dataset.formats import MADE_BY, README
 from ds2f.dataset.queries import Dataset
-from ds2f.dataset.schema import PERSON
+from ds2f.dataset.schema import LANGUAGE, PERSON
 from ds2f.dataset.splits import SPLITS
 from ds2f.errors import UserError
 from ds2f.io.files import make_folder, replacing, write_json
 from ds2f.types import Part, Progress
 
-README = "README.json"
-MADE_BY = "ds2f export"
 FILES = {
     "lhotse": ("recordings.jsonl.gz", "supervisions.jsonl.gz"),
     "kaldi": ("wav.scp", "utt2spk", "spk2utt", "reco2dur", "segments", "spk2gender", "utt2lang"),
@@ -119,12 +118,11 @@ def without(folder: Path, form: str, speaker: str) -> int:
 
 
 def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progress: Progress | None) -> Iterator[Voice]:
-    label = "(SELECT value FROM labels l WHERE l.video_id = v.id AND l.attribute = '{}')"
-    heard = "(SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY probability DESC LIMIT 1)"
+    gender = "(SELECT value FROM labels l WHERE l.video_id = v.id AND l.attribute = 'gender')"
     rows = dataset.connection.execute(
         f"SELECT v.*, s.stream AS track, s.channels AS heard, r.path AS root,"
-        f" p.corpus || '/' || p.name AS person, {label.format('gender')} AS gender,"
-        f" coalesce({label.format('language')}, {heard}) AS language FROM speech s JOIN videos v ON v.id = s.video_id"
+        f" p.corpus || '/' || p.name AS person, coalesce({gender}, '') AS gender,"
+        f" {LANGUAGE} AS language FROM speech s JOIN videos v ON v.id = s.video_id"
         f" JOIN roots r ON r.id = v.root_id JOIN identities i ON i.id = v.identity_id"
         f" JOIN identities p ON p.id = {PERSON} WHERE i.split IN ({', '.join('?' * len(splits))}) ORDER BY v.id",
         tuple(splits),
@@ -138,7 +136,7 @@ def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progre
         if header is None or "\n" in str(path):  # a line of a manifest
             left_out.append(str(path))
             continue
-        facts = (row["person"], row["gender"] or "", row["language"] or "")
+        facts = (row["person"], row["gender"], row["language"])
         one = re.fullmatch(r"(\d+) of (?!1\b)\d+", row["heard"] or "")
         channel = part.channel or (int(one[1]) if one else None)
         rate, samples, channels, track = header

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ds2f.dataset import manifests
-from ds2f.dataset.formats import FORMATS, part_of
+from ds2f.dataset.formats import FORMATS, README, part_of
 from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
@@ -120,11 +120,11 @@ def take_out_of_export(folder: Path, person: Traces) -> int:
     for torso in (beside(folder), replaced(folder)):  # left by an interrupted export; the next one starts afresh
         if torso.is_dir():
             shutil.rmtree(torso)
-    record = _read(folder / "README.json")
+    record = _read(folder / README)
     if (form := record.get("format")) in manifests.FILES:
         gone = manifests.without(folder, form, f"{person.corpus}/{person.name}")
         if gone:
-            write_json(folder / "README.json", {**record, "records": record["records"] - gone})
+            write_json(folder / README, {**record, "records": record["records"] - gone})
         return gone
     if form not in FORMATS:
         return 0
@@ -140,7 +140,7 @@ def take_out_of_export(folder: Path, person: Traces) -> int:
             counts = {part: 0 for part in record["records"]}
             for other in record["shards"]:
                 counts[part_of(other["file"])] += other["records"]
-            write_json(folder / "README.json", {**record, "records": counts})
+            write_json(folder / README, {**record, "records": counts})
     return total
 
 

@@ -232,8 +232,7 @@ class Dataset:
         the model `attributes` (None for `attribute_model`) where there are any."""
         rows = self.connection.execute(
             f"SELECT v.id, fe.vector, c.webp, f.coverage, f.landmarks, i.corpus, {schema.PERSON} AS person,"
-            " (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
-            " FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
+            f" (SELECT {schema.ESTIMATES} FROM face_attributes a WHERE a.video_id = v.id AND a.model = ?)"
             " AS attributes FROM faces f JOIN videos v ON v.id = f.video_id"
             " JOIN identities i ON i.id = v.identity_id"
             " JOIN face_embeddings fe ON fe.video_id = v.id AND fe.encoder = ?"

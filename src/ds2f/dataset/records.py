@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ds2f.dataset.queries import Dataset, to_vector
+from ds2f.dataset.schema import DIMENSION, PERSON
 from ds2f.errors import UserError
 
 
@@ -70,13 +71,13 @@ FIXED = (
     Column("labels", "json", "what the corpus itself states: {attribute: value}"),
 )
 
-_RECORD = """
+_RECORD = f"""
 SELECT v.id AS video_id, v.path, v.kind, i.corpus, i.name AS identity, p.corpus || '/' || p.name AS person, i.split,
     v.duration, v.width, v.height, v.fps, s.seconds AS speech_seconds, f.time AS face_time, f.score AS face_score,
     f.quality AS face_quality, f.coverage, f.landmarks, f.people,
     (SELECT json_group_object(attribute, value) FROM labels WHERE video_id = v.id) AS labels,
     c.webp AS crop, CASE WHEN ? THEN (SELECT sound FROM speech_audio WHERE video_id = v.id) END AS sound
-FROM videos v JOIN identities i ON i.id = v.identity_id JOIN identities p ON p.id = coalesce(i.person_id, i.id)
+FROM videos v JOIN identities i ON i.id = v.identity_id JOIN identities p ON p.id = {PERSON}
     LEFT JOIN faces f ON f.video_id = v.id LEFT JOIN speech s ON s.video_id = v.id
     LEFT JOIN crops c ON c.video_id = v.id AND c.kind = 'canonical'
 WHERE v.id = ?
@@ -151,12 +152,11 @@ class Records:
     def _vector_columns(self, encoders: Sequence[str]) -> list[Column]:
         sql = self._sql
         voices = sql.execute(
-            "SELECT encoder, seconds, count(*) AS rows, max(length(vector)) / 4 AS dimension FROM voice_embeddings"
+            f"SELECT encoder, seconds, count(*) AS rows, max({DIMENSION}) AS dimension FROM voice_embeddings"
             " GROUP BY encoder, seconds"
         ).fetchall()
         faces = sql.execute(
-            "SELECT encoder, count(*) AS rows, max(length(vector)) / 4 AS dimension FROM face_embeddings"
-            " GROUP BY encoder"
+            f"SELECT encoder, count(*) AS rows, max({DIMENSION}) AS dimension FROM face_embeddings GROUP BY encoder"
         ).fetchall()
         self._vectors: dict[str, tuple[str, dict[str, Any]]] = {
             **{_voice_column(r): ("voice_embeddings", {k: r[k] for k in ("encoder", "seconds")}) for r in voices},

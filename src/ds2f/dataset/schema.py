@@ -26,6 +26,17 @@ from ds2f.voice.acoustics import FEATURES
 
 PERSON = "coalesce(i.person_id, i.id)"
 """SQL for the identity that stands for a person, where `identities i` is one of theirs."""
+LANGUAGE = (
+    "coalesce((SELECT value FROM labels l WHERE l.video_id = v.id AND l.attribute = 'language'),"
+    " (SELECT language FROM languages g WHERE g.video_id = v.id ORDER BY probability DESC LIMIT 1), '')"
+)
+"""SQL for the language spoken in `videos v`, ISO 639-1, as the corpus states it or a model hears it; '' if unknown."""
+ESTIMATES = "json_group_object(attribute, json_array(value, json(distribution)))"
+"""SQL for one model's rows about one face in `face_attributes`, as `queries.parse_attributes` reads them."""
+CHOSEN = "(SELECT value FROM json_each(?))"
+"""SQL for files whose numbers are given as a JSON array."""
+DIMENSION = "length(vector) / 4"
+"""SQL for how many numbers a stored vector has."""
 
 APPLICATION_ID = 0x64733266  # "ds2f", in the header of every SQLite file of ours
 BUSY_SECONDS = 30.0  # how long to wait while another process writes

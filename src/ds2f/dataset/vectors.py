@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from ds2f.dataset.faces import lengths_of_voices
 from ds2f.dataset.queries import Dataset, parse_attributes, to_vector
 from ds2f.dataset.recordings import features_of
-from ds2f.dataset.schema import PERSON
+from ds2f.dataset.schema import CHOSEN, ESTIMATES, PERSON
 from ds2f.types import ACOUSTICS, GENDERS, Attributes
-from ds2f.voice.acoustics import FEATURES
 
 BLOCK = 2048  # files per query
 Zeros = Callable[..., np.ndarray]
 """Creates arrays like `numpy.zeros`, of a shape and a type, wherever they are stored."""
-_CHOSEN = "(SELECT value FROM json_each(?))"
 
 
 def voiced(dataset: Dataset, split: str, kind: str, encoder: str, seconds: float) -> np.ndarray:
@@ -85,19 +84,18 @@ def read_voices(
     seconds: length of the clips behind the voices.
     zeros: creates the arrays of vectors.
     """
-    sql, found = dataset.connection, {}
-    length = "SELECT length(vector) / 4 FROM voice_embeddings WHERE encoder = ? AND seconds = ? LIMIT 1"
-    for name in names:
-        row = (len(FEATURES),) if name == ACOUSTICS else sql.execute(length, (name, seconds)).fetchone()
-        found[name] = zeros((len(files), row[0] if row else 0), np.float32), np.zeros(len(files), bool)
-    query = f"SELECT video_id, encoder, vector FROM voice_embeddings WHERE video_id IN {_CHOSEN} AND seconds = ?"
+    sql, lengths = dataset.connection, lengths_of_voices(dataset, names, seconds)
+    found = {
+        name: (zeros((len(files), lengths.get(name, 0)), np.float32), np.zeros(len(files), bool)) for name in names
+    }
+    query = f"SELECT video_id, encoder, vector FROM voice_embeddings WHERE video_id IN {CHOSEN} AND seconds = ?"
     for places, chosen in _blocks(files):
         for file, encoder, vector in sql.execute(query, (chosen, seconds)):
             if encoder in found:
                 for place in places[file]:
                     found[encoder][0][place], found[encoder][1][place] = to_vector(vector), True
         if ACOUSTICS in found:
-            for measured in sql.execute(f"SELECT * FROM acoustics WHERE video_id IN {_CHOSEN}", (chosen,)):
+            for measured in sql.execute(f"SELECT * FROM acoustics WHERE video_id IN {CHOSEN}", (chosen,)):
                 for place in places[measured["video_id"]]:
                     found[ACOUSTICS][0][place], found[ACOUSTICS][1][place] = features_of(measured), True
     return found
@@ -108,9 +106,9 @@ def read_faces(
 ) -> Iterator[tuple[int, np.ndarray, Attributes | None]]:
     """(index into `files`, (d,) float32 identity, a model's estimate for the face) of each, in any order."""
     query = (
-        "SELECT f.video_id, f.vector, (SELECT json_group_object(attribute, json_array(value, json(distribution)))"
-        " FROM face_attributes a WHERE a.video_id = f.video_id AND a.model = ?) FROM face_embeddings f"
-        f" WHERE f.video_id IN {_CHOSEN} AND f.encoder = ?"
+        f"SELECT f.video_id, f.vector, (SELECT {ESTIMATES} FROM face_attributes a WHERE a.video_id = f.video_id"
+        " AND a.model = ?) FROM face_embeddings f"
+        f" WHERE f.video_id IN {CHOSEN} AND f.encoder = ?"
     )
     model = dataset.attribute_model()
     for places, chosen in _blocks(files):
