@@ -57,9 +57,9 @@ def typical_first(normal: Callable[[int], Any], seed: int) -> Any:
     normal: seed to its noise z from N(0, 1), an array of NumPy or PyTorch.
     """
     first = seed - seed % SET
-    others = [normal(one) for one in range(first + 1, first + SET)]
     if seed == first:
-        return 0 * others[0]
+        return 0 * normal(seed)  # for its shape and kind
+    others = [normal(one) for one in range(first + 1, first + SET)]
     return math.sqrt(len(others) / (len(others) - 1)) * (others[seed - first - 1] - sum(others) / len(others))
 
 
