@@ -38,7 +38,8 @@ from ds2f.types import GENDERS, VOICE
 SPLITS = ("train", "val")
 CHOICES = (
     (1.0, 1.0),  # a possible person: the prediction for the voice, and everything that it leaves open
-    *((weight, 0.0) for weight in (1.0, 2.0, 3.0, 4.0)),
+    *((weight, 0.0) for weight in (1.0, 1.8, 2.0, 3.0, 4.0)),
+    (1.8, 1.0),
     *((weight, temperature) for weight in (2.0, 2.5, 3.0, 4.0) for temperature in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)),
 )
 DRAWS = 3

@@ -38,7 +38,7 @@ from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
 from face_encoder import places, seen_by
 
-CHOICES = ((2.0, 0.8), (2.0, 1.0), (2.0, 0.9), (2.0, 0.7), (2.0, 0.6), (2.5, 1.0), (3.0, 0.4))
+CHOICES = ((1.8, 1.0), (2.0, 1.0), (2.0, 0.8), (2.0, 0.9), (2.0, 0.7), (2.0, 0.6), (2.5, 1.0), (3.0, 0.4))
 DRAWS = 1000
 
 

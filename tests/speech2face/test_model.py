@@ -61,8 +61,9 @@ def test_temperature_zero_leaves_no_variety_in_the_identity(model: Speech2Face, 
 def test_the_first_of_four_seeds_is_the_most_typical_person_and_the_others_surround_it(
     model: Speech2Face, voices: np.ndarray, first: int
 ) -> None:
-    typical = model.sample_identities(voices[:1], [0], temperature=0.0, voice_guidance=2.0)
-    four = model.identities_to_draw(np.repeat(voices[:1], 4, 0), range(first, first + 4), SamplingSettings())
+    settings = SamplingSettings()
+    typical = model.sample_identities(voices[:1], [0], temperature=0.0, voice_guidance=settings.voice_guidance)
+    four = model.identities_to_draw(np.repeat(voices[:1], 4, 0), range(first, first + 4), settings)
     np.testing.assert_allclose(four[:1], typical, atol=1e-3)
     away = four[1:] - typical
     assert np.linalg.norm(away, axis=1).min() > 0.3

@@ -232,7 +232,7 @@ class Generate(Part):
         "auto", "of drawing: auto = by the model's graph, if it has one, in 8 bits; float32 = by PyTorch"
     )
     direct: bool = key(False, "condition the decoder on the voice itself, bypassing the prior")
-    voice_guidance: Weight = key(2.0, "how far a face departs from the average towards the voice; 1 = barely")
+    voice_guidance: Weight = key(1.8, "how far a face departs from the average towards the voice; 1 = barely")
     temperature: Share = key(
         1.0, "0 = only the most typical person for a voice, 1 = all variety that guidance leaves room for"
     )
