@@ -55,7 +55,7 @@ class FaceRes:
     def judge(self, crops: np.ndarray) -> Judged:
         """crops: (n, size, size, 3) uint8 RGB, canonical crops or pictures that ds2f drew."""
         landmarks = template(crops.shape[1])
-        outputs = self.model.outputs(self.model.crops(list(crops), [landmarks] * len(crops)))
+        outputs = self.model.network(self.model.crops(list(crops), [landmarks] * len(crops)))
         found = self.model.read(outputs)
         return Judged(found.age, found.female, outputs["vector"])
 

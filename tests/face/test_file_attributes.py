@@ -97,7 +97,7 @@ def test_what_a_model_does_not_tell_is_not_stored(tmp_path: Path) -> None:
 def test_channels_and_the_mean_of_each(tmp_path: Path) -> None:
     told = {"channels": "BGR", "mean": [10, 20, 30], "std": [1, 2, 5], "cut": [0, 0, 1]}
     model = FileAttributes(own_model(tmp_path, **told, age={"output": "red"}))
-    found = model.outputs(one_colour(130, 60, 40)[None])["colours"]
+    found = model.network(one_colour(130, 60, 40)[None])["colours"]
     np.testing.assert_allclose(found, [[40 - 10, (60 - 20) / 2, (130 - 30) / 5]], rtol=1e-5)
 
 

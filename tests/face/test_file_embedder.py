@@ -18,11 +18,15 @@ SIZE = 4
 CROPS = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def onnx_file(path: Path, shape: tuple[int | str, ...]) -> str:
+def onnx_file(path: Path, shape: tuple[int | str, ...], quantised: bool = False) -> str:
+    """quantised: to 8 bit of the range of what goes in, as `quantize_dynamic` of ONNX Runtime has it."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install -e '.[dev]'")
     entry = onnx.helper.make_tensor_value_info("pictures", onnx.TensorProto.FLOAT, shape)
     leave = onnx.helper.make_tensor_value_info("vectors", onnx.TensorProto.FLOAT, ["n", 3 * SIZE * SIZE])
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Flatten", ["pictures"], ["vectors"])], "g", [entry], [leave])
+    node = onnx.helper.make_node
+    rounding = [node("DynamicQuantizeLinear", ["pictures"], list("qsz")), node("DequantizeLinear", list("qsz"), ["r"])]
+    nodes = [*rounding[: 2 * quantised], node("Flatten", ["r" if quantised else "pictures"], ["vectors"])]
+    graph = onnx.helper.make_graph(nodes, "g", [entry], [leave])
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), path)
     return f"onnx:{path}"
 
@@ -87,6 +91,14 @@ def test_onnx_in_any_order_and_batch(tmp_path: Path, order: str, batch: int | st
     embedder = FileEmbedder(onnx_file(tmp_path / "own.onnx", shape))
     assert (embedder.name, embedder.dim) == ("onnx:own", 48)
     np.testing.assert_allclose(embedder.embed_crops(CROPS), expected(order), atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", ["n", 2])
+def test_a_face_has_one_vector_whoever_is_beside_it(tmp_path: Path, batch: int | str) -> None:
+    """Rounded by the range of a whole batch, a flat picture beside one of full contrast would lose detail."""
+    embedder = FileEmbedder(onnx_file(tmp_path / "own.onnx", (batch, 3, SIZE, SIZE), quantised=True))
+    faces = np.stack([120 + CROPS[0] % 16, CROPS[1]])
+    np.testing.assert_array_equal(embedder.embed_crops(faces)[0], embedder.embed_crops(faces[:1])[0])
 
 
 def test_tflite_whose_batch_is_two(tmp_path: Path) -> None:

@@ -63,12 +63,20 @@ def test_vectors_have_length_one_or_are_none_at_all() -> None:
 # ── WeSpeaker: a tiny file in its format, through the real runtime ────────────────────────────────
 
 
-def _onnx(path: Path, bins: int = 80, dim: int = 8) -> Path:
-    """feats (n, frames, bins) to embs (n, dim): mean and spread over frames, times a random matrix."""
+def _onnx(path: Path, bins: int = 80, dim: int = 8, quantised: bool = False) -> Path:
+    """feats (n, frames, bins) to embs (n, dim): mean square over frames, times a random matrix.
+
+    quantised: to 8 bit of the range of what goes in, as `quantize_dynamic` of ONNX Runtime has it.
+    """
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install -e '.[dev]'")
     weight = np.random.default_rng(0).standard_normal((bins, dim)).astype(np.float32)
+    rounding = [
+        onnx.helper.make_node("DynamicQuantizeLinear", ["feats"], list("qsz")),
+        onnx.helper.make_node("DequantizeLinear", list("qsz"), ["rounded"]),
+    ]
     nodes = [
-        onnx.helper.make_node("Mul", ["feats", "feats"], ["square"]),
+        *(rounding if quantised else []),
+        onnx.helper.make_node("Mul", 2 * ["rounded" if quantised else "feats"], ["square"]),
         onnx.helper.make_node("ReduceMean", ["square"], ["pooled"], axes=[1], keepdims=0),
         onnx.helper.make_node("MatMul", ["pooled", "weight"], ["embs"]),
     ]
@@ -95,6 +103,14 @@ def test_wespeaker_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(encoder.embed(clips[1:2]), vectors[1:2], atol=1e-5)
     assert np.isnan(encoder.embed(silence(1.0)[None])).all()
     assert np.abs(vectors @ vectors.T - np.eye(3))[~np.eye(3, dtype=bool)].max() < 0.999, "other sounds, other vectors"
+
+
+def test_a_voice_has_one_vector_whoever_is_beside_it(tmp_path: Path) -> None:
+    """Also where a network rounds by the range of a whole batch."""
+    pytest.importorskip("onnxruntime", reason="pip install 'ds2f[wespeaker]'")
+    encoder = encoders.load(f"wespeaker:{_onnx(tmp_path / 'tiny.onnx', quantised=True)}")
+    clips = np.stack([noise(1.0), np.concatenate([tone(0.5, 200), noise(0.5)])])
+    np.testing.assert_array_equal(encoder.embed(clips)[0], encoder.embed(clips[:1])[0])
 
 
 def test_wespeaker_features_are_those_of_kaldi(tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ from ds2f.types import AGE_BINS, Attributes, DetectedFace, decade_of
 
 Share = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 Place = Annotated[int, msgspec.Meta(ge=0)]
-_BATCH = 16  # pictures per pass; bounds memory
 
 
 def _arcface_cut() -> list[float]:
@@ -120,12 +119,7 @@ class FileAttributes:
 
     def estimate(self, crops: np.ndarray) -> Estimates:
         """crops: as returned by `crops`. NaN, and no columns of ethnicity, for what the model does not predict."""
-        return self.read(self.outputs(crops))
-
-    def outputs(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """{name of an output: (n, d) float32} for crops as returned by `crops`."""
-        parts = [self.network(crops[i : i + _BATCH]) for i in range(0, max(1, len(crops)), _BATCH)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return self.read(self.network(crops))
 
     def read(self, outputs: dict[str, np.ndarray]) -> Estimates:
         """Attributes of n faces from the outputs."""

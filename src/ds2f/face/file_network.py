@@ -64,7 +64,7 @@ class FileNetwork(Generic[S]):
         try:
             self._opened = {"onnx": _onnx, "tflite": _tflite, "ncnn": _ncnn}[kind](self.path, what, self.stated)
             self.size = self._opened.shape[2] or self.stated.size
-            self.dims = {name: found.shape[1] for name, found in self._run(np.zeros((1, *self._picture))).items()}
+            self.dims = {name: len(row) for name, row in self._run(np.zeros((self.size, self.size, 3))).items()}
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises for a file that it cannot read
@@ -72,30 +72,21 @@ class FileNetwork(Generic[S]):
 
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """crops: (n, size, size, 3) uint8 RGB, to {name of an output: (n, d) float32}."""
-        stated = self.stated
-        x = crops.astype(np.float32)
-        if stated.channels == "BGR":
-            x = x[..., ::-1]
-        return self._run((x - np.array(stated.mean, np.float32)) / np.array(stated.std, np.float32))
+        rows = [self._run(crop) for crop in crops]
+        return {name: np.array([row[name] for row in rows], np.float32).reshape(-1, d) for name, d in self.dims.items()}
 
-    def _run(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs in batches of the size that the file requires: published files fix odd ones."""
-        shape = self._opened.shape
-        if not len(x):
-            return {name: np.zeros((0, dim), np.float32) for name, dim in self.dims.items()}
-        x = x.astype(np.float32)
-        x = x.transpose(0, 3, 1, 2) if shape[1] == 3 else x
-        batch = shape[0] or len(x)
-        found: dict[str, list[np.ndarray]] = {}
-        for part in (x[i : i + batch] for i in range(0, len(x), batch)):
-            full = np.concatenate([part, np.repeat(part[:1], batch - len(part), 0)])
-            for name, value in self._opened.run(np.ascontiguousarray(full)).items():
-                found.setdefault(name, []).append(value.reshape(batch, -1)[: len(part)])
-        return {name: np.concatenate(parts).astype(np.float32) for name, parts in found.items()}
+    def _run(self, crop: np.ndarray) -> dict[str, np.ndarray]:
+        """(size, size, 3) to {name of an output: (d,)}.
 
-    @property
-    def _picture(self) -> tuple[int, int, int]:
-        return self.size, self.size, 3
+        One at a time, because a dynamically quantised network rounds all pictures of a batch by the largest number
+        among them (findings/onnx_quantised_batches.sh). Published files fix odd sizes of a batch, which copies fill.
+        """
+        batch, *shape = self._opened.shape
+        x = crop[..., ::-1] if self.stated.channels == "BGR" else crop
+        x = (x.astype(np.float32) - np.array(self.stated.mean, np.float32)) / np.array(self.stated.std, np.float32)
+        x = x.transpose(2, 0, 1) if shape[0] == 3 else x
+        copies = np.repeat(x[None], batch or 1, axis=0)
+        return {name: value.reshape(len(copies), -1)[0] for name, value in self._opened.run(copies).items()}
 
 
 def is_file(spec: str) -> bool:
@@ -167,6 +158,7 @@ def _ncnn(path: Path, what: str, stated: Stated) -> Opened:
 
     def run(x: np.ndarray) -> dict[str, np.ndarray]:
         extractor = network.create_extractor()
+        # A Mat reads memory as it lies: x must be contiguous (findings/ncnn_reads_crops_askew.sh).
         extractor.input(entry, runtime.Mat(x[0]).clone())
         return {leave: np.array(extractor.extract(leave)[1])[None] for leave in leaves}
 

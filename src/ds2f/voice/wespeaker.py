@@ -45,9 +45,13 @@ class WeSpeaker:
         self._input, self.dim, self.name = given.name, int(made.shape[-1]), name
 
     def embed(self, clips: np.ndarray) -> np.ndarray:
-        """See SpeakerEncoder.embed: (n, dim) float32."""
-        features = np.stack([self._features(clip) for clip in clips])
-        return unit_rows(self._session.run(None, {self._input: features})[0], clips)
+        """See SpeakerEncoder.embed: (n, dim) float32.
+
+        One at a time, because a dynamically quantised network rounds all clips of a batch by the largest number among
+        them (findings/onnx_quantised_batches.sh).
+        """
+        runs = [self._session.run(None, {self._input: self._features(clip)[None]})[0] for clip in clips]
+        return unit_rows(np.concatenate(runs), clips)
 
     def _features(self, clip: np.ndarray) -> np.ndarray:
         """(frames, 80) float32, in Kaldi's scale of 16-bit integers."""
