@@ -15,7 +15,7 @@ from ds2f.io.parts import part_of
 from ds2f.io.sound import mix, resample
 from ds2f.io.streams import Choice
 from ds2f.types import SAMPLE_RATE, Source
-from helpers import noise, tone
+from helpers import noise, silence, tone
 from made_up_media import Sound, sphere, wav, write
 
 LEVEL = 0.3  # of `tone`
@@ -84,6 +84,16 @@ def test_a_voice_in_one_channel_of_many_keeps_its_loudness(tmp_path: Path) -> No
     channels = [hiss, hiss, voice, hiss, hiss, hiss]
     centre = decode(write(tmp_path / "b.wav", Sound(np.stack(channels), layout="5.1")), 0)
     assert centre.channels == "3 of 6"
+
+
+@pytest.mark.parametrize("layout", ["5.1", "7.1"])
+def test_a_voice_where_the_format_has_its_bass(tmp_path: Path, layout: str) -> None:
+    """The fourth microphone of an array in FLAC, whose other inputs were not in use."""
+    count = {"5.1": 6, "7.1": 8}[layout]
+    channels = [tone(1.0) if number == 3 else silence(1.0) for number in range(count)]
+    media = decode(write(tmp_path / "a.flac", Sound(np.stack(channels), "flac", layout=layout)), 0)
+    assert media.channels == f"4 of {count}"
+    assert loudness(media.audio) == pytest.approx(LEVEL, rel=0.01)
 
 
 def test_bass_and_surround_weigh_as_in_a_player() -> None:
