@@ -33,7 +33,8 @@ MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 SETTINGS = {
     # Nothing is downloaded: neither manifests stored elsewhere nor revocation lists.
     "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
-    "builder": {"thumbnail": {"enabled": False}},  # it would be a second picture, and for a guide somebody's face
+    # It would be a second picture, and for a guide somebody's face (findings/c2pa_keeps_the_blurred_face.sh).
+    "builder": {"thumbnail": {"enabled": False}},
 }
 UNTRUSTED = "signingCredential.untrusted"
 
