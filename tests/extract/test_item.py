@@ -26,6 +26,7 @@ from ds2f.types import Extracted, Part, Source
 from ds2f.voice.activity import WINDOW, VoiceActivity
 from ds2f.voice.encode import VoiceEncoder
 from helpers import detected, grey_ramp, item_of, noise, silence, tone, wanting, write_audio, write_video
+from made_up_media import Film, Sound, write
 
 SETTINGS = ExtractSettings.of(Config())
 VOICE = (6.0, "campplus-frames")
@@ -266,6 +267,22 @@ def test_a_sound_gives_its_voice_and_is_not_blamed_for_having_no_face(extractor:
     assert part.speech.start == pytest.approx(whole.speech.start + 3.0, abs=0.05), "counted from the start of the file"
     assert dict(outside.failures)["audio"].startswith("the part ends at")
     assert dict(behind.failures)["audio"] == "the part begins at 500.0 s, after the sound has ended"
+
+
+def test_a_part_of_a_video_is_timed_as_in_a_wav_made_from_it(extractor: Extractor, tmp_path: Path) -> None:
+    """Manifests count so, where the sound of the video begins after its picture, too."""
+    spoken = decode(SAMPLE, 0).audio
+    soundfile.write(tmp_path / "plain.wav", spoken, 16000)
+    film = Film([*grey_ramp(10)])
+    late = write(tmp_path / "late.mkv", film, Sound(spoken, "flac", late=0.5))
+    part, needs = Part(1.0, len(spoken) / 16000 - 1.0), Needs(speech=True, voices=(VOICE,))
+    jobs = [Job(1, Source(path), "sound", "", needs, part=part) for path in (tmp_path / "plain.wav", late)]
+    plain, video = extractor.extract(jobs)
+    assert plain.failures == video.failures == ()
+    assert plain.speech is not None
+    assert video.speech is not None
+    assert video.speech.start == pytest.approx(plain.speech.start, abs=0.001)
+    assert float(plain.voices[VOICE] @ video.voices[VOICE]) > 0.9999
 
 
 def test_what_is_embedded_is_what_opus_gives_back() -> None:

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from ds2f.io.media import decode
+from ds2f.io.streams import Choice
 from ds2f.types import SAMPLE_RATE, Media
 from helpers import grey_ramp, noise, tone
 from made_up_media import Film, Sound, write
@@ -113,6 +115,23 @@ def test_one_starts_later_than_the_other(tmp_path: Path, suffix: str, late: str)
     assert media.duration == pytest.approx(4.5, abs=0.1)
 
 
+@pytest.mark.parametrize("late", [0.0, 0.5])
+@pytest.mark.parametrize("suffix", sorted(CODECS))
+def test_sound_alone_is_timed_as_in_a_wav_made_from_it(tmp_path: Path, suffix: str, late: float) -> None:
+    """A WAV holds one decoded frame after the other, whenever the first of them was heard."""
+    film, sound = flash(suffix)
+    sound.late = late
+    path = write(tmp_path / f"a{suffix}", film, sound)
+    with av.open(str(path)) as container:
+        frames = [f.to_ndarray().reshape(f.samples, -1)[:, 0] for f in container.decode(audio=0)]
+    samples = np.concatenate(frames).astype(np.float32)
+    in_wav = int(np.argmax(np.abs(samples) > 0.2 * np.abs(samples).max())) / sound.rate
+    for start in (0.0, in_wav - 0.3):
+        audio = decode(path, 0, start=start, choice=Choice(alone=True)).audio
+        loud = start + int(np.argmax(np.abs(audio) > 0.1)) / SAMPLE_RATE
+        assert loud == pytest.approx(in_wav, abs=0.021)
+
+
 def test_what_an_edit_list_cuts_off_is_not_there(tmp_path: Path) -> None:
     """A phone's trim: the first second lies in the file, and no player shows it."""
     film, sound = flash(".mov")
@@ -123,6 +142,8 @@ def test_what_an_edit_list_cuts_off_is_not_there(tmp_path: Path) -> None:
     assert white == pytest.approx(FLASH - 1.0, abs=0.041)
     assert loud == pytest.approx(FLASH - 1.0, abs=0.021)
     assert media.duration == pytest.approx(3.0, abs=0.041)
+    alone = decode(path, 0, choice=Choice(alone=True)).audio
+    assert int(np.argmax(np.abs(alone) > 0.1)) / SAMPLE_RATE == pytest.approx(loud, abs=0.001)
 
 
 @pytest.mark.parametrize(

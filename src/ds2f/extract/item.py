@@ -163,34 +163,35 @@ class Extractor:
     def _read_recording(self, file: _File) -> None:
         needs, settings = file.job.needs, self.settings
         frames = settings.faces.frames if needs.face else 0
-        choice = Choice(settings.audio.stream, settings.faces.stream, file.job.part.channel or settings.audio.channel)
+        sound, channel = file.job.kind == "sound", file.job.part.channel or settings.audio.channel
+        # Manifests count from the first sound, as a WAV made of a video does (findings/ffmpeg_wav_starts_early.sh).
+        choice = Choice(settings.audio.stream, settings.faces.stream, channel, alone=sound)
         start, seconds = self._first(file)
         media = decode(file.job.source, frames, seconds, needs.speech, start, choice)
-        sound = file.job.kind == "sound"
         if needs.face or sound:
             file.found.facts = Facts(media.duration, media.width, media.height, media.fps, media.video_stream)
         if not (media.has_video or media.has_audio or sound):
             raise ItemError("open", "neither sound nor picture in it")
         if needs.speech:
-            self._try(file, "speech", partial(self._read_speech, file, media))
+            self._try(file, "speech", partial(self._read_speech, file, media, choice))
         if needs.face:
             self._try(file, "face", partial(self._read_face, file, media))
 
-    def _read_speech(self, file: _File, media: Media) -> None:
+    def _read_speech(self, file: _File, media: Media, choice: Choice) -> None:
         part, (start, seconds) = file.job.part, self._first(file)
         end = start + (part.seconds or 0.0)
         if end > media.duration + PART_SLACK and media.duration > 0:
             raise ItemError("audio", f"the part ends at {end:.1f} s and the sound at {media.duration:.1f} s")
         if start > 0 and not media.audio.size:
             raise ItemError("audio", f"the part begins at {start:.1f} s, after the sound has ended")
-        audio = self.settings.audio if part.channel is None else replace(self.settings.audio, channel=part.channel)
-        speech = self.voices.search(further(file.job.source, media, seconds, audio, start, part.seconds))
-        sound = encode_speech(speech.audio, audio.store)
+        speech = self.voices.search(further(file.job.source, media, seconds, choice, start, part.seconds))
+        store = self.settings.audio.store
+        sound = encode_speech(speech.audio, store)
         file.found.speech = StoredSpeech(
             sound, start + speech.start, speech.seconds, media.audio_stream, media.channels
         )
         # What is stored is what is embedded: FLAC is lossless.
-        file.speech = speech if audio.store == "flac" else replace(speech, audio=decode_speech(sound))
+        file.speech = speech if store == "flac" else replace(speech, audio=decode_speech(sound))
 
     def _first(self, file: _File) -> tuple[float, float]:
         """Start and length, in seconds, of the sound that is decoded first."""

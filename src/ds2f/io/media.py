@@ -4,7 +4,7 @@ Seeking to each frame was measured to be five times slower than reading the file
 read once, every packet is decoded, and only the requested frames are converted to RGB. Only recordings longer than
 `max_seconds` are sought in: decoding two hours for five frames would be wasteful.
 
-All times are counted from the start of the presentation, as players show them.
+Times are counted from the start of the presentation, as players show them, unless `Choice.alone` is set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ds2f.io.formats import CONTAINERS, name_of
 from ds2f.io.frames import Picker
 from ds2f.io.images import MAX_PIXELS
 from ds2f.io.parts import Stored, reading
-from ds2f.io.reading import Pass, doubtful, measured_length, read, seek_frames, stated_length
+from ds2f.io.reading import Pass, doubtful, measured_length, origin, read, seek_frames, stated_length
 from ds2f.io.sound import Track, is_silent, resample, scaled
 from ds2f.io.streams import Choice, Taken, take
 from ds2f.types import SAMPLE_RATE, Media, Source
@@ -140,7 +140,8 @@ def _decode(wanted: _Wanted, length: float | None = None) -> Media:
         times = wanted.times(length or wanted.seconds) if view is not None else []
         track = Track(wanted.start, wanted.seconds, wanted.choice.channel)
         picker = Picker(times, view.sample_aspect_ratio if view is not None else None, media.fps)
-        found = read(container, sound, None if sought else view, track, picker)
+        start = origin(container, sound if wanted.choice.alone else None)
+        found = read(container, sound, None if sought else view, track, picker, start)
     if not again and wanted.whole and not found.whole and length and found.sound_end > length + OFF:
         with _open(wanted.source) as container:  # continues after its stated end
             return _decode(wanted, measured_length(container) or found.sound_end)

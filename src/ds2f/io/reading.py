@@ -67,8 +67,10 @@ class Pass:
     trouble: Exception | None = None
 
 
-def origin(container: InputContainer) -> float:
-    """Seconds on the file's own clock at which its presentation starts."""
+def origin(container: InputContainer, sound: AudioStream | None = None) -> float:
+    """Seconds on the file's own clock at which its presentation, or one of its sounds, starts."""
+    if sound is not None and sound.start_time is not None and sound.time_base is not None:
+        return float(sound.start_time * sound.time_base)
     return (container.start_time or 0) / av.time_base
 
 
@@ -103,7 +105,12 @@ def measured_length(container: InputContainer) -> float | None:
 
 
 def read(
-    container: InputContainer, sound: AudioStream | None, view: VideoStream | None, track: Track, picker: Picker
+    container: InputContainer,
+    sound: AudioStream | None,
+    view: VideoStream | None,
+    track: Track,
+    picker: Picker,
+    start: float,
 ) -> Pass:
     """Read until `track` and `picker` have what they need, or to the end. Errors in packets are part of the result.
 
@@ -111,6 +118,7 @@ def read(
     sound, view: streams of it; None: not requested.
     track: receives the sound, and determines from where on and how much.
     picker: receives the frames, and determines which.
+    start: seconds on the file's own clock from which times are counted.
     """
     found = Pass()
     wanted = [stream for stream in (sound, view) if stream is not None]
@@ -121,7 +129,6 @@ def read(
             stream.discard = Discard.all  # the demuxer skips it
     if view is not None:
         view.thread_type = "NONE"  # parallelism is over files, not within one
-    start = origin(container)
     if track.start > RUN_UP and view is None:
         _seek(container, track.start - RUN_UP + start)
     track.stamped = not STAMPED.isdisjoint(container.format.name.split(","))

@@ -35,11 +35,13 @@ class Choice:
     """What to use from recordings, each counted from 1; 0: as a player would, and all channels.
 
     audio, video: which of a file's sound and picture streams; channel: which channel of its sound.
+    alone: times are counted from the first sound instead of the start of the presentation, as in a WAV made from it.
     """
 
     audio: int = 0
     video: int = 0
     channel: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -48,11 +48,6 @@ class Sound:
         return len(self.starts()) * self.seconds >= self.length - 0.5
 
 
-def choice_of(audio: Audio) -> Choice:
-    """The track and the channel chosen in the settings."""
-    return Choice(audio=audio.stream, channel=audio.channel)
-
-
 def sound_in(recording: Recording, audio: Audio) -> Sound:
     """Raises ItemError(stage="open" or "audio") if it is missing, damaged, or has no sound."""
     if isinstance(recording, tuple):
@@ -67,14 +62,15 @@ def sound_in(recording: Recording, audio: Audio) -> Sound:
             "open", f"a recording is a path, the bytes of a file, or (samples, rate), not {type(recording).__name__}"
         )
     source = bytes(recording) if isinstance(recording, bytes | bytearray) else Path(recording)
-    return further(source, decode(source, 0, audio.max_seconds, choice=choice_of(audio)), audio.max_seconds, audio)
+    choice = Choice(audio=audio.stream, channel=audio.channel)
+    return further(source, decode(source, 0, audio.max_seconds, choice=choice), audio.max_seconds, choice)
 
 
 def further(
     source: Stored,
     media: Media,
     seconds: float,
-    audio: Audio,
+    choice: Choice,
     start: float = 0.0,
     length: float | None = None,
 ) -> Sound:
@@ -83,12 +79,12 @@ def further(
     source: the file, as `media.decode` takes it.
     media: what was decoded first.
     seconds: length of a part; `media` holds as much, from `start` on.
-    audio: the track and the channel.
+    choice: the track and the channel.
     start: seconds into the file.
     length: seconds to read from `start` on, None: all.
     Raises ItemError(stage="audio") if there is none.
     """
-    first, choice = sound_of(media), choice_of(audio)
+    first = sound_of(media)
 
     def part(at: float) -> np.ndarray:
         found = first if at == 0 else sound_of(decode(source, 0, seconds, start=start + at, choice=choice))
