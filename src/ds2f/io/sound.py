@@ -79,9 +79,7 @@ def mix(channels: np.ndarray, names: Sequence[str] = (), channel: int = 0) -> tu
         return channels[max(0, channel - 1)], f"{max(1, channel)} of {count}"
     weights = np.array([_SHARES.get(name, 1.0) for name in names] if len(names) == count else [1.0] * count)
     power = channels.var(1, dtype=np.float64)
-    if (
-        not weights @ power
-    ):  # the only microphone is where the format has its bass (findings/array_loses_a_microphone.sh)
+    if not weights @ power:  # all there is lies where the format has its bass: findings/array_loses_a_microphone.sh
         weights = np.ones(count)
     weights = weights / weights.sum()
     mean = weights.astype(np.float32) @ channels
