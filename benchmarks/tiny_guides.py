@@ -5,7 +5,8 @@
 
 Heads of the test split of DATABASE, and turned heads of LFW (the nose at least TURNED eye distances from midway between
 the eyes), are cropped as one would by hand: a square of 2.6 to 4.2 eye distances (for LFW as if they were not turned),
-up to 0.35 of them off centre. Each is completed without a voice, as it is and by `FaceEncoder.align`. Found: by the
+up to 0.35 of them off centre. Each is completed without a voice, as it is and by `FaceEncoder.align`, and by the latter
+with a voice: heads of DATABASE with their own, those of LFW with that of one of the others. Found: by the
 detector in the drawn picture; likeness: cosine to the true face by the judge, which training has not seen, 0 if no face
 is found; shape: deviation of landmarks from the true ones after the best similarity transform, in eye distances;
 streaks: how much the top eighth of the picture changes horizontally relative to vertically, which is a lot where a
@@ -17,6 +18,7 @@ of heads. Intervals over faces, each of another person.
 from __future__ import annotations
 
 import argparse
+import itertools
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,11 +45,13 @@ SIZE, TURNED, SURE = 128, 0.22, 0.9
 
 @dataclass(frozen=True)
 class Cut:
-    """A head cropped by hand: (SIZE, SIZE, 3) uint8 RGB, its (5, 2) landmarks there, and whether it is turned."""
+    """A head cropped by hand: (SIZE, SIZE, 3) uint8 RGB, its (5, 2) landmarks there, whether it is turned, and a voice,
+    (d,)."""
 
     picture: np.ndarray
     landmarks: np.ndarray
     turned: bool
+    voice: np.ndarray
 
     @property
     def eyes(self) -> float:
@@ -61,12 +65,15 @@ def main() -> None:
     parser.add_argument("--judge", required=True, help="onnx:FILE, tflite:FILE or ncnn:FILE.param")
     parser.add_argument("--faces", type=int, default=20, help="of each kind (default: 20)")
     parser.add_argument("--sizes", default="8,12,16,24", help="pixels across (default: 8,12,16,24)")
-    shown = "of the first size: true, as it lies and drawn from that, aligned and drawn from that"
+    shown = (
+        "of the first size: true, as it lies and drawn from that, aligned and drawn from that, without and with a voice"
+    )
     parser.add_argument("--sheet", type=Path, metavar="FILE", help=shown)
     options = parser.parse_args()
     encoder, judge = FaceEncoder(), FileEmbedder(options.judge)
-    heads = [(picture, 0.0) for picture in of_test(options.database, options.faces)]
-    cuts = by_hand(encoder, [*heads, *turned(options.lfw, encoder, options.faces)])
+    crops, voices = of_test(options.database, options.faces)
+    heads = [(picture, 0.0) for picture in crops]
+    cuts = by_hand(encoder, [*heads, *turned(options.lfw, encoder, options.faces)], voices)
     model, settings = Speech2Face.from_pretrained(device="cpu", size=128), replace(SamplingSettings(), watermark=False)
     true = judge.embed([cut.picture for cut in cuts], [_face(cut.landmarks) for cut in cuts])
     print("| px | guide | found | likeness | shape off | streaks | kernel x 1000 |\n|" + " --- |" * 7)
@@ -75,10 +82,14 @@ def main() -> None:
         as_they_lie = [cv2.resize(t, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for t in tiny]
         ways = {"as it lies": np.stack(as_they_lie), "aligned": np.stack([encoder.align(t, SIZE) for t in tiny])}
         drawn = {w: model.sample_images(None, range(len(cuts)), settings, guides=g) for w, g in ways.items()}
+        faces = model.sample_faces(
+            np.stack([cut.voice for cut in cuts]), range(len(cuts)), settings, guides=ways["aligned"]
+        )
+        drawn["aligned, with a voice"] = np.stack([np.asarray(face.image) for face in faces])
         found = {way: measured(pictures, cuts, true, encoder, judge) for way, pictures in drawn.items()}
         for way, (values, kernel) in found.items():
             print(f"| {size} | {way} | {' | '.join(map(_said, values))} | {kernel:.2f} |", flush=True)
-        before, after = (values for values, _ in found.values())
+        before, after = (found[way][0] for way in ways)
         places = {
             "as it lies": [template(SIZE)] * len(cuts),
             "eigenfaces alone": [locate(t) * SIZE / size for t in tiny],
@@ -92,17 +103,16 @@ def main() -> None:
         print(f"| {size} | difference | {' | '.join(_said(b - a) for a, b in zip(before, after, strict=True))} | |")
         if options.sheet and not number:
             columns = [[cut.picture for cut in cuts], *(list(p) for way in ways for p in (ways[way], drawn[way]))]
+            columns.append(list(drawn["aligned, with a voice"]))
             write_grid(options.sheet, [np.stack(row) for row in zip(*columns, strict=True)])
 
 
-def of_test(database: Path, count: int) -> list[np.ndarray]:
-    """Stored crops, one per person."""
+def of_test(database: Path, count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Stored crops and voices, one of each per person."""
     with Dataset(database) as data:
         pairs = paired(data, "test")
-    first: dict[str, bytes] = {}
-    for pair in pairs:
-        first.setdefault(pair.person, pair.crop)
-    return [decode_image(crop) for crop in list(first.values())[:count]]
+    first = list({pair.person: pair for pair in reversed(pairs)}.values())[::-1][:count]
+    return [decode_image(pair.crop) for pair in first], [pair.voice for pair in first]
 
 
 def turned(tar: Path, encoder: FaceEncoder, count: int) -> list[tuple[np.ndarray, float]]:
@@ -131,10 +141,10 @@ def yaw(landmarks: np.ndarray) -> float:
     return float((landmarks[2] - (landmarks[0] + landmarks[1]) / 2) @ eyes / (eyes @ eyes))
 
 
-def by_hand(encoder: FaceEncoder, heads: list[tuple[np.ndarray, float]]) -> list[Cut]:
-    """Pictures, and how far the head in each is turned to the side, see `yaw`."""
+def by_hand(encoder: FaceEncoder, heads: list[tuple[np.ndarray, float]], voices: list[np.ndarray]) -> list[Cut]:
+    """Pictures, and how far the head in each is turned to the side, see `yaw`; voices for them, in turn."""
     rng, cuts = np.random.default_rng(1), []
-    for small, aside in heads:
+    for (small, aside), voice in zip(heads, itertools.cycle(voices)):
         picture = enlarged(small)
         faces = encoder.detect(picture)
         if not faces:
@@ -145,7 +155,7 @@ def by_hand(encoder: FaceEncoder, heads: list[tuple[np.ndarray, float]]) -> list
         middle = landmarks.mean(0) + rng.uniform(-0.35, 0.35, 2) * eyes
         move = np.hstack([scale * np.eye(2), (SIZE / 2 - scale * middle)[:, None]]).astype(np.float32)
         cut = cv2.warpAffine(picture, move, (SIZE, SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-        cuts.append(Cut(cut, (landmarks @ move[:, :2].T + move[:, 2]).astype(np.float32), aside != 0))
+        cuts.append(Cut(cut, (landmarks @ move[:, :2].T + move[:, 2]).astype(np.float32), aside != 0, voice))
     return cuts
 
 
