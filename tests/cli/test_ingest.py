@@ -210,12 +210,78 @@ def test_a_table_that_cannot_be_meant_is_refused_before_anything_is_entered(
 def test_who_is_in_an_unknown_folder_is_said_and_can_be_told(work: Workplace) -> None:
     faces = tree(work.folder / "faces", "summer/1.jpg", "summer/2.jpg", "Some_Person/1.jpg", "Some_Person/2.jpg")
     said = work.ingest("--kind", "faces", faces)
-    assert "4 pictures of no known layout, 2 of them each counted as a separate person (see --person)" in said
+    assert "4 pictures of no known layout, counted as 3 people (see --person)" in said
     assert len(work.people()) == 3
     work.ingest("--kind", "faces", faces, "--person", "folder")
     assert set(work.people()) == {"folder/faces/summer", "folder/faces/Some_Person"}
     work.ingest("--kind", "faces", faces, "--person", "file")
     assert len(work.people()) == 4
+
+
+CREMA_D = ("1001_DFA_ANG_XX", "1001_IEO_FEA_HI", "1002_DFA_ANG_XX")
+
+
+def test_who_is_in_an_unknown_folder_is_what_a_pattern_finds(work: Workplace) -> None:
+    voices = tree(work.folder / "CREMA-D", *(f"AudioWAV/{name}.wav" for name in CREMA_D), "AudioWAV/noise.wav")
+    tree(voices, *(f"VideoFlash/{name}.flv" for name in CREMA_D))
+    said = work.ingest("--kind", "voices", voices)
+    assert "4 sounds of no known layout, counted as 1 person (see --person)" in said
+    said = work.ingest("--kind", "voices", voices, "--person", r"(\d{4})_").replace("\n", " ")
+    assert r"--person (\d{4})_ does not match 1 files; each of them counts as a person." in said
+    assert "4 sounds of no known layout, counted as 3 people" in said
+    said = work.ingest(voices).replace("\n", " ")
+    assert r"(\d{4})_ says who it is, as chosen at an earlier ingest" in said
+    assert {person: len(files) for person, files in work.people().items()} == {
+        "folder/CREMA-D/1001": 4,
+        "folder/CREMA-D/1002": 2,
+        "folder/CREMA-D/AudioWAV/noise": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ("foldr", "neither folder nor file, nor a regular expression with the person in"),
+        ("(", "no regular expression"),
+        (r"(\d{9})", "matches no file in .*calls; nothing was entered"),
+    ],
+)
+def test_a_pattern_that_cannot_be_meant_is_refused(work: Workplace, rule: str, reason: str) -> None:
+    import re
+
+    said = work.ingest("--kind", "voices", tree(work.folder / "calls", "ann/1.wav"), "--person", rule, code=2)
+    assert re.search(reason, said.replace("\n", " "))
+    assert not work.database.exists() or not work.people()
+
+
+@pytest.mark.parametrize("first", ["all", "all/calls"])
+def test_what_is_left_out_is_not_said_to_be_taken(work: Workplace, first: str) -> None:
+    tree(work.folder, "all/calls/1.mp4", "all/calls/2.mp4", "all/more/3.mp4")
+    second = "all" if first == "all/calls" else "all/calls"
+    work.ingest(work.folder / first)
+    said = work.ingest(work.folder / second).replace("\n", " ")
+    assert "2 left out because they were entered from another folder" in said
+    assert ("1 video of no known layout, counted as 1 person" in said) if second == "all" else ("Taken" not in said)
+
+
+def test_common_voice_names_its_people_in_tables(work: Workplace) -> None:
+    clips = [f"clips/common_voice_de_{n}.mp3" for n in (1, 2, 3, 4)]
+    root = tree(work.folder / "cv-corpus-17.0" / "de", *clips)
+    header = "client_id\tpath\tsentence\tgender\tlocale\n"
+    (root / "validated.tsv").write_text(
+        f'{header}aa\tcommon_voice_de_1.mp3\t"Ja\tmale_masculine\tde\nbb\tcommon_voice_de_2.mp3\tNein\t\tde\n'
+    )
+    (root / "other.tsv").write_text(f"{header}aa\tcommon_voice_de_3.mp3\tNun\t\tde\n")
+    said = work.ingest("--kind", "voices", root / "clips").replace("\n", " ")
+    assert "4 sounds for commonvoice" in said
+    assert "validated.tsv: 2 clips" in said
+    assert work.people() == {
+        "commonvoice/aa": {"common_voice_de_1.mp3", "common_voice_de_3.mp3"},
+        "commonvoice/bb": {"common_voice_de_2.mp3"},
+        "commonvoice/common_voice_de_4": {"common_voice_de_4.mp3"},
+    }
+    assert work.labels()["common_voice_de_3.mp3"] == {"language": "de", "gender": "male"}
+    assert work.labels()["common_voice_de_2.mp3"] == {"language": "de"}
 
 
 def test_who_is_in_an_unknown_folder_is_remembered(work: Workplace) -> None:
@@ -370,7 +436,7 @@ def test_a_manifest_that_grew_to_another_folder_enters_what_is_new(work: Workpla
         file.write(f"u2 {work.folder}/sound/b/1.wav\n")
     said = work.ingest("--kind", "voices", data)
     assert "1 new" in said
-    assert "1 of them each counted as a separate person (no speaker is named)" in said.replace("\n", " ")
+    assert "names no speaker of 1 sounds; each of them counts as a person" in said.replace("\n", " ")
     assert {person: len(files) for person, files in work.people().items()} == {
         "kaldi/data/ann": 1,
         "kaldi/data/u2": 1,

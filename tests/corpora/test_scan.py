@@ -99,6 +99,49 @@ def test_accents_that_macos_takes_apart_make_no_other_person(tmp_path: Path) -> 
     assert list(read_rows(table))[1] == ["id10001", whole]
 
 
+PUBLISHED = [  # (kind, --person as docs/data.md advises, {path: who it is})
+    ("sound", r"(\d{4})_", {"AudioWAV/1001_DFA_ANG_XX.wav": "1001", "AudioWAV/1002_DFA_ANG_XX.wav": "1002"}),
+    ("sound", r"(\d\d)[ab]", {"wav/03a01Fa.wav": "03", "wav/08b02Tb.wav": "08"}),
+    ("sound", "([OY]AF)_", {"OAF_angry/OAF_back_angry.wav": "OAF", "YAF_sad/YAF_back_sad.wav": "YAF"}),
+    ("video", r"^([MW]\d{3})/", {"M003/video/front/angry/level_1/001.mp4": "M003", "W009/video/top/sad/1.mp4": "W009"}),
+    ("video", r"(Actor_\d\d)/", {"Video_Song_Actor_01/Actor_01/01-02-01-01-01-01-01.mp4": "Actor_01"}),
+    ("sound", r"^(\d{4})/", {"0001/Angry/0001_000351.wav": "0001", "0001/Sad/0001_001051.wav": "0001"}),
+    ("video", r"-S\d\dA-([FM]\d\d)", {"session1/S01A/P/MSP-IMPROV-S01A-M01-P-FM02.avi": "M01"}),
+    (
+        "sound",
+        r"/(Ses\d\d)[^/]*_([FM])\d+\.",
+        {"Session1/sentences/wav/Ses01M_impro01/Ses01M_impro01_F000.wav": "Ses01/F"},
+    ),
+    ("video", r"/(\d{19})/", {"main/5535415699068794046/00001.mp4": "5535415699068794046"}),
+    ("video", r"(\w+)_\d+\.", {"WDA_BarackObama_000.mp4": "WDA_BarackObama", "RD_Radio1_001.mp4": "RD_Radio1"}),
+    ("video", r"Clip\+(.{11})\+(P\d+)", {"Clip+0BmfvJ3cFnk+P0+C1+F4520-4644.mp4": "0BmfvJ3cFnk/P0"}),
+    ("video", r"/([\w-]{11})_\d{4}_S", {"train/--Y9imYnfBw_0000_S0_E150_L247_T47_R471_B271.mp4": "--Y9imYnfBw"}),
+    (
+        "sound",
+        r"(SSB\d{4})",
+        {"train/wav/SSB0005/SSB00050001.wav": "SSB0005", "test/SSB0005/SSB00050353.wav": "SSB0005"},
+    ),
+    ("sound", r"(\w+)_nohash", {"yes/0a7c2a8d_nohash_0.wav": "0a7c2a8d", "no/0a7c2a8d_nohash_1.wav": "0a7c2a8d"}),
+    ("still", r"(\w+)/video", {"fadg0/video/sa1/001.jpg": "fadg0"}),
+    ("still", r"(\d{3})/\w+/take", {"subjects3/001/anger/take000/img_0001.jpg": "001"}),
+    ("video", r"youtube/c\d\d/videos/(\d+)", {"original_sequences/youtube/c23/videos/000.mp4": "000"}),
+    ("still", r"\d+_(\w+)_\d+_[fm]", {"0_MariaCallas_35_f.jpg": "MariaCallas"}),
+    ("still", r"(\d+)_\d[MF]", {"Album2/009055_1M54.JPG": "009055"}),
+    ("still", r"(\d{3})A", {"images/001A02.JPG": "001"}),
+    ("still", r"(nm\d+)", {"00/nm0000100_rm1024152832_1955-1-6_2003.jpg": "nm0000100"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "person", "people"), PUBLISHED, ids=[person for _, person, _ in PUBLISHED])
+def test_who_is_who_in_published_corpora_of_no_known_layout(
+    tmp_path: Path, kind: str, person: str, people: dict[str, str]
+) -> None:
+    advised = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert f"`'{person}'`" in advised
+    _tree(tmp_path, *people)
+    assert {item.path: item.identity for item in Scan(tmp_path, kind, person).items()} == people
+
+
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
     _tree(tmp_path, "a/1.mp4")
     (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)

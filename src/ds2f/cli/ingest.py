@@ -40,8 +40,9 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--person",
-        choices=("folder", "file"),
-        help="for files of no known layout: one person per folder, or one per file; remembered for later ingests",
+        metavar="RULE",
+        help="for files of no known layout: folder (one person per folder), file (one per file), or a regular "
+        "expression whose ( ) in the path below FOLDER is the person, such as '([^/]+)/'; remembered for later ingests",
     )
     add_database(sub)
 
@@ -70,13 +71,14 @@ def ingest(
     kind: "video", "sound" or "still"; None: videos, and everything in corpora that hold voices and faces in one tree.
     config: its [split] sets how people are split, unless the database already fixes it.
     people: tables of who is who.
-    person: "folder" or "file": which one names the person in files of no known layout; None: as an earlier ingest of
-        the folder was told, or else as `corpora.folder` decides.
+    person: what names the person in files of no known layout, see `corpora.folder.chosen`; None: as an earlier ingest
+        of the folder was told, or else as `corpora.folder` decides.
     Raises UserError for what the user can fix.
     """
     from itertools import chain
 
     from ds2f.cli.console import err
+    from ds2f.corpora.folder import check_rule
     from ds2f.corpora.manifests import open_scan
     from ds2f.corpora.tables import read_people
     from ds2f.dataset import Dataset
@@ -85,6 +87,8 @@ def ingest(
     for folder in folders:
         if not folder.exists():
             raise UserError(f"There is no folder {folder}; check the path.")
+    if person:
+        check_rule(person)
     tables = [read_people(path) for path in people]  # now, before anything is entered
     joined: Joined | None = None
     empty: list[str] = []
@@ -161,23 +165,23 @@ def _enter(
     )
     out.print(f"{folder}: {counted(entered.files, 'file')}, {entered.added:,} new, {entered.changed:,} changed{note}.")
     taken = [
-        counted(count, NOUN[kind]) + (" of no known layout" if corpus == "folder" else f" for {corpus}")
-        for (corpus, kind), count in sorted(scan.recognised.items())
+        f"{counted(files, NOUN[kind])} for {corpus}"
+        if corpus != "folder"
+        else f"{counted(files, NOUN[kind])} of no known layout, counted as {counted(who, 'person')} (see --person)"
+        for (corpus, kind), (files, who) in entered.taken.items()
     ]
-    if scan.alone:
-        see = "no speaker is named" if isinstance(scan, ManifestScan) else "see --person"
-        taken.append(f"{scan.alone:,} of them each counted as a separate person ({see})")
     taken += [f"of {corpus} {count:,} names only partly understood" for corpus, count in scan.not_whole.items()]
-    out.print(f"Taken: {', '.join(taken)}.")
+    if taken:
+        out.print(f"Taken: {', '.join(taken)}.")
     if entered.kept:
         err.print(
             f"{folder}: persons or labels of {counted(entered.kept, 'file')} stay as stored before, because a side "
             "file that stated them is missing, cannot be read, or no longer names the file.",
             markup=False,
         )
-    if before and any(corpus == "folder" for corpus, _ in scan.recognised):
-        other = "file" if before == "folder" else "folder"
-        out.print(f"Each {before} counts as a person, as chosen at an earlier ingest; to change: --person {other}")
+    if before and any(corpus == "folder" for corpus, _ in entered.taken):
+        who = f"Each {before} counts as a person" if before in ("folder", "file") else f"{before} says who it is"
+        out.print(f"{who}, as chosen at an earlier ingest; to change: --person", markup=False)
     for source in entered.replaced:
         out.print(f"{source} is gone; what it said is replaced by the table with the same columns.", markup=False)
     for read in scan.side.read:

@@ -11,6 +11,8 @@ from ds2f.corpora import (
     avspeech,
     casia,
     celeba,
+    cnceleb,
+    commonvoice,
     ffhq,
     folder,
     hqvoxceleb,
@@ -22,16 +24,20 @@ from ds2f.corpora import (
     utkface,
     vggface,
     vggface2,
+    voxblink,
     voxceleb,
 )
 from ds2f.corpora.base import Corpus, Place, Recognised
 
 CORPORA: Sequence[Corpus] = (  # the first that recognises a file claims it
-    avspeech.LAYOUT,
     mavceleb.LAYOUT,
+    voxblink.LAYOUT,
+    cnceleb.LAYOUT,
     voxceleb.LAYOUT,
     lrs3.LAYOUT,
     librispeech.LAYOUT,
+    commonvoice.LAYOUT,
+    avspeech.LAYOUT,
     hqvoxceleb.LAYOUT,
     utkface.LAYOUT,
     celeba.LAYOUT,

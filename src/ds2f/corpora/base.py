@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+_NAME = re.compile(r"(?:[^\W\d_a-z][^\W\d_]*\.?)+(?:[_ .-]+[^\W\d_](?:[^\W\d_]|')*\.?)+")  # Some_Person, A.J._Buckley
+_NO_NAME = re.compile(  # CelebA-HQ-img, Training_Set, Face_Images, My_Videos: collections, not people
+    r"(?:^|[_ .-])(?:im(?:g|age|ages)|pics?|pictures?|photos?|faces?|frames?|crops?|cropped|aligned|originals?"
+    r"|(?:data)?sets?|data|train(?:ing)?|test(?:ing)?|valid(?:ation)?|(?<!^)val|parts?|hq|males?|females?"
+    r"|videos?|clips?|audios?|wavs?|recordings?|youtube)\d*(?:$|[_ .-])",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(?:id|subject|person|speaker|spk)[_ -]?\d+", re.IGNORECASE)
+
+
+def is_name(folder: str) -> bool:
+    """Whether a folder is called like a person with a first and a last name."""
+    folder = unicodedata.normalize("NFC", folder)  # macOS stores letters and their accents separately
+    return bool(_NAME.fullmatch(folder)) and not _NO_NAME.search(folder)
+
+
+def is_number(folder: str) -> bool:
+    """Whether a folder is called like a numbered person: id00017, speaker_3."""
+    return bool(_NUMBER.fullmatch(folder))
 
 
 class Place(NamedTuple):

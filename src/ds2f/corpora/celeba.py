@@ -10,7 +10,7 @@ import re
 
 from ds2f.corpora.base import STILL, Corpus, Place, Recognised
 
-_FOLDER = re.compile(r"celeba", re.IGNORECASE)
+_FOLDER = re.compile(r"celeba(?![_-]?spoof)", re.IGNORECASE)  # CelebA-Spoof has numbers of its own
 _NUMBER = re.compile(r"^\d{6}$")
 
 

@@ -6,24 +6,19 @@
 | numbered pictures in a folder with a person's name, Some_Person/1.jpg, or a number, id00017/1.jpg | that person |
 | everything else | one person per file |
 
-`ds2f ingest --person folder | file` decides it for all files of no known layout. Identities are local to the ingested
-root.
+`ds2f ingest --person folder | file | PATTERN` decides it for all files of no known layout. Identities are local to the
+ingested root.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from ds2f.corpora.base import SOUND, STILL, VIDEO, Corpus, Place, Recognised
+from ds2f.corpora.base import SOUND, STILL, VIDEO, Corpus, Place, Recognised, is_name, is_number
+from ds2f.errors import UserError
 
 _NUMBERED = re.compile(r"[\d_ .()-]+", re.ASCII)
-_PERSON_NAME = re.compile(r"(?:[^\W\d_a-z][^\W\d_]*\.?)+(?:[_ .-]+[^\W\d_]+[.']?)+")  # Some_Person, A.J._Buckley
-_NO_NAME = re.compile(  # CelebA-HQ-img, Training_Set, Face_Images: collections, not people
-    r"(?:^|[_ .-])(?:im(?:g|age|ages)|pics?|pictures?|photos?|faces?|frames?|crops?|cropped|aligned|originals?"
-    r"|(?:data)?sets?|data|train(?:ing)?|test(?:ing)?|val(?:id|idation)?|parts?|hq|males?|females?)\d*(?:$|[_ .-])",
-    re.IGNORECASE,
-)
-_PERSON_NUMBER = re.compile(r"(?:id|subject|person|speaker|spk)[_ -]?\d+", re.IGNORECASE)
 
 
 def by_file(place: Place) -> Recognised:
@@ -36,6 +31,39 @@ def by_folder(place: Place) -> Recognised:
     return Recognised("/".join(place.folders[1:]), within=1) if len(place.folders) > 1 else by_file(place)
 
 
+def chosen(rule: str, place: Place) -> Recognised | None:
+    """Who is in a file by the user's choice: "folder", "file", or a regular expression that is searched for in the path
+    below the root, and whose groups are the person. None if it does not match.
+
+    Raises UserError as `check_rule` does.
+    """
+    if rule in ("folder", "file"):
+        return by_folder(place) if rule == "folder" else by_file(place)
+    match = _pattern(rule).search("/".join((*place.folders[1:], place.name)))
+    name = "/".join(filter(None, match.groups())) if match else ""
+    return Recognised(name, within=1) if name else None
+
+
+def check_rule(rule: str) -> None:
+    """Raises UserError for a rule that is neither "folder" nor "file" nor a regular expression with a group."""
+    if rule not in ("folder", "file"):
+        _pattern(rule)
+
+
+@cache
+def _pattern(rule: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(rule)
+    except re.error as error:
+        raise UserError(f"--person {rule} is no regular expression ({error}); give that, or folder, or file.") from None
+    if not pattern.groups:
+        raise UserError(
+            f"--person {rule} is neither folder nor file, nor a regular expression with the person in ( ), such as "
+            "'([^/]+)/' for the topmost folder."
+        )
+    return pattern
+
+
 def recognise_still(place: Place) -> Recognised:
     return by_folder(place) if _is_numbered_person(place) else by_file(place)
 
@@ -43,8 +71,7 @@ def recognise_still(place: Place) -> Recognised:
 def _is_numbered_person(place: Place) -> bool:
     if len(place.folders) < 2 or not _NUMBERED.fullmatch(place.stem):
         return False
-    name = bool(_PERSON_NAME.fullmatch(place.folders[-1])) and not _NO_NAME.search(place.folders[-1])
-    return bool(name or _PERSON_NUMBER.fullmatch(place.folders[-1]))
+    return is_name(place.folders[-1]) or is_number(place.folders[-1])
 
 
 LAYOUTS = tuple(

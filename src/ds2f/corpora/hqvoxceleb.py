@@ -7,16 +7,17 @@ Source: https://github.com/BAI-Yeqi/HQ-VoxCeleb; research use.
 
 from __future__ import annotations
 
-from ds2f.corpora.base import STILL, Corpus, Place, Recognised
+from ds2f.corpora.base import STILL, Corpus, Place, Recognised, is_name
 
 _FORMS = ("masked_faces", "origin_faces")
 
 
 def recognise(place: Place) -> Recognised | None:
     folders = place.folders
-    if len(folders) >= 2 and folders[-2] in _FORMS and place.stem.isdecimal():
-        return Recognised(folders[-1])
-    return None
+    if len(folders) < 2 or folders[-2] not in _FORMS or not place.stem.isdecimal():
+        return None
+    known = is_name(folders[-1]) or any("vox" in folder.lower() for folder in folders[:-2])
+    return Recognised(folders[-1]) if known else None
 
 
 def recording(place: Place) -> str | None:

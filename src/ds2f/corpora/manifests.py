@@ -83,7 +83,7 @@ class ManifestScan(Scan):
         for line in lines:
             if self._usable(line) and found.setdefault((line.file, line.part), line).person != line.person:
                 self.shared.append(line.name)
-        self._say()
+        self._say(found.values())
         if not found:
             raise UserError(" ".join((f"{self.root} names no sound that exists.", *self.warnings[:1])))
         self.root = Path(os.path.commonpath([os.path.dirname(file) for file, _ in found]))
@@ -100,17 +100,21 @@ class ManifestScan(Scan):
             return False
         return True
 
-    def _say(self) -> None:
-        for found, what in (
+    def _say(self, found: Iterable[Utterance]) -> None:
+        for names, what in (
             (self.missing, "sounds that are not there"),
             (self.outside, "parts outside of their sound"),
             (self.shared, "people in sounds that are somebody else's already"),
         ):
-            if found:
-                self.left_out["other"] += len(found)
+            if names:
+                self.left_out["other"] += len(names)
                 self.warnings.append(
-                    f"{self.root} names {len(found):,} {what}, such as {', '.join(found[:3])}; they were left out."
+                    f"{self.root} names {len(names):,} {what}, such as {', '.join(names[:3])}; they were left out."
                 )
+        if nameless := sum(not line.person for line in found):
+            self.warnings.append(
+                f"{self.root} names no speaker of {nameless:,} sounds; each of them counts as a person."
+            )
 
     def _sound(self, line: Utterance, scope: Path) -> CorpusItem:
         path = os.path.relpath(line.file, self.root).replace(os.sep, "/")
@@ -118,8 +122,6 @@ class ManifestScan(Scan):
         known = corpus != "folder" and found.identity == line.person  # a manifest of a corpus whose layout is known
         labels = dict(found.labels if known else ()) | dict(line.labels)
         status = os.stat(line.file)
-        self.recognised[corpus if known else self.corpus, "sound"] += 1
-        self.alone += not line.person
         return CorpusItem(
             path + (line.part.fragment if line.part != Part() else ""),
             corpus if known else self.corpus,

@@ -9,6 +9,7 @@
 | identity_CelebA.txt (or .csv) | CelebA | the person in a picture |
 | list_attr_celeba.txt (or .csv) | CelebA | gender in a picture, and whether the person looks young |
 | SPEAKERS.TXT | LibriSpeech | gender of a speaker |
+| [in]validated.tsv, other.tsv, train.tsv, dev.tsv, test.tsv | Common Voice | the person in a clip, and gender |
 
 They are looked for in the ingested root and below it, up to LEVELS folders above it, and in folders called Anno there.
 One that cannot be parsed causes a warning and nothing else. Copies in circulation vary: headers with or without spaces,
@@ -28,6 +29,7 @@ from ds2f.corpora.tables import Alias, PeopleTable, Unreadable, read_rows
 
 LEVELS = 3
 GENDERS = {"m": "male", "f": "female", "male": "male", "female": "female"}
+_COMMON_VOICE_GENDERS = GENDERS | {"male_masculine": "male", "female_feminine": "female"}
 NAMED = ("voxceleb", "vggface", "hqvoxceleb")  # corpora that name people as VGGFace does
 Labels = tuple[tuple[str, str], ...]
 
@@ -172,12 +174,38 @@ def _librispeech(side: SideFiles, path: Path) -> str:
     return f"{found:,} speakers"
 
 
+def _common_voice(side: SideFiles, path: Path) -> str:
+    """A table without quoting, of up to millions of lines. A person of two genders has none."""
+    found = 0
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            columns = next(file, "").rstrip("\n").split("\t")
+            if not {"client_id", "path"} <= set(columns):
+                raise Unreadable(
+                    "is not Common Voice's table of clips: its first line does not name client_id and path"
+                )
+            for line in file:
+                row = dict(zip(columns, line.rstrip("\n").split("\t"), strict=False))
+                if not (row["client_id"] and row.get("path")):
+                    continue
+                alias = "commonvoice", row["client_id"]
+                side.files["commonvoice", os.path.splitext(row["path"])[0]] = alias[1]
+                if gender := _COMMON_VOICE_GENDERS.get(row.get("gender", "")):
+                    labels = (("gender", gender),)
+                    side.people[alias] = labels if side.people.get(alias, labels) == labels else ()
+                found += 1
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unreadable(f"cannot be read ({error})") from None
+    return f"{found:,} clips"
+
+
 _READERS: Sequence[tuple[re.Pattern[str], Callable[[SideFiles, Path], str]]] = (
     (re.compile(r"(full_)?vox(celeb)?[12]_?meta.*", re.IGNORECASE), _voxceleb),
     (re.compile(r"identity_meta.*", re.IGNORECASE), _voxceleb),
     (re.compile(r"identity_CelebA.*", re.IGNORECASE), _celeba_people),
     (re.compile(r"list_attr_celeba.*", re.IGNORECASE), _celeba_looks),
     (re.compile(r"SPEAKERS\.TXT"), _librispeech),
+    (re.compile(r"((in)?validated|other|train|dev|test)\.tsv"), _common_voice),
 )
 
 

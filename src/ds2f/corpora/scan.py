@@ -32,18 +32,16 @@ class Scan:
     """One root to read, and what was found in it.
 
     kind: "video", "sound" or "still"; None: videos, and everything from corpora that hold voices and faces in one tree.
-    person: "folder" or "file": who is in files of no known layout; None: as `corpora.folder` decides.
-    recognised: {(corpus, kind): files}; not_whole: {corpus: names that could not be parsed completely}; alone: files of
-    no known layout that each count as a person; left_out: {kind, "link" or "other": files}; side: the side files;
-    warnings: sentences for the user.
+    person: who is in files of no known layout, see `folder.chosen`; None: as `corpora.folder` decides.
+    not_whole: {corpus: names that could not be parsed completely}; named: {whether `person` says who it is: files};
+    left_out: {kind, "link" or "other": files}; side: the side files; warnings: sentences for the user.
     """
 
     root: Path
     kind: str | None = "video"
     person: str | None = None
-    recognised: Counter[tuple[str, str]] = field(default_factory=Counter)
     not_whole: Counter[str] = field(default_factory=Counter)
-    alone: int = 0
+    named: Counter[bool] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     side: SideFiles = field(default_factory=SideFiles)
@@ -52,7 +50,8 @@ class Scan:
     def items(self) -> Iterator[CorpusItem]:
         """Files in a fixed order.
 
-        Raises UserError if the root is missing, unreadable, or a compressed tar (which allows no random access).
+        Raises UserError if the root is missing, unreadable, or a compressed tar (which allows no random access), and at
+        the end if `person` is a pattern that matches nothing.
         """
         root = self.root
         if root.is_dir():
@@ -70,6 +69,16 @@ class Scan:
             raise UserError(f"{root} is a file; give ingest the folder that it lies in (or an uncompressed .tar).")
         else:
             raise UserError(f"There is no folder {root}; check the path.")
+        self._check_named()
+
+    def _check_named(self) -> None:
+        if not self.named[False]:
+            return
+        if not self.named[True]:
+            raise UserError(f"--person {self.person} matches no file in {self.root}; nothing was entered.")
+        self.warnings.append(
+            f"--person {self.person} does not match {self.named[False]:,} files; each of them counts as a person."
+        )
 
     def _folder(self) -> Iterator[CorpusItem]:
         pending = [(str(self.root), "")]  # strings, not Paths: a million files are walked in seconds
@@ -158,13 +167,12 @@ class Scan:
     ) -> CorpusItem:
         corpus, found = recognise(place, kind)
         if corpus == "folder" and self.person:
-            found = (plain.by_folder if self.person == "folder" else plain.by_file)(place)
-        if corpus == "folder":
-            self.alone += found == plain.by_file(place)
+            named = plain.chosen(self.person, place)
+            self.named[named is not None] += 1
+            found = named or plain.by_file(place)
         if not found.identity.isascii():  # macOS stores letters and their accents separately
             found = replace(found, identity=unicodedata.normalize("NFC", found.identity))
         found = self.side.complete(corpus, place, found)
-        self.recognised[corpus, kind] += 1
         if not found.whole:
             self.not_whole[corpus] += 1
         return CorpusItem(

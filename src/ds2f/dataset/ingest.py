@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -53,7 +53,8 @@ class Entered:
     renamed: files that now belong to another person or have other labels; doubled: sounds whose video is also there;
     elsewhere: files already entered by an ingest of a folder above or below; forgotten: files of people who were
     forgotten; joined: people of several corpora; replaced: tables of people whose files are gone, dropped for a later
-    version of them; kept: files that keep a person or labels that only a side file can state, which is now missing."""
+    version of them; kept: files that keep a person or labels that only a side file can state, which is now missing;
+    taken: {(corpus, kind): (files, people)} of those that were not left out."""
 
     files: int
     added: int
@@ -65,6 +66,7 @@ class Entered:
     joined: Joined
     replaced: tuple[str, ...] = ()
     kept: int = 0
+    taken: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
 
 def enter(
@@ -113,7 +115,9 @@ def enter(
         elsewhere, moved = _drop_elsewhere(sql, root, root_id)
         kept = _keep_known(sql, root_id, _side_file_is_missing(sql, root, side.understood if side else set()))
         doubled = _drop_doubled(sql)
-        files = sql.execute("SELECT count(*) FROM temp.seen").fetchone()[0]
+        count = "SELECT corpus, kind, count(*), count(DISTINCT name) FROM temp.seen GROUP BY 1, 2 ORDER BY 1, 2"
+        taken = {(corpus, kind): (files, people) for corpus, kind, files, people in sql.execute(count)}
+        files = sum(count for count, _ in taken.values())
         known = sql.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()[0]
         _enter_identities(sql, rule)
         changed = _drop_changed(sql, root_id) + moved
@@ -127,7 +131,17 @@ def enter(
         joined = join(sql, known)
     sql.execute("DROP TABLE temp.seen")
     return Entered(
-        files + len(forgotten), added, changed, renamed, doubled, elsewhere, len(forgotten), joined, replaced, kept
+        files + len(forgotten),
+        added,
+        changed,
+        renamed,
+        doubled,
+        elsewhere,
+        len(forgotten),
+        joined,
+        replaced,
+        kept,
+        taken,
     )
 
 
@@ -137,7 +151,7 @@ def root_names(dataset: Dataset) -> set[str]:
 
 
 def chosen_person(dataset: Dataset, root: Path) -> str | None:
-    """ "folder" or "file", as an earlier ingest of this root was told; None if none was. root: absolute."""
+    """Who is in files of no known layout, as an earlier ingest of this root was told, or None. root: absolute."""
     row = dataset.connection.execute("SELECT value FROM meta WHERE key = ?", (f"{PERSON_IN}{root}",)).fetchone()
     return row and str(row[0])
 
