@@ -433,3 +433,36 @@ def test_the_sound_that_voxceleb_publishes_beside_a_video_goes_with_it(tmp_path:
         path.relative_to(tmp_path / "dev").as_posix() for path in (tmp_path / "dev").rglob("*.m*") if path.is_file()
     }
     assert left == {f"{kind}/{name}.{end}" for name in names[2:] for kind, end in (("mp4", "mp4"), ("aac", "m4a"))}
+
+
+# ── a folder ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_folder_can_be_dropped_and_ingested_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = tmp_path / "d.db"
+    for name in ("wav/id10001/0a1B2c3D4e5/00001.wav", "wav/id10002/0a1B2c3D4e6/00001.wav", "faces/n000001/0001_01.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    table = tmp_path / "people.csv"
+    table.write_text("voxceleb,vggface2\nid10001,n000001\n")
+    voices = ["ingest", "--kind", "voices", str(tmp_path / "wav"), "--database", str(database)]
+    assert main([*voices, "--people", str(table)]) == 0
+    assert main(["ingest", "--kind", "faces", str(tmp_path / "faces"), "--database", str(database)]) == 0
+    drop = ["forget", "--root", str(tmp_path / "wav"), "--database", str(database)]
+    capsys.readouterr()
+    assert main(drop) == 2
+    assert f"Remove 2 entries of {tmp_path / 'wav'} from {database}? Only a terminal can ask" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert main([*drop, "--yes"]) == 0
+    with Dataset(database) as dataset:
+        assert [tuple(r) for r in dataset.connection.execute("SELECT corpus, name, person_id FROM identities")] == [
+            ("vggface2", "n000001", None)
+        ]
+        assert [r[0] for r in dataset.connection.execute("SELECT path FROM roots")] == [str(tmp_path / "faces")]
+    assert main([*drop, "--yes"]) == 2
+    assert f"wav is not an ingested folder of {database}; these are: {tmp_path / 'faces'}." in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert main(voices) == 0
+    assert "2 files, 2 new" in capsys.readouterr().out

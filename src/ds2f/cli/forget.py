@@ -12,22 +12,44 @@ from ds2f.errors import UserError
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
-    sub.add_argument("identity", metavar="IDENTITY", help="name, or corpus/name")
+    who = sub.add_mutually_exclusive_group(required=True)
+    who.add_argument("identity", nargs="?", metavar="IDENTITY", help="name, or corpus/name")
+    who.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="instead of a person, an ingested folder or tar: the dataset loses its files and what was extracted from "
+        "them; the files themselves stay, and may be ingested again",
+    )
     add_database(sub)
     sub.add_argument("--faces", type=Path, metavar="FOLDER", help="faces drawn for the dataset (default: configured)")
     sub.add_argument("--keep-files", action="store_true", help="leave the original recordings and pictures")
     sub.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _ask(question: str, sure: bool) -> None:
+    if not sure and not sys.stdin.isatty():
+        raise UserError(f"{question}? Only a terminal can ask; if you are sure, add --yes.")
+    if not sure and input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise UserError("Nothing was removed.")
+
+
 def run(options: argparse.Namespace) -> None:
     from ds2f.cli.console import counted, out
     from ds2f.dataset import Dataset
-    from ds2f.dataset.forget import find, finish, forget, wipe
+    from ds2f.dataset.forget import drop_root, entries_in, find, finish, forget, wipe
 
     config = config_of(options)
     database, keep_files = database_of(options, config), options.keep_files
     with Dataset(database) as dataset:
         finish(dataset)
+        if options.root:
+            root = options.root.resolve()
+            _ask(f"Remove {counted(entries_in(dataset, root), 'entry')} of {root} from {database}", options.yes)
+            drop_root(dataset, root)
+            wipe(dataset)
+            out.print(f"{database} no longer holds files of {root}; those on the disk are untouched.")
+            return
         person = find(dataset, options.identity)
         if person is None:
             out.print(f"{options.identity} is forgotten already.")
@@ -38,10 +60,7 @@ def run(options: argparse.Namespace) -> None:
             files += f" and {len(linked) - 1:,} more to which links lead" if linked[1:] else ", to which a link leads"
         entries = len(person.keys)
         question = f"Forget {person.corpus}/{person.name}: {counted(entries, 'entry')} in {database}{files}"
-        if not options.yes and not sys.stdin.isatty():
-            raise UserError(f"{question}? Only a terminal can ask; if you are sure, add --yes.")
-        if not options.yes and input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
-            raise UserError("Nothing was removed.")
+        _ask(question, options.yes)
         gone = forget(dataset, person, options.faces or config.path(config.paths.faces), keep_files)
         rows = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in gone.rows.items())
         out.print(f"Removed from {database}: {rows}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ds2f.config import Config
     from ds2f.corpora.scan import Scan
     from ds2f.corpora.tables import PeopleTable
+    from ds2f.dataset import Dataset
     from ds2f.dataset.joining import Joined
     from ds2f.types import CorpusItem
 
@@ -93,7 +95,8 @@ def ingest(
     joined: Joined | None = None
     empty: list[str] = []
     for folder in folders:
-        before = None if person else _chosen_before(database, folder.resolve())
+        before = _chosen_before(database, folder.resolve())
+        before = None if person else before
         scan = open_scan(folder.resolve(), kind, person or before)
         items = scan.items()
         if first := next(items, None):
@@ -122,7 +125,22 @@ def _chosen_before(database: Path, root: Path) -> str | None:
     if not (database.is_file() and database.stat().st_size):
         return None
     with Dataset(database) as dataset:
+        _follow(dataset, root)
         return chosen_person(dataset, root)
+
+
+def _follow(dataset: Dataset, root: Path) -> None:
+    from ds2f.cli.console import err, out
+    from ds2f.dataset.moving import follow
+
+    earlier = follow(dataset, root)
+    if earlier and earlier.moved:
+        out.print(f"{root} is {earlier.path}, which has been moved; its files keep what was extracted from them.")
+    elif earlier:
+        err.print(
+            f"{root} has the files of {earlier.path}, which is gone, but not their times, or was ingested besides it; "
+            f"so they count twice. To remove the earlier: ds2f forget --root {shlex.quote(earlier.path)}"
+        )
 
 
 def _enter(
@@ -146,6 +164,8 @@ def _enter(
 
     rule = SplitRule(config.split.seed, config.split.val, config.split.test)
     with Dataset(database, create=True) as dataset:
+        if isinstance(scan, ManifestScan):  # its root is known only now
+            _follow(dataset, scan.root)
         told = None if isinstance(scan, ManifestScan) else person  # manifests name their people themselves
         entered = enter(dataset, scan.root, kind, items, rule, tables, scan.side, told)
     for warning in (*scan.side.warnings, *scan.warnings):

@@ -16,12 +16,12 @@ from pathlib import Path
 from ds2f.dataset import outputs
 from ds2f.dataset.forgotten import is_forgotten, remember
 from ds2f.dataset.ingest import PERSON_IN, SIDE_FILES_OF
-from ds2f.dataset.keys import FileKey
+from ds2f.dataset.joining import join
+from ds2f.dataset.keys import FileKey, file_in, part_of
 from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import PERSON
 from ds2f.dataset.shards import shards_beside
 from ds2f.errors import UserError
-from ds2f.types import Part
 
 UNWIPED = "unwiped"
 """Key in `meta`: rows were removed, but the file has not been rewritten since."""
@@ -111,11 +111,11 @@ def _entries(
     marks = ", ".join("?" * len(identities))
     query = "SELECT r.path AS root, v.* FROM videos v JOIN roots r ON r.id = v.root_id WHERE v.identity_id"
     found = sql.execute(f"{query} IN ({marks}) ORDER BY v.id", identities).fetchall()
-    recordings = {row["id"]: (Path(row["root"]), row["path"].removesuffix(_part(row))) for row in found}
+    recordings = {row["id"]: (Path(row["root"]), file_in(row)) for row in found}
     shared: set[tuple[Path, str]] = set()
-    if any(_part(row) for row in found):
+    if any(part_of(row) for row in found):
         others = sql.execute(f"{query} NOT IN ({marks})", identities)
-        shared = {(Path(row["root"]), row["path"].removesuffix(_part(row))) for row in others if _part(row)}
+        shared = {(Path(row["root"]), file_in(row)) for row in others if part_of(row)}
     files: dict[tuple[Path, str], None] = {}
     inside: list[tuple[Path, str]] = []
     for row in found:
@@ -123,7 +123,7 @@ def _entries(
         if row["tar_offset"] is not None:
             inside.append((root, row["path"]))
         elif (root, path) in shared:
-            inside.append((root / path, _part(row)))
+            inside.append((root / path, part_of(row)))
         else:
             files |= dict.fromkeys([(root, path), *_sound_of(root, path)])
     return tuple(FileKey(row["root"], row["path"]) for row in found), tuple(files), tuple(inside)
@@ -138,12 +138,6 @@ def _sound_of(root: Path, path: str) -> list[tuple[Path, str]]:
     sounds = video.parents[3] / "aac"
     sound = f"{video.parents[1].name}/{video.parents[0].name}/{video.stem}.m4a"
     return [(sounds, sound)] if (sounds / sound).is_file() else []
-
-
-def _part(row: sqlite3.Row) -> str:
-    """The suffix of the path of a part of a recording, "" for a whole one."""
-    part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
-    return "" if part == Part() else part.fragment
 
 
 def forget(dataset: Dataset, person: Person, faces: Path, keep_files: bool = False) -> Removed:
@@ -177,17 +171,43 @@ def _forget_rows(dataset: Dataset, person: Person) -> dict[str, int]:
     with dataset.transaction():
         for who in person.identities:
             _add(rows, _forget_identity(sql, who))
-        # Traces that may remain in folder names and in tables of people.
-        named = "EXISTS (SELECT 1 FROM identities WHERE substr(name, 1, length(roots.name) + 1) = roots.name || '/')"
-        sql.execute(f"DELETE FROM roots WHERE id NOT IN (SELECT root_id FROM videos) AND coalesce({named}, 0) = 0")
-        for prefix in (PERSON_IN, SIDE_FILES_OF):  # their keys name the root
-            sql.execute(
-                "DELETE FROM meta WHERE substr(key, 1, length(:prefix)) = :prefix"
-                " AND substr(key, length(:prefix) + 1) NOT IN (SELECT path FROM roots)",
-                {"prefix": prefix},
-            )
+        _drop_unused_roots(sql)
         sql.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (UNWIPED,))
     return rows
+
+
+def entries_in(dataset: Dataset, root: Path) -> int:
+    """How many files of an ingested folder or tar the dataset knows. Raises UserError if it was never ingested."""
+    sql = dataset.connection
+    query = "SELECT (SELECT count(*) FROM videos WHERE root_id = r.id) FROM roots r WHERE path = ?"
+    if row := sql.execute(query, (str(root),)).fetchone():
+        return int(row[0])
+    known = [r[0] for r in sql.execute("SELECT path FROM roots WHERE id IN (SELECT root_id FROM videos) ORDER BY path")]
+    raise UserError(f"{root} is not an ingested folder of {dataset.path}; these are: {', '.join(known) or 'none'}.")
+
+
+def drop_root(dataset: Dataset, root: Path) -> None:
+    """Remove the files of an ingested folder from the dataset, with all that was extracted from them. The files stay on
+    the disk, and may be ingested again. Call `wipe` afterwards."""
+    sql = dataset.connection
+    with dataset.transaction():
+        sql.execute("DELETE FROM videos WHERE root_id = (SELECT id FROM roots WHERE path = ?)", (str(root),))
+        sql.execute("DELETE FROM identities WHERE id NOT IN (SELECT identity_id FROM videos)")
+        _drop_unused_roots(sql)
+        join(sql, sql.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()[0])
+        sql.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (UNWIPED,))
+
+
+def _drop_unused_roots(sql: sqlite3.Connection) -> None:
+    """Traces of people may remain in the names of folders."""
+    named = "EXISTS (SELECT 1 FROM identities WHERE substr(name, 1, length(roots.name) + 1) = roots.name || '/')"
+    sql.execute(f"DELETE FROM roots WHERE id NOT IN (SELECT root_id FROM videos) AND coalesce({named}, 0) = 0")
+    for prefix in (PERSON_IN, SIDE_FILES_OF):  # their keys name the root
+        sql.execute(
+            "DELETE FROM meta WHERE substr(key, 1, length(:prefix)) = :prefix"
+            " AND substr(key, length(:prefix) + 1) NOT IN (SELECT path FROM roots)",
+            {"prefix": prefix},
+        )
 
 
 def _forget_identity(sql: sqlite3.Connection, who: tuple[str, str]) -> dict[str, int]:

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import PurePosixPath
+from sqlite3 import Row
 from typing import NamedTuple
 
 from ds2f.io.files import portable
+from ds2f.types import Part
 
 
 class FileKey(NamedTuple):
@@ -16,6 +18,17 @@ class FileKey(NamedTuple):
 
     root: str
     path: str
+
+
+def part_of(row: Row) -> str:
+    """The suffix of a path that names a part of a recording, "" for a whole one. row: of `videos`."""
+    part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
+    return "" if part == Part() else part.fragment
+
+
+def file_in(row: Row) -> str:
+    """The path of a file, also where the row is a part of it. row: of `videos`."""
+    return str(row["path"]).removesuffix(part_of(row))
 
 
 def picture_stems(files: Iterable[FileKey]) -> dict[FileKey, str]:

@@ -24,6 +24,7 @@ import av
 import av.error
 
 from ds2f.dataset.formats import MADE_BY, README
+from ds2f.dataset.keys import file_in
 from ds2f.dataset.queries import Dataset
 from ds2f.dataset.schema import LANGUAGE, PERSON
 from ds2f.dataset.splits import SPLITS
@@ -131,7 +132,7 @@ def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progre
         if progress:
             progress(number, len(rows), "")
         part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
-        path = Path(row["root"]) / (row["path"] if part == Part() else row["path"].removesuffix(part.fragment))
+        path = Path(row["root"]) / file_in(row)
         header = None if row["tar_offset"] is not None else _header(path, row["track"])
         if header is None or "\n" in str(path):  # a line of a manifest
             left_out.append(str(path))

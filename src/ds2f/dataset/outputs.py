@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -56,6 +56,16 @@ def replaced(folder: Path) -> Path:
 
 
 # ── generated faces ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rename_roots(folder: Path, names: Mapping[str, str]) -> None:
+    """Let generation.json call moved folders of the dataset by their new paths. names: {old: new}."""
+    record = _read(folder / "generation.json")
+    moved = [e for e in record.get("faces", []) if isinstance(e, dict) and e.get("root") in names]
+    for entry in moved:
+        entry["root"] = names[entry["root"]]
+    if moved:
+        write_json(folder / "generation.json", record)
 
 
 def take_out_of_faces(folder: Path, person: Traces) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ds2f.dataset.keys import file_in
 from ds2f.dataset.queries import Dataset, to_vector
 from ds2f.errors import UserError
 from ds2f.types import DLIB, DetectedFace, Part, Source, StoredSpeech
@@ -188,8 +189,7 @@ def job(dataset: Dataset, video_id: int, plan: Plan) -> Job | None:
     root = Path(row["root"])
     inside = row["tar_offset"] is not None
     part = Part(row["part_start"], row["part_seconds"], row["part_channel"])
-    path = row["path"] if part == Part() else row["path"].removesuffix(part.fragment)
-    source = Source(root, row["tar_offset"], row["size"]) if inside else Source(root / path)
+    source = Source(root, row["tar_offset"], row["size"]) if inside else Source(root / file_in(row))
     failed = {r[0] for r in sql.execute("SELECT stage FROM failures WHERE video_id = ?", (video_id,))}
     needs = _needs(dataset, row, plan, failed)
     return Job(
