@@ -25,6 +25,11 @@ from ds2f.corpora import recognise, video_of
         ("VoxBlink/video/id00012/0a1B2c3D4e5/00001.mp4", "voxblink", "id00012"),  # not VoxCeleb's
         ("data/id000012/0a1B2c3D4e5/00001.mp4", "voxblink", "id000012"),
         ("MOSI/Raw/0a1B2c3D4e4/12.mp4", "avspeech", "0a1B2c3D4e4"),
+        ("study/id00015/session-001/00001.mp4", "folder", "id00015/session-001/00001"),
+        ("study/id000015/session-001/00001.mp4", "folder", "id000015/session-001/00001"),
+        ("study/id00015_session-001_00001.mp4", "folder", "id00015_session-001_00001"),
+        ("study/test/participant/00001.mp4", "folder", "test/participant/00001"),
+        ("study/test/subject0001/00001.mp4", "folder", "test/subject0001/00001"),
         ("My_Videos/0a1B2c3D4e4/00001.mp4", "avspeech", "0a1B2c3D4e4"),  # a collection is nobody
         ("HDTF/0a1B2c3D4e5/00001.mp4", "folder", "0a1B2c3D4e5/00001"),
         ("vox1/Ed_O'Neill/0a1B2c3D4e5/00001.mp4", "voxceleb", "Ed_O'Neill"),
@@ -123,6 +128,7 @@ def test_face_layouts(path: str, corpus: str, identity: str) -> None:
         ("mls_german/train/audio/10087/10388/10087_10388_000000.flac", "librispeech", "10087", ()),
         ("CN-Celeb/data/id00000/live_broadcast-01-001.flac", "cnceleb", "id00000", (("language", "zh"),)),
         ("CN-Celeb/eval/test/id00800-play-03-001.wav", "cnceleb", "id00800", (("language", "zh"),)),
+        ("study/id00015/session-01-001.wav", "folder", "id00015", ()),
         ("CN-Celeb/eval/enroll/id00800-enroll.wav", "cnceleb", "id00800", (("language", "zh"),)),
         ("clips/common_voice_zh-CN_12.mp3", "commonvoice", "common_voice_zh-CN_12", (("language", "zh"),)),
         ("speech/84/121123-0005.opus", "folder", "84", ()),

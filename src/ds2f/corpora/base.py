@@ -15,6 +15,9 @@ _NO_NAME = re.compile(  # CelebA-HQ-img, Training_Set, Face_Images, My_Videos: c
     r"|videos?|clips?|audios?|wavs?|recordings?|youtube)\d*(?:$|[_ .-])",
     re.IGNORECASE,
 )
+_YOUTUBE_ID = re.compile(  # but not Emma_Watson or session-001, which have eleven characters, too
+    r"(?!(?:[A-Z][a-z]+_[A-Z][a-z]+|[A-Za-z][a-z]+[_-]\d+)$)[\w-]{11}", re.ASCII
+)
 _NUMBER = re.compile(r"(?:id|subject|person|speaker|spk)[_ -]?\d+", re.IGNORECASE)
 
 
@@ -22,6 +25,11 @@ def is_name(folder: str) -> bool:
     """Whether a folder is called like a person with a first and a last name."""
     folder = unicodedata.normalize("NFC", folder)  # macOS stores letters and their accents separately
     return bool(_NAME.fullmatch(folder)) and not _NO_NAME.search(folder)
+
+
+def is_youtube_id(text: str) -> bool:
+    """Whether a name may be a YouTube id. Others of eleven characters may be, too: participant, subject0001."""
+    return bool(_YOUTUBE_ID.fullmatch(text))
 
 
 def is_number(folder: str) -> bool:

@@ -11,7 +11,8 @@ import re
 
 from ds2f.corpora.base import SOUND, Corpus, Place, Recognised
 
-_NAME = re.compile(r"(?:(?P<person>id\d{5})-)?(?:(?P<session>[a-z_]+-\d\d)-\d{3}|enroll)", re.ASCII)
+_GENRES = "advertisement|drama|entertainment|interview|live_broadcast|movie|play|recitation|singing|speech|vlog"
+_NAME = re.compile(rf"(?:(?P<person>id\d{{5}})-)?(?:(?P<session>(?:{_GENRES})-\d\d)-\d{{3}}|enroll)", re.ASCII)
 _PERSON = re.compile(r"id\d{5}", re.ASCII)
 
 

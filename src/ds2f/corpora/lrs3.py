@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from ds2f.corpora.base import SOUND, VIDEO, Corpus, Place, Recognised
+from ds2f.corpora.base import SOUND, VIDEO, Corpus, Place, Recognised, is_youtube_id
 
 _SPLITS = frozenset({"pretrain", "trainval", "test"})
-_TALK = re.compile(r"(?![A-Za-z][a-z]+[_-]\d+$)[\w-]{11}", re.ASCII)  # a YouTube id, but not interview_1
+_WORD = re.compile(r"[A-Za-z][a-z]+([A-Z][a-z]+|\d+)?", re.ASCII)  # participant, subject0001, GeorgeLucas: no talk
 _CLIP = re.compile(r"\d{5}", re.ASCII)
 
 
@@ -22,9 +22,9 @@ def recognise(place: Place) -> Recognised | None:
 
 def recording(place: Place) -> str | None:
     folders = place.folders
-    if len(folders) >= 2 and folders[-2] in _SPLITS and _TALK.fullmatch(folders[-1]) and _CLIP.fullmatch(place.stem):
-        return folders[-1]
-    return None
+    if len(folders) < 2 or folders[-2] not in _SPLITS or not _CLIP.fullmatch(place.stem):
+        return None
+    return folders[-1] if is_youtube_id(folders[-1]) and not _WORD.fullmatch(folders[-1]) else None
 
 
 LAYOUT = Corpus(

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import re
 
-from ds2f.corpora.base import SOUND, STILL, Corpus, Place, Recognised
+from ds2f.corpora.base import SOUND, STILL, Corpus, Place, Recognised, is_youtube_id
 
 LANGUAGES = {"English": "en", "Urdu": "ur", "Hindi": "hi", "German": "de"}
 _PERSON = re.compile(r"id\d{4}", re.ASCII)
-_YOUTUBE_ID = re.compile(r"[\w-]{11}", re.ASCII)
 _NUMBER = re.compile(r"\d{4,9}", re.ASCII)
 _VERSION = re.compile(r"(?:^|[_-])(v[123])(?=$|[_-])", re.IGNORECASE)
 
@@ -39,7 +38,7 @@ def recognise(place: Place) -> Recognised | None:
 
 
 def recording(place: Place) -> str | None:
-    if place.folders and _YOUTUBE_ID.fullmatch(place.folders[-1]) and _NUMBER.fullmatch(place.stem):
+    if place.folders and is_youtube_id(place.folders[-1]) and _NUMBER.fullmatch(place.stem):
         return place.folders[-1]
     return None
 

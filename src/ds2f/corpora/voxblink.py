@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 
-from ds2f.corpora.base import SOUND, VIDEO, Corpus, Place, Recognised
+from ds2f.corpora.base import SOUND, VIDEO, Corpus, Place, Recognised, is_youtube_id
 
-_YOUTUBE_ID = re.compile(r"[\w-]{11}", re.ASCII)
 _CLIP = re.compile(r"\d{5}", re.ASCII)
 _PERSON, _PERSON_OF_2 = (re.compile(rf"id\d{{{digits}}}", re.ASCII) for digits in (5, 6))
 _FOLDER = re.compile(r"vox[_-]?blink", re.IGNORECASE)
@@ -27,7 +26,7 @@ def recognise(place: Place) -> Recognised | None:
 
 
 def recording(place: Place) -> str | None:
-    if place.folders and _YOUTUBE_ID.fullmatch(place.folders[-1]) and _CLIP.fullmatch(place.stem):
+    if place.folders and is_youtube_id(place.folders[-1]) and _CLIP.fullmatch(place.stem):
         return place.folders[-1]
     return None
 

@@ -18,43 +18,40 @@ from __future__ import annotations
 
 import re
 
-from ds2f.corpora.base import EVERY_KIND, Corpus, Place, Recognised, is_name
+from ds2f.corpora.base import EVERY_KIND, Corpus, Place, Recognised, is_name, is_youtube_id
 
-_YOUTUBE_ID = re.compile(r"[\w-]{11}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,7}", re.ASCII)
 _CLIP = re.compile(r"\d{5,7}", re.ASCII)
 _SCALE = re.compile(r"\d\.\d")  # how much wider than the face the frames were cropped
 _ANEW = re.compile(r"(?P<person>id\d{5})(?P<mark>[#_-])(?P<video>[\w-]{11})((?P=mark)\d+)*", re.ASCII)
-# Emma_Watson and session-001 have eleven characters, like a YouTube id.
-_NAME = re.compile(r"[A-Z][a-z]+_[A-Z][a-z]+|[A-Za-z][a-z]+[_-]\d+", re.ASCII)
 _NUMBERED = re.compile(r"id\d{5}", re.ASCII)
 _SPLITS = frozenset({"train", "trainval", "pretrain", "test", "dev", "val", "main"})
 
 
 def recognise(place: Place) -> Recognised | None:
     folders, stem = place.folders, place.stem
-    if len(folders) >= 2 and _YOUTUBE_ID.fullmatch(folders[-1]):
+    if len(folders) >= 2 and is_youtube_id(folders[-1]):
         if len(folders) >= 3 and _SCALE.fullmatch(folders[-2]):
             return Recognised(folders[-3]) if _NUMBER.fullmatch(stem) else None
         person = bool(_NUMBERED.fullmatch(folders[-2])) or _is_named(folders)
         return Recognised(folders[-2]) if person and _CLIP.fullmatch(stem) else None
     anew = _ANEW.fullmatch(stem)
-    return Recognised(anew["person"]) if anew else None
+    return Recognised(anew["person"]) if anew and is_youtube_id(anew["video"]) else None
 
 
 def _is_named(folders: tuple[str, ...]) -> bool:
     """Whether the folder above that of a video is named after a person, not after a collection, a split or a format: by
     several words, or by one in a tree named after the corpus."""
-    *above, person, video = folders
+    *above, person, _ = folders
     one = person[:1] != person[:1].lower() and any(re.match("vox", folder, re.IGNORECASE) for folder in above)
-    return (is_name(person) or (one and person.lower() not in _SPLITS)) and not _NAME.fullmatch(video)
+    return is_name(person) or (one and person.lower() not in _SPLITS)
 
 
 def recording(place: Place) -> str | None:
-    if place.folders and _YOUTUBE_ID.fullmatch(place.folders[-1]) and _NUMBER.fullmatch(place.stem):
+    if place.folders and is_youtube_id(place.folders[-1]) and _NUMBER.fullmatch(place.stem):
         return place.folders[-1]
     anew = _ANEW.fullmatch(place.stem)
-    return anew["video"] if anew else None
+    return anew["video"] if anew and is_youtube_id(anew["video"]) else None
 
 
 def clip(path: str) -> str:
