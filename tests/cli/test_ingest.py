@@ -346,6 +346,22 @@ def test_the_hint_names_the_kind_that_is_there(work: Workplace) -> None:
     assert not work.database.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("00000.tar", "Give the tars themselves"),
+        ("wav/S0002.tar.gz", "Unpack the archives."),
+        ("data/train-00000-of-00002.parquet", "Save what the tables hold as files."),
+        ("fadg0/video/head/001", "Files without an extension are not taken; give pictures theirs."),
+    ],
+)
+def test_what_to_do_with_a_folder_of_others_is_said(work: Workplace, name: str, mend: str) -> None:
+    root = tree(work.folder / "x", "README.md", name)
+    said = work.ingest("--kind", "faces", root, code=2).replace("\n", " ")
+    assert "x has no pictures (only others, such as" in said
+    assert f"). {mend}" in said
+
+
 def test_a_table_that_was_mended_takes_the_place_of_itself_by_whatever_path(work: Workplace) -> None:
     tree(work.folder / "calls", "ann/1.wav", "bob/1.wav")
     faces = tree(work.folder / "faces", "one/1.jpg")

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from ds2f.types import CorpusItem
 
 KINDS = {"videos": "video", "faces": "still", "voices": "sound"}
+_MENDS = {  # {extensions: what to do}, if a folder holds nothing else
+    ".tar": "Give the tars themselves; they are read in place.",
+    ".zip .gz .tgz .bz2 .xz .zst .7z .rar": "Unpack the archives.",
+    ".parquet .arrow .h5 .hdf5 .lmdb .mdb .rec .tfrecord .mat .npy .npz .pkl": "Save what the tables hold as files.",
+}
 NOUN = {"video": "video", "still": "picture", "sound": "sound"}
 
 
@@ -224,6 +229,10 @@ def _nothing(folder: Path, scan: Scan) -> str:
     hint = f" For {NOUN[other]}s add: --kind {hints[other]}." if scan.left_out[other] else ""
     if other == "sound" and hint:
         hint = f" Sound without a picture is a voice.{hint}"
+    suffixes = {Path(example).suffix.lower() for example in scan.examples}
+    hint += "".join(f" {mend}" for known, mend in _MENDS.items() if suffixes & set(known.split()))
+    if "" in suffixes and not hint:
+        hint += f" Files without an extension are not taken; give {what} theirs."
     return f"{folder} has no {what}{found}.{hint}"
 
 
