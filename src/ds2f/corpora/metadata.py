@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +70,9 @@ class SideFiles:
                 continue
             self.seen.add(path)
             try:
-                self.read.append(f"{path}: {reader(self, Path(path))}")
-                self.understood.add(name)
+                if told := reader(self, Path(path)):
+                    self.read.append(f"{path}: {told}")
+                    self.understood.add(name)
             except Unreadable as error:
                 self.warnings.append(f"{path} {error}; it was left aside.")
 
@@ -181,14 +183,12 @@ def _common_voice(side: SideFiles, path: Path) -> str:
         with open(path, encoding="utf-8-sig") as file:
             columns = next(file, "").rstrip("\n").split("\t")
             if not {"client_id", "path"} <= set(columns):
-                raise Unreadable(
-                    "is not Common Voice's table of clips: its first line does not name client_id and path"
-                )
+                return ""  # others call their lists train.tsv, too
             for line in file:
                 row = dict(zip(columns, line.rstrip("\n").split("\t"), strict=False))
                 if not (row["client_id"] and row.get("path")):
                     continue
-                alias = "commonvoice", row["client_id"]
+                alias = "commonvoice", sys.intern(row["client_id"])  # of many clips
                 side.files["commonvoice", os.path.splitext(row["path"])[0]] = alias[1]
                 if gender := _COMMON_VOICE_GENDERS.get(row.get("gender", "")):
                     labels = (("gender", gender),)
