@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from ds2f.corpora import recognise, video_of
+from ds2f.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,15 @@ def test_utkface_names_state_age_gender_and_ethnicity() -> None:
 def test_eleven_letters_of_a_name_are_no_youtube_id(name: str) -> None:
     corpus, found = recognise(PurePosixPath(f"home/{name}_01.mp4"), "video")
     assert (corpus, found.identity) == ("folder", f"{name}_01")
+
+
+@pytest.mark.parametrize("path", ["data/id11252/0a1B2c3D4e5/00001.wav", "data/id38064-0a1B2c3D4e5-00001.wav"])
+def test_numbers_that_voxceleb_does_not_have_are_refused(path: str) -> None:
+    """VoxBlink's id00012 would be VoxCeleb's, and of its people one has a higher number than any of VoxCeleb."""
+    with pytest.raises(UserError, match=r"VoxCeleb has no id\d{5}, but .* put it in a folder of that name"):
+        recognise(path, "sound")
+    if "/0a" in path:
+        assert recognise(f"VoxBlink/{path}", "sound")[0] == "voxblink"
 
 
 def test_clips_of_one_video_are_one_identity_whatever_they_are_called() -> None:

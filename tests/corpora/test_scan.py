@@ -121,6 +121,11 @@ PUBLISHED = [  # (kind, --person as docs/data.md advises, {path: who it is})
         r"(SSB\d{4})",
         {"train/wav/SSB0005/SSB00050001.wav": "SSB0005", "test/SSB0005/SSB00050353.wav": "SSB0005"},
     ),
+    (
+        "video",
+        r"([\w-]{11})_\d",
+        {"35666/--YJQKbGtzw_0.mp4": "--YJQKbGtzw", "35666/M2Ohb0FAaJU_1.mp4": "M2Ohb0FAaJU"},
+    ),
     ("sound", r"(\w+)_nohash", {"yes/0a7c2a8d_nohash_0.wav": "0a7c2a8d", "no/0a7c2a8d_nohash_1.wav": "0a7c2a8d"}),
     ("still", r"(\w+)/video", {"fadg0/video/sa1/001.jpg": "fadg0"}),
     ("still", r"(\d{3})/\w+/take", {"subjects3/001/anger/take000/img_0001.jpg": "001"}),

@@ -73,7 +73,8 @@ class Corpus:
     """A layout.
 
     kinds: of its files, see `types.CorpusItem`.
-    recognise: returns Recognised, or None if the file is not from this corpus.
+    recognise: returns Recognised, or None if the file is not from this corpus; raises UserError if it cannot tell this
+    corpus from another.
     recording: returns a name for the video or session that the file was cut from, or None if that is not stated; here,
     places begin below the root.
     """

@@ -19,12 +19,14 @@ from __future__ import annotations
 import re
 
 from ds2f.corpora.base import EVERY_KIND, Corpus, Place, Recognised, is_name, is_youtube_id
+from ds2f.errors import UserError
 
 _NUMBER = re.compile(r"\d{1,7}", re.ASCII)
 _CLIP = re.compile(r"\d{5,7}", re.ASCII)
 _SCALE = re.compile(r"\d\.\d")  # how much wider than the face the frames were cropped
 _ANEW = re.compile(r"(?P<person>id\d{5})(?P<mark>[#_-])(?P<video>[\w-]{11})((?P=mark)\d+)*", re.ASCII)
 _NUMBERED = re.compile(r"id\d{5}", re.ASCII)
+_LAST_NUMBER = "id11251"
 _SPLITS = frozenset({"train", "trainval", "pretrain", "test", "dev", "val", "main"})
 
 
@@ -33,10 +35,22 @@ def recognise(place: Place) -> Recognised | None:
     if len(folders) >= 2 and is_youtube_id(folders[-1]):
         if len(folders) >= 3 and _SCALE.fullmatch(folders[-2]):
             return Recognised(folders[-3]) if _NUMBER.fullmatch(stem) else None
-        person = bool(_NUMBERED.fullmatch(folders[-2])) or _is_named(folders)
-        return Recognised(folders[-2]) if person and _CLIP.fullmatch(stem) else None
+        if not _CLIP.fullmatch(stem):
+            return None
+        return _numbered(folders[-2], place) or (Recognised(folders[-2]) if _is_named(folders) else None)
     anew = _ANEW.fullmatch(stem)
-    return Recognised(anew["person"]) if anew and is_youtube_id(anew["video"]) else None
+    return _numbered(anew["person"], place) if anew and is_youtube_id(anew["video"]) else None
+
+
+def _numbered(person: str, place: Place) -> Recognised | None:
+    if not _NUMBERED.fullmatch(person):
+        return None
+    if person > _LAST_NUMBER:
+        raise UserError(
+            f"VoxCeleb has no {person}, but {'/'.join((*place.folders, place.name))} is laid out like it. VoxBlink "
+            "numbers other people likewise: if this is VoxBlink, put it in a folder of that name, and ingest that."
+        )
+    return Recognised(person)
 
 
 def _is_named(folders: tuple[str, ...]) -> bool:
