@@ -56,15 +56,18 @@ def _contents(database: Path) -> list[tuple[object, ...]]:
         return [tuple(row) for row in dataset.connection.execute(query)]
 
 
+@pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize("place", ["disk/renamed", "mounted/calls", "new/place/of/all"])
 def test_a_moved_folder_is_the_same_folder(
-    tmp_path: Path, database: Path, place: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, database: Path, place: str, link: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _extract(database)
     before = _contents(database)
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "other/calls").rename(tmp_path / place)
     (tmp_path / place / "bob/1.wav").unlink()  # most are enough
+    if link:
+        (tmp_path / "other/calls").symlink_to(tmp_path / place)
     capsys.readouterr()
     _ingest(database, tmp_path / place)
     said = capsys.readouterr().out.replace("\n", " ")
@@ -120,6 +123,23 @@ def test_a_copy_without_its_times_is_told_and_the_earlier_can_be_dropped(
     assert len({row[0] for row in _contents(database)}) == 6
     _ingest(database, tmp_path / "copy/calls")
     assert "count twice" not in capsys.readouterr().err
+
+
+def test_of_two_entries_of_one_folder_the_one_by_its_old_path_is_dropped(
+    tmp_path: Path, database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As earlier versions entered it, and where a link is left at the old place."""
+    shutil.copytree(tmp_path / "other/calls", tmp_path / "new")
+    _ingest(database, tmp_path / "new")
+    shutil.rmtree(tmp_path / "other/calls")
+    (tmp_path / "other/calls").symlink_to(tmp_path / "new")
+    capsys.readouterr()
+    _ingest(database, tmp_path / "new")
+    assert f"ds2f forget --root {tmp_path / 'other/calls'}" in capsys.readouterr().err.replace("\n", " ")
+    assert main(["forget", "--root", str(tmp_path / "other/calls"), "--database", str(database), "--yes"]) == 0
+    with Dataset(database) as dataset:
+        paths = {row[0] for row in dataset.connection.execute("SELECT path FROM roots")}
+    assert paths == {str(tmp_path / "disk/calls"), str(tmp_path / "new")}
 
 
 def test_a_moved_tar_is_the_same_tar(tmp_path: Path) -> None:

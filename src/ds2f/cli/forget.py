@@ -37,15 +37,15 @@ def _ask(question: str, sure: bool) -> None:
 def run(options: argparse.Namespace) -> None:
     from ds2f.cli.console import counted, out
     from ds2f.dataset import Dataset
-    from ds2f.dataset.forget import drop_root, entries_in, find, finish, forget, wipe
+    from ds2f.dataset.forget import drop_root, find, find_root, finish, forget, wipe
 
     config = config_of(options)
     database, keep_files = database_of(options, config), options.keep_files
     with Dataset(database) as dataset:
         finish(dataset)
         if options.root:
-            root = options.root.resolve()
-            _ask(f"Remove {counted(entries_in(dataset, root), 'entry')} of {root} from {database}", options.yes)
+            root, entries = find_root(dataset, options.root)
+            _ask(f"Remove {counted(entries, 'entry')} of {root} from {database}", options.yes)
             drop_root(dataset, root)
             wipe(dataset)
             out.print(f"{database} no longer holds files of {root}; those on the disk are untouched.")

@@ -176,14 +176,18 @@ def _forget_rows(dataset: Dataset, person: Person) -> dict[str, int]:
     return rows
 
 
-def entries_in(dataset: Dataset, root: Path) -> int:
-    """How many files of an ingested folder or tar the dataset knows. Raises UserError if it was never ingested."""
-    sql = dataset.connection
-    query = "SELECT (SELECT count(*) FROM videos WHERE root_id = r.id) FROM roots r WHERE path = ?"
-    if row := sql.execute(query, (str(root),)).fetchone():
-        return int(row[0])
-    known = [r[0] for r in sql.execute("SELECT path FROM roots WHERE id IN (SELECT root_id FROM videos) ORDER BY path")]
-    raise UserError(f"{root} is not an ingested folder of {dataset.path}; these are: {', '.join(known) or 'none'}.")
+def find_root(dataset: Dataset, folder: Path) -> tuple[Path, int]:
+    """An ingested folder or tar as the dataset knows it, and how many entries it has. Raises UserError for another.
+
+    folder: may be known by the path as it is, which may be a link by now, or by the path without links.
+    """
+    query = "SELECT r.path, (SELECT count(*) FROM videos WHERE root_id = r.id) FROM roots r WHERE path = ?"
+    for path in (os.path.abspath(folder), os.path.realpath(folder)):
+        if row := dataset.connection.execute(query, (path,)).fetchone():
+            return Path(row[0]), row[1]
+    known = dataset.connection.execute("SELECT path FROM roots WHERE id IN (SELECT root_id FROM videos) ORDER BY path")
+    there = ", ".join(row[0] for row in known) or "none"
+    raise UserError(f"{folder} is not an ingested folder of {dataset.path}; these are: {there}.")
 
 
 def drop_root(dataset: Dataset, root: Path) -> None:

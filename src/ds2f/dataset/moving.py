@@ -34,10 +34,10 @@ def follow(dataset: Dataset, root: Path) -> Earlier | None:
     sql = dataset.connection
     roots = {path: number for number, path in sql.execute("SELECT id, path FROM roots")}
     for old, number in roots.items():
-        if os.path.lexists(old) or not (hits := _hits(sql, number, old, root)):
+        if not _is_gone(old) or not (hits := _hits(sql, number, old, root)):
             continue
         if not hits.moved or str(root) in roots:
-            return hits
+            return Earlier(old, moved=False)
         names = _new_names(sql, old, root)
         for folder in outputs.remembered(dataset, "faces"):
             outputs.rename_roots(folder, names)
@@ -47,6 +47,11 @@ def follow(dataset: Dataset, root: Path) -> Earlier | None:
         _rename(dataset, names)
         return hits
     return None
+
+
+def _is_gone(path: str) -> bool:
+    """Also if links to its new place are left at the old one: ingested folders are known by paths without links."""
+    return not os.path.exists(path) or os.path.realpath(path) != path
 
 
 def _hits(sql: sqlite3.Connection, number: int, old: str, root: Path) -> Earlier | None:
@@ -78,9 +83,9 @@ def _new_names(sql: sqlite3.Connection, old: str, root: Path) -> dict[str, str]:
         " OR NOT EXISTS (SELECT 1 FROM videos v WHERE v.root_id = r.id)",
         {"old": old},
     )
-    gone = [row[0] for row in nearby if not os.path.lexists(row[0]) and Path(row[0]).is_relative_to(before)]
+    gone = [row[0] for row in nearby if _is_gone(row[0]) and Path(row[0]).is_relative_to(before)]
     along = {path: str(after / Path(path).relative_to(before)) for path in gone}
-    return {old: str(root), **{path: new for path, new in along.items() if os.path.lexists(new)}}
+    return {old: str(root), **{path: new for path, new in along.items() if os.path.exists(new)}}
 
 
 def _rename(dataset: Dataset, names: Mapping[str, str]) -> None:
