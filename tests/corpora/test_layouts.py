@@ -13,6 +13,7 @@ from ds2f.errors import UserError
     [
         ("avspeech/0a1B2c3D4e5_12.5_18.0.mp4", "avspeech", "0a1B2c3D4e5"),
         ("avspeech/-a_B2c3D4e5_0-3.mp4", "avspeech", "-a_B2c3D4e5"),
+        ("AVSpeech/train/Emma_Watson_3_9.mp4", "avspeech", "Emma_Watson"),  # one id in five might be words
         ("moving/0a1B2c3D4e4_14_.mp4", "avspeech", "0a1B2c3D4e4"),
         ("cut/-a_B2c3D4ek-00012.mp4", "avspeech", "-a_B2c3D4ek"),
         ("cut/0a1B2c3D4e4.mp4", "folder", "0a1B2c3D4e4"),

@@ -98,6 +98,20 @@ def test_vggface2_and_librispeech_say_gender(tmp_path: Path) -> None:
     assert dict(found.labels) == {"gender": "female", "language": "en"}
 
 
+@pytest.mark.parametrize("ingested", ["VGG-Face2", "VGG-Face2/data", "VGG-Face2/data/train", "links"])
+def test_a_side_file_in_a_folder_that_comes_later_is_read_in_time(tmp_path: Path, ingested: str) -> None:
+    """VGG-Face2/data and VGG-Face2/meta, as published."""
+    _touch(tmp_path / "VGG-Face2", "data/train/n000002/0001_01.jpg")
+    (tmp_path / "VGG-Face2/meta").mkdir()
+    (tmp_path / "VGG-Face2/meta/identity_meta.csv").write_text("Class_ID, Name, Gender\nn000002, Ada, f\n")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/a").symlink_to(tmp_path / "VGG-Face2/data")
+    (tmp_path / "links/b").symlink_to(tmp_path / "VGG-Face2/meta")
+    (tmp_path / "links/c").symlink_to(tmp_path / "links")
+    (found,) = _scan(tmp_path / ingested, "still").values()
+    assert found.labels == (("gender", "female"),)
+
+
 def test_a_gender_that_is_none_is_told(tmp_path: Path) -> None:
     _touch(tmp_path, "id10001/0a1B2c3D4e5/00001.mp4")
     rows = ["VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet", "id10001\tA_B\tman\tUK\tdev"]

@@ -30,7 +30,8 @@ def recognise(place: Place) -> Recognised | None:
     if is_number(above):
         return None
     match = _NAME.match(place.stem)
-    if match and ("." in place.stem or _is_no_name(match["id"])):
+    named = any("avspeech" in folder.lower() for folder in place.folders)
+    if match and (named or "." in place.stem or _is_no_name(match["id"])):
         return Recognised(match["id"])
     match = _NUMBERED.match(place.stem)
     found = above if place.stem.isdecimal() else match and match["id"]

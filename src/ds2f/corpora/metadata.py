@@ -11,7 +11,7 @@
 | SPEAKERS.TXT | LibriSpeech | gender of a speaker |
 | [in]validated.tsv, other.tsv, train.tsv, dev.tsv, test.tsv | Common Voice | the person in a clip, and gender |
 
-They are looked for in the ingested root and below it, up to LEVELS folders above it, and in folders called Anno there.
+They are looked for in the ingested root and below it, in up to LEVELS folders above, and in those called BESIDE there.
 One that cannot be parsed causes a warning and nothing else. Copies in circulation vary: headers with or without spaces,
 tabs or commas, a space after every value, a byte order mark, Windows line endings.
 """
@@ -29,6 +29,7 @@ from ds2f.corpora.base import Place, Recognised
 from ds2f.corpora.tables import Alias, PeopleTable, Unreadable, read_rows
 
 LEVELS = 3
+BESIDE = ("Anno", "meta")  # where CelebA and VGGFace2 have theirs
 GENDERS = {"m": "male", "f": "female", "male": "male", "female": "female"}
 _COMMON_VOICE_GENDERS = GENDERS | {"male_masculine": "male", "female_feminine": "female"}
 NAMED = ("voxceleb", "vggface", "hqvoxceleb")  # corpora that name people as VGGFace does
@@ -53,11 +54,26 @@ class SideFiles:
     def look_above(self, root: Path) -> None:
         """Read side files above an ingested folder, or next to an ingested tar. Nearer ones take precedence."""
         for folder in reversed([f for f in root.absolute().parents][:LEVELS]):
-            for place in (folder, folder / "Anno"):
+            for place in (folder, *(folder / name for name in BESIDE)):
                 try:
                     self.look_at(str(place), os.listdir(place))
                 except OSError:
                     continue  # no permission to read it
+
+    def look_below(self, root: Path) -> None:
+        """Read side files in a folder and below it. Every folder is read once, whichever links lead to it."""
+        entered: set[tuple[int, int]] = set()
+        for folder, folders, names in os.walk(root, followlinks=True):
+            try:
+                status = os.stat(folder)
+            except FileNotFoundError:
+                continue  # removed while the others were read
+            if (status.st_dev, status.st_ino) in entered:
+                folders.clear()
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            self.look_at(folder, sorted(name for name in names if not name.startswith(".")))
 
     def look_at(self, folder: str, names: Sequence[str]) -> None:
         """Read the side files among the files of a folder."""

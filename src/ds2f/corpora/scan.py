@@ -56,6 +56,7 @@ class Scan:
         root = self.root
         if root.is_dir():
             self.side.look_above(root)
+            self.side.look_below(root)  # before any file, as these may describe files of other folders
             yield from self._folder()
         elif root.suffix == ".tar":
             self.side.look_above(root)
@@ -100,7 +101,6 @@ class Scan:
                 continue  # removed while the others were read
             shown = [e for e in entries if not e.name.startswith(".")]
             pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if _holds(e.is_dir))
-            self.side.look_at(folder, [e.name for e in shown])  # before its subfolders, which they may describe
             for entry in shown:
                 place = Place.of(f"{self.root.name}/{inside}{entry.name}")
                 if not _holds(entry.is_file):
