@@ -80,6 +80,13 @@ def test_two_roots_of_one_name_are_other_people(dataset: Dataset) -> None:
     assert names(dataset) == ["folder/faces/Some_Person", "folder/b/faces/Some_Person"]
 
 
+def test_no_name_of_a_root_begins_with_that_of_another(dataset: Dataset) -> None:
+    """Else z in b/y and y/z in b would be one person."""
+    for root, person in (("/a/y", "k"), ("/b/y", "z"), ("/c/b", "y/z")):
+        enter(dataset, Path(root), "sound", [local(f"{person}/1.wav", person, Path(root))], RULE)
+    assert names(dataset) == ["folder/y/k", "folder/b/y/z", "folder/c/b/y/z"]
+
+
 def test_roots_of_an_earlier_version_have_no_name_and_keep_their_people(dataset: Dataset) -> None:
     enter(dataset, ROOT, "still", [local("a.jpg", "a", ROOT)], RULE)
     dataset.connection.execute("UPDATE roots SET name = NULL")

@@ -67,3 +67,19 @@ def test_manifests_name_the_track_and_the_channel_that_were_heard(dataset: Datas
     with gzip.open(tmp_path / "lhotse" / "supervisions.jsonl.gz", "rt") as file:
         channels = {entry["speaker"].split("/")[-1]: entry["channel"] for entry in map(json.loads, file)}
     assert channels == {"channels.wav": 2, "plain.wav": 0, "stereo.wav": [0, 1], "tracks.mka": 0}
+
+
+def test_names_that_kaldi_would_not_tell_apart_are_several_speakers(dataset: Dataset, tmp_path: Path) -> None:
+    people = ["a/b", "a-b", "a b", "c"]
+    for number, name in enumerate(people):
+        write_audio(tmp_path / f"{number}.wav", tone(1.0))
+        dataset.add_items(tmp_path, "sound", [item_of(tmp_path / f"{number}.wav", name)], SplitRule(val=0.0, test=0.0))
+    for job in wanting(dataset):
+        store(dataset, job, extracted(), PLAN)
+    out = tmp_path / "kaldi"
+    manifests.write(dataset, "kaldi", out)
+    speakers = [line.split()[1] for line in (out / "utt2spk").read_text().splitlines()]
+    assert len(set(speakers)) == len(people)
+    assert {"folder-a-b", "folder-c"} < set(speakers)
+    assert manifests.without(out, "kaldi", "folder/a-b") == 1, "who is forgotten takes nobody along"
+    assert len((out / "spk2utt").read_text().splitlines()) == len(people) - 1

@@ -208,7 +208,7 @@ def _labels(labels: tuple[tuple[str, str], ...]) -> str:
 
 class _Scopes:
     """Names for the folders within which an identity is unique: the shortest end of each path that no other folder
-    shares."""
+    shares, and that is not the start of another's name: b/y/z would be y/z in b, and z in b/y."""
 
     def __init__(self, sql: sqlite3.Connection) -> None:
         self._sql = sql
@@ -231,7 +231,11 @@ class _Scopes:
         parts = [part.strip("/\\") or "root" for part in PurePath(path.removesuffix(".tar")).parts]
         taken = set(self._names.values())
         names = ("/".join(parts[-n:]) for n in range(1, len(parts) + 1))
-        return next((name for name in names if name not in taken), path)
+        return next((name for name in names if not any(_begin_alike(name, other) for other in taken)), path)
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def _split_rule(sql: sqlite3.Connection, wanted: SplitRule) -> SplitRule:

@@ -12,6 +12,7 @@ https://kaldi-asr.org/doc/data_prep.html.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import shlex
@@ -165,8 +166,10 @@ def _header(path: Path, track: int | None) -> tuple[int, int, int, int | None] |
 
 
 def _word(text: str) -> str:
-    """As a name that Kaldi accepts and that its scripts can use as a file name."""
-    return re.sub(r"[\s/]+", "-", text)
+    """As a name that Kaldi accepts and that its scripts can use as a file name. Names that it could make alike, such as
+    a/b-c and a/b/c, end in a hash."""
+    word = re.sub(r"[\s/]", "-", text)
+    return f"{word}-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if re.search(r"[\s-]", text) else word
 
 
 def _utterance(voice: Voice) -> str:
