@@ -264,6 +264,19 @@ def test_what_is_left_out_is_not_said_to_be_taken(work: Workplace, first: str) -
     assert ("1 video of no known layout, counted as 1 person" in said) if second == "all" else ("Taken" not in said)
 
 
+def test_what_an_earlier_ingest_found_and_this_one_does_not_is_said(work: Workplace) -> None:
+    root = tree(work.folder / "videos", "a/1.mp4", "a/2.mp4", "a/1.jpg")
+    work.ingest(root)
+    said = work.ingest("--kind", "faces", root)
+    assert "not found" not in said, "a folder of videos and pictures is ingested twice"
+    (root / "a").rename(root / "b")
+    said = work.ingest(root).replace("\n", " ")
+    assert (
+        "2 new, 0 changed; 1 other files left out; 2 entered before and not found now, which stay in the data" in said
+    )
+    assert len(work.people()) == 4
+
+
 def test_common_voice_names_its_people_in_tables(work: Workplace) -> None:
     clips = [f"clips/common_voice_de_{n}.mp3" for n in (1, 2, 3, 4)]
     root = tree(work.folder / "cv-corpus-17.0" / "de", *clips)

@@ -185,6 +185,7 @@ def _enter(
             (entered.doubled, "sounds left out because their videos are there"),
             (entered.elsewhere, "left out because they were entered from another folder"),
             (entered.forgotten, "of forgotten people left out"),
+            (entered.unseen, "entered before and not found now, which stay in the dataset"),
         )
         if count
     )

@@ -54,7 +54,8 @@ class Entered:
     elsewhere: files already entered by an ingest of a folder above or below; forgotten: files of people who were
     forgotten; joined: people of several corpora; replaced: tables of people whose files are gone, dropped for a later
     version of them; kept: files that keep a person or labels that only a side file can state, which is now missing;
-    taken: {(corpus, kind): (files, people)} of those that were not left out."""
+    taken: {(corpus, kind): (files, people)} of those that were not left out; unseen: files of these kinds that an
+    earlier ingest of the folder entered and this one did not find."""
 
     files: int
     added: int
@@ -67,6 +68,7 @@ class Entered:
     replaced: tuple[str, ...] = ()
     kept: int = 0
     taken: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    unseen: int = 0
 
 
 def enter(
@@ -114,6 +116,11 @@ def enter(
             _remember(sql, f"{PERSON_IN}{root}", person)
         elsewhere, moved = _drop_elsewhere(sql, root, root_id)
         kept = _keep_known(sql, root_id, _side_file_is_missing(sql, root, side.understood if side else set()))
+        unseen = sql.execute(
+            "SELECT count(*) FROM (SELECT path FROM videos WHERE root_id = ? AND kind IN (SELECT kind FROM temp.seen)"
+            " EXCEPT SELECT path FROM temp.seen)",
+            (root_id,),
+        ).fetchone()[0]
         doubled = _drop_doubled(sql)
         count = "SELECT corpus, kind, count(*), count(DISTINCT name) FROM temp.seen GROUP BY 1, 2 ORDER BY 1, 2"
         taken = {(corpus, kind): (files, people) for corpus, kind, files, people in sql.execute(count)}
@@ -142,6 +149,7 @@ def enter(
         replaced,
         kept,
         taken,
+        unseen,
     )
 
 
