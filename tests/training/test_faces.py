@@ -45,6 +45,16 @@ def test_a_decoder_hears_clips_as_long_as_the_prior_beside_it_does(filled: Datas
         heard()
 
 
+def test_the_first_faces_may_all_be_without_a_voice(filled: Dataset) -> None:
+    """As where pictures were ingested before videos: of the faces read, not one has a voice, though others have."""
+    first = "(SELECT min(v.id) FROM videos v JOIN identities i ON i.id = v.identity_id WHERE i.split = 'train')"
+    filled.connection.execute(f"DELETE FROM voice_embeddings WHERE video_id = {first}")
+    found = load_faces(filled, "train", SIZE, most=1)
+    assert len(found) == 1
+    assert "voice:campplus-frames" not in found.conditions
+    assert len(load_faces(filled, "train", SIZE).of("voice:campplus-frames")) > 1
+
+
 @pytest.mark.parametrize("model", ["uniface:fairface", "ds2f-attributes:mine"])
 def test_other_attribute_models_teach_as_ours_does(filled: Dataset, model: str) -> None:
     ours = load_faces(filled, "train", SIZE).conditions

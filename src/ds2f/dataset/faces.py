@@ -69,12 +69,13 @@ def lengths_of_voices(dataset: Dataset, voices: Sequence[str], seconds: float) -
     return of_encoders | ({ACOUSTICS: len(FEATURES)} if ACOUSTICS in voices else {})
 
 
-def has_voices(dataset: Dataset, split: str) -> bool:
-    """Whether any voice is stored for anybody in a split."""
+def has_voices(dataset: Dataset, split: str, encoder: str | None = None, seconds: float | None = None) -> bool:
+    """Whether any voice is stored for anybody in a split. encoder, seconds: of the voice; None: any."""
     row = dataset.connection.execute(
         "SELECT EXISTS (SELECT 1 FROM identities i JOIN videos v ON v.identity_id = i.id AND v.kind <> 'still'"
-        " JOIN voice_embeddings e ON e.video_id = v.id WHERE i.split = ?)",
-        (split,),
+        " JOIN voice_embeddings e ON e.video_id = v.id WHERE i.split = ?"
+        " AND e.encoder = coalesce(?, e.encoder) AND e.seconds = coalesce(?, e.seconds))",
+        (split, encoder, seconds),
     ).fetchone()
     return bool(row[0])
 

@@ -41,13 +41,18 @@ class FaceReader:
         seconds: float | None,
         progress: Progress | None = None,
     ) -> None:
-        """dataset, split, size, voices, languages, seconds: as in `faces.load_faces`.
+        """dataset, split, size, voices, languages, seconds: as in `faces.load_faces`, which says what is raised.
         progress: called with (faces read, total, a word)."""
         self.progress = progress
         if stored_voices(dataset):
             check_voices(dataset, voices)
         self.dataset, self.split, self.size, self.voices, self.languages = dataset, split, size, voices, languages
         self.seconds = dataset.clip_seconds(voices[0]) if seconds is None else seconds
+        if has_voices(dataset, split) and not has_voices(dataset, split, voices[0], self.seconds):
+            raise UserError(
+                f"{dataset.path} has no voices of {voices[0]} of {self.seconds:g} s in split {split!r}; "
+                f"add {self.seconds:g} to [audio] clip_seconds, and run `ds2f extract` again."
+            )
         self.count = count_faces(dataset, split)
         if not self.count:
             raise UserError(
@@ -82,13 +87,7 @@ class FaceReader:
                     return
 
     def finish(self) -> list[str]:
-        """The conditions that are known for any face. Raises UserError if no voices of this length are known."""
-        heard = voice_condition(self.voices[0])
-        if not self._given.get(heard) and has_voices(self.dataset, self.split):
-            raise UserError(
-                f"{self.dataset.path} has no voices of {self.voices[0]} of {self.seconds:g} s in split {self.split!r}; "
-                f"add {self.seconds:g} to [audio] clip_seconds, and run `ds2f extract` again."
-            )
+        """The conditions that are known for any face that was read."""
         if self._given["gender"] and not self._given["ethnicity"] and self.split == "train":
             logger.warning(
                 "The attribute model names other ethnicities than %s: the decoder learns age and gender of it alone.",
