@@ -131,6 +131,19 @@ def test_true_faces_are_found_and_refused(database: Path, pairs: list[Pair], tmp
     assert "true faces" in result.provenance.leaks[0]
 
 
+def test_true_faces_of_still_pictures_are_found_too(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    """A voice asks for the face of its person's picture, which is nobody's clip."""
+    copy = tmp_path / "copy.db"
+    shutil.copy(database, copy)
+    with Dataset(copy) as data:
+        for pair in pairs[1::2]:  # one of everybody's two
+            data.connection.execute("UPDATE videos SET kind = 'still' WHERE id = ?", (pair.video_id,))
+            data.connection.execute("DELETE FROM voice_embeddings WHERE video_id = ?", (pair.video_id,))
+    draw(tmp_path / "true", pairs[::2])
+    with pytest.raises(UserError, match=f"{len(pairs) // 2} pictures of oracle are true faces"):
+        evaluate(copy, {"oracle": tmp_path / "true"}, "test", tmp_path / "out", quick(50), embed=Embedder(pairs))
+
+
 def test_a_video_in_test_and_train_is_refused(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     shutil.copy(database, copy)

@@ -128,12 +128,11 @@ def refuse_leaks(database: Path, split: str, model: Path | None = None) -> None:
 def _copies(methods: Sequence[Answers], subjects: Subjects) -> list[str]:
     """Methods whose pictures are true faces: the gallery would contain the query."""
     found = []
-    person = np.unique(np.asarray(subjects.measured.people), return_inverse=True)[1]
-    real = subjects.measured.identities[FACE]
+    real = subjects.faces[FACE]
     for answers in methods:
         copies = set()
         for clip, vector in zip(answers.clips, answers.vectors[FACE], strict=True):
-            own = real[person == person[clip]]
+            own = real[subjects.measured.people[clip]]
             if (np.linalg.norm(own - vector, axis=1) < SAME_PICTURE * np.linalg.norm(own, axis=1)).any():
                 copies.add(int(clip))
         if copies:
