@@ -24,7 +24,7 @@ from ds2f.training.loop import Options, train
 from ds2f.training.pairs import Faces, Looks, PairData, load_pairs
 from ds2f.training.prior import PriorTask
 from helpers import PLAN, extracted, item, wanting
-from people import MAP, made_up_pairs
+from people import MAP, made_up_pairs, paired_dataset
 
 VOICES, FACES = 3, 4  # of each person
 CONFIG = AlignmentConfig(voices={"campplus-frames": 12}, identity_dim=6, dim=4)
@@ -141,3 +141,13 @@ def test_of_a_dataset(dataset: Dataset) -> None:
     assert {row.tobytes() for row in voice.value[voice.given].numpy()} == said
     with pytest.raises(UserError, match="or sounds and pictures of the same people"):
         load_pairs(dataset, "train", at_least=6)
+
+
+def test_one_person_alone_teaches_nothing(dataset: Dataset) -> None:
+    """The map is fitted to everybody but a person, and there would be nobody."""
+    paired_dataset(dataset, 24)
+    assert len(load_pairs(dataset, "train", at_least=5)) > 5
+    dataset.connection.execute("UPDATE videos SET identity_id = (SELECT min(id) FROM identities WHERE split = 'train')")
+    with pytest.raises(UserError, match=r"All 24 pairs .* are of one person"):
+        load_pairs(dataset, "train", at_least=5)
+    assert len(load_pairs(dataset, "train", at_least=1)) == 24

@@ -195,7 +195,7 @@ def load_pairs(
     dataset: to read from.
     split: train, val or test.
     voices: speaker encoders, and "acoustics".
-    at_least: minimum number of voices.
+    at_least: minimum number of voices; of more than one, not all may be of one person.
     zeros: creates the arrays of vectors.
     Raises UserError for a name in `voices` without stored rows, and for fewer than `at_least` voices.
     """
@@ -211,6 +211,11 @@ def load_pairs(
             "needed; run `ds2f extract` first, or ingest more videos, or sounds and pictures of the same people."
         )
     everybody, first, person = np.unique(rows[:, 1], return_index=True, return_inverse=True)
+    if at_least > 1 and len(everybody) < 2:
+        raise UserError(
+            f"All {len(rows)} pairs of voice and face in split {split!r} of {dataset.path} are of one person, and "
+            "people can only be told apart from others; ingest more people."
+        )
     person = np.argsort(np.argsort(first))[person]  # people are numbered in order of appearance
     of = dict(zip(rows[first, 1].tolist(), np.argsort(np.argsort(first)).tolist(), strict=True))
     several = np.union1d(sounds[:, 1], stills[:, 1])
