@@ -62,7 +62,7 @@ def test_a_kaldi_folder(tmp_path: Path) -> None:
     assert found["deep/two.flac"].labels == (("language", "ur"),)
     assert {item.scope for item in found.values()} == {str(data)}
     assert warnings == [f"{data} names no speaker of 1 sounds; each of them counts as a person."]
-    lines(data / "segments", "s3-1 long 0.5 3.25", "s4-1 long 4 -1", "s3-2 long 5 9.5", "s1-a nowhere 0 1")
+    lines(data / "segments", "s3-1 long 0.5 3.25", "s4-1 long 4 -1", "s3-2 long 5 9.5", "s3-3 long 3 3", "s1-a nowhere 0 1")
     lines(data / "reco2dur", "long 9.0")
     found, warnings = read(data)
     assert {path: (item.identity, item.part) for path, item in found.items()} == {
@@ -71,7 +71,8 @@ def test_a_kaldi_folder(tmp_path: Path) -> None:
     }
     assert warnings == [
         f"{data} names 1 sounds that are not there, such as s1-a (of the recording nowhere); they were left out.",
-        f"{data} names 1 parts outside of their sound, such as s3-2 (5 to 9.5 s of 9 s); they were left out.",
+        f"{data} names 2 parts outside of their sound, such as s3-2 (5 to 9.5 s of 9 s), s3-3 (3 to 3 s of 9 s); "
+        "they were left out.",
     ]
     (data / "reco2dur").unlink()
     found, warnings = read(data)

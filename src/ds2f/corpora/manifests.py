@@ -94,9 +94,10 @@ class ManifestScan(Scan):
         if not os.path.isfile(line.file):
             self.missing.append(line.file)
             return False
-        end = (line.part.start or 0.0) + (line.part.seconds or 0.0)
-        if (line.part.start or 0.0) < 0 or (line.part.seconds or 1.0) <= 0 or 0 < line.length < end - SLACK:
-            self.outside.append(f"{line.name} ({line.part.start or 0.0:g} to {end:g} s of {line.length:g} s)")
+        start, seconds = line.part.start or 0.0, line.part.seconds
+        end = start + (seconds or 0.0)
+        if start < 0 or (seconds is not None and seconds <= 0) or 0 < line.length < end - SLACK:
+            self.outside.append(f"{line.name} ({start:g} to {end:g} s of {line.length:g} s)")
             return False
         return True
 

@@ -189,6 +189,7 @@ def test_bad_lists_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[
         ("pins", "1 a b\n", "not a list of Learnable PINs"),
         ("pins", header + "1,1,1,2,a.wav,a.jpg\n", "line 2: a trial is"),
         ("pins", header + "1,1,2,1,a.wav,a.jpg\n", "line 2: label 1 of speakers 1 and 2"),
+        ("pins", header + '1,1,1,1,a.wav,"a.jpg\n2,1,1,2,a.wav,a.jpg\n', "line 3: a trial is"),
         ("pins", header + "1,1,1,1,a.wav,a.jpg\n1,1,2,0,a.wav,a.jpg\n", "line 3: a second trial has the id 1"),
         ("pins", header + "1,1,1,1,a.wav,a.jpg\n", "needs trials of both kinds"),
         ("fame", "x a.wav\n", "line 1: a trial is `id voice face`"),

@@ -49,8 +49,8 @@ def read(path: Path) -> TrialList:
     if tuple(cell.strip() for cell in lines[0][1].split(",")) != COLUMNS:
         raise UserError(f"{path} is not a list of Learnable PINs: its first line must be {','.join(COLUMNS)}.")
     trials, seen = [], set()
-    for number, row in zip((n for n, _ in lines[1:]), csv.reader(text for _, text in lines[1:]), strict=True):
-        cells = [cell.strip() for cell in row]
+    for number, text in lines[1:]:
+        cells = [cell.strip() for cell in next(csv.reader([text]))]
         if len(cells) != len(COLUMNS) or cells[3] not in ("0", "1") or not all(cells):
             raise UserError(f"{path}, line {number}: a trial is {','.join(COLUMNS)} with label 0 or 1.")
         name, voice_person, face_person, label, voice, face = cells
