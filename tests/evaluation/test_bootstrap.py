@@ -77,6 +77,14 @@ def test_same_seed_same_interval_and_gaps_are_left_out() -> None:
     assert Bootstrap(names(30), 100).median(np.full(30, np.nan)) is None
 
 
+def test_one_person_has_no_interval() -> None:
+    """All draws of one person are the same, which says nothing about others."""
+    bootstrap = Bootstrap(["a", "a", "b"], 50)
+    values = np.array([1.0, 2.0, np.nan])
+    assert bootstrap.mean(values) == bootstrap.median(values) == Measure(1.5)
+    bounds(bootstrap.mean(np.array([1.0, np.nan, 2.0])))
+
+
 def test_a_statistic_of_weights_keeps_its_value_in_the_middle() -> None:
     values = np.random.default_rng(1).normal(size=50)
     found = Bootstrap(names(50), 300).statistic(3.0, lambda weights: float(weights @ values), 300)

@@ -46,6 +46,12 @@ def test_two_runs_compared(
         del clip["picture"]
     (tmp_path / "older.json").write_text(json.dumps(older))
     assert compare(tmp_path / "older.json", bad).differences == compare(good, bad).differences
+    for clip in older["clips"]:
+        clip["path"] += "" if clip["person"] == older["clips"][0]["person"] else ".of somebody else"
+    (tmp_path / "one.json").write_text(json.dumps(older))
+    of_one = compare(tmp_path / "one.json", bad)
+    assert (of_one.clips, of_one.people) == (2, 1)
+    assert {(row.better, row.difference.low) for row in of_one.differences} == {("", None)}, "one person proves nothing"
     with pytest.raises(UserError, match="no method 'them'; it has true"):
         compare(good, bad, "them")
     with pytest.raises(UserError, match=r"give the metrics\.json"):

@@ -237,8 +237,18 @@ def test_in_two_spaces(database: Path, pairs: list[Pair], tmp_path: Path, capsys
 
 
 def test_groups_have_counts_and_small_ones_are_marked(database: Path, pairs: list[Pair], tmp_path: Path) -> None:
-    result = evaluate(database, {}, "test", tmp_path, quick(50))
-    groups = {(g.kind, g.name): g for g in result.methods[1].groups}
+    copy = tmp_path / "copy.db"
+    shutil.copy(database, copy)
+    with Dataset(copy) as data:  # of one person it is known what they speak
+        data.connection.executemany(
+            "INSERT INTO labels VALUES (?, 'language', 'sq')", [(pair.video_id,) for pair in pairs[:2]]
+        )
+    draw(tmp_path / "next", pairs)
+    result = evaluate(copy, {"next": tmp_path / "next"}, "test", tmp_path, quick(50), embed=Embedder(pairs))
+    groups = {(g.kind, g.name): g for g in result.methods[0].groups}
+    alone = groups["language", "sq"]
+    assert (alone.people, alone.few, alone.r_at_10 and alone.r_at_10.low) == (1, True, None)
+    assert "sq, 1 person" in result.report_file.read_text()
     for kind in ("gender", "age", "ethnicity"):
         assert sum(g.clips for (k, _), g in groups.items() if k == kind) == len(pairs)
     assert all(g.few == (g.people < 10) for g in groups.values())

@@ -37,9 +37,14 @@ class Bootstrap:
 
     def mean(self, values: np.ndarray) -> Measure | None:
         """The mean and its interval. values: (n,), NaN for clips that are left out; None if all are."""
-        if np.isnan(values).all():
-            return None
-        return Measure(float(np.nanmean(values)), *interval(self.means(values)))
+        known = ~np.isnan(values)
+        return self._measure(float(np.mean(values[known])), self.means(values), known) if known.any() else None
+
+    def _measure(self, value: float, draws: np.ndarray, known: np.ndarray) -> Measure:
+        """Without an interval if all the clips that are measured, `known`, (n,) bool, are of one person: every draw is
+        the same."""
+        several = len(np.unique(self.person[known])) > 1
+        return Measure(value, *(interval(draws) if several else ()))
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """(draws, ...) mean of every draw, NaN for one without a clip. values: (n, ...), NaN for no value."""
@@ -64,7 +69,7 @@ class Bootstrap:
         for at in range(0, len(self.counts), step):
             weights = np.cumsum(self.counts[at : at + step, self.person[order]], axis=1)
             found[at : at + step] = _weighted_median(ordered, weights)
-        return Measure(float(np.median(ordered)), *interval(found))
+        return self._measure(float(np.median(ordered)), found, ~np.isnan(values))
 
     def statistic(self, value: float, of_weights: Callable[[np.ndarray], float], most: int) -> Measure:
         """Any other statistic: a function of the weights of the clips, (n,) float. most: maximum number of draws, as it

@@ -35,7 +35,7 @@ RANKED = ("r_at_1", "r_at_5", "r_at_10", "rank", "mrr")  # in a gallery
 @dataclass(frozen=True)
 class Difference:
     """A paired difference. first, second: means over the clips that have both; difference: second − first; better:
-    "first" or "second" if the interval excludes 0, else ""; clips: number compared."""
+    "first" or "second" if there is an interval and it excludes 0, else ""; clips: number compared."""
 
     measure: str
     clips: int
@@ -178,8 +178,6 @@ def _values(method: _Method, name: str, rows: list[int]) -> np.ndarray:
 
 
 def _better(difference: Measure, more: bool) -> str:
-    assert difference.low is not None
-    assert difference.high is not None
-    if difference.low <= 0 <= difference.high:
+    if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
         return ""
     return "second" if (difference.value > 0) == more else "first"

@@ -16,7 +16,8 @@ FEW_PEOPLE = 10
 
 @dataclass(frozen=True)
 class Measure:
-    """A number with its 95 % bootstrap interval over people; no interval if it is known exactly."""
+    """A number with its 95 % bootstrap interval over people; no interval if it is known exactly, or measured on one
+    person."""
 
     value: float
     low: float | None = None
