@@ -62,7 +62,8 @@ def test_a_kaldi_folder(tmp_path: Path) -> None:
     assert found["deep/two.flac"].labels == (("language", "ur"),)
     assert {item.scope for item in found.values()} == {str(data)}
     assert warnings == [f"{data} names no speaker of 1 sounds; each of them counts as a person."]
-    lines(data / "segments", "s3-1 long 0.5 3.25", "s4-1 long 4 -1", "s3-2 long 5 9.5", "s3-3 long 3 3", "s1-a nowhere 0 1")
+    parts = ("s3-1 long 0.5 3.25", "s4-1 long 4 -1", "s3-2 long 5 9.5", "s3-3 long 3 3", "s1-a nowhere 0 1")
+    lines(data / "segments", *parts)
     lines(data / "reco2dur", "long 9.0")
     found, warnings = read(data)
     assert {path: (item.identity, item.part) for path, item in found.items()} == {

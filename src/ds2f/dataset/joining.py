@@ -12,11 +12,30 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ds2f.corpora.metadata import is_side_file
 from ds2f.corpora.tables import LOCAL, Alias, PeopleTable
 from ds2f.dataset.forgotten import ForgottenNames
 from ds2f.errors import UserError
+
+Item = TypeVar("Item", bound=Any)  # hashable, and comparable with one another
+
+
+def components(groups: Iterable[Iterable[Item]]) -> dict[Item, Item]:
+    """{item of any group: the smallest item that it is connected with}, by sharing a group, directly or through others
+    (union-find; Galler & Fischer, CACM 7(5), 1964)."""
+    above: dict[Item, Item] = {}
+
+    def top(item: Item) -> Item:
+        while above.setdefault(item, item) != item:
+            above[item] = item = above[above[item]]
+        return item
+
+    for group in groups:
+        tops = [top(item) for item in group]
+        above |= dict.fromkeys(tops, min(tops, default=None))
+    return {item: top(item) for item in above}
 
 
 @dataclass(frozen=True)
@@ -101,21 +120,13 @@ def refuse_contradictions(sql: sqlite3.Connection, tables: Sequence[PeopleTable]
     for source, row, corpus, name in sql.execute("SELECT source, row, corpus, name FROM known_as ORDER BY 1, 2, 3, 4"):
         if source in given or not is_side_file(Path(source).name):
             rows.setdefault((source, row), []).append((corpus, name))
-    with_name: dict[Alias, list[tuple[str, int]]] = {}
+    person_of = components(rows.values())
+    people: dict[Alias, dict[tuple[str, int], list[Alias]]] = {}
     for place, names in rows.items():
-        for alias in names:
-            with_name.setdefault(alias, []).append(place)
-    done: set[tuple[str, int]] = set()
-    for start in (place for place in rows if place[0] in given):
-        person, pending = set[tuple[str, int]](), [start]
-        while pending:
-            place = pending.pop()
-            if place not in done:
-                done.add(place)
-                person.add(place)
-                pending += [other for alias in rows[place] for other in with_name[alias]]
-        if len(person) > 1:
-            _refuse(given, column, {place: rows[place] for place in person})
+        people.setdefault(person_of[names[0]], {})[place] = names
+    for of_person in people.values():
+        if len(of_person) > 1 and any(source in given for source, _ in of_person):
+            _refuse(given, column, of_person)
 
 
 def _refuse(given: set[str], column: Callable[[Alias], Alias], rows: dict[tuple[str, int], list[Alias]]) -> None:
@@ -134,26 +145,15 @@ def _refuse(given: set[str], column: Callable[[Alias], Alias], rows: dict[tuple[
 def join(sql: sqlite3.Connection, known: int) -> Joined:
     """Make all identities that share a row of a table one person, directly or through other rows. Runs within the
     caller's transaction. known: the last identity of earlier ingests; those after it have not been in a split yet."""
-    first: dict[int, int] = {}
-
-    def find(identity: int) -> int:
-        while first.setdefault(identity, identity) != identity:
-            first[identity] = identity = first[first[identity]]
-        return identity
-
-    uses: dict[str, list[int]] = {}
+    uses: dict[str, list[list[int]]] = {}
     rows = sql.execute(
         "SELECT k.source, group_concat(i.id) FROM known_as k"
         " LEFT JOIN identities i ON i.corpus = k.corpus AND i.name = k.name GROUP BY k.source, k.row"
     )
     for source, ids in rows:
-        found = sorted(int(part) for part in ids.split(",")) if ids else []
-        uses.setdefault(source, []).append(len(found))
-        for identity in found[1:]:
-            one, other = sorted((find(found[0]), find(identity)))
-            first[other] = one
-    wanted = {identity: find(identity) for identity in first}
-    wanted = {identity: person for identity, person in wanted.items() if identity != person}
+        uses.setdefault(source, []).append([int(part) for part in ids.split(",")] if ids else [])
+    people = components(found for of_table in uses.values() for found in of_table)
+    wanted = {identity: person for identity, person in people.items() if identity != person}
     before = dict(sql.execute("SELECT id, person_id FROM identities WHERE person_id IS NOT NULL").fetchall())
     changes = [(wanted.get(i), i) for i in before.keys() | wanted.keys() if before.get(i) != wanted.get(i)]
     sql.executemany("UPDATE identities SET person_id = ? WHERE id = ?", changes)
@@ -174,10 +174,10 @@ def join(sql: sqlite3.Connection, known: int) -> Joined:
         TableUse(
             source,
             sql.execute(here, (source,)).fetchone()[0],
-            sum(n > 1 for n in counts),
-            counts.count(1),
-            counts.count(0),
+            sum(len(found) > 1 for found in of_table),
+            sum(len(found) == 1 for found in of_table),
+            sum(not found for found in of_table),
         )
-        for source, counts in sorted(uses.items())
+        for source, of_table in sorted(uses.items())
     )
     return Joined(len(set(wanted.values())), moved, tables)

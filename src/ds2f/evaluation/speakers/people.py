@@ -15,6 +15,7 @@ from pathlib import Path
 from ds2f.corpora import folder, recognise
 from ds2f.corpora.base import Place
 from ds2f.corpora.metadata import SideFiles
+from ds2f.dataset.joining import components
 from ds2f.dataset.speakers import is_sure, speaker_hash
 from ds2f.errors import UserError
 from ds2f.evaluation.speakers.trials import Trial, read_table
@@ -94,7 +95,8 @@ def who_speaks(trials: Sequence[Trial], root: Path, table: Path | None = None) -
     of = {path: places.speaker(path) for path in paths}
     if all((of[t.first].name == of[t.second].name) == t.same for t in trials):
         return Speakers(of, FOLDERS if "folder" in places.corpora else CORPORA)
-    return Speakers(_tied(paths, trials), LIST)
+    tied = components([(path,) for path in paths] + [(t.first, t.second) for t in trials if t.same])
+    return Speakers({path: Speaker(tied[path]) for path in paths}, LIST)
 
 
 def speakers_of(paths: Iterable[str], root: Path, table: Path | None = None) -> dict[str, Speaker]:
@@ -115,19 +117,3 @@ def speakers_of(paths: Iterable[str], root: Path, table: Path | None = None) -> 
         )
         for path, by_path in seen.items()
     }
-
-
-def _tied(paths: Iterable[str], trials: Sequence[Trial]) -> dict[str, Speaker]:
-    """The connected components of trials of one speaker, each named after its first recording."""
-    above = {path: path for path in paths}
-
-    def top(path: str) -> str:
-        while above[path] != path:
-            above[path] = above[above[path]]
-            path = above[path]
-        return path
-
-    for t in trials:
-        if t.same:
-            above[top(t.second)] = top(t.first)
-    return {path: Speaker(top(path)) for path in above}
