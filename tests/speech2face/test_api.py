@@ -19,6 +19,7 @@ from ds2f import ItemError, SamplingSettings, Speech2Face, UserError
 from ds2f.config import Generate
 from ds2f.demo import samples
 from ds2f.io.media import decode
+from ds2f.speech2face.model import Asked
 from ds2f.speech2face.settings import GUIDED, settings_of
 from ds2f.types import AGE_BINS, GENDERS, SAMPLE_RATE
 from helpers import silence, tiny_decoder
@@ -232,5 +233,7 @@ def test_what_python_draws_by_default_is_what_ds2f_toml_says() -> None:
     said, given = Generate(), inspect.signature(Speech2Face.__call__).parameters
     assert (given["count"].default, given["seed"].default) == (said.count, said.seed)
     assert given["settings"].default == settings_of(said)
+    by_name = [name for name, parameter in given.items() if parameter.kind is parameter.KEYWORD_ONLY]
+    assert by_name == list(Asked.__annotations__), "as the types say: nobody knows the order of twelve arguments"
     weighed = settings_of(Generate(guidance=3.0, guide_guidance=2.0, steps=7))
     assert (weighed.steps, weighed.guidance) == (7, {**dict.fromkeys(GUIDED[1:], 3.0), "guide": 2.0})

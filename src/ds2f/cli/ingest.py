@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ds2f.corpora.scan import Scan
     from ds2f.corpora.tables import PeopleTable
     from ds2f.dataset import Dataset
+    from ds2f.dataset.ingest import Entered
     from ds2f.dataset.joining import Joined
     from ds2f.types import CorpusItem
 
@@ -100,13 +101,13 @@ def ingest(
     joined: Joined | None = None
     empty: list[str] = []
     for folder in folders:
-        before = _chosen_before(database, folder.resolve())
-        before = None if person else before
-        scan = open_scan(folder.resolve(), kind, person or before)
+        chosen = _chosen_before(database, folder.resolve())
+        scan = open_scan(folder.resolve(), kind, person or chosen)
         items = scan.items()
         if first := next(items, None):
-            found = chain([first], items)
-            joined = _enter(database, folder, kind or "video", scan, found, config, tables, person, before)
+            entered = _enter(database, scan, chain([first], items), config, tables)
+            _say_entered(folder, scan, entered, None if person else chosen)
+            joined = entered.joined
         else:
             empty.append(_nothing(folder, scan))
     if joined is None:
@@ -149,19 +150,9 @@ def _follow(dataset: Dataset, root: Path) -> None:
 
 
 def _enter(
-    database: Path,
-    folder: Path,
-    kind: str,
-    scan: Scan,
-    items: Iterator[CorpusItem],
-    config: Config,
-    tables: Sequence[PeopleTable],
-    person: str | None,
-    before: str | None,
-) -> Joined:
-    """Enter the files of one folder, and say what was found in it. person, before: who names the person, as chosen now
-    and at an earlier ingest."""
-    from ds2f.cli.console import counted, err, out
+    database: Path, scan: Scan, items: Iterator[CorpusItem], config: Config, tables: Sequence[PeopleTable]
+) -> Entered:
+    """Enter the files of one folder. items: of the scan."""
     from ds2f.corpora.manifests import ManifestScan
     from ds2f.dataset import Dataset
     from ds2f.dataset.ingest import enter
@@ -171,8 +162,14 @@ def _enter(
     with Dataset(database, create=True) as dataset:
         if isinstance(scan, ManifestScan):  # its root is known only now
             _follow(dataset, scan.root)
-        told = None if isinstance(scan, ManifestScan) else person  # manifests name their people themselves
-        entered = enter(dataset, scan.root, kind, items, rule, tables, scan.side, told)
+        person = None if isinstance(scan, ManifestScan) else scan.person  # manifests name their people themselves
+        return enter(dataset, scan.root, scan.kind or "video", items, rule, tables, scan.side, person)
+
+
+def _say_entered(folder: Path, scan: Scan, entered: Entered, before: str | None) -> None:
+    """before: what was chosen at an earlier ingest of the folder, if it was not chosen anew; see `ingest`."""
+    from ds2f.cli.console import counted, err, out
+
     for warning in (*scan.side.warnings, *scan.warnings):
         err.print("ds2f ingest:", style="yellow", end=" ")
         err.print(warning)
@@ -218,7 +215,6 @@ def _enter(
             f"{counted(count, 'identity')} moved from {old} to {new}, to join their person; models trained "
             "before may have seen them."
         )
-    return entered.joined
 
 
 def _nothing(folder: Path, scan: Scan) -> str:

@@ -37,25 +37,25 @@ def _arcface_cut() -> list[float]:
     return [x - side / 2, y - side / 2, side]
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """output: its name in the file; columns: which of its numbers to use, empty for all; logits: not probabilities
-    yet."""
+class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a network says of one attribute. output: its name in the file; columns: which of its numbers to use, empty
+    for all; logits: not probabilities yet."""
 
     output: str
     columns: list[Place] = []
     logits: bool = False
 
 
-class Age(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Age(Output, frozen=True, forbid_unknown_fields=True, kw_only=True):
     years: list[float] = []
     scale: Positive = 1.0
 
 
-class Gender(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Gender(Output, frozen=True, forbid_unknown_fields=True, kw_only=True):
     classes: Annotated[list[Literal["male", "female"]], msgspec.Meta(min_length=1, max_length=2)]
 
 
-class Ethnicity(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Ethnicity(Output, frozen=True, forbid_unknown_fields=True, kw_only=True):
     classes: Annotated[list[str], msgspec.Meta(min_length=2)]
 
 
@@ -88,9 +88,9 @@ class FileAttributes:
             )
         if told.cut[2] <= 0:
             raise self._wrong("the side of its cut is not above 0")
-        for part in (told.age, told.gender, told.ethnicity):
-            if part is not None:
-                self._check(part, part.years if isinstance(part, Age) else part.classes)
+        for each in (told.age, told.gender, told.ethnicity):
+            if each is not None:
+                self._check(each, each.years if isinstance(each, Age) else each.classes)
 
     def predict(
         self, images: Sequence[np.ndarray], faces: Sequence[DetectedFace], identities: np.ndarray
@@ -132,54 +132,54 @@ class FileAttributes:
             ethnicity=_probabilities(told.ethnicity, outputs) if told.ethnicity else np.zeros((count, 0), np.float32),
         )
 
-    def _check(self, part: Part, named: Sequence[object]) -> None:
+    def _check(self, told: Output, named: Sequence[object]) -> None:
         """named: what its numbers stand for. Raises UserError for an output that does not exist, or whose numbers do
         not match."""
         dims = self.network.dims
-        if part.output not in dims:
-            raise self._wrong(f"there is no output {part.output!r} but {', '.join(dims)}")
-        if part.columns and max(part.columns) >= dims[part.output]:
-            raise self._wrong(f"{part.output!r} has {dims[part.output]} numbers, no column {max(part.columns)}")
-        count = len(part.columns) or dims[part.output]
+        if told.output not in dims:
+            raise self._wrong(f"there is no output {told.output!r} but {', '.join(dims)}")
+        if told.columns and max(told.columns) >= dims[told.output]:
+            raise self._wrong(f"{told.output!r} has {dims[told.output]} numbers, no column {max(told.columns)}")
+        count = len(told.columns) or dims[told.output]
         if named and len(named) != count:
-            raise self._wrong(f"{part.output!r} has {count} numbers here, which are given {len(named)} names or years")
+            raise self._wrong(f"{told.output!r} has {count} numbers here, which are given {len(named)} names or years")
         if len(set(named)) < len(named):
-            raise self._wrong(f"of what the numbers of {part.output!r} mean, two are the same")
+            raise self._wrong(f"of what the numbers of {told.output!r} mean, two are the same")
 
     def _wrong(self, what: str) -> UserError:
         path = self.network.path
         return UserError(f"{path.with_suffix('.json')} does not fit {path.name}: {what}; correct it.")
 
 
-def _numbers(part: Part, outputs: dict[str, np.ndarray]) -> np.ndarray:
+def _numbers(told: Output, outputs: dict[str, np.ndarray]) -> np.ndarray:
     """(n, k) float64"""
-    found = outputs[part.output].astype(np.float64)
-    return found[:, part.columns] if part.columns else found
+    found = outputs[told.output].astype(np.float64)
+    return found[:, told.columns] if told.columns else found
 
 
-def _probabilities(part: Part, outputs: dict[str, np.ndarray]) -> np.ndarray:
+def _probabilities(told: Output, outputs: dict[str, np.ndarray]) -> np.ndarray:
     """(n, k) float32; a single logit goes through a sigmoid, several through a softmax."""
-    x = _numbers(part, outputs)
-    if part.logits and x.shape[1] == 1:
+    x = _numbers(told, outputs)
+    if told.logits and x.shape[1] == 1:
         x = 1 / (1 + np.exp(-x))
-    elif part.logits:
+    elif told.logits:
         x = np.exp(x - x.max(1, keepdims=True))
     return (x / x.sum(1, keepdims=True) if x.shape[1] > 1 else x).astype(np.float32)
 
 
-def _female(part: Gender, outputs: dict[str, np.ndarray]) -> np.ndarray:
-    first = _probabilities(part, outputs)[:, 0]
-    return first if part.classes[0] == "female" else 1 - first
+def _female(told: Gender, outputs: dict[str, np.ndarray]) -> np.ndarray:
+    first = _probabilities(told, outputs)[:, 0]
+    return first if told.classes[0] == "female" else 1 - first
 
 
-def _ages(part: Age, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _ages(told: Age, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """(n,) expected years, and (n, 9) the probability of each decade; for a single number, all of it in that decade."""
-    x = _numbers(part, outputs)
+    x = _numbers(told, outputs)
     if x.shape[1] == 1:
-        age = x[:, 0] * part.scale
+        age = x[:, 0] * told.scale
         return age, _in_decades(age)
-    p = _probabilities(part, outputs).astype(np.float64)
-    years = np.array(part.years or range(p.shape[1]), np.float64) * part.scale
+    p = _probabilities(told, outputs).astype(np.float64)
+    years = np.array(told.years or range(p.shape[1]), np.float64) * told.scale
     return p @ years, p @ _in_decades(years)
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeAlias, cast
 from ds2f.types import Source
 
 
-class Part(io.RawIOBase):
+class Window(io.RawIOBase):
     """A part of a file, such as a member of an uncompressed tar, as a read-only file of its own."""
 
     def __init__(self, path: Path, offset: int, size: int) -> None:
@@ -53,7 +53,7 @@ def reading(stored: Stored) -> BinaryIO:
     if isinstance(stored, bytes):
         return io.BytesIO(stored)
     if isinstance(stored, Source) and stored.offset is not None:
-        return cast(BinaryIO, Part(stored.path, stored.offset, stored.size))
+        return cast(BinaryIO, Window(stored.path, stored.offset, stored.size))
     return (stored.path if isinstance(stored, Source) else stored).open("rb")
 
 

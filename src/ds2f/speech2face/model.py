@@ -127,6 +127,7 @@ class Speech2Face(FaceSampler):
         voice: Recording | list[Recording],
         count: int = 4,
         seed: int = 0,
+        *,
         steps: int | None = None,
         gender: str | None = None,
         age: float | None = None,

@@ -110,6 +110,7 @@ class QuickSpeech2Face(QuickDescriber):
         voice: Recording,
         count: int = 4,
         seed: int = 0,
+        *,
         settings: SamplingSettings = SamplingSettings(),
         **wished: Any,
     ) -> Faces:
