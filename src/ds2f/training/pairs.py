@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ds2f.dataset import Dataset
+from ds2f.dataset.faces import lengths_of_voices
 from ds2f.dataset.recordings import stored_voices
 from ds2f.dataset.vectors import Zeros, pictured, read_faces, read_voices, voiced
 from ds2f.errors import UserError
@@ -197,10 +198,11 @@ def load_pairs(
     voices: speaker encoders, and "acoustics".
     at_least: minimum number of voices; of more than one, not all may be of one person.
     zeros: creates the arrays of vectors.
-    Raises UserError for a name in `voices` without stored rows, and for fewer than `at_least` voices.
+    Raises UserError for a name in `voices` without stored rows of the first one's clip length, and for fewer than
+    `at_least` voices.
     """
-    check_voices(dataset, voices)
     seconds = dataset.clip_seconds(voices[0])
+    check_voices(dataset, voices, seconds)
     videos, sounds = (voiced(dataset, split, kind, voices[0], seconds) for kind in ("video", "sound"))
     stills = pictured(dataset, split)
     shown = np.concatenate([videos, stills])
@@ -286,8 +288,9 @@ def _read(dataset: Dataset, files: np.ndarray, zeros: Zeros) -> tuple[np.ndarray
     return identity, looks
 
 
-def check_voices(dataset: Dataset, voices: Sequence[str]) -> None:
-    """Raises UserError unless every name in `voices` has rows in the dataset, and the first is a speaker encoder."""
+def check_voices(dataset: Dataset, voices: Sequence[str], seconds: float) -> None:
+    """Raises UserError unless every name in `voices` has rows in the dataset, of clips of this length, and the first is
+    a speaker encoder."""
     if not voices or voices[0] == ACOUSTICS or len(set(voices)) < len(voices):
         raise UserError("[train] voices must name a speaker encoder first, and none twice; acoustics may follow.")
     stored = stored_voices(dataset)
@@ -297,4 +300,11 @@ def check_voices(dataset: Dataset, voices: Sequence[str]) -> None:
             raise UserError(
                 f"{dataset.path} has no rows of {name!r}, which [train] voices asks for; it has "
                 f"{', '.join(stored) or 'none at all'}. Set [audio] {key} and run `ds2f extract`."
+            )
+    lengths = lengths_of_voices(dataset, voices, seconds)
+    for name in voices:
+        if name not in lengths:
+            raise UserError(
+                f"{dataset.path} has no voices of {name} of {seconds:g} s; add {seconds:g} to [audio] clip_seconds, "
+                "and run `ds2f extract` again."
             )

@@ -44,10 +44,10 @@ class FaceReader:
         """dataset, split, size, voices, languages, seconds: as in `faces.load_faces`, which says what is raised.
         progress: called with (faces read, total, a word)."""
         self.progress = progress
-        if stored_voices(dataset):
-            check_voices(dataset, voices)
         self.dataset, self.split, self.size, self.voices, self.languages = dataset, split, size, voices, languages
         self.seconds = dataset.clip_seconds(voices[0]) if seconds is None else seconds
+        if stored_voices(dataset):
+            check_voices(dataset, voices, self.seconds)
         if has_voices(dataset, split) and not has_voices(dataset, split, voices[0], self.seconds):
             raise UserError(
                 f"{dataset.path} has no voices of {voices[0]} of {self.seconds:g} s in split {split!r}; "
