@@ -198,6 +198,10 @@ def test_a_fault_of_the_server_is_a_sentence_too(model: Speech2Face, monkeypatch
             headers = {"Accept": accept}
             answer = requests.post(f"{url}/v1/faces", data=CLIP.read_bytes(), headers=headers, timeout=300)
             assert "The server failed" in json.loads(answer.text.splitlines()[-1])["error"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        counted = requests.get(f"{url}/metrics", timeout=120).text
+        assert 'ds2f_requests_total{method="POST",route="/v1/faces",status="500"} 1.0' in counted
+        assert 'status="499"' not in counted, "as if the client had left"
         assert requests.get(f"{url}/healthz", timeout=120).json()["ready"]
 
 

@@ -35,7 +35,9 @@ from page_server import CLIP, error, lines, served
 
 
 def test_other_pages_and_other_names_are_refused(address: str) -> None:
-    for headers in ({"Host": "evil.example"}, {"Host": "evil.example:80"}, {"Origin": "http://evil.example"}):
+    others = [{"Host": "evil.example"}, {"Host": "evil.example:80"}]
+    others += [{"Origin": origin} for origin in ("http://evil.example", "http://[evil", "null")]
+    for headers in others:
         assert "does not answer" in error(requests.post(f"{address}/v1/voices", headers=headers, timeout=120), 403)
     assert "--allow-host" in error(
         requests.get(f"{address}/metrics", headers={"Host": "evil.example"}, timeout=120), 403

@@ -220,7 +220,7 @@ def make_app(
     answers = Answers(model, limits, chosen)
     guard = Middleware(Guard, hosts=hosts, crowd=CROWD + 2 * limits.places, seen=answers.metrics.answered)
     handlers: dict[Any, Any] = {Refused: _refused, UserError: _mistake, ItemError: _mistake, HTTPException: _no_such}
-    handlers |= {ClientDisconnect: _gone, Exception: _failed}
+    handlers[ClientDisconnect] = _gone
     app = Starlette(routes=answers.routes(), exception_handlers=handlers, middleware=[guard])
     app.state.answers = answers
     return app
@@ -244,10 +244,6 @@ async def _no_such(request: Request, error: HTTPException) -> Response:
 
 async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=GONE)  # which nobody reads
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    return refusal(500, drawing.FAILED)
 
 
 def _preferred(accept: str) -> str:

@@ -20,7 +20,7 @@ from ds2f.errors import ItemError, UserError
 from ds2f.io.check import check as find_marks
 from ds2f.io.images import encode_webp
 from ds2f.page.metrics import Metrics
-from ds2f.page.refused import Refused
+from ds2f.page.refused import FAILED, Refused
 from ds2f.page.turns import Turns, ending
 from ds2f.page.wanted import Wanted, as_text
 from ds2f.speech2face.describe import VoiceDescription
@@ -28,7 +28,6 @@ from ds2f.speech2face.face import GeneratedFace
 from ds2f.speech2face.model import Speech2Face
 
 PREVIEW = 80  # quality of WebP
-FAILED = "The server failed; see its log."
 Say = Callable[[dict[str, Any]], None]
 
 

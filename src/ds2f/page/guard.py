@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ds2f.page.refused import FAILED
+
 HEADERS = {
     # Nothing from elsewhere: only our own scripts, fonts, pictures and addresses.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -26,7 +28,8 @@ Seen = Callable[[str, str, int, float], None]
 
 class Guard:
     """Refuses requests under another host name (DNS rebinding), from another page (by its Origin), and more than
-    `crowd` at once; adds HEADERS; calls `seen` with (method, route, status, seconds) for each request."""
+    `crowd` at once; answers for a server that failed; adds HEADERS; calls `seen` with (method, route, status, seconds)
+    for each request."""
 
     def __init__(self, app: ASGIApp, hosts: tuple[str, ...], crowd: int, seen: Seen) -> None:
         self.app, self.hosts, self.crowd, self.seen = app, hosts, crowd, seen
@@ -49,6 +52,10 @@ class Guard:
         try:
             answering: ASGIApp = self._refusal(Request(scope)) or self.app
             await answering(scope, receive, guarded)
+        except Exception:
+            if status == GONE:  # nothing was sent yet
+                await refusal(500, FAILED)(scope, receive, guarded)
+            raise  # for the log
         finally:
             self._inside -= 1
             route = getattr(scope.get("route"), "path", "other")
@@ -59,10 +66,17 @@ class Guard:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if "*" not in self.hosts and name not in self.hosts:
             return refusal(403, f"This server does not answer to {host or 'no name'}; see --allow-host of ds2f serve.")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _host_of(origin) != host:
             return refusal(403, f"This server does not answer to pages of {origin}.")
         if self._inside > self.crowd:
             return refusal(503, "Too many requests; try again in 5 s.", {"retry-after": "5"})
+        return None
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # brackets that are not closed
         return None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+FAILED = "The server failed; see its log."
+
 
 class Refused(Exception):
     """A request that is refused. The message is a sentence for people; status, headers: of HTTP."""
