@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from ds2f.cli import main
-from ds2f.cli.evaluate import print_summary
+from ds2f.cli.evaluate import named_folders, print_summary
 from ds2f.config import Evaluate
 from ds2f.dataset.queries import Dataset, Pair, to_blob, to_vector
 from ds2f.dataset.splits import SplitRule
@@ -271,6 +271,15 @@ def test_an_alignment_is_measured_where_there_is_one(database: Path, pairs: list
     assert "Whose voice is it?" in result.report_file.read_text()
     written = json.loads(result.metrics_file.read_text())
     assert written["matching"]["alignment"][0]["choice"]["2"]["value"] == overall.choice[2].value
+
+
+def test_folders_are_named_by_what_stands_before_the_first_equals_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lr=3e-4").mkdir()
+    assert named_folders(["faces", "theirs=a/b"]) == {"faces": Path("faces"), "theirs": Path("a/b")}
+    assert named_folders(["lr=3e-4", "low=lr=1e-4"]) == {"lr=3e-4": Path("lr=3e-4"), "low": Path("lr=1e-4")}
 
 
 def test_an_alignment_that_cannot_be_measured_is_named_and_a_model_that_is_nowhere_refused(

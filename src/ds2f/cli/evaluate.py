@@ -48,10 +48,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def named_folders(values: Sequence[str]) -> dict[str, Path]:
-    """NAME=FOLDER or FOLDER arguments to {name: folder}. Raises UserError if two have the same name."""
+    """NAME=FOLDER or FOLDER arguments to {name: folder}; a folder that exists may have = in its own name. Raises
+    UserError if two have the same name."""
     found: dict[str, Path] = {}
     for value in values:
-        name, _, folder = value.rpartition("=")
+        name, _, folder = value.partition("=") if "=" in value and not Path(value).is_dir() else ("", "", value)
         name = name or Path(folder).name or "images"
         if name in found:
             raise UserError(f"Two --images are called {name!r}; name them: --images NAME=FOLDER.")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ds2f.config import Config, Train
     from ds2f.evaluation.attributes import AttributeMeasures
 
+CALLED = {"attributes": "attribute model", "voice": "speaker encoder"}  # and the others as they are
+
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_config(sub)
@@ -86,9 +88,8 @@ def train(model: str, database: Path, runs: Path, config: Config) -> Path:
         folder = jobs.train(model, database, runs, settings_of(config), shown.update)
     if is_main():
         _print_measures(model, folders.description(folder, model)["card"])
-    what = {"attributes": "attribute model", "voice": "speaker encoder"}.get(model, model)
     log = runs / model / "log.jsonl"
-    out.print(f"The {what} is in {folder}" + (f"; its log is {log}." if log.is_file() else "."))
+    out.print(f"The {CALLED.get(model, model)} is in {folder}" + (f"; its log is {log}." if log.is_file() else "."))
     return folder
 
 
@@ -112,7 +113,7 @@ def train_on_ray(model: str, database: Path, runs: Path, config: Config, workers
 
     out.print(f"{workers} workers of Ray train; how far they are: {runs / model / 'log.jsonl'}")
     folder = train_on_ray(model, database, runs, settings_of(config), workers, address)
-    out.print(f"The {model} is in {folder}.")
+    out.print(f"The {CALLED.get(model, model)} is in {folder}.")
 
 
 def dry_run(model: str, database: Path, runs: Path, config: Config) -> None:

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
 
     config = config_of(options)
     trials = read_trials(options.trials)
-    others = _others(options.scores, trials)
+    others = _others(options.scores)
     development = read_trials(Path(options.calibrate)) if options.calibrate not in ("", FOLDS) else []
     make_folder(options.out)
     encoders = (
@@ -103,7 +103,7 @@ def _codecs(text: str) -> tuple[str, ...]:
         raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
 
 
-def _others(files: Sequence[Path], trials: Sequence[Trial]) -> dict[str, Path]:
+def _others(files: Sequence[Path]) -> dict[str, Path]:
     named = {path.stem: path for path in files}
     if len(named) < len(files):
         raise UserError("Two files of --scores have the same name, which is their label; rename one.")
@@ -147,8 +147,9 @@ def _encoders(specs: Sequence[str], config: Config, device: str, trials: Sequenc
 
         where = str(pick_device(device))
     encoders = [NamedEncoder(load(spec, where, precision), spec, _stamp(spec)) for spec in wanted]
-    if len({ear.name for ear in encoders}) < len(encoders):
-        raise UserError(f"Two encoders are called {encoders[0].name}; rename the folder or file of one.")
+    names = [encoder.name for encoder in encoders]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"Two encoders are called {twice[0]}; rename the folder or file of one.")
     return encoders
 
 

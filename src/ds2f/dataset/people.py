@@ -44,14 +44,6 @@ class People:
     voices: Rows
     faces: Rows
 
-    def voices_of(self, person: int) -> range:
-        """Indices into `voices` for one person, given by their index in `names`."""
-        return _of(self.voices, person)
-
-    def faces_of(self, person: int) -> range:
-        """Indices into `faces` for one person, given by their index in `names`."""
-        return _of(self.faces, person)
-
     def both(self) -> People:
         """Only those who have both a voice and a face."""
         has = np.zeros((2, len(self.names)), bool)
@@ -156,10 +148,6 @@ def _vectors(
 
     found = list(read())
     return np.stack(found) if found else np.zeros((0, 0), np.float32)
-
-
-def _of(rows: Rows, person: int) -> range:
-    return range(*np.searchsorted(rows.person, (person, person + 1)).tolist())
 
 
 def _chosen(rows: Rows, place: np.ndarray) -> Rows:
