@@ -150,6 +150,15 @@ def test_pushed_taken_and_then_at_hand_without_a_network(
     assert json.loads((out / "generation.json").read_text())["model"]["fingerprint"] == model.fingerprint
 
 
+def test_how_to_use_another_branch_is_said(folder: Path, hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["push", str(folder), "someone/faces"]) == 0
+    assert "ds2f generate talk.wav --out faces --model someone/faces" in capsys.readouterr().out
+    assert main(["push", str(folder), "someone/faces", "--revision", "next"]) == 0
+    said = capsys.readouterr().out
+    assert 'Speech2Face.from_pretrained("someone/faces", revision="next")' in said
+    assert "--model" not in said, "which would be the main branch's"
+
+
 def test_a_revision_is_pinned(folder: Path, hub: FakeHub) -> None:
     Speech2Face.from_pretrained(folder, device="cpu").push_to_hub("someone/faces", public=True)
     assert hub.private == {"someone/faces": False}

@@ -20,4 +20,7 @@ def run(options: argparse.Namespace) -> None:
 
     address = hub.push(options.model, options.repo, options.metrics, options.revision, options.public)
     out.print(f"{options.model} is at {address}")
-    out.print(f"Use it: ds2f generate talk.wav --out faces --model {options.repo}")
+    if options.revision:  # the commands take the main branch
+        out.print(f'Use it: Speech2Face.from_pretrained("{options.repo}", revision="{options.revision}")')
+    else:
+        out.print(f"Use it: ds2f generate talk.wav --out faces --model {options.repo}")
