@@ -170,6 +170,14 @@ def test_pictures_of_a_voice_together_are_their_mean_direction() -> None:
     assert together(alone) is None
 
 
+@pytest.mark.filterwarnings("error")
+def test_pictures_without_any_face_are_without_one_together() -> None:
+    faceless = Answers("ours", "images", "folder", np.array([0, 0, 3, 3]), {"dlib": np.full((4, 2), np.nan)})
+    mean = together(faceless)
+    assert mean is not None
+    assert np.isnan(mean.vectors["dlib"]).all()
+
+
 def test_without_train_there_is_still_a_random_face(subjects: Subjects) -> None:
     alone = Subjects(subjects.spaces, subjects.measured, None, subjects.true, {}, subjects.voice)
     assert [a.name for a in baselines(alone)] == ["random face", "random face of the right gender", "another photo"]

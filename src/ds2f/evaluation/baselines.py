@@ -142,7 +142,8 @@ def together(answers: Answers) -> Answers | None:
         sums = np.zeros((len(clips), vectors.shape[1]))
         np.add.at(sums, place[seen], directions(vectors[seen]))
         sums[np.bincount(place[seen], minlength=len(clips)) == 0] = np.nan
-        return sums / np.linalg.norm(sums, axis=1, keepdims=True) * np.linalg.norm(vectors[seen], axis=1).mean()
+        length = np.linalg.norm(vectors[seen], axis=1).mean() if seen.any() else np.nan
+        return sums / np.linalg.norm(sums, axis=1, keepdims=True) * length
 
     vectors = {
         space: per_clip_rows(of, place, len(clips)) if is_judge(space) else mean(of)
