@@ -49,7 +49,7 @@ def test_a_voice_and_a_seed_are_one_face_by_both_ways_alone_and_among_others(fol
     drawing = folders.drawing_of_size(folder)
     assert (drawing.size, drawing.super_resolution) == (128, True)
     assert quick.can_draw(folder, drawing, BARE, NO_WISH, "cpu")
-    mine = quick.QuickSpeech2Face(folder, drawing, Audio())(RECORDING, 2, 3, BARE)
+    mine = quick.QuickSpeech2Face(folder, drawing, Audio())(RECORDING, 2, 3, settings=BARE)
     other = Speech2Face.from_pretrained(folder, device="cpu")
     theirs = other(RECORDING, 2, 3, settings=BARE)
     (alone,) = other(RECORDING, 1, 4, settings=BARE)
