@@ -290,6 +290,14 @@ def test_every_link_to_a_section_leads_to_one(page: Path) -> None:
             assert anchor in _anchors(there), f"{page.name}: {target}#{anchor}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_section_is_there_twice(page: Path) -> None:
+    headings = re.findall(
+        r"^## .*", re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE), re.M
+    )
+    assert len(set(headings)) == len(headings), page.name
+
+
 def test_no_figure_is_still_to_be_filled_in() -> None:
     pages = [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "src").rglob("*.md")]
     for page in pages:
