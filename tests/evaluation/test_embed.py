@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ds2f.cli import generate
 from ds2f.dataset.queries import Pair
 from ds2f.errors import ItemError, UserError
-from ds2f.evaluation.embed import Embed, embed_in_workers, find_pictures
+from ds2f.evaluation.embed import SHEET, Embed, embed_in_workers, find_pictures, unused_pictures
 
 
 def pair(picture: str) -> Pair:
@@ -53,6 +54,18 @@ def test_a_folder_of_others_is_refused(tmp_path: Path) -> None:
     (tmp_path / "someone.png").touch()
     with pytest.raises(UserError, match=r"such as .*one/clip\.png"):
         find_pictures(tmp_path, [pair("one/clip")])
+
+
+def test_pictures_of_no_clip_are_listed(tmp_path: Path) -> None:
+    """Not those of clips in another split, nor what else lies there; but a duplicate, and one behind a gap."""
+    listed = ["a/one-3.png", "a/two.webp", "a/typo.PNG", "one.png"]
+    fine = ["a/one-0.png", "a/one-1.png", "a/two.jpg", "train/clip.png", "train/clip-0.png", "train/clip-1.webp"]
+    for name in [*listed, *fine, SHEET, "._one.png", "generation.json", "notes.txt"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    clips = [pair("a/one"), pair("a/two")]
+    assert unused_pictures(tmp_path, clips, ["a/one", "a/two", "train/clip"]) == sorted(listed)
+    assert generate.SHEET == SHEET
 
 
 def make_measure() -> Embed:

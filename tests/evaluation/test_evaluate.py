@@ -282,6 +282,19 @@ def test_folders_are_named_by_what_stands_before_the_first_equals_sign(
     assert named_folders(["lr=3e-4", "low=lr=1e-4"]) == {"lr=3e-4": Path("lr=3e-4"), "low": Path("lr=1e-4")}
 
 
+def test_pictures_of_no_clip_are_named(
+    database: Path, pairs: list[Pair], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path / "true", pairs)
+    for i in range(5):
+        shutil.copy(tmp_path / "true" / f"{pairs[0].picture}.png", tmp_path / "true" / f"person-{i}.png")
+    folders = ["--images", str(tmp_path / "true"), "--database", str(database), "--out", str(tmp_path / "o")]
+    told = f"5 pictures in {tmp_path / 'true'} (person-0.png, person-1.png, person-2.png, ...)"
+    for more in ([], ["--protocol", "sf2f"]):
+        assert main(["evaluate", *folders, *more, "--split", "test"]) in (0, 2)
+        assert told in capsys.readouterr().err
+
+
 def test_an_alignment_that_cannot_be_measured_is_named_and_a_model_that_is_nowhere_refused(
     database: Path, pairs: list[Pair], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

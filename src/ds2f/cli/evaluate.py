@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ds2f.config import Config
     from ds2f.evaluation.protocols.sf2f import Row
     from ds2f.evaluation.results import AttributeJudge, Evaluation, Restoration, Retrieval
+
+SHOWN = 3  # pictures that belong to no clip
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -84,6 +86,7 @@ def evaluate(
     if not images and not guided:
         raise UserError("Nothing to measure; give --images [NAME=]FOLDER, or --guided.")
     must_open(database)
+    _name_unused(database, images, split)
     from ds2f.cli.console import bar, err, out
     from ds2f.evaluation.guided import Restorer
     from ds2f.evaluation.run import evaluate as measure
@@ -106,6 +109,22 @@ def evaluate(
     out.print(f"Report: {folder / 'report.html'}   Numbers: {folder / 'metrics.json'}")
 
 
+def _name_unused(database: Path, images: Mapping[str, Path], split: str) -> None:
+    """Say which pictures will not be measured because no clip has their name."""
+    from ds2f.cli.console import counted, err
+    from ds2f.dataset import Dataset
+    from ds2f.dataset.pairing import paired
+    from ds2f.evaluation.embed import unused_pictures
+
+    with Dataset(database) as data:
+        pairs, stems = paired(data, split), data.picture_stems().values()
+    for folder in images.values() if pairs else ():
+        if unused := unused_pictures(folder, pairs, stems):
+            some = ", ".join(unused[:SHOWN]) + (", ..." if len(unused) > SHOWN else "")
+            number = counted(len(unused), "picture")
+            err.print(f"Left out for want of a clip of that name: {number} in {folder} ({some})")
+
+
 def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, config: Config) -> None:
     """Measure folders of images by the protocol of SF2F, and print its table.
 
@@ -119,6 +138,7 @@ def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, conf
     if not images:
         raise UserError("Nothing to measure; give --images [NAME=]FOLDER.")
     must_open(database)
+    _name_unused(database, images, split)
     from ds2f.cli.console import bar, out
     from ds2f.evaluation.protocols.sf2f import write_table
 

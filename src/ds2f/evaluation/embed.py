@@ -8,7 +8,7 @@ real faces: by the same detector and the same face encoders.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,7 @@ from ds2f.io.images import decode_image, read_image
 from ds2f.types import DLIB, Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SHEET = "contact-sheet.png"  # that `ds2f generate --sheet` writes beside the pictures
 
 Embed = Callable[[Path], Mapping[str, np.ndarray]]
 """Maps a picture file to {space: (d,) identity vector}. Raises ItemError if it shows no usable face."""
@@ -137,6 +138,28 @@ def find_pictures(folder: Path, pairs: Sequence[Pair]) -> list[list[Path]]:
             f"path of its clip with another suffix, such as {wanted}."
         )
     return found
+
+
+def unused_pictures(folder: Path, pairs: Sequence[Pair], stems: Iterable[str]) -> list[str]:
+    """Pictures in a folder that are measured for none of the clips, as paths in it, with slashes.
+
+    folder: of a method's pictures.
+    pairs: the measured clips.
+    stems: paths of the pictures of all recordings of the dataset, see `Dataset.picture_stems`; pictures of those that
+        are not measured, such as clips of another split, are not listed.
+    Raises UserError as `find_pictures` does.
+    """
+    measured = {file for of_clip in find_pictures(folder, pairs) for file in of_clip}
+    others = set(stems) - {pair.picture for pair in pairs}
+
+    def unknown(name: PurePosixPath) -> bool:
+        stem = portable(name.with_suffix("").as_posix())
+        base, _, number = stem.rpartition("-")
+        return stem not in others and not (base in others and number.isdigit())
+
+    files = [file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file not in measured]
+    names = [PurePosixPath(file.relative_to(folder).as_posix()) for file in sorted(files)]
+    return [str(n) for n in names if unknown(n) and str(n) != SHEET and not any(p.startswith(".") for p in n.parts)]
 
 
 def _names(pair: Pair) -> tuple[str, ...]:
