@@ -23,7 +23,7 @@ from ds2f.face.align import box_crop, canonical_crop, coverage, inside, middle_s
 from ds2f.face.base import FaceDetector, FaceEmbedder
 from ds2f.face.dlib_resnet import network_file
 from ds2f.face.eigenfaces import locate, surround
-from ds2f.face.people import Sighting, choose
+from ds2f.face.people import COMPARABLE_AREA, Sighting, choose
 from ds2f.face.quality import eye_distance, quality
 from ds2f.io.files import by_name
 from ds2f.io.images import encode_webp
@@ -38,6 +38,11 @@ STANDS_STILL = 1.0  # mean difference of two 32 px thumbnails, of 255, under whi
 TINY = 64  # pixels; in a picture smaller than that, faces are smaller than the detector sees
 HANDFUL = 6  # pixels; fewer say nothing of where a face lies
 SQUARE = 0.03  # of its height, by which a picture may be wider or narrower and still be a crop
+SURE = (
+    0.999  # detector score that is not reached in turned pictures, where it takes one face in five for an upright one
+)
+CLEAR = 0.99  # detector score that is reached once they are turned back
+TURNED = {2: "the picture is upside down", 1: "the picture lies on its side", 3: "the picture lies on its side"}
 ALIGNED = 0.08  # of a picture's side: landmarks no farther from the template are in place
 
 
@@ -93,7 +98,9 @@ class FaceEncoder:
         scale, margin = max(image.shape[:2]) / max(picture.shape[:2]), 0
         try:
             found = self.encode_frames([Frame(image, 0.0)])
-        except ItemError:
+        except ItemError as error:
+            if error.reason in TURNED.values():
+                raise
             margin = round(STILL_MARGIN * max(image.shape[:2]))
             image = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
             found = self.encode_frames([Frame(image, 0.0)])
@@ -118,6 +125,8 @@ class FaceEncoder:
             raise ItemError("face", f"the face is too small (eyes under {settings.min_eye_distance:g} px apart)")
         best, identity, people = choose(large, self._identities)
         image, found = best.frame.image, best.detected
+        if (turns := self._turned(image, found)) is not None:
+            raise ItemError("face", TURNED[turns])
         box = None
         if settings.box_crop:
             margins = settings.box_margin_height, settings.box_margin_width
@@ -171,6 +180,18 @@ class FaceEncoder:
         from ds2f.face.dlib_torch import load_dlib
 
         return load_dlib(network_file()).to(self.device)
+
+    def _turned(self, image: np.ndarray, face: DetectedFace) -> int | None:
+        """Quarter turns after which the picture shows a clearer face of comparable size, so that the one found is none;
+        None, as usual, if there are none."""
+        for turns in (
+            TURNED if self.settings.detector == "mtcnn" and face.score < SURE else ()
+        ):  # whose scores these are
+            seen = self.detect(np.ascontiguousarray(np.rot90(image, turns)))
+            clearer = (other for other in seen if other.score > max(CLEAR, face.score))
+            if any(other.area > COMPARABLE_AREA * face.area for other in clearer):
+                return turns
+        return None
 
     def _identities(self, sightings: Sequence[Sighting]) -> np.ndarray:
         return self.embed(DLIB, [s.frame.image for s in sightings], [s.detected for s in sightings])
