@@ -39,6 +39,19 @@ def test_where_folders_contradict_the_list_its_own_pairs_tie_recordings_together
     assert found.of["x/2.wav"].name != found.of["x/1.wav"].name
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        [Trial(True, "x/1.wav", "x/2.wav")],
+        [Trial(True, "x/2.wav", "x/1.wav")],
+        [Trial(True, "x/1.wav", "y/1.wav"), Trial(True, "y/1.wav", "x/2.wav")],
+    ],
+)
+def test_trials_that_contradict_each_other_are_refused(tmp_path: Path, others: list[Trial]) -> None:
+    with pytest.raises(UserError, match=r"contradict each other on x/1\.wav and x/2\.wav"):
+        who_speaks([*others, Trial(False, "x/1.wav", "x/2.wav")], tmp_path)
+
+
 def test_a_table_must_agree_with_the_list(tmp_path: Path) -> None:
     trials = [Trial(True, "1.wav", "2.wav"), Trial(False, "1.wav", "3.wav")]
     table = tmp_path / "utt2spk"

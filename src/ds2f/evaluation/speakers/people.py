@@ -79,7 +79,8 @@ def who_speaks(trials: Sequence[Trial], root: Path, table: Path | None = None) -
     trials: of one list, or of several together.
     root: folder that the paths are relative to.
     table: of speakers, as `read_table` takes it; None: use paths and the corpora's own side files.
-    Raises UserError for a table that lacks a recording, or contradicts the list.
+    Raises UserError for a table that lacks a recording, or contradicts the list, and for trials that contradict each
+    other.
     """
     paths = dict.fromkeys(path for t in trials for path in (t.first, t.second))
     if table is not None:
@@ -96,6 +97,11 @@ def who_speaks(trials: Sequence[Trial], root: Path, table: Path | None = None) -
     if all((of[t.first].name == of[t.second].name) == t.same for t in trials):
         return Speakers(of, FOLDERS if "folder" in places.corpora else CORPORA)
     tied = components([(path,) for path in paths] + [(t.first, t.second) for t in trials if t.same])
+    if wrong := next((t for t in trials if not t.same and tied[t.first] == tied[t.second]), None):
+        raise UserError(
+            f"Trials contradict each other on {wrong.first} and {wrong.second}: one says two speakers, and others say "
+            "one, directly or through further recordings; correct the list."
+        )
     return Speakers({path: Speaker(tied[path]) for path in paths}, LIST)
 
 
