@@ -102,17 +102,31 @@ class Media:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """The part of a long recording in which speech was found; the rest was not heard. start, end, length: seconds."""
+
+    start: float
+    end: float
+    length: float
+
+    def __str__(self) -> str:
+        return f"from {self.start:.0f} to {self.end:.0f} s of {self.length:.0f} s"
+
+
+@dataclass(frozen=True)
 class Speech:
     """What one person says in a recording, with the pauses cut out.
 
     audio: (samples,) float32.
     start: seconds into the file at which the first speech begins.
-    seconds: speech found in the whole file, of which `audio` may be only the beginning.
+    seconds: speech found in the whole file, or in `part` of it, of which `audio` may be only the beginning.
+    part: None if the whole file was heard.
     """
 
     audio: np.ndarray
     start: float
     seconds: float
+    part: Excerpt | None = None
 
 
 @dataclass(frozen=True)

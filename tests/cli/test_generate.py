@@ -75,6 +75,18 @@ def test_a_voice_gives_faces_and_the_same_seed_the_same_face(
     assert (tmp_path / "one" / record["identity_vectors"]).exists()
 
 
+@pytest.mark.parametrize("wish", [[], ["--age", "60"]])
+def test_what_of_a_long_recording_is_heard_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wish: list[str]
+) -> None:
+    (tmp_path / "ds2f.toml").write_text("[audio]\nmax_seconds = 4.0\nmin_speech = 0.5\n")
+    settings = ["--config", str(tmp_path / "ds2f.toml"), "--count", "1", "--size", "64", *wish]
+    assert main(["generate", str(VOICE), "--out", str(tmp_path), *settings]) == 0
+    assert f"{VOICE}: heard only from 0 to 4 s of 7 s" in capsys.readouterr().err
+    assert main(["describe", str(VOICE), *settings[:2]]) == 0
+    assert "s, heard from 0 to 4 s of 7 s" in capsys.readouterr().out
+
+
 def test_wishes(tmp_path: Path) -> None:
     wish = ["--age", "60", "--gender", "female", "--count", "1", "--steps", "2", "--size", "64"]
     assert main(["generate", str(VOICE), "--out", str(tmp_path), *wish]) == 0

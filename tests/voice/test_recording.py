@@ -44,6 +44,9 @@ def test_speech_after_the_first_part_is_found_at_its_time(tmp_path: Path, suffix
     speech = VoiceEncoder(AUDIO).search(sound_in(recording, AUDIO))  # type: ignore[arg-type]
     assert speech.start == pytest.approx(7.0, abs=0.2)  # speech is padded by 0.13 s
     assert speech.seconds > 0.9
+    assert speech.part is not None
+    assert speech.part.start < 7.0 < speech.part.end
+    assert speech.part.length == pytest.approx(11.5, abs=0.2)
 
 
 def test_a_little_speech_at_the_start_does_not_hide_more_further_on() -> None:
@@ -52,6 +55,11 @@ def test_a_little_speech_at_the_start_does_not_hide_more_further_on() -> None:
     assert speech.start == pytest.approx(4.5, abs=0.2)  # the first that is enough for a clip; the rest is not heard
     little = late(0.5, 0.4, 9.0)
     assert VoiceEncoder(AUDIO).search(sound_in((little, SAMPLE_RATE), AUDIO)).seconds == pytest.approx(0.4, abs=0.1)
+
+
+def test_a_short_recording_is_heard_whole() -> None:
+    sound = late(0.2, 1.5, 0.6)  # 2.3 s, in parts of 2 s
+    assert VoiceEncoder(AUDIO).search(sound_in((sound, SAMPLE_RATE), AUDIO)).part is None
 
 
 def test_what_was_heard_is_said_where_nothing_was_found() -> None:

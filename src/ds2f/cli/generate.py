@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ds2f.types import Wish
 
 SHEET = "contact-sheet.png"
+SHOWN = 3  # long recordings that are named
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -166,6 +167,10 @@ def generate_files(
         )
     for path, reason in written.refused:
         err.print(f"ds2f generate: {path}: {reason}")
+    for path, part in written.parts[:SHOWN]:
+        err.print(f"ds2f generate: {path}: heard only {part}")
+    if len(written.parts) > SHOWN:
+        err.print(f"ds2f generate: and {len(written.parts) - SHOWN:,} more recordings heard only in part")
     for path in written.faces:
         out.print(str(path))
     if written.left_over:

@@ -281,6 +281,11 @@ def _heard() -> dict[str, Any]:
         },
         "gender": belief(GENDERS),
         "determined": {**SHARE, "description": "How much of a face the voice determines."},
+        "part": {
+            **_object({name: {**NUMBER, "minimum": 0} for name in ("start", "end", "length")}),
+            "type": ["object", "null"],
+            "description": "Seconds of a long recording in which speech was found; null: all of it was heard.",
+        },
     }
 
 

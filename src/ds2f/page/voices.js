@@ -124,7 +124,8 @@ const length = (share) => `${100 * share}%`; // in CSS
 
 function describe(card, told) {
   const find = (selector) => card.querySelector(selector);
-  const facts = [["speech", `${told.speech_seconds.toFixed(1)} s`]];
+  const part = told.part ? `, ${Math.round(told.part.start)} to ${Math.round(told.part.end)} s heard` : "";
+  const facts = [["speech", `${told.speech_seconds.toFixed(1)} s${part}`]];
   if (told.pitch) facts.push(["pitch", `${Math.round(told.pitch)} Hz`]);
   if (told.rate) facts.push(["rate", `${told.rate.toFixed(1)} syllables/s`]);
   find(".facts").replaceChildren(...facts.map(([name, value]) => {

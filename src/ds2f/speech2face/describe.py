@@ -21,7 +21,7 @@ import numpy as np
 
 from ds2f.io.extras import installed
 from ds2f.models.ages import decades
-from ds2f.types import AGE_BINS, GENDERS, Speech
+from ds2f.types import AGE_BINS, GENDERS, Excerpt, Speech
 from ds2f.voice import acoustics
 
 PEOPLE = 256  # sampled per description; the standard error of a probability is then below 0.03
@@ -61,6 +61,7 @@ class VoiceDescription:
     """What a voice says about its speaker; see the top of this file.
 
     speech_seconds: actual speech found.
+    part: where, in a long recording; None if all of it was heard.
     pitch, pitch_spread, rate: median F0 in Hz, its spread in semitones, and syllables per second of speech; None where
         they cannot be measured or the extra `acoustics` is not installed.
     age: by decade, with the keys AGE_BINS.
@@ -78,10 +79,11 @@ class VoiceDescription:
     age_years: tuple[float, float, float]
     gender: Belief
     determined: float
+    part: Excerpt | None = None
 
     def __str__(self) -> str:
         low, middle, high = self.age_years
-        lines = [f"speech      {self.speech_seconds:.1f} s"]
+        lines = [f"speech      {self.speech_seconds:.1f} s" + (f", heard {self.part}" if self.part else "")]
         if self.pitch is not None:
             lines.append(f"pitch       {self.pitch:.0f} Hz, spread {self.pitch_spread or 0:.1f} semitones")
         if self.rate is not None:
@@ -136,6 +138,7 @@ class Describer:
             age_years=_percentiles(heard["age"].mean(0)),
             gender=Belief(_named(GENDERS, heard["gender"]), _named(GENDERS, unheard["gender"])),
             determined=moved / (moved + left),
+            part=speech.part,
         )
 
     @cached_property

@@ -15,6 +15,7 @@ from ds2f.errors import UserError
 from ds2f.io.credentials import Signer
 from ds2f.io.images import FACE_FORMATS, NOTICE, encode_face, write_face
 from ds2f.speech2face.upscale import larger
+from ds2f.types import Excerpt
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,7 +69,10 @@ class GeneratedFace:
 
 
 class Faces(list[GeneratedFace]):
-    """The faces of a voice: a list that a notebook shows as pictures."""
+    """The faces of a voice: a list that a notebook shows as pictures. part: of a long recording, that the voice is
+    from; None if all of it was heard."""
+
+    part: Excerpt | None = None
 
     def _repr_html_(self) -> str:
         return "".join(

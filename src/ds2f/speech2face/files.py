@@ -28,7 +28,7 @@ from ds2f.speech2face import wishes
 from ds2f.speech2face.names import left_over, recordings_in, refuse_overwriting, unique_stems
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.speech2face.upscale import larger
-from ds2f.types import ACOUSTICS, NO_WISH, Progress, Wish
+from ds2f.types import ACOUSTICS, NO_WISH, Excerpt, Progress, Wish
 
 if TYPE_CHECKING:
     from ds2f.speech2face.model import Speech2Face
@@ -41,12 +41,13 @@ IDENTITIES = "identities.safetensors"
 class Written:
     """What was written. faces: paths of the pictures; refused: (recording, reason) for those without a face; sources:
     the recording of each picture, as a path relative to the input; left_over: further pictures of the same recordings,
-    from an earlier run that drew more."""
+    from an earlier run that drew more; parts: (recording, what of it was heard) for long ones."""
 
     faces: list[Path]
     refused: list[tuple[Path, str]]
     sources: list[str]
     left_over: list[Path] = field(default_factory=list)
+    parts: list[tuple[Path, Excerpt]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def from_files(
     refused: list[tuple[Path, str]] = []
     entries: list[dict[str, Any]] = []
     vectors: dict[str, np.ndarray] = {}
+    parts: list[tuple[Path, Excerpt]] = []
     for done, ((path, place), its_names) in enumerate(zip(recordings, names, strict=True)):
         if progress:
             progress(done, len(files), place.as_posix())
@@ -112,6 +114,8 @@ def from_files(
             refused.append((path, error.reason))
             entries.append({"input": str(path), "failed": error.reason})
             continue
+        if drawn.part:
+            parts.append((path, drawn.part))
         for number, (name, face) in enumerate(zip(its_names, drawn, strict=True), 1):
             if progress and form.upscale > 1:  # which takes half a minute and more a face
                 progress(done, len(files), f"{place.as_posix()}, enlarging face {number} of {count}")
@@ -128,7 +132,8 @@ def from_files(
         _write(out, record, [*earlier, *entries], their_vectors | vectors)
     elif not there:
         out.rmdir()
-    return Written(faces, refused, sources, left_over(out, stems, count, {name for of in names for name in of}))
+    more = left_over(out, stems, count, {name for of in names for name in of})
+    return Written(faces, refused, sources, more, parts)
 
 
 def from_dataset(

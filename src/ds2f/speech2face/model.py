@@ -167,13 +167,16 @@ class Speech2Face(FaceSampler):
             return FacesOfVoices()
         direct = self.decoder_voices(self.voice_encoder.known) if settings.direct else []
         names = list(dict.fromkeys([*self.prior.config.voices, *direct]))
-        encoded = [self.voice_encoder.encode(one, names).voices for one in many]
+        heard = [self.voice_encoder.encode(one, names) for one in many]
+        encoded = [one.voices for one in heard]
         conditions = {name: np.repeat([one[name] for one in encoded], count, 0) for name in direct}
         voices = np.repeat(self.voice_inputs(encoded), count, 0)
         faces = self.sample_faces(
             voices, seeds * len(many), settings, wish=wish, callback=callback, voice_conditions=conditions
         )
         groups = FacesOfVoices(Faces(faces[start : start + count]) for start in range(0, len(faces), count))
+        for group, one in zip(groups, heard, strict=True):
+            group.part = one.speech.part
         return groups if isinstance(voice, list) else groups[0]
 
     def batch(

@@ -124,7 +124,8 @@ class QuickSpeech2Face(QuickDescriber):
             raise TypeError(f"{type(self).__name__} takes no wishes, such as {asked[0]}; Speech2Face does")
         check(settings, count)
         seeds = wishes.seeds_from(seed, count)
-        heard = self.voice_encoder.encode(voice).voices[VOICE][None]
+        encoded = self.voice_encoder.encode(voice)
+        heard = encoded.voices[VOICE][None]
         heat, weight = settings.temperature, settings.voice_guidance
         each = (imagined(self._imagine, heard, [one], heat, weight, together=True) for one in seeds)
         identities = np.concatenate(list(each))
@@ -135,7 +136,9 @@ class QuickSpeech2Face(QuickDescriber):
             else enlarged(by_graph(self._super_resolution), np.stack(drawn), seeds)
         )
         images = watermark.mark_all(images) if settings.watermark else images
-        return Faces(made(images, identities, seeds, self.details(settings), self.signer))
+        faces = Faces(made(images, identities, seeds, self.details(settings), self.signer))
+        faces.part = encoded.speech.part
+        return faces
 
     @cached_property
     def signer(self) -> Signer | None:

@@ -20,7 +20,7 @@ from ds2f._renamed import old_methods, old_names
 from ds2f.config import Audio
 from ds2f.errors import ItemError, UserError
 from ds2f.io.files import by_name
-from ds2f.types import ACOUSTICS, SAMPLE_RATE, VOICE, Speech, VoiceClip
+from ds2f.types import ACOUSTICS, SAMPLE_RATE, VOICE, Excerpt, Speech, VoiceClip
 from ds2f.voice import acoustics, encoders
 from ds2f.voice.activity import VoiceActivity, cut, find_speech
 from ds2f.voice.base import SpeakerEncoder
@@ -111,7 +111,8 @@ class VoiceEncoder:
             except ItemError as error:
                 refused.append(error)
                 continue
-            found.append(replace(speech, start=start + speech.start))
+            part = Excerpt(start, min(start + sound.seconds, sound.length), sound.length)
+            found.append(replace(speech, start=start + speech.start, part=part if sound.in_parts else None))
             if speech.seconds >= enough:
                 break
         if found:

@@ -37,11 +37,16 @@ class Sound:
         """Where the parts begin that are searched one after the other until there is enough speech: for a recording of
         at most LATER + 1 parts all of it, for a longer one its start and LATER others, spread over the rest."""
         rest = self.length - self.seconds
-        if rest < 0.5:  # too short to contain much, and lengths are rounded
+        if not self.in_parts:
             return [0.0]
         count = min(LATER, math.ceil(rest / self.seconds))
         step = self.seconds if count * self.seconds >= rest else (rest - self.seconds) / (count - 1)
         return [0.0, *(self.seconds + k * step for k in range(count))]
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether there is more than one part; half a second is too short to contain much, and lengths are rounded."""
+        return self.length - self.seconds >= 0.5
 
     @property
     def heard_whole(self) -> bool:
