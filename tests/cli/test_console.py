@@ -52,6 +52,19 @@ def test_a_screen_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> No
     assert "talk [/b].wav" in screen.file.getvalue()
 
 
+def test_a_long_name_does_not_push_the_progress_off_a_narrow_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr(console, "err", screen)
+    with console.bar("generate") as shown:
+        shown.update(1, 12, "interviews/" + 20 * "a very long name ")
+        shown.progress.refresh()  # type: ignore[union-attr]
+        line = screen.file.getvalue().splitlines()[-1]
+    assert "generate" in line
+    assert "1/12" in line
+    assert "left" in line
+    assert "interv" in line
+
+
 @pytest.mark.parametrize(
     ("number", "noun", "words"),
     [

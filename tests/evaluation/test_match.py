@@ -57,6 +57,15 @@ def test_the_command_says_what_fits_what_is_chance_and_what_was_refused(
     assert "identifies nobody" in said.err
 
 
+def test_what_of_a_long_recording_is_heard_is_said(
+    faces: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ds2f.toml").write_text("[audio]\nmax_seconds = 4.0\nmin_speech = 0.5\n")
+    voice = samples() / "person-1.mp4"
+    assert main(["match", str(voice), str(faces[0]), "--config", str(tmp_path / "ds2f.toml")]) == 0
+    assert f"{voice}: heard only from 0 to 4 s of 7 s" in capsys.readouterr().err
+
+
 def test_bad_input_gets_a_sentence(faces: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     face, voice = str(faces[0]), str(samples() / "person-1.mp4")
     write_audio(tmp_path / "silent.wav", silence(3.0))

@@ -30,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
     found = Matcher(model, config.audio, len(options.faces)).match(options.voice, options.faces)
     for path, reason in found.refused:
         err.print(f"ds2f match: {path}: {reason}")
+    if found.part:
+        err.print(f"ds2f match: {options.voice}: heard only {found.part}")
     table = columns("face", "fits the voice", "of these, the one")
     for m in found.faces:
         table.add_row(str(m.face), f"{100 * m.fits:.0f} %", f"{100 * m.share:.0f} %")

@@ -17,7 +17,7 @@ from ds2f.io.images import read_image
 from ds2f.models import folders
 from ds2f.models.graphs import Graph, graph_of
 from ds2f.speech2face import hub
-from ds2f.types import DLIB, VOICE, Source
+from ds2f.types import DLIB, VOICE, Excerpt, Source
 from ds2f.voice.encode import VoiceEncoder
 
 FEW = 8  # pictures that dlib's own code embeds in less time than importing PyTorch takes
@@ -35,10 +35,12 @@ class Match:
 
 @dataclass(frozen=True)
 class Matches:
-    """The result of matching. faces: best first; refused: (picture, reason) for those without a usable face."""
+    """The result of matching. faces: best first; refused: (picture, reason) for those without a usable face; part: of
+    a long recording, that was heard."""
 
     faces: list[Match]
     refused: list[tuple[Path, str]]
+    part: Excerpt | None = None
 
 
 class Matcher:
@@ -69,7 +71,7 @@ class Matcher:
         Raises UserError if the voice cannot be used, or none of the faces.
         """
         try:
-            heard = self.voice_encoder.encode(voice).voices
+            heard = self.voice_encoder.encode(voice)
         except ItemError as error:
             raise UserError(f"{voice}: {error.reason}.") from None
         found: dict[Path, np.ndarray] = {}
@@ -82,11 +84,11 @@ class Matcher:
         if not found:
             reasons = "; ".join(f"{path}: {reason}" for path, reason in refused)
             raise UserError(f"None of the pictures shows a face that can be compared ({reasons}).")
-        odds = self.log_odds(heard, np.stack(list(found.values())))
+        odds = self.log_odds(heard.voices, np.stack(list(found.values())))
         fits, against = 1 / (1 + np.exp(-odds)), np.exp(odds - odds.max())
         share = against / against.sum()
         ranked = sorted(map(Match, found, fits.tolist(), share.tolist()), key=lambda m: -m.fits)
-        return Matches(ranked, refused)
+        return Matches(ranked, refused, heard.speech.part)
 
 
 LogOdds = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
