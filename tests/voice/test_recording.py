@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +58,18 @@ def test_a_little_speech_at_the_start_does_not_hide_more_further_on() -> None:
     assert speech.start == pytest.approx(4.5, abs=0.2)  # the first that is enough for a clip; the rest is not heard
     little = late(0.5, 0.4, 9.0)
     assert VoiceEncoder(AUDIO).search(sound_in((little, SAMPLE_RATE), AUDIO)).seconds == pytest.approx(0.4, abs=0.1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes there")
+def test_a_pipe_is_heard_as_the_file_is(tmp_path: Path) -> None:
+    file, pipe = write(tmp_path / "a.m4a", Track(late(3.0, 1.5), "aac", SAMPLE_RATE)), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(file.read_bytes()), daemon=True)
+    writer.start()
+    piped, filed = (VoiceEncoder(AUDIO).search(sound_in(source, AUDIO)) for source in (pipe, file))
+    writer.join()
+    np.testing.assert_array_equal(piped.audio, filed.audio)
+    assert piped.start == filed.start
 
 
 def test_a_short_recording_is_heard_whole() -> None:

@@ -67,6 +67,8 @@ def sound_in(recording: Recording, audio: Audio) -> Sound:
             "open", f"a recording is a path, the bytes of a file, or (samples, rate), not {type(recording).__name__}"
         )
     source = bytes(recording) if isinstance(recording, bytes | bytearray) else Path(recording)
+    if isinstance(source, Path) and source.is_fifo():  # a pipe, such as <(ffmpeg ...) in bash, can be read only once
+        source = source.read_bytes()
     choice = Choice(audio=audio.stream, channel=audio.channel)
     return further(source, decode(source, 0, audio.max_seconds, choice=choice), audio.max_seconds, choice)
 
