@@ -230,6 +230,20 @@ def test_a_folder_remembers_the_faces_of_earlier_recordings(tmp_path: Path, tiny
         from_files(tiny, [same_name], out, 1, 5, QUICK)
 
 
+def test_a_run_that_is_stopped_has_said_what_it_drew(tmp_path: Path, tiny: Speech2Face) -> None:
+    out, talks = tmp_path / "faces", sorted(samples().glob("*.mp4"))[:3]
+
+    def stop(done: int, total: int, note: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        from_files(tiny, talks, out, 1, 5, QUICK, progress=stop)
+    drawn = [f"{talk.stem}-0.png" for talk in talks[:2]]
+    assert [face["image"] for face in json.loads((out / "generation.json").read_text())["faces"]] == drawn
+    assert set(load_file(out / "identities.safetensors")) == set(drawn)
+
+
 def test_faces_of_a_recording_that_is_called_like_a_clip_are_not_measured_with_it(
     dataset: Dataset, tmp_path: Path, tiny: Speech2Face
 ) -> None:

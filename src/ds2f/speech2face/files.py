@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,37 +102,39 @@ def from_files(
     entries: list[dict[str, Any]] = []
     vectors: dict[str, np.ndarray] = {}
     parts: list[tuple[Path, Excerpt]] = []
-    for done, ((path, place), its_names) in enumerate(zip(recordings, names, strict=True)):
+    try:
+        for done, ((path, place), its_names) in enumerate(zip(recordings, names, strict=True)):
+            if progress:
+                progress(done, len(files), place.as_posix())
+            try:
+                drawn = model(
+                    path, count, seed, gender=wish.gender, age=wish.age, ethnicity=wish.ethnicity,
+                    language=wish.language, guide=wish.guide, settings=settings,
+                )  # fmt: skip
+            except ItemError as error:
+                refused.append((path, error.reason))
+                entries.append({"input": str(path), "failed": error.reason})
+                continue
+            if drawn.part:
+                parts.append((path, drawn.part))
+            for number, (name, face) in enumerate(zip(its_names, drawn, strict=True), 1):
+                if progress and form.upscale > 1:  # which takes half a minute and more a face
+                    progress(done, len(files), f"{place.as_posix()}, enlarging face {number} of {count}")
+                face.upscaled(form.upscale).save(out / name)
+                faces.append(out / name)
+                sources.append(place.as_posix())
+                vectors[name] = face.identity
+                entries.append({"input": str(path), "image": name, "seed": face.seed})
         if progress:
-            progress(done, len(files), place.as_posix())
-        try:
-            drawn = model(
-                path, count, seed, gender=wish.gender, age=wish.age, ethnicity=wish.ethnicity, language=wish.language,
-                guide=wish.guide,
-                settings=settings,
-            )  # fmt: skip
-        except ItemError as error:
-            refused.append((path, error.reason))
-            entries.append({"input": str(path), "failed": error.reason})
-            continue
-        if drawn.part:
-            parts.append((path, drawn.part))
-        for number, (name, face) in enumerate(zip(its_names, drawn, strict=True), 1):
-            if progress and form.upscale > 1:  # which takes half a minute and more a face
-                progress(done, len(files), f"{place.as_posix()}, enlarging face {number} of {count}")
-            face.upscaled(form.upscale).save(out / name)
-            faces.append(out / name)
-            sources.append(place.as_posix())
-            vectors[name] = face.identity
-            entries.append({"input": str(path), "image": name, "seed": face.seed})
-    if progress:
-        progress(len(files), len(files), "")
-    if faces:
-        record = _record(model, {**asdict(settings), **wishes.as_json(wish)}, form)
-        earlier, their_vectors = _of_earlier_runs(out, record, vectors, {str(file) for file in files})
-        _write(out, record, [*earlier, *entries], their_vectors | vectors)
-    elif not there:
-        out.rmdir()
+            progress(len(files), len(files), "")
+    finally:  # a run that is stopped has drawn faces, too
+        if faces:
+            record = _record(model, {**asdict(settings), **wishes.as_json(wish)}, form)
+            earlier, their_vectors = _of_earlier_runs(out, record, vectors, {str(file) for file in files})
+            _write(out, record, [*earlier, *entries], their_vectors | vectors)
+        elif not there:
+            with suppress(OSError):  # it holds folders already
+                out.rmdir()
     more = left_over(out, stems, count, {name for of in names for name in of})
     return Written(faces, refused, sources, more, parts)
 
