@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,6 +128,19 @@ def test_a_folder_keeps_its_tree_and_names_that_would_meet_do_not(
     for picture in [*out.rglob("*.webp"), out / "contact-sheet.png"]:
         assert check_file(picture).layers[:1] == ("watermark",), picture
         assert check_file(picture).layers[-1:] == ("xmp",), picture
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_a_name_that_is_not_utf8_is_written_and_shown(tmp_path: Path) -> None:
+    voice = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    shutil.copy(VOICE, voice)
+    command = [sys.executable, "-m", "ds2f", "generate", str(voice), "--count", "1", "--size", "64", "--out", "faces"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert made.stdout.split() == ["faces/caf_-0.png"]
+    (face,) = json.loads((tmp_path / "faces" / "generation.json").read_text("utf-8"))["faces"]
+    assert (face["input"], face["image"]) == (str(voice), "caf_-0.png")
+    told = subprocess.run([*command[:3], "describe", str(voice)], capture_output=True, text=True, check=True).stdout
+    assert "caf\\udce9.mp4\nspeech" in told
 
 
 def test_a_folder_without_recordings_is_a_sentence(tmp_path: Path, refused: Callable[..., str]) -> None:

@@ -95,9 +95,11 @@ def from_json(kind: type[Record], data: dict[str, Any]) -> Record:
 
 
 UNFIT = re.compile(
-    r'[<>:"|?*\\\x00-\x1f]|(?<=[^/])[. ](?=/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?=[./]|$)', re.IGNORECASE
+    r'[<>:"|?*\\\x00-\x1f\ud800-\udfff]|(?<=[^/])[. ](?=/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?=[./]|$)',
+    re.IGNORECASE,
 )
-"""What Windows does not allow in a name: certain characters, a full stop or space at the end, device names.
+"""What Windows does not allow in a name: certain characters, a full stop or space at the end, device names; and lone
+surrogates, which stand for bytes of a name that is not UTF-8 (PEP 383).
 https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file#naming-conventions"""
 
 
@@ -161,7 +163,8 @@ def alone(lock: Path) -> Iterator[None]:
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write the complete file or nothing; see `replacing`."""
     with replacing(path) as aside:
-        aside.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        # A file name that is not UTF-8 holds lone surrogates (PEP 383), whose backslash escape is valid JSON.
+        aside.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", "utf-8", errors="backslashreplace")
 
 
 def disk_trouble(error: Exception) -> str | None:
