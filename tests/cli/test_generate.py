@@ -143,6 +143,14 @@ def test_a_name_that_is_not_utf8_is_written_and_shown(tmp_path: Path) -> None:
     assert "caf\\udce9.mp4\nspeech" in told
 
 
+@pytest.mark.parametrize(("option", "value"), [("--split", "val"), ("--guide-guidance", "2")])
+def test_an_option_that_would_do_nothing_is_refused(
+    tmp_path: Path, refused: Callable[..., str], option: str, value: str
+) -> None:
+    assert option in refused("generate", VOICE, "--out", tmp_path / "faces", option, value)
+    assert not (tmp_path / "faces").exists()
+
+
 def test_a_folder_without_recordings_is_a_sentence(tmp_path: Path, refused: Callable[..., str]) -> None:
     (tmp_path / "empty").mkdir()
     assert "no sound or video in the folder" in refused("generate", tmp_path / "empty", "--out", tmp_path / "faces")

@@ -18,7 +18,7 @@ from ds2f.dataset.queries import Pair
 from ds2f.demo import samples
 from ds2f.errors import UserError
 from ds2f.evaluation.embed import find_pictures
-from ds2f.speech2face.files import from_dataset, from_files, heard_clips, made_from, voices_of
+from ds2f.speech2face.files import AT_ONCE, from_dataset, from_files, heard_clips, made_from, voices_of
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 from helpers import tiny_decoder
@@ -242,6 +242,17 @@ def test_a_run_that_is_stopped_has_said_what_it_drew(tmp_path: Path, tiny: Speec
     drawn = [f"{talk.stem}-0.png" for talk in talks[:2]]
     assert [face["image"] for face in json.loads((out / "generation.json").read_text())["faces"]] == drawn
     assert set(load_file(out / "identities.safetensors")) == set(drawn)
+
+
+def test_many_faces_of_a_recording_are_written_as_they_are_drawn(tmp_path: Path, tiny: Speech2Face) -> None:
+    talk, told, count = next(samples().glob("*.mp4")), list[str](), AT_ONCE + 2
+    written = from_files(tiny, [talk], tmp_path, count, 5, QUICK, progress=lambda *said: told.append(said[2]))
+    assert told == [talk.name, f"{talk.name}, face {AT_ONCE + 1} of {count}", ""]
+    assert len(written.faces) == count
+    vectors = load_file(tmp_path / "identities.safetensors")
+    for number, face in enumerate(tiny(talk, count, 5, settings=QUICK)):
+        assert np.array_equal(vectors[f"{talk.stem}-{number}.png"], face.identity)
+        assert np.array_equal(np.array(Image.open(written.faces[number])), np.array(face.image))
 
 
 def test_faces_of_a_recording_that_is_called_like_a_clip_are_not_measured_with_it(

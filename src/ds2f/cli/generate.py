@@ -34,9 +34,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.epilog = "What is not given here comes from [generate] of ds2f.toml."
     add_out(sub, "for pictures and generation.json")
     sub.add_argument("--database", type=Path, metavar="FILE", help="instead of recordings: the clips of this dataset")
-    sub.add_argument(
-        "--split", choices=("train", "val", "test", "all"), default="test", help="with --database (default: test)"
-    )
+    sub.add_argument("--split", choices=("train", "val", "test", "all"), help="with --database (default: test)")
     sub.add_argument("--count", type=positive, metavar="N", help="faces per recording (4) or per clip of a dataset (1)")
     sub.add_argument(
         "--seed",
@@ -117,12 +115,16 @@ def run(options: argparse.Namespace) -> int:
     if bool(options.recordings) == bool(options.database):
         raise UserError("Give either recordings, or --database FILE with --split.")
     wishes = (options.age, options.gender, options.ethnicity, options.guide, options.language)
+    if options.split and not options.database:
+        raise UserError("--split is for a dataset; leave it out, or give --database FILE instead of recordings.")
+    if options.guide_guidance is not None and options.guide is None:
+        raise UserError("--guide-guidance says how strictly to follow a picture; give that, too: --guide PICTURE.")
     if options.database and any(wish is not None for wish in wishes):
         raise UserError("Wishes such as --age and --guide are for recordings; leave them out with --database.")
     if options.database:
         generate_dataset(
             options.database,
-            None if options.split == "all" else options.split,
+            None if options.split == "all" else options.split or "test",
             options.out,
             config,
             options.device,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ds2f.speech2face.quick import QuickSpeech2Face
 
 IDENTITIES = "identities.safetensors"
+AT_ONCE = 16  # faces of a recording that are drawn before they are written
 
 
 @dataclass(frozen=True)
@@ -102,31 +103,35 @@ def from_files(
     entries: list[dict[str, Any]] = []
     vectors: dict[str, np.ndarray] = {}
     parts: list[tuple[Path, Excerpt]] = []
+    show = progress or (lambda *_: None)
     try:
         for done, ((path, place), its_names) in enumerate(zip(recordings, names, strict=True)):
-            if progress:
-                progress(done, len(files), place.as_posix())
-            try:
-                drawn = model(
-                    path, count, seed, gender=wish.gender, age=wish.age, ethnicity=wish.ethnicity,
-                    language=wish.language, guide=wish.guide, settings=settings,
-                )  # fmt: skip
-            except ItemError as error:
-                refused.append((path, error.reason))
-                entries.append({"input": str(path), "failed": error.reason})
-                continue
-            if drawn.part:
-                parts.append((path, drawn.part))
-            for number, (name, face) in enumerate(zip(its_names, drawn, strict=True), 1):
-                if progress and form.upscale > 1:  # which takes half a minute and more a face
-                    progress(done, len(files), f"{place.as_posix()}, enlarging face {number} of {count}")
-                face.upscaled(form.upscale).save(out / name)
-                faces.append(out / name)
-                sources.append(place.as_posix())
-                vectors[name] = face.identity
-                entries.append({"input": str(path), "image": name, "seed": face.seed})
-        if progress:
-            progress(len(files), len(files), "")
+            source = path.read_bytes() if path.is_fifo() else path  # a pipe can be read only once
+            for first in range(0, count, AT_ONCE):
+                show(
+                    done, len(files), f"{place.as_posix()}, face {first + 1} of {count}" if first else place.as_posix()
+                )
+                some = its_names[first : first + AT_ONCE]
+                try:
+                    drawn = model(
+                        source, len(some), seed + first, gender=wish.gender, age=wish.age, ethnicity=wish.ethnicity,
+                        language=wish.language, guide=wish.guide, settings=settings,
+                    )  # fmt: skip
+                except ItemError as error:
+                    refused.append((path, error.reason))
+                    entries.append({"input": str(path), "failed": error.reason})
+                    break
+                if drawn.part and not first:
+                    parts.append((path, drawn.part))
+                for number, (name, face) in enumerate(zip(some, drawn, strict=True), first + 1):
+                    if form.upscale > 1:  # which takes half a minute and more a face
+                        show(done, len(files), f"{place.as_posix()}, enlarging face {number} of {count}")
+                    face.upscaled(form.upscale).save(out / name)
+                    faces.append(out / name)
+                    sources.append(place.as_posix())
+                    vectors[name] = face.identity
+                    entries.append({"input": str(path), "image": name, "seed": face.seed})
+        show(len(files), len(files), "")
     finally:  # a run that is stopped has drawn faces, too
         if faces:
             record = _record(model, {**asdict(settings), **wishes.as_json(wish)}, form)
