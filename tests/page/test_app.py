@@ -78,6 +78,19 @@ def test_two_voices_at_once(address: str, voice: str) -> None:
     assert last["settings"]["age"] == 60
 
 
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        ("?count=1&count=2", {"data": CLIP.read_bytes()}),
+        ("", {"files": {"recording": CLIP.read_bytes()}, "data": {"count": ["1", "2"]}}),
+        ("", {"data": b'{"voices": ["AAAA"], "count": 1, "count": 2}'}),
+    ],
+)
+def test_a_field_that_is_sent_twice_is_refused(address: str, query: str, sent: dict[str, Any]) -> None:
+    answer = requests.post(f"{address}/v1/faces{query}", timeout=120, **sent)
+    assert error(answer, 422) == "The field 'count' was sent more than once."
+
+
 def test_what_cannot_be_heard_is_one_sentence(address: str, tmp_path: Path) -> None:
     recordings = {
         "empty": b"",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import inf
@@ -68,15 +68,16 @@ class Uploads:
 
 def sent_in(request: Request, body: bytes | bytearray, alone: str = "recording") -> Sent:
     """The contents of a body: JSON if it says so or begins with a brace, the parts of a form, or else a file, with
-    the wishes in the query string. alone: the field name of such a file. Raises Refused for invalid JSON and forms."""
+    the wishes in the query string, which those of the body override. alone: the field name of such a file. Raises Refused for invalid JSON and forms, and
+    for a field that is given twice."""
     kind = request.headers.get("content-type", "")
-    asked = {name: _value(text) for name, text in request.query_params.items()}
+    asked = _once([(name, _value(text)) for name, text in request.query_params.multi_items()])
     if kind.startswith("multipart/form-data"):
-        form = _form(kind, body)
-        return Sent(form.files, {**asked, **form.fields})
+        files, fields = _form(kind, body)
+        return Sent(files, {**asked, **_once(fields)})
     if kind.startswith("application/json") or body.startswith(b"{"):
         try:
-            told = json.loads(body)
+            told = json.loads(body, object_pairs_hook=_once)
         except (ValueError, RecursionError):
             raise Refused(400, "The body is not JSON.") from None
         if not isinstance(told, dict):
@@ -85,9 +86,17 @@ def sent_in(request: Request, body: bytes | bytearray, alone: str = "recording")
     return Sent({alone: (bytes(body),)}, asked)
 
 
-def _form(kind: str, body: bytes | bytearray) -> Sent:
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
+        raise Refused(422, f"The field {twice[0]!r} was sent more than once.")
+    return found
+
+
+def _form(kind: str, body: bytes | bytearray) -> tuple[dict[str, tuple[bytes, ...]], list[tuple[str, Any]]]:
+    """Its files and fields."""
     files: dict[str, tuple[bytes, ...]] = {}
-    fields: dict[str, Any] = {}
+    fields: list[tuple[str, Any]] = []
 
     def on_file(file: File) -> None:
         name = (file.field_name or b"").decode("utf-8", "replace")
@@ -96,7 +105,7 @@ def _form(kind: str, body: bytes | bytearray) -> Sent:
 
     def on_field(found: Field) -> None:
         name = (found.field_name or b"").decode("utf-8", "replace")
-        fields[name] = _value((found.value or b"").decode("utf-8", "replace"))
+        fields.append((name, _value((found.value or b"").decode("utf-8", "replace"))))
 
     try:
         parser = create_form_parser({"Content-Type": kind}, on_field, on_file, {"MAX_MEMORY_FILE_SIZE": inf})  # type: ignore[dict-item]
@@ -104,7 +113,7 @@ def _form(kind: str, body: bytes | bytearray) -> Sent:
         parser.finalize()
     except FormParserError:
         raise Refused(400, "The form cannot be read; send it as multipart/form-data with a boundary.") from None
-    return Sent(files, fields)
+    return files, fields
 
 
 def _value(text: str) -> Any:
