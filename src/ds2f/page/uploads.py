@@ -68,8 +68,10 @@ class Uploads:
 
 def sent_in(request: Request, body: bytes | bytearray, alone: str = "recording") -> Sent:
     """The contents of a body: JSON if it says so or begins with a brace, the parts of a form, or else a file, with
-    the wishes in the query string, which those of the body override. alone: the field name of such a file. Raises Refused for invalid JSON and forms, and
-    for a field that is given twice."""
+    the wishes in the query string, which those of the body override. alone: the field name of such a file.
+
+    Raises Refused for invalid JSON and forms, and for a field that is given twice.
+    """
     kind = request.headers.get("content-type", "")
     asked = _once([(name, _value(text)) for name, text in request.query_params.multi_items()])
     if kind.startswith("multipart/form-data"):
