@@ -70,7 +70,11 @@ def test_without_a_file_all_is_default(tmp_path: Path, monkeypatch: pytest.Monke
     [
         ("[audoi]\n", r"unknown part \[audoi\].*audio"),
         ("audio = 3\n", r"unknown part \[audio\]"),
-        ("[audio]\nclip_second = 3\n", "unknown key 'clip_second'.*clip_seconds"),
+        (
+            "[audio]\nclip_second = 3\n",
+            r"unknown key 'clip_second' in \[audio\]; perhaps clip_seconds( or \w+)* is meant\.$",
+        ),
+        ("[split]\nwhatever = 3\n", r"unknown key 'whatever' in \[split\]; the keys are .*seed"),
         ("[faces]\nframes = 2.5\n", r"\[faces\] frames must be int"),
         ("[faces]\nframes = true\n", "frames must be int"),
         ('[audio]\nmin_speech = "six"\n', 'min_speech must be float, not "six"'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -44,3 +45,15 @@ def test_a_measure_without_an_interval_is_shown_too(capsys: pytest.CaptureFixtur
     rows = [line.split("   ")[1:] for line in capsys.readouterr().out.splitlines()]
     shown = [[cell.strip() for cell in row if cell.strip()] for row in rows[1:4]]
     assert shown == [["75 %", "50 %"], ["50 % [25-100]", "50 %"], ["10 %"]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "prior", "--workers", "2"),
+        ("train", "prior", "--ray-address", "auto"),
+        ("extract", "--ray-address", "auto"),
+    ],
+)
+def test_options_of_ray_are_refused_without_it(refused: Callable[..., str], words: tuple[str, ...]) -> None:
+    assert "leave it out, or add --engine ray" in refused(*words).replace("leave them", "leave it")

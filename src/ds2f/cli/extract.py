@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ds2f.cli.arguments import add_config, add_database, add_workers, config_of, database_of, must_open
+from ds2f.errors import UserError
 
 if TYPE_CHECKING:
     from ds2f.config import Config
@@ -29,6 +30,8 @@ def run(options: argparse.Namespace) -> None:
     config = config_of(options)
     given = {"engine": options.engine, "ray_address": options.ray_address}
     config = replace(config, extract=replace(config.extract, **{k: v for k, v in given.items() if v is not None}))
+    if options.ray_address is not None and config.extract.engine == "local":
+        raise UserError("--ray-address is for a Ray cluster; leave it out, or add --engine ray.")
     extract(database_of(options, config), config, options.workers, options.retry_failed, options.shard)
 
 

@@ -49,6 +49,8 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     config = config_of(options)
+    if options.engine == "local" and (options.ray_address or options.workers > 1):
+        raise UserError("--workers and --ray-address are for Ray Train; leave them out, or add --engine ray.")
     if options.recipe:
         from ds2f.config import with_recipe
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from dataclasses import Field, fields, replace
@@ -72,7 +73,9 @@ def _read_part(path: Path, name: str, kind: type[Part], table: dict[str, Any]) -
     keys = get_type_hints(kind)
     for key in table:
         if key not in keys:
-            raise UserError(f"{path}: unknown key {key!r} in [{name}]; the keys are {', '.join(keys)}.")
+            like = difflib.get_close_matches(key, keys, 3)
+            known = f"perhaps {' or '.join(like)} is meant" if like else f"the keys are {', '.join(keys)}"
+            raise UserError(f"{path}: unknown key {key!r} in [{name}]; {known}.")
     try:
         return kind(**table)
     except UserError as error:
