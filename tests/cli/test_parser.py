@@ -136,3 +136,10 @@ def test_what_a_stopped_command_says(
     monkeypatch.setattr(command_of(command), "run", stopped)
     assert main(["serve"] if command == "serve" else ["train", "prior"]) == 130
     assert ("run `ds2f train` again to resume" in capsys.readouterr().err) is kept
+
+
+@pytest.mark.parametrize("command", [["status"], ["ingest", "."]])
+def test_a_folder_is_no_database(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    (tmp_path / "data").mkdir()
+    assert main([*command, "--database", str(tmp_path / "data")]) == 2
+    assert f"is a folder; give a file, such as {tmp_path / 'data' / 'dataset.db'}" in capsys.readouterr().err

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from ds2f.demo import samples
-from ds2f.errors import ItemError
+from ds2f.errors import ItemError, UserError
 from ds2f.speech2face.face import Faces, FacesOfVoices
 from ds2f.speech2face.model import Speech2Face
 from ds2f.voice.encode import Recording
@@ -18,6 +19,22 @@ ONE, OTHER = (samples() / f"person-{n}.mp4" for n in (1, 2))
 @pytest.fixture(scope="module")
 def model() -> Speech2Face:
     return Speech2Face.from_pretrained(device="cpu", size=64)
+
+
+@pytest.mark.parametrize("one", [ONE, str(ONE), b"RIFF"])
+def test_a_single_recording_is_no_batch(model: Speech2Face, one: Recording) -> None:
+    with pytest.raises(UserError, match=r"give a single one as \[recording\]"):
+        next(model.batch(one))  # type: ignore[arg-type]
+
+
+def test_faces_can_be_pickled_and_the_key_that_signs_them_is_not_in_it(model: Speech2Face) -> None:
+    (face,) = model(ONE, count=1)
+    stored = pickle.dumps(face)
+    assert b"PRIVATE KEY" not in stored
+    again = pickle.loads(stored)  # noqa: S301 - just made
+    assert again.signer is face.signer
+    assert again.seed == face.seed
+    assert np.array_equal(np.asarray(again.image), np.asarray(face.image))
 
 
 def test_a_stream_without_an_end_gives_the_same_faces_as_calls(

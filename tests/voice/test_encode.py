@@ -84,6 +84,11 @@ def test_just_enough_sound_is_heard() -> None:
     assert _encoder().encode((tone(0.29), SAMPLE_RATE)).speech.audio.size == 9 * WINDOW
 
 
+def test_a_tuple_of_recordings_is_a_sentence() -> None:
+    with pytest.raises(ItemError, match="give several recordings as a list"):
+        _encoder().encode(("a.wav", "b.wav", "c.wav"))  # type: ignore[arg-type]
+
+
 def test_what_has_no_sound_says_so(tmp_path: Path) -> None:
     for recording, reason in (
         (write_video(tmp_path / "mute.mp4", grey_ramp(5)), "a video without sound"),

@@ -232,6 +232,8 @@ def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
 
     Raises UserError if it does not exist, is not ours, has another version, or cannot be upgraded.
     """
+    if path.is_dir():
+        raise UserError(f"The database {path} is a folder; give a file, such as {path / 'dataset.db'}.")
     if not path.is_file():
         raise UserError(f"There is no database at {path}; make it with: ds2f ingest FOLDER --database {path}")
     try:

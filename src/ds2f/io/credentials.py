@@ -54,7 +54,10 @@ class Signing:
 
 
 class Signer:
-    """Signs pictures. Threads take turns."""
+    """Signs pictures. Threads take turns. One of `signer_of` can be pickled, as part of a face: not the key is stored,
+    but where it lies."""
+
+    signing: Signing | None = None
 
     def __init__(self, certificates: bytes, key: bytes, whose: str = "The certificate") -> None:
         """certificates: PEM, the signing one first; key: PEM; whose: what to call them in errors.
@@ -77,6 +80,11 @@ class Signer:
         if found is None or not found.intact:
             codes = "nothing was signed" if found is None else ", ".join(found.problems)
             raise UserError(f"{whose} cannot sign pictures ({codes}); {NEEDED}.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.signing is None:
+            raise TypeError("A signer holds a private key, and is not pickled.")
+        return signer_of, (self.signing,)
 
     def sign(self, data: bytes, kind: str, details: Mapping[str, Any], source: str = GENERATED) -> bytes:
         """An encoded picture with Content Credentials; its pixels and other metadata are unchanged.
@@ -109,8 +117,11 @@ def signer_of(signing: Signing) -> Signer | None:
     if signing.certificate is None or signing.key is None:
         if signing.certificate != signing.key:
             raise UserError("A certificate needs its key: give both [generate] certificate and certificate_key.")
-        return _own_signer()
-    return Signer(_read(signing.certificate), _read(signing.key), f"The certificate {signing.certificate}")
+        signer = _own_signer()
+    else:
+        signer = Signer(_read(signing.certificate), _read(signing.key), f"The certificate {signing.certificate}")
+    signer.signing = signing
+    return signer
 
 
 def available() -> bool:

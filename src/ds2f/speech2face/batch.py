@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import islice
+from pathlib import Path
 
 from ds2f.bars import shown
-from ds2f.errors import ItemError
+from ds2f.errors import ItemError, UserError
 from ds2f.speech2face.draw import BATCH
 from ds2f.speech2face.face import Faces
 from ds2f.voice.encode import Recording
@@ -28,6 +29,8 @@ def batched(
         error is raised.
     Raises what `ask` raises.
     """
+    if isinstance(recordings, str | bytes | Path):
+        raise UserError("A batch is a list, or another iterable, of recordings; give a single one as [recording].")
     total = len(recordings) if isinstance(recordings, Sized) else None
     with shown("faces", total, progress) as advance:
         waiting = iter(recordings)

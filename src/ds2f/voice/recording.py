@@ -56,6 +56,8 @@ class Sound:
 def sound_in(recording: Recording, audio: Audio) -> Sound:
     """Raises ItemError(stage="open" or "audio") if it is missing, damaged, or has no sound."""
     if isinstance(recording, tuple):
+        if len(recording) != 2:
+            raise ItemError("audio", "a tuple is (samples, rate in Hz); give several recordings as a list")
         whole, count = resample(*recording, audio.channel), round(audio.max_seconds * SAMPLE_RATE)
 
         def cut(start: float) -> np.ndarray:
