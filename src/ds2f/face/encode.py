@@ -38,10 +38,7 @@ STANDS_STILL = 1.0  # mean difference of two 32 px thumbnails, of 255, under whi
 TINY = 64  # pixels; in a picture smaller than that, faces are smaller than the detector sees
 HANDFUL = 6  # pixels; fewer say nothing of where a face lies
 SQUARE = 0.03  # of its height, by which a picture may be wider or narrower and still be a crop
-SURE = (
-    0.999  # detector score that is not reached in turned pictures, where it takes one face in five for an upright one
-)
-CLEAR = 0.99  # detector score that is reached once they are turned back
+SURE = 0.998  # detector score that faces get in turned pictures once they are turned back, but not before
 TURNED = {2: "the picture is upside down", 1: "the picture lies on its side", 3: "the picture lies on its side"}
 ALIGNED = 0.08  # of a picture's side: landmarks no farther from the template are in place
 
@@ -184,11 +181,10 @@ class FaceEncoder:
     def _turned(self, image: np.ndarray, face: DetectedFace) -> int | None:
         """Quarter turns after which the picture shows a clearer face of comparable size, so that the one found is none;
         None, as usual, if there are none."""
-        for turns in (
-            TURNED if self.settings.detector == "mtcnn" and face.score < SURE else ()
-        ):  # whose scores these are
+        known = self.settings.detector == "mtcnn"  # others score on scales of their own
+        for turns in TURNED if known and face.score < SURE else ():
             seen = self.detect(np.ascontiguousarray(np.rot90(image, turns)))
-            clearer = (other for other in seen if other.score > max(CLEAR, face.score))
+            clearer = (other for other in seen if other.score > SURE)
             if any(other.area > COMPARABLE_AREA * face.area for other in clearer):
                 return turns
         return None
