@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from threading import Event
 
@@ -52,6 +53,19 @@ def test_clients_take_turns_and_a_client_keeps_its_order() -> None:
     assert told[5][0] == 2, "b, who came sixth, is told of one at work and one before it"
     assert all(numbers == sorted(numbers, reverse=True) or number < 5 for number, numbers in enumerate(told))
     assert all(numbers[-1] == 1 or not numbers for numbers in told[1:]), "the next is told that one is at work"
+
+
+def test_a_job_is_counted_before_its_answer_is_given() -> None:
+    counted: list[float] = []
+
+    def timed(waited: float, worked: float) -> None:
+        time.sleep(0.1)
+        counted.append(worked)
+
+    turns = Turns(9, 9, timed)
+    assert asyncio.run(turns.do("a", lambda gone: 7)) == 7
+    assert len(counted) == 1
+    assert turns.working_seconds == 0, "nobody who asks now has to wait"
 
 
 def test_twenty_requests_of_one_delay_another_by_one() -> None:

@@ -134,20 +134,28 @@ class Turns:
     def _run(self) -> None:
         while (job := self._next()) is not None:
             if job.future.set_running_or_notify_cancel():
-                started = time.monotonic()
-                try:
-                    job.future.set_result(job.work(job.gone))
-                except BaseException as error:  # noqa: BLE001 - raised by whoever waits for the future
-                    job.future.set_exception(error)
-                worked = time.monotonic() - started
-                self._seconds += RECENT * (worked - self._seconds)
-                self._timed(started - job.entered, worked)
+                self._do(job)
             del job  # frees what the job holds while there is nothing to do
+
+    def _do(self, job: Job) -> None:
+        """Run a job. It is counted, and off the queue, before its answer is given: who has it may ask again at once."""
+        started = time.monotonic()
+        give: Callable[[Any], None] = job.future.set_result
+        try:
+            answer = job.work(job.gone)
+        except BaseException as error:  # noqa: BLE001 - raised by whoever waits for the future
+            answer, give = error, job.future.set_exception
+        worked = time.monotonic() - started
+        self._seconds += RECENT * (worked - self._seconds)
+        self._timed(started - job.entered, worked)
+        self._at_work = None
+        give(answer)
+        del answer  # an error holds this frame by its traceback
 
     def _next(self) -> Job | None:
         """The next job; waits until there is one. None: closed."""
         with self._changed:
-            self._at_work = None
+            self._at_work = None  # also of a job that was cancelled
             while not self._lines and not self._closed:
                 self._changed.wait()
             if self._closed:
