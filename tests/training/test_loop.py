@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from ds2f.errors import UserError
 from ds2f.training import checkpoint, loop
 from ds2f.training.log import pace
-from ds2f.training.loop import data_order, schedule, train
+from ds2f.training.loop import data_order, schedule, train, update_ema
 from line import Line, options
 
 
@@ -37,6 +38,19 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     parts = train(resumed, options(tmp_path / "parts")).state_dict()
     assert resumed.calls == 40 - 17
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_the_age_of_the_average_does_not_depend_on_the_batch(batch: int) -> None:
+    """Elsewhere one decay means averages of very different ages; see findings/ema_decay_by_library.sh."""
+    model, average = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    age = {}
+    for seen in range(0, 10_000, batch):
+        nn.init.constant_(model.weight, seen)
+        update_ema(average, model, seen, batch, half_life=500)
+        age[seen] = seen - average.weight.item()
+    assert age[1_000] == pytest.approx(1_000 / (1 + 10 * math.log(2)), rel=0.05)  # half-life: a tenth of what was seen
+    assert age[9_600] == pytest.approx(500 / math.log(2), rel=0.05)
 
 
 @pytest.fixture
