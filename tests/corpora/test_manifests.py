@@ -197,6 +197,26 @@ def test_lhotse_manifests(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("transforms", "taken"),
+    [
+        (["Resample"], True),
+        (["Volume", "Resample"], True),
+        (["Speed"], False),
+        (["Resample", "ReverbWithImpulseResponse"], False),
+    ],
+)
+def test_recordings_that_lhotse_changes_are_left_out(tmp_path: Path, transforms: list[str], taken: bool) -> None:
+    """perturb_speed(1.1) moves 1.1 s of the file to 1.0 s of the recording: of the file, that is somebody else's."""
+    (a,) = sounds(tmp_path / "audio", "a.wav")
+    changed = {**recording("b", a), "transforms": [{"name": name, "kwargs": {}} for name in transforms]}
+    lines(tmp_path / "recordings.jsonl", recording("a", a), changed)
+    lines(tmp_path / "supervisions.jsonl", supervision("1", "a", "ann"), supervision("2", "b", "bob", 1.0, 0.5))
+    found, warnings = read(tmp_path)
+    assert ("a.wav#t=1,1.5" in found) == taken
+    assert [f"2 ({', '.join(transforms)})" in warning for warning in warnings] == ([] if taken else [True])
+
+
+@pytest.mark.parametrize(
     ("recordings", "supervisions", "reason"),
     [
         ("no JSON", "", "Line 1 of .*recordings.jsonl is not JSON"),

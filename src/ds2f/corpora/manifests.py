@@ -51,6 +51,8 @@ DECODING: dict[str, tuple[str, str]] = {
 }
 """{program: (options without a value, options with one)} that decode a file to WAV and change neither who speaks in it
 nor when. A command with any other is not taken."""
+HARMLESS = {"Resample", "Volume", "LoudnessNormalization"}
+"""lhotse's transforms that change neither. A recording with any other is not taken."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class ManifestScan(Scan):
     corpus: str = ""
     outside: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
 
     def items(self) -> Iterator[CorpusItem]:
@@ -104,6 +107,7 @@ class ManifestScan(Scan):
     def _say(self, found: Iterable[Utterance]) -> None:
         for names, what in (
             (self.missing, "sounds that are not there"),
+            (self.changed, "sounds that lhotse changes as it reads them"),
             (self.outside, "parts outside of their sound"),
             (self.shared, "people in sounds that are somebody else's already"),
         ):
@@ -268,6 +272,10 @@ def _lhotse(scan: ManifestScan) -> Iterator[Utterance]:
             files = [s for s in sources if not isinstance(chosen, int) or chosen in s.get("channels", [0])]
             if recording is None or len(files) != 1:
                 scan.missing.append(f"{entry['id']} (of the recording {entry['recording_id']})")
+                continue
+            transforms = [str(transform["name"]) for transform in recording.get("transforms") or ()]
+            if not HARMLESS.issuperset(transforms):
+                scan.changed.append(f"{entry['id']} ({', '.join(transforms)})")
                 continue
             yield _supervision(entry, recording, files[0], chosen, manifest)
 
