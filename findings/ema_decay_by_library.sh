@@ -11,11 +11,10 @@
 # | diffusers, EMAModel(decay=) | 200 | 1000 | 3000 |
 # | diffusers with use_ema_warmup | 150 | 449 | 944 |
 #
-# PyTorch has no warm-up: after 10,000 steps, 37 % of what it evaluates is the first step, and FID is that of a model hardly
-# trained. The others have three different ones; ema-pytorch moreover averages only at each tenth call ("to save on
-# compute") and leaves beta as it is, so that beyond the warm-up it remembers ten times as long: with 0.999, 10,000 steps
-# behind where the others are 1,000. A short training by one library's 0.9999 is not comparable with another's; say how many
-# steps, or which share of the training, the average is old.
+# PyTorch has no warm-up: after 10,000 steps, 37 % of the average are the weights of the first. The others have three different
+# ones; ema-pytorch moreover averages only at each tenth call and leaves beta as it is, so that beyond the warm-up it
+# remembers ten times as long: with 0.999, 10,000 steps behind where the others are 1,000. A short training by one library's
+# 0.9999 is not comparable with another's; say how many steps, or which share of the training, the average is old.
 #
 # Exits with 1 if that has changed.
 set -euo pipefail

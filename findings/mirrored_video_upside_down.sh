@@ -3,8 +3,8 @@
 #
 # The matrix by which MP4 and MOV say how to show a track can mirror as well as turn; apps write it so for front cameras
 # (transform of AVAssetWriterInput), and ffmpeg by -display_hflip. ffmpeg itself obeys. OpenCV and decord take a matrix for an
-# angle, and that of a mirror is 180 degrees; PyAV's frame.rotation is the same number. A face detector
-# finds nobody there, or somebody else in the background, and nothing is said. Corners red, green over blue, white:
+# angle, and that of a mirror is 180 degrees; PyAV's frame.rotation is the same number. Nothing is said, and detectors
+# look for faces that are upright. Corners red, green over blue, white:
 #
 # | to be shown | ffmpeg 7 | OpenCV, decord, PyAV turned by frame.rotation | |
 # | --- | --- | --- | --- |
