@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from time import perf_counter
 
 import pytest
 
 from ds2f.corpora import recognise, video_of
+from ds2f.corpora.base import is_name
 from ds2f.errors import UserError
 
 
@@ -224,6 +226,13 @@ def test_clips_of_one_video_are_one_identity_whatever_they_are_called() -> None:
     names = ("avspeech/0a1B2c3D4e4_24.760-29.960.mp4", "moving/0a1B2c3D4e4_106_.mp4", "x/y/0a1B2c3D4e4.00001.mp4")
     assert {recognise(PurePosixPath(name), "video")[1].identity for name in names} == {"0a1B2c3D4e4"}
     assert {recognise(PurePosixPath(name), "video")[0] for name in names} == {"avspeech"}
+
+
+def test_long_names_of_folders_are_read_at_once() -> None:
+    start = perf_counter()
+    names = ["A" * 255, "A." * 127 + "1", "Aa.." * 63 + "1", "A.B_" * 63 + "1"]
+    assert not any(is_name(name) for name in names)
+    assert perf_counter() - start < 1
 
 
 def test_two_clips_of_one_person_are_one_identity() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from ds2f.cli import main
 from ds2f.dataset import Dataset
+from ds2f.dataset.moving import _new_names
 from ds2f.dataset.outputs import remember
 from ds2f.dataset.plan import Shard
 from ds2f.dataset.shards import Merged, merge, split_off
@@ -140,6 +141,26 @@ def test_of_two_entries_of_one_folder_the_one_by_its_old_path_is_dropped(
     with Dataset(database) as dataset:
         paths = {row[0] for row in dataset.connection.execute("SELECT path FROM roots")}
     assert paths == {str(tmp_path / "disk/calls"), str(tmp_path / "new")}
+
+
+def test_a_folder_moves_to_another_drive_under_the_same_path(dataset: Dataset) -> None:
+    """As C:\\calls to D:\\calls; a path of two slashes has a root of its own, too."""
+    before, after = "//gone/calls", Path("/gone/calls")
+    assert _new_names(dataset.connection, before, after) == {before: str(after)}
+
+
+def test_what_lies_in_a_moved_folder_moves_along(tmp_path: Path, database: Path) -> None:
+    root = tmp_path / "disk/calls"
+    _ingest(database, root / "ann")
+    (root / "cat").mkdir()
+    (root / "cat/1.wav").write_bytes(b"cat")
+    _ingest(database, root / "cat")
+    root.rename(tmp_path / "new")
+    _ingest(database, tmp_path / "new")
+    with Dataset(database) as opened:
+        paths = {row[0] for row in opened.connection.execute("SELECT path FROM roots")}
+    assert str(tmp_path / "new/cat") in paths
+    assert str(root / "cat") not in paths
 
 
 def test_a_moved_tar_is_the_same_tar(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_NAME = re.compile(r"(?:[^\W\d_a-z][^\W\d_]*\.?)+(?:[_ .-]+[^\W\d_](?:[^\W\d_]|')*\.?)+")  # Some_Person, A.J._Buckley
+# Some_Person, A.J._Buckley. No capital can be taken in two ways, or VIDEOSOFTHEINTERVIEWSINSPRING would take minutes.
+_NAME = re.compile(r"[^\W\d_a-z][^\W\d_]*(?:\.[^\W\d_a-z][^\W\d_]*)*(?:[_ .-]+[^\W\d_](?:[^\W\d_]|')*)+\.?")
 _NO_NAME = re.compile(  # CelebA-HQ-img, Training_Set, Face_Images, My_Videos: collections, not people
     r"(?:^|[_ .-])(?:im(?:g|age|ages)|pics?|pictures?|photos?|faces?|frames?|crops?|cropped|aligned|originals?"
     r"|(?:data)?sets?|data|train(?:ing)?|test(?:ing)?|valid(?:ation)?|(?<!^)val|parts?|hq|males?|females?"

@@ -76,15 +76,11 @@ def _new_names(sql: sqlite3.Connection, old: str, root: Path) -> dict[str, str]:
     """{old path: new path} of a moved folder, of those in it, and of those beside it that only give people their names,
     if they have moved along."""
     before, after = Path(old), root
-    while before.name == after.name:
+    while before.name and before.name == after.name:  # C: and D: have no name, and are their own parents
         before, after = before.parent, after.parent
-    nearby = sql.execute(
-        "SELECT path FROM roots r WHERE substr(path, 1, length(:old) + 1) = :old || '/'"
-        " OR NOT EXISTS (SELECT 1 FROM videos v WHERE v.root_id = r.id)",
-        {"old": old},
-    )
-    gone = [row[0] for row in nearby if _is_gone(row[0]) and Path(row[0]).is_relative_to(before)]
-    along = {path: str(after / Path(path).relative_to(before)) for path in gone}
+    roots = sql.execute("SELECT path, EXISTS (SELECT 1 FROM videos v WHERE v.root_id = r.id) FROM roots r")
+    nearby = [path for path, used in roots if Path(path).is_relative_to(old if used else before) and _is_gone(path)]
+    along = {path: str(after / Path(path).relative_to(before)) for path in nearby}
     return {old: str(root), **{path: new for path, new in along.items() if os.path.exists(new)}}
 
 
