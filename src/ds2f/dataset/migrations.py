@@ -57,6 +57,7 @@ CREATE TABLE outputs (
 ) WITHOUT ROWID;
     """,
     3: """
+CREATE INDEX identities_by_person ON identities (person_id);
 ALTER TABLE speech_audio RENAME COLUMN flac TO sound;
 CREATE TABLE new_outputs (
     path TEXT PRIMARY KEY,

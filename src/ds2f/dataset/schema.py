@@ -62,6 +62,7 @@ CREATE TABLE identities (
     person_id INTEGER REFERENCES identities (id) ON DELETE SET NULL,     -- whichever represents the person; NULL: this
     UNIQUE (corpus, name)
 );
+CREATE INDEX identities_by_person ON identities (person_id);   -- or each that is deleted is looked for in all others
 
 CREATE TABLE known_as (                       -- tables of people: all names in one row belong to one person
     corpus TEXT NOT NULL,
