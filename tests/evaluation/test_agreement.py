@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from ds2f.evaluation.agreement import agreement, labels_of, measure_classes, per_clip
 from ds2f.evaluation.bootstrap import Bootstrap
+from ds2f.evaluation.results import Measure
 from ds2f.evaluation.subjects import _stated
 from ds2f.face.attributes import Estimates
 from ds2f.types import GENDERS, FaceLabels, years_of
@@ -40,6 +41,14 @@ def test_several_faces_of_a_clip_count_as_one() -> None:
     assert measured.accuracy.value == pytest.approx((1 / 3 + 1) / 2)
     assert measured.balanced.value == pytest.approx((1 / 3 + 1) / 2)
     np.testing.assert_allclose(measured.confusion, [[1 / 3, 2 / 3, 0], [0, 1, 0], [0, 0, 0]], atol=1e-6)
+
+
+def test_what_is_known_of_one_person_has_no_interval() -> None:
+    true, found = np.array([0, 1, -1]), np.array([0, 0, 1])
+    measured = measure_classes(NAMES, true, found, np.arange(3), 3, Bootstrap(["x", "x", "y"], 20))
+    assert measured is not None
+    assert measured.accuracy == Measure(0.5)
+    assert measured.balanced.low is None
 
 
 def test_unknown_is_left_out() -> None:

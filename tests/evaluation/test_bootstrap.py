@@ -83,6 +83,7 @@ def test_one_person_has_no_interval() -> None:
     values = np.array([1.0, 2.0, np.nan])
     assert bootstrap.mean(values) == bootstrap.median(values) == Measure(1.5)
     bounds(bootstrap.mean(np.array([1.0, np.nan, 2.0])))
+    assert Bootstrap(["a", "a"], 50).statistic(3.0, lambda weights: float(weights.sum()), 50) == Measure(3.0)
 
 
 def test_a_statistic_of_weights_keeps_its_value_in_the_middle() -> None:

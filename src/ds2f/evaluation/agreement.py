@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ds2f.evaluation.bootstrap import Bootstrap, interval
+from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.results import Agreement, Classes, Judged, Measure
 from ds2f.face.attributes import Estimates
 from ds2f.types import AGE_BINS, ETHNICITIES, GENDERS, FaceLabels, decade_of
@@ -65,8 +65,8 @@ def measure_classes(
     whole = tables.sum(0)
     return Classes(
         tuple(names),
-        Measure(float(_accuracy(whole)), *interval(_accuracy(drawn))),
-        Measure(float(_balanced(whole)), *interval(_balanced(drawn))),
+        bootstrap.measure(float(_accuracy(whole)), _accuracy(drawn), clips),
+        bootstrap.measure(float(_balanced(whole)), _balanced(drawn), clips),
         tuple(tuple(round(float(cell), 6) for cell in row) for row in whole),
     )
 

@@ -38,12 +38,12 @@ class Bootstrap:
     def mean(self, values: np.ndarray) -> Measure | None:
         """The mean and its interval. values: (n,), NaN for clips that are left out; None if all are."""
         known = ~np.isnan(values)
-        return self._measure(float(np.mean(values[known])), self.means(values), known) if known.any() else None
+        return self.measure(float(np.mean(values[known])), self.means(values), known) if known.any() else None
 
-    def _measure(self, value: float, draws: np.ndarray, known: np.ndarray) -> Measure:
-        """Without an interval if all the clips that are measured, `known`, (n,) bool, are of one person: every draw is
-        the same."""
-        several = len(np.unique(self.person[known])) > 1
+    def measure(self, value: float, draws: np.ndarray, clips: np.ndarray | slice = slice(None)) -> Measure:
+        """A value and the interval of its (draws,) statistics, but no interval if the clips that are measured are all
+        of one person: every draw is the same. clips: which these are, a mask or indices."""
+        several = len(np.unique(self.person[clips])) > 1
         return Measure(value, *(interval(draws) if several else ()))
 
     def means(self, values: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class Bootstrap:
         for at in range(0, len(self.counts), step):
             weights = np.cumsum(self.counts[at : at + step, self.person[order]], axis=1)
             found[at : at + step] = _weighted_median(ordered, weights)
-        return self._measure(float(np.median(ordered)), found, ~np.isnan(values))
+        return self.measure(float(np.median(ordered)), found, ~np.isnan(values))
 
     def statistic(self, value: float, of_weights: Callable[[np.ndarray], float], most: int) -> Measure:
         """Any other statistic: a function of the weights of the clips, (n,) float. most: maximum number of draws, as it
@@ -82,8 +82,7 @@ class Bootstrap:
         # Many small problems: run them in parallel, with one thread each, so that threads don't wait for one another.
         with threadpool_limits(1), ThreadPoolExecutor(default_threads()) as threads:
             found = np.array([*threads.map(lambda counts: of_weights(counts[self.person]), self.counts[:most])])
-        low, high = interval(found - np.nanmean(found) + value)
-        return Measure(value, low, high)
+        return self.measure(value, found - np.nanmean(found) + value)
 
 
 def interval(draws: np.ndarray) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ds2f.evaluation.bootstrap import Bootstrap, interval
+from ds2f.evaluation.bootstrap import Bootstrap
 from ds2f.evaluation.results import Measure, Realism
 
 FEW = 2000
@@ -175,4 +175,4 @@ def _share(inside: np.ndarray, clips: np.ndarray, bootstrap: Bootstrap) -> Measu
     numbers, sums = np.bincount(clips, minlength=count), np.bincount(clips, inside, count)
     totals = bootstrap.sums(np.stack([sums, numbers], 1))
     with np.errstate(invalid="ignore"):
-        return Measure(float(inside.mean()), *interval(totals[:, 0] / totals[:, 1]))
+        return bootstrap.measure(float(inside.mean()), totals[:, 0] / totals[:, 1], clips)
