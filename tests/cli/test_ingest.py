@@ -277,6 +277,18 @@ def test_what_an_earlier_ingest_found_and_this_one_does_not_is_said(work: Workpl
     assert len(work.people()) == 4
 
 
+def test_what_another_manifest_of_the_folder_names_is_not_missed(work: Workplace) -> None:
+    sound = tree(work.folder / "sound", "1.wav", "2.wav", "3.wav", "4.wav")
+    for name, numbers in (("train", (1, 2)), ("test", (3, 4))):
+        data = tree(work.folder / name, "wav.scp", "segments")
+        (data / "wav.scp").write_text("".join(f"r{n} {sound}/{n}.wav\n" for n in numbers))
+        (data / "segments").write_text("".join(f"u{n} r{n} 0 1\n" for n in numbers))
+        assert "not found now" not in work.ingest(data).replace("\n", " ")
+    said = work.ingest("--kind", "voices", sound).replace("\n", " ")
+    assert "4 new" in said
+    assert "not found now" not in said, "parts of a sound are no files of a folder"
+
+
 def test_common_voice_names_its_people_in_tables(work: Workplace) -> None:
     clips = [f"clips/common_voice_de_{n}.mp3" for n in (1, 2, 3, 4)]
     root = tree(work.folder / "cv-corpus-17.0" / "de", *clips)

@@ -169,7 +169,9 @@ def _enter(
 def _say_entered(folder: Path, scan: Scan, entered: Entered, before: str | None) -> None:
     """before: what was chosen at an earlier ingest of the folder, if it was not chosen anew; see `ingest`."""
     from ds2f.cli.console import counted, err, out
+    from ds2f.corpora.manifests import ManifestScan
 
+    unseen = 0 if isinstance(scan, ManifestScan) else entered.unseen  # other manifests name other files of its folder
     for warning in (*scan.side.warnings, *scan.warnings):
         err.print("ds2f ingest:", style="yellow", end=" ")
         err.print(warning)
@@ -182,7 +184,7 @@ def _say_entered(folder: Path, scan: Scan, entered: Entered, before: str | None)
             (entered.doubled, "sounds left out because their videos are there"),
             (entered.elsewhere, "left out because they were entered from another folder"),
             (entered.forgotten, "of forgotten people left out"),
-            (entered.unseen, "entered before and not found now, which stay in the dataset"),
+            (unseen, "entered before and not found now, which stay in the dataset"),
         )
         if count
     )

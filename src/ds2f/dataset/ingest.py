@@ -54,8 +54,8 @@ class Entered:
     elsewhere: files already entered by an ingest of a folder above or below; forgotten: files of people who were
     forgotten; joined: people of several corpora; replaced: tables of people whose files are gone, dropped for a later
     version of them; kept: files that keep a person or labels that only a side file can state, which is now missing;
-    taken: {(corpus, kind): (files, people)} of those that were not left out; unseen: files of these kinds that an
-    earlier ingest of the folder entered and this one did not find."""
+    taken: {(corpus, kind): (files, people)} of those that were not left out; unseen: files of these kinds, not
+    parts of them, that an earlier ingest of the folder entered and this one did not find."""
 
     files: int
     added: int
@@ -118,7 +118,7 @@ def enter(
         kept = _keep_known(sql, root_id, _side_file_is_missing(sql, root, side.understood if side else set()))
         unseen = sql.execute(
             "SELECT count(*) FROM (SELECT path FROM videos WHERE root_id = ? AND kind IN (SELECT kind FROM temp.seen)"
-            " EXCEPT SELECT path FROM temp.seen)",
+            " AND coalesce(part_start, part_seconds, part_channel) IS NULL EXCEPT SELECT path FROM temp.seen)",
             (root_id,),
         ).fetchone()[0]
         doubled = _drop_doubled(sql)
