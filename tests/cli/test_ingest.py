@@ -296,7 +296,7 @@ def test_common_voice_names_its_people_in_tables(work: Workplace) -> None:
     (root / "validated.tsv").write_text(
         f'{header}aa\tcommon_voice_de_1.mp3\t"Ja\tmale_masculine\tde\nbb\tcommon_voice_de_2.mp3\tNein\t\tde\n'
     )
-    (root / "other.tsv").write_text(f"{header}aa\tcommon_voice_de_3.mp3\tNun\t\tde\n")
+    (root / "other.tsv").write_text("path\tclient_id\ncommon_voice_de_3.mp3\taa\n\n")
     (root / "train.tsv").write_text("/data\n1.wav\t16000\n")  # of fairseq
     said = work.ingest("--kind", "voices", root / "clips").replace("\n", " ")
     assert "train.tsv" not in said

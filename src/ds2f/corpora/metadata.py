@@ -202,7 +202,7 @@ def _common_voice(side: SideFiles, path: Path) -> str:
                 return ""  # others call their lists train.tsv, too
             for line in file:
                 row = dict(zip(columns, line.rstrip("\n").split("\t"), strict=False))
-                if not (row["client_id"] and row.get("path")):
+                if not (row.get("client_id") and row.get("path")):
                     continue
                 alias = "commonvoice", sys.intern(row["client_id"])  # of many clips
                 side.files["commonvoice", os.path.splitext(row["path"])[0]] = alias[1]
