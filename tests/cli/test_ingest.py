@@ -243,7 +243,7 @@ def test_who_is_in_an_unknown_folder_is_what_a_pattern_finds(work: Workplace) ->
     [
         ("foldr", "neither folder nor file, nor a regular expression with the person in"),
         ("(", "no regular expression"),
-        (r"(\d{9})", "matches no file in .*calls; nothing was entered"),
+        (r"(\d{9})", "matches no file in .*calls; give another. It was not entered"),
     ],
 )
 def test_a_pattern_that_cannot_be_meant_is_refused(work: Workplace, rule: str, reason: str) -> None:

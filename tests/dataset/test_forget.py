@@ -466,3 +466,7 @@ def test_a_folder_can_be_dropped_and_ingested_again(tmp_path: Path, capsys: pyte
     )
     assert main(voices) == 0
     assert "2 files, 2 new" in capsys.readouterr().out
+    with Dataset(database) as dataset:  # which only gives people their names, as one above those of numbered people
+        dataset.connection.execute("INSERT INTO roots (path, name) VALUES (?, 'all')", (str(tmp_path),))
+    assert main(["forget", "--root", str(tmp_path), *drop[3:], "--yes"]) == 2
+    assert "is not an ingested folder" in " ".join(capsys.readouterr().err.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import tarfile
 from pathlib import Path
@@ -116,9 +117,9 @@ def test_a_copy_without_its_times_is_told_and_the_earlier_can_be_dropped(
         capsys.readouterr()
         _ingest(database, tmp_path / "copy/calls")
         said = capsys.readouterr().err.replace("\n", " ")
-        drop = f"ds2f forget --root {tmp_path / 'other/calls'}"
+        drop = f'ds2f forget --root "{tmp_path / "other/calls"}" --database "{database}"'
         assert drop in said
-    assert main([*drop.split()[1:], "--database", str(database), "--yes"]) == 0
+    assert main([*shlex.split(drop)[1:], "--yes"]) == 0
     assert "no longer holds files of" in capsys.readouterr().out
     assert {row[4] for row in _contents(database) if str(row[4]).startswith("other")} == set()
     assert len({row[0] for row in _contents(database)}) == 6
@@ -136,7 +137,7 @@ def test_of_two_entries_of_one_folder_the_one_by_its_old_path_is_dropped(
     (tmp_path / "other/calls").symlink_to(tmp_path / "new")
     capsys.readouterr()
     _ingest(database, tmp_path / "new")
-    assert f"ds2f forget --root {tmp_path / 'other/calls'}" in capsys.readouterr().err.replace("\n", " ")
+    assert f'ds2f forget --root "{tmp_path / "other/calls"}"' in capsys.readouterr().err.replace("\n", " ")
     assert main(["forget", "--root", str(tmp_path / "other/calls"), "--database", str(database), "--yes"]) == 0
     with Dataset(database) as dataset:
         paths = {row[0] for row in dataset.connection.execute("SELECT path FROM roots")}

@@ -122,7 +122,7 @@ def _name_unused(database: Path, images: Mapping[str, Path], split: str) -> None
         if unused := unused_pictures(folder, pairs, stems):
             some = ", ".join(unused[:SHOWN]) + (", ..." if len(unused) > SHOWN else "")
             number = counted(len(unused), "picture")
-            err.print(f"Left out for want of a clip of that name: {number} in {folder} ({some})")
+            err.print(f"Left out, as no clip has that name: {number} in {folder} ({some})")
 
 
 def sf2f(database: Path, images: dict[str, Path], split: str, folder: Path, config: Config) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,7 +144,8 @@ def _follow(dataset: Dataset, root: Path) -> None:
     elif earlier:
         err.print(
             f"{root} has the files of {earlier.path}, which is gone, but not their times, or was ingested besides it; "
-            f"so they count twice. To remove the earlier: ds2f forget --root {shlex.quote(earlier.path)}"
+            "so they count twice. To remove the earlier: "
+            f'ds2f forget --root "{earlier.path}" --database "{dataset.path}"'  # quotes that Windows knows, too
         )
 
 

@@ -76,7 +76,7 @@ class Scan:
         if not self.named[False]:
             return
         if not self.named[True]:
-            raise UserError(f"--person {self.person} matches no file in {self.root}; nothing was entered.")
+            raise UserError(f"--person {self.person} matches no file in {self.root}; give another. It was not entered.")
         self.warnings.append(
             f"--person {self.person} does not match {self.named[False]:,} files; each of them counts as a person."
         )

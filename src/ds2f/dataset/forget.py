@@ -183,7 +183,8 @@ def find_root(dataset: Dataset, folder: Path) -> tuple[Path, int]:
     """
     query = "SELECT r.path, (SELECT count(*) FROM videos WHERE root_id = r.id) FROM roots r WHERE path = ?"
     for path in (os.path.abspath(folder), os.path.realpath(folder)):
-        if row := dataset.connection.execute(query, (path,)).fetchone():
+        row = dataset.connection.execute(query, (path,)).fetchone()
+        if row and row[1]:  # others only give people their names
             return Path(row[0]), row[1]
     known = dataset.connection.execute("SELECT path FROM roots WHERE id IN (SELECT root_id FROM videos) ORDER BY path")
     there = ", ".join(row[0] for row in known) or "none"

@@ -108,9 +108,7 @@ def from_files(
         for done, ((path, place), its_names) in enumerate(zip(recordings, names, strict=True)):
             source = path.read_bytes() if path.is_fifo() else path  # a pipe can be read only once
             for first in range(0, count, AT_ONCE):
-                show(
-                    done, len(files), f"{place.as_posix()}, face {first + 1} of {count}" if first else place.as_posix()
-                )
+                show(done, len(files), place.as_posix() + (f", face {first + 1} of {count}" if first else ""))
                 some = its_names[first : first + AT_ONCE]
                 try:
                     drawn = model(
