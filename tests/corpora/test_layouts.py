@@ -33,12 +33,14 @@ from ds2f.errors import UserError
         ("study/id000015/session-001/00001.mp4", "folder", "id000015/session-001/00001"),
         ("study/id00015_session-001_00001.mp4", "folder", "id00015_session-001_00001"),
         ("study/test/participant/00001.mp4", "folder", "test/participant/00001"),
-        ("study/test/subject0001/00001.mp4", "folder", "test/subject0001/00001"),
+        ("study/test/subject0001/00001.mp4", "folder", "test/subject0001"),
         ("My_Videos/0a1B2c3D4e4/00001.mp4", "avspeech", "0a1B2c3D4e4"),  # a collection is nobody
         ("HDTF/0a1B2c3D4e5/00001.mp4", "folder", "0a1B2c3D4e5/00001"),
         ("vox1/Ed_O'Neill/0a1B2c3D4e5/00001.mp4", "voxceleb", "Ed_O'Neill"),
         ("vox1/Anoushka/0a1B2c3D4e5/00001.mp4", "voxceleb", "Anoushka"),
-        ("a/id00001/0a1B2c3D4e4-00000.mp4", "folder", "id00001/0a1B2c3D4e4-00000"),
+        ("a/id00001/0a1B2c3D4e4-00000.mp4", "folder", "id00001"),  # also of other videos
+        ("study/subject_3/left.mp4", "folder", "subject_3"),
+        ("subject_3/left.mp4", "folder", "left"),  # the root itself
         ("a/interview_1_2_3.mp4", "folder", "interview_1_2_3"),
         ("Train/Emma_Watson/00001.mp4", "folder", "Emma_Watson/00001"),
         ("study/Anna/session-001/00001.mp4", "folder", "Anna/session-001/00001"),

@@ -3,7 +3,8 @@
 | | who it is |
 | --- | --- |
 | sound | one person per folder; in the root itself, one person per file |
-| numbered pictures in a folder with a person's name, Some_Person/1.jpg, or a number, id00017/1.jpg | that person |
+| videos, and numbered pictures, in a folder with a person's number, id00017/1.jpg | that person |
+| numbered pictures in a folder with a person's name, Some_Person/1.jpg | that person |
 | everything else | one person per file |
 
 `ds2f ingest --person folder | file | PATTERN` decides it for all files of no known layout. Identities are local to the
@@ -64,17 +65,16 @@ def _pattern(rule: str) -> re.Pattern[str]:
     return pattern
 
 
+def recognise_video(place: Place) -> Recognised:
+    return by_folder(place) if is_number(place.folders[-1]) else by_file(place)
+
+
 def recognise_still(place: Place) -> Recognised:
-    return by_folder(place) if _is_numbered_person(place) else by_file(place)
-
-
-def _is_numbered_person(place: Place) -> bool:
-    if len(place.folders) < 2 or not _NUMBERED.fullmatch(place.stem):
-        return False
-    return is_name(place.folders[-1]) or is_number(place.folders[-1])
+    numbered = _NUMBERED.fullmatch(place.stem) and (is_name(place.folders[-1]) or is_number(place.folders[-1]))
+    return by_folder(place) if numbered else by_file(place)
 
 
 LAYOUTS = tuple(
     Corpus("folder", "the user's own", "", kind, recognise)
-    for kind, recognise in ((VIDEO, by_file), (SOUND, by_folder), (STILL, recognise_still))
+    for kind, recognise in ((VIDEO, recognise_video), (SOUND, by_folder), (STILL, recognise_still))
 )
