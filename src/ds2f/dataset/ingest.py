@@ -275,8 +275,8 @@ def _keep_known(sql: sqlite3.Connection, root: int, labels_too: bool) -> int:
     """Let files keep what only a side file can state, if it is missing or cannot be read this time: a person, instead
     of the file's own name, and labels. Returns the number of files. labels_too: a side file is missing."""
     sql.create_function("stem", 1, lambda path: Place.of(path).stem, deterministic=True)
-    named = (
-        f"SELECT s.rowid AS seen, i.name AS name FROM temp.seen s JOIN {_SAME_FILE} JOIN identities i"
+    named = (  # CROSS: SQLite would go through everybody in the corpus for each file
+        f"SELECT s.rowid AS seen, i.name AS name FROM temp.seen s JOIN {_SAME_FILE} CROSS JOIN identities i"
         " ON i.id = v.identity_id WHERE i.corpus = s.corpus AND i.name <> s.name AND s.name = stem(s.path)"
     )
     sql.execute("CREATE TEMP TABLE kept AS " + named, {"root": root})
