@@ -162,8 +162,7 @@ def _enter(
     with Dataset(database, create=True) as dataset:
         if isinstance(scan, ManifestScan):  # its root is known only now
             _follow(dataset, scan.root)
-        person = None if isinstance(scan, ManifestScan) else scan.person  # manifests name their people themselves
-        return enter(dataset, scan.root, scan.kind or "video", items, rule, tables, scan.side, person)
+        return enter(dataset, scan.root, scan.kind or "video", items, rule, tables, scan.side, scan.person)
 
 
 def _say_entered(folder: Path, scan: Scan, entered: Entered, before: str | None) -> None:

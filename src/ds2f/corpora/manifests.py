@@ -141,12 +141,13 @@ class ManifestScan(Scan):
 
 
 def open_scan(root: Path, kind: str | None, person: str | None) -> Scan:
-    """The reader for a folder, tar or manifest. kind, person: as in `Scan`; a manifest always lists sounds."""
+    """The reader for a folder, tar or manifest. kind, person: as in `Scan`; a manifest always lists sounds, and names
+    their people itself."""
     sounds = kind in (None, "sound")
     if sounds and root.is_dir() and (root / "wav.scp").is_file():
-        return ManifestScan(root, "sound", person, corpus="kaldi")
+        return ManifestScan(root, "sound", corpus="kaldi")
     if sounds and (_recordings(root) if root.is_dir() else "recordings" in root.name and _is_lines(root)):
-        return ManifestScan(root, "sound", person, corpus="lhotse")
+        return ManifestScan(root, "sound", corpus="lhotse")
     return Scan(root, kind, person)
 
 

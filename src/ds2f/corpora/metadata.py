@@ -60,21 +60,6 @@ class SideFiles:
                 except OSError:
                     continue  # no permission to read it
 
-    def look_below(self, root: Path) -> None:
-        """Read side files in a folder and below it. Every folder is read once, whichever links lead to it."""
-        entered: set[tuple[int, int]] = set()
-        for folder, folders, names in os.walk(root, followlinks=True):
-            try:
-                status = os.stat(folder)
-            except FileNotFoundError:
-                continue  # removed while the others were read
-            if (status.st_dev, status.st_ino) in entered:
-                folders.clear()
-                continue
-            entered.add((status.st_dev, status.st_ino))
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            self.look_at(folder, sorted(name for name in names if not name.startswith(".")))
-
     def look_at(self, folder: str, names: Sequence[str]) -> None:
         """Read the side files among the files of a folder."""
         for name in names:

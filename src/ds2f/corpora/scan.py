@@ -56,7 +56,8 @@ class Scan:
         root = self.root
         if root.is_dir():
             self.side.look_above(root)
-            self.side.look_below(root)  # before any file, as these may describe files of other folders
+            for folder, _, entries in self._walk():  # before any file, as these may describe files of other folders
+                self.side.look_at(folder, [entry.name for entry in entries if not _holds(entry.is_dir)])
             yield from self._folder()
         elif root.suffix == ".tar":
             self.side.look_above(root)
@@ -81,7 +82,9 @@ class Scan:
             f"--person {self.person} does not match {self.named[False]:,} files; each of them counts as a person."
         )
 
-    def _folder(self) -> Iterator[CorpusItem]:
+    def _walk(self) -> Iterator[tuple[str, str, list[os.DirEntry[str]]]]:
+        """Every folder once, whichever links lead to it: (path, path in the root with a slash at its end, what is in it
+        and not hidden), in order. Raises UserError for one that may not be read."""
         pending = [(str(self.root), "")]  # strings, not Paths: a million files are walked in seconds
         entered: set[tuple[int, int]] = set()
         while pending:
@@ -101,6 +104,10 @@ class Scan:
                 continue  # removed while the others were read
             shown = [e for e in entries if not e.name.startswith(".")]
             pending.extend((e.path, f"{inside}{e.name}/") for e in reversed(shown) if _holds(e.is_dir))
+            yield folder, inside, shown
+
+    def _folder(self) -> Iterator[CorpusItem]:
+        for _, inside, shown in self._walk():
             for entry in shown:
                 place = Place.of(f"{self.root.name}/{inside}{entry.name}")
                 if not _holds(entry.is_file):
