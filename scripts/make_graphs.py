@@ -14,9 +14,8 @@ def main() -> None:
     made = [graphs.write_voice(campplus_graph.GRAPH), graphs.write_prior(folders.shipped())]
     made += [graphs.write_attributes(folders.shipped()), graphs.write_alignment(folders.shipped())]
     made += [graphs.write_fast_decoder(folder, whole=True) for folder in folders.decoders(folders.shipped()).values()]
-    made += [
-        graphs.write_super_resolution(one.folder) for one in folders.drawings(folders.shipped()) if one.super_resolution
-    ]
+    finished = {one.folder for one in folders.drawings(folders.shipped()) if one.super_resolution}
+    made += [graphs.write_super_resolution(folder) for folder in sorted(finished)]
     for one in made:
         print(f"{one.path}: {one.path.stat().st_size / 1e3:.0f} kB, at most {one.difference:.2g} from PyTorch")
 

@@ -1,6 +1,6 @@
 """Networks published for the browser (TensorFlow.js graph models), rewritten as ONNX files, which Python runs.
 
-Only the operations that the judges of `attributes.py` need; an unknown one is a KeyError. Pictures go in and out as
+Only the operations that the judges beside this file need; an unknown one is a KeyError. Pictures go in and out as
 TensorFlow has them, (n, height, width, channels).
 """
 
@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 Node = dict[str, Any]
 SIMPLE = {"Relu": "Relu", "Sigmoid": "Sigmoid", "Softmax": "Softmax", "Identity": "Identity", "Add": "Add"}
-SIMPLE |= {"AddV2": "Add", "Mul": "Mul", "Minimum": "Min", "Maximum": "Max"}
+SIMPLE |= {"AddV2": "Add", "Sub": "Sub", "Mul": "Mul", "Minimum": "Min", "Maximum": "Max"}
 
 
 def convert(model: Path, outputs: dict[str, str], to: Path) -> None:
@@ -90,7 +90,14 @@ class _Graph:
             kind = {"Mean": "ReduceMean", "Max": "ReduceMax"}[op]
             self.add(kind, [first], out, axes=[2, 3], keepdims=0)
             self.flat.add(out)
-        elif op == "_FusedMatMul":
+        elif op == "Pad":  # (n, h, w, c) in pairs to all starts, then all ends, of (n, c, h, w)
+            pads = self.constants[others[0]][[0, 3, 1, 2]].T.reshape(-1).astype(np.int64)
+            self.add("Pad", [first, self.constant(f"{out}/pads", pads)], out)
+        elif op == "Reshape":  # to a vector, in TensorFlow's order
+            self.add("Transpose", [first], f"{out}/last", perm=[0, 2, 3, 1])
+            self.add("Flatten", [f"{out}/last"], out)
+            self.flat.add(out)
+        elif op in ("MatMul", "_FusedMatMul"):
             self.flat.add(out)
             self._activated(node, "Gemm", [first, *others])
         else:

@@ -17,6 +17,8 @@ PATHS = {
     "shards": ["a", "/b"],
     "packed": "a",
     "decoder_from": "a",
+    "fast_from": "a",
+    "sr_from": "a",
     "voice_from": "a",
     "voice_teacher": "a",
     "voice_noises": "a",

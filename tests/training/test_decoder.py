@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from ds2f.speech2face.settings import SamplingSettings
 from ds2f.training.decoder import DecoderTask, drop, fit_linear_face
 from ds2f.training.faces import FaceData, load_faces
 from ds2f.training.loop import Options, train
-from ds2f.training.warm_start import extended, warm_start
+from ds2f.training.warm_start import extended, start_fast, warm_start
 from ds2f.types import NO_WISH
 from helpers import PLAN, extracted, item, landmarks, wanting
 from made_up_faces import SIZE, made_up_faces
@@ -184,6 +185,27 @@ def test_a_warm_start_at_twice_the_size_draws_the_old_picture_enlarged() -> None
     told["identity"] = Condition.of(torch.randn(3, 128))
     small, large = old(F.avg_pool2d(z, 2), t, told), F.avg_pool2d(new(z, t, told), 2)
     assert (large - small).square().mean() < 0.3 * small.square().mean()  # the linear face is enlarged smoothly
+
+
+@torch.no_grad()
+def test_what_distillation_changed_carries_over_to_a_larger_and_further_trained_teacher() -> None:
+    old = shaken(task().model)
+    fast = shaken(copy.deepcopy(old))
+    teacher = Decoder(extended(replace(old.config, size=2 * SIZE, patch=8), old.config))
+    warm_start(teacher, old)
+    student = copy.deepcopy(teacher)
+    start_fast(student, old, fast)
+    expected = copy.deepcopy(teacher)
+    warm_start(expected, fast)
+    for (name, mine), its in zip(student.state_dict().items(), expected.state_dict().values(), strict=True):
+        torch.testing.assert_close(mine, its, msg=name)
+    shaken(teacher)
+    student = copy.deepcopy(teacher)
+    start_fast(student, old, fast)
+    change = student.modulation.weight - teacher.modulation.weight
+    torch.testing.assert_close(change, fast.modulation.weight - old.modulation.weight, atol=1e-6, rtol=0)
+    with pytest.raises(UserError, match="fast_from has another shape"):
+        start_fast(Decoder(replace(old.config, depth=0)), old, fast)
 
 
 @torch.no_grad()

@@ -17,10 +17,11 @@ from ds2f.face.align import template
 from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.faces import FaceData
 from ds2f.training.loop import Options, train
-from ds2f.training.super_resolution import BETAS, RATES, SuperResolutionTask, added_by, photographs
+from ds2f.training.super_resolution import BETAS, RATES, SuperResolutionTask, added_by, photographs, sharpen_as
 from helpers import tiny_decoder
 from people import paired_dataset
 
@@ -89,6 +90,49 @@ def test_it_learns_detail_that_no_drawn_picture_has(decoder: Decoder, tmp_path: 
     assert (after - real).abs().mean() < (before - real).abs().mean()
     assert task.validate(learnt) == pytest.approx(float((after - real).abs().mean()), rel=1e-5)
     assert len(list(tmp_path.glob("preview-*.png"))) == 1
+
+
+def test_it_may_keep_the_size_and_restore_what_the_decoder_left_soft(decoder: Decoder, tmp_path: Path) -> None:
+    photos = [
+        FaceData(faces.image[:, :, ::2, ::2].clone(), faces.conditions)
+        for faces in (made_up_photographs(300, 0), made_up_photographs(32, 1))
+    ]
+    for one in photos:
+        one.image[:, :, ::2] = (one.image[:, :, ::2].float() + 24).clamp(0, 255).byte()  # stripes again
+    task = SuperResolutionTask(decoder, *photos, CPU, 0, 0, factor=1)
+    drawn, real, before = task._held_out_pairs(task.model, 32)
+    assert drawn.shape == real.shape == before.shape
+    torch.testing.assert_close(before, drawn, msg="at first nothing is added")
+    learnt = train(task, options_for(tmp_path, 80))
+    after = task._held_out_pairs(learnt, 32)[2]
+    assert detail(before) < 0.5 * detail(real)
+    assert detail(after) > 0.6 * detail(real)
+    assert (after - real).abs().mean() < (before - real).abs().mean()
+
+
+def test_one_that_doubles_teaches_one_that_keeps_the_size() -> None:
+    torch.manual_seed(0)
+    old = SuperResolution(SuperResolutionConfig(16, 2, (8, 12), (1, 1)))
+    torch.nn.init.normal_(old.leave.weight, std=0.1)
+    new = SuperResolution(SuperResolutionConfig(32, 1, (8, 12), (1, 1)))
+    sharpen_as(new, old)
+    small, noise = torch.rand(2, 3, 16, 16), torch.randn(2, 1, 32, 32)
+    large = F.interpolate(small, scale_factor=2.0)
+    added = old(small, noise) - F.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(new(large, noise) - large, added, atol=1e-5, rtol=0)
+    assert added.abs().mean() > 0.01
+    again = SuperResolution(SuperResolutionConfig(32, 1, (8, 12), (1, 1)))
+    sharpen_as(again, new)
+    assert torch.equal(again(large, noise), new(large, noise))
+    for other in (
+        SuperResolutionConfig(16, 2, (8, 16), (1, 1)),
+        SuperResolutionConfig(16, 2, (8,), (1,)),
+        SuperResolutionConfig(16, 2, (8, 12), (2, 1)),
+    ):
+        with pytest.raises(UserError, match="sr_from"):
+            sharpen_as(SuperResolution(other), old)
+    with pytest.raises(UserError, match="sr_from"):
+        sharpen_as(SuperResolution(old.config), new)
 
 
 def test_the_same_generator_gives_the_same_loss_and_both_learn_in_one_step(decoder: Decoder) -> None:

@@ -138,10 +138,15 @@ class Train(Part):
     fast_steps: Annotated[int, Meta(ge=1, le=8)] = key(
         4, "steps of the fast decoder; with more, the decoder itself is as good"
     )
+    fast_from: str = key(
+        "", "folder of a model whose fast decoder to start from, with its decoder; empty = as the teacher", path=True
+    )
     fast_batch: Count = key(16, "faces per step of the fast decoder")
     fast_faces: Count = key(16_000, "faces that the decoder draws for it, in total")
     fast_lr: Positive = key(3e-4, "peak learning rate of the fast decoder")
     fast_likeness: AtLeast0 = key(0.05, "weight of its likeness loss; 0 = only as the decoder draws")
+    sr_factor: Annotated[int, Meta(ge=1, le=2)] = key(2, "size of finished pictures relative to the decoder's: 2 or 1")
+    sr_from: str = key("", "folder of a model whose super-resolution to start from; empty = from scratch", path=True)
     sr_batch: Count = key(4, "photographs per step of super-resolution")
     sr_faces: Count = key(15_200, "photographs to train it on in total")
     sr_lr: Positive = key(3e-4, "peak learning rate of super-resolution and of its discriminator")

@@ -3,8 +3,8 @@
 decoder.safetensors  decoder.json  prior.safetensors  prior.json  and so on: fast-decoder, super-resolution, attributes,
 alignment, voice
 
-Super-resolution doubles the size of the pictures of the decoder in the same folder. Decoders of further sizes, each
-with the fast decoder distilled from it, are in folders named by their pixels: 64/decoder.json
+Super-resolution adds detail to the pictures of the decoder in the same folder, and may double their size. Decoders of
+further sizes, each with the fast decoder distilled from it, are in folders named by their pixels: 64/decoder.json
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from ds2f.errors import UserError
 FORMAT = 1
 SHARED = "linear_face"  # a fast decoder may omit it if it equals that of the decoder in the same folder
 SUPER_RESOLUTION = "super-resolution"
-FACTOR = 2  # factor of enlargement
+HALVED = 256  # pixels of a picture, at least, for it to be offered at half its size, too
 SCALE = ".scale"  # appended to the name of an integer tensor: the factors for its rows
 
 logger = logging.getLogger(__name__)
@@ -39,11 +39,12 @@ def shipped() -> Path:
 @dataclass(frozen=True)
 class Drawing:
     """Which networks draw pictures of a size. size: pixels; folder: of the decoder; super_resolution: whether it
-    follows."""
+    follows; halved: whether the picture is then reduced to half its size."""
 
     size: int
     folder: Path
     super_resolution: bool = False
+    halved: bool = False
 
 
 def decoders(folder: Path) -> dict[int, Path]:
@@ -62,21 +63,24 @@ def own_size(folder: Path) -> int:
 
 
 def drawings(folder: Path) -> list[Drawing]:
-    """The sizes that a model draws, starting with the largest from its own decoder. A super-resolution network for
-    pictures of another size than those of the decoder in its folder is ignored. Raises UserError as `decoders` does."""
-    found = []
+    """The sizes that a model draws, starting with the largest from its own decoder; each size once. A super-resolution
+    network for pictures of another size than those of the decoder in its folder is ignored. Raises UserError as
+    `decoders` does."""
+    found: dict[int, Drawing] = {}
     for size, place in decoders(folder).items():
         if (place / f"{SUPER_RESOLUTION}.json").exists():
-            takes = description(place, SUPER_RESOLUTION)["config"]["size"]
-            if takes == size:
-                found.append(Drawing(FACTOR * size, place, super_resolution=True))
+            takes = description(place, SUPER_RESOLUTION)["config"]
+            if takes["size"] == size:
+                finished = takes.get("factor", 2) * size
+                found.setdefault(finished, Drawing(finished, place, super_resolution=True))
             else:
-                said = (
-                    "In %s super-resolution enlarges %d px, and the decoder draws %d; run: ds2f train super-resolution"
-                )
-                logger.warning(said, place, takes, size)
-        found.append(Drawing(size, place))
-    return found
+                said = "In %s super-resolution takes %d px, and the decoder draws %d; run: ds2f train super-resolution"
+                logger.warning(said, place, takes["size"], size)
+        found.setdefault(size, Drawing(size, place))
+    whole = next(iter(found.values()))
+    if whole.size >= HALVED:
+        found.setdefault(whole.size // 2, replace(whole, size=whole.size // 2, halved=True))
+    return list(found.values())
 
 
 def drawing_of_size(folder: Path, size: int | None = None) -> Drawing:

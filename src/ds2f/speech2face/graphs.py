@@ -5,7 +5,7 @@ prior.onnx         voice (n, d), noise (n, 128), temperature (), guidance () →
 attributes.onnx    identity (n, 128) → age (n, 101), gender (n, 2), ethnicity (n, 5): probabilities
 alignment.onnx     voice (n, d), identity (m, 128) → log_odds (n, m): see `models.alignment`
 fast-decoder.onnx  z (n, 3, size, size), t (n,), identity (n, 128) → x (n, 3, size, size): one evaluation of the decoder
-super-resolution.onnx  picture (n, 3, size, size), noise (n, 1, 2 size, 2 size) → enlarged (n, 3, 2 size, 2 size)
+super-resolution.onnx  picture (n, 3, s, s), noise (n, 1, size, size) → enlarged (n, 3, size, size), s or 2 s
 """
 
 from __future__ import annotations
@@ -169,10 +169,10 @@ def write_fast_decoder(folder: Path, whole: bool) -> CheckedGraph:
 def write_super_resolution(folder: Path) -> CheckedGraph:
     """Write the graph of a folder's super-resolution network, beside it."""
     model = store.load_super_resolution(folder)
-    size = model.config.size
+    size, whole = model.config.size, model.config.size * model.config.factor
     given = {
         "picture": torch.rand(2, 3, size, size, generator=_seeded()) * 2 - 1,
-        "noise": torch.randn(2, 1, 2 * size, 2 * size, generator=_seeded()),
+        "noise": torch.randn(2, 1, whole, whole, generator=_seeded()),
     }
     return _write(
         folder, folders.SUPER_RESOLUTION, model, given, ("enlarged",), dict.fromkeys((*given, "enlarged"), ROWS)

@@ -24,8 +24,8 @@ from ds2f.models.graphs import Graph, graph_of
 from ds2f.models.processor import on_cpu
 from ds2f.speech2face import wishes
 from ds2f.speech2face.describe import PEOPLE, Describer, VoiceDescription
-from ds2f.speech2face.enlarge import Enlarge, enlarged
 from ds2f.speech2face.face import Faces, made
+from ds2f.speech2face.finish import Sharpen, finished
 from ds2f.speech2face.patch_artifacts import remove_patch_artifacts
 from ds2f.speech2face.settings import SamplingSettings, check, fits_fast_decoder
 from ds2f.types import NO_WISH, VOICE, Wish
@@ -101,9 +101,9 @@ class QuickSpeech2Face(QuickDescriber):
         self.drawing, self.size, self.signing = drawing, drawing.size, signing
         self._decoder: dict[str, Any] = folders.description(drawing.folder, FAST)["config"]
         self._draw = Graph(drawing.folder / f"{FAST}.onnx")
-        self._super_resolution = (
-            Graph(drawing.folder / f"{folders.SUPER_RESOLUTION}.onnx") if drawing.super_resolution else None
-        )
+        self._sharpen: Sharpen | None = None
+        if drawing.super_resolution:
+            self._sharpen = by_graph(Graph(drawing.folder / f"{folders.SUPER_RESOLUTION}.onnx"))
 
     def __call__(
         self,
@@ -130,11 +130,7 @@ class QuickSpeech2Face(QuickDescriber):
         each = (imagined(self._imagine, heard, [one], heat, weight, together=True) for one in seeds)
         identities = np.concatenate(list(each))
         drawn = [self._picture(one, number, settings) for one, number in zip(identities, seeds, strict=True)]
-        images = (
-            np.stack(drawn)
-            if self._super_resolution is None
-            else enlarged(by_graph(self._super_resolution), np.stack(drawn), seeds)
-        )
+        images = finished(np.stack(drawn), seeds, self.drawing, self._sharpen)
         images = watermark.mark_all(images) if settings.watermark else images
         faces = Faces(made(images, identities, seeds, self.details(settings), self.signer))
         faces.part = encoded.speech.part
@@ -178,7 +174,7 @@ class QuickSpeech2Face(QuickDescriber):
         return mean, spread
 
 
-def by_graph(super_resolution: Graph) -> Enlarge:
+def by_graph(super_resolution: Graph) -> Sharpen:
     """Super-resolution by its graph."""
     return lambda picture, noise: super_resolution(picture=picture, noise=noise)[0]
 

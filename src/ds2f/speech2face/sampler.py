@@ -23,8 +23,8 @@ from ds2f.models.prior import Prior
 from ds2f.models.super_resolution import SuperResolution
 from ds2f.speech2face import draw, imagine, restore, wishes
 from ds2f.speech2face.draw import BATCH, Callback
-from ds2f.speech2face.enlarge import Enlarge, enlarged
 from ds2f.speech2face.face import GeneratedFace, made
+from ds2f.speech2face.finish import Sharpen, finished
 from ds2f.speech2face.quick import FAST, IDENTITY, PRIOR, attributes_of, by_graph, imagined
 from ds2f.speech2face.settings import DEFAULT, SamplingSettings, fits_fast_decoder
 from ds2f.types import NO_WISH, Progress, Wish
@@ -78,8 +78,8 @@ class FaceSampler:
         return None if fast is None else fast.to(self.device)
 
     @cached_property
-    def _enlarge(self) -> Enlarge | None:
-        """Doubles the size of the decoder's pictures; None if this model does not."""
+    def _sharpen(self) -> Sharpen | None:
+        """Super-resolution; None if it does not follow the decoder."""
         if not self.drawing.super_resolution:
             return None
         graph = self._graph_in(self.drawing.folder, store.SUPER_RESOLUTION)
@@ -214,9 +214,8 @@ class FaceSampler:
         if callback is not None and settings.watermark:
             show = lambda step, so_far: callback(step, watermark.mark_all(so_far))  # noqa: E731
         given = self._given(identities, len(seeds), wish, voice_conditions, guides)
-        images = self._drawn(given, seeds, settings, progress, show)
-        if self._enlarge is not None:
-            images = enlarged(self._enlarge, images, seeds)
+        drawn = self._drawn(given, seeds, settings, progress, show)
+        images = finished(drawn, seeds, self.drawing, self._sharpen)
         return watermark.mark_all(images) if settings.watermark else images
 
     def _given(
@@ -315,14 +314,14 @@ class FaceSampler:
         return {**said, **wishes.as_json(wish)}
 
 
-def by_network(network: SuperResolution) -> Enlarge:
+def by_network(network: SuperResolution) -> Sharpen:
     """Super-resolution by PyTorch, on the network's device."""
     device = network.leave.weight.device
 
     @torch.no_grad()
-    def enlarge(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def sharpen(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
         given = (torch.from_numpy(array).to(device) for array in (picture, noise))
         made: np.ndarray = network(*given).float().cpu().numpy()
         return made
 
-    return enlarge
+    return sharpen

@@ -40,6 +40,7 @@ from ds2f.training.faces import Faces, load_splits
 from ds2f.training.likeness import MOVED
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
+from ds2f.training.warm_start import start_fast
 from ds2f.types import ACOUSTICS, Progress
 
 TEACHER_STEPS = 8  # at least; the result is as close to the converged picture as 19 evaluations of Heun's method
@@ -51,6 +52,8 @@ HEARD_WEIGHTS, HEARD_TEMPERATURES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.5, 1.0)  # aro
 
 def job(database: Path, runs: Path, settings: Train, sample: bool = False, progress: Progress | None = None) -> Job:
     """See `jobs.make_job`. The decoder in runs/model is the teacher; the student has the same architecture.
+
+    A fast decoder to start from (`fast_from`) must have been taught by a decoder that the teacher descends from.
 
     database: whose faces, and voices, to draw.
     runs: its fast-decoder/ is for checkpoints; its model/ contains the teacher, and the prior if there is one.
@@ -81,6 +84,12 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         settings.likeness_judges,
         settings.likeness_views,
     )
+    if settings.fast_from:
+        start = Path(settings.fast_from)
+        fast = store.load_fast_decoder(start)
+        if fast is None:
+            raise UserError(f"[train] fast_from = {settings.fast_from} has no fast decoder taught by its decoder.")
+        start_fast(task.model, store.load_decoder(start), fast)
     if settings.compile and not sample:
         task.model.compile()
         task.teacher.compile()

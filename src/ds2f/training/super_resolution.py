@@ -29,7 +29,7 @@ from ds2f.models import folders, store
 from ds2f.models.conditioning import Condition
 from ds2f.models.decoder import Decoder, asked
 from ds2f.models.pixels import from_uint8, to_uint8
-from ds2f.models.super_resolution import FACTOR, SuperResolution, SuperResolutionConfig
+from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 from ds2f.speech2face.patch_artifacts import remove_patch_artifacts
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.training.adversarial import Discriminator, discriminator_loss, generator_losses
@@ -50,7 +50,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     """See `jobs.make_job`. It is trained on the output of the decoder in runs/model, or of the fast decoder if there is
     one.
 
-    database: whose photographs to learn from; their crops are twice as large as the decoder's pictures.
+    database: whose photographs to learn from; their crops are as large as the finished pictures.
     runs: its super-resolution/ is for checkpoints; its model/ contains the decoder.
     settings: device, compile, seed and sr_….
     sample: use only the faces of the validation split, without compiling.
@@ -65,14 +65,16 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         raise UserError(f"There is no decoder in {folder} to train on; run `ds2f train decoder` first.")
     fast = store.load_fast_decoder(folder)
     decoder, kind = (fast, "fast-decoder") if fast else (store.load_decoder(folder), "decoder")
-    size = FACTOR * decoder.config.size
+    size = settings.sr_factor * decoder.config.size
     with Dataset(database) as dataset:
         place = place_of(settings, runs, progress)
         held_out, faces = load_splits(dataset, folder, size, settings.voices, decoder.config.languages, place, sample)
         fingerprint = dataset.fingerprint()
     torch.manual_seed(settings.seed)
     weights = (settings.sr_adversarial, settings.sr_features)
-    task = SuperResolutionTask(decoder, faces, held_out, device, *weights)
+    task = SuperResolutionTask(decoder, faces, held_out, device, *weights, settings.sr_factor)
+    if settings.sr_from:
+        sharpen_as(task.model.generator, store.load_super_resolution(Path(settings.sr_from)))
     if settings.compile and not sample:
         task.model.generator.compile()
         task.model.discriminator.compile()
@@ -102,20 +104,22 @@ class SuperResolutionTask:
         device: torch.device,
         adversarial: float,
         features: float,
+        factor: int = 2,
     ) -> None:
         """decoder: that draws; it does not change.
-        train, validation: faces of the two splits, twice as large as it draws them.
+        train, validation: faces of the two splits, `factor` times as large as it draws them.
         device: of all networks.
         adversarial, features: weights of the two losses of `adversarial.generator_losses` relative to |G − x|, averaged
         over pixels in [-1, 1].
+        factor: how much larger the finished pictures are, 1 or 2.
         Raises UserError if no face of a split is complete and sharp.
         """
-        config = SuperResolutionConfig(decoder.config.size)
+        config = SuperResolutionConfig(decoder.config.size, factor)
         self.model = Adversaries(SuperResolution(config), Discriminator()).to(device)
         if device.type == "cpu":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.decoder = decoder.to(device).eval().requires_grad_(False)
-        self.soft = SOFT
+        self.soft, self.factor = SOFT, factor
         self.times = times(decoder.config.few_steps or STEPS)
         self.adversarial, self.features = adversarial, features
         self.data, self.validation, self.device = near(train, device), near(validation, device), device
@@ -144,7 +148,7 @@ class SuperResolutionTask:
     def preview(self, ema: nn.Module, path: Path) -> None:
         """Six photographs of the validation split: as drawn and plainly enlarged, as restored, and the originals."""
         drawn, real, made = self._held_out_pairs(ema, SHOWN)
-        plain = F.interpolate(drawn, scale_factor=FACTOR, mode="bicubic", align_corners=False)
+        plain = F.interpolate(drawn, real.shape[-1], mode="bicubic", align_corners=False)
         write_grid(path, [to_uint8(row) for row in (plain, made, real)], scale=1)
 
     def _held_out_pairs(self, ema: nn.Module, most: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -159,14 +163,14 @@ class SuperResolutionTask:
 
     @torch.no_grad()
     def _pairs(self, data: Faces, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Photographs, (n, 3, 2 size, 2 size) in [-1, 1], and the decoder's renderings, (n, 3, size, size)."""
+        """Photographs, (n, 3, size, size) in [-1, 1], and the decoder's renderings, (n, 3, s, s); s: its size."""
         real = pixels_of(data, rows, self.device)
         given = {"identity": data.known(rows)["identity"].value.to(self.device)}
         given |= {k: torch.full((len(rows), 1), v, device=self.device) for k, v in asked(self.decoder.config).items()}
         conditions = {name: Condition.of(value) for name, value in given.items()}
         low, high = self.soft
         spread = (low + (high - low) * uniform(generator, len(rows), to=self.device)) * self.decoder.config.size / 128
-        x = self.decoder.normalise(softened(F.avg_pool2d(real, FACTOR), spread))
+        x = self.decoder.normalise(softened(F.avg_pool2d(real, self.factor), spread))
         last = self.times[-2]
         # In use, the coarsest waves of the noise are halved (`plain.damp_low_frequencies`); by the last step they no
         # longer matter.
@@ -177,7 +181,7 @@ class SuperResolutionTask:
         return real, from_uint8(drawn).to(self.device)
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
-        size = FACTOR * self.decoder.config.size
+        size = self.factor * self.decoder.config.size
         return normal(generator, n, 1, size, size, to=self.device)
 
 
@@ -189,6 +193,24 @@ def added_by(network: SuperResolution, share: float) -> SuperResolution:
         for parameter in calmer.leave.parameters():
             parameter.mul_(share)
     return calmer
+
+
+@torch.no_grad()
+def sharpen_as(network: SuperResolution, old: SuperResolution) -> None:
+    """Start a network from another one. If that one doubled the size and this one keeps it, four pixels now tell what
+    one did, on average, and what is added remains the same.
+
+    Raises UserError if the networks' shapes differ otherwise.
+    """
+    mine, weights = network.state_dict(), old.state_dict()
+    name, colours = "enter.weight", 3
+    if network.config.factor < old.config.factor:
+        pixels = (old.config.factor // network.config.factor) ** 2
+        picture, noise = weights[name][:, :colours], weights[name][:, colours:]
+        weights[name] = torch.cat([picture.repeat_interleave(pixels, 1) / pixels, noise], 1)
+    if {key: value.shape for key, value in weights.items()} != {key: value.shape for key, value in mine.items()}:
+        raise UserError("[train] sr_from has super-resolution of another shape; start without it.")
+    network.load_state_dict(weights)
 
 
 def softened(pictures: Tensor, spread: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
-"""Starts a decoder from an older one, to learn further conditions or larger pictures."""
+"""Starts a decoder from an older one, to learn further conditions or larger pictures, and a fast decoder from what
+distillation changed in an older one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -38,9 +40,33 @@ def warm_start(model: Decoder, old: Decoder) -> None:
         if name not in known or name == "language":  # for this, only new weights remain at zero
             for parameter in project.parameters():
                 parameter.zero_()
+    for target, value in _matched(model, old, old.state_dict(), "decoder_from"):
+        target.copy_(value)
+
+
+@torch.no_grad()
+def start_fast(student: Decoder, old: Decoder, old_fast: Decoder) -> None:
+    """Add to a student, a copy of its teacher, what distillation changed in an older decoder that the teacher descends
+    from:
+
+        θ = θ_teacher + (θ_old fast − θ_old)
+
+    Such differences carry over to descendants of a model, with no or little further training (Ilharco et al. 2022,
+    arXiv:2212.04089; for distilled samplers Luo et al. 2023, arXiv:2311.05556). For larger pictures see `enlarged`.
+    Raises UserError if the shapes are incompatible.
+    """
+    before = old.state_dict()
+    change = {name: value - before[name] for name, value in old_fast.state_dict().items()}
+    for target, value in _matched(student, old, change, "fast_from"):
+        target.add_(value)
+
+
+def _matched(model: Decoder, old: Decoder, weights: dict[str, Tensor], key: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each tensor of a model together with its counterpart among `weights`, which have the shapes of `old`, enlarged if
+    need be. key: the setting to blame."""
     mine, times = model.state_dict(), model.config.size / old.config.size
     larger = times in (2, 4) and model.config.patch == times * old.config.patch
-    for name, value in old.state_dict().items():
+    for name, value in weights.items():
         if larger:
             value = enlarged(name, value, old.config.patch, int(times))
         target = mine.get(name)
@@ -48,11 +74,10 @@ def warm_start(model: Decoder, old: Decoder) -> None:
             target = target[..., : value.shape[-1]]
         if target is None or target.shape != value.shape:
             raise UserError(
-                f"[train] decoder_from has another shape of decoder ({name} does not fit); it needs the same "
-                "decoder_width and decoder_depth, and the same decoder_size and decoder_patch, or both two or four "
-                "times as large."
+                f"[train] {key} has another shape of decoder ({name} does not fit); it needs the same decoder_width "
+                "and decoder_depth, and the same decoder_size and decoder_patch, or both two or four times as large."
             )
-        target.copy_(value)
+        yield target, value
 
 
 def enlarged(name: str, value: Tensor, patch: int, times: int) -> Tensor:
