@@ -3,11 +3,11 @@
     python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge tflite:MobileFaceNet.tflite
         [--model FOLDER] [--strength SHARE ...] [--upscale N] [--out SHEET.png]
 
-One picture for each voice of validation and test, as the decoder draws it, doubled in size by bicubic interpolation, by
-super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, compared with photographs: the validation split
-of a dataset with [faces] crop_size = 256, without those that are soft or cropped. Detail: power of skin in octaves of
-frequency, drawn over real (geometric means, intervals over pictures); anything finer than 64 periods per picture is
-beyond the decoder's resolution. Pattern: as in benchmarks/whose.py, at the period of the decoder's patches. Likeness:
+One picture for each voice of validation and test, as the decoder draws it (enlarged by bicubic interpolation if
+super-resolution doubles its size), by super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, compared
+with photographs: the validation split of a dataset with [faces] crop_size = 256, without those that are soft or
+cropped. Detail: power of skin in octaves of frequency, drawn over real (geometric means, intervals over pictures);
+anything finer than 64 periods per picture is beyond the resolution of a decoder of 128 px. Pattern: as in benchmarks/whose.py, at the period of the decoder's patches. Likeness:
 cosine, by a recogniser that training has not seen, to the decoder's picture; Fréchet distance to the faces of the train
 split in its space.
 
@@ -38,13 +38,14 @@ from ds2f.models import folders, store
 from ds2f.models.decoder import Decoder
 from ds2f.models.linear import directions
 from ds2f.models.pixels import to_uint8
-from ds2f.speech2face.enlarge import enlarged
+from ds2f.speech2face.finish import finished
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.sampler import by_network
 from ds2f.speech2face.settings import DEFAULT
 from ds2f.speech2face.upscale import larger
 from ds2f.training.faces import Faces, load_faces, pixels_of
 from ds2f.training.super_resolution import SuperResolutionTask, added_by, photographs
+from ds2f.types import NO_WISH
 from face_encoder import seen_by
 
 OCTAVES = {"16 to 32": (16, 32), "32 to 64": (32, 64), "64 to 128": (64, 128)}  # periods in a picture of 256 px
@@ -84,9 +85,9 @@ def softness(pictures: np.ndarray) -> np.ndarray:
 
 
 def print_softness(decoder: Decoder, drawn: np.ndarray, faces: Faces) -> None:
-    task = SuperResolutionTask(decoder, faces, faces, torch.device("cpu"), 0, 0)
-    rows = photographs(faces)
-    real = softness(to_uint8(F.avg_pool2d(pixels_of(faces, rows, task.device), 2)))
+    factor = faces.images(torch.arange(1)).shape[-1] // decoder.config.size
+    task, rows = SuperResolutionTask(decoder, faces, faces, torch.device("cpu"), 0, 0, factor), photographs(faces)
+    real = softness(to_uint8(F.avg_pool2d(pixels_of(faces, rows, task.device), task.factor)))
     print(f"\n| periods a picture | {' | '.join(f'{a} to {b}' for a, b in itertools.pairwise(BANDS))} |")
     print(f"| --- |{' --- |' * (len(BANDS) - 1)}")
     made = {"drawn": drawn}
@@ -110,8 +111,9 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.model or folders.shipped()
     drawing = folders.drawing_of_size(folder)
-    small = Speech2Face.from_pretrained(folder, device="cpu", size=drawing.size // 2)
-    both = Speech2Face.from_pretrained(folder, device="cpu")
+    model = Speech2Face.from_pretrained(folder, device="cpu")
+    sharpen, decoder = model._sharpen, model.decoder.config
+    assert sharpen is not None
     with Dataset(options.database) as dataset:
         voices = np.stack([pair.voice for split in ("val", "test") for pair in dataset.pairs(split)])
         real = seen_by(options.judge, [decode_image(pair.crop) for pair in dataset.pairs("train")])
@@ -120,38 +122,38 @@ def main() -> None:
     photos = faces.images(photographs(faces)).permute(0, 2, 3, 1).numpy()
     seeds, plain = first_seeds(len(voices)), replace(DEFAULT, watermark=False)
     started = time.perf_counter()
-    identities = small.identities_to_draw(voices, seeds, plain)
-    drawn = small.sample_images(identities, seeds, plain)
+    identities = model.identities_to_draw(voices, seeds, plain)
+    drawn = model._drawn(model._given(identities, len(seeds), NO_WISH), seeds, plain)
     first = time.perf_counter() - started
-    assert both._enlarge is not None
     started = time.perf_counter()
-    finer = enlarged(both._enlarge, drawn, seeds)
+    finer = finished(drawn, seeds, drawing, sharpen)
     then = time.perf_counter() - started
-    shape = (drawing.size, drawing.size)
-    made = {"bicubic": np.stack([cv2.resize(one, shape, interpolation=cv2.INTER_CUBIC) for one in drawn])}
+    shape, half = (drawing.size, drawing.size), (drawing.size // 2, drawing.size // 2)
+    made = {"as drawn": np.stack([cv2.resize(one, shape, interpolation=cv2.INTER_CUBIC) for one in drawn])}
     made["super-resolution"] = finer
     for share in options.strength:
         network = added_by(store.load_super_resolution(drawing.folder), share)
-        made[f"the same, {share:g} times as much added"] = enlarged(by_network(network), drawn, seeds)
+        made[f"the same, {share:g} times as much added"] = finished(drawn, seeds, drawing, by_network(network))
     if options.upscale:
-        made["Real-ESRGAN"] = np.stack([larger(one, 2) for one in drawn[: options.upscale]])
+        made["Real-ESRGAN"] = np.stack(
+            [larger(cv2.resize(one, half, interpolation=cv2.INTER_AREA), 2) for one in drawn[: options.upscale]]
+        )
     known, of_photos = seen_by(options.judge, list(drawn)), power(photos)
     print(f"{len(drawn)} pictures, {len(photos)} photographs; {first / len(drawn):.3f} s a face to hear and draw,")
     print(f"{then / len(drawn):.3f} s more for super-resolution\n")
     print(f"| | detail: {' | '.join(OCTAVES)} | pattern | likeness | Fréchet |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    print(f"| as drawn, {drawing.size // 2} px | | | | | 1 | {frechet_distance(known, real):.3f} |")
     for name, pictures in made.items():
         seen = seen_by(options.judge, list(pictures))
         alike = (directions(seen) * directions(known[: len(seen)])).sum(1)
         said = ratio(power(pictures), of_photos)
-        period = small.decoder.config.patch * 2
+        period = decoder.patch * drawing.size // decoder.size
         said.append(f"{pattern_energy(log_spectra(pictures, period), log_spectra(photos, period)):.2f}")
         said += [f"{np.median(alike):.3f}", f"{frechet_distance(seen, real):.3f}"]
         print(f"| {name} | {' | '.join(said)} |", flush=True)
-    decoder = store.load_fast_decoder(drawing.folder)
-    assert decoder is not None
-    print_softness(decoder, drawn, faces)
+    fast = store.load_fast_decoder(drawing.folder)
+    assert fast is not None
+    print_softness(fast, drawn, faces)
     if options.out:
         write_grid(options.out, [pictures[:: len(drawn) // SHOWN][:SHOWN] for pictures in made.values()], scale=1)
 

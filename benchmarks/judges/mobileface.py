@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-from tfjs import convert
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from judges.tfjs import convert
 
 BESIDE = {"channels": "RGB", "mean": 0, "std": 1, "licence": "MIT"}
 
