@@ -3,13 +3,13 @@
     python benchmarks/super_resolution.py DATABASE --photographs PHOTOS.db --judge tflite:MobileFaceNet.tflite
         [--model FOLDER] [--strength SHARE ...] [--upscale N] [--out SHEET.png]
 
-One picture for each voice of validation and test, as the decoder draws it (enlarged by bicubic interpolation if
-super-resolution doubles its size), by super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, compared
-with photographs: the validation split of a dataset with [faces] crop_size = 256, without those that are soft or
-cropped. Detail: power of skin in octaves of frequency, drawn over real (geometric means, intervals over pictures);
-anything finer than 64 periods per picture is beyond the resolution of a decoder of 128 px. Pattern: as in benchmarks/whose.py, at the period of the decoder's patches. Likeness:
-cosine, by a recogniser that training has not seen, to the decoder's picture; Fréchet distance to the faces of the train
-split in its space.
+One picture for each voice of validation and test, as the decoder draws it (enlarged by bicubic interpolation if super-
+resolution doubles its size), by super-resolution, and (--upscale, the first N of them) by Real-ESRGAN, compared with
+photographs: the validation split of a dataset with [faces] crop_size = 256, without those that are soft or cropped.
+Detail: power of skin in octaves of frequency, drawn over real (geometric means, intervals over pictures); anything
+finer than 64 periods per picture is beyond the resolution of a decoder of 128 px. Pattern: as in benchmarks/whose.py,
+at the period of the decoder's patches. Likeness: cosine, by a recogniser that training has not seen, to the decoder's
+picture; Fréchet distance to the faces of the train split in its space.
 
 Also, how soft drawn pictures are, which training imitates in photographs: power of the centre of a face in frequency
 bands at the decoder's size, relative to that of reduced photographs, for drawn pictures and for photographs as softened

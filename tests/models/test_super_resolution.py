@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 
-CONFIG = SuperResolutionConfig(16, (8, 12, 16), (1, 1, 1))
+CONFIG = SuperResolutionConfig(16, 2, (8, 12, 16), (1, 1, 1))
 
 
 def test_it_begins_as_plain_enlargement() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 import torch
 from torch import Tensor
 
+from ds2f.cli import main
 from ds2f.dataset import Dataset
 from ds2f.diffusion.samplers import euler, multistep
 from ds2f.models import folders, store
@@ -130,3 +133,47 @@ def test_a_model_draws_with_the_fast_decoder_that_its_own_decoder_taught(
     store.save(tmp_path, tiny_decoder(), {})
     assert drawn(SamplingSettings())[1:] == (10, False)
     assert "was taught by another decoder" in caplog.text
+
+
+def test_a_fast_decoder_starts_from_an_older_one_keeps_what_is_frozen_and_stores_it_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, start = tmp_path / "runs", tmp_path / "start"
+    with Dataset(tmp_path / "d.db", create=True) as dataset:
+        paired_dataset(dataset, 20)
+    old, new = tiny_decoder(0), tiny_decoder(1)
+    store.save(start, old, {})
+    fast = Decoder(replace(old.config, few_steps=4))
+    fast.load_state_dict({name: value + 0.05 for name, value in old.state_dict().items()})
+    config = (
+        f'[train]\nfast_from = "start"\nfast_frozen = ["blocks.1"]\nfast_faces = 1\nfast_batch = 1\nfast_lr = {1e-9}\n'
+    )
+    (tmp_path / "c.toml").write_text(config + "fast_likeness = 0.0\n", "utf-8")
+    words = ["train", "fast-decoder", "--database", str(tmp_path / "d.db"), "--runs", str(runs)]
+    store.save(runs / "model", new, {})
+    assert main([*words, "--config", str(tmp_path / "c.toml")]) == 2
+    assert "has no fast decoder taught by its decoder" in capsys.readouterr().err
+    store.save(start, fast, {"teacher": folders.digest(start, "decoder")})
+    assert main([*words, "--config", str(tmp_path / "c.toml")]) == 0
+    found = store.load_fast_decoder(runs / "model")
+    assert found is not None
+    made, teacher = found.state_dict(), store.load_decoder(runs / "model").state_dict()
+    for name, value in made.items():
+        if value.dtype.is_floating_point and "mean" not in name and "std" not in name:
+            apart = float((value - teacher[name]).abs().max())
+            assert apart == (0.0 if name.startswith("blocks.1.") else pytest.approx(0.05, abs=5e-3)), name
+
+    card = {"teacher": folders.digest(runs / "model", "decoder")}
+    store.save(runs / "model", found, card, beside=store.shared(runs / "model"))
+    with safetensors.safe_open(runs / "model" / "fast-decoder.safetensors", "pt") as file:
+        kept = set(file.keys())
+    assert not any(name.startswith("blocks.1.") for name in kept), "the decoder has them"
+    assert "blocks.0.qkv.weight" in kept
+    again = store.load_fast_decoder(runs / "model")
+    assert again is not None
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), found.parameters(), strict=True))
+    (tmp_path / "c.toml").write_text('[train]\nfast_frozen = ["block.1"]\n', "utf-8")
+    store.save(tmp_path / "other" / "model", new, {})
+    capsys.readouterr()
+    assert main([*words[:-1], str(tmp_path / "other"), "--config", str(tmp_path / "c.toml")]) == 2
+    assert "fast_frozen: the decoder has no part 'block.1'; it has" in capsys.readouterr().err

@@ -141,6 +141,9 @@ class Train(Part):
     fast_from: str = key(
         "", "folder of a model whose fast decoder to start from, with its decoder; empty = as the teacher", path=True
     )
+    fast_frozen: list[Name] = key(
+        [], "parts of the fast decoder that stay the decoder's, such as blocks.1; stored once"
+    )
     fast_batch: Count = key(16, "faces per step of the fast decoder")
     fast_faces: Count = key(16_000, "faces that the decoder draws for it, in total")
     fast_lr: Positive = key(3e-4, "peak learning rate of the fast decoder")

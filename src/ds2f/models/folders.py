@@ -23,7 +23,6 @@ import numpy as np
 from ds2f.errors import UserError
 
 FORMAT = 1
-SHARED = "linear_face"  # a fast decoder may omit it if it equals that of the decoder in the same folder
 SUPER_RESOLUTION = "super-resolution"
 HALVED = 256  # pixels of a picture, at least, for it to be offered at half its size, too
 SCALE = ".scale"  # appended to the name of an integer tensor: the factors for its rows

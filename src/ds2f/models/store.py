@@ -21,7 +21,7 @@ from ds2f.io.files import from_json, replacing, write_json
 from ds2f.models.alignment import Alignment, AlignmentConfig
 from ds2f.models.attributes import AttributeHead, AttributesConfig
 from ds2f.models.decoder import Decoder, DecoderConfig
-from ds2f.models.folders import FORMAT, SHARED, SUPER_RESOLUTION, description, digest
+from ds2f.models.folders import FORMAT, SUPER_RESOLUTION, description, digest
 from ds2f.models.folders import Drawing as Drawing
 from ds2f.models.folders import fingerprint as fingerprint
 from ds2f.models.folders import own_size as own_size
@@ -57,7 +57,7 @@ def save(
     module: the model.
     card: facts for readers (data, images seen, date, licence).
     precision: how weights are stored, see `packed`; loading converts them back.
-    beside: tensors to omit if they would be stored identically, see `shared`.
+    beside: tensors to omit where they would be stored identically, see `shared`.
     Raises UserError for numbers that are not finite.
     """
     kind = _kind(module)
@@ -68,8 +68,8 @@ def save(
             f"The {kind} cannot be written: {wrong[0]} holds numbers that are not finite. Its learning rate may be too "
             "high, or what it learnt from copies of few files."
         )
-    if beside and all(name in stored and torch.equal(stored[name], value) for name, value in beside.items()):
-        stored = {name: value for name, value in stored.items() if name not in beside}
+    same = {name for name, value in beside.items() if name in stored and torch.equal(stored[name], value)}
+    stored = {name: value for name, value in stored.items() if name not in same}
     write_tensors(folder / f"{kind}.safetensors", stored)
     told = {"format": FORMAT, "kind": kind, "config": asdict(module.config), "card": card}
     write_json(folder / f"{kind}.json", told)
@@ -92,9 +92,8 @@ def load_fast_decoder(folder: Path) -> Decoder | None:
 
 
 def shared(folder: Path) -> dict[str, Tensor]:
-    """What a fast decoder may omit because the decoder in the same folder has it, as stored: {name: tensor}."""
-    with safetensors.safe_open(folder / "decoder.safetensors", "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys() if name.startswith(SHARED)}  # noqa: SIM118
+    """What a fast decoder may omit where it is the same in the decoder of its folder, as stored: {name: tensor}."""
+    return load_file(folder / "decoder.safetensors")
 
 
 def load_super_resolution(folder: Path) -> SuperResolution:
@@ -158,8 +157,8 @@ def _load(
     try:
         module = network(from_json(config, upgrade(stated)))
         stored = load_file(path)
-        if kind == "fast-decoder" and SHARED not in stored:
-            stored |= shared(folder)
+        if kind == "fast-decoder":
+            stored = shared(folder) | stored
         fresh = {name: tensor for name, tensor in module.state_dict().items() if name in since}
         module.load_state_dict(fresh | unpacked(stored))
     except FileNotFoundError:

@@ -170,7 +170,7 @@ class QuickSpeech2Face(QuickDescriber):
     @cached_property
     def _colours(self) -> tuple[np.ndarray, np.ndarray]:
         """The mean face, (3, size, size), and the standard deviation around it."""
-        mean, spread = folders.tensors(self.drawing.folder / f"{FAST}.safetensors", "image_mean", "image_std")
+        mean, spread = folders.tensors(self.drawing.folder / f"{DECODER}.safetensors", "image_mean", "image_std")
         return mean, spread
 
 

@@ -40,7 +40,7 @@ from ds2f.training.faces import Faces, load_splits
 from ds2f.training.likeness import MOVED
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
-from ds2f.training.warm_start import start_fast
+from ds2f.training.warm_start import freeze, start_fast
 from ds2f.types import ACOUSTICS, Progress
 
 TEACHER_STEPS = 8  # at least; the result is as close to the converged picture as 19 evaluations of Heun's method
@@ -84,12 +84,13 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
         settings.likeness_judges,
         settings.likeness_views,
     )
+    freeze(task.model, settings.fast_frozen, "fast_frozen: the decoder")
     if settings.fast_from:
         start = Path(settings.fast_from)
         fast = store.load_fast_decoder(start)
         if fast is None:
             raise UserError(f"[train] fast_from = {settings.fast_from} has no fast decoder taught by its decoder.")
-        start_fast(task.model, store.load_decoder(start), fast)
+        start_fast(task.model, store.load_decoder(start), fast, settings.fast_frozen)
     if settings.compile and not sample:
         task.model.compile()
         task.teacher.compile()

@@ -40,6 +40,7 @@ from ds2f.training.processes import launched, own_device
 from ds2f.training.sounds.augment import SPEEDS, Augment, faster, spoken
 from ds2f.training.sounds.speech import Voices, check_speakers, load_voices
 from ds2f.training.start import Card, Job, make_options
+from ds2f.training.warm_start import freeze
 from ds2f.types import SAMPLE_RATE, Progress
 from ds2f.voice.campplus_graph import WEIGHTS, heard_without_names
 
@@ -148,21 +149,6 @@ def _teacher(encoder: VoiceNetwork, settings: Train) -> VoiceNetwork:
     return teacher
 
 
-def _frozen(encoder: VoiceNetwork, settings: Train) -> list[nn.Module]:
-    """The frozen parts of the network, including their statistics. Raises UserError for a part that does not exist."""
-    network: nn.Module = encoder.network
-    parts = dict(network.named_modules())
-    for name in settings.voice_frozen:
-        if name not in parts:
-            known = ", ".join(path for path, _ in network.named_children())
-            raise UserError(
-                f"[train] voice_frozen: the {encoder.config.network} has no part {name!r}; it has {known}, and what is "
-                "in them, by its path."
-            )
-        parts[name].requires_grad_(False)
-    return [parts[name] for name in settings.voice_frozen]
-
-
 class Voiced(nn.Module):
     """What is trained: the encoder, and the parameters of its loss."""
 
@@ -202,7 +188,7 @@ class VoiceTask:
         if settings.voice_keep:
             self.teacher = _teacher(encoder, settings).eval().requires_grad_(False).to(device)
         encoder = encoder.to(device)
-        self.frozen = _frozen(encoder, settings)
+        self.frozen = freeze(encoder.network, settings.voice_frozen, f"voice_frozen: the {encoder.config.network}")
         head = Head(loss, encoder.config.dim, train.people * len(self.speeds))
         if settings.voice_from and settings.voice_share and settings.voice_loss in OVER_CLASSES:
             head.begin_at(self._means(encoder))

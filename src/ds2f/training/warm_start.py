@@ -1,13 +1,13 @@
 """Starts a decoder from an older one, to learn further conditions or larger pictures, and a fast decoder from what
-distillation changed in an older one."""
+distillation changed in an older one; and freezes parts of a network that go on from there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ds2f.errors import UserError
@@ -45,7 +45,7 @@ def warm_start(model: Decoder, old: Decoder) -> None:
 
 
 @torch.no_grad()
-def start_fast(student: Decoder, old: Decoder, old_fast: Decoder) -> None:
+def start_fast(student: Decoder, old: Decoder, old_fast: Decoder, frozen: Sequence[str] = ()) -> None:
     """Add to a student, a copy of its teacher, what distillation changed in an older decoder that the teacher descends
     from:
 
@@ -53,10 +53,11 @@ def start_fast(student: Decoder, old: Decoder, old_fast: Decoder) -> None:
 
     Such differences carry over to descendants of a model, with no or little further training (Ilharco et al. 2022,
     arXiv:2212.04089; for distilled samplers Luo et al. 2023, arXiv:2311.05556). For larger pictures see `enlarged`.
+    frozen: parts of it that remain the teacher's, see `freeze`.
     Raises UserError if the shapes are incompatible.
     """
-    before = old.state_dict()
-    change = {name: value - before[name] for name, value in old_fast.state_dict().items()}
+    before, kept = old.state_dict(), tuple(f"{part}." for part in frozen)
+    change = {k: value - before[k] for k, value in old_fast.state_dict().items() if not k.startswith(kept)}
     for target, value in _matched(student, old, change, "fast_from"):
         target.add_(value)
 
@@ -108,3 +109,15 @@ def _repeated(value: Tensor, times: int, axis: int) -> Tensor:
 def _of_languages(name: str) -> bool:
     """Whether the last dimension of a tensor is the number of languages."""
     return name.startswith("conditioning.language_") or name == "conditioning.project.language.weight"
+
+
+def freeze(network: nn.Module, names: Sequence[str], what: str) -> list[nn.Module]:
+    """Freeze parts of a network, such as "blocks.1", and return them. what: the setting that names them, and the
+    network, for the error. Raises UserError for a part that does not exist."""
+    parts = dict(network.named_modules())
+    for name in names:
+        if name not in parts:
+            known = ", ".join(path for path, _ in network.named_children())
+            raise UserError(f"[train] {what} has no part {name!r}; it has {known}, and what is in them, by its path.")
+        parts[name].requires_grad_(False)
+    return [parts[name] for name in names]
