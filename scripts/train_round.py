@@ -3,8 +3,10 @@
     python scripts/train_round.py DATABASE ROUNDS [--recipe gpu-round | cpu-round | FILE] [--start MODEL]
 
 The first round starts from MODEL, or from the bundled decoder; pictures and patches may be two or four times as large.
-Every round has a folder in ROUNDS, with its log, samples and model; an interrupted round is finished first. To continue
-on another machine, copy the last folder's `model` there, and pass it as MODEL.
+Every round has a folder in ROUNDS, with its log, samples and model; an interrupted round is finished first. What else
+MODEL has is carried over to the round's model, so that it can draw: fast decoder and super-resolution, fitted to the
+new decoder, the prior and the rest. To continue on another machine, copy the last folder's `model` there, and pass it
+as MODEL.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import sys
 from pathlib import Path
 
 from ds2f.cli import main as ds2f
+from ds2f.config import load, with_recipe
 from ds2f.models import folders
+from ds2f.training.warm_start import carry_over
 
 
 def main() -> None:
@@ -28,7 +32,11 @@ def main() -> None:
     folder = next_round(options.rounds, options.start or folders.shipped())
     print(f"Round in {folder}", flush=True)
     arguments = ["--config", folder / "ds2f.toml", "--database", options.database, "--runs", folder]
-    sys.exit(ds2f(["train", "decoder", "--recipe", options.recipe, *map(str, arguments)]))
+    failed = ds2f(["train", "decoder", "--recipe", options.recipe, *map(str, arguments)])
+    if not failed:
+        settings = with_recipe(load(folder / "ds2f.toml"), options.recipe).train
+        carry_over(Path(settings.decoder_from), folder / "model", settings.fast_frozen)
+    sys.exit(failed)
 
 
 def next_round(rounds: Path, start: Path) -> Path:

@@ -140,7 +140,7 @@ def test_every_program_runs(program: str, home: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for said in [word for word in ("gender", "pictures.shape") if word in program]:
-        assert {"gender": "gender", "pictures.shape": "(1, 128, 128, 3)"}[said] in done.stdout
+        assert {"gender": "gender", "pictures.shape": "(1, 256, 256, 3)"}[said] in done.stdout
     assert (home / "face-1.png").exists()
     (imported,) = (p for p in programs(ROOT / "docs" / "reference.md") if "import" in p)
     exec(imported, {})

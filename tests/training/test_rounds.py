@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ import torch
 from ds2f.dataset import Dataset
 from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store as store_result
-from ds2f.models import store
+from ds2f.models import folders, store
 from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
+from ds2f.training.warm_start import carry_over, extended, warm_start
 from helpers import PLAN, extracted, item, wanting
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_round.py"
@@ -67,3 +70,34 @@ def test_a_round_goes_on_from_the_last_and_one_cut_short_is_finished_first(
     assert run() == 0
     assert (second / "model" / "decoder.json").exists()
     assert not (tmp_path / "rounds/round-003").exists()
+
+
+def test_what_else_the_start_has_is_fitted_to_the_new_decoder(tmp_path: Path) -> None:
+    start, model = tmp_path / "start", tmp_path / "model"
+    torch.manual_seed(0)
+    old = Decoder(DecoderConfig(size=16, patch=4, width=64, depth=2, heads=1))
+    new = Decoder(extended(replace(old.config, size=32, patch=8), old.config))
+    warm_start(new, old)
+    fast = Decoder(replace(old.config, few_steps=3))
+    fast.load_state_dict({name: value + 0.03 for name, value in old.state_dict().items()})
+    sharp = SuperResolution(SuperResolutionConfig(16, 2, (8, 12), (1, 1)))
+    store.save(start, old, {})
+    store.save(model, new, {"judges": ["dlib"]})
+    carry_over(start, model)
+    assert store.load_fast_decoder(model) is None, "there was none"
+    store.save(start, fast, {"teacher": folders.digest(start, "decoder")})
+    store.save(start, sharp, {"strength": 0.7})
+    for name in ("prior.json", "prior.onnx", "notes.txt"):
+        (start / name).write_text(name)
+    carry_over(start, model, ["blocks.1"])
+    found = store.load_fast_decoder(model)
+    assert found is not None
+    assert (found.config.size, found.config.few_steps) == (32, 3)
+    moved, before = found.state_dict(), store.load_decoder(model).state_dict()
+    torch.testing.assert_close(moved["modulation.weight"], before["modulation.weight"] + 0.03, atol=2e-3, rtol=0)
+    assert torch.equal(moved["blocks.1.qkv.weight"], before["blocks.1.qkv.weight"]), "frozen"
+    assert folders.judges(model) == ["dlib"], "of both decoders"
+    assert [(one.size, one.super_resolution) for one in folders.drawings(model)] == [(32, True)]
+    assert folders.description(model, "super-resolution")["card"] == {"strength": 0.7}
+    assert (model / "prior.onnx").read_text() == "prior.onnx"
+    assert not (model / "notes.txt").exists()

@@ -21,7 +21,8 @@ from ds2f.models.super_resolution import SuperResolution, SuperResolutionConfig
 from ds2f.training.decoder import DecoderTask
 from ds2f.training.faces import FaceData
 from ds2f.training.loop import Options, train
-from ds2f.training.super_resolution import BETAS, RATES, SuperResolutionTask, added_by, photographs, sharpen_as
+from ds2f.training.super_resolution import BETAS, RATES, SuperResolutionTask, added_by, photographs
+from ds2f.training.warm_start import start_super_resolution
 from helpers import tiny_decoder
 from people import paired_dataset
 
@@ -115,14 +116,14 @@ def test_one_that_doubles_teaches_one_that_keeps_the_size() -> None:
     old = SuperResolution(SuperResolutionConfig(16, 2, (8, 12), (1, 1)))
     torch.nn.init.normal_(old.leave.weight, std=0.1)
     new = SuperResolution(SuperResolutionConfig(32, 1, (8, 12), (1, 1)))
-    sharpen_as(new, old)
+    start_super_resolution(new, old)
     small, noise = torch.rand(2, 3, 16, 16), torch.randn(2, 1, 32, 32)
     large = F.interpolate(small, scale_factor=2.0)
     added = old(small, noise) - F.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
     torch.testing.assert_close(new(large, noise) - large, added, atol=1e-5, rtol=0)
     assert added.abs().mean() > 0.01
     again = SuperResolution(SuperResolutionConfig(32, 1, (8, 12), (1, 1)))
-    sharpen_as(again, new)
+    start_super_resolution(again, new)
     assert torch.equal(again(large, noise), new(large, noise))
     for other in (
         SuperResolutionConfig(16, 2, (8, 16), (1, 1)),
@@ -130,9 +131,9 @@ def test_one_that_doubles_teaches_one_that_keeps_the_size() -> None:
         SuperResolutionConfig(16, 2, (8, 12), (2, 1)),
     ):
         with pytest.raises(UserError, match="sr_from"):
-            sharpen_as(SuperResolution(other), old)
+            start_super_resolution(SuperResolution(other), old)
     with pytest.raises(UserError, match="sr_from"):
-        sharpen_as(SuperResolution(old.config), new)
+        start_super_resolution(SuperResolution(old.config), new)
 
 
 def test_the_same_generator_gives_the_same_loss_and_both_learn_in_one_step(decoder: Decoder) -> None:

@@ -36,6 +36,7 @@ from ds2f.training.adversarial import Discriminator, discriminator_loss, generat
 from ds2f.training.faces import Faces, above, load_splits, near, pixels_of
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
+from ds2f.training.warm_start import start_super_resolution
 from ds2f.types import Progress
 
 STEPS = 4  # of a decoder that was not distilled
@@ -74,7 +75,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     weights = (settings.sr_adversarial, settings.sr_features)
     task = SuperResolutionTask(decoder, faces, held_out, device, *weights, settings.sr_factor)
     if settings.sr_from:
-        sharpen_as(task.model.generator, store.load_super_resolution(Path(settings.sr_from)))
+        start_super_resolution(task.model.generator, store.load_super_resolution(Path(settings.sr_from)))
     if settings.compile and not sample:
         task.model.generator.compile()
         task.model.discriminator.compile()
@@ -193,24 +194,6 @@ def added_by(network: SuperResolution, share: float) -> SuperResolution:
         for parameter in calmer.leave.parameters():
             parameter.mul_(share)
     return calmer
-
-
-@torch.no_grad()
-def sharpen_as(network: SuperResolution, old: SuperResolution) -> None:
-    """Start a network from another one. If that one doubled the size and this one keeps it, four pixels now tell what
-    one did, on average, and what is added remains the same.
-
-    Raises UserError if the networks' shapes differ otherwise.
-    """
-    mine, weights = network.state_dict(), old.state_dict()
-    name, colours = "enter.weight", 3
-    if network.config.factor < old.config.factor:
-        pixels = (old.config.factor // network.config.factor) ** 2
-        picture, noise = weights[name][:, :colours], weights[name][:, colours:]
-        weights[name] = torch.cat([picture.repeat_interleave(pixels, 1) / pixels, noise], 1)
-    if {key: value.shape for key, value in weights.items()} != {key: value.shape for key, value in mine.items()}:
-        raise UserError("[train] sr_from has super-resolution of another shape; start without it.")
-    network.load_state_dict(weights)
 
 
 def softened(pictures: Tensor, spread: Tensor) -> Tensor:

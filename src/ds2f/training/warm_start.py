@@ -1,17 +1,23 @@
-"""Starts a decoder from an older one, to learn further conditions or larger pictures, and a fast decoder from what
-distillation changed in an older one; and freezes parts of a network that go on from there."""
+"""Starts a decoder from an older one, to learn further conditions or larger pictures; carries over to it what else an
+older model has, its fast decoder and super-resolution; and freezes parts of networks that are trained further."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ds2f.errors import UserError
+from ds2f.models import folders, store
 from ds2f.models.decoder import Decoder, DecoderConfig
+from ds2f.models.super_resolution import SuperResolution
+
+UNTOUCHED = ("prior", "attributes", "alignment")  # models that know nothing of the decoder
 
 
 def extended(config: DecoderConfig, old: DecoderConfig) -> DecoderConfig:
@@ -109,6 +115,48 @@ def _repeated(value: Tensor, times: int, axis: int) -> Tensor:
 def _of_languages(name: str) -> bool:
     """Whether the last dimension of a tensor is the number of languages."""
     return name.startswith("conditioning.language_") or name == "conditioning.project.language.weight"
+
+
+@torch.no_grad()
+def start_super_resolution(network: SuperResolution, old: SuperResolution) -> None:
+    """Start a network from another one. If that one doubled the size and this one keeps it, four pixels now tell what
+    one did, on average, and what is added remains the same.
+
+    Raises UserError if the networks' shapes differ otherwise.
+    """
+    mine, weights = network.state_dict(), old.state_dict()
+    name, colours = "enter.weight", 3
+    if network.config.factor < old.config.factor:
+        pixels = (old.config.factor // network.config.factor) ** 2
+        picture, noise = weights[name][:, :colours], weights[name][:, colours:]
+        weights[name] = torch.cat([picture.repeat_interleave(pixels, 1) / pixels, noise], 1)
+    if {key: value.shape for key, value in weights.items()} != {key: value.shape for key, value in mine.items()}:
+        raise UserError("[train] sr_from has super-resolution of another shape; start without it.")
+    network.load_state_dict(weights)
+
+
+def carry_over(before: Path, folder: Path, frozen: Sequence[str] = ()) -> None:
+    """Complete a model whose decoder descends from that of another: with its fast decoder, see `start_fast`, with its
+    super-resolution if that made pictures of the new decoder's size, and with what does not depend on a decoder.
+
+    before: folder of the older model; folder: of the new one; frozen: see `start_fast`.
+    """
+    decoder, old = store.load_decoder(folder), store.load_decoder(before)
+    fast = store.load_fast_decoder(before)
+    if fast is not None:
+        student = Decoder(replace(decoder.config, few_steps=fast.config.few_steps))
+        student.load_state_dict(decoder.state_dict())
+        start_fast(student, old, fast, frozen)
+        store.save(folder, student, {"teacher": folders.digest(folder, "decoder"), "judges": folders.judges(folder)})
+    if (before / f"{folders.SUPER_RESOLUTION}.json").exists():
+        sharp = store.load_super_resolution(before)
+        if sharp.config.size * sharp.config.factor == decoder.config.size:
+            network = SuperResolution(replace(sharp.config, size=decoder.config.size, factor=1))
+            start_super_resolution(network, sharp)
+            store.save(folder, network, folders.description(before, folders.SUPER_RESOLUTION)["card"])
+    for file in before.iterdir():
+        if file.stem in UNTOUCHED:
+            shutil.copyfile(file, folder / file.name)
 
 
 def freeze(network: nn.Module, names: Sequence[str], what: str) -> list[nn.Module]:
