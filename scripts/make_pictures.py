@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -71,14 +72,13 @@ def page(folder: Path) -> None:
 
 
 def finer() -> None:
-    """The decoder's pictures, plainly enlarged; below, the default ones."""
-    large = Speech2Face.from_pretrained(device="cpu")
-    small = Speech2Face.from_pretrained(device="cpu", size=large.size // 2)
+    """The decoder's pictures; below, the finished ones."""
+    soft, sharp = (Speech2Face.from_pretrained(device="cpu") for _ in range(2))
+    soft.drawing = replace(soft.drawing, super_resolution=False)
     rows = []
-    for model in (small, large):
-        drawn = (model(samples() / f"person-{number}.mp4", 1, seed=number)[0].image for number in SAMPLES)
-        shape = (large.size, large.size)
-        rows.append(np.stack([np.asarray(face.resize(shape, Image.Resampling.BICUBIC)) for face in drawn]))
+    for model in (soft, sharp):
+        drawn = [model(samples() / f"person-{number}.mp4", 1, seed=number)[0].image for number in SAMPLES]
+        rows.append(np.stack([np.asarray(face) for face in drawn]))
     with tempfile.TemporaryDirectory() as folder:
         write_grid(Path(folder) / "finer.png", rows, scale=1)
         _save(Path(folder) / "finer.png", IMAGES / "super-resolution.jpg")
