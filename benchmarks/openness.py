@@ -32,7 +32,6 @@ from ds2f.diffusion.plain import SET, first_seeds
 from ds2f.evaluation.bootstrap import Bootstrap, interval
 from ds2f.evaluation.realism import frechet_distance, kernel_distance
 from ds2f.io.images import decode_image
-from ds2f.models import store
 from ds2f.models.linear import directions
 from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import DEFAULT
@@ -128,6 +127,7 @@ def main() -> None:
     parser.add_argument("--judge", required=True, metavar="KIND:FILE")
     parser.add_argument("--draw", action="append", metavar="WEIGHT,TEMPERATURE")
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--size", type=int, help="pixels of a face (default: the model's own)")
     options = parser.parse_args()
     with Dataset(options.database) as dataset:
         pairs = [pair for split in ("val", "test") for pair in dataset.pairs(split)]
@@ -137,8 +137,7 @@ def main() -> None:
     real += [decode_image(face.crop) for face in others]
     true, people = [decode_image(pair.crop) for pair in pairs], [pair.person for pair in pairs]
     space = Space(options.judge, real, [face.person for face in others], true, people)
-    size = store.own_size(options.model or store.shipped())
-    model = Speech2Face.from_pretrained(options.model, device="cpu", size=size)
+    model = Speech2Face.from_pretrained(options.model, device="cpu", size=options.size)
     voices = np.stack([pair.voice for pair in pairs])
     fours, further = np.split(np.array(first_seeds(2 * len(pairs))), 2)
     seeds = [fours.tolist(), (fours + 1).tolist(), (fours + 2).tolist(), (further + 1).tolist()]
