@@ -40,7 +40,7 @@ from ds2f.speech2face.model import Speech2Face
 from ds2f.speech2face.settings import SamplingSettings
 from ds2f.types import DetectedFace
 
-SIZE, TURNED, SURE = 128, 0.22, 0.9
+SIZE, TURNED, SURE = 256, 0.22, 0.9
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def main() -> None:
     crops, voices = of_test(options.database, options.faces)
     heads = [(picture, 0.0) for picture in crops]
     cuts = by_hand(encoder, [*heads, *turned(options.lfw, encoder, options.faces)], voices)
-    model, settings = Speech2Face.from_pretrained(device="cpu", size=128), replace(SamplingSettings(), watermark=False)
+    model, settings = Speech2Face.from_pretrained(device="cpu"), replace(SamplingSettings(), watermark=False)
     true = judge.embed([cut.picture for cut in cuts], [_face(cut.landmarks) for cut in cuts])
     print("| px | guide | found | likeness | shape off | streaks | kernel x 1000 |\n|" + " --- |" * 7)
     for number, size in enumerate(map(int, options.sizes.split(","))):

@@ -138,7 +138,11 @@ def test_sharp_faces_are_asked_for_by_a_decoder_that_has_learnt_it_from_soft_one
 
 def test_the_decoder_in_the_box_is_asked_to_be_whole_and_sharp() -> None:
     config = load_decoder(shipped()).config
-    assert list(conditions_of(config, NO_WISH, np.zeros((1, 128)), {}, None, 1)) == ["coverage", "sharpness", "identity"]
+    assert list(conditions_of(config, NO_WISH, np.zeros((1, 128)), {}, None, 1)) == [
+        "coverage",
+        "sharpness",
+        "identity",
+    ]
 
 
 def shaken(model: Decoder) -> Decoder:
