@@ -101,3 +101,25 @@ def test_what_else_the_start_has_is_fitted_to_the_new_decoder(tmp_path: Path) ->
     assert folders.description(model, "super-resolution")["card"] == {"strength": 0.7}
     assert (model / "prior.onnx").read_text() == "prior.onnx"
     assert not (model / "notes.txt").exists()
+
+
+def test_decoders_of_one_descent_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Path(__file__).parents[2] / "scripts" / "average_decoders.py"
+    config = DecoderConfig(size=16, patch=4, width=64, depth=1, heads=1)
+    for seed, name in enumerate(("start", "one", "two")):
+        torch.manual_seed(seed)
+        store.save(tmp_path / name, Decoder(config), {"judges": [name]}, "float32")
+    store.save(tmp_path / "other", Decoder(replace(config, depth=2)), {})
+
+    def average(*models: str) -> None:
+        paths = [str(tmp_path / name) for name in models]
+        where = ["--start", str(tmp_path / "start"), "--out", str(tmp_path / "mean")]
+        monkeypatch.setattr(sys, "argv", [str(script), *paths, *where])
+        runpy.run_path(str(script), run_name="__main__")
+
+    average("one", "two")
+    one, two, mean = (store.load_decoder(tmp_path / name).embed.weight for name in ("one", "two", "mean"))
+    torch.testing.assert_close(mean, (one + two) / 2, atol=1e-4, rtol=0)
+    assert folders.judges(tmp_path / "mean") == ["one", "two"]
+    with pytest.raises(SystemExit):
+        average("one", "other")
