@@ -9,8 +9,6 @@ colours of VGG taken off, which that package does not do. It prints the line for
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from ds2f.face.align import template
 from ds2f.face.file_attributes import FileAttributes
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from judges.tfjs import convert
+from judges.tfjs import main, write
 
 OUTPUTS = {"vector": "global_pooling/Mean", "gender": "gender_pred/Sigmoid", "age": "age_pred/Softmax"}
 BESIDE = {
@@ -50,7 +48,7 @@ class FaceRes:
 
     def __init__(self, model: Path) -> None:
         with TemporaryDirectory() as folder:
-            self.model = FileAttributes(write(model, Path(folder)))
+            self.model = FileAttributes(write(model, OUTPUTS, BESIDE, Path(folder)))
 
     def judge(self, crops: np.ndarray) -> Judged:
         """crops: (n, size, size, 3) uint8 RGB, canonical crops or pictures that ds2f drew."""
@@ -60,18 +58,5 @@ class FaceRes:
         return Judged(found.age, found.female, outputs["vector"])
 
 
-def write(model: Path, folder: Path) -> str:
-    """FaceRes in a folder, as ONNX and JSON; how [faces] attributes names it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "faceres.onnx"
-    convert(model, OUTPUTS, file)
-    file.with_suffix(".json").write_text(json.dumps(BESIDE, indent=1) + "\n", "utf-8")
-    return f"onnx:{file}"
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="faceres.json of the package, faceres.bin beside it")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    options = parser.parse_args()
-    print(f'attributes = ["ds2f-attributes", "{write(options.model, options.out)}"]')
+    main(__doc__, 'attributes = ["ds2f-attributes", "{}"]', OUTPUTS, BESIDE)

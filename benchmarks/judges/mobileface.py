@@ -10,29 +10,13 @@ evaluated by it: `ds2f evaluate` marks its space as seen.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from judges.tfjs import convert
+from judges.tfjs import main
 
 BESIDE = {"channels": "RGB", "mean": 0, "std": 1, "licence": "MIT"}
 
-
-def write(model: Path, folder: Path) -> str:
-    """MobileFace in a folder, as ONNX and JSON; how [train] likeness_judges names it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "mobileface.onnx"
-    convert(model, {"vector": "batchnorm0/add_1"}, file)
-    file.with_suffix(".json").write_text(json.dumps(BESIDE, indent=1) + "\n", "utf-8")
-    return f"onnx:{file}"
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="mobileface.json of the package, mobileface.bin beside it")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    options = parser.parse_args()
-    print(f'likeness_judges = ["{write(options.model, options.out)}"]')
+    main(__doc__, 'likeness_judges = ["{}"]', {"vector": "batchnorm0/add_1"}, BESIDE)

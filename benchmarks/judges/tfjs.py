@@ -6,6 +6,7 @@ TensorFlow has them, (n, height, width, channels).
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 from pathlib import Path
@@ -44,6 +45,27 @@ def convert(model: Path, outputs: dict[str, str], to: Path) -> None:
     file = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(file)
     onnx.save(file, str(to))
+
+
+def write(model: Path, outputs: dict[str, str], beside: dict[str, Any], folder: Path) -> str:
+    """Write a converted model and `beside`, its JSON file, to a folder; returns how ds2f.toml names it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{model.stem}.onnx"
+    convert(model, outputs, file)
+    file.with_suffix(".json").write_text(json.dumps(beside, indent=1) + "\n", "utf-8")
+    return f"onnx:{file}"
+
+
+def main(says: str, key: str, outputs: dict[str, str], beside: dict[str, Any]) -> None:
+    """Write a judge to the folder that the command line names, and print the line for ds2f.toml.
+
+    says: what the judge is. key: that line, with {} for its name. outputs, beside: see `convert` and `write`.
+    """
+    parser = argparse.ArgumentParser(description=says, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="JSON file of the package, its .bin beside it")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    options = parser.parse_args()
+    print(key.format(write(options.model, outputs, beside, options.out)))
 
 
 class _Graph:

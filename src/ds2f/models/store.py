@@ -157,7 +157,7 @@ def _load(
     try:
         module = network(from_json(config, upgrade(stated)))
         stored = load_file(path)
-        if kind == "fast-decoder":
+        if kind == "fast-decoder" and not module.state_dict().keys() <= stored.keys():
             stored = shared(folder) | stored
         fresh = {name: tensor for name, tensor in module.state_dict().items() if name in since}
         module.load_state_dict(fresh | unpacked(stored))

@@ -40,7 +40,7 @@ from ds2f.training.faces import Faces, load_splits
 from ds2f.training.likeness import MOVED
 from ds2f.training.processes import own_device
 from ds2f.training.start import Job, make_options, place_of
-from ds2f.training.warm_start import freeze, start_fast
+from ds2f.training.warm_start import freeze, start_fast, student_of
 from ds2f.types import ACOUSTICS, Progress
 
 TEACHER_STEPS = 8  # at least; the result is as close to the converged picture as 19 evaluations of Heun's method
@@ -123,9 +123,7 @@ class DistillationTask(DecoderTask):
         judges, views: see `likeness.Likeness`. Judges besides dlib compare the finished face with the teacher's for the
         same identity: there are no photographs of identities sampled from a prior.
         """
-        student = Decoder(replace(teacher.config, few_steps=steps))
-        student.load_state_dict(teacher.state_dict())
-        super().__init__(student, train, validation, device, likeness, False, judges, views)
+        super().__init__(student_of(teacher, steps), train, validation, device, likeness, False, judges, views)
         self.teacher = copy.deepcopy(teacher).to(device).eval().requires_grad_(False)
         self.heard = None if heard is None else heard.to(device)
         self.every = math.ceil(TEACHER_STEPS / steps)

@@ -50,6 +50,13 @@ def warm_start(model: Decoder, old: Decoder) -> None:
         target.copy_(value)
 
 
+def student_of(teacher: Decoder, steps: int) -> Decoder:
+    """A fast decoder that is still a copy of its teacher. steps: that it will draw in."""
+    student = Decoder(replace(teacher.config, few_steps=steps))
+    student.load_state_dict(teacher.state_dict())
+    return student
+
+
 @torch.no_grad()
 def start_fast(student: Decoder, old: Decoder, old_fast: Decoder, frozen: Sequence[str] = ()) -> None:
     """Add to a student, a copy of its teacher, what distillation changed in an older decoder that the teacher descends
@@ -144,8 +151,7 @@ def carry_over(before: Path, folder: Path, frozen: Sequence[str] = ()) -> None:
     decoder, old = store.load_decoder(folder), store.load_decoder(before)
     fast = store.load_fast_decoder(before)
     if fast is not None:
-        student = Decoder(replace(decoder.config, few_steps=fast.config.few_steps))
-        student.load_state_dict(decoder.state_dict())
+        student = student_of(decoder, fast.config.few_steps)
         start_fast(student, old, fast, frozen)
         store.save(folder, student, {"teacher": folders.digest(folder, "decoder"), "judges": folders.judges(folder)})
     if (before / f"{folders.SUPER_RESOLUTION}.json").exists():
