@@ -32,6 +32,14 @@ def test_blurs_leave_a_flat_picture_as_it_is() -> None:
         torch.testing.assert_close(degrade(flat, 0.5), flat)
 
 
+def test_a_box_blur_is_the_mean_of_a_square() -> None:
+    picture = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    blurred = DEGRADATIONS["box"](picture, 0.0)
+    torch.testing.assert_close(blurred[0, :, 60, 70], picture[0, :, 56:65, 66:75].mean((1, 2)))
+    repeated = torch.nn.functional.pad(picture, (4,) * 4, mode="replicate")
+    torch.testing.assert_close(blurred[0, :, 0, 0], repeated[0, :, :9, :9].mean((1, 2)))
+
+
 def test_random_guides_follow_their_generator_alone() -> None:
     image = _picture(64).repeat(8, 1, 1, 1)
     one, two, three = (

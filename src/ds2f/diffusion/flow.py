@@ -39,10 +39,14 @@ def interpolate(x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     return _like(t, x) * x + (1 - _like(t, x)) * noise
 
 
+def velocity_error(predicted: Tensor, x: Tensor, z: Tensor, t: Tensor) -> Tensor:
+    """v(x̂) − v(x). predicted: x̂; all (n, ...); t: (n,). Returns (n, ...)."""
+    return velocity(predicted.float(), z, t) - velocity(x, z, t)
+
+
 def flow_error(predicted: Tensor, x: Tensor, z: Tensor, t: Tensor) -> Tensor:
     """|v(x̂) − v(x)|², averaged over the elements of a row. predicted: x̂; all (n, ...); t: (n,). Returns (n,)."""
-    error = velocity(predicted.float(), z, t) - velocity(x, z, t)
-    return error.square().flatten(1).mean(1)
+    return velocity_error(predicted, x, z, t).square().flatten(1).mean(1)
 
 
 def flow_loss(predict: Predict, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ds2f.config import Train
 from ds2f.dataset import Dataset
 from ds2f.dataset.faces import spoken_languages
-from ds2f.diffusion.flow import flow_error, interpolate, sample_time
+from ds2f.diffusion.flow import interpolate, sample_time, velocity_error
 from ds2f.diffusion.guidance import UNGUIDED
 from ds2f.diffusion.noise import normal, uniform
 from ds2f.diffusion.samplers import heun
@@ -44,6 +44,7 @@ DROP = {  # share of rows, independently for each condition and voice encoder: a
 }
 DROP_ALL = 0.1  # share of rows without any condition except for the kind of picture
 JUDGED = 256  # faces whose mean is the reference point of a judge in a file
+ENLARGED = 0.25  # octaves: an enlargement by less than a fifth still shows how a face looks in the finest one
 WHOLE = 0.85  # coverage above which a crop hardly shows its picture's border
 
 
@@ -216,7 +217,10 @@ class DecoderTask:
         t = sample_time(len(rows), noise).to(self.device)
         z = interpolate(x, t, model.config.noise * normal(noise, *x.shape, to=self.device))
         predicted = model(z, t, conditions).float()
-        loss = flow_error(predicted, x, z, t)
+        error = velocity_error(predicted, x, z, t)
+        if "sharpness" in conditions:
+            error = resolved(error, conditions["sharpness"].value[:, 0])
+        loss = error.square().flatten(1).mean(1)
         identity = conditions["identity"]
         if augment and self.likeness is not None and identity.given.any():
             who = torch.nonzero(identity.given)[:, 0]
@@ -259,6 +263,24 @@ class DecoderTask:
             sample = heun(lambda z, t, c=conditions: ema(z, t, c), noise, 12)  # type: ignore[misc]
             grid.append(ema.denormalise(sample).cpu())
         write_grid(path, [to_uint8(row) for row in grid])
+
+
+def resolved(error: Tensor, sharpness: Tensor) -> Tensor:
+    """The part of an error in pictures that their faces can tell: soft faces teach who, and only sharp ones how.
+
+    A crop enlarged 2ᵏ times, its sharpness −k, knows nothing of the k finest octaves. So its error keeps the means of
+    blocks of 2ᵏ × 2ᵏ pixels, the orthogonal projection on pictures of its own size, and the decoder is free beyond.
+
+    error: (n, 3, size, size). sharpness: (n,), see `face.align.sharpness`; an octave of which `ENLARGED` is missing
+    does not count.
+    """
+    octaves = (-sharpness - ENLARGED).ceil().long()
+    kept = error
+    for k in octaves[octaves > 0].unique().tolist():
+        blocks = F.interpolate(error, error.shape[-1] // 2**k, mode="area")
+        blocks = F.interpolate(blocks, error.shape[-1])
+        kept = torch.where((octaves == k)[:, None, None, None], blocks, kept)
+    return kept
 
 
 def drop(conditions: Conditions, n: int, generator: torch.Generator) -> Conditions:
