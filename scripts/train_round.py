@@ -21,6 +21,8 @@ from ds2f.config import load, with_recipe
 from ds2f.models import folders
 from ds2f.training.warm_start import carry_over
 
+FINISHED = "finished"  # in the folder of a round whose model is complete
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -36,6 +38,7 @@ def main() -> None:
     if not failed:
         settings = with_recipe(load(folder / "ds2f.toml"), options.recipe).train
         carry_over(Path(settings.decoder_from), folder / "model", settings.fast_frozen)
+        (folder / FINISHED).touch()
     sys.exit(failed)
 
 
@@ -43,7 +46,7 @@ def next_round(rounds: Path, start: Path) -> Path:
     """The folder of the round to run, with its ds2f.toml: the last one if unfinished, otherwise a new one that starts
     from the last one's model, and the first from `start`."""
     done = sorted(rounds.glob("round-[0-9][0-9][0-9]"))
-    if done and not (done[-1] / "model" / "decoder.json").exists() and (done[-1] / "ds2f.toml").exists():
+    if done and not (done[-1] / FINISHED).exists() and (done[-1] / "ds2f.toml").exists():
         return done[-1]
     before = done[-1] / "model" if done else start
     folder = rounds / f"round-{len(done) + 1:03d}"

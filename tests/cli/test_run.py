@@ -9,6 +9,7 @@ import pytest
 
 from ds2f.cli import run as module
 from ds2f.config import load
+from ds2f.errors import UserError
 
 
 def test_faces_are_drawn_by_the_model_and_not_by_a_speaker_encoder_trained_before_it(
@@ -34,3 +35,24 @@ def test_faces_are_drawn_by_the_model_and_not_by_a_speaker_encoder_trained_befor
     module.everything(load(tmp_path / "ds2f.toml"), workers=1)
     assert trained == ["voice", "prior", "decoder"]
     assert [Path(model).name for model in drawn] == ["model"]
+
+
+@pytest.mark.parametrize(("trained", "missing"), [("decoder", "prior"), ("prior", "decoder"), ("alignment", "prior")])
+def test_a_model_that_could_not_draw_is_refused_before_anything_is_done(
+    trained: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml = f'[paths]\nvideos = ["videos"]\n[train]\nmodels = ["{trained}"]\n'
+    (tmp_path / "ds2f.toml").write_text(toml)
+    monkeypatch.setattr(module, "ingest", lambda *given, **named: pytest.fail("something was done"))
+    with pytest.raises(UserError, match=rf'makes no {missing}, .*/runs/model has none, .*add "{missing}"'):
+        module.everything(load(tmp_path / "ds2f.toml"), workers=1)
+
+
+def test_a_decoder_alone_is_trained_for_the_prior_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "ds2f.toml").write_text('[train]\nmodels = ["decoder"]\n')
+    (tmp_path / "runs/model").mkdir(parents=True)
+    (tmp_path / "runs/model/prior.json").write_text("{}")
+    config = load(tmp_path / "ds2f.toml")
+    assert module._trained_here(config, tmp_path / "runs") == tmp_path / "runs/model"
+    (tmp_path / "ds2f.toml").write_text('[train]\nmodels = ["voice"]\n')
+    assert module._trained_here(load(tmp_path / "ds2f.toml"), tmp_path / "runs") is None

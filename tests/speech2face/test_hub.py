@@ -320,6 +320,7 @@ def test_nothing_of_single_people_travels(folder: Path, tmp_path: Path) -> None:
         },
         "methods": [{**method, "generation": {"model": {"folder": "/home/zebulon/model"}}}],
         "metrics_file": "/home/zebulon/metrics.json",
+        "unmatched": "the alignment in /home/zebulon/runs/model has learnt from 1 of the 2 people of test",
     }
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     Speech2Face.from_pretrained(folder, device="cpu").save_pretrained(tmp_path / "copy", tmp_path / "metrics.json")

@@ -66,10 +66,15 @@ def test_a_round_goes_on_from_the_last_and_one_cut_short_is_finished_first(
     one, two = first.state_dict(), store.load_decoder(second / "model").state_dict()
     change = (one["embed.weight"] - two["embed.weight"]).norm() / one["embed.weight"].norm()
     assert 0 < float(change) < 0.5
+    (second / "finished").unlink()
     (second / "model" / "decoder.json").unlink()  # as if it had been cut short
     assert run() == 0
     assert (second / "model" / "decoder.json").exists()
     assert not (tmp_path / "rounds/round-003").exists()
+    (second / "finished").unlink()  # as if it had been, after the decoder was there
+    assert run() == 0
+    assert (second / "finished").exists()
+    assert not (tmp_path / "rounds/round-003").exists(), "the rest of the model is carried over first"
 
 
 def test_what_else_the_start_has_is_fitted_to_the_new_decoder(tmp_path: Path) -> None:

@@ -200,14 +200,27 @@ def test_too_few_speakers_or_recordings_are_refused(dataset: Dataset, tmp_path: 
     ("keys", "words"),
     [
         ({"voice_each": 1, "voice_loss": "ge2e"}, "voice_each must be at least 2"),
-        ({"voice_keep": 1.0}, "needs an encoder to match"),
         ({"voice_teacher": "campplus"}, "has no effect: set voice_keep"),
-        ({"voice_frozen": ["head"]}, "freeze random weights: set voice_from"),
     ],
 )
 def test_keys_that_do_not_go_together(keys: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
         Train(**keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"voice_keep": 1.0}, "needs an encoder to match"),
+        ({"voice_frozen": ["head"]}, "freezes random weights: set voice_from"),
+    ],
+)
+def test_what_needs_an_encoder_to_start_from_says_so_and_may_get_it_later(keys: dict[str, object], words: str) -> None:
+    """A recipe may state the one key and ds2f.toml, or --from, the other."""
+    settings = replace(SMALL, **keys)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=words):
+        begin(settings)
+    assert begin(replace(settings, voice_from="campplus")).config.network == "campplus"
 
 
 def test_the_command_trains_resumes_bit_for_bit_and_goes_on_from_it(

@@ -40,7 +40,7 @@ def add_database(sub: argparse.ArgumentParser) -> None:
 
 
 def add_size(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--size", type=positive, metavar="PIXELS", help="of a face: 256, or quicker 128 or 64")
+    sub.add_argument("--size", type=positive, metavar="PIXELS", help="of a face: 256, 128, or quicker 64")
 
 
 def add_out(sub: argparse.ArgumentParser, text: str) -> None:

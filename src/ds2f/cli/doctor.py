@@ -29,7 +29,7 @@ FOR = {
     "demo": "ds2f demo with dataset and report",
     "download": "ds2f download",
     "evaluate": "ds2f evaluate, verify, verify-faces, compare",
-    "export": "ds2f export --format parquet",
+    "export": "ds2f export --format parquet, onnx",
     "faces": "faces in pictures: guides, ds2f extract, ds2f match",
     "hub": "models on the Hugging Face Hub",
     "judges": "recognisers in files, to train a decoder with: [train] likeness_judges",

@@ -37,7 +37,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--scores", action="append", type=Path, default=[], metavar="FILE", help=shown)
     shown = "clip lengths, such as 2,6 (default: clip_seconds of the configuration, 6; with --whole everything)"
     sub.add_argument("--seconds", type=_seconds, metavar="S,...", help=shown)
-    shown = "crops per recording; 10 with --seconds 4 is voxceleb_trainer's scoring"
+    shown = "crops per recording; with --whole --seconds 4.015, 10 is voxceleb_trainer's scoring"
     sub.add_argument("--crops", type=positive, default=1, metavar="N", help=shown)
     sub.add_argument("--whole", action="store_true", help="keep the pauses, as most toolkits do")
     shown = "also measure recordings passed through these codecs: telephone, opus8, aac16, ..."

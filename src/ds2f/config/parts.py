@@ -212,10 +212,6 @@ class Train(Part):
             return f"decoder_patch = {patch} must divide decoder_size = {size}, or be 0"
         if self.voice_each < 2 and not self.voice_loss.endswith("softmax"):
             return f'voice_loss = "{self.voice_loss}" compares recordings: voice_each must be at least 2'
-        if self.voice_frozen and not self.voice_from:
-            return f"voice_frozen = {self.voice_frozen} would freeze random weights: set voice_from"
-        if self.voice_keep and not self.voice_from:
-            return f"voice_keep = {self.voice_keep:g} needs an encoder to match: set voice_from"
         if self.voice_teacher and not self.voice_keep:
             return f'voice_teacher = "{self.voice_teacher}" has no effect: set voice_keep'
         return ""

@@ -124,8 +124,9 @@ class Turns:
             self._closed = True
             jobs = [job for line in self._lines.values() for job in line]
             self._lines.clear()
-            if self._at_work is not None:
-                self._at_work[0].gone.set()
+            at_work = self._at_work  # once: a job that ends takes no lock
+            if at_work is not None:
+                at_work[0].gone.set()
             self._changed.notify()
         for job in jobs:
             if job.future.set_running_or_notify_cancel():

@@ -24,7 +24,7 @@ SHOWN = {
 
 # Keys of metrics.json with names and values of single clips, or with paths of the machine that ran the evaluation.
 OF_PEOPLE = {"clips", "paths", "per_clip", "ranks", "leaks", "source", "generation", "database"}
-OF_PEOPLE |= {"metrics_file", "report_file"}
+OF_PEOPLE |= {"metrics_file", "report_file", "unmatched"}
 
 
 @dataclass(frozen=True)

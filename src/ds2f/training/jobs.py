@@ -30,7 +30,7 @@ JOBS = {
     "prior": Row("prior", "who could have this voice, p(identity | voice)"),
     "decoder": Row("decoder", "what somebody looks like, p(image | identity, voice, looks, guide picture)"),
     "fast-decoder": Row("distillation", "to draw in few steps what the decoder draws in many"),
-    "super-resolution": Row("super_resolution", "what is finer than the decoder's pixels, p(twice the size | picture)"),
+    "super-resolution": Row("super_resolution", "what a decoder leaves soft, p(sharp picture | picture)"),
     "attributes": Row("attributes", "age, gender and ethnicity of a face"),
     "alignment": Row("alignment", "which face fits a voice"),
     "voice": Row("voice", "whose voice this is: a speaker encoder, as runs/voice", "voice"),

@@ -62,14 +62,14 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     Raises UserError for whatever prevents training, such as too few speakers.
     """
     device = own_device(pick_device(settings.device))
+    torch.manual_seed(settings.seed)
+    encoder = begin(settings)
     memory = 0.0 if sample else settings.voice_memory * 1e9
     with Dataset(database) as dataset:
         voices = load_voices(dataset, "train", memory, progress)
         held_out = load_voices(dataset, "val", memory)
         fingerprint, speakers = dataset.fingerprint(), speakers_of(dataset, "train")
     check_speakers(voices, f"the train split of {database}")
-    torch.manual_seed(settings.seed)
-    encoder = begin(settings)
     task = VoiceTask(encoder, voices, held_out, settings, device)
     each = settings.voice_each
     options = make_options(
@@ -107,6 +107,10 @@ def begin(settings: Train) -> VoiceNetwork:
     """The encoder before training. Raises UserError if `voice_from` and the other keys contradict each other."""
     network, start = settings.voice_network, settings.voice_from
     if not start:
+        if settings.voice_frozen:
+            raise UserError(f"[train] voice_frozen = {settings.voice_frozen} freezes random weights: set voice_from.")
+        if settings.voice_keep:
+            raise UserError(f"[train] voice_keep = {settings.voice_keep:g} needs an encoder to match: set voice_from.")
         wide = {"width": settings.voice_width} if settings.voice_width else {}
         if wide and network == "campplus":
             raise UserError("[train] voice_width: CAM++ has one width; leave it 0, or choose another voice_network.")
