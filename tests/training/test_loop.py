@@ -62,9 +62,10 @@ def ctrl_c_is_heard() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("ctrl_c_is_heard")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("place", ["torch.optim.AdamW.step", "ds2f.training.loop.update_ema"])
-def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+def test_a_signal_to_stop_in_the_middle_of_a_step_waits_for_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: signal.Signals
 ) -> None:
     """Between AdamW and Muon, and before the average is moved; the checkpoint is that of a whole step."""
     whole = train(Line(), options(tmp_path / "whole")).state_dict()
@@ -76,14 +77,15 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
         nonlocal calls
         calls += 1
         if of is loop and calls == 18:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         original(*arguments, **named)
         if of is not loop and calls == 18:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     monkeypatch.setattr(of, name, stopped)
     with pytest.raises(KeyboardInterrupt):
         train(Line(), options(tmp_path / "parts"))
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "only while it trains"
     assert checkpoint.checkpoints(tmp_path / "parts")[-1].name == "checkpoint-000000018"
     resumed = Line()
     parts = train(resumed, options(tmp_path / "parts")).state_dict()

@@ -89,12 +89,27 @@ class Options:
     betas: tuple[float, float] = (0.9, 0.95)
 
 
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM, which batch systems and containers send some seconds before they kill, stops as Ctrl-C does."""
+    alone = threading.current_thread() is threading.main_thread()
+    if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@stopped_by_sigterm()
 def train(task: Task, options: Options, progress: Progress | None = None) -> nn.Module:
     """Train to the end, from scratch or from the newest checkpoint. Returns the averaged model.
 
     progress: called with (rows seen, total, smoothed loss and rows per second). Raises UserError if the loss or its
-    gradient is no longer finite, memory runs out or the disk is full (the last good checkpoint is kept). Ctrl-C saves a
-    checkpoint before it is passed on.
+    gradient is no longer finite, memory runs out or the disk is full (the last good checkpoint is kept). Ctrl-C and
+    SIGTERM save a checkpoint before they are passed on, as KeyboardInterrupt.
     """
     model = task.model
     device = next(model.parameters()).device
@@ -285,19 +300,22 @@ def make_optimizers(model: nn.Module, options: Options) -> list[torch.optim.Opti
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the block is done. In threads other than the main one it never arrives."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    """Ctrl-C and SIGTERM wait until the block is done. In threads other than the main one they never arrive."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    waiting = {number: handler for number, handler in before.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: arrived.append((number, frame)))
+    for number in waiting:
+        signal.signal(number, lambda number, frame: arrived.append((number, frame)))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in waiting.items():
+            signal.signal(number, handler)
     if arrived:
-        before(*arrived[0])
+        waiting[signal.Signals(arrived[0][0])](*arrived[0])
 
 
 @contextmanager
