@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ds2f.corpora.tables import PeopleTable
@@ -10,12 +11,13 @@ from ds2f.dataset import Dataset
 from ds2f.dataset.clips import stated
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.ingest import enter
-from ds2f.dataset.plan import Shard, waiting
+from ds2f.dataset.plan import Shard, retry, waiting
 from ds2f.dataset.shards import Merged, merge, split_off
 from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
 from ds2f.errors import UserError
 from ds2f.extract.worker import failure
+from ds2f.types import Extracted
 from helpers import PLAN, extracted, item, wanting
 
 ROOT = Path("/videos")
@@ -52,7 +54,7 @@ def test_shards_merged_are_the_same_as_one_run(whole: Path, tmp_path: Path) -> N
         _work(shard, refuse="4.mp4")
     assert merge(whole, shards) == Merged(9, 0)
     assert _rows(whole) == _rows(alone)
-    assert merge(whole, shards) == Merged(9, 0), "merging twice changes nothing"
+    assert merge(whole, shards) == Merged(0, 0), "merging twice changes nothing"
     assert _rows(whole) == _rows(alone)
 
 
@@ -66,6 +68,34 @@ def test_a_shard_keeps_what_it_did_and_takes_what_is_new(whole: Path) -> None:
     with Dataset(shard) as dataset:
         assert len(waiting(dataset, PLAN)) in (1, 2)
     assert _rows(shard)["faces"] == before["faces"]
+
+
+def test_merging_again_keeps_what_the_whole_has_found_since(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    _work(shard, refuse="4.mp4")
+    assert merge(whole, [shard]) == Merged(9, 0)
+    more = replace(PLAN, voices=(*PLAN.voices, (6.0, "newer")))
+    newer = {(6.0, "newer"): np.ones(4, np.float32)}
+    with Dataset(whole) as dataset:
+        retry(dataset, more)
+        for job in wanting(dataset, more):
+            new = extracted(job.video_id) if job.needs.face else Extracted()
+            store(dataset, job, replace(new, voices=new.voices | newer), more)
+        assert dataset.counts()["video"] == {"new": 0, "done": 9, "failed": 0}
+    after = _rows(whole)
+    assert merge(whole, [shard]) == Merged(0, 0)
+    assert _rows(whole) == after
+
+
+def test_merging_again_takes_what_a_shard_has_found_since(whole: Path) -> None:
+    shard = split_off(whole, Shard(1, 1), PLAN)
+    with Dataset(shard) as dataset:
+        store(dataset, wanting(dataset)[0], extracted(), PLAN)
+    assert merge(whole, [shard]) == Merged(1, 0)
+    _work(shard)
+    assert merge(whole, [shard]) == Merged(9, 0)
+    with Dataset(whole) as dataset:
+        assert waiting(dataset, PLAN) == []
 
 
 def test_a_shard_half_done_is_merged_half(whole: Path) -> None:
@@ -145,6 +175,9 @@ def test_a_row_of_the_same_number_under_another_root_is_another_file(whole: Path
     with Dataset(whole) as dataset:
         dataset.connection.execute("UPDATE roots SET path = '/elsewhere'")
     assert merge(whole, [shard]) == Merged(0, 9)
+    with Dataset(whole) as dataset:
+        dataset.connection.execute("UPDATE roots SET path = ?", (str(ROOT),))
+    assert merge(whole, [shard]) == Merged(9, 0), "it is back"
 
 
 def test_failed_files_can_be_tried_again_in_a_shard(whole: Path) -> None:

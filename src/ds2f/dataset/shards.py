@@ -4,9 +4,10 @@ storage."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +35,13 @@ OF_A_FILE = (
 
 SHARD_OF = "shard_of"  # key in the meta of a shard: name of the whole dataset
 WEIGHTS_CHANGED = "shard_of/weights-changed"  # likewise: how often the weights of the whole had changed
+MERGED = "merged/"  # followed by the name of a shard, in the meta of the whole: what its last merge found
 
 
 @dataclass(frozen=True)
 class Merged:
-    """files: merged; changed: left out, because the file has been ingested again since the shard was made."""
+    """files: merged, none of a shard that has not changed since it was last merged; changed: left out, because the file
+    has been ingested again since the shard was made."""
 
     files: int
     changed: int
@@ -90,7 +93,8 @@ def split_off(database: Path, shard: Shard, plan: Plan, retry_failed: bool = Fal
 
 
 def merge(database: Path, shards: Sequence[Path]) -> Merged:
-    """Copy the results of shards into the whole dataset, each shard in one transaction; merging twice changes nothing.
+    """Copy the results of shards into the whole dataset, each shard in one transaction; merging twice changes nothing,
+    even if the whole has been extracted further in between.
 
     If the shards were extracted with other weights than the whole, the whole's rows by the earlier weights are removed.
     Raises UserError for a database that is not a shard of this one, and for a shard by other weights if those of the
@@ -102,8 +106,7 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
         for path in shards:
             if not _is_shard_of(whole, path):
                 raise UserError(f"{path} is not a shard of {database}; give what `ds2f extract --shard` made.")
-            sql.execute("ATTACH ? AS part", (str(path.absolute()),))
-            with whole.transaction():
+            with _attached(sql, path), whole.transaction():
                 weights = noted(whole, "part")
                 other = outdated(whole, weights)
                 if other and _value(sql, "part", WEIGHTS_CHANGED) != str(times_changed(whole)):
@@ -111,14 +114,27 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                         f"{path} has rows of {other[0]} by other weights than {database}; extract it again: "
                         f"ds2f extract --database {path}"
                     )
-                adopt(whole, weights)
                 same = (
                     "m.id = p.id AND m.path = p.path AND m.size = p.size AND m.mtime_ns = p.mtime_ns AND (SELECT path"
                     " FROM main.roots WHERE id = m.root_id) = (SELECT path FROM part.roots WHERE id = p.root_id)"
                 )
                 tried = "FROM part.videos p LEFT JOIN main.videos m ON {} WHERE p.state != 'new' AND m.id IS {} NULL"
-                _choose(whole, [r[0] for r in sql.execute("SELECT p.id " + tried.format(same, "NOT"))])
-                changed += sql.execute("SELECT count(*) " + tried.format(same, "")).fetchone()[0]
+                ids = [r[0] for r in sql.execute("SELECT p.id " + tried.format(same, "NOT"))]
+                left_out = [r[0] for r in sql.execute("SELECT p.id " + tried.format(same, ""))]
+                changed += len(left_out)
+                mark = MERGED + str(_value(sql, "part", "name"))
+                changes = _value(sql, "part", "changes")
+                before = json.loads(_value(sql, "main", mark) or "{}")
+                if before and before["changes"] == changes:
+                    # The whole may have newer results than a shard that has not changed. Only what was left out then
+                    # is still to come, for example because its folder had been moved and is back.
+                    ids = sorted(set(ids) & set(before["left_out"]))
+                    if not ids:
+                        continue
+                adopt(whole, weights)
+                _choose(whole, ids)
+                found = json.dumps({"changes": changes, "left_out": left_out})
+                sql.execute("INSERT OR REPLACE INTO main.meta VALUES (?, ?)", (mark, found))
                 sql.execute("INSERT OR IGNORE INTO main.recipes SELECT * FROM part.recipes")
                 for table in ("speech", "faces", "failures"):  # the others are deleted by cascade
                     sql.execute(f"DELETE FROM main.{table} WHERE video_id IN (SELECT id FROM chosen)")
@@ -129,8 +145,17 @@ def merge(database: Path, shards: Sequence[Path]) -> Merged:
                     " stream = p.stream"
                     " FROM part.videos p WHERE p.id = m.id AND m.id IN (SELECT id FROM chosen)"
                 ).rowcount
-            sql.execute("DETACH part")
     return Merged(files, changed)
+
+
+@contextmanager
+def _attached(sql: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """With a database attached as `part`."""
+    sql.execute("ATTACH ? AS part", (str(path.absolute()),))
+    try:
+        yield
+    finally:
+        sql.execute("DETACH part")
 
 
 def _is_shard_of(dataset: Dataset, path: Path) -> bool:
