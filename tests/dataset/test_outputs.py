@@ -179,6 +179,42 @@ def test_an_export_killed_while_it_replaced_another_leaves_nothing_behind(people
     assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out"]
 
 
+def test_an_export_through_a_link_replaces_the_folder_and_keeps_the_link(people: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "disk" / "out").mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "disk" / "out")
+    for _ in range(2):
+        export(people, "webdataset", link)
+        assert link.is_symlink()
+        assert [path.name for path in (tmp_path / "disk").iterdir()] == ["out"]
+    assert outputs.remembered(people, "export") == [tmp_path / "disk" / "out"]
+    assert _forget_zeb(people)["records"] == 2
+    assert not any("ds2f" in path.name for path in tmp_path.iterdir())
+
+
+def test_a_link_left_by_an_interrupted_export_goes_without_what_it_points_to(people: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    left = outputs.replaced(tmp_path / "out")
+    export(people, "webdataset", tmp_path / "out")
+    left.symlink_to(tmp_path / "elsewhere")
+    export(people, "webdataset", tmp_path / "out")
+    assert not left.is_symlink()
+    left.symlink_to(tmp_path / "elsewhere")
+    assert _forget_zeb(people)["records"] == 2
+    assert not left.is_symlink()
+    assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_an_export_does_not_replace_a_mount_point(
+    people: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+    with pytest.raises(UserError, match="is a mount point"):
+        export(people, "webdataset", tmp_path / "disk")
+    assert outputs.remembered(people, "export") == []
+
+
 # ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

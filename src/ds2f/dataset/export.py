@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -68,7 +69,7 @@ def export(
     """
     if form == "parquet" and find_spec("pyarrow") is None:
         raise UserError("The format parquet needs pyarrow; run: pip install 'ds2f[export]'")
-    folder = folder.absolute()
+    folder = Path(os.path.realpath(folder))  # the shards are written next to the folder, not next to a link to it
     _check(folder)
     outputs.remember(dataset, "export", folder)
     with dataset.snapshot():
@@ -109,7 +110,7 @@ def export_manifest(
     progress: called with (recordings checked, total).
     Raises UserError as `manifests.write` does.
     """
-    folder = folder.absolute()
+    folder = Path(os.path.realpath(folder))
     outputs.remember(dataset, "export", folder)
     return manifests.write(dataset, form, folder, splits, progress)
 
@@ -184,7 +185,9 @@ def _write_shard(
 
 
 def _check(folder: Path) -> None:
-    """Raises UserError unless `folder` does not exist, is empty, or holds an earlier export."""
+    """Raises UserError unless `folder` does not exist, is empty, or holds an earlier export, and can be renamed."""
+    if os.path.ismount(folder):
+        raise UserError(f"{folder} is a mount point, which an export cannot replace; give a folder in it as --out.")
     try:
         if not folder.exists() or (not any(folder.iterdir())):
             return
@@ -197,11 +200,10 @@ def _check(folder: Path) -> None:
 def _move(aside: Path, folder: Path) -> None:
     old = outputs.replaced(folder)
     if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
+        outputs.clear(old)
         folder.rename(old)
     aside.rename(folder)
-    if old.exists():  # possibly left by a killed run
-        shutil.rmtree(old)
+    outputs.clear(old)  # possibly left by a killed run
 
 
 def read_header(folder: Path) -> dict[str, Any] | None:

@@ -55,6 +55,14 @@ def replaced(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.ds2f-old")
 
 
+def clear(folder: Path) -> None:
+    """Delete what an interrupted export has left, if anything; of a link, only the link itself."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.is_dir():
+        shutil.rmtree(folder)
+
+
 # ── generated faces ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -128,8 +136,7 @@ def _drop_vectors(path: Path, names: set[str]) -> None:
 def take_out_of_export(folder: Path, person: Traces) -> int:
     """Rewrite shards that contain the person, without them. Returns how many records were removed."""
     for torso in (beside(folder), replaced(folder)):  # left by an interrupted export; the next one starts afresh
-        if torso.is_dir():
-            shutil.rmtree(torso)
+        clear(torso)
     record = _read(folder / README)
     if (form := record.get("format")) in manifests.FILES:
         gone = manifests.without(folder, form, f"{person.corpus}/{person.name}")
