@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from ds2f.dataset import Dataset, outputs
-from ds2f.dataset.export import export
+from ds2f.dataset.export import export, export_manifest
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.splits import SplitRule
 from ds2f.dataset.store import store
@@ -213,6 +213,31 @@ def test_an_export_does_not_replace_a_mount_point(
     with pytest.raises(UserError, match="is a mount point"):
         export(people, "webdataset", tmp_path / "disk")
     assert outputs.remembered(people, "export") == []
+
+
+def test_a_folder_that_a_manifest_is_refused_is_not_remembered(people: Dataset, tmp_path: Path) -> None:
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "chapter.txt").touch()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="holds other things"):
+        export_manifest(people, "kaldi", thesis)
+    with pytest.raises(UserError, match="cannot be written"):
+        export_manifest(people, "kaldi", tmp_path / "file")
+    assert outputs.remembered(people, "export") == []
+
+
+def test_forgetting_leaves_a_readme_that_is_not_ours(people: Dataset, tmp_path: Path) -> None:
+    mine = [json.dumps({"format": form}) for form in ("kaldi", "lhotse", "parquet")]
+    for number, text in enumerate(mine):
+        folder = tmp_path / f"thesis-{number}"
+        folder.mkdir()
+        (folder / "README.json").write_text(text)
+        outputs.remember(people, "export", folder)  # as earlier versions did before they refused it
+    (tmp_path / "file").touch()
+    outputs.remember(people, "export", tmp_path / "file")
+    assert _forget_zeb(people)["records"] == 0
+    assert [(tmp_path / f"thesis-{number}" / "README.json").read_text() for number in range(3)] == mine
 
 
 # ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -111,6 +111,7 @@ def export_manifest(
     Raises UserError as `manifests.write` does.
     """
     folder = Path(os.path.realpath(folder))
+    manifests.prepare(folder)  # first: a folder that is refused holds nothing of ours, and is not to be remembered
     outputs.remember(dataset, "export", folder)
     return manifests.write(dataset, form, folder, splits, progress)
 

@@ -62,6 +62,16 @@ class Voice:
         return self.samples / self.rate
 
 
+def prepare(folder: Path) -> None:
+    """Create the folder of a manifest if it is missing. Raises UserError if it holds other things, or cannot be
+    written."""
+    names = {*(name for names in FILES.values() for name in names), README}
+    strange = sorted(path.name for path in folder.glob("*") if path.name not in names)
+    if strange:
+        raise UserError(f"{folder} holds other things, such as {strange[0]}; give a folder of its own.")
+    make_folder(folder)
+
+
 def write(
     dataset: Dataset, form: str, folder: Path, splits: Sequence[str] = SPLITS, progress: Progress | None = None
 ) -> tuple[int, int]:
@@ -76,11 +86,7 @@ def write(
     progress: called with (recordings checked, total).
     Raises UserError if there are none, or `folder` holds other things.
     """
-    names = {*(name for names in FILES.values() for name in names), README}
-    strange = sorted(path.name for path in folder.glob("*") if path.name not in names)
-    if strange:
-        raise UserError(f"{folder} holds other things, such as {strange[0]}; give a folder of its own.")
-    make_folder(folder)
+    prepare(folder)
     left_out: list[str] = []
     voices = sorted(_voices(dataset, splits, left_out, progress), key=lambda voice: _utterance(voice))
     if not voices and left_out:

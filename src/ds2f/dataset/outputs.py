@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ds2f.dataset import manifests
-from ds2f.dataset.formats import FORMATS, README, part_of
+from ds2f.dataset.formats import FORMATS, MADE_BY, README, part_of
 from ds2f.dataset.keys import FileKey
 from ds2f.dataset.queries import Dataset
 from ds2f.errors import UserError
@@ -138,6 +138,8 @@ def take_out_of_export(folder: Path, person: Traces) -> int:
     for torso in (beside(folder), replaced(folder)):  # left by an interrupted export; the next one starts afresh
         clear(torso)
     record = _read(folder / README)
+    if record.get("made_by") != MADE_BY:
+        return 0  # somebody else's
     if (form := record.get("format")) in manifests.FILES:
         gone = manifests.without(folder, form, f"{person.corpus}/{person.name}")
         if gone:
@@ -228,7 +230,7 @@ def _read(path: Path) -> dict[str, Any]:
     """A JSON file, {} if it does not exist. Raises UserError for one that is broken, because it may name the person."""
     try:
         found = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); repair or remove it, and run this command again.") from None
