@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from dataclasses import replace
@@ -15,7 +16,7 @@ import soundfile
 from ds2f.cli import main
 from ds2f.corpora.manifests import open_scan
 from ds2f.corpora.scan import scan
-from ds2f.dataset import Dataset
+from ds2f.dataset import Dataset, manifests
 from ds2f.dataset.export import export_manifest
 from ds2f.dataset.forget import find, forget
 from ds2f.dataset.ingest import enter
@@ -285,14 +286,62 @@ def test_what_is_written_is_read_again(spoken: Dataset, tmp_path: Path, form: st
 @pytest.mark.parametrize("form", ["lhotse", "kaldi"])
 def test_forgetting_reaches_manifests(spoken: Dataset, tmp_path: Path, form: str) -> None:
     export_manifest(spoken, form, tmp_path / "out")
-    person = find(spoken, "id10002")
-    assert person is not None
-    assert forget(spoken, person, tmp_path / "faces", keep_files=True).records == 2
+    assert _forget(spoken, tmp_path) == 2
     found, _ = read(tmp_path / "out")
     assert [item.identity.replace("-", "/") for item in found.values()] == ["voxceleb/id10001"]
+
+
+def _forget(spoken: Dataset, tmp_path: Path) -> int:
+    """Forget id10002, who is then in no file of the manifest. Returns how many records were removed."""
+    person = find(spoken, "id10002")
+    assert person is not None
+    records = forget(spoken, person, tmp_path / "faces", keep_files=True).records
     for file in (tmp_path / "out").iterdir():
         text = gzip.decompress(file.read_bytes()).decode() if file.suffix == ".gz" else file.read_text()
         assert "id10002" not in text, file.name
+    return records
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+@pytest.mark.parametrize("earlier", [None, "lhotse", "kaldi"])
+@pytest.mark.parametrize("form", ["lhotse", "kaldi"])
+def test_forgetting_reaches_a_manifest_that_was_killed(
+    spoken: Dataset, tmp_path: Path, form: str, earlier: str | None, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `written` of its files, whether or not it replaces an earlier one of either format."""
+    out, write = tmp_path / "out", {"lhotse": "_write_gz", "kaldi": "_write_text"}[form]
+    if earlier:
+        export_manifest(spoken, earlier, out)
+    write_one, done = getattr(manifests, write), 0
+
+    def killed(path: Path, content: Any) -> None:
+        nonlocal done
+        if done == written:
+            path.with_name(f"{path.name}.part").write_text("id10002 as far as it went")
+            raise KeyboardInterrupt
+        done += 1
+        write_one(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifests, write, killed)
+        with contextlib.suppress(KeyboardInterrupt):
+            export_manifest(spoken, form, out)
+    _forget(spoken, tmp_path)
+    assert export_manifest(spoken, form, out) == (1, 0)
+    assert {file.name for file in out.iterdir()} <= {*manifests.FILES[form], "README.json"}
+
+
+@pytest.mark.parametrize("left", manifests.FILES["kaldi"] + manifests.FILES["lhotse"])
+@pytest.mark.parametrize("said", ["lhotse", "kaldi"])
+def test_forgetting_reaches_each_file_by_itself(spoken: Dataset, tmp_path: Path, said: str, left: str) -> None:
+    """As a killed run of an earlier version may have left it, next to a README.json that may state the other format."""
+    export_manifest(spoken, "kaldi" if left in manifests.FILES["kaldi"] else "lhotse", tmp_path / "out")
+    for file in (tmp_path / "out").iterdir():
+        if file.name not in (left, "README.json"):
+            file.unlink()
+    readme = tmp_path / "out" / "README.json"
+    readme.write_text(json.dumps({**json.loads(readme.read_text()), "format": said}))
+    _forget(spoken, tmp_path)
 
 
 def test_the_command_line_reads_and_writes_manifests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

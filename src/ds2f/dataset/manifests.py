@@ -38,6 +38,8 @@ FILES = {
     "kaldi": ("wav.scp", "utt2spk", "spk2utt", "reco2dur", "segments", "spk2gender", "utt2lang"),
 }
 
+PART = ".part"  # of a file that `replacing` was writing when the process was killed
+
 
 @dataclass(frozen=True)
 class Voice:
@@ -66,7 +68,7 @@ def prepare(folder: Path) -> None:
     """Create the folder of a manifest if it is missing. Raises UserError if it holds other things, or cannot be
     written."""
     names = {*(name for names in FILES.values() for name in names), README}
-    strange = sorted(path.name for path in folder.glob("*") if path.name not in names)
+    strange = sorted(path.name for path in folder.glob("*") if path.name.removesuffix(PART) not in names)
     if strange:
         raise UserError(f"{folder} holds other things, such as {strange[0]}; give a folder of its own.")
     make_folder(folder)
@@ -96,33 +98,51 @@ def write(
         )
     if not voices:
         raise UserError(f"{dataset.path} has no recordings to list; see: ds2f status --database {dataset.path}")
+    # First: forgetting a person looks only into folders that say they are ours, and a run may be killed at any point.
+    write_json(folder / README, {"made_by": MADE_BY, "format": form, "dataset": dataset.name(), "records": len(voices)})
     for file in FILES["kaldi"] + FILES["lhotse"]:
         (folder / file).unlink(missing_ok=True)
+        (folder / f"{file}{PART}").unlink(missing_ok=True)
     (_write_lhotse if form == "lhotse" else _write_kaldi)(folder, voices)
-    write_json(folder / README, {"made_by": MADE_BY, "format": form, "dataset": dataset.name(), "records": len(voices)})
     return len(voices), len(left_out)
 
 
-def without(folder: Path, form: str, speaker: str) -> int:
-    """Remove a person from a manifest written by `write`. Returns how many recordings were removed."""
-    if form == "lhotse":
-        recordings, supervisions = FILES["lhotse"]
-        spoken = [json.loads(line) for line in _read_gz(folder / supervisions)]
-        gone = {entry["recording_id"] for entry in spoken if entry["speaker"] == speaker}
-        kept = [entry for entry in spoken if entry["recording_id"] not in gone]
-        files = [entry for entry in map(json.loads, _read_gz(folder / recordings)) if entry["id"] not in gone]
-        if gone:
-            _write_gz(folder / supervisions, kept)
-            _write_gz(folder / recordings, files)
-        return len(gone)
-    speaker = _word(speaker)
-    lines = {
-        name: (folder / name).read_text("utf-8").splitlines() for name in FILES["kaldi"] if (folder / name).is_file()
-    }
-    theirs = {line.split()[0] for line in lines.get("utt2spk", ()) if line.split()[1] == speaker}
-    for name, found in lines.items() if theirs else ():
-        _write_text(folder / name, [line for line in found if line.split()[0] not in theirs | {speaker}])
-    return len(theirs)
+def without(folder: Path, speaker: str) -> int:
+    """Remove a person from a manifest written by `write`, whose files may be of both formats, and incomplete, if it was
+    killed while it replaced one by the other. Returns how many recordings were removed."""
+    for file in FILES["kaldi"] + FILES["lhotse"]:
+        (folder / f"{file}{PART}").unlink(missing_ok=True)
+    return _without_lhotse(folder, speaker) + _without_kaldi(folder, _word(speaker))
+
+
+def _without_lhotse(folder: Path, speaker: str) -> int:
+    recordings, supervisions = (folder / name for name in FILES["lhotse"])
+    spoken = [json.loads(line) for line in _read_gz(supervisions)] if supervisions.is_file() else []
+    kept = [entry for entry in spoken if entry["speaker"] != speaker]
+    if recordings.is_file():
+        # Whoever speaks in a recording without a supervision is unknown, so it goes too.
+        ids = {entry["recording_id"] for entry in kept}
+        listed = [json.loads(line) for line in _read_gz(recordings)]
+        known = [entry for entry in listed if entry["id"] in ids]
+        if len(known) < len(listed):
+            _write_gz(recordings, known)
+    if len(kept) < len(spoken):
+        _write_gz(supervisions, kept)
+    return len(spoken) - len(kept)
+
+
+def _without_kaldi(folder: Path, speaker: str) -> int:
+    theirs = re.compile(
+        rf"{re.escape(speaker)}(-\d{{9,}})?"
+    )  # in every file, a line starts with a speaker or _utterance
+    gone: set[str] = set()
+    for file in (folder / name for name in FILES["kaldi"]):
+        lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+        found = {line.split()[0] for line in lines if theirs.fullmatch(line.split()[0])}
+        if found:
+            _write_text(file, [line for line in lines if line.split()[0] not in found])
+        gone |= found
+    return len(gone - {speaker})
 
 
 def _voices(dataset: Dataset, splits: Sequence[str], left_out: list[str], progress: Progress | None) -> Iterator[Voice]:

@@ -141,9 +141,9 @@ def take_out_of_export(folder: Path, person: Traces) -> int:
     if record.get("made_by") != MADE_BY:
         return 0  # somebody else's
     if (form := record.get("format")) in manifests.FILES:
-        gone = manifests.without(folder, form, f"{person.corpus}/{person.name}")
+        gone = manifests.without(folder, f"{person.corpus}/{person.name}")
         if gone:
-            write_json(folder / README, {**record, "records": record["records"] - gone})
+            write_json(folder / README, {**record, "records": max(0, record["records"] - gone)})
         return gone
     if form not in FORMATS:
         return 0
