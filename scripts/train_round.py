@@ -49,7 +49,8 @@ def next_round(rounds: Path, start: Path) -> Path:
     if done and not (done[-1] / FINISHED).exists() and (done[-1] / "ds2f.toml").exists():
         return done[-1]
     before = done[-1] / "model" if done else start
-    folder = rounds / f"round-{len(done) + 1:03d}"
+    number = int(done[-1].name.removeprefix("round-")) + 1 if done else 1  # earlier ones may have been deleted
+    folder = rounds / f"round-{number:03d}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ds2f.toml").write_text(f"[train]\ndecoder_from = {json.dumps(str(before.resolve()))}\n", "utf-8")
     return folder

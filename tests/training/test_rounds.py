@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,9 @@ def test_a_round_goes_on_from_the_last_and_one_cut_short_is_finished_first(
     assert run() == 0
     assert (second / "finished").exists()
     assert not (tmp_path / "rounds/round-003").exists(), "the rest of the model is carried over first"
+    shutil.rmtree(tmp_path / "rounds/round-001")
+    assert run() == 0
+    assert str(second / "model") in (tmp_path / "rounds/round-003/ds2f.toml").read_text(), "numbers go on from the last"
 
 
 def test_what_else_the_start_has_is_fitted_to_the_new_decoder(tmp_path: Path) -> None:
