@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -35,10 +35,10 @@ class FakeHub(ThreadingHTTPServer):
         found = self.repos.get(repo, {}).get(commit)
         return None if found is None else (commit, found)
 
-    def commit(self, repo: str, branch: str, files: dict[str, bytes]) -> str:
-        """Add files to a branch, as a new commit."""
+    def commit(self, repo: str, branch: str, files: dict[str, bytes], gone: Collection[str] = ()) -> str:
+        """Add files to a branch, and take others away, as a new commit."""
         before = self.files(repo, branch) or self.files(repo, "main")
-        after = {**(before[1] if before else {}), **files}
+        after = {name: data for name, data in (before[1] if before else {}).items() if name not in gone} | files
         commit = hashlib.sha1(repr(sorted(after.items())).encode()).hexdigest()
         self.repos.setdefault(repo, {})[commit] = after
         self.heads[repo, branch] = commit
@@ -86,7 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         if what == "commit":
             lines = [json.loads(line) for line in body.splitlines()]
             values = [line["value"] for line in lines if line["key"] == "file"]
-            oid = self.server.commit(repo, revision, {v["path"]: base64.b64decode(v["content"]) for v in values})
+            gone = [line["value"]["path"] for line in lines if line["key"] == "deletedFile"]
+            oid = self.server.commit(repo, revision, {v["path"]: base64.b64decode(v["content"]) for v in values}, gone)
             return self._json({"commitUrl": f"{self.server.url}/{repo}/commit/{oid}", "commitOid": oid})
         return self._json({})
 
@@ -101,6 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
         if own is None or own[1] not in self.server.repos:
             return self._refuse("RepoNotFound")
         found = self.server.files(own[1], unquote(own[3]))
+        if own[2] == "tree" and found is None:
+            found = self.server.files(own[1], "main") or ("", {})  # what a new branch begins with
         if found is None:
             return self._refuse("RevisionNotFound")
         commit, files = found

@@ -244,6 +244,25 @@ def test_a_run_that_is_stopped_has_said_what_it_drew(tmp_path: Path, tiny: Speec
     assert set(load_file(out / "identities.safetensors")) == set(drawn)
 
 
+def test_a_run_over_clips_that_is_stopped_leaves_no_record_of_how_earlier_ones_were_drawn(
+    dataset: Dataset, tmp_path: Path, tiny: Speech2Face
+) -> None:
+    paired_dataset(dataset, 4)
+    first = from_dataset(tiny, dataset, "train", tmp_path / "faces", 1, 5, QUICK)
+    cooler = replace(QUICK, temperature=0.5)
+
+    def stop(done: int, total: int, note: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        from_dataset(tiny, dataset, "train", tmp_path / "faces", 1, 5, cooler, progress=stop)
+    record = json.loads((tmp_path / "faces/generation.json").read_text())
+    assert (record["settings"]["temperature"], record["faces"]) == (0.5, []), "some are drawn anew, some are not"
+    from_dataset(tiny, dataset, "train", tmp_path / "faces", 1, 5, cooler)
+    record = json.loads((tmp_path / "faces/generation.json").read_text())
+    assert len(record["faces"]) == len(first.faces)
+
+
 def test_many_faces_of_a_recording_are_written_as_they_are_drawn(tmp_path: Path, tiny: Speech2Face) -> None:
     talk, told, count = next(samples().glob("*.mp4")), list[str](), AT_ONCE + 2
     written = from_files(tiny, [talk], tmp_path, count, 5, QUICK, progress=lambda *said: told.append(said[2]))

@@ -150,6 +150,15 @@ def test_pushed_taken_and_then_at_hand_without_a_network(
     assert json.loads((out / "generation.json").read_text())["model"]["fingerprint"] == model.fingerprint
 
 
+def test_nothing_stays_on_the_hub_of_a_model_that_was_there_before(folder: Path, hub: FakeHub) -> None:
+    hub.commit("someone/faces", "main", {"notes.txt": b"", "metrics.json": b"{}", "64/decoder.json": b"{}"})
+    hub.commit("someone/faces", "main", {"super-resolution.json": b"{}", "super-resolution.safetensors": b""})
+    assert main(["push", str(folder), "someone/faces"]) == 0
+    found = hub.files("someone/faces", "main")
+    assert found is not None
+    assert set(found[1]) == {*NEEDED, "README.md", "LICENSE", "notes.txt"}, "and what is not ours is left alone"
+
+
 def test_how_to_use_another_branch_is_said(folder: Path, hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["push", str(folder), "someone/faces"]) == 0
     assert "ds2f generate talk.wav --out faces --model someone/faces" in capsys.readouterr().out
@@ -299,7 +308,7 @@ def test_the_card_reads_version_2_with_its_groups(folder: Path) -> None:
     metrics = {"version": 2, "split": "test", "people": 2, "clips": [{}, {}, {}], "chance": chance, "methods": [method]}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     text = write_card(folder).read_text()
-    assert "3 clips of 2 people" in text
+    assert "3 clips of 2 people, none of whom were trained on" in text
     assert "| ds2f | 5.0% [0.0%, 12.5%] | – | – | 14.0 |" in text
     assert "| chance | 50.0% |" in text
     assert "| gender: female | 12 | – | – | 9.2 |" in text
@@ -328,9 +337,10 @@ def test_nothing_of_single_people_travels(folder: Path, tmp_path: Path) -> None:
         assert "zebulon" not in (tmp_path / "copy" / name).read_text().lower()
     kept = json.loads((tmp_path / "copy" / "metrics.json").read_text())
     assert kept["clips"] == 1
-    assert kept["provenance"] == {"seed": 0, "guided": {"fingerprint": "abc"}}
+    assert kept["provenance"] == {"seed": 0, "guided": {"fingerprint": "abc"}, "leaks": 1}
     assert kept["methods"] == [{"name": "ds2f", "groups": [groups[0]]}]
-    assert "1 clips of" in (tmp_path / "copy" / "README.md").read_text()
+    assert "1 clips of" in (text := (tmp_path / "copy" / "README.md").read_text())
+    assert "some of whom were trained on" in text
 
 
 def test_the_card_of_the_model_in_the_box_has_its_groups(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def write_card(folder: Path) -> Path:
         conditions=_conditions(parts["decoder"]["config"]),
         groups=parts.get("attributes", {}).get("card", {}).get("measures", {}).get("groups", []),
         measured=_measured(metrics),
+        trained_on=_trained_on(metrics),
         shown=SHOWN.values(),
         rows=list(_rows(metrics)),
         people=list(_people(metrics)),
@@ -91,6 +92,8 @@ def published(metrics: Mapping[str, Any]) -> dict[str, Any]:
         for method in metrics["methods"]
     ]
     provenance = {name: value for name, value in metrics.get("provenance", {}).items() if name not in OF_PEOPLE}
+    if leaks := metrics.get("provenance", {}).get("leaks"):
+        provenance["leaks"] = leaks if isinstance(leaks, int) else len(leaks)  # its sentences name people and folders
     if provenance.get("guided"):
         provenance["guided"] = {name: value for name, value in provenance["guided"].items() if name != "folder"}
     return {
@@ -110,6 +113,12 @@ def _measured(metrics: Mapping[str, Any]) -> str:
     """Which data the evaluation used."""
     shown = published(metrics) if metrics else {}
     return f"the {shown.get('split')} split: {shown.get('clips')} clips of {shown.get('people')} people"
+
+
+def _trained_on(metrics: Mapping[str, Any]) -> bool:
+    """Whether training has seen any of those on whom an evaluation measured. `leaks`: sentences, or, once published,
+    their number."""
+    return metrics.get("split") == "train" or bool(metrics.get("provenance", {}).get("leaks"))
 
 
 def _retrieval(found: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -204,6 +204,9 @@ def from_dataset(
         for i, one in enumerate(seeds)
     ]
     todo = [i for i, name in enumerate(pictures) if details_of(out / name) != wanted[i]]
+    entries = [{**c, "image": n, "seed": s} for c, n, s in zip(inputs, pictures, seeds, strict=True)]
+    if todo:  # while they are being replaced, nothing may say that all are of an earlier model
+        _write(out, record, others, their_vectors)
     for start in range(0, len(todo), BATCH):
         rows = todo[start : start + BATCH]
         shown = None if settings.direct else identities[rows]
@@ -214,7 +217,6 @@ def from_dataset(
             write_face(out / pictures[i], picture, wanted[i], signer=model.signer)
         show(len(pictures) - len(todo) + start + len(rows), len(pictures), "")
     show(len(pictures), len(pictures), "")
-    entries = [{**c, "image": n, "seed": s} for c, n, s in zip(inputs, pictures, seeds, strict=True)]
     _write(out, record, [*others, *entries], their_vectors | dict(zip(pictures, identities, strict=True)))
     return Written([out / name for name in pictures], [], [entry["input"] for entry in inputs])
 

@@ -129,8 +129,13 @@ def push(
             api.create_repo(repo, private=not public, exist_ok=True)
             if revision is not None:
                 api.create_branch(repo, branch=revision, exist_ok=True)
+            before = [*OPTIONAL, "metrics.json", *(f"[0-9]*/{name}" for name in OF_A_SIZE)]
             return api.upload_folder(
-                repo_id=repo, folder_path=folder, revision=revision, commit_message="Model by ds2f"
+                repo_id=repo,
+                folder_path=folder,
+                revision=revision,
+                commit_message="Model by ds2f",
+                delete_patterns=before,  # of a model that lay there before; what is uploaded stays
             )
 
         return str(_asked(library, f"Sending the model to {repo}", send).commit_url)
