@@ -239,6 +239,15 @@ def test_a_finished_run_of_other_data_is_not_taken_for_one_of_these(tmp_path: Pa
     train(Line(), options(tmp_path, data="still more", total=8 * 50))  # it goes on
 
 
+def test_a_run_whose_model_was_fitted_to_other_data_is_not_gone_on_with(tmp_path: Path) -> None:
+    """As the prior's linear map: the flow was trained in axes that other data would turn."""
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(stop_at=18), options(tmp_path, data="before", fitted=True))
+    with pytest.raises(UserError, match="was begun with other data"):
+        train(Line(), options(tmp_path, data="more", fitted=True))
+    train(Line(), options(tmp_path, data="before", fitted=True))
+
+
 @pytest.mark.parametrize("step", [0, 11])
 def test_a_step_has_the_same_rows_and_noise_on_any_number_of_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int

@@ -51,6 +51,7 @@ function nameVoices() {
 async function hear(voice, card, data, name) {
   const heard = card.querySelector(".heard");
   const player = card.querySelector("audio");
+  const turn = (voice.turn = (voice.turn || 0) + 1); // a slower answer to an earlier recording comes too late
   voice.text = null;
   card.querySelector(".description").hidden = true;
   player.hidden = true;
@@ -62,6 +63,7 @@ async function hear(voice, card, data, name) {
   say(heard, `Listening to ${name} …`);
   try {
     const told = await (await ask("/v1/voices", { method: "POST", body: data })).json();
+    if (turn !== voice.turn) return;
     voice.text = told.voice;
     say(heard, `Heard ${name}.`);
     URL.revokeObjectURL(player.src);
@@ -69,6 +71,7 @@ async function hear(voice, card, data, name) {
     player.hidden = false;
     describe(card, told.description);
   } catch (error) {
+    if (turn !== voice.turn) return;
     say(heard, error.message, true);
   }
   changed();

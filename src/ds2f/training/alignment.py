@@ -72,7 +72,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     config = AlignmentConfig(pairs.dims, pairs.identity.shape[1], clip_seconds=seconds)
     batch = min(settings.alignment_batch, len(pairs))
     options = make_options(runs / "alignment", settings, torch.device("cpu"), batch, batch, settings.alignment_lr)
-    options = replace(options, bf16=False, muon=False, ema=0.1, accumulate=1)
+    options = replace(options, bf16=False, muon=False, ema=0.1, accumulate=1, fitted=True)
     if sample:
         choice = Choice(min(config.dim, *config.voices.values()), SHRINKAGES[0], max(STEPS), math.nan)
     else:

@@ -65,8 +65,9 @@ class Task(Protocol):
 class Options:
     """run: folder of checkpoints and logs; batch: rows per step; total: rows in all; lr: peak learning rate; ema: share
     of the run over which weights are averaged; save_seconds: between checkpoints; accumulate: parts of a batch,
-    computed one after the other or by several processes; tensorboard: log there too; data: fingerprint of the dataset,
-    teacher: hash of the teacher model, "" if there is none; relative: lr is relative to the size of the weights, see
+    computed one after the other or by several processes; tensorboard: log there too; data: fingerprint of the dataset;
+    fitted: whether a part of the model was computed from these data, so that it fits no others; teacher: hash of the
+    teacher model, "" if there is none; relative: lr is relative to the size of the weights, see
     `make_optimizers`; rates: {part of the model: multiple of lr} for parts with a different rate, not for matrices
     trained by Muon, nor if lr is relative; betas: AdamW's."""
 
@@ -83,6 +84,7 @@ class Options:
     accumulate: int = 1
     tensorboard: bool = False
     data: str = ""
+    fitted: bool = False
     teacher: str = ""
     relative: bool = False
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -190,18 +192,18 @@ def finite(*values: Tensor) -> bool:
 
 
 def _refuse_others(state: dict[str, Any], options: Options, finished: bool) -> None:
-    """Raises UserError for a run that was started with other settings, see SAME; and for one that has finished on other
-    data, whose model would be mistaken for one trained on these."""
+    """Raises UserError for a run that was started with other settings, see SAME; for one that has finished on other
+    data, whose model would be mistaken for one trained on these; and for one with a part that was fitted to other
+    data."""
     anew = f"to train anew remove {options.run}, or give another paths.runs."
     for name in SAME:
         if state.get(name, now := getattr(options, name)) != now:
             raise UserError(
                 f"The run in {options.run} has the {name} {state[name]}, not {now}; restore that, or {anew}"
             )
-    if finished and options.data and state.get("data", options.data) != options.data:
-        raise UserError(
-            f"The run in {options.run} has ended, and was of other data or labels than the dataset now has; {anew}"
-        )
+    if (finished or options.fitted) and options.data and state.get("data", options.data) != options.data:
+        began = "has ended, and was of" if finished else "was begun with"
+        raise UserError(f"The run in {options.run} {began} other data or labels than the dataset now has; {anew}")
 
 
 def accumulate(task: Task, options: Options, step: int, processes: Accelerator) -> Tensor:

@@ -45,6 +45,7 @@ def job(database: Path, runs: Path, settings: Train, sample: bool = False, progr
     device = own_device(pick_device(settings.device))
     total = settings.prior_steps * settings.prior_batch
     options = make_options(runs / "prior", settings, device, settings.prior_batch, total, settings.prior_lr)
+    options = replace(options, fitted=True)  # linear map and whitening, in which the flow moves
     with Dataset(database) as dataset:
         zeros = FileZeros(place_of(settings, runs))
         pairs = load_pairs(dataset, "train", settings.voices, zeros=zeros)
