@@ -39,6 +39,11 @@ def add_database(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--database", type=Path, metavar="FILE", help="default: from the configuration, dataset.db")
 
 
+def named(database: Path, config: Config) -> str:
+    """The words by which the next command finds this database: none for the configured one."""
+    return "" if database == config.path(config.paths.database) else f" --database {database}"
+
+
 def add_size(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--size", type=positive, metavar="PIXELS", help="of a face: 256, 128, or quicker 64")
 

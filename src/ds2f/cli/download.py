@@ -92,7 +92,11 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
     for archive, parts in got.missing.items():
         out.print(f"{archive} is incomplete; missing: {', '.join(parts)}.")
     out.print(f"Unpacked {len(got.archives):,} archives, {got.files:,} new files, into {folder}.")
-    out.print(f"Next: ds2f ingest {folder}")
+    sound = [name for name in got.archives if "mp4" not in name]  # VoxCeleb1 is WAV, VoxCeleb2 comes as both
+    if len(sound) < len(got.archives) or not sound:
+        out.print(f"Next: ds2f ingest {folder}")
+    if sound:
+        out.print(f"Next: ds2f ingest --kind voices {folder}")
 
 
 def download_avspeech(csv: Path, folder: Path, limit: int | None, pause: float, retry_failed: bool) -> None:

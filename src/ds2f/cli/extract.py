@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2f.cli.arguments import add_config, add_database, add_workers, config_of, database_of, must_open
+from ds2f.cli.arguments import add_config, add_database, add_workers, config_of, database_of, must_open, named
 from ds2f.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def extract(database: Path, config: Config, workers: int, retry_failed: bool = F
         load = Load(workers, config.extract.batch, settings.item_seconds)
         summary = extract_missing(database, settings, load, engine, retry_failed, shown.update)
     if summary.done + summary.failed == 0:
-        out.print("Nothing is missing. To try failed files again: ds2f extract --retry-failed")
+        words = named(whole, config) + (f" --shard {shard}" if shard else "")
+        out.print(f"Nothing is missing. To try failed files again: ds2f extract --retry-failed{words}")
     else:
         why = f"; why: ds2f status --database {database}" if summary.failed else ""
         out.print(f"Extracted {summary.done:,} files, {summary.failed:,} failed{why}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ds2f.cli.arguments import add_config, add_database, config_of, database_of
+from ds2f.cli.arguments import add_config, add_database, config_of, database_of, named
 
 KINDS = {"video": "videos", "sound": "sounds", "still": "still faces"}
 REASONS_SHOWN = 12
@@ -23,18 +23,21 @@ def run(options: argparse.Namespace) -> None:
 
     from ds2f.dataset.status import names, status
 
+    config = config_of(options)
+    database = database_of(options, config)
     if options.names:
-        print(*names(database_of(options, config_of(options))), sep="\n")
+        print(*names(database), sep="\n")
         return
-    found = status(database_of(options, config_of(options)), fingerprint=options.json)
+    found = status(database, fingerprint=options.json)
     if options.json:
         print(json.dumps(found, indent=2))
     else:
-        print_status(found)
+        print_status(found, named(database, config))
 
 
-def print_status(found: dict[str, Any]) -> None:
-    """Print tables: files, corpora, splits, models, failures. found: as `dataset.status.status` returns it."""
+def print_status(found: dict[str, Any], words: str) -> None:
+    """Print tables: files, corpora, splits, models, failures. found: as `dataset.status.status` returns it; words: by
+    which other commands find the dataset."""
     from ds2f.cli.console import columns, out
 
     out.print(str(found["database"]), style="bold")
@@ -67,10 +70,10 @@ def print_status(found: dict[str, Any]) -> None:
         out.print(table)
         if len(failures) > REASONS_SHOWN:
             rarer = len(failures) - REASONS_SHOWN
-            out.print(f"... and {rarer} rarer reasons; all of them: ds2f status --json")
+            out.print(f"... and {rarer} rarer reasons; all of them: ds2f status --json{words}")
     waiting = sum(states["new"] for states in found["files"].values())
     if waiting:
-        out.print(f"{waiting:,} files waiting. Next: ds2f extract")
+        out.print(f"{waiting:,} files waiting. Next: ds2f extract{words}")
 
 
 def _numbers(*values: int) -> list[str]:
