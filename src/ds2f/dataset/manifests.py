@@ -132,9 +132,8 @@ def _without_lhotse(folder: Path, speaker: str) -> int:
 
 
 def _without_kaldi(folder: Path, speaker: str) -> int:
-    theirs = re.compile(
-        rf"{re.escape(speaker)}(-\d{{9,}})?"
-    )  # in every file, a line starts with a speaker or _utterance
+    # In every file, a line starts with a speaker or an utterance, see `_utterance`.
+    theirs = re.compile(rf"{re.escape(speaker)}(-\d{{9,}})?")
     gone: set[str] = set()
     for file in (folder / name for name in FILES["kaldi"]):
         lines = file.read_text("utf-8").splitlines() if file.is_file() else []
