@@ -92,7 +92,8 @@ def download_voxceleb(urls: Sequence[str], folder: Path, user: str | None, check
     for archive, parts in got.missing.items():
         out.print(f"{archive} is incomplete; missing: {', '.join(parts)}.")
     out.print(f"Unpacked {len(got.archives):,} archives, {got.files:,} new files, into {folder}.")
-    sound = [name for name in got.archives if "mp4" not in name]  # VoxCeleb1 is WAV, VoxCeleb2 comes as both
+    # As the authors call them: vox1_dev_wav, vox2_dev_aac, vox2_dev_mp4.
+    sound = [name for name in got.archives if "wav" in name or "aac" in name]
     if len(sound) < len(got.archives) or not sound:
         out.print(f"Next: ds2f ingest {folder}")
     if sound:
