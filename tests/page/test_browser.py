@@ -134,6 +134,19 @@ def test_a_bad_file_gets_its_sentence_and_the_page_goes_on(page, tmp_path: Path)
     page.get_by_text("age must be a number from 0 to 100").wait_for()
 
 
+def test_the_recording_chosen_last_is_heard_whichever_answer_comes_first(page) -> None:  # type: ignore[no-untyped-def]
+    held: list[object] = []
+    page.route("**/v1/voices", lambda route: route.continue_() if held else held.append(route))
+    page.locator("input[type=file]").first.set_input_files(OTHER)
+    page.get_by_text(f"Listening to {OTHER.name}").wait_for()
+    _hear(page, CLIP)
+    with page.expect_response("**/v1/voices"):
+        held[0].continue_()  # type: ignore[attr-defined]
+    page.wait_for_timeout(300)
+    assert page.get_by_text(f"Heard {CLIP.name}.").is_visible()
+    assert page.locator(".gender").get_attribute("aria-label").startswith("female")
+
+
 def test_two_voices_are_compared_seed_by_seed(page) -> None:  # type: ignore[no-untyped-def]
     page.get_by_role("button", name="Compare with a second voice").click()
     _hear(page, CLIP, 0)
