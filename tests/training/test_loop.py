@@ -54,14 +54,16 @@ def test_the_age_of_the_average_does_not_depend_on_the_batch(batch: int) -> None
 
 
 @pytest.fixture
-def ctrl_c_is_heard() -> Iterator[None]:
-    """Also in a run that was started in the background of a shell, which has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def usual_signals() -> Iterator[None]:
+    """As in a process of its own: a shell has Ctrl-C ignored in the background, and Ray leaves its handlers behind."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-@pytest.mark.usefixtures("ctrl_c_is_heard")
+@pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("place", ["torch.optim.AdamW.step", "ds2f.training.loop.update_ema"])
 def test_a_signal_to_stop_in_the_middle_of_a_step_waits_for_its_end(
