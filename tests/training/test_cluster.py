@@ -57,6 +57,7 @@ def test_a_worker_that_is_killed_costs_nothing(dataset: Dataset, tmp_path: Path)
     watch = threading.Thread(target=kill_a_worker, args=(two / "prior", done, killed))
     watch.start()
     on_ctrl_c = signal.getsignal(signal.SIGINT)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         train_on_ray("prior", dataset.path, two, replace(SETTINGS, save_seconds=0.0), 2)
     finally:
@@ -64,6 +65,7 @@ def test_a_worker_that_is_killed_costs_nothing(dataset: Dataset, tmp_path: Path)
         watch.join()
     assert len(killed) == 1
     assert signal.getsignal(signal.SIGINT) is on_ctrl_c
+    assert signal.getsignal(signal.SIGTERM) is on_sigterm, "the next training here must hear of it"
     assert not (two / "ray").exists()
     ours, theirs = (load_file(folder / "model" / "prior.safetensors") for folder in (one, two))
     for name, value in ours.items():

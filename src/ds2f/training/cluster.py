@@ -4,11 +4,7 @@ processes, and restarts them if one is lost; the loop inside is `loop.train`, wh
 from __future__ import annotations
 
 import shutil
-import signal
-import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,26 +49,12 @@ def train_on_ray(model: str, database: Path, runs: Path, settings: Train, worker
             ),
         )
         try:
-            with _own_signals():
-                trainer.fit()
+            trainer.fit()
         except RuntimeError as error:
             raise UserError(_sentence(error, workers)) from None
         finally:
             shutil.rmtree(place, ignore_errors=True)  # Ray's own records; the checkpoints are ours
     return runs / JOBS[model].folder
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Restores the previous Ctrl-C handler afterwards: Ray Train leaves its own behind."""
-    if threading.current_thread() is not threading.main_thread():  # Python does not allow setting one elsewhere
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _work(told: dict[str, Any]) -> None:

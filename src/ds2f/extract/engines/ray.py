@@ -4,7 +4,9 @@ path from every node. Results return to this process, which alone writes to the 
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -55,12 +57,32 @@ def ray_actors(jobs: Iterable[Job], make: Make, load: Load, address: str = "") -
 
 
 @contextmanager
+def _own_signals() -> Iterator[None]:
+    """Restores the previous handlers of Ctrl-C and SIGTERM afterwards: Ray and Ray Train leave their own behind."""
+    if threading.current_thread() is not threading.main_thread():  # Python does not allow setting one elsewhere
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def joined(address: str, processors: int | None = None) -> Iterator[None]:
     """A cluster, unless this process has joined one already. address: of a running cluster ("auto" finds it); if empty,
     one is started here with `processors` processors, None: all there are.
 
     Raises UserError if it cannot be reached.
     """
+    with _own_signals(), _cluster(address, processors):
+        yield
+
+
+@contextmanager
+def _cluster(address: str, processors: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
