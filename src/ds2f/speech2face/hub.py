@@ -23,6 +23,7 @@ FAST, SUPER_RESOLUTION, ATTRIBUTES, ALIGNMENT = (
 OPTIONAL = ("prior.onnx", *FAST, *SUPER_RESOLUTION, *ATTRIBUTES, *ALIGNMENT, "MODEL_CARD.md", "LICENSE")
 OF_A_SIZE = ("decoder.json", "decoder.safetensors", *FAST, *SUPER_RESOLUTION)
 """In a subfolder named by its size in pixels, for a model with decoders of several sizes."""
+OTHER_SIZES = tuple(f"[0-9]*/{name}" for name in OF_A_SIZE)  # as patterns
 WRITTEN = ("metrics.json", "README.md")  # written by `save` beside the model
 LICENCE = """The weights in this repository may be used as the data that they were trained on may be, see README.md.
 For the usual corpora of voices and faces this means: for research, not for commerce, and not to identify anybody.
@@ -50,7 +51,7 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
             "or none for the model that ships with ds2f."
         )
     library = optional("huggingface_hub", "hub", f"The model {name}, which is not a local folder,")
-    files = [*NEEDED, *OPTIONAL, *WRITTEN, *(f"[0-9]*/{name}" for name in OF_A_SIZE)]
+    files = [*NEEDED, *OPTIONAL, *WRITTEN, *OTHER_SIZES]
     wanted = {"repo_id": str(name), "revision": revision, "allow_patterns": files}
     cached = _cached(library, wanted)
     if cached is not None:
@@ -129,13 +130,13 @@ def push(
             api.create_repo(repo, private=not public, exist_ok=True)
             if revision is not None:
                 api.create_branch(repo, branch=revision, exist_ok=True)
-            before = [*OPTIONAL, "metrics.json", *(f"[0-9]*/{name}" for name in OF_A_SIZE)]
             return api.upload_folder(
                 repo_id=repo,
                 folder_path=folder,
                 revision=revision,
                 commit_message="Model by ds2f",
-                delete_patterns=before,  # of a model that lay there before; what is uploaded stays
+                # Of a model that lay there before; what is uploaded stays.
+                delete_patterns=[*OPTIONAL, "metrics.json", *OTHER_SIZES],
             )
 
         return str(_asked(library, f"Sending the model to {repo}", send).commit_url)
