@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2f.cli.arguments import add_config, add_database, config_of, database_of
+from ds2f.cli.arguments import add_config, add_database, config_of, database_of, named
 from ds2f.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     config = config_of(options)
     database = database_of(options, config)
     ingest(database, options.folders, KINDS.get(options.kind), config, options.people, options.person)
-    out.print(f"The dataset is {database}. Next: ds2f extract{f' --database {database}' if options.database else ''}")
+    out.print(f"The dataset is {database}. Next: ds2f extract{named(database, config)}")
 
 
 def ingest(
